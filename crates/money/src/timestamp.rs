@@ -44,7 +44,6 @@ impl Timestamp {
     }
 
     /// Whole seconds since the epoch.
-    #[expect(clippy::arithmetic_side_effects, reason = "division by a constant that is not zero")]
     pub const fn secs(self) -> u64 {
         self.0 / 1_000
     }
@@ -102,7 +101,6 @@ impl Span {
     }
 
     /// In whole seconds.
-    #[expect(clippy::arithmetic_side_effects, reason = "division by a constant that is not zero")]
     pub const fn secs(self) -> u64 {
         self.0 / 1_000
     }
