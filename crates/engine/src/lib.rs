@@ -1,1 +1,49 @@
-//! The engine room.
+//! The pure core: commands in, changes and answers out.
+//!
+//! A [`Command`] names the rows that it touches ([`Command::keys`]). A store loads them, [`decide_batch`] decides each
+//! command in turn on the evolving rows, and the store commits the changes and the sealed journal batch at once, before
+//! anything is answered. Nothing here reads a clock, a file, a key or a random number.
+//!
+//! Cryptography happens before a command is made: a [`Keyring`] verifies credits and signs outputs on any core, so that
+//! the one writer only compares bytes and adds numbers.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::float_arithmetic,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+mod answer;
+mod batch;
+mod books;
+mod command;
+mod id;
+mod op;
+mod port;
+mod recover;
+mod reject;
+mod row;
+mod table;
+
+pub use answer::Answer;
+pub use batch::{Decided, Sealed, decide, decide_batch};
+pub use books::{Chart, credits_account};
+pub use command::{
+    Command, CreateCodes, Hold, Input, Issue, IssuePart, Melt, OpenKeyset, OpenMeltQuote, OpenMintQuote,
+    Output, Post, Release, Swap,
+};
+pub use id::{CodeId, CreditId, OutputId, PaymentId, QuoteId, RequestTag};
+pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Refusal, Store};
+pub use recover::release_of;
+pub use reject::Reject;
+pub use row::{
+    ChangeOutput, CodeRow, CodeState, CreditRow, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputRow,
+    PaymentRow, PaymentState,
+};
+pub use table::{Changes, Keys, Rows, Table};

@@ -1,0 +1,18 @@
+//! What a decided command answers.
+
+use crate::{MeltQuoteRow, MintQuoteRow, PaymentRow, QuoteId};
+
+/// The answer to a command that was carried out, or that repeats one that was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, now or before; nothing more to say.
+    Done,
+    /// The quote as it stands. For a code that was claimed before, the quote that claimed it.
+    MintQuote(QuoteId, Box<MintQuoteRow>),
+    /// The quote as it stands.
+    MeltQuote(QuoteId, Box<MeltQuoteRow>),
+    /// The money is set aside: serve, then post or release.
+    Held(Box<PaymentRow>),
+    /// The payment is charged, now or before.
+    Posted(Box<PaymentRow>),
+}

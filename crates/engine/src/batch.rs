@@ -1,0 +1,72 @@
+//! One batch: commands decided in turn on evolving rows, their entries sealed into the journal.
+
+use farthing_ledger::{Batch, Entry, FrameError, Head};
+use farthing_money::Timestamp;
+
+use crate::{Answer, Changes, Command, Reject, Rows, op};
+
+/// A journal batch, ready to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// The bytes.
+    pub frame: Vec<u8>,
+    /// The journal's end once they are written.
+    pub head: Head,
+}
+
+/// What a batch of commands comes to.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The answers, in the order of the commands. Not to be given before the commit.
+    pub answers: Vec<Result<Answer, Reject>>,
+    /// The rows that changed.
+    pub changes: Changes,
+    /// The journal batch, if any money moved or an account was opened.
+    pub batch: Option<Sealed>,
+}
+
+/// Decides one command: changes rows, or refuses and changes nothing.
+pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Answer, Option<Entry>), Reject> {
+    match command {
+        Command::OpenAccounts(accounts) => op::open::accounts(rows, accounts),
+        Command::OpenKeyset(command) => op::open::keyset(rows, command),
+        Command::CreateCodes(command) => op::code::create(rows, command, now),
+        Command::OpenMintQuote(command) => op::quote::open_mint(rows, command, now),
+        Command::Issue(command) => op::issue::issue(rows, command, now),
+        Command::Swap(command) => op::swap::swap(rows, command),
+        Command::OpenMeltQuote(command) => op::quote::open_melt(rows, command),
+        Command::Melt(command) => op::melt::melt(rows, command, now),
+        Command::Hold(command) => op::hold::hold(rows, command, now),
+        Command::Post(command) => op::post::post(rows, command, now),
+        Command::Release(command) => op::release::release(rows, command),
+    }
+}
+
+/// Decides commands in turn on loaded rows and seals what they did after `head`.
+pub fn decide_batch(
+    mut rows: Rows,
+    commands: &[Command],
+    head: Head,
+    now: Timestamp,
+) -> Result<Decided, FrameError> {
+    let mut entries = Vec::new();
+    let mut answers = Vec::with_capacity(commands.len());
+    for command in commands {
+        let decided = decide(&mut rows, command, now);
+        answers.push(decided.map(|(answer, entry)| {
+            entries.extend(entry);
+            answer
+        }));
+    }
+    let opened = std::mem::take(&mut rows.opened);
+    let changes = rows.into_changes();
+    let batch = if entries.is_empty() && opened.is_empty() {
+        None
+    } else {
+        let number = head.number.saturating_add(1);
+        let frame = Batch { number, previous: head.digest, at: now, opened, entries }.to_frame()?;
+        let head = Head { number, digest: Batch::digest(&frame) };
+        Some(Sealed { frame, head })
+    };
+    Ok(Decided { answers, changes, batch })
+}

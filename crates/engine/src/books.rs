@@ -1,0 +1,137 @@
+//! The chart of accounts, and entries that are applied whole or not at all.
+
+use std::collections::BTreeMap;
+
+use farthing_ledger::{
+    Account, AccountId, AccountKind, Accounts, Entry, EntryKind, LedgerReject, Limit, Reference, Transfer,
+    apply,
+};
+use farthing_money::{Amount, Asset};
+
+use crate::{Input, Output, Reject, Rows};
+
+/// The accounts of one asset that every installation has.
+#[derive(Clone, Copy, Debug)]
+pub struct Chart {
+    asset: Asset,
+    /// Money between two accounts: credits that come in before it is known what goes out. Empty after each entry.
+    pub clearing: AccountId,
+    /// Top-up codes that were sold and not yet used: a liability.
+    pub codes: AccountId,
+    /// What the codes were sold for: money that the operator has or is owed.
+    pub codes_sold: AccountId,
+    /// What the issuer keeps of swaps.
+    pub fees: AccountId,
+    /// Credits given away for nothing so that wallets can be tested.
+    pub test_funding: AccountId,
+}
+
+const CLEARING: &str = "clearing";
+const CODES: &str = "codes";
+const CODES_SOLD: &str = "codes-sold";
+const FEES: &str = "fees";
+const TEST_FUNDING: &str = "test-funding";
+
+impl Chart {
+    /// The chart of an asset.
+    pub fn of(asset: Asset) -> Self {
+        let id = |name| AccountId::derive(asset, name);
+        Self {
+            asset,
+            clearing: id(CLEARING),
+            codes: id(CODES),
+            codes_sold: id(CODES_SOLD),
+            fees: id(FEES),
+            test_funding: id(TEST_FUNDING),
+        }
+    }
+
+    /// The accounts themselves, to be opened.
+    pub fn accounts(&self) -> Vec<Account> {
+        [
+            (CLEARING, AccountKind::Liability, Limit::DebitsWithinCredits),
+            (CODES, AccountKind::Liability, Limit::DebitsWithinCredits),
+            (CODES_SOLD, AccountKind::Asset, Limit::None),
+            (FEES, AccountKind::Income, Limit::None),
+            (TEST_FUNDING, AccountKind::Expense, Limit::None),
+        ]
+        .map(|(name, kind, limit)| Account::new(name, self.asset, kind, limit))
+        .to_vec()
+    }
+
+    /// A merchant's account: what the operator owes to it.
+    pub fn merchant(&self, name: &str) -> Account {
+        Account::new(format!("merchant:{name}"), self.asset, AccountKind::Liability, Limit::None)
+    }
+
+    pub(crate) fn shared(&self) -> [AccountId; 5] {
+        [self.clearing, self.codes, self.codes_sold, self.fees, self.test_funding]
+    }
+}
+
+/// The account of a keyset: what the issuer owes to whoever holds its credits. Its limit is the rule that no keyset
+/// ever redeems more than it issued, even if its key leaks.
+pub fn credits_account(asset: Asset, keyset_id: &str) -> Account {
+    let name = format!("credits:{keyset_id}");
+    Account::new(name, asset, AccountKind::Liability, Limit::DebitsWithinCredits)
+}
+
+/// Sums of inputs by account, in account order.
+pub(crate) fn input_sums(inputs: &[Input]) -> Result<BTreeMap<AccountId, Amount>, Reject> {
+    sums(inputs.iter().map(|input| (input.account, input.amount)))
+}
+
+/// Sums of outputs by account, in account order.
+pub(crate) fn output_sums(outputs: &[Output]) -> Result<BTreeMap<AccountId, Amount>, Reject> {
+    sums(outputs.iter().map(|output| (output.account, output.amount)))
+}
+
+fn sums(items: impl Iterator<Item = (AccountId, u64)>) -> Result<BTreeMap<AccountId, Amount>, Reject> {
+    let mut sums = BTreeMap::new();
+    for (account, amount) in items {
+        let sum: &mut Amount = sums.entry(account).or_default();
+        *sum = sum.checked_add(Amount::from(amount)).ok_or(Reject::AmountOverflow)?;
+    }
+    Ok(sums)
+}
+
+/// The sum of sums.
+pub(crate) fn total(sums: &BTreeMap<AccountId, Amount>) -> Result<Amount, Reject> {
+    Amount::try_sum(sums.values().copied()).ok_or(Reject::AmountOverflow)
+}
+
+/// An entry in the making: transfers of nothing are left out.
+pub(crate) struct Draft {
+    entry: Entry,
+}
+
+impl Draft {
+    pub(crate) fn new(kind: EntryKind, reference: Option<Reference>) -> Self {
+        Self { entry: Entry { kind, reference, transfers: Vec::new() } }
+    }
+
+    pub(crate) fn push(&mut self, transfer: Transfer) {
+        if !transfer.amount().is_zero() {
+            self.entry.transfers.push(transfer);
+        }
+    }
+
+    /// Checks every transfer on copies of the accounts; only when all apply are the rows changed.
+    pub(crate) fn apply(self, rows: &mut Rows) -> Result<Entry, Reject> {
+        let mut accounts = Accounts::new();
+        for id in self.entry.transfers.iter().flat_map(|transfer| [transfer.debit, transfer.credit]) {
+            if let std::collections::btree_map::Entry::Vacant(vacant) = accounts.entry(id) {
+                let account =
+                    rows.accounts.get(&id)?.ok_or(Reject::Ledger(LedgerReject::UnknownAccount(id)))?;
+                vacant.insert(account.clone());
+            }
+        }
+        for transfer in &self.entry.transfers {
+            apply(&mut accounts, transfer).map_err(Reject::Ledger)?;
+        }
+        for (id, account) in accounts {
+            rows.accounts.put(id, account);
+        }
+        Ok(self.entry)
+    }
+}

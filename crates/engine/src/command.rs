@@ -1,0 +1,292 @@
+//! What the engine is asked to do. Every command is complete: cryptography is done, ids are drawn, sums are named.
+
+use farthing_ledger::{Account, AccountId};
+use farthing_money::{Amount, Asset, Timestamp};
+
+use crate::{
+    Chart, CodeId, CreditId, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, PaymentId, QuoteId,
+    RequestTag,
+};
+
+/// A verified credit that is to be spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Which.
+    pub credit: CreditId,
+    /// The account of its keyset.
+    pub account: AccountId,
+    /// How much it is worth.
+    pub amount: u64,
+    /// The witness that unlocked it.
+    pub witness: Option<String>,
+}
+
+/// A signed output that is to be handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Which.
+    pub output: OutputId,
+    /// The account of the keyset that signed it.
+    pub account: AccountId,
+    /// How much it is worth.
+    pub amount: u64,
+}
+
+/// Opens a keyset and its account; retires the ones named.
+#[derive(Clone, Debug)]
+pub struct OpenKeyset {
+    /// The new keyset.
+    pub keyset: KeysetRow,
+    /// Its account.
+    pub account: Account,
+    /// Keysets of the same asset that no longer sign.
+    pub retire: Vec<u32>,
+}
+
+/// Makes top-up codes of one amount.
+#[derive(Clone, Debug)]
+pub struct CreateCodes {
+    /// The hashes of their texts.
+    pub codes: Vec<CodeId>,
+    /// What each buys.
+    pub amount: Amount,
+    /// In what.
+    pub asset: Asset,
+    /// When they end.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Opens a mint quote. With a code, the row's amount, asset and source are those of the code.
+#[derive(Clone, Debug)]
+pub struct OpenMintQuote {
+    /// Its id.
+    pub quote: QuoteId,
+    /// The quote.
+    pub row: MintQuoteRow,
+}
+
+/// A quote that a mint request draws on.
+#[derive(Clone, Debug)]
+pub struct IssuePart {
+    /// Which.
+    pub quote: QuoteId,
+    /// The key under which the request's signature was verified (NUT-20), as the quote names it.
+    pub pubkey: Option<String>,
+    /// How much is drawn.
+    pub amount: Amount,
+    /// The account that backs the quote.
+    pub source: AccountId,
+}
+
+/// Issues credits for paid quotes (NUT-04, several at once by NUT-29).
+#[derive(Clone, Debug)]
+pub struct Issue {
+    /// What it draws on.
+    pub parts: Vec<IssuePart>,
+    /// What is signed.
+    pub outputs: Vec<Output>,
+    /// In what.
+    pub asset: Asset,
+    /// The request.
+    pub tag: RequestTag,
+}
+
+/// Swaps credits for others (NUT-03).
+#[derive(Clone, Debug)]
+pub struct Swap {
+    /// What is spent.
+    pub inputs: Vec<Input>,
+    /// What is signed.
+    pub outputs: Vec<Output>,
+    /// What the issuer keeps (NUT-02).
+    pub fee: Amount,
+    /// In what.
+    pub asset: Asset,
+    /// The request.
+    pub tag: RequestTag,
+}
+
+/// Opens a melt quote.
+#[derive(Clone, Debug)]
+pub struct OpenMeltQuote {
+    /// Its id.
+    pub quote: QuoteId,
+    /// The quote.
+    pub row: MeltQuoteRow,
+}
+
+/// Pays a melt quote with credits (NUT-05), giving change (NUT-08).
+#[derive(Clone, Debug)]
+pub struct Melt {
+    /// Which.
+    pub quote: QuoteId,
+    /// What is spent.
+    pub inputs: Vec<Input>,
+    /// What goes back.
+    pub change: Vec<Output>,
+    /// What the issuer keeps.
+    pub fee: Amount,
+    /// In what.
+    pub asset: Asset,
+    /// The account that the money goes to, as the quote names it.
+    pub target: AccountId,
+    /// The code that it funds, as the quote names it.
+    pub code: Option<CodeId>,
+    /// The request.
+    pub tag: RequestTag,
+}
+
+/// Sets a credential's credits aside for a request.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    /// The payment, derived from the credits.
+    pub payment: PaymentId,
+    /// The credits.
+    pub inputs: Vec<Input>,
+    /// The least that they must be worth.
+    pub price: Amount,
+    /// In what.
+    pub asset: Asset,
+    /// Whom it pays.
+    pub merchant: AccountId,
+    /// What it buys.
+    pub resource: String,
+    /// What the request asked for besides (blank outputs).
+    pub tag: RequestTag,
+}
+
+/// Charges a held payment.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// Which.
+    pub payment: PaymentId,
+    /// Its credits, as held.
+    pub credits: Vec<CreditId>,
+    /// The accounts of their keysets.
+    pub accounts: Vec<AccountId>,
+    /// The merchant's account.
+    pub merchant: AccountId,
+    /// In what.
+    pub asset: Asset,
+    /// What is charged; the rest of the hold is change.
+    pub charged: Amount,
+    /// The change.
+    pub change: Vec<Output>,
+    /// Until when it opens its resource.
+    pub pass_until: Option<Timestamp>,
+}
+
+/// Gives a held payment back.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// Which.
+    pub payment: PaymentId,
+    /// Its credits, as held.
+    pub credits: Vec<CreditId>,
+    /// The accounts of their keysets.
+    pub accounts: Vec<AccountId>,
+    /// In what.
+    pub asset: Asset,
+}
+
+/// Anything that changes a row.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each variant is the struct of the same name")]
+pub enum Command {
+    OpenAccounts(Vec<Account>),
+    OpenKeyset(OpenKeyset),
+    CreateCodes(CreateCodes),
+    OpenMintQuote(OpenMintQuote),
+    Issue(Issue),
+    Swap(Swap),
+    OpenMeltQuote(OpenMeltQuote),
+    Melt(Melt),
+    Hold(Hold),
+    Post(Post),
+    Release(Release),
+}
+
+impl Command {
+    /// Adds the keys of every row that deciding this command reads or writes.
+    pub fn keys(&self, keys: &mut Keys) {
+        match self {
+            Self::OpenAccounts(accounts) => keys.accounts.extend(accounts.iter().map(Account::id)),
+            Self::OpenKeyset(command) => {
+                keys.keysets.push(command.keyset.index);
+                keys.keysets.extend(&command.retire);
+                keys.accounts.push(command.account.id());
+            }
+            Self::CreateCodes(command) => {
+                keys.codes.extend(&command.codes);
+                keys.chart(command.asset);
+            }
+            Self::OpenMintQuote(command) => {
+                keys.mint_quotes.push(command.quote);
+                keys.codes.extend(command.row.code);
+            }
+            Self::Issue(command) => {
+                keys.mint_quotes.extend(command.parts.iter().map(|part| part.quote));
+                keys.accounts.extend(command.parts.iter().map(|part| part.source));
+                keys.signed(&command.outputs);
+                keys.chart(command.asset);
+            }
+            Self::Swap(command) => {
+                keys.spent(&command.inputs);
+                keys.signed(&command.outputs);
+                keys.chart(command.asset);
+            }
+            Self::OpenMeltQuote(command) => {
+                keys.melt_quotes.push(command.quote);
+                keys.codes.extend(command.row.code);
+            }
+            Self::Melt(command) => {
+                keys.melt_quotes.push(command.quote);
+                keys.codes.extend(command.code);
+                keys.spent(&command.inputs);
+                keys.signed(&command.change);
+                keys.accounts.push(command.target);
+                keys.chart(command.asset);
+            }
+            Self::Hold(command) => {
+                keys.payment(command.payment);
+                keys.spent(&command.inputs);
+                keys.chart(command.asset);
+            }
+            Self::Post(command) => {
+                keys.payment(command.payment);
+                keys.credits.extend(&command.credits);
+                keys.signed(&command.change);
+                keys.accounts.extend(&command.accounts);
+                keys.accounts.push(command.merchant);
+                keys.chart(command.asset);
+            }
+            Self::Release(command) => {
+                keys.payment(command.payment);
+                keys.credits.extend(&command.credits);
+                keys.accounts.extend(&command.accounts);
+                keys.chart(command.asset);
+            }
+        }
+    }
+}
+
+impl Keys {
+    fn spent(&mut self, inputs: &[Input]) {
+        self.credits.extend(inputs.iter().map(|input| input.credit));
+        self.accounts.extend(inputs.iter().map(|input| input.account));
+    }
+
+    fn signed(&mut self, outputs: &[Output]) {
+        self.outputs.extend(outputs.iter().map(|output| output.output));
+        self.accounts.extend(outputs.iter().map(|output| output.account));
+    }
+
+    fn payment(&mut self, payment: PaymentId) {
+        self.held.push(payment);
+        self.payments.push(payment);
+    }
+
+    fn chart(&mut self, asset: Asset) {
+        self.accounts.extend(Chart::of(asset).shared());
+    }
+}

@@ -1,0 +1,96 @@
+//! The names of rows. Each is its own type, so that one is never taken for another.
+
+use farthing_money::byte_id;
+use sha2::{Digest, Sha256};
+
+byte_id!(
+    /// A credit when it is spent: `Y = hash_to_curve(secret)`, compressed (NUT-00, NUT-07).
+    CreditId,
+    33
+);
+byte_id!(
+    /// A blinded output `B_`, compressed (NUT-00).
+    OutputId,
+    33
+);
+byte_id!(
+    /// A payment: derived from the credential, so that the same credential is the same payment.
+    PaymentId,
+    32
+);
+byte_id!(
+    /// A mint or melt quote: random, known only to who asked for it.
+    QuoteId,
+    16
+);
+byte_id!(
+    /// A top-up code: the SHA-256 of its text. The text itself is never stored.
+    CodeId,
+    32
+);
+byte_id!(
+    /// What a request asked for, so that its repetition is told from another one with the same credits.
+    RequestTag,
+    16
+);
+
+impl PaymentId {
+    /// SHA-256 over the credits of a credential in ascending order: neither their order nor the dialect matters.
+    pub fn of_credits(credits: &[CreditId]) -> Self {
+        let mut sorted = credits.to_vec();
+        sorted.sort_unstable();
+        let mut hash = Sha256::new().chain_update(b"farthing/payment/1");
+        for credit in sorted {
+            hash.update(credit.as_bytes());
+        }
+        Self::from_bytes(hash.finalize().into())
+    }
+}
+
+impl CodeId {
+    /// The id of a code. Case, spaces and dashes do not matter to people, so they do not matter here.
+    pub fn of_text(code: &str) -> Self {
+        let plain: String =
+            code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
+        let digest = Sha256::new().chain_update(b"farthing/code/1").chain_update(plain).finalize();
+        Self::from_bytes(digest.into())
+    }
+}
+
+impl RequestTag {
+    /// The tag of a request made of these parts; each is preceded by its length.
+    pub fn of_parts<'a>(domain: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hash = Sha256::new().chain_update(domain).chain_update([0]);
+        for part in parts {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hash.update(part);
+        }
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+        Self::from_bytes(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_credits_does_not_make_another_payment() {
+        let (a, b) = (CreditId::from_bytes([2; 33]), CreditId::from_bytes([3; 33]));
+        assert_eq!(PaymentId::of_credits(&[a, b]), PaymentId::of_credits(&[b, a]));
+        assert_ne!(PaymentId::of_credits(&[a]), PaymentId::of_credits(&[a, b]));
+    }
+
+    #[test]
+    fn a_code_is_read_as_people_type_it() {
+        assert_eq!(CodeId::of_text("FT-ABCD-1234"), CodeId::of_text("ft abcd 1234"));
+        assert_ne!(CodeId::of_text("FT-ABCD-1234"), CodeId::of_text("FT-ABCD-1235"));
+    }
+
+    #[test]
+    fn parts_do_not_run_together() {
+        let tag = |parts: &[&[u8]]| RequestTag::of_parts("t", parts.iter().copied());
+        assert_ne!(tag(&[b"ab", b"c"]), tag(&[b"a", b"bc"]));
+    }
+}

@@ -1,0 +1,53 @@
+//! Sets a credential's credits aside, so that the upstream may be asked.
+
+use farthing_ledger::{EntryKind, Reference, Transfer};
+use farthing_money::{Amount, Timestamp};
+
+use super::Decision;
+use crate::books::{Draft, input_sums, total};
+use crate::{Answer, Chart, CreditRow, Hold, PaymentRow, PaymentState, Reject, Rows};
+
+pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision {
+    let Hold { payment, inputs, price, asset, merchant, resource, tag } = command;
+    if let Some(row) = rows.payments.get(payment)? {
+        return if row.resource == *resource && row.tag == *tag {
+            Ok((Answer::Posted(Box::new(row.clone())), None))
+        } else {
+            Err(Reject::PaymentElsewhere(*payment))
+        };
+    }
+    if rows.held.get(payment)?.is_some() {
+        return Err(Reject::PaymentUnderWay(*payment));
+    }
+    super::check_inputs(rows, inputs)?;
+    let sums = input_sums(inputs)?;
+    let got = total(&sums)?;
+    if got < *price || got.is_zero() {
+        return Err(Reject::Insufficient { price: *price, got });
+    }
+    let clearing = Chart::of(*asset).clearing;
+    let mut draft = Draft::new(EntryKind::Hold, Some(Reference::from_bytes(*payment.as_bytes())));
+    for (account, amount) in &sums {
+        draft.push(Transfer::hold(*account, clearing, *amount));
+    }
+    let entry = draft.apply(rows)?;
+    for input in inputs {
+        let witness = input.witness.clone();
+        rows.credits.put(input.credit, CreditRow::Pending { payment: *payment, witness });
+    }
+    let row = PaymentRow {
+        state: PaymentState::Held,
+        resource: resource.clone(),
+        tag: *tag,
+        asset: *asset,
+        merchant: *merchant,
+        held: sums.into_iter().collect(),
+        credits: inputs.iter().map(|input| input.credit).collect(),
+        charged: Amount::ZERO,
+        change: Vec::new(),
+        at: now,
+        pass_until: None,
+    };
+    rows.held.put(*payment, row.clone());
+    Ok((Answer::Held(Box::new(row)), Some(entry)))
+}

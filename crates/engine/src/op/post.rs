@@ -1,0 +1,62 @@
+//! Charges a held payment: its credits are spent, the merchant is credited, the rest goes back as change.
+
+use farthing_ledger::{EntryKind, Reference, Step, Transfer};
+use farthing_money::{Amount, Timestamp};
+
+use super::Decision;
+use super::melt::change_outputs;
+use crate::books::{Draft, output_sums, total};
+use crate::{Answer, Chart, CreditRow, PaymentRow, PaymentState, Post, Reject, Rows};
+
+pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision {
+    let Post { payment, credits: _, accounts: _, merchant, asset, charged, change, pass_until } = command;
+    if let Some(row) = rows.payments.get(payment)? {
+        return Ok((Answer::Posted(Box::new(row.clone())), None));
+    }
+    let row = rows.held.get(payment)?.ok_or(Reject::PaymentNotHeld(*payment))?.clone();
+    if row.asset != *asset || row.merchant != *merchant {
+        return Err(Reject::WrongAsset { expected: row.asset, got: *asset });
+    }
+    super::check_outputs(rows, change)?;
+    let held = Amount::try_sum(row.held.iter().map(|(_, amount)| *amount)).ok_or(Reject::AmountOverflow)?;
+    let signed = output_sums(change)?;
+    let back = total(&signed)?;
+    if charged.checked_add(back) != Some(held) {
+        return Err(Reject::Unbalanced { inputs: held, outputs: back, fee: *charged });
+    }
+    let clearing = Chart::of(*asset).clearing;
+    let mut draft = Draft::new(EntryKind::Post, Some(Reference::from_bytes(*payment.as_bytes())));
+    for (account, amount) in &row.held {
+        let step = Step::PostHeld { held: *amount, posted: *amount };
+        draft.push(Transfer { debit: *account, credit: clearing, step });
+    }
+    draft.push(Transfer::post(clearing, *merchant, *charged));
+    for (account, amount) in signed {
+        draft.push(Transfer::post(clearing, account, amount));
+    }
+    let mut spent = Vec::with_capacity(row.credits.len());
+    for credit in &row.credits {
+        match rows.credits.get(credit)? {
+            Some(CreditRow::Pending { payment: by, witness }) if by == payment => {
+                spent.push((*credit, CreditRow::Spent { tag: row.tag, witness: witness.clone() }));
+            }
+            _ => return Err(Reject::PaymentNotHeld(*payment)),
+        }
+    }
+    let entry = draft.apply(rows)?;
+    for (credit, row) in spent {
+        rows.credits.put(credit, row);
+    }
+    super::sign(rows, change);
+    let posted = PaymentRow {
+        state: PaymentState::Posted,
+        charged: *charged,
+        change: change_outputs(change),
+        at: now,
+        pass_until: *pass_until,
+        ..row
+    };
+    rows.held.remove(*payment);
+    rows.payments.put(*payment, posted.clone());
+    Ok((Answer::Posted(Box::new(posted)), Some(entry)))
+}

@@ -1,0 +1,105 @@
+//! What the engine needs of the rooms above it, in domain words.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use farthing_ledger::{Account, Head};
+use farthing_money::Span;
+use thiserror::Error;
+
+use crate::{
+    Answer, Changes, CodeId, CodeRow, Command, CreditId, CreditRow, Keys, KeysetRow, MeltQuoteRow,
+    MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Reject, Rows, Sealed,
+};
+
+/// Where a failure of the machine came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Reading or writing failed; nothing more is accepted until a restart.
+    Disk,
+    /// What was read is damaged.
+    Corrupt,
+    /// The folder is in use by another program.
+    InUse,
+    /// The writer has stopped.
+    Stopped,
+}
+
+/// A failure that is nobody's request's fault.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// Where it came from.
+    pub kind: FaultKind,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault with its message.
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The rules say no.
+    #[error(transparent)]
+    Reject(#[from] Reject),
+    /// Too much to do; nothing was started.
+    #[error("too many requests are waiting; try again in {retry_after}")]
+    Busy {
+        /// When to try again.
+        retry_after: Span,
+    },
+    /// The machine says no. Whether the command was carried out may be unknown; it is safe to repeat.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Reads committed rows; any thread, any time.
+pub trait Read: Send + Sync + 'static {
+    /// Credits that are not unspent.
+    fn credits(&self, ids: &[CreditId]) -> Result<Vec<Option<CreditRow>>, Fault>;
+    /// Outputs that were signed.
+    fn outputs(&self, ids: &[OutputId]) -> Result<Vec<Option<OutputRow>>, Fault>;
+    /// A mint quote.
+    fn mint_quote(&self, id: QuoteId) -> Result<Option<MintQuoteRow>, Fault>;
+    /// A melt quote.
+    fn melt_quote(&self, id: QuoteId) -> Result<Option<MeltQuoteRow>, Fault>;
+    /// A top-up code.
+    fn code(&self, id: CodeId) -> Result<Option<CodeRow>, Fault>;
+    /// A payment, held or posted.
+    fn payment(&self, id: PaymentId) -> Result<Option<PaymentRow>, Fault>;
+    /// Every payment that is on hold.
+    fn held(&self) -> Result<Vec<(PaymentId, PaymentRow)>, Fault>;
+    /// Every keyset, by index.
+    fn keysets(&self) -> Result<Vec<KeysetRow>, Fault>;
+    /// Every account.
+    fn accounts(&self) -> Result<Vec<Account>, Fault>;
+    /// The end of the journal.
+    fn head(&self) -> Result<Head, Fault>;
+    /// At most `limit` journal frames from batch `from` on.
+    fn frames(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Fault>;
+}
+
+/// Loads rows for a batch and commits what it changed. One writer has it.
+pub trait Store: Send + 'static {
+    /// Loads the rows under `keys`; rows that are loaded already stay.
+    fn load(&self, keys: &Keys, rows: &mut Rows) -> Result<(), Fault>;
+    /// Writes the changes and the journal batch in one durable commit. After an error the store refuses everything.
+    fn commit(&mut self, changes: Changes, batch: Option<Sealed>) -> Result<(), Fault>;
+    /// The end of the journal.
+    fn head(&self) -> Result<Head, Fault>;
+}
+
+/// What [`Execute::execute`] returns.
+pub type ExecuteFuture = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send>>;
+
+/// Carries commands out, durably, in some order.
+pub trait Execute: Send + Sync + 'static {
+    /// Carries one out. The answer comes after the commit that it reports.
+    fn execute(&self, command: Command) -> ExecuteFuture;
+}

@@ -1,0 +1,167 @@
+//! Why the engine refuses a command. The code of each is stable and listed in docs/errors.md.
+
+use farthing_ledger::LedgerReject;
+use farthing_money::{Amount, Asset};
+use thiserror::Error;
+
+use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId};
+
+/// A refusal. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Reject {
+    /// The same credit twice in one request.
+    #[error("the credit {0} is given twice")]
+    DuplicateCredit(CreditId),
+    /// The same output twice in one request.
+    #[error("the output {0} is given twice")]
+    DuplicateOutput(OutputId),
+    /// A sum does not fit.
+    #[error("the amounts sum to more than 2^128 - 1")]
+    AmountOverflow,
+    /// Inputs and outputs differ.
+    #[error(
+        "the inputs are worth {inputs}, the outputs {outputs} and the fee is {fee}: inputs must equal outputs plus fee"
+    )]
+    Unbalanced {
+        /// What came in.
+        inputs: Amount,
+        /// What was to go out.
+        outputs: Amount,
+        /// What the issuer keeps.
+        fee: Amount,
+    },
+    /// The credit is gone.
+    #[error("the credit {0} is already spent")]
+    CreditSpent(CreditId),
+    /// The credit is set aside.
+    #[error("the credit {0} is set aside for a payment that is under way")]
+    CreditPending(CreditId),
+    /// The output was signed before.
+    #[error("the output {0} was signed before; ask /v1/restore for its signature or use a new one")]
+    OutputSigned(OutputId),
+    /// The payment needs more.
+    #[error("the credits are worth {got}, the price is {price}")]
+    Insufficient {
+        /// What it costs.
+        price: Amount,
+        /// What came.
+        got: Amount,
+    },
+    /// No such quote.
+    #[error("there is no quote {0}")]
+    UnknownQuote(QuoteId),
+    /// A quote with this id exists.
+    #[error("there is already a quote {0}")]
+    QuoteExists(QuoteId),
+    /// Nothing was paid.
+    #[error("the quote {quote} is paid with {paid}, {needed} are asked for")]
+    QuoteNotPaid {
+        /// Which.
+        quote: QuoteId,
+        /// What was paid and not yet issued.
+        paid: Amount,
+        /// What was asked for.
+        needed: Amount,
+    },
+    /// Its credits were issued, or its money paid out.
+    #[error("the quote {0} was already used")]
+    QuoteUsed(QuoteId),
+    /// Too late.
+    #[error("the quote {0} has expired; open a new one")]
+    QuoteExpired(QuoteId),
+    /// The quote is locked to another key, or to one at all.
+    #[error("the quote {0} must be signed with the key that it was opened with")]
+    QuoteLocked(QuoteId),
+    /// The amount is not the quote's.
+    #[error("the quote {quote} is for {expected}, {got} are asked for")]
+    QuoteAmount {
+        /// Which.
+        quote: QuoteId,
+        /// What it is for.
+        expected: Amount,
+        /// What was asked for.
+        got: Amount,
+    },
+    /// Different assets in one request.
+    #[error("{expected} was expected, {got} came")]
+    WrongAsset {
+        /// What was expected.
+        expected: Asset,
+        /// What came.
+        got: Asset,
+    },
+    /// No such code.
+    #[error("there is no such top-up code; check it for typing mistakes")]
+    UnknownCode,
+    /// The code is used up.
+    #[error("the top-up code was already used")]
+    CodeUsed,
+    /// Too late.
+    #[error("the top-up code has expired")]
+    CodeExpired,
+    /// The code exists.
+    #[error("a top-up code with the hash {0} exists already")]
+    CodeExists(CodeId),
+    /// The same credential is being served right now.
+    #[error("the payment {0} is under way; try again in a moment with the same credential")]
+    PaymentUnderWay(PaymentId),
+    /// The credential was used for something else.
+    #[error("the payment {0} paid for another request; a credential buys one thing")]
+    PaymentElsewhere(PaymentId),
+    /// No such payment is on hold.
+    #[error("the payment {0} is not on hold")]
+    PaymentNotHeld(PaymentId),
+    /// The keyset exists with other contents.
+    #[error("the keyset with index {0} exists already")]
+    KeysetExists(u32),
+    /// No such keyset.
+    #[error("there is no keyset with index {0}")]
+    UnknownKeyset(u32),
+    /// The ledger refuses.
+    #[error(transparent)]
+    Ledger(LedgerReject),
+    /// A command did not name a row that it needs: a bug.
+    #[error("a row was not loaded; please report this")]
+    NotLoaded,
+}
+
+impl Reject {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::DuplicateCredit(_) => "duplicate-credit",
+            Self::DuplicateOutput(_) => "duplicate-output",
+            Self::AmountOverflow => "amount-overflow",
+            Self::Unbalanced { .. } => "unbalanced",
+            Self::CreditSpent(_) => "credit-spent",
+            Self::CreditPending(_) => "credit-pending",
+            Self::OutputSigned(_) => "output-signed",
+            Self::Insufficient { .. } => "insufficient",
+            Self::UnknownQuote(_) => "unknown-quote",
+            Self::QuoteExists(_) => "quote-exists",
+            Self::QuoteNotPaid { .. } => "quote-not-paid",
+            Self::QuoteUsed(_) => "quote-used",
+            Self::QuoteExpired(_) => "quote-expired",
+            Self::QuoteLocked(_) => "quote-locked",
+            Self::QuoteAmount { .. } => "quote-amount",
+            Self::WrongAsset { .. } => "wrong-asset",
+            Self::UnknownCode => "unknown-code",
+            Self::CodeUsed => "code-used",
+            Self::CodeExpired => "code-expired",
+            Self::CodeExists(_) => "code-exists",
+            Self::PaymentUnderWay(_) => "payment-under-way",
+            Self::PaymentElsewhere(_) => "payment-elsewhere",
+            Self::PaymentNotHeld(_) => "payment-not-held",
+            Self::KeysetExists(_) => "keyset-exists",
+            Self::UnknownKeyset(_) => "unknown-keyset",
+            Self::Ledger(LedgerReject::DebitsExceedCredits { .. }) => "limit-reached",
+            Self::Ledger(_) => "ledger-refused",
+            Self::NotLoaded => "internal",
+        }
+    }
+
+    /// Whether the same command may succeed later.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::CreditPending(_) | Self::PaymentUnderWay(_) | Self::QuoteNotPaid { .. })
+    }
+}

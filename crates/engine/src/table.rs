@@ -1,0 +1,126 @@
+//! The rows of one batch: loaded by the store, changed by decisions, handed back as changes.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use farthing_ledger::{Account, AccountId};
+
+use crate::{
+    CodeId, CodeRow, CreditId, CreditRow, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow,
+    PaymentId, PaymentRow, QuoteId, Reject,
+};
+
+/// Loaded rows of one kind and which of them changed. It is never iterated in hash order.
+#[derive(Clone, Debug)]
+pub struct Table<K, V> {
+    slots: HashMap<K, Slot<V>>,
+    changed: Vec<K>,
+}
+
+#[derive(Clone, Debug)]
+struct Slot<V> {
+    row: Option<V>,
+    changed: bool,
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self { slots: HashMap::new(), changed: Vec::new() }
+    }
+}
+
+impl<K: Copy + Eq + Hash, V> Table<K, V> {
+    /// Puts in what the store has under a key, once.
+    pub fn load(&mut self, key: K, row: Option<V>) {
+        self.slots.entry(key).or_insert(Slot { row, changed: false });
+    }
+
+    /// Whether the key was loaded.
+    pub fn has(&self, key: &K) -> bool {
+        self.slots.contains_key(key)
+    }
+
+    /// The row under a key. Asking for one that was not loaded is a bug of the command's `keys`.
+    pub fn get(&self, key: &K) -> Result<Option<&V>, Reject> {
+        self.slots.get(key).map(|slot| slot.row.as_ref()).ok_or(Reject::NotLoaded)
+    }
+
+    pub(crate) fn put(&mut self, key: K, row: V) {
+        self.set(key, Some(row));
+    }
+
+    pub(crate) fn remove(&mut self, key: K) {
+        self.set(key, None);
+    }
+
+    fn set(&mut self, key: K, row: Option<V>) {
+        let slot = self.slots.entry(key).or_insert(Slot { row: None, changed: false });
+        slot.row = row;
+        if !slot.changed {
+            slot.changed = true;
+            self.changed.push(key);
+        }
+    }
+
+    fn into_changes(mut self) -> Vec<(K, Option<V>)> {
+        let take = |key| self.slots.remove(&key).map(|slot| (key, slot.row));
+        self.changed.into_iter().filter_map(take).collect()
+    }
+}
+
+macro_rules! tables {
+    ($($(#[$meta:meta])* $field:ident: $key:ty => $row:ty,)*) => {
+        /// The keys that commands touch, by table. A key may be named more than once.
+        #[derive(Clone, Debug, Default)]
+        pub struct Keys {
+            $($(#[$meta])* pub $field: Vec<$key>,)*
+        }
+
+        /// The rows that a batch decides on.
+        #[derive(Clone, Debug, Default)]
+        pub struct Rows {
+            $($(#[$meta])* pub $field: Table<$key, $row>,)*
+            pub(crate) opened: Vec<Account>,
+        }
+
+        /// What a batch changed, in the order in which it did; `None` removes the row.
+        #[derive(Clone, Debug, Default)]
+        pub struct Changes {
+            $($(#[$meta])* pub $field: Vec<($key, Option<$row>)>,)*
+        }
+
+        impl Changes {
+            /// Whether nothing changed.
+            pub fn is_empty(&self) -> bool {
+                true $(&& self.$field.is_empty())*
+            }
+        }
+
+        impl Rows {
+            pub(crate) fn into_changes(self) -> Changes {
+                Changes { $($field: self.$field.into_changes(),)* }
+            }
+        }
+    };
+}
+
+tables! {
+    /// Credits that are not unspent.
+    credits: CreditId => CreditRow,
+    /// Outputs that were signed.
+    outputs: OutputId => OutputRow,
+    /// Keysets by index.
+    keysets: u32 => KeysetRow,
+    /// Top-up codes.
+    codes: CodeId => CodeRow,
+    /// Mint quotes.
+    mint_quotes: QuoteId => MintQuoteRow,
+    /// Melt quotes.
+    melt_quotes: QuoteId => MeltQuoteRow,
+    /// Payments under way.
+    held: PaymentId => PaymentRow,
+    /// Payments that were charged.
+    payments: PaymentId => PaymentRow,
+    /// The ledger's accounts.
+    accounts: AccountId => Account,
+}
