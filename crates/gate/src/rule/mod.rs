@@ -1,0 +1,211 @@
+//! Price rules: which requests cost what, and for how long one payment opens them.
+
+mod choose;
+mod explain;
+mod host;
+mod path;
+
+use farthing_money::{Money, Span};
+use http::Method;
+use thiserror::Error;
+
+pub use choose::{Chosen, Rules};
+pub use explain::{Explanation, Loser};
+pub use host::HostPattern;
+pub use path::PathPattern;
+
+/// What something costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Price {
+    /// Nothing.
+    Free,
+    /// This much.
+    Paid {
+        /// The price.
+        amount: Money,
+    },
+}
+
+/// What one payment opens while its pass lasts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PassScope {
+    /// The URL with its query.
+    Url,
+    /// The path with any query.
+    #[default]
+    Path,
+    /// All that the same rule prices.
+    Rule,
+}
+
+/// How long one payment opens what it paid for, unless a rule says otherwise.
+pub const PASS_DEFAULT: Span = Span::from_secs(60);
+
+/// One price for some requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    host: HostPattern,
+    methods: Vec<Method>,
+    path: PathPattern,
+    price: Price,
+    pass: Span,
+    pass_scope: PassScope,
+    description: String,
+    line: Option<usize>,
+}
+
+/// Why a rule is none.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RuleError {
+    /// Not a host pattern.
+    #[error("expected a host such as example.com, *.example.com or *, got {0:?}")]
+    Host(String),
+    /// Not a path pattern.
+    #[error(
+        "{got:?} is not a path pattern: {why}; write such as /articles/** (* stays within a segment, ** does not)"
+    )]
+    Path {
+        /// What came.
+        got: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Not a method.
+    #[error("expected a method such as GET, got {0:?}")]
+    Method(String),
+    /// A price of nothing is written as free.
+    #[error("the price of {0} is zero; write that it is free instead")]
+    Zero(String),
+    /// Two rules, neither of which is more specific.
+    #[error(
+        "the rules {first} and {second} can both be meant and neither is more specific; change or remove one"
+    )]
+    Conflict {
+        /// One rule, with its line.
+        first: String,
+        /// The other.
+        second: String,
+    },
+}
+
+impl Rule {
+    /// A rule for the paths of a pattern, all hosts and all methods.
+    pub fn new(path: &str, price: Price) -> Result<Self, RuleError> {
+        if let Price::Paid { amount } = price
+            && amount.amount() == farthing_money::Amount::default()
+        {
+            return Err(RuleError::Zero(path.to_owned()));
+        }
+        Ok(Self {
+            host: HostPattern::Any,
+            methods: Vec::new(),
+            path: PathPattern::parse(path)?,
+            price,
+            pass: PASS_DEFAULT,
+            pass_scope: PassScope::default(),
+            description: String::new(),
+            line: None,
+        })
+    }
+
+    /// Only for these hosts.
+    pub fn host(self, pattern: &str) -> Result<Self, RuleError> {
+        Ok(Self { host: HostPattern::parse(pattern)?, ..self })
+    }
+
+    /// Only for these methods; none is all. GET covers HEAD as well.
+    pub fn methods<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Result<Self, RuleError> {
+        let parse = |name: &str| {
+            let good = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
+            let method = Method::from_bytes(name.to_ascii_uppercase().as_bytes()).ok().filter(|_| good);
+            method.ok_or_else(|| RuleError::Method(name.chars().take(32).collect()))
+        };
+        Ok(Self { methods: names.into_iter().map(parse).collect::<Result<_, _>>()?, ..self })
+    }
+
+    /// For how long one payment opens it, and what.
+    #[must_use]
+    pub fn pass(self, pass: Span, pass_scope: PassScope) -> Self {
+        Self { pass, pass_scope, ..self }
+    }
+
+    /// What people read about it.
+    #[must_use]
+    pub fn description(self, description: impl Into<String>) -> Self {
+        Self { description: description.into(), ..self }
+    }
+
+    /// The line of the configuration that it stands on.
+    #[must_use]
+    pub fn line(self, line: usize) -> Self {
+        Self { line: Some(line), ..self }
+    }
+
+    /// Which hosts.
+    pub fn host_pattern(&self) -> &HostPattern {
+        &self.host
+    }
+
+    /// Which methods; none is all.
+    pub fn method_names(&self) -> &[Method] {
+        &self.methods
+    }
+
+    /// Which paths.
+    pub fn path_pattern(&self) -> &PathPattern {
+        &self.path
+    }
+
+    /// What it costs.
+    pub fn price(&self) -> Price {
+        self.price
+    }
+
+    /// For how long one payment opens it.
+    pub fn pass_span(&self) -> Span {
+        self.pass
+    }
+
+    /// What one payment opens.
+    pub fn pass_scope(&self) -> PassScope {
+        self.pass_scope
+    }
+
+    /// What people read about it.
+    pub fn describe(&self) -> &str {
+        &self.description
+    }
+
+    /// The line of the configuration, when it came from one.
+    pub fn config_line(&self) -> Option<usize> {
+        self.line
+    }
+
+    fn covers_method(&self, method: &Method) -> bool {
+        let named =
+            |name: &Method| self.methods.iter().any(|own| own.as_str().eq_ignore_ascii_case(name.as_str()));
+        self.methods.is_empty() || named(method) || *method == Method::HEAD && named(&Method::GET)
+    }
+
+    /// A price holds whatever the case of the path, since many servers ignore it; what is free is so only as written.
+    fn covers_path(&self, path: &[u8]) -> bool {
+        self.path.matches(path, matches!(self.price, Price::Paid { .. }))
+    }
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.methods.is_empty() {
+            let names: Vec<_> = self.methods.iter().map(Method::as_str).collect();
+            write!(f, "{} ", names.join(","))?;
+        }
+        if self.host != HostPattern::Any {
+            write!(f, "{}", self.host)?;
+        }
+        write!(f, "{}", self.path)?;
+        match self.line {
+            Some(line) => write!(f, " (line {line})"),
+            None => Ok(()),
+        }
+    }
+}
