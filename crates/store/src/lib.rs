@@ -1,1 +1,17 @@
-//! The store room.
+//! Where rows and the journal live, behind the engine's port.
+//!
+//! [`RowStore`] turns rows into bytes and back for whatever keeps bytes: [`Fjall`] on disk, [`Memory`] in tests and
+//! simulations. [`Writer`] is the one thread that loads, decides, commits and answers; many commands share one sync.
+
+mod codec;
+mod fjall_folder;
+mod key_value;
+mod memory;
+mod row_store;
+mod writer;
+
+pub use fjall_folder::Fjall;
+pub use key_value::{KeyValue, Pair, Pairs, TableName, Write};
+pub use memory::Memory;
+pub use row_store::RowStore;
+pub use writer::{Clock, Observer, Writer, WriterOptions, WriterThread};
