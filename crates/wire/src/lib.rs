@@ -1,1 +1,49 @@
-//! The wire room.
+//! What goes over the wire of a paid request, as text: offers into headers, headers into credentials, problems,
+//! receipts and passes.
+//!
+//! Header text lives only here. Strings come in, strings go out: nothing here knows an HTTP library, a socket, a clock
+//! or the arithmetic of credits (points and tokens are opaque text). One folder per dialect: [`cashu`] (NUT-18, NUT-24,
+//! NUT-26) and [`mpp`] (the `Payment` scheme of HTTP authentication). [`challenge`], [`offer`] and [`credential`] put the
+//! dialects side by side. Credentials are money, so no error repeats one.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::float_arithmetic,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+mod b64;
+pub mod cashu;
+pub mod challenge;
+pub mod credential;
+pub mod digest;
+pub mod header;
+pub mod json;
+pub mod jws;
+pub mod mpp;
+pub mod offer;
+pub mod pass;
+pub mod problem;
+pub mod receipt;
+mod rfc3339;
+pub mod upstream;
+
+pub use challenge::Challenge;
+pub use credential::{Credential, CredentialError};
+pub use jws::JwsError;
+pub use offer::Offer;
+pub use pass::Pass;
+pub use problem::Problem;
+pub use receipt::Receipt;
+pub use upstream::PaymentNote;
+
+/// The beginning of a text, for messages: never repeat a whole hostile input.
+fn beginning(text: &str) -> String {
+    text.chars().take(64).collect()
+}

@@ -1,0 +1,56 @@
+//! The name of every header that a dialect uses, once, in the case in which specifications write them.
+
+/// Cashu NUT-24: payment requests in a 402, a token in a request, change in an answer.
+pub const X_CASHU: &str = "X-Cashu";
+/// Challenges of HTTP authentication; MPP's are of the scheme `Payment`.
+pub const WWW_AUTHENTICATE: &str = "WWW-Authenticate";
+/// Credentials of HTTP authentication.
+pub const AUTHORIZATION: &str = "Authorization";
+/// MPP's credential when `Authorization` is taken by the upstream's own login.
+pub const PAYMENT_AUTHORIZATION: &str = "Payment-Authorization";
+/// MPP's receipt.
+pub const PAYMENT_RECEIPT: &str = "Payment-Receipt";
+/// Which MPP methods a payer prefers.
+pub const ACCEPT_PAYMENT: &str = "Accept-Payment";
+/// Our signed receipt.
+pub const FARTHING_RECEIPT: &str = "Farthing-Receipt";
+/// Our signed pass: the right to come back without paying again.
+pub const FARTHING_PASS: &str = "Farthing-Pass";
+/// What the upstream is told about the payment; stripped from every request that a payer sends.
+pub const FARTHING_PAYMENT: &str = "Farthing-Payment";
+/// Where browsers carry the pass.
+pub const COOKIE: &str = "Cookie";
+/// How browsers are given the pass.
+pub const SET_COOKIE: &str = "Set-Cookie";
+/// The name of the pass's cookie.
+pub const PASS_COOKIE: &str = "farthing_pass";
+/// RFC 9530: the digest of a body.
+pub const CONTENT_DIGEST: &str = "Content-Digest";
+/// The authentication scheme of MPP.
+pub const PAYMENT_SCHEME: &str = "Payment";
+/// The media type of [`Problem`](crate::Problem).
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// All fields of one 402 together stay below this many bytes: some proxies stop at 8 KiB.
+pub const CHALLENGE_LIMIT_BYTES: usize = 8 * 1024;
+/// The largest credential that is read unless the operator says otherwise.
+pub const CREDENTIAL_LIMIT_BYTES: usize = 16 * 1024;
+
+/// Whether a text may stand in a header field as it is: visible ASCII, spaces inside but not around.
+pub fn is_field_value(text: &str) -> bool {
+    let visible = text.bytes().all(|byte| byte == b' ' || byte == b'\t' || byte.is_ascii_graphic());
+    visible && text.trim_matches([' ', '\t']) == text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_breaks_never_stand_in_a_field() {
+        assert!(is_field_value("Payment id=\"a b\""));
+        for bad in ["a\r\nb", "a\nb", "a\0", " a", "a ", "é", "\u{7f}"] {
+            assert!(!is_field_value(bad), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The pass: the signed right to come back without paying again, for programs in `Farthing-Pass`, for browsers in a
+//! cookie.
+
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use farthing_money::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::header::PASS_COOKIE;
+use crate::{JwsError, jws, rfc3339};
+
+const TYPE: &str = "farthing-pass";
+
+/// What one payment opens, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pass {
+    /// The payment that bought it, hexadecimal.
+    pub payment: String,
+    /// What it opens, in the gate's words.
+    pub scope: String,
+    /// When it ends.
+    #[serde(with = "rfc3339")]
+    pub expires: Timestamp,
+}
+
+impl Pass {
+    /// The pass as a header value, signed.
+    pub fn sign(&self, key: &SigningKey) -> Result<String, JwsError> {
+        jws::sign(TYPE, self, key)
+    }
+
+    /// The pass in a text signed by our key, if it has not ended.
+    pub fn verify(text: &str, key: &VerifyingKey, now: Timestamp) -> Result<Self, JwsError> {
+        let (pass, _): (Self, _) = jws::verify(TYPE, text, Some(key))?;
+        if pass.expires <= now {
+            return Err(JwsError::Ended { document: "pass", ended: pass.expires });
+        }
+        Ok(pass)
+    }
+
+    /// The `Set-Cookie` value that gives a browser a signed pass: not for scripts, not for other sites, gone when the
+    /// pass ends. `path` is where the pass holds; what cannot stand in a cookie's path becomes `/`.
+    pub fn set_cookie(&self, signed: &str, path: &str, secure: bool, now: Timestamp) -> String {
+        let plain = |b: u8| b.is_ascii_graphic() && b != b';' && b != b',';
+        let path = if path.starts_with('/') && path.bytes().all(plain) { path } else { "/" };
+        let max_age_secs = self.expires.since(now).secs();
+        let secure = if secure { "; Secure" } else { "" };
+        format!("{PASS_COOKIE}={signed}; Path={path}; Max-Age={max_age_secs}; HttpOnly; SameSite=Lax{secure}")
+    }
+}
+
+/// The signed passes in a `Cookie` header, most specific path first, as browsers send them. Not yet verified.
+pub fn in_cookies(header: &str) -> impl Iterator<Item = &str> {
+    header.split(';').filter_map(|pair| {
+        let (name, value) = pair.trim_matches([' ', '\t']).split_once('=')?;
+        (name == PASS_COOKIE && !value.is_empty()).then_some(value)
+    })
+}
+
+/// A `Cookie` header without our passes, for the upstream; `None` if nothing is left.
+pub fn without_passes(header: &str) -> Option<String> {
+    let others = |pair: &&str| pair.split_once('=').is_none_or(|(name, _)| name != PASS_COOKIE);
+    let kept: Vec<_> =
+        header.split(';').map(str::trim).filter(|pair| !pair.is_empty()).filter(others).collect();
+    (!kept.is_empty()).then(|| kept.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Receipt;
+
+    fn pass() -> Pass {
+        Pass { payment: "ab".into(), scope: "GET /a/*".into(), expires: Timestamp::from_secs(100) }
+    }
+
+    #[test]
+    fn a_pass_ends() {
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let text = pass().sign(&key).unwrap();
+        let at = |secs| Pass::verify(&text, &key.verifying_key(), Timestamp::from_secs(secs));
+        assert_eq!(at(99), Ok(pass()));
+        assert_eq!(at(100).unwrap_err().code(), "signed-text-ended");
+        let other = SigningKey::from_bytes(&[2; 32]).verifying_key();
+        let error = Pass::verify(&text, &other, Timestamp::from_secs(0)).unwrap_err();
+        assert_eq!(error.code(), "signed-text-key");
+        assert_eq!(Receipt::verify(&text, None).unwrap_err().code(), "signed-text-type");
+    }
+
+    #[test]
+    fn cookies_carry_passes() {
+        let now = Timestamp::from_secs(40);
+        let cookie = pass().set_cookie("a.b.c", "/a/", true, now);
+        assert_eq!(cookie, "farthing_pass=a.b.c; Path=/a/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
+        let cookie = pass().set_cookie("a.b.c", "/a; Domain=evil", false, now);
+        assert_eq!(cookie, "farthing_pass=a.b.c; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+
+        let header = "session=1; farthing_pass=a.b.c;farthing_pass=; xfarthing_pass=z; farthing_pass=d";
+        assert_eq!(in_cookies(header).collect::<Vec<_>>(), ["a.b.c", "d"]);
+        assert_eq!(without_passes(header).as_deref(), Some("session=1; xfarthing_pass=z"));
+        assert_eq!(without_passes("farthing_pass=a.b.c"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn sign_and_verify_are_inverse(payment: String, scope: String, millis in 1u64..200_000_000_000_000) {
+            let key = SigningKey::from_bytes(&[1; 32]);
+            let pass = Pass { payment, scope, expires: Timestamp::from_millis(millis) };
+            let text = pass.sign(&key).unwrap();
+            let cookie = pass.set_cookie(&text, "/", true, Timestamp::from_millis(0));
+            let sent = cookie.split(';').next().unwrap();
+            let found = in_cookies(sent).next().unwrap();
+            prop_assert_eq!(Pass::verify(found, &key.verifying_key(), Timestamp::from_millis(0)), Ok(pass));
+        }
+
+        #[test]
+        fn any_cookie_is_no_panic(header: String) {
+            let kept = without_passes(&header).unwrap_or_default();
+            prop_assert_eq!(in_cookies(&kept).count(), 0);
+        }
+    }
+}
