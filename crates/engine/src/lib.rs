@@ -24,6 +24,7 @@ mod batch;
 mod books;
 mod command;
 mod id;
+mod keyring;
 mod op;
 mod port;
 mod recover;
@@ -39,6 +40,7 @@ pub use command::{
     Output, Post, Release, Swap,
 };
 pub use id::{CodeId, CreditId, OutputId, PaymentId, QuoteId, RequestTag};
+pub use keyring::{Keyring, KeyringReject, SignedOutput};
 pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Refusal, Store};
 pub use recover::release_of;
 pub use reject::Reject;
