@@ -1,0 +1,113 @@
+// Starts the real farthing binary for a story, and stops it. Knows the command line and the config, nothing of the wire.
+//
+// Contract with the binary: `farthing serve --config FILE --ready-file PATH` writes PATH atomically (write, then rename)
+// when both the gate and the issuer answer: {"gate": URL, "issuer": URL, "socket": PATH}. Ports are always 0 here.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const START_LIMIT_MS = 30_000
+
+/** Path of the binary under test; every story fails, loudly, without it. */
+export function binary() {
+  const path = process.env.FARTHING_BIN
+  if (!path) throw new Error('FARTHING_BIN is not set: build with `cargo build -p farthing-cli` and name target/debug/farthing')
+  return path
+}
+
+/** The config of the stories: one asset, test funding, a cent for the article, ten minutes of pass. */
+export function configText({ dataFolder, upstream, passphraseFile }) {
+  return `[server]
+listen = "127.0.0.1:0"
+data = ${JSON.stringify(dataFolder)}
+upstream = ${JSON.stringify(upstream)}
+
+[issuer]
+test_funding = true
+passphrase_file = ${JSON.stringify(passphraseFile)}
+
+[[asset]]
+code = "USD"
+scale = 6
+unit = "uusd"
+
+[[price]]
+path = "/article"
+amount = "0.01 USD"
+pass = "10m"
+
+[[price]]
+path = "/broken/**"
+amount = "0.01 USD"
+pass = "10m"
+
+[[price]]
+path = "/slow"
+amount = "0.01 USD"
+pass = "10m"
+`
+}
+
+/** A home folder on disk that outlives restarts of the binary; `remove()` at the end of the story. */
+export function home(upstream) {
+  const folder = mkdtempSync(join(tmpdir(), 'farthing-e2e-'))
+  const passphraseFile = join(folder, 'passphrase')
+  const config = join(folder, 'farthing.toml')
+  writeFileSync(passphraseFile, 'a passphrase for stories only\n', { mode: 0o600 })
+  writeFileSync(config, configText({ dataFolder: join(folder, 'data'), upstream, passphraseFile }))
+  return { folder, config, remove: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+/** Starts `serve` in a home folder and resolves when the ready file is there. */
+export async function serve(place) {
+  const readyFile = join(place.folder, 'ready.json')
+  rmSync(readyFile, { force: true })
+  const talk = []
+  // Watch before start, so that the rename cannot be missed.
+  const watcher = watch(place.folder)
+  const child = spawn(binary(), ['serve', '--config', place.config, '--ready-file', readyFile], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  child.stdout.on('data', (bytes) => talk.push(bytes))
+  child.stderr.on('data', (bytes) => talk.push(bytes))
+  const said = () => Buffer.concat(talk).toString()
+  try {
+    await ready({ child, watcher, readyFile, said })
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
+  } finally {
+    watcher.close()
+  }
+  const { gate, issuer } = JSON.parse(readFileSync(readyFile, 'utf8'))
+  return { gate, issuer, said, stop: () => end(child, 'SIGTERM'), crash: () => end(child, 'SIGKILL') }
+}
+
+function ready({ child, watcher, readyFile, said }) {
+  return new Promise((resolve, reject) => {
+    const limit = setTimeout(
+      () => reject(new Error(`no ready file after ${START_LIMIT_MS} ms; farthing said:\n${said()}`)),
+      START_LIMIT_MS,
+    )
+    const settle = (finish, value) => {
+      clearTimeout(limit)
+      finish(value)
+    }
+    const look = () => existsSync(readyFile) && settle(resolve)
+    watcher.on('change', look)
+    child.once('error', (error) => settle(reject, error))
+    child.once('exit', (code, signal) =>
+      settle(reject, new Error(`farthing ended before it was ready (${code ?? signal}); it said:\n${said()}`)),
+    )
+    look()
+  })
+}
+
+async function end(child, signal) {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill(signal)
+  await gone
+}
