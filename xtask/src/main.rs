@@ -1,1 +1,57 @@
-fn main() {}
+//! The one door: everything that is done to this repository is a word after `cargo xtask`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
+
+mod readme;
+mod source;
+mod suite;
+mod tidy;
+mod tree;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask tidy             check the rules of the house
+cargo xtask test [STEP..]    run every check and test, or only the named steps
+cargo xtask readme [--write] compare the README's transcript with the demo, or write it anew
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let root = root();
+    match words.as_slice() {
+        ["tidy"] => done(tidy::run(&root).map(|rules| format!("tidy: {rules} rules hold"))),
+        ["test", steps @ ..] => suite::run(&root, steps),
+        ["readme"] => done(readme::compare(&root)),
+        ["readme", "--write"] => done(readme::write(&root)),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprint!("expected one of these:\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The root of the repository: the folder above this package.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_owned()
+}
+
+fn done(result: Result<String, String>) -> ExitCode {
+    match result {
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(said) => {
+            eprintln!("{said}");
+            ExitCode::FAILURE
+        }
+    }
+}

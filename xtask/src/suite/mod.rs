@@ -1,0 +1,162 @@
+//! `cargo xtask test`: every check and test of the repository in one run, from a clean clone.
+
+mod count;
+mod needs;
+pub mod step;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use count::{Count, Counter};
+use step::{Outcome, cargo, program, watch};
+
+use crate::{readme, tidy};
+
+/// What one step does.
+type Run = fn(&Path) -> Outcome;
+
+const STEPS: [(&str, &str, Run); 9] = [
+    ("needs", "programs beyond cargo that the stories use", needs::run),
+    ("fmt", "cargo fmt --all --check", fmt),
+    ("tidy", "the rules of the house; licences, sources and bans by deny.toml", tidy_step),
+    ("clippy", "cargo clippy --workspace --all-targets -- -D warnings", clippy),
+    ("unit", "every test of the workspace", unit),
+    ("doc", "cargo test --workspace --doc", doc),
+    ("stories", "real npm clients and curl against the real binary", stories),
+    ("cdk", "the cdk wallet against the real binary", cdk),
+    ("readme", "the README's transcript against the demo", readme_step),
+];
+
+/// Runs all steps, or the named ones; every step runs even when one before it failed.
+pub fn run(root: &Path, only: &[&str]) -> ExitCode {
+    if let Some(stranger) = only.iter().find(|name| !STEPS.iter().any(|(step, ..)| step == *name)) {
+        let names = STEPS.map(|(step, ..)| step).join(", ");
+        eprintln!("expected a step ({names}), got {stranger}");
+        return ExitCode::from(2);
+    }
+    let start = Instant::now();
+    let mut total = Count::default();
+    let mut failed = Vec::new();
+    for (name, what, step) in STEPS.iter().filter(|(name, ..)| only.is_empty() || only.contains(name)) {
+        println!("\n== {name}: {what}");
+        let begun = Instant::now();
+        let Outcome { error, mut count } = step(root);
+        let seconds = begun.elapsed().as_secs();
+        match error {
+            None => println!("== {name}: ok in {seconds} s"),
+            Some(error) => {
+                println!("== {name}: FAILED in {seconds} s: {error}");
+                failed.push(format!("{name}: {error}"));
+                // A step that fails without naming a failed test still counts as a failure.
+                count.failed = count.failed.max(1);
+            }
+        }
+        total.add(count);
+    }
+    println!("\n== {} s in all", start.elapsed().as_secs());
+    for line in &failed {
+        println!("failed: {line}");
+    }
+    println!("{total}");
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn fmt(root: &Path) -> Outcome {
+    let own = watch(cargo(root).args(["fmt", "--all", "--check"]), None);
+    let cdk = watch(cargo(root).args(["fmt", "--manifest-path", "e2e/cdk/Cargo.toml", "--check"]), None);
+    own.and(cdk)
+}
+
+fn tidy_step(root: &Path) -> Outcome {
+    match tidy::run(root) {
+        Ok(rules) => {
+            println!("{rules} rules hold");
+            Outcome::default()
+        }
+        Err(broken) => {
+            println!("{broken}");
+            Outcome::failed("see the lines above")
+        }
+    }
+}
+
+fn clippy(root: &Path) -> Outcome {
+    watch(cargo(root).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), None)
+}
+
+fn unit(root: &Path) -> Outcome {
+    let nextest = cargo(root).args(["nextest", "--version"]).output();
+    if nextest.is_ok_and(|output| output.status.success()) {
+        let words = ["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail"];
+        return watch(cargo(root).args(words), Some(Counter::Nextest)).with_tests();
+    }
+    println!("cargo-nextest is not installed; running `cargo test` instead");
+    let words = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
+    watch(cargo(root).args(words), Some(Counter::Libtest)).with_tests()
+}
+
+fn doc(root: &Path) -> Outcome {
+    watch(cargo(root).args(["test", "--workspace", "--doc", "--no-fail-fast"]), Some(Counter::Libtest))
+}
+
+/// Builds the binary that the stories start.
+fn binary(root: &Path) -> Result<PathBuf, Outcome> {
+    let built = watch(cargo(root).args(["build", "--package", "farthing", "--bin", "farthing"]), None);
+    if built.error.is_some() {
+        return Err(Outcome::failed("the binary does not build"));
+    }
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |own| root.join(own));
+    Ok(target.join("debug").join(format!("farthing{}", std::env::consts::EXE_SUFFIX)))
+}
+
+fn stories(root: &Path) -> Outcome {
+    let folder = root.join("e2e");
+    let binary = match binary(root) {
+        Ok(binary) => binary,
+        Err(outcome) => return outcome,
+    };
+    let installed = watch(program("npm", &folder).args(["ci", "--no-audit", "--no-fund"]), None);
+    if installed.error.is_some() {
+        return installed;
+    }
+    let mut files: Vec<PathBuf> = match fs::read_dir(folder.join("stories")) {
+        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+        Err(error) => return Outcome::failed(format!("e2e/stories: {error}")),
+    };
+    files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
+    files.sort();
+    let mut node = program("node", &folder);
+    node.args(["--test", "--test-reporter=spec"]).args(files).env("FARTHING_BIN", binary);
+    watch(&mut node, Some(Counter::Node)).with_tests()
+}
+
+fn cdk(root: &Path) -> Outcome {
+    match binary(root) {
+        Ok(binary) => {
+            let folder = root.join("e2e").join("cdk");
+            let words = ["test", "--locked", "--no-fail-fast"];
+            let mut test = cargo(&folder);
+            test.args(words).env("FARTHING_BIN", binary).env_remove("CARGO_TARGET_DIR");
+            watch(&mut test, Some(Counter::Libtest)).with_tests()
+        }
+        Err(outcome) => outcome,
+    }
+}
+
+fn readme_step(root: &Path) -> Outcome {
+    let text = fs::read_to_string(root.join("README.md")).unwrap_or_default();
+    if readme::block(&text) == Ok(None) {
+        println!("README.md has no transcript yet");
+        return Outcome::default();
+    }
+    match readme::compare(root) {
+        Ok(said) => {
+            println!("{said}");
+            Outcome::default()
+        }
+        Err(error) => Outcome::failed(error),
+    }
+}
