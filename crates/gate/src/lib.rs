@@ -1,7 +1,21 @@
 //! The gate: price rules, the streaming proxy behind them, the accept loop before them, and the pages in between.
 
+pub mod body;
+pub mod crypto;
+pub mod network;
+pub mod own_header;
+pub mod page;
+pub mod peer;
+pub mod problem;
+pub mod proxy;
 pub mod rule;
+pub mod serve;
 pub mod target;
+pub mod tls;
 
+pub use body::{Body, BoxError};
+pub use network::Network;
+pub use peer::Peer;
+pub use proxy::{Proxy, ProxyConfig, UpstreamError};
 pub use rule::{Chosen, PassScope, Price, Rule, RuleError, Rules};
 pub use target::{Target, TargetError};

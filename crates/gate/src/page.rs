@@ -1,0 +1,165 @@
+//! The plain page that people see instead of what costs something.
+
+use std::fmt::Write as _;
+
+use farthing_money::{Money, Span};
+use http::{HeaderMap, header};
+
+/// What the page says.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// The whole URL that was asked for.
+    pub url: &'a str,
+    /// What it is, in the operator's words; may be empty.
+    pub description: &'a str,
+    /// What it costs.
+    pub price: Money,
+    /// How long a payment opens it.
+    pub pass: Span,
+    /// The payment request for Cashu wallets, `creqB..`.
+    pub request: Option<&'a str>,
+    /// What went wrong with the payment that came, if one did.
+    pub problem: Option<&'a str>,
+}
+
+/// The page's `Content-Security-Policy`: its own style and nothing else, not even a script.
+pub const POLICY: &str = "default-src 'none'; style-src 'sha256-MT5LVK6eXPeAx36Xg61shJCfbjZPbtgBT8tabQ76ZEU='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const STYLE: &str = "body{max-width:38rem;margin:4rem auto;padding:0 1rem;font:1.1rem/1.5 system-ui,sans-serif}\
+code{display:block;padding:.6rem;background:#8882;overflow-wrap:anywhere}.price{font-size:2rem;font-weight:600}\
+:root{color-scheme:light dark}";
+
+impl Page<'_> {
+    /// The page as HTML.
+    pub fn to_html(&self) -> String {
+        let mut html = String::with_capacity(2_048);
+        let price = escape(&self.price.to_string());
+        let _ = write!(
+            html,
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width\">\n<title>{price}</title>\n<style>{STYLE}</style>\n\
+             </head>\n<body>\n<h1>Payment required</h1>\n"
+        );
+        if let Some(problem) = self.problem {
+            let _ = writeln!(html, "<p role=\"alert\">{}</p>", escape(problem));
+        }
+        if !self.description.is_empty() {
+            let _ = writeln!(html, "<p>{}</p>", escape(self.description));
+        }
+        let _ =
+            writeln!(html, "<p class=\"price\">{price}</p>\n<p>One payment opens it for {}.</p>", self.pass);
+        let _ = writeln!(html, "<h2>Pay</h2>\n<p>With the farthing wallet:</p>");
+        let _ = writeln!(html, "<code>farthing pay {}</code>", escape(&shell_word(self.url)));
+        if let Some(request) = self.request {
+            let _ = writeln!(
+                html,
+                "<p>With any Cashu wallet, the payment request:</p>\n<code>{}</code>",
+                escape(request)
+            );
+        }
+        html.push_str("</body>\n</html>\n");
+        html
+    }
+}
+
+/// Whether a client would rather have a page than JSON: it accepts `text/html`, and likes no JSON better.
+pub fn prefers_html(headers: &HeaderMap) -> bool {
+    let quality = |wanted: &str| {
+        let ranges = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let matching = ranges.flat_map(|text| text.split(',')).filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let name = parts.next().filter(|name| name.eq_ignore_ascii_case(wanted))?;
+            let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+            Some((name, quality.map_or(1_000, thousandths)))
+        });
+        matching.map(|(_, quality)| quality).max().unwrap_or(0)
+    };
+    let json = quality("application/json").max(quality("application/problem+json"));
+    let html = quality("text/html").max(quality("application/xhtml+xml"));
+    html > 0 && html >= json
+}
+
+/// `0.85` is 850; what is no quality is nothing.
+fn thousandths(text: &str) -> u16 {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = format!("{:0<3}", fraction.chars().take(3).collect::<String>());
+    match (whole, digits.parse::<u16>()) {
+        ("0", Ok(thousandths)) => thousandths,
+        ("1", _) => 1_000,
+        _ => 0,
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+        escaped
+    })
+}
+
+/// The text as one word of a POSIX shell, because people paste commands.
+fn shell_word(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/:._-~%+,=@".contains(&b);
+    if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use farthing_money::{Amount, Asset};
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    fn page<'a>(url: &'a str, description: &'a str) -> Page<'a> {
+        let price = Asset::micro("USD").unwrap().money(Amount::new(10_000));
+        let pass = Span::from_secs(60);
+        Page { url, description, price, pass, request: Some("CREQB1XYZ"), problem: None }
+    }
+
+    #[test]
+    fn the_policy_allows_the_style_and_nothing_else() {
+        use base64::Engine as _;
+        let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE));
+        assert!(POLICY.contains(&format!("'sha256-{hash}'")), "{hash}");
+    }
+
+    #[test]
+    fn the_page_says_what_how_much_and_how() {
+        let html = page("https://example.com/a?b=1&c='", "An <article> & \"more\"").to_html();
+        for part in [
+            "<p class=\"price\">0.01 USD</p>",
+            "One payment opens it for 1m.",
+            "An &lt;article&gt; &amp; &quot;more&quot;",
+            "farthing pay &#39;https://example.com/a?b=1&amp;c=&#39;\\&#39;&#39;&#39;",
+            "CREQB1XYZ",
+        ] {
+            assert!(html.contains(part), "{part}\n{html}");
+        }
+        assert!(!html.contains("<script") && !html.contains("<article>"));
+    }
+
+    #[test]
+    fn browsers_get_the_page_and_programs_do_not() {
+        let asks = |accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, accept.parse().unwrap());
+            prefers_html(&headers)
+        };
+        assert!(asks("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(asks("text/html;q=0.5"));
+        assert!(asks("application/json;q=0.4, TEXT/HTML;q=0.5"));
+        for program in
+            ["*/*", "application/json", "application/json, text/html;q=0.9", "text/html;q=0", "text/plain"]
+        {
+            assert!(!asks(program), "{program}");
+        }
+        assert!(!prefers_html(&HeaderMap::new()));
+    }
+}

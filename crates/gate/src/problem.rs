@@ -1,0 +1,56 @@
+//! The one map from the gate's refusals to HTTP: status, problem+json, and what to do next.
+
+use farthing_wire::Problem;
+use farthing_wire::header::PROBLEM_JSON;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::body::Body;
+use crate::proxy::{Fault, UpstreamError};
+use crate::target::{PATH_BYTES_MAX, TargetError};
+
+/// A problem as an answer. Nothing of it may be kept by a cache.
+pub fn answer(problem: &Problem) -> Response<Body> {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Body::from(problem.to_json()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    response
+}
+
+/// A target that is refused.
+pub fn of_target(error: &TargetError) -> Problem {
+    let (status, next) = match error {
+        TargetError::TooLong(_) => (414, format!("ask for a path of at most {PATH_BYTES_MAX} bytes")),
+        TargetError::Ambiguous { plain } => (400, format!("ask for {plain}")),
+        TargetError::Percent | TargetError::Byte(_) => (400, "correct the path and ask again".to_owned()),
+        TargetError::Form(_) => (400, "ask for a path such as /articles/1".to_owned()),
+        _ => (400, "name the host once, in the Host field".to_owned()),
+    };
+    Problem::new(error.code(), status, "Request refused", error.to_string()).next(next)
+}
+
+/// A method that no gate passes on: it would open a tunnel, or show the upstream's view of the request.
+pub fn of_method(method: &http::Method) -> Problem {
+    Problem::new("method-refused", 405, "Method refused", format!("{method} is not passed on"))
+        .expected("a method such as GET or POST")
+        .got(method.to_string())
+        .next("use another method")
+}
+
+/// An upstream that gave no answer, or a request that did not arrive whole. Nothing is charged for either.
+pub fn of_upstream(error: &UpstreamError) -> Problem {
+    let (code, status) = match (error.fault(), error.is_timeout()) {
+        (Fault::Upstream, true) => ("upstream-failed", 504),
+        (Fault::Upstream, false) => ("upstream-failed", 502),
+        (Fault::Downstream, true) => ("request-body-slow", 408),
+        (Fault::Downstream, false) => ("request-body-broken", 400),
+    };
+    Problem::new(code, status, "Not delivered", format!("{error}; nothing was charged"))
+        .next("ask again; a credential that was sent is unspent and can be used again")
+}
