@@ -24,7 +24,7 @@ pub struct Source {
     pub ignored: Vec<usize>,
     /// Lines in tests where something called `sleep` is called.
     pub sleeps: Vec<usize>,
-    /// String literals in functions named `code`: the stable codes of refusals.
+    /// String literals in functions named `code` and at the head of `Problem::new`: the stable codes of refusals.
     pub codes: Vec<(String, usize)>,
 }
 
@@ -68,12 +68,7 @@ impl Source {
                     item = place;
                 }
                 TokenTree::Punct(punct) if punct.as_char() == '#' => self.attribute(next, &mut item),
-                TokenTree::Literal(literal) if place.code => {
-                    let text = literal.to_string();
-                    if let Some(text) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-                        self.codes.push((text.to_owned(), literal.span().start().line));
-                    }
-                }
+                TokenTree::Literal(_) if place.code => self.codes.extend(text_of(token)),
                 TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
                     self.walk(group.stream(), item);
                     if let Some((name, line)) = function.take() {
@@ -83,7 +78,12 @@ impl Source {
                     }
                     item = place;
                 }
-                TokenTree::Group(group) => self.walk(group.stream(), item),
+                TokenTree::Group(group) => {
+                    if !item.test && makes_a_problem(tokens.get(..index).unwrap_or_default()) {
+                        self.codes.extend(group.stream().into_iter().next().as_ref().and_then(text_of));
+                    }
+                    self.walk(group.stream(), item);
+                }
                 _ => {}
             }
         }
@@ -101,6 +101,19 @@ impl Source {
             _ => {}
         }
     }
+}
+
+/// A string literal and its line.
+fn text_of(token: &TokenTree) -> Option<(String, usize)> {
+    let text = token.to_string();
+    let text = text.strip_prefix('"')?.strip_suffix('"')?;
+    Some((text.to_owned(), token.span().start().line))
+}
+
+/// Whether the tokens end in `Problem::new`, whose first argument is a code.
+fn makes_a_problem(before: &[TokenTree]) -> bool {
+    let last = before.get(before.len().saturating_sub(4)..).unwrap_or_default();
+    last.iter().map(ToString::to_string).eq(["Problem", ":", ":", "new"])
 }
 
 /// The names in an attribute, nested ones too, in order.
@@ -131,12 +144,13 @@ fn long(
 }
 trait T { fn no_body(&self); }
 impl E { fn code(&self) -> &'static str { match self { Self::A => "a-b", Self::B(..) => "c" } } }
-fn other() -> &'static str { "not-a-code" }
+fn other() -> Problem { Problem::new("d-e", 400, "not-a-code", Problem::other("not-a-code")) }
 #[cfg(test)]
 mod tests {
     #[test]
     #[ignore = "later"]
     fn one() { std::thread::sleep(wait); }
+    fn sample() { Problem::new("a-sample", 402); }
     proptest! { #[test] fn two() { time::sleep(wait).await; } }
 }
 fn after() { sleep(1); }
@@ -146,20 +160,23 @@ fn after() { sleep(1); }
     fn functions_are_measured_and_strings_are_not_code() {
         let source = Source::read("crates/a/src/a.rs", SAMPLE).unwrap();
         let names: Vec<_> = source.functions.iter().map(|function| function.name.as_str()).collect();
-        assert_eq!(names, ["short", "long", "code", "other", "one", "two", "after"]);
+        assert_eq!(names, ["short", "long", "code", "other", "one", "sample", "two", "after"]);
         assert_eq!(source.functions[1], Function { name: "long".to_owned(), line: 3, lines: 7 });
     }
 
     #[test]
     fn only_tests_may_not_sleep() {
-        assert_eq!(Source::read("crates/a/src/a.rs", SAMPLE).unwrap().sleeps, [17, 18]);
-        assert_eq!(Source::read("crates/a/tests/a.rs", SAMPLE).unwrap().sleeps, [8, 17, 18, 20]);
+        assert_eq!(Source::read("crates/a/src/a.rs", SAMPLE).unwrap().sleeps, [17, 19]);
+        assert_eq!(Source::read("crates/a/tests/a.rs", SAMPLE).unwrap().sleeps, [8, 17, 19, 21]);
     }
 
     #[test]
     fn ignored_tests_and_codes_are_seen() {
         let source = Source::read("crates/a/src/a.rs", SAMPLE).unwrap();
         assert_eq!(source.ignored, [16]);
-        assert_eq!(source.codes, [("a-b".to_owned(), 11), ("c".to_owned(), 11)]);
+        assert_eq!(
+            source.codes,
+            [("a-b", 11), ("c", 11), ("d-e", 12)].map(|(code, line)| (code.to_owned(), line))
+        );
     }
 }

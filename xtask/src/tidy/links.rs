@@ -1,4 +1,5 @@
-//! Relative links in Markdown lead somewhere: to a file, a folder or a heading.
+//! Relative links in Markdown lead somewhere: to a file, a folder or a heading; and a link that is called as a function is
+//! called, such as a test that guards a promise, leads to a Rust file that has that function.
 
 use super::Finding;
 use crate::tree::Tree;
@@ -7,13 +8,29 @@ use crate::tree::Tree;
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, text) in tree.with_extension("md") {
-        for (line, target) in links(text) {
-            if let Some(message) = dead(tree, path, &target) {
+        for Link { line, name, target } in links(text) {
+            let message = dead(tree, path, &target).or_else(|| lost(tree, path, &name, &target));
+            if let Some(message) = message {
                 findings.push(Finding::new(path, line, message));
             }
         }
     }
     findings
+}
+
+/// A link and what it is called.
+struct Link {
+    line: usize,
+    name: String,
+    target: String,
+}
+
+/// Whether the link is called as a function of the file that it leads to, and there is none.
+fn lost(tree: &Tree, from: &str, name: &str, target: &str) -> Option<String> {
+    let named = name.contains('_') && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let text = tree.text(&resolve(from, target)?)?;
+    let missing = named && target.ends_with(".rs") && !text.contains(&format!("fn {name}("));
+    missing.then(|| format!("{target} has no function {name}; correct the link"))
 }
 
 fn dead(tree: &Tree, from: &str, target: &str) -> Option<String> {
@@ -62,18 +79,19 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, String)> {
     })
 }
 
-/// Targets of `[text](target)` and of `[name]: target`, with their lines.
-fn links(text: &str) -> Vec<(usize, String)> {
+/// Every `[name](target)` and `[name]: target`.
+fn links(text: &str) -> Vec<Link> {
     let mut found = Vec::new();
     for (line, words) in prose(text) {
-        for (_, rest) in
-            words.match_indices("](").map(|(at, mark)| words.split_at(at.saturating_add(mark.len())))
-        {
-            let target = rest.split([')', ' ']).next().unwrap_or_default();
-            found.push((line, target.to_owned()));
+        for (at, _) in words.match_indices("](") {
+            let (before, after) = words.split_at(at);
+            let name = before.rsplit('[').next().unwrap_or_default().to_owned();
+            let target =
+                after.trim_start_matches("](").split([')', ' ']).next().unwrap_or_default().to_owned();
+            found.push(Link { line, name, target });
         }
-        if let Some((_, target)) = words.strip_prefix('[').and_then(|rest| rest.split_once("]: ")) {
-            found.push((line, target.trim().to_owned()));
+        if let Some((name, target)) = words.strip_prefix('[').and_then(|rest| rest.split_once("]: ")) {
+            found.push(Link { line, name: name.to_owned(), target: target.trim().to_owned() });
         }
     }
     found
@@ -106,6 +124,13 @@ mod tests {
         let text = "# Here\n[b](b.md) [b](./b.md#a-title-of-two) [src](../src) [here](#here)\n\
                     [web](https://a.example/x) `[code](gone.md)`\n```\n[fenced](gone.md)\n```\n[ref]: b.md\n";
         assert_eq!(dead_lines(text), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn a_test_that_is_gone_is_found() {
+        let text = "[the_sum_is_zero](../a.rs)\n[the_sum_is_one](../a.rs)\n[the file](../a.rs)\n";
+        let tree = Tree::of(&[("docs/a.md", text), ("a.rs", "fn the_sum_is_zero() {}\n")]);
+        assert_eq!(check(&tree).into_iter().map(|finding| finding.line).collect::<Vec<_>>(), [2]);
     }
 
     #[test]
