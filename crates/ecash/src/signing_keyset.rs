@@ -236,6 +236,12 @@ mod tests {
     }
 
     #[test]
+    fn all_cores_may_sign_with_one_keyset() {
+        fn shared<T: Send + Sync>() {}
+        shared::<SigningKeyset>();
+    }
+
+    #[test]
     fn every_argument_makes_another_keyset() {
         let make = |seed: u8, unit: &str, index, fee, expiry| {
             SigningKeyset::derive(&[seed; 32], unit.parse().unwrap(), index, fee, expiry, 4).unwrap().id()
