@@ -284,12 +284,15 @@ async fn an_upstream_that_fails_is_told_apart() {
 async fn a_slow_upload_is_not_a_slow_upstream() {
     let upstream = mirror().await;
     let mut config = ProxyConfig::new(format!("http://{}", upstream.address).parse().unwrap());
-    config.timeouts =
-        Timeouts { answer: Duration::from_secs(1), silence: Duration::from_secs(1), ..Timeouts::default() };
+    config.timeouts = Timeouts {
+        answer: Duration::from_millis(1_500),
+        silence: Duration::from_secs(1),
+        ..Timeouts::default()
+    };
     let gate = gate_with(config, Limits::default()).await;
     let mut stream = TcpStream::connect(gate.address).await.unwrap();
     stream.write_all(format!("POST / HTTP/1.1\r\n{HEAD}Content-Length: 6\r\n\r\n").as_bytes()).await.unwrap();
-    let mut tick = tokio::time::interval(Duration::from_millis(300));
+    let mut tick = tokio::time::interval(Duration::from_millis(400));
     for piece in ["a", "b", "c", "d", "e", "f"] {
         tick.tick().await;
         stream.write_all(piece.as_bytes()).await.unwrap();

@@ -88,13 +88,13 @@ async fn too_many_connections_wait() {
 #[tokio::test]
 async fn what_is_in_flight_ends_before_we_stop() {
     let go = Arc::new(Semaphore::new(0));
-    let (began, mut begun) = mpsc::channel(1);
+    let (sender, mut started) = mpsc::channel(1);
     let server = start(Limits::default(), {
         let go = Arc::clone(&go);
         move |_| {
-            let (go, began) = (Arc::clone(&go), began.clone());
+            let (go, sender) = (Arc::clone(&go), sender.clone());
             async move {
-                began.send(()).await.unwrap();
+                sender.send(()).await.unwrap();
                 go.acquire().await.unwrap().forget();
                 Response::new(Body::from("late"))
             }
@@ -105,7 +105,7 @@ async fn what_is_in_flight_ends_before_we_stop() {
     let mut idle = TcpStream::connect(address).await.unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(GET).await.unwrap();
-    begun.recv().await.unwrap();
+    started.recv().await.unwrap();
     let stopping = tokio::spawn(server.stop());
     idle.read_to_end(&mut Vec::new()).await.unwrap();
     assert!(!stopping.is_finished());
