@@ -1,1 +1,8 @@
-//! The server room.
+//! The composition root: configuration, the issuer over HTTP, the admin API and the running server.
+
+pub mod admin_api;
+pub mod config;
+pub mod installation;
+pub mod issuer_api;
+pub mod operator;
+pub mod seed;

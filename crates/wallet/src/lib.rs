@@ -1,1 +1,2 @@
 //! The wallet room.
+pub mod sealed;

@@ -1,0 +1,63 @@
+//! `[gate]`: how the 402 looks.
+
+use farthing_money::Span;
+
+use super::section::Section;
+use super::server::positive;
+
+/// `[gate]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateConfig {
+    /// Which forms of the Cashu payment request a 402 carries.
+    pub x_cashu: RequestForms,
+    /// How long a 402's price stands.
+    pub challenge_lifetime: Span,
+    /// What `WWW-Authenticate` names as protected; otherwise the host by which payers reach this server.
+    pub realm: Option<String>,
+}
+
+/// Forms of a Cashu payment request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequestForms {
+    /// `creqA` (NUT-18), which more wallets read.
+    #[default]
+    A,
+    /// `creqB` (NUT-26), which is shorter.
+    B,
+    /// Both.
+    Both,
+}
+
+impl Default for GateConfig {
+    fn default() -> Self {
+        Self { x_cashu: RequestForms::A, challenge_lifetime: Span::from_secs(300), realm: None }
+    }
+}
+
+pub(super) fn read(section: Section<'_>) -> GateConfig {
+    let default = GateConfig::default();
+    let config = GateConfig {
+        x_cashu: section.parsed("x_cashu", forms).unwrap_or(default.x_cashu),
+        challenge_lifetime: section
+            .parsed("challenge_lifetime", positive)
+            .unwrap_or(default.challenge_lifetime),
+        realm: section.parsed("realm", realm),
+    };
+    section.finish();
+    config
+}
+
+fn forms(text: &str) -> Option<RequestForms> {
+    match text {
+        "a" => Some(RequestForms::A),
+        "b" => Some(RequestForms::B),
+        "both" => Some(RequestForms::Both),
+        _ => None,
+    }
+}
+
+/// A realm stands between quotes in a header field.
+fn realm(text: &str) -> Option<String> {
+    let good = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'\\');
+    (!text.is_empty() && text.len() <= 128 && text.bytes().all(good)).then(|| text.to_owned())
+}

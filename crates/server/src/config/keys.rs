@@ -1,0 +1,320 @@
+//! Every key of the configuration file, once: what is expected, an example, the default and the meaning. Messages, the
+//! check for unknown keys and `farthing schema` read this list.
+
+/// A key of the configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyNote {
+    /// Its section as it is written: `[server]` or, when it may stand several times, `[[price]]`.
+    pub section: &'static str,
+    /// Its name.
+    pub key: &'static str,
+    /// What kind of value is expected.
+    pub expected: &'static str,
+    /// A value as it stands in the file.
+    pub example: &'static str,
+    /// What it is when it is left out; nothing when it must be given or when there is nothing then.
+    pub default: Option<&'static str>,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+const fn note(
+    section: &'static str,
+    key: &'static str,
+    expected: &'static str,
+    example: &'static str,
+    default: Option<&'static str>,
+    meaning: &'static str,
+) -> KeyNote {
+    KeyNote { section, key, expected, example, default, meaning }
+}
+
+const ADDRESS: &str = "an address and port";
+const FILE: &str = "the path of a file";
+const SPAN: &str = "a span";
+const TEXT: &str = "a text";
+const HOST: &str = "a host pattern";
+const METHOD: &str = "a method or a list of methods";
+const PATH: &str = "a path pattern";
+
+/// All keys, section by section.
+pub const KEYS: &[KeyNote] = &[
+    note(
+        "[server]",
+        "listen",
+        ADDRESS,
+        r#""127.0.0.1:8402""#,
+        Some(r#""127.0.0.1:8402""#),
+        "where requests come in; port 0 is any free one",
+    ),
+    note(
+        "[server]",
+        "data",
+        "the path of a folder",
+        r#""./farthing-data""#,
+        Some(r#""./farthing-data""#),
+        "the folder of books, credits and keys",
+    ),
+    note(
+        "[server]",
+        "public_url",
+        "the URL of a web server",
+        r#""https://example.com""#,
+        None,
+        "how payers reach this server; otherwise made of listen",
+    ),
+    note(
+        "[server]",
+        "upstream",
+        "the URL of a web server",
+        r#""http://127.0.0.1:3000""#,
+        None,
+        "the web server behind the gate; must be given",
+    ),
+    note(
+        "[server]",
+        "merchant",
+        "a name of a-z, 0-9, . _ and -",
+        r#""example""#,
+        Some(r#""merchant""#),
+        "who is paid: names the account and stands on receipts",
+    ),
+    note(
+        "[server]",
+        "trusted_proxies",
+        "a list of ranges of addresses",
+        r#"["10.0.0.0/8"]"#,
+        Some("[]"),
+        "proxies in front of this server whose X-Forwarded-* are believed",
+    ),
+    note(
+        "[server]",
+        "max_connections",
+        "a whole number",
+        "4096",
+        Some("4096"),
+        "connections at one time; more wait",
+    ),
+    note(
+        "[server.tls]",
+        "cert",
+        FILE,
+        r#""cert.pem""#,
+        None,
+        "the certificate chain (PEM); reloaded when it changes",
+    ),
+    note(
+        "[server.tls]",
+        "key",
+        FILE,
+        r#""key.pem""#,
+        None,
+        "its private key (PEM); reloaded when it changes",
+    ),
+    note("[server.timeouts]", "connect", SPAN, r#""5s""#, Some(r#""5s""#), "to connect to the upstream"),
+    note(
+        "[server.timeouts]",
+        "head",
+        SPAN,
+        r#""30s""#,
+        Some(r#""30s""#),
+        "until the upstream's status and fields are there",
+    ),
+    note(
+        "[server.timeouts]",
+        "idle",
+        SPAN,
+        r#""60s""#,
+        Some(r#""60s""#),
+        "without a byte in either direction",
+    ),
+    note(
+        "[server.timeouts]",
+        "header",
+        SPAN,
+        r#""10s""#,
+        Some(r#""10s""#),
+        "until a client has sent its fields",
+    ),
+    note(
+        "[issuer]",
+        "name",
+        TEXT,
+        r#""Example credits""#,
+        Some(r#""Farthing""#),
+        "what wallets call the issuer",
+    ),
+    note(
+        "[issuer]",
+        "description",
+        TEXT,
+        r#""Prepaid credits for example.com""#,
+        Some(r#""""#),
+        "what wallets say about it",
+    ),
+    note(
+        "[issuer]",
+        "test_funding",
+        "true or false",
+        "false",
+        Some("false"),
+        "give credits away for nothing, so that wallets can be tested; never on a real server",
+    ),
+    note(
+        "[issuer]",
+        "passphrase_file",
+        FILE,
+        r#""passphrase""#,
+        None,
+        "the file whose first line decrypts the seed; FARTHING_PASSPHRASE goes before it",
+    ),
+    note(
+        "[issuer]",
+        "keyset_orders",
+        "a whole number",
+        "32",
+        Some("32"),
+        "how many denominations a keyset has: 1, 2, 4 and so on",
+    ),
+    note(
+        "[issuer]",
+        "input_fee_ppk",
+        "a whole number",
+        "0",
+        Some("0"),
+        "fee in minor units for each thousand credits that are swapped",
+    ),
+    note(
+        "[issuer]",
+        "final_expiry",
+        SPAN,
+        r#""365d""#,
+        None,
+        "how long after its making a keyset's credits are worth something; otherwise for ever",
+    ),
+    note("[[asset]]", "code", "an upper-case code", r#""USD""#, None, "what people call it; must be given"),
+    note("[[asset]]", "scale", "a whole number", "6", Some("6"), "decimals of its minor unit"),
+    note(
+        "[[asset]]",
+        "unit",
+        "a lower-case unit",
+        r#""uusd""#,
+        Some("u and the code in lower case, at scale 6"),
+        "what Cashu calls its minor unit",
+    ),
+    note("[[price]]", "host", HOST, r#""*.example.com""#, Some(r#""*""#), "which hosts"),
+    note("[[price]]", "method", METHOD, r#"["GET", "POST"]"#, Some("all"), "which methods; GET covers HEAD"),
+    note(
+        "[[price]]",
+        "path",
+        PATH,
+        r#""/articles/**""#,
+        None,
+        "which paths: * stays within a segment, ** does not; must be given",
+    ),
+    note(
+        "[[price]]",
+        "amount",
+        "an amount or \"free\"",
+        r#""0.01 USD""#,
+        None,
+        "what a request costs; must be given",
+    ),
+    note(
+        "[[price]]",
+        "pass",
+        SPAN,
+        r#""1m""#,
+        Some(r#""1m""#),
+        "how long one payment opens what it paid for",
+    ),
+    note(
+        "[[price]]",
+        "pass_scope",
+        "\"url\", \"path\" or \"rule\"",
+        r#""path""#,
+        Some(r#""path""#),
+        "what one payment opens: the URL with its query, the path, or all that this rule prices",
+    ),
+    note("[[price]]", "description", TEXT, r#""an article""#, Some(r#""""#), "what payers read about it"),
+    note("[[free]]", "host", HOST, r#""*.example.com""#, Some(r#""*""#), "which hosts"),
+    note("[[free]]", "method", METHOD, r#""GET""#, Some("all"), "which methods; GET covers HEAD"),
+    note("[[free]]", "path", PATH, r#""/about""#, None, "which paths cost nothing; must be given"),
+    note(
+        "[gate]",
+        "x_cashu",
+        "\"a\", \"b\" or \"both\"",
+        r#""a""#,
+        Some(r#""a""#),
+        "which forms of the Cashu payment request a 402 carries: creqA, creqB",
+    ),
+    note("[gate]", "challenge_lifetime", SPAN, r#""5m""#, Some(r#""5m""#), "how long a 402's price stands"),
+    note(
+        "[gate]",
+        "realm",
+        TEXT,
+        r#""example.com""#,
+        None,
+        "names what is protected in WWW-Authenticate; otherwise the host of public_url",
+    ),
+];
+
+/// The keys of a section.
+pub(super) fn of_section(section: &str) -> impl Iterator<Item = &'static KeyNote> {
+    KEYS.iter().filter(move |note| note.section == section)
+}
+
+/// The note of one key.
+pub(super) fn find(section: &str, key: &str) -> Option<&'static KeyNote> {
+    of_section(section).find(|note| note.key == key)
+}
+
+/// The sections in which a key stands.
+pub(super) fn sections_of(key: &str) -> impl Iterator<Item = &'static str> {
+    KEYS.iter().filter(move |note| note.key == key).map(|note| note.section)
+}
+
+/// The words that may stand in a section: its keys and the sections below it. The file itself is the section "".
+pub(super) fn words_of(section: &str) -> Vec<&'static str> {
+    let mut words: Vec<&str> = of_section(section).map(|note| note.key).collect();
+    for name in KEYS.iter().map(|note| note.section.trim_matches(['[', ']'])) {
+        let own = section.trim_matches(['[', ']']);
+        let below = if own.is_empty() {
+            Some(name)
+        } else {
+            name.strip_prefix(own).and_then(|rest| rest.strip_prefix('.'))
+        };
+        let word = below.and_then(|below| below.split('.').next());
+        if let Some(word) = word.filter(|word| !words.contains(word)) {
+            words.push(word);
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_section_are_its_keys_and_what_is_below() {
+        assert_eq!(words_of(""), ["server", "issuer", "asset", "price", "free", "gate"]);
+        assert_eq!(words_of("[server.tls]"), ["cert", "key"]);
+        let server = words_of("[server]");
+        assert!(
+            server.contains(&"listen") && server.contains(&"tls") && server.contains(&"timeouts"),
+            "{server:?}"
+        );
+    }
+
+    #[test]
+    fn no_key_is_listed_twice() {
+        for (index, note) in KEYS.iter().enumerate() {
+            let twin = KEYS
+                .iter()
+                .skip(index + 1)
+                .find(|other| other.section == note.section && other.key == note.key);
+            assert_eq!(twin, None);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The one TOML file: read whole, every mistake reported at once with its line, column and a hint.
+//!
+//! [`Config::read`] is pure; [`Config::load`] reads the file and looks whether the files that it names are there.
+//! Nothing is bound or opened before the configuration is whole.
+
+mod assets;
+pub mod environment;
+mod gate;
+mod issuer;
+mod keys;
+mod mistake;
+mod origin;
+mod passphrase;
+mod prices;
+mod section;
+mod server;
+mod source;
+mod spelling;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use farthing_gate::Rules;
+use farthing_money::AssetTable;
+use thiserror::Error;
+
+pub use gate::{GateConfig, RequestForms};
+pub use issuer::IssuerConfig;
+pub use keys::{KEYS, KeyNote};
+pub use mistake::Mistake;
+pub use origin::{Origin, OriginError};
+pub use passphrase::{Passphrase, PassphraseError};
+pub use server::{ServerConfig, TimeoutConfig, TlsConfig};
+
+use section::Section;
+use source::{NamedFile, Source};
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where requests come in and what stands behind.
+    pub server: ServerConfig,
+    /// The issuer of credits.
+    pub issuer: IssuerConfig,
+    /// What money is counted in.
+    pub assets: AssetTable,
+    /// What costs how much.
+    pub rules: Rules,
+    /// How the 402 looks.
+    pub gate: GateConfig,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It has mistakes.
+    #[error("{}", lines(.0))]
+    Mistakes(Vec<Mistake>),
+}
+
+fn lines(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Config {
+    /// Reads the text of a file called `path`; relative paths in it are relative to that file's folder.
+    pub fn read(text: &str, path: &Path) -> Result<Self, Vec<Mistake>> {
+        Self::read_with_files(text, path).map(|(config, _)| config)
+    }
+
+    /// Reads a file and looks whether the files that it names can be read.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let (config, files) = Self::read_with_files(&text, path).map_err(LoadError::Mistakes)?;
+        let mistakes: Vec<Mistake> = files.iter().filter_map(|file| missing(file, path)).collect();
+        if mistakes.is_empty() { Ok(config) } else { Err(LoadError::Mistakes(mistakes)) }
+    }
+
+    fn read_with_files(text: &str, path: &Path) -> Result<(Self, Vec<NamedFile>), Vec<Mistake>> {
+        let source = Source::new(text, path);
+        let (document, torn) = source.parse();
+        let config = document.as_ref().and_then(|document| read_sections(&source, document.as_table(), torn));
+        let files = source.finish()?;
+        // Whatever cannot be read leaves a mistake behind, so that a file without mistakes is a configuration; a test
+        // tries it with hostile texts.
+        config.map(|config| (config, files)).ok_or_else(Vec::new)
+    }
+}
+
+fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> Option<Config> {
+    let root = Section::root(source, table);
+    let server = server::read(root.section("server", "[server]"), source, torn);
+    let issuer = issuer::read(root.section("issuer", "[issuer]"));
+    let assets = assets::read(root.sections("asset", "[[asset]]"), torn);
+    let rules = prices::read(&root, source, &assets, torn);
+    let gate = gate::read(root.section("gate", "[gate]"));
+    root.finish();
+    Some(Config { server: server?, issuer, assets, rules: rules?, gate })
+}
+
+fn missing(file: &NamedFile, config: &Path) -> Option<Mistake> {
+    let opened = File::open(&file.path).and_then(|opened| opened.metadata());
+    let reason = match opened {
+        Ok(metadata) if metadata.is_file() => return None,
+        Ok(_) => "it is not a file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Some(Mistake {
+        file: config.to_owned(),
+        line: file.line,
+        column: file.column,
+        message: format!(
+            "{}: expected a file that can be read, got {}: {reason}",
+            file.key,
+            file.path.display()
+        ),
+        hint: Some("paths are relative to the configuration's folder".to_owned()),
+    })
+}

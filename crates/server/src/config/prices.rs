@@ -1,0 +1,123 @@
+//! `[[price]]` and `[[free]]`: what costs how much.
+
+use farthing_gate::rule::{HostPattern, PASS_DEFAULT, PathPattern};
+use farthing_gate::{PassScope, Price, Rule, RuleError, Rules};
+use farthing_money::{AssetTable, Money, MoneyError};
+use thiserror::Error;
+
+use super::section::Section;
+use super::source::Source;
+
+/// Why a text is not the price of a rule.
+#[derive(Debug, Error)]
+enum AmountError {
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    #[error("expected more than nothing, got {0}; write amount = \"free\" if it costs nothing")]
+    Zero(Money),
+    #[error("expected at most 2^64 - 1 minor units, got {0}")]
+    TooLarge(Money),
+}
+
+/// Compiles the rules of the file.
+pub(super) fn read(
+    root: &Section<'_>,
+    source: &Source<'_>,
+    assets: &AssetTable,
+    torn: bool,
+) -> Option<Rules> {
+    let mut rules: Vec<(usize, Rule)> = Vec::new();
+    let mut complete = true;
+    for section in root.sections("price", "[[price]]") {
+        section.require("path", torn);
+        section.require("amount", torn);
+        let rule = read_price(&section, source, assets);
+        complete &= rule.is_some();
+        rules.extend(rule.map(|rule| (section.at(), rule)));
+        section.finish();
+    }
+    for section in root.sections("free", "[[free]]") {
+        section.require("path", torn);
+        let rule = read_rule(&section, source, Some(Price::Free));
+        complete &= rule.is_some();
+        rules.extend(rule.map(|rule| (section.at(), rule)));
+        section.finish();
+    }
+    let places: Vec<(usize, String)> = rules.iter().map(|(at, rule)| (*at, rule.to_string())).collect();
+    match Rules::new(rules.into_iter().map(|(_, rule)| rule).collect()) {
+        Ok(rules) => complete.then_some(rules),
+        Err(errors) => {
+            for error in errors {
+                source.mistake(place_of(&error, &places), error.to_string(), None);
+            }
+            None
+        }
+    }
+}
+
+/// The place of an error of the whole table: of two rules that collide, the later one's.
+fn place_of(error: &RuleError, places: &[(usize, String)]) -> usize {
+    let RuleError::Conflict { first, second } = error else { return 0 };
+    let named = places.iter().filter(|(_, rule)| rule == first || rule == second);
+    named.map(|(at, _)| *at).max().unwrap_or_default()
+}
+
+fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable) -> Option<Rule> {
+    let price = section.judged("amount", |text| amount(text, assets));
+    let pass = section.given_or("pass", PASS_DEFAULT, |key| section.parsed(key, |text| text.parse().ok()));
+    let scope = section.given_or("pass_scope", PassScope::default(), |key| section.parsed(key, scope));
+    let description = section.line("description", 512);
+    if price == Some(Price::Free) {
+        for key in ["pass", "pass_scope"].into_iter().filter(|key| section.has(key)) {
+            section.remark(key, "what is free needs no pass", Some("remove it or give an amount".to_owned()));
+        }
+    }
+    let rule = read_rule(section, source, price)?;
+    Some(rule.pass(pass?, scope?).description(description.unwrap_or_default()))
+}
+
+fn read_rule(section: &Section<'_>, source: &Source<'_>, price: Option<Price>) -> Option<Rule> {
+    let path = section.judged("path", |text| PathPattern::parse(text).map(|_| text));
+    let host = section
+        .given_or("host", "*", |key| section.judged(key, |text| HostPattern::parse(text).map(|_| text)));
+    let methods = section.given_or("method", Vec::new(), |key| section.list(key, method));
+    let (line, _) = source.place(section.at());
+    let (host, methods) = (host?, methods?);
+    let rule = Rule::new(path?, price?)
+        .and_then(|rule| rule.host(host))
+        .and_then(|rule| rule.methods(methods.iter().map(String::as_str)));
+    match rule {
+        Ok(rule) => Some(rule.line(line)),
+        Err(error) => {
+            section.remark("path", error, None);
+            None
+        }
+    }
+}
+
+fn method(name: &str) -> Result<String, RuleError> {
+    Rule::new("/", Price::Free)?.methods([name]).map(|_| name.to_owned())
+}
+
+fn amount(text: &str, assets: &AssetTable) -> Result<Price, AmountError> {
+    if text == "free" {
+        return Ok(Price::Free);
+    }
+    let amount = assets.parse_money(text)?;
+    if amount.amount().is_zero() {
+        return Err(AmountError::Zero(amount));
+    }
+    if amount.amount().to_u64().is_none() {
+        return Err(AmountError::TooLarge(amount));
+    }
+    Ok(Price::Paid { amount })
+}
+
+fn scope(text: &str) -> Option<PassScope> {
+    match text {
+        "url" => Some(PassScope::Url),
+        "path" => Some(PassScope::Path),
+        "rule" => Some(PassScope::Rule),
+        _ => None,
+    }
+}

@@ -1,0 +1,377 @@
+//! The whole file: what is read, and what is said about mistakes.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use farthing_gate::{Price, Target};
+use farthing_money::Span;
+use http::Method;
+use proptest::prelude::*;
+
+use super::*;
+
+const SMALL: &str = "[server]\nupstream = \"http://127.0.0.1:3000\"\n";
+
+fn read(text: &str) -> Config {
+    match Config::read(text, Path::new("farthing.toml")) {
+        Ok(config) => config,
+        Err(mistakes) => panic!("{}", lines(&mistakes)),
+    }
+}
+
+fn mistakes(text: &str) -> String {
+    match Config::read(text, Path::new("farthing.toml")) {
+        Ok(_) => String::new(),
+        Err(mistakes) => lines(&mistakes),
+    }
+}
+
+/// The mistakes of a file that is sound but for `rest`; lines count from the first of `rest`.
+fn mistakes_in(rest: &str) -> String {
+    let text = mistakes(&format!("{rest}\n{SMALL}"));
+    text.replace("farthing.toml:", "")
+}
+
+#[test]
+fn one_line_is_enough() {
+    let config = read(SMALL);
+    assert_eq!(config.server.listen, "127.0.0.1:8402".parse().unwrap());
+    assert_eq!(config.server.data, Path::new("./farthing-data"));
+    assert_eq!(config.server.upstream.to_string(), "http://127.0.0.1:3000");
+    assert_eq!(config.server.origin("127.0.0.1:8402".parse().unwrap()).to_string(), "http://127.0.0.1:8402");
+    assert_eq!(config.server.timeouts, TimeoutConfig::default());
+    assert_eq!(config.issuer, IssuerConfig::default());
+    assert_eq!(config.gate, GateConfig::default());
+    assert_eq!(config.assets.by_code("USD").unwrap().unit().as_str(), "uusd");
+    assert_eq!(config.rules.iter().count(), 0);
+}
+
+#[test]
+fn a_whole_file_is_read() {
+    let config = read(
+        r#"
+[server]
+listen = "0.0.0.0:443"
+data = "/var/lib/farthing"
+public_url = "https://Example.com/"
+upstream = "http://127.0.0.1:3000"
+merchant = "example"
+trusted_proxies = ["10.0.0.0/8", "::1"]
+max_connections = 100
+timeouts = { head = "90s" }
+
+[issuer]
+name = "Example credits"
+test_funding = true
+keyset_orders = 20
+input_fee_ppk = 100
+final_expiry = "365d"
+
+[[asset]]
+code = "USD"
+
+[[asset]]
+code = "SAT"
+scale = 0
+unit = "sat"
+
+[[price]]
+path = "/articles/**"
+amount = "0.01 USD"
+pass = "24h"
+pass_scope = "rule"
+description = "an article"
+
+[[price]]
+host = "api.example.com"
+method = ["GET", "POST"]
+path = "/**"
+amount = "3 SAT"
+
+[[free]]
+path = "/articles/welcome"
+
+[gate]
+x_cashu = "both"
+challenge_lifetime = "90s"
+realm = "Example"
+"#,
+    );
+    assert_eq!(config.server.origin("0.0.0.0:443".parse().unwrap()).to_string(), "https://example.com");
+    assert_eq!(config.server.timeouts.head, Span::from_secs(90));
+    assert_eq!(config.server.timeouts.connect, Span::from_secs(5));
+    assert!(
+        config.server.trusted_proxies.iter().any(|network| network.contains("10.1.2.3".parse().unwrap()))
+    );
+    assert_eq!((config.issuer.keyset_orders, config.issuer.input_fee_ppk), (20, 100));
+    assert!(config.issuer.test_funding);
+    assert_eq!(config.issuer.final_expiry, Some("365d".parse().unwrap()));
+    assert_eq!(config.gate.x_cashu, RequestForms::Both);
+    assert_eq!(config.gate.realm.as_deref(), Some("Example"));
+    let price = |method, host: &'static str, path| {
+        let target = Target::new(host, path).unwrap();
+        let chosen = config.rules.choose(&method, &target).unwrap()?;
+        let price = match chosen.rule.price() {
+            Price::Free => "free".to_owned(),
+            Price::Paid { amount } => amount.to_string(),
+        };
+        Some((price, chosen.rule.config_line().unwrap(), chosen.rule.pass_span().to_string()))
+    };
+    let expected = |price: &str, line, pass: &str| Some((price.to_owned(), line, pass.to_owned()));
+    assert_eq!(price(Method::GET, "example.com", "/articles/x"), expected("0.01 USD", 27, "1d"));
+    assert_eq!(price(Method::GET, "example.com", "/articles/welcome"), expected("free", 40, "1m"));
+    assert_eq!(price(Method::POST, "api.example.com", "/x"), expected("3 SAT", 34, "1m"));
+    assert_eq!(price(Method::PUT, "api.example.com", "/x"), None);
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let text = "\
+[server]
+listen = 8402
+upsteam = \"http://127.0.0.1:3000\"
+
+[[price]]
+path = \"/articles/**\"
+amout = \"0.01 USD\"
+
+[[price]]
+path = \"articles\"
+amount = \"0.01 EUR\"
+pass = \"1 minute\"
+
+[issuers]
+name = \"x\"
+";
+    assert_eq!(
+        mistakes(text),
+        "\
+farthing.toml:2:10: listen in [server]: expected an address and port such as \"127.0.0.1:8402\", got the number 8402
+farthing.toml:3:1: unknown key \"upsteam\" in [server]; did you mean \"upstream\"?
+farthing.toml:7:1: unknown key \"amout\" in [[price]]; did you mean \"amount\"?
+farthing.toml:10:8: path in [[price]]: \"articles\" is not a path pattern: it does not begin with a slash; write such as \
+/articles/** (* stays within a segment, ** does not)
+farthing.toml:11:10: amount in [[price]]: the asset EUR is not configured; known: USD
+farthing.toml:12:8: pass in [[price]]: expected a span such as \"1m\", got \"1 minute\"
+farthing.toml:14:2: unknown section or key \"issuers\"; did you mean \"issuer\"?"
+    );
+}
+
+/// Texts and what is said about them.
+const SLIPS: &[(&str, &str)] = &[
+    ("listen = \"127.0.0.1:1\"", "1:1: unknown section or key \"listen\"; it belongs in [server]"),
+    (
+        "[issuer]\nfoo = 1",
+        "2:1: unknown key \"foo\" in [issuer]; known here: name, description, test_funding",
+    ),
+    (
+        "[issuer]\nname = \"a\\nb\"",
+        "2:8: name in [issuer]: expected a text on one line, got control characters",
+    ),
+    (
+        "[issuer]\nkeyset_orders = 65",
+        "2:17: keyset_orders in [issuer]: expected a whole number from 1 to 64, got 65",
+    ),
+    ("[issuer]\ntest_funding = \"yes\"", "expected true or false such as false, got the text \"yes\""),
+    (
+        "[issuer]\nfinal_expiry = \"0s\"",
+        "2:16: final_expiry in [issuer]: expected a span such as \"365d\", got \"0s\"",
+    ),
+    ("[gate]\nx_cashu = \"c\"", "expected \"a\", \"b\" or \"both\" such as \"a\", got \"c\""),
+    ("[gate]\nrealm = \"a\\\"b\"", "2:9: realm in [gate]: expected a text such as \"example.com\", got"),
+    (
+        "[price]\npath = \"/\"",
+        "1:1: expected the section [[price]], got a section; write [[price]], with two brackets",
+    ),
+    ("price = [1]", "1:10: expected the section [[price]], got the number 1"),
+    ("gate = 1", "1:8: expected the section [gate], got the number 1; write [gate] on a line of its own"),
+    (
+        "[[price]]\npath = \"/\"\namount = \"0 USD\"",
+        "expected more than nothing, got 0.00 USD; write amount = \"free\"",
+    ),
+    (
+        "[[price]]\npath = \"/\"\namount = \"0.0000001 USD\"",
+        "has more than the 6 decimals that USD is counted in",
+    ),
+    ("[[price]]\npath = \"/\"\namount = \"99999999999999 USD\"", "expected at most 2^64 - 1 minor units"),
+    (
+        "[[price]]\npath = \"/\"\namount = \"free\"\npass = \"1m\"",
+        "4:8: pass in [[price]]: what is free needs no pass",
+    ),
+    (
+        "[[price]]\npath = \"/\"\namount = \"1 USD\"\nmethod = [\"GET\", \"G T\", 5]",
+        "4:18: method in [[price]]: expected a method such as GET, got \"G T\"\n4:25: method in [[price]]: expected a method or a list of methods such as [\"GET\", \"POST\"], got the number 5 in it",
+    ),
+    ("[[free]]\npath = \"/\"\nhost = \"a:80\"", "3:8: host in [[free]]: expected a host such as example.com"),
+    (
+        "[[free]]\npath = \"/\"\namount = \"free\"",
+        "3:1: unknown key \"amount\" in [[free]]; it belongs in [[price]]",
+    ),
+    (
+        "[[free]]\npath = \"/a\"\n[[free]]\npath = \"/a\"",
+        "3:1: the rules /a (line 1) and /a (line 3) can both be meant",
+    ),
+    (
+        "[[asset]]\ncode = \"usd\"",
+        "2:8: code in [[asset]]: expected an asset code of 1 to 12 upper-case letters",
+    ),
+    (
+        "[[asset]]\ncode = \"USD\"\nunit = \"usd\"",
+        "3:8: unit in [[asset]]: the unit \"usd\" means 2 decimals",
+    ),
+    ("[[asset]]\ncode = \"USD\"\nscale = 2", "expected the name of a minor unit of 2 decimals, got none"),
+    (
+        "[[asset]]\ncode = \"USD\"\n[[asset]]\ncode = \"USD\"",
+        "4:8: code in [[asset]]: expected each asset once, got USD again",
+    ),
+    (
+        "[[asset]]\ncode = \"A\"\nunit = \"x\"\n[[asset]]\ncode = \"B\"\nunit = \"x\"",
+        "6:8: unit in [[asset]]: expected a unit of its own, got x which is A's",
+    ),
+];
+
+/// Lines after a sound `[server]` and what is said about them.
+const SERVER_SLIPS: &[(&str, &str)] = &[
+    (
+        "trusted_proxies = [\"10.0.0.0/99\"]",
+        "3:20: trusted_proxies in [server]: expected an address or a network",
+    ),
+    (
+        "public_url = \"https://example.com/shop\"",
+        "3:14: public_url in [server]: expected a URL that ends after its host",
+    ),
+    ("merchant = \"Über\"", "expected a name of a-z, 0-9, . _ and - such as \"example\", got \"Über\""),
+    (
+        "tls = { cert = \"a.pem\" }",
+        "3:7: expected the key \"key\" in [server.tls], got none; write key = \"key.pem\"",
+    ),
+    (
+        "[server.timeouts]\nhaed = \"1s\"",
+        "4:1: unknown key \"haed\" in [server.timeouts]; did you mean \"head\"?",
+    ),
+    ("data = \"\"", "data in [server]: expected the path of a folder such as \"./farthing-data\", got \"\""),
+    ("[[price]]\n", "3:1: expected the key \"path\" in [[price]], got none; write path = \"/articles/**\""),
+];
+
+#[test]
+fn mistakes_say_what_to_do_next() {
+    for (text, expected) in SLIPS {
+        let got = mistakes_in(text);
+        assert!(got.contains(expected), "\n{text}\nexpected: {expected}\ngot:      {got}");
+    }
+    assert!(
+        mistakes("").starts_with("farthing.toml:1:1: expected the key \"upstream\" in [server], got none")
+    );
+    let server = |line: &str| mistakes(&format!("{SMALL}{line}"));
+    for (line, expected) in SERVER_SLIPS {
+        let got = server(line);
+        assert!(got.contains(expected), "\n{line}\nexpected: {expected}\ngot:      {got}");
+    }
+}
+
+#[test]
+fn what_is_not_toml_does_not_hide_the_rest() {
+    let text = "[server]\nlisten = 127.0.0.1:80\nmerchant = 5\nupstream =\n[gate]\nrealm = 7\n";
+    let got = mistakes(text);
+    let places: Vec<&str> = got.lines().map(|line| line.split(": ").next().unwrap()).collect();
+    assert_eq!(places.len(), 4, "{got}");
+    assert!(
+        got.contains("farthing.toml:2:") && got.contains("farthing.toml:3:12: merchant in [server]"),
+        "{got}"
+    );
+    assert!(got.contains("farthing.toml:4:") && got.contains("farthing.toml:6:9: realm in [gate]"), "{got}");
+    assert!(!got.contains("got none"), "a line that was left out is not missed as well: {got}");
+}
+
+#[test]
+fn every_key_is_read_and_its_example_is_good() {
+    let mut text = String::new();
+    let mut section = "";
+    for note in KEYS {
+        if note.section != section {
+            section = note.section;
+            writeln!(text, "{section}").unwrap();
+        }
+        writeln!(text, "{} = {}", note.key, note.example).unwrap();
+    }
+    read(&text);
+    // A value of a kind that no key takes must be noticed at every key, or the key is not read at all.
+    for note in KEYS {
+        let line = format!("{} = {}\n", note.key, note.example);
+        let section_at = text.find(&format!("{}\n", note.section)).unwrap();
+        let at = section_at + text[section_at..].find(&line).unwrap();
+        let mut broken = text.clone();
+        broken.replace_range(at..at + line.len(), &format!("{} = 1979-05-27\n", note.key));
+        let got = mistakes(&broken);
+        let expected = format!("{} in {}: expected {}", note.key, note.section, note.expected);
+        assert!(got.contains(&expected) && got.contains("got the time 1979-05-27"), "{expected}\n{got}");
+    }
+}
+
+#[test]
+fn defaults_are_as_listed() {
+    // Writing every default out changes nothing.
+    let mut text = String::new();
+    let mut section = "";
+    for note in KEYS.iter().filter(|note| !note.section.starts_with("[[")) {
+        if note.section != section && note.section != "[server.tls]" {
+            section = note.section;
+            writeln!(text, "{section}").unwrap();
+        }
+        match (note.key, note.default) {
+            ("upstream", _) => writeln!(text, "upstream = \"http://127.0.0.1:3000\"").unwrap(),
+            (key, Some(default)) => writeln!(text, "{key} = {default}").unwrap(),
+            (_, None) => {}
+        }
+    }
+    let (written, left_out) = (read(&text), read(SMALL));
+    assert_eq!(written.server, left_out.server);
+    assert_eq!(written.issuer, left_out.issuer);
+    assert_eq!(written.gate, left_out.gate);
+}
+
+#[test]
+fn named_files_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("farthing.toml");
+    let text = format!(
+        "{SMALL}[server.tls]\ncert = \"cert.pem\"\nkey = \".\"\n[issuer]\npassphrase_file = \"secret\"\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    std::fs::write(folder.path().join("secret"), "words\n").unwrap();
+    let Err(LoadError::Mistakes(mistakes)) = Config::load(&path) else { panic!("expected mistakes") };
+    assert_eq!(mistakes.len(), 2, "{mistakes:#?}");
+    assert_eq!((mistakes[0].line, mistakes[0].column), (4, 8));
+    assert!(mistakes[0].message.starts_with("cert in [server.tls]: expected a file that can be read, got "));
+    assert!(mistakes[1].message.ends_with("it is not a file"), "{mistakes:?}");
+    std::fs::write(&path, format!("{SMALL}[issuer]\npassphrase_file = \"secret\"\n")).unwrap();
+    let config = Config::load(&path).unwrap();
+    assert_eq!(config.issuer.passphrase(None).unwrap().unwrap().as_str(), "words");
+    assert!(matches!(Config::load(&folder.path().join("none.toml")), Err(LoadError::Unreadable { .. })));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_configuration_or_has_mistakes(lines in proptest::collection::vec(hostile_line(), 0..12)) {
+        let text = lines.join("\n");
+        if let Err(mistakes) = Config::read(&text, Path::new("f.toml")) {
+            prop_assert!(!mistakes.is_empty(), "{}", text);
+            let lines = text.split('\n').count();
+            prop_assert!(mistakes.iter().all(|mistake| (1..=lines).contains(&mistake.line)), "{mistakes:?}");
+        }
+    }
+}
+
+/// Lines of which some are sound, some have a value of the wrong kind, and some are no TOML.
+fn hostile_line() -> impl Strategy<Value = String> {
+    let keys: Vec<&'static str> = KEYS.iter().map(|note| note.key).collect();
+    let sections: Vec<&'static str> = KEYS.iter().map(|note| note.section).collect();
+    let values: Vec<&'static str> =
+        KEYS.iter().map(|note| note.example).chain(["1", "\"", "[[]]", "{}", "\"é\""]).collect();
+    let key_value = (proptest::sample::select(keys), proptest::sample::select(values));
+    prop_oneof![
+        proptest::sample::select(sections).prop_map(str::to_owned),
+        key_value.prop_map(|(key, value)| format!("{key} = {value}")),
+        ".{0,12}",
+    ]
+}

@@ -1,0 +1,218 @@
+//! A data folder, opened: books, seed, keysets and the writer. What a crash left on hold is released here.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use farthing_engine::{
+    Chart, Command, Execute, Fault, Keyring, KeyringReject, KeysetRow, OpenKeyset, Read, Refusal,
+    credits_account, release_of,
+};
+use farthing_ledger::AccountId;
+use farthing_money::{Asset, AssetTable, Timestamp};
+use farthing_store::{Clock, Fjall, RowStore, Writer, WriterOptions, WriterThread};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::config::{Config, IssuerConfig, Passphrase, PassphraseError, environment};
+use crate::issuer_api::Events;
+use crate::seed::{Purpose, Seed, SeedError, private_folder};
+
+const BOOKS_FOLDER: &str = "books";
+
+/// An open installation. One program at a time has it.
+pub struct Installation {
+    /// Committed rows.
+    pub books: RowStore<Fjall>,
+    /// The writer.
+    pub writer: Writer,
+    /// The keysets.
+    pub keyring: Arc<Keyring>,
+    /// What money is counted in.
+    pub assets: AssetTable,
+    /// The merchant's name, as its accounts carry it.
+    pub merchant: String,
+    /// Signs receipts, passes and notes to the upstream.
+    pub receipts: SigningKey,
+    /// Authenticates challenges.
+    pub challenges: Zeroizing<[u8; 32]>,
+    /// Makes the secrets of change that nobody blinded.
+    pub change: Zeroizing<[u8; 32]>,
+    /// What changed, for who listens.
+    pub events: Events,
+    /// What time it is.
+    pub clock: Clock,
+    /// How many payments a crash had left on hold.
+    pub released: usize,
+    thread: WriterThread,
+}
+
+/// Why a data folder does not open.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// No passphrase was given.
+    #[error(
+        "the seed needs a passphrase: set passphrase_file in [issuer], or the environment variable FARTHING_PASSPHRASE"
+    )]
+    NoPassphrase,
+    /// The passphrase cannot be read.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
+    /// The folder cannot be made.
+    #[error("the data folder {}: {source}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The seed stays closed.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// The books cannot be read or written.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The keysets do not fit the books.
+    #[error(transparent)]
+    Keyring(#[from] KeyringReject),
+    /// The books refuse what an opening needs.
+    #[error("the books refuse to open: {0}")]
+    Refused(Refusal),
+    /// The configuration counts an asset otherwise than the books do.
+    #[error(
+        "the books count {unit} with {recorded} decimals, the configuration says {configured}; an asset never changes, name a new unit"
+    )]
+    AssetChanged {
+        /// The unit.
+        unit: String,
+        /// Decimals in the books.
+        recorded: u8,
+        /// Decimals in the configuration.
+        configured: u8,
+    },
+}
+
+/// The passphrase that the environment or the configuration names.
+pub fn passphrase(config: &IssuerConfig) -> Result<Passphrase, OpenError> {
+    config.passphrase(environment::passphrase()?)?.ok_or(OpenError::NoPassphrase)
+}
+
+impl Installation {
+    /// Opens the folder that the configuration names, making it if there is none.
+    pub async fn open(config: &Config, passphrase: &Passphrase, clock: Clock) -> Result<Self, OpenError> {
+        let folder: &Path = &config.server.data;
+        private_folder(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+        let books = RowStore::open(Fjall::open(&folder.join(BOOKS_FOLDER))?)?;
+        let known = books.keysets()?;
+        let seed = Seed::open(folder, passphrase, known.is_empty())?;
+        same_assets(&known, &config.assets)?;
+        let events = Events::default();
+        let (writer, thread) =
+            Writer::start(books.clone(), WriterOptions::default(), Arc::clone(&clock), events.observer())?;
+        let keys = seed.key(Purpose::Keysets);
+        open_books(&writer, &config.assets, &config.server.merchant).await?;
+        open_keysets(&writer, &keys, &known, config, clock()).await?;
+        let keyring = Arc::new(Keyring::new(&keys, &books.keysets()?)?);
+        let held = books.held()?;
+        for (payment, row) in &held {
+            execute(&writer, release_of(*payment, row)).await?;
+        }
+        Ok(Self {
+            books,
+            writer,
+            keyring,
+            assets: config.assets.clone(),
+            merchant: config.server.merchant.clone(),
+            receipts: SigningKey::from_bytes(&seed.key(Purpose::Receipts)),
+            challenges: seed.key(Purpose::Challenges),
+            change: seed.key(Purpose::Change),
+            events,
+            clock,
+            released: held.len(),
+            thread,
+        })
+    }
+
+    /// The merchant's account of an asset.
+    pub fn merchant_account(&self, asset: Asset) -> AccountId {
+        Chart::of(asset).merchant(&self.merchant).id()
+    }
+
+    /// Waits for the last commit. Other holders of the writer must be gone.
+    pub fn close(self) {
+        let Self { writer, thread, .. } = self;
+        drop(writer);
+        thread.join();
+    }
+}
+
+async fn execute(writer: &Writer, command: Command) -> Result<(), OpenError> {
+    writer.execute(command).await.map(drop).map_err(|refusal| match refusal {
+        Refusal::Fault(fault) => OpenError::Fault(fault),
+        refusal => OpenError::Refused(refusal),
+    })
+}
+
+fn same_assets(known: &[KeysetRow], assets: &AssetTable) -> Result<(), OpenError> {
+    for recorded in known.iter().map(|row| row.asset) {
+        if let Some(configured) = assets.by_unit(recorded.unit().as_str())
+            && configured != recorded
+        {
+            let unit = recorded.unit().to_string();
+            return Err(OpenError::AssetChanged {
+                unit,
+                recorded: recorded.scale(),
+                configured: configured.scale(),
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn open_books(writer: &Writer, assets: &AssetTable, merchant: &str) -> Result<(), OpenError> {
+    let accounts = assets.iter().flat_map(|asset| {
+        let chart = Chart::of(asset);
+        chart.accounts().into_iter().chain([chart.merchant(merchant)])
+    });
+    execute(writer, Command::OpenAccounts(accounts.collect())).await
+}
+
+/// Opens a keyset for each asset that has none that signs as the configuration says; the ones before it retire.
+async fn open_keysets(
+    writer: &Writer,
+    keys: &[u8; 32],
+    known: &[KeysetRow],
+    config: &Config,
+    now: Timestamp,
+) -> Result<(), OpenError> {
+    let mut index = known.iter().map(|row| row.index.saturating_add(1)).max().unwrap_or(0);
+    for asset in config.assets.iter() {
+        let active: Vec<&KeysetRow> = known.iter().filter(|row| row.asset == asset && row.active).collect();
+        if active.iter().any(|row| fits(row, &config.issuer, now)) {
+            continue;
+        }
+        let draft = KeysetRow {
+            id: String::new(),
+            index,
+            asset,
+            orders: config.issuer.keyset_orders,
+            input_fee_ppk: u64::from(config.issuer.input_fee_ppk),
+            final_expiry: config.issuer.final_expiry.map(|span| now.after(span).secs()),
+            active: true,
+            opened_at: now,
+        };
+        let keyset = Keyring::draft(keys, &draft)?;
+        let account = credits_account(asset, &keyset.id);
+        let retire = active.iter().map(|row| row.index).collect();
+        execute(writer, Command::OpenKeyset(OpenKeyset { keyset, account, retire })).await?;
+        index = index.saturating_add(1);
+    }
+    Ok(())
+}
+
+fn fits(row: &KeysetRow, config: &IssuerConfig, now: Timestamp) -> bool {
+    row.orders == config.keyset_orders
+        && row.input_fee_ppk == u64::from(config.input_fee_ppk)
+        && row.final_expiry.is_some() == config.final_expiry.is_some()
+        && row.final_expiry.is_none_or(|expiry| expiry > now.secs())
+}

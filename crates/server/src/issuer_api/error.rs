@@ -1,0 +1,204 @@
+//! Refusals as the mint API says them: HTTP status, `{detail, code}` with the number that NUT-00 lists, and our own
+//! stable code beside it.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use farthing_ecash::{ConditionError, QuoteSignatureError};
+use farthing_engine::{Fault, FaultKind, KeyringReject, Refusal, Reject};
+use serde_json::json;
+
+/// Why a request to the issuer is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerError {
+    status: StatusCode,
+    number: u32,
+    code: &'static str,
+    detail: String,
+    retry_after_secs: Option<u64>,
+}
+
+/// The numbers of NUT-00's error list.
+mod number {
+    pub(super) const OTHER: u32 = 10_000;
+    pub(super) const PROOF_INVALID: u32 = 10_001;
+    pub(super) const SPENT: u32 = 11_001;
+    pub(super) const PENDING: u32 = 11_002;
+    pub(super) const SIGNED: u32 = 11_003;
+    pub(super) const UNBALANCED: u32 = 11_005;
+    pub(super) const LIMIT: u32 = 11_006;
+    pub(super) const DUPLICATE_INPUTS: u32 = 11_007;
+    pub(super) const DUPLICATE_OUTPUTS: u32 = 11_008;
+    pub(super) const UNITS_DIFFER: u32 = 11_010;
+    pub(super) const UNIT_UNKNOWN: u32 = 11_013;
+    pub(super) const TOO_MANY_INPUTS: u32 = 11_014;
+    pub(super) const TOO_MANY_OUTPUTS: u32 = 11_015;
+    pub(super) const KEYSET_UNKNOWN: u32 = 12_001;
+    pub(super) const KEYSET_INACTIVE: u32 = 12_002;
+    pub(super) const KEYSET_EXPIRED: u32 = 12_003;
+    pub(super) const QUOTE_NOT_PAID: u32 = 20_001;
+    pub(super) const QUOTE_ISSUED: u32 = 20_002;
+    pub(super) const QUOTE_EXPIRED: u32 = 20_007;
+    pub(super) const QUOTE_SIGNATURE: u32 = 20_008;
+}
+
+impl IssuerError {
+    fn refused(number: u32, code: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { status: StatusCode::BAD_REQUEST, number, code, detail, retry_after_secs: None }
+    }
+
+    /// The body is not what the endpoint takes.
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::refused(number::OTHER, "malformed-body", detail)
+    }
+
+    /// A unit that this issuer does not have.
+    pub(crate) fn unknown_unit(unit: &str, known: &str) -> Self {
+        let unit: String = unit.chars().take(32).collect();
+        let detail = format!("unit {unit:?} is not one of this issuer's; use one of: {known}");
+        Self::refused(number::UNIT_UNKNOWN, "unknown-unit", detail)
+    }
+
+    /// A payment method that this issuer does not have.
+    pub(crate) fn unknown_method(method: &str, known: &str) -> Self {
+        let method: String = method.chars().take(32).collect();
+        let detail = format!("method {method:?} is not offered here; use one of: {known}");
+        Self { status: StatusCode::NOT_FOUND, ..Self::refused(number::OTHER, "unknown-method", detail) }
+    }
+
+    /// No such quote.
+    pub(crate) fn unknown_quote() -> Self {
+        let detail = "there is no such quote; open a new one";
+        Self { status: StatusCode::NOT_FOUND, ..Self::refused(number::OTHER, "unknown-quote", detail) }
+    }
+
+    /// Too many of something.
+    pub(crate) fn too_many(what: &'static str, got: usize, most: usize) -> Self {
+        let number = if what == "inputs" { number::TOO_MANY_INPUTS } else { number::TOO_MANY_OUTPUTS };
+        Self::refused(
+            number,
+            "too-many",
+            format!("{got} {what} came, at most {most} are accepted; send fewer at once"),
+        )
+    }
+
+    /// Nothing where something must be.
+    pub(crate) fn none(what: &'static str) -> Self {
+        Self::refused(
+            number::UNBALANCED,
+            "nothing-given",
+            format!("expected at least one of {what}, none came"),
+        )
+    }
+
+    /// A bug.
+    pub(crate) fn internal(detail: &'static str) -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self { status, ..Self::refused(number::OTHER, "internal", detail) }
+    }
+}
+
+impl From<KeyringReject> for IssuerError {
+    fn from(reject: KeyringReject) -> Self {
+        let number = match &reject {
+            KeyringReject::UnknownKeyset(_) => number::KEYSET_UNKNOWN,
+            KeyringReject::InactiveKeyset(_) | KeyringReject::NoActiveKeyset(_) => number::KEYSET_INACTIVE,
+            KeyringReject::ExpiredKeyset { .. } => number::KEYSET_EXPIRED,
+            KeyringReject::WrongUnit { .. } => number::UNITS_DIFFER,
+            KeyringReject::Verify(_) => number::PROOF_INVALID,
+            KeyringReject::Denomination(_) | KeyringReject::Sign(_) => number::LIMIT,
+            KeyringReject::BlankOutputs { .. } | KeyringReject::Overflow => number::UNBALANCED,
+            KeyringReject::WrongSeed { .. } | KeyringReject::Keyset(_) => number::OTHER,
+        };
+        Self::refused(number, reject.code(), reject.to_string())
+    }
+}
+
+impl From<ConditionError> for IssuerError {
+    fn from(error: ConditionError) -> Self {
+        Self::refused(number::PROOF_INVALID, error.code(), error.to_string())
+    }
+}
+
+impl From<QuoteSignatureError> for IssuerError {
+    fn from(error: QuoteSignatureError) -> Self {
+        Self::refused(number::QUOTE_SIGNATURE, error.code(), error.to_string())
+    }
+}
+
+impl From<Reject> for IssuerError {
+    fn from(reject: Reject) -> Self {
+        let number = match &reject {
+            Reject::CreditSpent(_) => number::SPENT,
+            Reject::CreditPending(_) => number::PENDING,
+            Reject::OutputSigned(_) => number::SIGNED,
+            Reject::Unbalanced { .. } | Reject::QuoteAmount { .. } => number::UNBALANCED,
+            Reject::AmountOverflow | Reject::Ledger(_) => number::LIMIT,
+            Reject::DuplicateCredit(_) => number::DUPLICATE_INPUTS,
+            Reject::DuplicateOutput(_) => number::DUPLICATE_OUTPUTS,
+            Reject::WrongAsset { .. } => number::UNITS_DIFFER,
+            Reject::QuoteNotPaid { .. } => number::QUOTE_NOT_PAID,
+            Reject::QuoteUsed(_) | Reject::CodeUsed => number::QUOTE_ISSUED,
+            Reject::QuoteExpired(_) | Reject::CodeExpired => number::QUOTE_EXPIRED,
+            Reject::QuoteLocked(_) => number::QUOTE_SIGNATURE,
+            _ => number::OTHER,
+        };
+        Self::refused(number, reject.code(), reject.to_string())
+    }
+}
+
+impl From<Fault> for IssuerError {
+    fn from(fault: Fault) -> Self {
+        tracing::error!(%fault, "the issuer cannot answer");
+        let code = match fault.kind {
+            FaultKind::Corrupt => "folder-damaged",
+            FaultKind::InUse => "folder-in-use",
+            FaultKind::Disk => "disk-failed",
+            FaultKind::Stopped => "stopped",
+        };
+        let detail = "the issuer cannot write or read its books; nothing was answered that was not kept, try again later";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self { status, retry_after_secs: Some(30), ..Self::refused(number::OTHER, code, detail) }
+    }
+}
+
+impl From<Refusal> for IssuerError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Reject(reject) => reject.into(),
+            Refusal::Fault(fault) => fault.into(),
+            Refusal::Busy { retry_after } => Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                retry_after_secs: Some(retry_after.secs().max(1)),
+                ..Self::refused(number::OTHER, "busy", "too many requests are waiting; try again in a second")
+            },
+        }
+    }
+}
+
+impl IntoResponse for IssuerError {
+    fn into_response(self) -> Response {
+        let body = json!({ "detail": self.detail, "code": self.number, "reject": self.code }).to_string();
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        if let Some(secs) = self.retry_after_secs {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
+        }
+        response
+    }
+}
+
+pub(super) async fn not_found() -> IssuerError {
+    let detail = "the issuer has no such endpoint; see /v1/info for what it offers";
+    IssuerError {
+        status: StatusCode::NOT_FOUND,
+        ..IssuerError::refused(number::OTHER, "unknown-endpoint", detail)
+    }
+}
+
+pub(super) async fn method_not_allowed() -> IssuerError {
+    let detail = "this endpoint exists, but not for this HTTP method";
+    IssuerError {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        ..IssuerError::refused(number::OTHER, "method-not-allowed", detail)
+    }
+}

@@ -1,0 +1,70 @@
+//! `POST /v1/melt/{method}` (NUT-05, NUT-08): credits for money elsewhere, with change.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use bytes::Bytes;
+use farthing_engine::{Answer, Command, Melt, Output, Reject};
+use farthing_money::Amount;
+
+use super::prepare::{sum, tag, within_limits};
+use super::quote::shown_melt;
+use super::{Issuer, IssuerError, body};
+
+pub(super) async fn melt(
+    State(issuer): State<Arc<Issuer>>,
+    Path(method): Path<String>,
+    body: Bytes,
+) -> Result<Response, IssuerError> {
+    let body::MeltRequest { quote, inputs, outputs } = body::read(&body)?;
+    within_limits("inputs", inputs.len())?;
+    let blanks = outputs.unwrap_or_default();
+    if !blanks.is_empty() {
+        within_limits("outputs", blanks.len())?;
+    }
+    let (id, row) = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
+    let fee = issuer.keyring.fee(&inputs)?;
+    let came = sum(inputs.iter().map(|proof| proof.amount))?;
+    let needed = row.amount.checked_add(fee).ok_or(Reject::AmountOverflow)?;
+    let change =
+        came.checked_sub(needed).ok_or(Reject::Unbalanced { inputs: came, outputs: row.amount, fee })?;
+    if blanks.is_empty() && !change.is_zero() {
+        return Err(Reject::Unbalanced { inputs: came, outputs: row.amount, fee }.into());
+    }
+    let asked = blanks.clone();
+    // The locks may be signed over the blank outputs, so these are checked with the inputs; they are signed with their
+    // amounts only now that the change is known.
+    let verified = issuer.verify_with_blanks(inputs, blanks.clone(), quote).await?;
+    let signed = issuer.sign_blanks(blanks, change, verified.asset).await?;
+    let command = Melt {
+        quote: id,
+        tag: tag("melt", id.as_bytes(), &verified.inputs, &asked),
+        inputs: verified.inputs,
+        change: signed,
+        fee,
+        asset: verified.asset,
+        target: row.target,
+        code: row.code,
+    };
+    let answer = issuer.execute.execute(Command::Melt(command)).await?;
+    let Answer::MeltQuote(id, row) = answer else {
+        return Err(IssuerError::internal("a melt quote was expected of the engine"));
+    };
+    body::write(&shown_melt(&issuer, id, &row)?)
+}
+
+impl Issuer {
+    async fn sign_blanks(
+        self: &Arc<Self>,
+        blanks: Vec<farthing_ecash::BlindedMessage>,
+        change: Amount,
+        asset: farthing_money::Asset,
+    ) -> Result<Vec<Output>, IssuerError> {
+        let (keyring, now) = (Arc::clone(&self.keyring), self.now());
+        let work = move || keyring.sign_change(&blanks, change, asset, now);
+        let signed = self.crypto.run(64, work).await;
+        let signed = signed.map_err(|_| IssuerError::internal("the cryptography ended early"))??;
+        Ok(signed.into_iter().map(|signed| signed.output).collect())
+    }
+}

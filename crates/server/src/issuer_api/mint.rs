@@ -1,0 +1,86 @@
+//! `POST /v1/mint/{method}` and `/batch` (NUT-04, NUT-20, NUT-29): credits for paid quotes.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use bytes::Bytes;
+use farthing_ecash::{BlindedMessage, PublicKey, quote_signature};
+use farthing_engine::{Command, Issue, IssuePart, MintQuoteRow, QuoteId, Reject};
+use farthing_money::Amount;
+
+use super::prepare::{tag, within_limits};
+use super::{Issuer, IssuerError, body};
+
+pub(super) async fn mint(
+    State(issuer): State<Arc<Issuer>>,
+    Path(method): Path<String>,
+    body: Bytes,
+) -> Result<Response, IssuerError> {
+    let body::MintRequest { quote, outputs, signature } = body::read(&body)?;
+    within_limits("outputs", outputs.len())?;
+    let (id, row) = issuer.read_mint_quote(issuer.method(&method)?, &quote)?;
+    if let Some(key) = key_of(&row)? {
+        quote_signature::verify(&quote, &outputs, key, signature.as_deref())?;
+    }
+    let amount = super::prepare::sum(outputs.iter().map(|output| output.amount))?;
+    let part = IssuePart { quote: id, pubkey: row.pubkey, amount, source: row.source };
+    issue(&issuer, vec![part], outputs).await
+}
+
+pub(super) async fn mint_batch(
+    State(issuer): State<Arc<Issuer>>,
+    Path(method): Path<String>,
+    body: Bytes,
+) -> Result<Response, IssuerError> {
+    let request: body::BatchMintRequest = body::read(&body)?;
+    within_limits("outputs", request.outputs.len())?;
+    within_limits("quotes", request.quotes.len())?;
+    let method = issuer.method(&method)?;
+    let rows: Vec<(QuoteId, MintQuoteRow)> =
+        request.quotes.iter().map(|quote| issuer.read_mint_quote(method, quote)).collect::<Result<_, _>>()?;
+    let keys: Vec<_> = rows.iter().map(|(_, row)| key_of(row)).collect::<Result<_, _>>()?;
+    let locked: Vec<_> = request.quotes.iter().map(String::as_str).zip(keys).collect();
+    quote_signature::verify_batch(&locked, &request.outputs, request.signatures.as_deref())?;
+    if let Some(amounts) = &request.quote_amounts
+        && amounts.len() != rows.len()
+    {
+        return Err(IssuerError::malformed(format!(
+            "quote_amounts has {} members, quotes has {}; give one amount for each quote",
+            amounts.len(),
+            rows.len()
+        )));
+    }
+    let part = |(n, (quote, row)): (usize, (QuoteId, MintQuoteRow))| {
+        let named =
+            request.quote_amounts.as_ref().and_then(|amounts| amounts.get(n)).copied().map(Amount::from);
+        // Once issued, a quote has nothing left: a repetition asks for what it was paid with.
+        let left = row.paid.checked_sub(row.issued).filter(|left| !left.is_zero()).unwrap_or(row.paid);
+        IssuePart { quote, pubkey: row.pubkey, amount: named.unwrap_or(left), source: row.source }
+    };
+    let parts = rows.into_iter().enumerate().map(part).collect();
+    issue(&issuer, parts, request.outputs).await
+}
+
+fn key_of(row: &MintQuoteRow) -> Result<Option<PublicKey>, IssuerError> {
+    let key = row.pubkey.as_ref().map(|key| key.parse()).transpose();
+    key.map_err(|_| IssuerError::internal("a quote's key cannot be read"))
+}
+
+async fn issue(
+    issuer: &Arc<Issuer>,
+    parts: Vec<IssuePart>,
+    outputs: Vec<BlindedMessage>,
+) -> Result<Response, IssuerError> {
+    let given = super::prepare::sum(outputs.iter().map(|output| output.amount))?;
+    let drawn = Amount::try_sum(parts.iter().map(|part| part.amount)).ok_or(Reject::AmountOverflow)?;
+    if given != drawn {
+        return Err(Reject::Unbalanced { inputs: drawn, outputs: given, fee: Amount::ZERO }.into());
+    }
+    let quotes: Vec<u8> = parts.iter().flat_map(|part| *part.quote.as_bytes()).collect();
+    let tag = tag("mint", &quotes, &[], &outputs);
+    let prepared = issuer.prepare(Vec::new(), outputs).await?;
+    let command = Issue { parts, outputs: prepared.outputs, asset: prepared.asset, tag };
+    issuer.execute.execute(Command::Issue(command)).await?;
+    body::write(&body::Signatures { signatures: prepared.signatures })
+}

@@ -1,0 +1,245 @@
+//! Mint and melt quotes (NUT-04, NUT-05, NUT-20, NUT-23): method `code` for top-up codes, and `bolt11` that pays itself
+//! where the configuration says `test_funding`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use bytes::Bytes;
+use farthing_ecash::PublicKey;
+use farthing_engine::{
+    Answer, Chart, CodeId, Command, MeltQuoteRow, MintQuoteRow, OpenMeltQuote, OpenMintQuote, QuoteId,
+};
+use farthing_money::{Amount, Asset, Span, Timestamp};
+
+use super::{Issuer, IssuerError, body, invoice};
+
+/// The method that top-up codes are.
+pub(super) const CODE: &str = "code";
+/// The method that wallets know, here without Lightning.
+pub(super) const BOLT11: &str = "bolt11";
+
+const QUOTES_MOST: usize = 100;
+
+impl Issuer {
+    /// The methods that are offered.
+    pub(super) fn methods(&self) -> &'static [&'static str] {
+        if self.about.test_funding { &[CODE, BOLT11] } else { &[CODE] }
+    }
+
+    pub(super) fn method(&self, name: &str) -> Result<&'static str, IssuerError> {
+        let found = self.methods().iter().find(|method| **method == name).copied();
+        found.ok_or_else(|| IssuerError::unknown_method(name, &self.methods().join(", ")))
+    }
+
+    fn asset(&self, unit: &str) -> Result<Asset, IssuerError> {
+        let known =
+            || self.assets.iter().map(|asset| asset.unit().to_string()).collect::<Vec<_>>().join(", ");
+        self.assets.by_unit(unit).ok_or_else(|| IssuerError::unknown_unit(unit, &known()))
+    }
+
+    pub(super) fn read_mint_quote(
+        &self,
+        method: &str,
+        id: &str,
+    ) -> Result<(QuoteId, MintQuoteRow), IssuerError> {
+        let id: QuoteId = id.parse().map_err(|_| IssuerError::unknown_quote())?;
+        let row = self.read.mint_quote(id)?.filter(|row| row.method == method);
+        row.map(|row| (id, row)).ok_or_else(IssuerError::unknown_quote)
+    }
+
+    pub(super) fn read_melt_quote(
+        &self,
+        method: &str,
+        id: &str,
+    ) -> Result<(QuoteId, MeltQuoteRow), IssuerError> {
+        let id: QuoteId = id.parse().map_err(|_| IssuerError::unknown_quote())?;
+        let row = self.read.melt_quote(id)?.filter(|row| row.method == method);
+        row.map(|row| (id, row)).ok_or_else(IssuerError::unknown_quote)
+    }
+}
+
+fn random_id() -> Result<QuoteId, IssuerError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| IssuerError::internal("the system gives no random bytes"))?;
+    Ok(QuoteId::from_bytes(bytes))
+}
+
+pub(super) async fn open_mint(
+    State(issuer): State<Arc<Issuer>>,
+    Path(method): Path<String>,
+    body: Bytes,
+) -> Result<Response, IssuerError> {
+    let method = issuer.method(&method)?;
+    let request: body::MintQuoteRequest = body::read(&body)?;
+    let asset = issuer.asset(&request.unit)?;
+    let pubkey = request.pubkey.map(|key| key.parse::<PublicKey>()).transpose();
+    let pubkey = pubkey.map_err(|error| IssuerError::malformed(format!("pubkey: {error}")))?;
+    let now = issuer.now();
+    let quote = random_id()?;
+    let mut row = MintQuoteRow {
+        method: method.to_owned(),
+        request: String::new(),
+        asset,
+        amount: Amount::ZERO,
+        paid: Amount::ZERO,
+        issued: Amount::ZERO,
+        source: Chart::of(asset).codes,
+        code: None,
+        pubkey: pubkey.map(|key| key.to_string()),
+        expires_at: Some(now.after(issuer.quote_lifetime)),
+        updated_at: now,
+        tag: None,
+    };
+    if method == CODE {
+        let code = request.code.ok_or_else(|| {
+            IssuerError::malformed("method \"code\" needs the member \"code\": the text of a top-up code")
+        })?;
+        let code = CodeId::of_text(&code);
+        row.request = code.to_string();
+        row.code = Some(code);
+    } else {
+        let amount = request.amount.filter(|amount| *amount > 0);
+        let amount = amount.ok_or_else(|| {
+            IssuerError::malformed("method \"bolt11\" needs the member \"amount\": a whole number above zero")
+        })?;
+        row.amount = Amount::from(amount);
+        row.paid = row.amount;
+        row.source = Chart::of(asset).test_funding;
+        row.request =
+            invoice::write(amount, now, quote.as_bytes(), request.description.as_deref().unwrap_or(""))?;
+    }
+    let answer = issuer.execute.execute(Command::OpenMintQuote(OpenMintQuote { quote, row })).await?;
+    let Answer::MintQuote(id, row) = answer else {
+        return Err(IssuerError::internal("a mint quote was expected of the engine"));
+    };
+    // A code that was claimed before answers with the id of the quote that has it.
+    let row = if id == quote {
+        *row
+    } else {
+        issuer.read.mint_quote(id)?.ok_or_else(IssuerError::unknown_quote)?
+    };
+    body::write(&shown_mint(id, &row))
+}
+
+pub(super) async fn mint_quote(
+    State(issuer): State<Arc<Issuer>>,
+    Path((method, quote)): Path<(String, String)>,
+) -> Result<Response, IssuerError> {
+    let (id, row) = issuer.read_mint_quote(&method, &quote)?;
+    body::write(&shown_mint(id, &row))
+}
+
+pub(super) async fn check_mint(
+    State(issuer): State<Arc<Issuer>>,
+    Path(method): Path<String>,
+    body: Bytes,
+) -> Result<Response, IssuerError> {
+    let request: body::QuoteCheckRequest = body::read(&body)?;
+    if request.quotes.len() > QUOTES_MOST {
+        return Err(IssuerError::too_many("quotes", request.quotes.len(), QUOTES_MOST));
+    }
+    let quotes: Result<Vec<_>, _> = request
+        .quotes
+        .iter()
+        .map(|quote| issuer.read_mint_quote(&method, quote).map(|(id, row)| shown_mint(id, &row)))
+        .collect();
+    body::write(&quotes?)
+}
+
+/// A mint quote as NUT-04 and NUT-23 write it.
+pub(super) fn shown_mint(id: QuoteId, row: &MintQuoteRow) -> body::MintQuote {
+    let short = |amount: Amount| amount.to_u64().unwrap_or(u64::MAX);
+    let state = match (row.paid.is_zero(), row.issued.is_zero()) {
+        (true, _) => "UNPAID",
+        (false, true) => "PAID",
+        (false, false) => "ISSUED",
+    };
+    body::MintQuote {
+        quote: id.to_string(),
+        request: row.request.clone(),
+        unit: row.asset.unit().to_string(),
+        method: row.method.clone(),
+        amount: short(row.amount),
+        amount_paid: short(row.paid),
+        amount_issued: short(row.issued),
+        updated_at: row.updated_at.secs(),
+        state,
+        expiry: row.expires_at.map(Timestamp::secs),
+        pubkey: row.pubkey.clone(),
+    }
+}
+
+pub(super) async fn open_melt(
+    State(issuer): State<Arc<Issuer>>,
+    Path(method): Path<String>,
+    body: Bytes,
+) -> Result<Response, IssuerError> {
+    let method = issuer.method(&method)?;
+    let request: body::MeltQuoteRequest = body::read(&body)?;
+    let asset = issuer.asset(&request.unit)?;
+    let (amount, target, code) = if method == CODE {
+        let code: CodeId = request.request.parse().map_err(|error: farthing_money::IdError| {
+            IssuerError::malformed(format!(
+                "request: {error}: the hash of the top-up code that is to be funded"
+            ))
+        })?;
+        let amount = request
+            .amount
+            .ok_or_else(|| IssuerError::malformed("method \"code\" needs the member \"amount\""))?;
+        (amount, Chart::of(asset).codes, Some(code))
+    } else {
+        (invoice::amount(&request.request)?, Chart::of(asset).test_funding, None)
+    };
+    if amount == 0 {
+        return Err(IssuerError::malformed("the amount must be above zero"));
+    }
+    let quote = random_id()?;
+    let lifetime = issuer.quote_lifetime.max(Span::from_secs(60));
+    let row = MeltQuoteRow {
+        method: method.to_owned(),
+        request: request.request,
+        asset,
+        amount: Amount::from(amount),
+        target,
+        code,
+        expires_at: issuer.now().after(lifetime),
+        paid: None,
+    };
+    issuer.execute.execute(Command::OpenMeltQuote(OpenMeltQuote { quote, row: row.clone() })).await?;
+    body::write(&shown_melt(&issuer, quote, &row)?)
+}
+
+pub(super) async fn melt_quote(
+    State(issuer): State<Arc<Issuer>>,
+    Path((method, quote)): Path<(String, String)>,
+) -> Result<Response, IssuerError> {
+    let (id, row) = issuer.read_melt_quote(&method, &quote)?;
+    body::write(&shown_melt(&issuer, id, &row)?)
+}
+
+/// A melt quote as NUT-05 writes it, with its change once it is paid (NUT-08).
+pub(super) fn shown_melt(
+    issuer: &Issuer,
+    id: QuoteId,
+    row: &MeltQuoteRow,
+) -> Result<body::MeltQuote, IssuerError> {
+    let change = match &row.paid {
+        Some((_, change)) if !change.is_empty() => Some(issuer.keyring.sign_change_again(change)?),
+        _ => None,
+    };
+    let paid = row.paid.is_some();
+    Ok(body::MeltQuote {
+        quote: id.to_string(),
+        request: row.request.clone(),
+        amount: row.amount.to_u64().unwrap_or(u64::MAX),
+        unit: row.asset.unit().to_string(),
+        method: row.method.clone(),
+        fee_reserve: 0,
+        state: if paid { "PAID" } else { "UNPAID" },
+        paid,
+        expiry: row.expires_at.secs(),
+        payment_preimage: (paid && row.method == BOLT11).then(|| "00".repeat(32)),
+        change,
+    })
+}

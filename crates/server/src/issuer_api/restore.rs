@@ -1,0 +1,44 @@
+//! `POST /v1/restore` (NUT-09): signatures that were given, given again.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use farthing_ecash::BlindedMessage;
+use farthing_engine::OutputId;
+use rayon::prelude::*;
+
+use super::{Issuer, IssuerError, MAX_ITEMS, body};
+
+pub(super) async fn restore(State(issuer): State<Arc<Issuer>>, body: Bytes) -> Result<Response, IssuerError> {
+    let body::RestoreRequest { outputs } = body::read(&body)?;
+    if outputs.len() > MAX_ITEMS {
+        return Err(IssuerError::too_many("outputs", outputs.len(), MAX_ITEMS));
+    }
+    let ids: Vec<OutputId> =
+        outputs.iter().map(|output| OutputId::from_bytes(output.b_.to_bytes())).collect();
+    let rows = issuer.read.outputs(&ids)?;
+    let found: Vec<_> = outputs
+        .into_iter()
+        .zip(ids.into_iter().zip(rows))
+        .filter_map(|(output, (id, row))| row.map(|row| (output, id, row)))
+        .collect();
+    let keyring = Arc::clone(&issuer.keyring);
+    let multiplications = found.len() * 3;
+    let again = move || -> Result<Vec<_>, _> {
+        found
+            .par_iter()
+            .map(|(output, id, row)| keyring.sign_again(*id, row).map(|signature| (*output, signature)))
+            .collect()
+    };
+    let pairs = issuer.crypto.run(multiplications, again).await;
+    let pairs = pairs.map_err(|_| IssuerError::internal("the cryptography ended early"))??;
+    let (outputs, signatures) = pairs
+        .into_iter()
+        .map(|(output, signature)| {
+            (BlindedMessage { amount: signature.amount, id: signature.id, ..output }, signature)
+        })
+        .unzip();
+    body::write(&body::Restored { outputs, signatures })
+}

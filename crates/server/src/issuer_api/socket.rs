@@ -1,0 +1,175 @@
+//! `GET /v1/ws` (NUT-17): JSON-RPC subscriptions to quotes and to the states of credits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use farthing_engine::{CreditId, QuoteId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::quote::{shown_melt, shown_mint};
+use super::{Event, Issuer, IssuerError, check};
+
+/// Subscriptions on one connection, and filters in one subscription.
+const SUBSCRIPTIONS_MOST: usize = 100;
+const FILTERS_MOST: usize = 1000;
+const MESSAGE_BYTES_MOST: usize = 128 * 1024;
+
+#[derive(Deserialize)]
+struct Call {
+    #[serde(default)]
+    id: Value,
+    method: String,
+    #[serde(default)]
+    params: Params,
+}
+
+#[derive(Default, Deserialize)]
+struct Params {
+    #[serde(default)]
+    kind: String,
+    #[serde(default, rename = "subId")]
+    sub_id: String,
+    #[serde(default)]
+    filters: Vec<String>,
+}
+
+enum Filter {
+    MintQuotes(Vec<QuoteId>),
+    MeltQuotes(Vec<QuoteId>),
+    Credits(Vec<CreditId>),
+}
+
+pub(super) async fn socket(State(issuer): State<Arc<Issuer>>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.max_message_size(MESSAGE_BYTES_MOST).on_upgrade(move |socket| serve(issuer, socket))
+}
+
+async fn serve(issuer: Arc<Issuer>, mut socket: WebSocket) {
+    let mut events = issuer.events.subscribe();
+    let mut filters: BTreeMap<String, Filter> = BTreeMap::new();
+    loop {
+        let replies = tokio::select! {
+            message = socket.recv() => match message {
+                Some(Ok(Message::Text(text))) => answer(&issuer, &mut filters, &text),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => Vec::new(),
+            },
+            event = events.recv() => match event {
+                Ok(event) => notify(&issuer, &filters, &event),
+                // Too slow: the present state of everything makes up for what was missed.
+                Err(RecvError::Lagged(_)) => filters.iter().flat_map(|(id, filter)| present(&issuer, id, filter)).collect(),
+                Err(RecvError::Closed) => return,
+            },
+        };
+        for reply in replies {
+            if socket.send(Message::Text(reply.to_string().into())).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn answer(issuer: &Issuer, filters: &mut BTreeMap<String, Filter>, text: &str) -> Vec<Value> {
+    let call: Call = match serde_json::from_str(text) {
+        Ok(call) => call,
+        Err(error) => {
+            return vec![failure(&Value::Null, -32700, &format!("the message cannot be read: {error}"))];
+        }
+    };
+    let Call { id, method, params } = call;
+    let accepted =
+        json!({ "jsonrpc": "2.0", "id": id, "result": { "status": "OK", "subId": params.sub_id } });
+    match method.as_str() {
+        "subscribe" => {
+            if filters.len() >= SUBSCRIPTIONS_MOST || params.filters.len() > FILTERS_MOST {
+                let limits = format!("at most {SUBSCRIPTIONS_MOST} subscriptions of {FILTERS_MOST} filters");
+                return vec![failure(&id, -32602, &limits)];
+            }
+            match filter(issuer, &params) {
+                Ok(filter) => {
+                    let mut replies = vec![accepted];
+                    replies.extend(present(issuer, &params.sub_id, &filter));
+                    filters.insert(params.sub_id, filter);
+                    replies
+                }
+                Err(why) => vec![failure(&id, -32602, &why)],
+            }
+        }
+        "unsubscribe" => match filters.remove(&params.sub_id) {
+            Some(_) => vec![accepted],
+            None => vec![failure(&id, -32602, "there is no subscription with this subId")],
+        },
+        _ => vec![failure(&id, -32601, "expected the method subscribe or unsubscribe")],
+    }
+}
+
+fn failure(id: &Value, code: i32, message: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
+}
+
+fn filter(issuer: &Issuer, params: &Params) -> Result<Filter, String> {
+    let quotes = || -> Result<Vec<QuoteId>, String> {
+        params
+            .filters
+            .iter()
+            .map(|id| id.parse().map_err(|error: farthing_money::IdError| error.to_string()))
+            .collect()
+    };
+    let method = |kind: &str| issuer.methods().contains(&kind);
+    match params.kind.as_str() {
+        "proof_state" => {
+            let credits = params
+                .filters
+                .iter()
+                .map(|y| y.parse().map_err(|error: farthing_money::IdError| error.to_string()));
+            Ok(Filter::Credits(credits.collect::<Result<_, _>>()?))
+        }
+        kind if kind.strip_suffix("_mint_quote").is_some_and(method) => Ok(Filter::MintQuotes(quotes()?)),
+        kind if kind.strip_suffix("_melt_quote").is_some_and(method) => Ok(Filter::MeltQuotes(quotes()?)),
+        _ => Err("expected the kind proof_state or {method}_mint_quote or {method}_melt_quote".to_owned()),
+    }
+}
+
+fn notification(sub_id: &str, payload: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "method": "subscribe", "params": { "subId": sub_id, "payload": payload } })
+}
+
+/// The present state of everything that a subscription is about.
+fn present(issuer: &Issuer, sub_id: &str, filter: &Filter) -> Vec<Value> {
+    let payloads: Vec<Value> = match filter {
+        Filter::MintQuotes(ids) => ids.iter().filter_map(|id| mint_payload(issuer, *id)).collect(),
+        Filter::MeltQuotes(ids) => ids.iter().filter_map(|id| melt_payload(issuer, *id)).collect(),
+        Filter::Credits(ids) => {
+            let rows = issuer.read.credits(ids).unwrap_or_default();
+            ids.iter().zip(rows).map(|(id, row)| json!(check::shown(*id, row.as_ref()))).collect()
+        }
+    };
+    payloads.iter().map(|payload| notification(sub_id, payload)).collect()
+}
+
+fn notify(issuer: &Issuer, filters: &BTreeMap<String, Filter>, event: &Event) -> Vec<Value> {
+    let payload = |filter: &Filter| match (filter, event) {
+        (Filter::MintQuotes(ids), Event::MintQuote(id)) if ids.contains(id) => mint_payload(issuer, *id),
+        (Filter::MeltQuotes(ids), Event::MeltQuote(id)) if ids.contains(id) => melt_payload(issuer, *id),
+        (Filter::Credits(ids), Event::Credit(id, row)) if ids.contains(id) => {
+            Some(json!(check::shown(*id, row.as_ref())))
+        }
+        _ => None,
+    };
+    filters.iter().filter_map(|(sub_id, filter)| Some(notification(sub_id, &payload(filter)?))).collect()
+}
+
+fn mint_payload(issuer: &Issuer, id: QuoteId) -> Option<Value> {
+    let row = issuer.read.mint_quote(id).ok()??;
+    Some(json!(shown_mint(id, &row)))
+}
+
+fn melt_payload(issuer: &Issuer, id: QuoteId) -> Option<Value> {
+    let row = issuer.read.melt_quote(id).ok()??;
+    let shown: Result<_, IssuerError> = shown_melt(issuer, id, &row);
+    shown.ok().map(|quote| json!(quote))
+}
