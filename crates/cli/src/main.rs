@@ -1,1 +1,34 @@
-fn main() {}
+//! The program `farthing`: read the command line, run one command, tell how it ended.
+
+mod args;
+mod command;
+mod exit;
+mod output;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Cli;
+use exit::Exit;
+use output::Output;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing can be done if the terminal is gone.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+        }
+    };
+    let output = Output::new(cli.shape);
+    match command::run(cli.command, &output) {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            output.fail(&failure);
+            failure.exit.into()
+        }
+    }
+}

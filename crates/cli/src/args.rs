@@ -1,0 +1,57 @@
+//! The command line, as far as every command shares it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser};
+use farthing_server::config::Config;
+
+use crate::command::Command;
+use crate::exit::Failure;
+
+/// Charge a cent, or a thousandth of one, for anything behind HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "farthing", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub shape: Shape,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How data is shown.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Shape {
+    /// Show data as JSON even on a terminal
+    #[arg(long, global = true, conflicts_with = "text")]
+    pub json: bool,
+    /// Show data as text even into a pipe
+    #[arg(long, global = true)]
+    pub text: bool,
+}
+
+/// Which configuration.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration file
+    #[arg(long = "config", value_name = "FILE", default_value = "farthing.toml")]
+    pub path: PathBuf,
+}
+
+impl ConfigFile {
+    /// The configuration, whole.
+    pub fn load(&self) -> Result<Config, Failure> {
+        Ok(Config::load(&self.path)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,74 @@
+//! What a command shows: data on stdout, talk on stderr. Tables on a terminal, JSON when piped or asked for.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use farthing_money::Money;
+use serde_json::{Value, json};
+
+use crate::args::Shape;
+use crate::exit::{Exit, Failure};
+
+/// Something to show, in both shapes.
+pub trait View {
+    /// For programs.
+    fn json(&self) -> Value;
+    /// For people; the last line without its end.
+    fn text(&self) -> String;
+}
+
+/// Where a command shows what it found.
+#[derive(Debug)]
+pub struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// The shape asked for, or else the one that fits stdout.
+    pub fn new(shape: Shape) -> Self {
+        Self { json: shape.json || !shape.text && !io::stdout().is_terminal() }
+    }
+
+    /// Whether data is JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Shows data.
+    pub fn show(&self, view: &impl View) -> Result<(), Failure> {
+        let text = if self.json { format!("{:#}", view.json()) } else { view.text() };
+        match writeln!(io::stdout().lock(), "{text}") {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(Failure::new(Exit::Failed, format!("cannot write to stdout: {error}"))),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Talks to whoever sits there.
+    #[expect(clippy::unused_self, reason = "talk belongs to the output, wherever it goes")]
+    pub fn say(&self, talk: impl Display) {
+        // Nothing can be done if the terminal is gone.
+        let _ = writeln!(io::stderr().lock(), "{talk}");
+    }
+
+    /// Tells why it did not work and what to do next.
+    pub fn fail(&self, failure: &Failure) {
+        self.say(format_args!("error: {}", failure.message));
+        if let Some(hint) = &failure.hint {
+            self.say(format_args!("\nhint: {hint}"));
+        }
+    }
+}
+
+/// Money for programs: minor units as text, and the asset.
+pub fn money_json(money: Money) -> Value {
+    let asset = money.asset();
+    json!({
+        "amount": money.amount(),
+        "asset": asset.code(),
+        "unit": asset.unit(),
+        "scale": asset.scale(),
+        "decimal": money.to_decimal(),
+    })
+}
