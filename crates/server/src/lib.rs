@@ -1,8 +1,11 @@
 //! The composition root: configuration, the issuer over HTTP, the admin API and the running server.
 
+pub mod access;
 pub mod admin_api;
+// pub mod app;
 pub mod config;
 pub mod installation;
 pub mod issuer_api;
 pub mod operator;
+// mod reload;
 pub mod seed;

@@ -46,10 +46,8 @@ fn one_line_is_enough() {
     assert_eq!(config.rules.iter().count(), 0);
 }
 
-#[test]
-fn a_whole_file_is_read() {
-    let config = read(
-        r#"
+/// A file that says something in every section.
+const WHOLE: &str = r#"
 [server]
 listen = "0.0.0.0:443"
 data = "/var/lib/farthing"
@@ -95,8 +93,11 @@ path = "/articles/welcome"
 x_cashu = "both"
 challenge_lifetime = "90s"
 realm = "Example"
-"#,
-    );
+"#;
+
+#[test]
+fn a_whole_file_is_read() {
+    let config = read(WHOLE);
     assert_eq!(config.server.origin("0.0.0.0:443".parse().unwrap()).to_string(), "https://example.com");
     assert_eq!(config.server.timeouts.head, Span::from_secs(90));
     assert_eq!(config.server.timeouts.connect, Span::from_secs(5));
