@@ -1,4 +1,4 @@
-//! Columns for people.
+//! Tables of aligned columns, for people who read a command's data on a terminal.
 
 /// Rows under a head, each column as wide as its widest cell, two spaces apart.
 pub fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {

@@ -1,4 +1,4 @@
-//! `farthing check` and `farthing price ..`.
+//! `farthing check` and `farthing price ..` on good and bad configurations.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `farthing receipt verify`.
+//! `farthing receipt verify` tells genuine receipts from all others, without a network.
 
 use ed25519_dalek::SigningKey;
 use farthing_money::{Amount, Asset, Timestamp};
