@@ -44,6 +44,22 @@ impl Body {
         Self(Kind::Boxed(body.map_err(Into::into).boxed_unsync()))
     }
 
+    /// Some other body; one of ours stays as it is.
+    pub fn wrap<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let mut body = Some(body);
+        let ours =
+            (&mut body as &mut dyn std::any::Any).downcast_mut::<Option<Self>>().and_then(Option::take);
+        match (ours, body) {
+            (Some(ours), _) => ours,
+            (None, Some(other)) => Self::boxed(other),
+            (None, None) => Self::empty(),
+        }
+    }
+
     pub(crate) fn timed(timed: Timed) -> Self {
         Self(Kind::Timed(Box::new(timed)))
     }

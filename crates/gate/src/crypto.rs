@@ -1,48 +1,53 @@
-//! Cryptography on all cores, never in the writer: small work is done on the spot, larger work on a pool of its own.
+//! Where signatures are checked and made: on every core, never inside the writer, and not on the threads that serve
+//! sockets unless it takes less time than changing threads.
 
 use std::sync::Arc;
 
+use thiserror::Error;
 use tokio::sync::oneshot;
 
-/// A thread for each core, for work that would hold up the network otherwise.
-#[derive(Clone)]
-pub struct Crypto {
-    pool: Arc<rayon::ThreadPool>,
+/// A pool of threads for cryptography; cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Crypto(Arc<rayon::ThreadPool>);
+
+/// Why a piece of work has no result.
+#[derive(Debug, Error)]
+pub enum CryptoError {
+    /// The threads cannot be started.
+    #[error("the threads for cryptography cannot be started: {0}")]
+    Start(#[from] rayon::ThreadPoolBuildError),
+    /// The work panicked, which is a bug.
+    #[error("a piece of cryptography broke off; please report this")]
+    BrokeOff,
 }
 
 /// How many curve multiplications are done on the spot: about a quarter of a millisecond, less than a change of threads
 /// under load costs in waiting.
-const ON_THE_SPOT: usize = 8;
-
-/// Why there is no pool.
-#[derive(Debug, thiserror::Error)]
-#[error("the threads for cryptography cannot be started: {0}")]
-pub struct CryptoError(#[from] rayon::ThreadPoolBuildError);
+pub const ON_THE_SPOT_MAX: usize = 8;
 
 impl Crypto {
-    /// A pool with a thread for each core.
-    pub fn new() -> Result<Self, CryptoError> {
-        let pool = rayon::ThreadPoolBuilder::new().thread_name(|n| format!("crypto-{n}")).build()?;
-        Ok(Self { pool: Arc::new(pool) })
+    /// A pool of so many threads; 0 is one for each core.
+    pub fn new(threads: usize) -> Result<Self, CryptoError> {
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = builder.thread_name(|n| format!("crypto-{n}")).build()?;
+        Ok(Self(Arc::new(pool)))
     }
 
-    /// Runs `work`, which multiplies about `multiplications` points. On the pool, `work` may use rayon to spread itself.
-    ///
-    /// `None` only if `work` panicked.
+    /// Does a piece of work of about so many multiplications of a point. On the pool, it may use rayon to spread itself.
     pub async fn run<T: Send + 'static>(
         &self,
         multiplications: usize,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
-        if multiplications <= ON_THE_SPOT {
-            return Some(work());
+    ) -> Result<T, CryptoError> {
+        if multiplications <= ON_THE_SPOT_MAX {
+            return Ok(work());
         }
-        let (done, result) = oneshot::channel();
-        self.pool.spawn(move || {
-            // Who asked may have gone; then nobody needs the result.
-            let _ = done.send(work());
+        let (sender, result) = oneshot::channel();
+        self.0.spawn(move || {
+            // Who asked may be gone; then nobody needs the result.
+            let _ = sender.send(work());
         });
-        result.await.ok()
+        result.await.map_err(|_| CryptoError::BrokeOff)
     }
 }
 
@@ -52,9 +57,10 @@ mod tests {
 
     #[tokio::test]
     async fn small_work_stays_and_large_work_moves() {
-        let crypto = Crypto::new().unwrap();
+        let crypto = Crypto::new(1).unwrap();
         let here = std::thread::current().id();
-        assert_eq!(crypto.run(8, move || std::thread::current().id() == here).await, Some(true));
-        assert_eq!(crypto.run(9, move || std::thread::current().id() == here).await, Some(false));
+        let thread = || std::thread::current().id();
+        assert_eq!(crypto.run(ON_THE_SPOT_MAX, thread).await.unwrap(), here);
+        assert_ne!(crypto.run(ON_THE_SPOT_MAX + 1, thread).await.unwrap(), here);
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod crypto;
+pub mod flow;
 pub mod network;
 pub mod own_header;
 pub mod page;
@@ -14,6 +15,8 @@ pub mod target;
 pub mod tls;
 
 pub use body::{Body, BoxError};
+pub use crypto::Crypto;
+pub use flow::{Gate, GateConfig, GateLayer};
 pub use network::Network;
 pub use peer::Peer;
 pub use proxy::{Proxy, ProxyConfig, UpstreamError};

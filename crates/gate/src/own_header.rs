@@ -8,34 +8,52 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What only we say, and headers by which some servers serve another path than the one that was priced.
-const SPOOFED: [&str; 4] = [header::FARTHING_PAYMENT, "Farthing-Charge", "X-Original-URL", "X-Rewrite-URL"];
+const SPOOFED: [&str; 5] =
+    [header::FARTHING_PAYMENT, FARTHING_CHARGE, header::FARTHING_PASS, "X-Original-URL", "X-Rewrite-URL"];
 
-/// What carries a payment or a pass.
-const CREDENTIALS: [&str; 3] = [header::X_CASHU, header::PAYMENT_AUTHORIZATION, header::FARTHING_PASS];
+/// Says `none` on an answer under a price for which nothing was charged.
+pub const FARTHING_CHARGE: &str = "Farthing-Charge";
+
+/// What an upstream must not say in our name on an answer under a price.
+const OURS_ALONE: [&str; 5] = [
+    FARTHING_CHARGE,
+    header::FARTHING_PASS,
+    header::FARTHING_RECEIPT,
+    header::PAYMENT_RECEIPT,
+    header::X_CASHU,
+];
+
+/// What carries a payment.
+const CREDENTIALS: [&str; 2] = [header::X_CASHU, header::PAYMENT_AUTHORIZATION];
 
 /// Headers by which some servers act on another method than the one that was priced.
 const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
 
-/// Removes claims that are not a client's to make. For every request.
+/// Removes claims that are not a client's to make, and passes, which are ours alone. For every request.
 pub fn remove_spoofed(headers: &mut HeaderMap) {
     remove(headers, &SPOOFED);
-}
-
-/// Removes overrides of the method. For requests under rules that name methods.
-pub fn remove_method_overrides(headers: &mut HeaderMap) {
-    remove(headers, &METHOD_OVERRIDES);
-}
-
-/// Removes credentials and passes of ours, and leaves logins and other cookies. For requests that have a price.
-pub fn remove_credentials(headers: &mut HeaderMap) {
-    remove(headers, &CREDENTIALS);
-    retain(headers, &AUTHORIZATION, |value| (!is_payment(value.as_bytes())).then(|| value.clone()));
     retain(headers, &COOKIE, |value| match value.to_str() {
         Ok(text) if text.contains(header::PASS_COOKIE) => {
             pass::without_passes(text).and_then(|rest| HeaderValue::try_from(rest).ok())
         }
         _ => Some(value.clone()),
     });
+}
+
+/// Removes overrides of the method. For requests under rules when any rule names methods.
+pub fn remove_method_overrides(headers: &mut HeaderMap) {
+    remove(headers, &METHOD_OVERRIDES);
+}
+
+/// Removes credentials of ours, and leaves logins. For requests under a rule.
+pub fn remove_credentials(headers: &mut HeaderMap) {
+    remove(headers, &CREDENTIALS);
+    retain(headers, &AUTHORIZATION, |value| (!is_payment(value.as_bytes())).then(|| value.clone()));
+}
+
+/// Removes what only we say from an answer under a price.
+pub fn remove_from_answer(headers: &mut HeaderMap) {
+    remove(headers, &OURS_ALONE);
 }
 
 fn remove(headers: &mut HeaderMap, names: &[&str]) {
@@ -97,6 +115,7 @@ mod tests {
         ]);
         remove_spoofed(&mut map);
         assert!(map.contains_key("x-cashu") && !map.contains_key("farthing-payment"));
+        assert!(!map.contains_key("farthing-pass") && map.get_all("cookie").iter().count() == 2);
         remove_credentials(&mut map);
         assert_eq!(map, headers(&kept));
         let mut map =

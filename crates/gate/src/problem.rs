@@ -54,3 +54,26 @@ pub fn of_upstream(error: &UpstreamError) -> Problem {
     Problem::new(code, status, "Not delivered", format!("{error}; nothing was charged"))
         .next("ask again; a credential that was sent is unspent and can be used again")
 }
+
+/// The same when what was asked for is paid already.
+pub fn of_upstream_again(error: &UpstreamError) -> Problem {
+    Problem {
+        detail: format!("{error}; it was paid for before and nothing more was charged"),
+        ..of_upstream(error).next("ask again with the same pass or credential while the pass lasts")
+    }
+}
+
+/// An upstream that answered with a failure of its own. Nothing is charged for it.
+pub fn of_status(status: StatusCode) -> Problem {
+    let code = if status == StatusCode::GATEWAY_TIMEOUT { 504 } else { 502 };
+    Problem::new("upstream-failed", code, "Not delivered", "the upstream failed; nothing was charged")
+        .expected("an answer of 2xx, 3xx or 4xx")
+        .got(status.to_string())
+        .next("ask again; a credential that was sent is unspent and can be used again")
+}
+
+/// A bug of ours.
+pub fn broken() -> Problem {
+    Problem::new("unavailable", 503, "Not now", "the request broke off inside the gate")
+        .next("send the same request with the same credential again; it is charged once")
+}

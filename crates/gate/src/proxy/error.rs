@@ -100,7 +100,10 @@ impl UpstreamError {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout { .. } => true,
-            Self::RequestBody(source) => find::<SilenceError>(&**source).is_some(),
+            Self::RequestBody(source) => {
+                let slow = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+                find::<SilenceError>(&**source).is_some() || find::<io::Error>(&**source).is_some_and(slow)
+            }
             _ => false,
         }
     }

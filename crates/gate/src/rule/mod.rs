@@ -193,16 +193,19 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// The rule in words, without the line that it happens to stand on.
+    pub(crate) fn without_line(&self) -> String {
+        let names: Vec<_> = self.methods.iter().map(Method::as_str).collect();
+        let methods = if names.is_empty() { String::new() } else { format!("{} ", names.join(",")) };
+        let host = if self.host == HostPattern::Any { String::new() } else { self.host.to_string() };
+        format!("{methods}{host}{}", self.path)
+    }
+}
+
 impl std::fmt::Display for Rule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if !self.methods.is_empty() {
-            let names: Vec<_> = self.methods.iter().map(Method::as_str).collect();
-            write!(f, "{} ", names.join(","))?;
-        }
-        if self.host != HostPattern::Any {
-            write!(f, "{}", self.host)?;
-        }
-        write!(f, "{}", self.path)?;
+        f.write_str(&self.without_line())?;
         match self.line {
             Some(line) => write!(f, " (line {line})"),
             None => Ok(()),

@@ -1,0 +1,157 @@
+//! The 402: every offer at one price, for programs and for people.
+
+use farthing_money::{Amount, Timestamp};
+use farthing_wire::cashu::PaymentRequest;
+use farthing_wire::header;
+use farthing_wire::mpp::{self, credit};
+use farthing_wire::problem::{PaymentAuthType, Problem};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use serde_json::json;
+
+use super::Shared;
+use super::config::XCashu;
+use super::quote::Quote;
+use super::refusal::{Kind, Refused};
+use crate::body::Body;
+use crate::page::{POLICY, Page, prefers_html};
+use crate::problem;
+
+/// What the offers of a 402 are made of.
+pub(super) struct Asked<'a> {
+    pub(super) quote: &'a Quote,
+    pub(super) headers: &'a HeaderMap,
+    /// The digest of the request's body, when it has one that was read.
+    pub(super) digest: Option<String>,
+}
+
+impl Shared {
+    /// The answer to a request that brought nothing.
+    pub(super) fn challenge(&self, asked: &Asked<'_>) -> Response<Body> {
+        let quote = asked.quote;
+        let what = if quote.description.is_empty() { "This resource" } else { &quote.description };
+        let detail = format!("{what} costs {}.", quote.price);
+        let problem = Problem::new("payment-required", 402, "Payment Required", detail)
+            .of_type(PaymentAuthType::PaymentRequired)
+            .expected(format!("a credential worth {}", quote.price))
+            .got("none")
+            .next(format!(
+                "pay with `farthing pay {}`, or any client that knows one of the offers",
+                quote.url
+            ));
+        self.challenge_with(asked, problem, None)
+    }
+
+    /// The answer to a credential that was refused.
+    pub(super) fn refuse(&self, asked: &Asked<'_>, refused: &Refused, cashu: bool) -> Response<Body> {
+        let problem = refused.problem(cashu);
+        let retry_after_secs = match refused.kind() {
+            Kind::Conflict => 1,
+            Kind::Unavailable(span) => span.secs().max(1),
+            Kind::Over | Kind::Invalid | Kind::Unsupported => {
+                return self.challenge_with(asked, problem, Some(refused));
+            }
+        };
+        let mut response = problem::answer(&problem);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after_secs));
+        response
+    }
+
+    fn challenge_with(
+        &self,
+        asked: &Asked<'_>,
+        problem: Problem,
+        refused: Option<&Refused>,
+    ) -> Response<Body> {
+        let now = (self.config.clock)();
+        let quote = asked.quote;
+        let money = quote.price;
+        let problem = problem
+            .with("price", json!({"amount": money.amount(), "unit": money.asset().unit(), "asset": money.asset().code(), "scale": money.asset().scale()}))
+            .with("resource", quote.url.clone());
+        let mut fields = Vec::new();
+        let request = self.cashu_request(quote);
+        let creq_b = request.as_ref().and_then(|request| request.encode_b().ok());
+        if let Some(request) = &request {
+            let style = self.config.offers.x_cashu;
+            let creq_a = (style != XCashu::B).then(|| request.encode_a().ok()).flatten();
+            fields.extend(creq_a.map(|text| (header::X_CASHU, text)));
+            fields.extend(creq_b.clone().filter(|_| style != XCashu::A).map(|text| (header::X_CASHU, text)));
+        }
+        let mut problem = problem;
+        match self.mpp_challenge(quote, asked.digest.clone(), now) {
+            Ok((id, text)) => {
+                fields.push((header::WWW_AUTHENTICATE, text));
+                problem = problem.with("challengeId", id);
+            }
+            Err(error) => tracing::error!(%error, url = quote.url, "an MPP challenge cannot be written"),
+        }
+        let mut response = problem::answer(&problem);
+        if prefers_html(asked.headers) {
+            let refusal = refused.map(ToString::to_string);
+            let page = Page {
+                url: &quote.url,
+                description: &quote.description,
+                price: money,
+                pass: quote.pass,
+                request: creq_b.as_deref(),
+                problem: refusal.as_deref(),
+            };
+            *response.body_mut() = Body::from(page.to_html());
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        }
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(VARY, HeaderValue::from_static("accept"));
+        for (name, text) in fields {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
+                headers.append(name, value);
+            }
+        }
+        response
+    }
+
+    fn cashu_request(&self, quote: &Quote) -> Option<PaymentRequest> {
+        let amount: Amount = quote.price.amount();
+        Some(PaymentRequest {
+            amount: Some(amount.to_u64()?),
+            unit: Some(quote.price.asset().unit().as_str().to_owned()),
+            single_use: Some(true),
+            mints: self.config.names.mints.clone(),
+            description: (!quote.description.is_empty()).then(|| quote.description.clone()),
+            ..PaymentRequest::default()
+        })
+    }
+
+    fn mpp_challenge(
+        &self,
+        quote: &Quote,
+        digest: Option<String>,
+        now: Timestamp,
+    ) -> Result<(String, String), credit::CreditError> {
+        let asset = quote.price.asset();
+        let request = credit::Request {
+            amount: quote.price.amount(),
+            currency: asset.unit(),
+            mints: self.config.names.mints.clone(),
+            method_details: credit::MethodDetails { decimals: asset.scale(), asset: asset.code() },
+        };
+        let tag = quote.tag();
+        let draft = mpp::Draft {
+            realm: &self.config.names.realm,
+            method: mpp::METHOD_CREDIT,
+            intent: mpp::INTENT_CHARGE,
+            request: &request.to_json()?,
+            expires: Some(now.after(self.config.offers.lifetime)),
+            digest,
+            header: None,
+            opaque: Some(tag.as_bytes()),
+            description: Some(quote.description.as_str()).filter(|text| !text.is_empty()),
+        };
+        let challenge = mpp::Challenge::issue(&self.config.secrets.challenge, &draft)?;
+        let text = challenge.to_header()?;
+        Ok((challenge.id, text))
+    }
+}

@@ -1,0 +1,106 @@
+//! What the flow needs to know.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use farthing_engine::{Execute, Keyring};
+use farthing_money::{Span, Timestamp};
+use tokio::sync::watch;
+
+use crate::crypto::Crypto;
+use crate::rule::Rules;
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What a gate is made of. Rules and keyring may change while it serves.
+#[derive(Clone)]
+pub struct GateConfig {
+    /// The prices.
+    pub rules: watch::Receiver<Arc<Rules>>,
+    /// The issuer's keysets.
+    pub keyring: watch::Receiver<Arc<Keyring>>,
+    /// Who carries commands out.
+    pub execute: Arc<dyn Execute>,
+    /// Where signatures are checked.
+    pub crypto: Crypto,
+    /// The time.
+    pub clock: Clock,
+    /// The gate's own secrets.
+    pub secrets: Secrets,
+    /// The names by which payers know us.
+    pub names: Names,
+    /// How offers are written.
+    pub offers: OfferStyle,
+}
+
+/// The gate's own secrets. All of them last: retries, passes and receipts outlive a restart.
+#[derive(Clone)]
+pub struct Secrets {
+    /// Binds challenges.
+    pub challenge: [u8; 32],
+    /// Draws the secrets of change that nobody blinded.
+    pub change: [u8; 32],
+    /// Signs receipts, passes and notes to the upstream.
+    pub signing: SigningKey,
+}
+
+/// The names by which payers know us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The merchant, in receipts and in the books (`merchant:<name>`).
+    pub merchant: String,
+    /// The issuer, in receipts.
+    pub issuer: String,
+    /// The addresses of the issuer, for wallets.
+    pub mints: Vec<String>,
+    /// The realm of challenges, usually the host.
+    pub realm: String,
+    /// Whether payers reach us by `https`, whoever ends TLS; if not known, by how the connection came in.
+    pub https: Option<bool>,
+}
+
+/// How offers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferStyle {
+    /// The encodings of the Cashu request.
+    pub x_cashu: XCashu,
+    /// How long an MPP challenge holds, price and all.
+    pub lifetime: Span,
+}
+
+/// The encodings of the Cashu request in `X-Cashu`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum XCashu {
+    /// `creqA`: what most wallets read.
+    #[default]
+    A,
+    /// `creqB`.
+    B,
+    /// Both, each its own field, `creqA` first.
+    Both,
+}
+
+impl Default for OfferStyle {
+    fn default() -> Self {
+        Self { x_cashu: XCashu::default(), lifetime: Span::from_secs(300) }
+    }
+}
+
+impl fmt::Debug for GateConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GateConfig")
+            .field("names", &self.names)
+            .field("offers", &self.offers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The clock of the machine.
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    })
+}

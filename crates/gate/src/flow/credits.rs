@@ -1,0 +1,148 @@
+//! The credits of a credential: recognised before anything is queued, and the change that goes back for them.
+
+use farthing_ecash::{
+    BlindSignature, BlindedMessage, Proof, Token, TokenError, Y, conditions, hash_to_curve,
+};
+use farthing_engine::{Input, Keyring, KeyringReject, PaymentId, PaymentRow, SignedOutput};
+use farthing_money::{Amount, Asset, Timestamp};
+use farthing_wire::mpp::credit::OutputText;
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::refusal::Refused;
+
+/// Fewer credits than this are not worth spreading over cores.
+const SPREAD_MIN: usize = 8;
+
+/// Credits that are good, unless they are spent.
+pub(super) struct Credits {
+    pub(super) payment: PaymentId,
+    pub(super) inputs: Vec<Input>,
+    pub(super) total: Amount,
+    /// Where the payer wants change; none is wanted as a token.
+    pub(super) blanks: Vec<BlindedMessage>,
+}
+
+/// About how many multiplications of a point it takes to recognise a token.
+pub(super) fn weight(token: &str) -> usize {
+    const TEXT_BYTES_PER_CREDIT: usize = 200;
+    token.len() / TEXT_BYTES_PER_CREDIT
+}
+
+/// Recognises the credits of a token and opens their locks.
+pub(super) fn recognise(
+    keyring: &Keyring,
+    mints: &[String],
+    token: &str,
+    outputs: &[OutputText],
+    asset: Asset,
+    now: Timestamp,
+) -> Result<Credits, Refused> {
+    let token = Token::decode(token)?;
+    let foreign = || {
+        let ours = mints.iter().any(|mint| mint.trim_end_matches('/') == token.mint);
+        (!ours).then(|| Refused::Mint { expected: mints.join(" or "), got: token.mint.clone() })
+    };
+    let proofs = token.resolve(&keyring.ids()).map_err(|error| match error {
+        TokenError::UnknownKeyset(_) => foreign().unwrap_or(Refused::Token(error)),
+        error => Refused::Token(error),
+    })?;
+    let verify = |proof: &Proof| keyring.verify(proof, asset, now);
+    let inputs: Result<Vec<Input>, KeyringReject> = if proofs.len() < SPREAD_MIN {
+        proofs.iter().map(verify).collect()
+    } else {
+        proofs.par_iter().map(verify).collect()
+    };
+    let inputs = inputs.map_err(|reject| match reject {
+        KeyringReject::UnknownKeyset(_) => foreign().unwrap_or(Refused::Keyring(reject)),
+        reject => Refused::Keyring(reject),
+    })?;
+    let blanks = outputs.iter().enumerate().map(|(at, output)| blank(output).ok_or(Refused::Output(at)));
+    let blanks: Vec<_> = blanks.collect::<Result<_, _>>()?;
+    conditions::check(&proofs, &blanks, None, now.secs())?;
+    let ids: Vec<_> = inputs.iter().map(|input| input.credit).collect();
+    let total = Amount::try_sum(inputs.iter().map(|input| Amount::from(input.amount)));
+    let total = total.ok_or(Refused::Keyring(KeyringReject::Overflow))?;
+    Ok(Credits { payment: PaymentId::of_credits(&ids), inputs, total, blanks })
+}
+
+fn blank(output: &OutputText) -> Option<BlindedMessage> {
+    let (id, b_) = (output.id.parse().ok()?, output.blinded.parse().ok()?);
+    Some(BlindedMessage { amount: output.amount, id, b_ })
+}
+
+/// Signs change: on the payer's blank outputs, or on outputs of our own, which become a token.
+pub(super) fn change(
+    keyring: &Keyring,
+    blanks: &[BlindedMessage],
+    change: Amount,
+    asset: Asset,
+    now: Timestamp,
+) -> Result<Vec<SignedOutput>, KeyringReject> {
+    if change.is_zero() { Ok(Vec::new()) } else { keyring.sign_change(blanks, change, asset, now) }
+}
+
+/// Blank outputs of our own. Their secrets follow from the payment, so that a retry gets the same token. The issuer
+/// knows them: a payer who wants change that nobody can link sends blank outputs.
+pub(super) fn own_blanks(
+    keyring: &Keyring,
+    secret: &[u8; 32],
+    payment: PaymentId,
+    change: Amount,
+    asset: Asset,
+) -> Result<Vec<BlindedMessage>, KeyringReject> {
+    let amount = change.to_u64().ok_or(KeyringReject::Overflow)?;
+    if amount == 0 {
+        return Ok(Vec::new());
+    }
+    let keyset = keyring.active(asset.unit()).ok_or(KeyringReject::NoActiveKeyset(asset.unit()))?;
+    let parts = keyset.split(amount)?;
+    let blank = |(at, amount)| BlindedMessage {
+        amount,
+        id: keyset.id,
+        b_: hash_to_curve(own_secret(secret, payment, at).as_bytes()).point(),
+    };
+    Ok(parts.into_iter().enumerate().map(blank).collect())
+}
+
+fn own_secret(secret: &[u8; 32], payment: PaymentId, at: usize) -> String {
+    let at = u64::try_from(at).unwrap_or(u64::MAX).to_le_bytes();
+    let hash = Sha256::new().chain_update(b"farthing/change/1").chain_update(secret);
+    hex::encode(hash.chain_update(payment.as_bytes()).chain_update(at).finalize())
+}
+
+/// What goes back with the answer.
+pub(super) enum Change {
+    /// Nothing.
+    None,
+    /// Signatures of the payer's blank outputs.
+    Signatures(Vec<BlindSignature>),
+    /// A whole token.
+    Token(String),
+}
+
+/// The change of a posted payment, as it was given the first time.
+pub(super) fn change_of(
+    row: &PaymentRow,
+    signatures: Vec<BlindSignature>,
+    secret: &[u8; 32],
+    payment: PaymentId,
+    mint: &str,
+) -> Change {
+    if signatures.is_empty() {
+        return Change::None;
+    }
+    let secrets: Vec<_> = (0..signatures.len()).map(|at| own_secret(secret, payment, at)).collect();
+    let own = |(output, secret): (&farthing_engine::ChangeOutput, &String)| {
+        let y: Y = hash_to_curve(secret.as_bytes());
+        y.to_bytes() == *output.output.as_bytes()
+    };
+    if !row.change.iter().zip(&secrets).all(own) {
+        return Change::Signatures(signatures);
+    }
+    // Nothing blinds our own outputs, so that their signatures are the credits' own.
+    let proofs = signatures.into_iter().zip(secrets);
+    let proofs =
+        proofs.map(|(signature, secret)| Proof::new(signature.amount, signature.id, secret, signature.c_));
+    Change::Token(Token::new(mint, row.asset.unit(), None, proofs).encode())
+}

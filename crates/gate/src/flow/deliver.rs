@@ -1,0 +1,145 @@
+//! What goes out with a paid answer: the receipt, the pass, the change, and word to caches that it is private.
+
+use farthing_ecash::BlindSignature;
+use farthing_engine::{PaymentId, PaymentRow};
+use farthing_money::Timestamp;
+use farthing_wire::mpp::{self, credit};
+use farthing_wire::{JwsError, Pass, Receipt, header};
+use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+
+use super::Shared;
+use super::credits::{Change, change_of};
+use super::quote::Quote;
+use crate::own_header;
+
+/// A payment that is posted, now or before.
+pub(super) struct Posted<'a> {
+    pub(super) payment: PaymentId,
+    pub(super) row: &'a PaymentRow,
+    /// The signatures of its change, in order.
+    pub(super) signatures: Vec<BlindSignature>,
+    /// `cashu` or `mpp`.
+    pub(super) dialect: &'static str,
+}
+
+impl Shared {
+    /// Adds all that the payer is told. What cannot be written is left out and logged: the money has moved.
+    pub(super) fn deliver(&self, headers: &mut HeaderMap, quote: &Quote, posted: Posted<'_>, now: Timestamp) {
+        own_header::remove_from_answer(headers);
+        keep_private(headers);
+        let Posted { payment, row, signatures, dialect } = posted;
+        let secrets = &self.config.secrets;
+        let mint = self.config.names.mints.first().map_or("", String::as_str);
+        let change = change_of(row, signatures, &secrets.change, payment, mint);
+        let receipt = self.receipt(quote, payment, row, dialect);
+        if let Change::Token(token) = &change {
+            put(headers, header::X_CASHU, token);
+        }
+        match &receipt {
+            Ok(receipt) => put(headers, header::FARTHING_RECEIPT, receipt),
+            Err(error) => tracing::error!(%error, %payment, "a receipt cannot be written"),
+        }
+        if dialect == "mpp" {
+            if let Some(text) = mpp_receipt(payment, row, change, receipt.ok()) {
+                put(headers, header::PAYMENT_RECEIPT, &text);
+            } else {
+                tracing::error!(%payment, "an MPP receipt cannot be written");
+            }
+        }
+        if let Some(expires) = row.pass_until.filter(|until| *until > now && quote.is_safe()) {
+            let pass = Pass { payment: payment.to_string(), scope: quote.scope.clone(), expires };
+            match pass.sign(&secrets.signing) {
+                Ok(signed) => {
+                    put(headers, header::FARTHING_PASS, &signed);
+                    let secure = quote.url.starts_with("https:");
+                    let cookie = pass.set_cookie(&signed, &quote.cookie_path, secure, now);
+                    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+                        headers.append(SET_COOKIE, cookie);
+                    }
+                }
+                Err(error) => tracing::error!(%error, %payment, "a pass cannot be written"),
+            }
+        }
+    }
+
+    /// The receipt: the same row gives the same text.
+    fn receipt(
+        &self,
+        quote: &Quote,
+        payment: PaymentId,
+        row: &PaymentRow,
+        dialect: &str,
+    ) -> Result<String, JwsError> {
+        let money = row.asset.money(row.charged);
+        let mut receipt = Receipt::new(payment.to_string(), quote.url.clone(), dialect, money, row.at);
+        receipt.method = Some(quote.method.to_string());
+        receipt.pass_until = row.pass_until;
+        receipt.issuer = Some(self.config.names.issuer.clone());
+        receipt.merchant = Some(self.config.names.merchant.clone());
+        receipt.sign(&self.config.secrets.signing)
+    }
+}
+
+fn mpp_receipt(
+    payment: PaymentId,
+    row: &PaymentRow,
+    change: Change,
+    farthing: Option<String>,
+) -> Option<String> {
+    let signatures = if let Change::Signatures(signatures) = change { signatures } else { Vec::new() };
+    let texts = signatures.iter().map(|signature| {
+        serde_json::to_value(signature).and_then(serde_json::from_value::<credit::SignatureText>)
+    });
+    let change = texts.collect::<Result<_, _>>().ok()?;
+    let mut receipt = mpp::Receipt::success(mpp::METHOD_CREDIT, payment.to_string(), row.at);
+    credit::ReceiptExtra { change, farthing }.put(&mut receipt).ok()?;
+    receipt.encode().ok()
+}
+
+fn put(headers: &mut HeaderMap, name: &'static str, text: &str) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(name, value);
+    } else {
+        tracing::error!(name, "a header cannot be written");
+    }
+}
+
+/// What was paid for is kept by no shared cache; how long the payer's own may keep it, the upstream says.
+pub(super) fn keep_private(headers: &mut HeaderMap) {
+    let shared = |token: &&str| {
+        let name = token.split('=').next().unwrap_or_default().trim();
+        !["public", "private", "s-maxage", "proxy-revalidate"]
+            .iter()
+            .any(|shared| name.eq_ignore_ascii_case(shared))
+    };
+    let fields = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let kept = fields
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+        .filter(shared);
+    let joined = std::iter::once("private").chain(kept).collect::<Vec<_>>().join(", ");
+    let value = HeaderValue::try_from(joined).unwrap_or(HeaderValue::from_static("private"));
+    headers.insert(CACHE_CONTROL, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paid_answers_are_private() {
+        for (before, after) in [
+            (None, "private"),
+            (Some("public, max-age=60, s-maxage=9"), "private, max-age=60"),
+            (Some("no-store"), "private, no-store"),
+            (Some("Private"), "private"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(before.map(|text| (CACHE_CONTROL, HeaderValue::from_static(text))));
+            keep_private(&mut headers);
+            assert_eq!(headers.get(CACHE_CONTROL).unwrap(), after);
+        }
+    }
+}

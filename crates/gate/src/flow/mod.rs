@@ -1,0 +1,302 @@
+//! The 402 flow around any service: what has no price passes untouched, what has one is passed by a pass or paid for.
+
+mod challenge;
+mod config;
+mod credits;
+mod deliver;
+mod pay;
+mod quote;
+mod refusal;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ed25519_dalek::VerifyingKey;
+use farthing_engine::PaymentId;
+use farthing_wire::upstream::Standing;
+use farthing_wire::{Credential, Pass, digest, header, pass};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, EXPECT, ORIGIN};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tower::{Layer, Service, ServiceExt};
+
+use self::challenge::Asked;
+pub use self::config::{Clock, GateConfig, Names, OfferStyle, Secrets, XCashu, system_clock};
+use self::pay::Attempt;
+use self::quote::Quote;
+use self::refusal::Refused;
+use crate::body::{Body, BoxError};
+use crate::own_header;
+use crate::problem;
+use crate::proxy::UpstreamError;
+use crate::rule::Price;
+use crate::target::Target;
+
+/// A service with prices before it.
+#[derive(Clone)]
+pub struct Gate<S> {
+    shared: Arc<Shared>,
+    inner: S,
+}
+
+/// Puts prices before a service, such as an axum router.
+#[derive(Clone)]
+pub struct GateLayer(Arc<Shared>);
+
+struct Shared {
+    config: GateConfig,
+    verifying: VerifyingKey,
+}
+
+/// A request on its way to the service behind us.
+struct Answering<S> {
+    inner: S,
+    parts: Parts,
+    body: Body,
+    quote: Quote,
+}
+
+/// Bodies up to this size are read before they are paid for, so that the payment holds for that body alone.
+const BOUND_BODY_BYTES_MAX: u64 = 64 * 1024;
+/// Nobody needs more passes in one request; checking signatures for free is work that anyone could ask for.
+const PASSES_MAX: usize = 4;
+/// How long such a body may take.
+const BOUND_BODY_WAIT: Duration = Duration::from_secs(10);
+
+impl Shared {
+    fn new(config: GateConfig) -> Self {
+        let verifying = config.secrets.signing.verifying_key();
+        Self { config, verifying }
+    }
+}
+
+impl GateLayer {
+    /// A layer for these prices.
+    pub fn new(config: GateConfig) -> Self {
+        Self(Arc::new(Shared::new(config)))
+    }
+}
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate { shared: Arc::clone(&self.0), inner }
+    }
+}
+
+impl<S> Gate<S> {
+    /// Prices before a service.
+    pub fn new(config: GateConfig, inner: S) -> Self {
+        GateLayer::new(config).layer(inner)
+    }
+}
+
+impl<S, B, RB> Service<Request<RB>> for Gate<S>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<UpstreamError>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+    RB: http_body::Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Whether the service behind us is ready matters only once it is asked.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RB>) -> Self::Future {
+        let (shared, inner) = (Arc::clone(&self.shared), self.inner.clone());
+        Box::pin(async move { Ok(shared.answer(inner, request.map(Body::wrap)).await) })
+    }
+}
+
+impl Shared {
+    async fn answer<S, B>(self: Arc<Self>, inner: S, request: Request<Body>) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (mut parts, body) = request.into_parts();
+        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+            return problem::answer(&problem::of_method(&parts.method));
+        }
+        let rules = self.config.rules.borrow().clone();
+        let quote = {
+            let chosen = Target::of(&parts).and_then(|target| {
+                let chosen = rules.choose(&parts.method, &target)?;
+                Ok(chosen.map(|chosen| match chosen.rule.price() {
+                    Price::Free => None,
+                    Price::Paid { amount } => {
+                        Some(Quote::new(chosen.rule, amount, &parts, &target, self.config.names.https))
+                    }
+                }))
+            });
+            match chosen {
+                Ok(chosen) => chosen,
+                Err(error) => return problem::answer(&problem::of_target(&error)),
+            }
+        };
+        let Some(quote) = quote else {
+            own_header::remove_spoofed(&mut parts.headers);
+            return pass_on(inner, parts, body).await;
+        };
+        if rules.name_methods() {
+            own_header::remove_method_overrides(&mut parts.headers);
+        }
+        if let Some(quote) = quote {
+            return self.priced(inner, parts, body, quote).await;
+        }
+        own_header::remove_spoofed(&mut parts.headers);
+        own_header::remove_credentials(&mut parts.headers);
+        pass_on(inner, parts, body).await
+    }
+
+    async fn priced<S, B>(
+        self: Arc<Self>,
+        inner: S,
+        mut parts: Parts,
+        body: Body,
+        quote: Quote,
+    ) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let pass = self.pass(&parts.headers, &quote);
+        let credential = credential(&parts.headers);
+        let cashu = parts.headers.contains_key(header::X_CASHU);
+        own_header::remove_spoofed(&mut parts.headers);
+        own_header::remove_credentials(&mut parts.headers);
+        if let Some(pass) = pass {
+            return self.serve_pass(Answering { inner, parts, body, quote }, &pass).await;
+        }
+        if is_preflight(&parts) {
+            // A browser asks for leave without money; it gets the leave and nothing that has a price.
+            return pass_on(inner, parts, body).await.map(|_| Body::empty());
+        }
+        let credential = match credential {
+            // HEAD delivers nothing, so nothing is taken for it.
+            Ok(credential) => credential.filter(|_| parts.method != Method::HEAD),
+            Err(error) => {
+                let asked = Asked { quote: &quote, headers: &parts.headers, digest: None };
+                return self.refuse(&asked, &Refused::Credential(error), cashu);
+            }
+        };
+        let wanted = credential.is_some() || !parts.headers.contains_key(EXPECT);
+        let (body, digest) = match read_bound(body, wanted).await {
+            Ok(read) => read,
+            Err(error) => return problem::answer(&problem::of_upstream(&error)),
+        };
+        let Some(credential) = credential else {
+            let digest = digest.filter(|digest| !digest.is_empty());
+            return self.challenge(&Asked { quote: &quote, headers: &parts.headers, digest });
+        };
+        let attempt = Attempt { parts, body, quote, credential, digest };
+        let task = tokio::spawn(self.pay(inner, attempt));
+        match task.await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::error!(%error, "a payment's task broke off");
+                problem::answer(&problem::broken())
+            }
+        }
+    }
+
+    /// The pass that a request brings for what it asks.
+    fn pass(&self, headers: &HeaderMap, quote: &Quote) -> Option<Pass> {
+        let fields = headers.get_all(header::FARTHING_PASS).iter().filter_map(|value| value.to_str().ok());
+        let cookies =
+            headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(pass::in_cookies);
+        let now = (self.config.clock)();
+        let good = |text: &str| {
+            Pass::verify(text, &self.verifying, now).ok().filter(|pass| pass.scope == quote.scope)
+        };
+        fields.chain(cookies).take(PASSES_MAX).find_map(good)
+    }
+
+    async fn serve_pass<S, B>(&self, answering: Answering<S>, pass: &Pass) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<B>>,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let price = answering.quote.price;
+        let note =
+            pass.payment.parse().ok().and_then(|payment: PaymentId| {
+                self.note(&answering.quote, payment, Standing::Pass, price, None)
+            });
+        match answering.call(note).await {
+            Ok(mut response) => {
+                own_header::remove_from_answer(response.headers_mut());
+                deliver::keep_private(response.headers_mut());
+                response
+            }
+            Err(error) => problem::answer(&problem::of_upstream_again(&error)),
+        }
+    }
+}
+
+async fn pass_on<S, B>(inner: S, parts: Parts, body: Body) -> Response<Body>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<UpstreamError>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    match inner.oneshot(Request::from_parts(parts, body)).await {
+        Ok(response) => response.map(Body::wrap),
+        Err(error) => problem::answer(&problem::of_upstream(&error.into())),
+    }
+}
+
+fn credential(headers: &HeaderMap) -> Result<Option<Credential>, farthing_wire::CredentialError> {
+    let all = |name: &str| headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect::<Vec<_>>();
+    Credential::from_headers(
+        &all(header::X_CASHU),
+        &all(AUTHORIZATION.as_str()),
+        &all(header::PAYMENT_AUTHORIZATION),
+    )
+}
+
+/// CORS: the question that a browser asks before the real request.
+fn is_preflight(parts: &Parts) -> bool {
+    parts.method == Method::OPTIONS
+        && parts.headers.contains_key(ORIGIN)
+        && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Reads a small body of known length and digests it; a larger one streams on unread and without a digest. No body has
+/// an empty digest.
+async fn read_bound(body: Body, wanted: bool) -> Result<(Body, Option<String>), UpstreamError> {
+    if body.is_end_stream() {
+        return Ok((body, Some(String::new())));
+    }
+    if !wanted || body.size_hint().upper().is_none_or(|most| most > BOUND_BODY_BYTES_MAX) {
+        return Ok((body, None));
+    }
+    let slow = |_| UpstreamError::RequestBody(Box::new(std::io::Error::from(std::io::ErrorKind::TimedOut)));
+    let read = tokio::time::timeout(BOUND_BODY_WAIT, body.collect()).await.map_err(slow)?;
+    let bytes = read.map_err(UpstreamError::RequestBody)?.to_bytes();
+    let digest = digest::content_digest(&bytes);
+    Ok((Body::from(bytes), Some(digest)))
+}

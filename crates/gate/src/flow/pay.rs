@@ -1,0 +1,401 @@
+//! A credential's way: recognised, held, served, then posted or released.
+//!
+//! It runs in a task of its own, so that a client that leaves never leaves a hold behind. Once the upstream's success
+//! is known the charge is posted, whether or not the client still listens: its credential gets the same answer again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use farthing_engine::{
+    Answer, Chart, Command, Hold, PaymentId, PaymentRow, Post, Refusal, Reject, Release, RequestTag,
+    SignedOutput,
+};
+use farthing_money::{Amount, Money, Timestamp};
+use farthing_wire::mpp::credit::{self, OutputText};
+use farthing_wire::upstream::Standing;
+use farthing_wire::{Credential, PaymentNote, header};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode};
+use tower::{Service, ServiceExt};
+
+use super::challenge::Asked;
+use super::credits::{self, Credits};
+use super::deliver::Posted;
+use super::quote::Quote;
+use super::refusal::Refused;
+use super::{Answering, Shared};
+use crate::body::{Body, BoxError};
+use crate::own_header::{self, FARTHING_CHARGE};
+use crate::problem;
+use crate::proxy::UpstreamError;
+
+/// A request with a credential.
+pub(super) struct Attempt {
+    pub(super) parts: Parts,
+    pub(super) body: Body,
+    pub(super) quote: Quote,
+    pub(super) credential: Credential,
+    /// The digest of the body; empty for no body, none for one that streams unread.
+    pub(super) digest: Option<String>,
+}
+
+/// What a credential may be retried with: not bound, it buys one delivery.
+struct Held {
+    payment: PaymentId,
+    credits: Credits,
+    row: PaymentRow,
+    price: Money,
+    change: Vec<SignedOutput>,
+    bound: bool,
+}
+
+impl Shared {
+    /// The whole way. The answer is the client's in any case.
+    pub(super) async fn pay<S, B>(self: Arc<Self>, inner: S, attempt: Attempt) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<B>>,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let cashu = matches!(attempt.credential, Credential::Cashu { .. });
+        let Attempt { parts, body, quote, credential, digest } = attempt;
+        let held = match self.hold(&quote, &credential, digest.as_deref()).await {
+            Ok(held) => held,
+            Err(refused) => {
+                let digest = digest.filter(|digest| !digest.is_empty());
+                return self.refuse(
+                    &Asked { quote: &quote, headers: &parts.headers, digest },
+                    &refused,
+                    cashu,
+                );
+            }
+        };
+        let answering = Answering { inner, parts, body, quote };
+        match held {
+            Outcome::Again(again) => self.serve_again(answering, again, &credential).await,
+            Outcome::Held(held) => self.serve_held(answering, *held, &credential).await,
+        }
+    }
+
+    async fn hold(
+        &self,
+        quote: &Quote,
+        credential: &Credential,
+        digest: Option<&str>,
+    ) -> Result<Outcome, Refused> {
+        let now = (self.config.clock)();
+        let price = self.price(quote, credential, digest, now)?;
+        let keyring = self.config.keyring.borrow().clone();
+        let asset = price.asset();
+        let (token, outputs) = match credential {
+            Credential::Cashu { token } => (token.clone(), Vec::new()),
+            Credential::Credit { payload, .. } => {
+                (payload.token.clone(), payload.outputs.clone().unwrap_or_default())
+            }
+        };
+        let tag = tag(&outputs, digest);
+        let mints = self.config.names.mints.clone();
+        let ring = Arc::clone(&keyring);
+        let work = move || credits::recognise(&ring, &mints, &token, &outputs, asset, now);
+        let weight = credits::weight(credential.token());
+        let credits = self.config.crypto.run(weight, work).await??;
+        let payment = credits.payment;
+        let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
+        let command = Hold {
+            payment,
+            inputs: credits.inputs.clone(),
+            price: price.amount(),
+            asset,
+            merchant,
+            resource: quote.resource(),
+            tag,
+        };
+        let row = match self.config.execute.execute(Command::Hold(command)).await? {
+            Answer::Held(row) => *row,
+            Answer::Posted(row) => {
+                let again = row.pass_until.is_some_and(|until| until > now);
+                return if again {
+                    Ok(Outcome::Again(Box::new(Again { payment, row: *row })))
+                } else {
+                    Err(Refused::Used(payment))
+                };
+            }
+            _ => return Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
+        };
+        // From here on the credits are set aside: every way out posts or releases.
+        let change = credits.total.checked_sub(price.amount()).unwrap_or_default();
+        let mut held = Held { payment, credits, row, price, change: Vec::new(), bound: digest.is_some() };
+        match self.sign_change(&held, change, held.credits.blanks.is_empty(), now).await {
+            Ok(change) => held.change = change,
+            Err(refused) => {
+                self.release(&held).await;
+                return Err(refused);
+            }
+        }
+        Ok(Outcome::Held(Box::new(held)))
+    }
+
+    /// The price: that of the rule, or the one that a challenge of ours locked.
+    fn price(
+        &self,
+        quote: &Quote,
+        credential: &Credential,
+        digest: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Money, Refused> {
+        let Credential::Credit { challenge, .. } = credential else { return Ok(quote.price) };
+        challenge.verify(&self.config.secrets.challenge, now)?;
+        if challenge.realm != self.config.names.realm
+            || challenge.opaque_bytes().as_deref() != Some(quote.tag().as_bytes())
+        {
+            return Err(Refused::ChallengeElsewhere);
+        }
+        if challenge.digest.is_some() && challenge.digest.as_deref() != digest {
+            return Err(Refused::ChallengeBody);
+        }
+        let asset = quote.price.asset();
+        match credit::Request::of(challenge) {
+            Ok(request) if request.currency == asset.unit() => Ok(asset.money(request.amount)),
+            _ => Err(Refused::ChallengeElsewhere),
+        }
+    }
+
+    async fn sign_change(
+        &self,
+        held: &Held,
+        change: Amount,
+        own: bool,
+        now: Timestamp,
+    ) -> Result<Vec<SignedOutput>, Refused> {
+        if change.is_zero() {
+            return Ok(Vec::new());
+        }
+        let keyring = self.config.keyring.borrow().clone();
+        let (secret, payment, asset) = (self.config.secrets.change, held.payment, held.price.asset());
+        let blanks = held.credits.blanks.clone();
+        let weight = 3 * blanks.len().max(4);
+        let work = move || {
+            let blanks =
+                if own { credits::own_blanks(&keyring, &secret, payment, change, asset)? } else { blanks };
+            credits::change(&keyring, &blanks, change, asset, now)
+        };
+        Ok(self.config.crypto.run(weight, work).await??)
+    }
+
+    /// Serves what is held, then posts or releases.
+    async fn serve_held<S, B>(
+        &self,
+        answering: Answering<S>,
+        held: Held,
+        credential: &Credential,
+    ) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<B>>,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let note = self.note(&answering.quote, held.payment, Standing::Held, held.price, None);
+        let (quote, headers) = (answering.quote.clone(), answering.parts.headers.clone());
+        let mut response = match answering.call(note).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.release(&held).await;
+                return problem::answer(&problem::of_upstream(&error));
+            }
+        };
+        let status = response.status();
+        if !status.is_success() && status != StatusCode::SWITCHING_PROTOCOLS {
+            self.release(&held).await;
+            return uncharged(response);
+        }
+        match self.post(&quote, &held).await {
+            Ok((row, signatures)) => {
+                let posted =
+                    Posted { payment: held.payment, row: &row, signatures, dialect: credential.dialect() };
+                self.deliver(response.headers_mut(), &quote, posted, (self.config.clock)());
+                response
+            }
+            Err(refused) => {
+                let cashu = matches!(credential, Credential::Cashu { .. });
+                self.refuse(&Asked { quote: &quote, headers: &headers, digest: None }, &refused, cashu)
+            }
+        }
+    }
+
+    /// Serves what was paid for before: nothing is charged, the receipt is the same.
+    async fn serve_again<S, B>(
+        &self,
+        answering: Answering<S>,
+        again: Box<Again>,
+        credential: &Credential,
+    ) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<B>>,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Again { payment, row } = *again;
+        let quote = answering.quote.clone();
+        let note = self.note(&quote, payment, Standing::Pass, row.asset.money(row.charged), Some(&row));
+        let mut response = match answering.call(note).await {
+            Ok(response) => response,
+            Err(error) => return problem::answer(&problem::of_upstream_again(&error)),
+        };
+        if !response.status().is_success() {
+            return uncharged(response);
+        }
+        let keyring = self.config.keyring.borrow().clone();
+        let change = row.change.clone();
+        let work = move || keyring.sign_change_again(&change);
+        let signatures = match self.config.crypto.run(3 * row.change.len(), work).await {
+            Ok(Ok(signatures)) => signatures,
+            error => {
+                tracing::error!(?error, %payment, "change cannot be signed again");
+                Vec::new()
+            }
+        };
+        let posted = Posted { payment, row: &row, signatures, dialect: credential.dialect() };
+        self.deliver(response.headers_mut(), &quote, posted, (self.config.clock)());
+        response
+    }
+
+    /// Charges what is held.
+    async fn post(
+        &self,
+        quote: &Quote,
+        held: &Held,
+    ) -> Result<(PaymentRow, Vec<farthing_ecash::BlindSignature>), Refused> {
+        let now = (self.config.clock)();
+        let command = |change: &[SignedOutput]| {
+            Command::Post(Post {
+                payment: held.payment,
+                credits: held.row.credits.clone(),
+                accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
+                merchant: held.row.merchant,
+                asset: held.row.asset,
+                charged: held.price.amount(),
+                change: change.iter().map(|signed| signed.output).collect(),
+                pass_until: (held.bound && quote.pass.millis() > 0).then(|| now.after(quote.pass)),
+            })
+        };
+        let mut change = held.change.clone();
+        let mut result = self.persist(command(&change)).await;
+        if let Err(Refusal::Reject(Reject::OutputSigned(_) | Reject::DuplicateOutput(_))) = result {
+            // The payer's blank outputs cannot be signed; what was delivered is charged, and the change is a token.
+            let sum = Amount::try_sum(change.iter().map(|signed| Amount::from(signed.output.amount)));
+            change = self.sign_change(held, sum.unwrap_or_default(), true, now).await?;
+            result = self.persist(command(&change)).await;
+        }
+        match result {
+            Ok(Answer::Posted(row)) => {
+                Ok((*row, change.into_iter().map(|signed| signed.signature).collect()))
+            }
+            Ok(_) => Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
+            Err(Refusal::Reject(reject)) => {
+                tracing::error!(%reject, payment = %held.payment, "a held payment cannot be charged");
+                self.release(held).await;
+                Err(Refused::Engine(Refusal::Reject(reject)))
+            }
+            Err(source) => Err(Refused::Unrecorded { payment: held.payment, source }),
+        }
+    }
+
+    async fn release(&self, held: &Held) {
+        let command = Command::Release(Release {
+            payment: held.payment,
+            credits: held.row.credits.clone(),
+            accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
+            asset: held.row.asset,
+        });
+        if let Err(refusal) = self.persist(command).await {
+            tracing::error!(%refusal, payment = %held.payment, "a hold stays until the next start releases it");
+        }
+    }
+
+    /// Has a command carried out that must not be given up because others are waiting.
+    async fn persist(&self, command: Command) -> Result<Answer, Refusal> {
+        const TRIES: usize = 300;
+        for _ in 0..TRIES {
+            match self.config.execute.execute(command.clone()).await {
+                Err(Refusal::Busy { retry_after }) => {
+                    tokio::time::sleep(Duration::from_millis(retry_after.millis().clamp(10, 100))).await;
+                }
+                result => return result,
+            }
+        }
+        self.config.execute.execute(command).await
+    }
+
+    /// What the upstream is told.
+    pub(super) fn note(
+        &self,
+        quote: &Quote,
+        payment: PaymentId,
+        standing: Standing,
+        price: Money,
+        posted: Option<&PaymentRow>,
+    ) -> Option<HeaderValue> {
+        let note = PaymentNote {
+            payment: payment.to_string(),
+            standing,
+            amount: price.amount(),
+            unit: price.asset().unit(),
+            resource: quote.url.clone(),
+            noted_at: (self.config.clock)(),
+            paid_at: posted.map(|row| row.at),
+            pass_until: posted.and_then(|row| row.pass_until),
+        };
+        note.sign(&self.config.secrets.signing).ok().and_then(|text| HeaderValue::try_from(text).ok())
+    }
+}
+
+/// What a hold leads to.
+enum Outcome {
+    Held(Box<Held>),
+    Again(Box<Again>),
+}
+
+/// A payment that was posted before and whose pass lasts.
+struct Again {
+    payment: PaymentId,
+    row: PaymentRow,
+}
+
+/// What the request asks for besides its resource: where change goes, and with which body.
+fn tag(outputs: &[OutputText], digest: Option<&str>) -> RequestTag {
+    let outputs: Vec<_> =
+        outputs.iter().map(|o| format!("{} {} {}", o.amount, o.id, o.blinded.to_ascii_lowercase())).collect();
+    let parts = outputs.iter().map(String::as_bytes).chain([digest.unwrap_or("unread").as_bytes()]);
+    RequestTag::of_parts("farthing/request/1", parts)
+}
+
+/// An answer for which nothing was charged: the client's own mistake passes as it is, the upstream's is said to be one.
+fn uncharged(mut response: Response<Body>) -> Response<Body> {
+    if response.status().is_server_error() {
+        return problem::answer(&problem::of_status(response.status()));
+    }
+    own_header::remove_from_answer(response.headers_mut());
+    response.headers_mut().insert(FARTHING_CHARGE, HeaderValue::from_static("none"));
+    response
+}
+
+impl<S, B> Answering<S>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<UpstreamError>,
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// Asks the service behind us, with a note for it.
+    pub(super) async fn call(self, note: Option<HeaderValue>) -> Result<Response<Body>, UpstreamError> {
+        let Self { inner, mut parts, body, quote: _ } = self;
+        if let Some(note) = note {
+            parts.headers.insert(header::FARTHING_PAYMENT, note);
+        }
+        let response = inner.oneshot(Request::from_parts(parts, body)).await.map_err(Into::into)?;
+        Ok(response.map(Body::wrap))
+    }
+}

@@ -1,0 +1,79 @@
+//! What one request would cost, and what a payment for it opens.
+
+use farthing_engine::RequestTag;
+use farthing_money::{Money, Span};
+use http::request::Parts;
+use http::{Method, header};
+
+use crate::peer::Peer;
+use crate::rule::{PassScope, Rule};
+use crate::target::Target;
+
+/// A price for a request.
+#[derive(Clone, Debug)]
+pub(super) struct Quote {
+    pub(super) price: Money,
+    pub(super) pass: Span,
+    /// What a pass opens, in words that a pass for anything else cannot have.
+    pub(super) scope: String,
+    /// Where a browser sends the pass.
+    pub(super) cookie_path: String,
+    pub(super) method: Method,
+    pub(super) url: String,
+    pub(super) description: String,
+}
+
+impl Quote {
+    pub(super) fn new(
+        rule: &Rule,
+        price: Money,
+        parts: &Parts,
+        target: &Target<'_>,
+        https: Option<bool>,
+    ) -> Self {
+        // What HEAD tells belongs to what GET delivers.
+        let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
+        let path = String::from_utf8_lossy(target.path());
+        let host = target.host();
+        let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let (scope, cookie_path) = match rule.pass_scope() {
+            PassScope::Url => (format!("url {method} {host}{path}{query}"), parts.uri.path()),
+            PassScope::Path => (format!("path {method} {host}{path}"), parts.uri.path()),
+            PassScope::Rule => (format!("rule {method} {host} {}", rule.without_line()), "/"),
+        };
+        Self {
+            price,
+            pass: rule.pass_span(),
+            scope,
+            cookie_path: cookie_path.to_owned(),
+            url: url(parts, https),
+            method,
+            description: rule.describe().to_owned(),
+        }
+    }
+
+    /// The payment's resource in the books: a credential buys this and nothing else.
+    pub(super) fn resource(&self) -> String {
+        format!("{} {}", self.method, self.url)
+    }
+
+    /// Binds a challenge to the request that it was made for.
+    pub(super) fn tag(&self) -> RequestTag {
+        RequestTag::of_parts("farthing/quote/1", [self.method.as_str().as_bytes(), self.url.as_bytes()])
+    }
+
+    /// Whether a pass may stand for the payment: what changes things is repeated only with its own credential.
+    pub(super) fn is_safe(&self) -> bool {
+        matches!(self.method, Method::GET | Method::OPTIONS)
+    }
+}
+
+/// The URL as the payer wrote it.
+fn url(parts: &Parts, https: Option<bool>) -> String {
+    let peer_scheme = parts.extensions.get::<Peer>().map_or("http", Peer::scheme);
+    let scheme = https.map_or(peer_scheme, |https| if https { "https" } else { "http" });
+    let field = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = parts.uri.authority().map_or(field.unwrap_or_default(), |authority| authority.as_str());
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    format!("{scheme}://{}{path}", host.to_ascii_lowercase())
+}

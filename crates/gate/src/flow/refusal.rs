@@ -1,0 +1,140 @@
+//! Why a credential is refused, and what that is in HTTP.
+//!
+//! NUT-24 answers 400 to a token that will not do; MPP answers 402 with a new challenge. In no case is anything taken.
+
+use farthing_ecash::{ConditionError, TokenError};
+use farthing_engine::{KeyringReject, PaymentId, Refusal, Reject};
+use farthing_money::Span;
+use farthing_wire::problem::{PaymentAuthType, Problem};
+use farthing_wire::{CredentialError, mpp};
+use thiserror::Error;
+
+use crate::crypto::CryptoError;
+
+/// A refused credential.
+#[derive(Debug, Error)]
+pub(super) enum Refused {
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    #[error(transparent)]
+    Challenge(#[from] mpp::ChallengeError),
+    #[error("the challenge was made for another request; ask for this resource and pay its own challenge")]
+    ChallengeElsewhere,
+    #[error(
+        "the challenge was made for another request body; ask again with this body and pay the new challenge"
+    )]
+    ChallengeBody,
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("the token is of the issuer {got}, here only credits of {expected} are taken")]
+    Mint { expected: String, got: String },
+    #[error("output {0} of the credential is not one: expected a keyset id and a point, both in hexadecimal")]
+    Output(usize),
+    #[error(transparent)]
+    Keyring(#[from] KeyringReject),
+    #[error(transparent)]
+    Lock(#[from] ConditionError),
+    #[error(transparent)]
+    Engine(#[from] Refusal),
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    #[error("the payment {0} was made before, and what it opened has ended")]
+    Used(PaymentId),
+    #[error("whether the payment {payment} was charged is not known yet: {source}")]
+    Unrecorded { payment: PaymentId, source: Refusal },
+}
+
+/// What a refusal is in HTTP.
+pub(super) enum Kind {
+    /// The credential will not do.
+    Invalid,
+    /// The method was not offered.
+    Unsupported,
+    /// It did once; another payment is required.
+    Over,
+    /// The same credential is at work right now.
+    Conflict,
+    /// We cannot say now.
+    Unavailable(Span),
+}
+
+impl Refused {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Credential(CredentialError::Method { .. }) => Kind::Unsupported,
+            Self::Engine(Refusal::Reject(Reject::PaymentUnderWay(_) | Reject::CreditPending(_))) => {
+                Kind::Conflict
+            }
+            Self::Engine(Refusal::Busy { retry_after }) => Kind::Unavailable(*retry_after),
+            Self::Engine(Refusal::Fault(_)) | Self::Crypto(_) | Self::Unrecorded { .. } => {
+                Kind::Unavailable(Span::from_secs(5))
+            }
+            Self::Used(_) => Kind::Over,
+            _ => Kind::Invalid,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Credential(error) => error.code(),
+            Self::Challenge(error) => error.code(),
+            Self::ChallengeElsewhere => "challenge-elsewhere",
+            Self::ChallengeBody => "challenge-body",
+            Self::Token(error) => error.code(),
+            Self::Mint { .. } => "wrong-mint",
+            Self::Output(_) => "output-malformed",
+            Self::Keyring(reject) => reject.code(),
+            Self::Lock(error) => error.code(),
+            Self::Engine(Refusal::Reject(reject)) => reject.code(),
+            Self::Engine(Refusal::Busy { .. }) => "busy",
+            Self::Engine(Refusal::Fault(_)) | Self::Crypto(_) => "unavailable",
+            Self::Used(_) => "payment-used",
+            Self::Unrecorded { .. } => "charge-unknown",
+        }
+    }
+
+    fn payment_auth(&self) -> Option<PaymentAuthType> {
+        Some(match self {
+            Self::Credential(CredentialError::Method { .. }) => PaymentAuthType::MethodUnsupported,
+            Self::Credential(_) | Self::Token(_) | Self::Output(_) => PaymentAuthType::MalformedCredential,
+            Self::Challenge(mpp::ChallengeError::Expired { .. }) => PaymentAuthType::PaymentExpired,
+            Self::Challenge(_) | Self::ChallengeElsewhere | Self::ChallengeBody => {
+                PaymentAuthType::InvalidChallenge
+            }
+            Self::Engine(Refusal::Reject(Reject::Insufficient { .. })) => {
+                PaymentAuthType::PaymentInsufficient
+            }
+            _ if matches!(self.kind(), Kind::Invalid | Kind::Over) => PaymentAuthType::VerificationFailed,
+            _ => return None,
+        })
+    }
+
+    /// The problem, for a credential of Cashu's or of MPP's dialect.
+    pub(super) fn problem(&self, cashu: bool) -> Problem {
+        let (status, title, next) = match self.kind() {
+            Kind::Invalid if cashu => (400, "Payment refused", "nothing was taken; pay with other credits"),
+            Kind::Invalid => {
+                (402, "Payment refused", "nothing was taken; pay the new challenge of this answer")
+            }
+            Kind::Unsupported => {
+                (400, "Payment refused", "nothing was taken; pay one of the offers of this answer")
+            }
+            Kind::Over => (402, "Payment required", "pay again, with other credits"),
+            Kind::Conflict => (409, "Payment under way", "send the same request again in a moment"),
+            Kind::Unavailable(_) => {
+                (503, "Not now", "send the same request with the same credential again; it is charged once")
+            }
+        };
+        let mut problem = Problem::new(self.code(), status, title, self.to_string()).next(next);
+        if let Self::Engine(Refusal::Reject(Reject::Insufficient { price, got })) = self {
+            problem = problem.expected(price.to_string()).got(got.to_string());
+        }
+        if let Self::Mint { expected, got } = self {
+            problem = problem.expected(expected.clone()).got(got.clone());
+        }
+        match self.payment_auth() {
+            Some(payment_auth) => problem.of_type(payment_auth),
+            None => problem,
+        }
+    }
+}
