@@ -156,7 +156,8 @@ async fn ask<T: DeserializeOwned>(
     drop(sender);
     driver.abort();
     if status == StatusCode::OK {
-        return serde_json::from_slice(&body).map_err(|error| unreachable(format!("its answer cannot be read: {error}")));
+        return serde_json::from_slice(&body)
+            .map_err(|error| unreachable(format!("its answer cannot be read: {error}")));
     }
     let failure: Option<AdminFailure> = serde_json::from_slice(&body).ok();
     let detail = failure.map_or_else(|| format!("the server answered {status}"), |failure| failure.detail);

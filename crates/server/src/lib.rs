@@ -2,10 +2,10 @@
 
 pub mod access;
 pub mod admin_api;
-// pub mod app;
+pub mod app;
 pub mod config;
 pub mod installation;
 pub mod issuer_api;
 pub mod operator;
-// mod reload;
+mod reload;
 pub mod seed;

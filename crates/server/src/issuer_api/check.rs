@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
 use farthing_ecash::PublicKey;
 use farthing_engine::{CreditId, CreditRow};
 
+use super::extract::Content;
 use super::{Issuer, IssuerError, MAX_ITEMS, body};
 
 pub(super) async fn check_state(
     State(issuer): State<Arc<Issuer>>,
-    body: Bytes,
+    Content(body): Content,
 ) -> Result<Response, IssuerError> {
     let request: body::CheckRequest = body::read(&body)?;
     body::write(&body::States { states: issuer.states(&request.ys)? })

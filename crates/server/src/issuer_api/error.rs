@@ -52,6 +52,25 @@ impl IssuerError {
         Self::refused(number::OTHER, "malformed-body", detail)
     }
 
+    /// The body is longer than any request needs.
+    pub(crate) fn too_large(most: usize) -> Self {
+        let detail = format!("the body is longer than {most} bytes; send fewer inputs and outputs at once");
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        Self { status, ..Self::refused(number::OTHER, "body-too-large", detail) }
+    }
+
+    /// The path is not text.
+    pub(crate) fn malformed_path() -> Self {
+        let detail = "the path is not percent-encoded UTF-8 of what the endpoint takes; see /v1/info for the endpoints";
+        Self::refused(number::OTHER, "malformed-path", detail)
+    }
+
+    /// An ordinary request where a WebSocket was expected.
+    pub(crate) fn not_a_socket(why: &str) -> Self {
+        let detail = format!("expected the handshake of a WebSocket (RFC 6455): {why}");
+        Self::refused(number::OTHER, "not-a-websocket", detail)
+    }
+
     /// A unit that this issuer does not have.
     pub(crate) fn unknown_unit(unit: &str, known: &str) -> Self {
         let unit: String = unit.chars().take(32).collect();
@@ -74,7 +93,11 @@ impl IssuerError {
 
     /// Too many of something.
     pub(crate) fn too_many(what: &'static str, got: usize, most: usize) -> Self {
-        let number = if what == "inputs" { number::TOO_MANY_INPUTS } else { number::TOO_MANY_OUTPUTS };
+        let number = match what {
+            "inputs" => number::TOO_MANY_INPUTS,
+            "outputs" => number::TOO_MANY_OUTPUTS,
+            _ => number::OTHER,
+        };
         Self::refused(
             number,
             "too-many",

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::{Issuer, IssuerError, MAX_ITEMS, body};
+use super::{Issuer, IssuerError, MAX_ITEMS, QUOTES_MOST, body};
 
 pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, IssuerError> {
     let methods: Vec<Value> = issuer
@@ -61,7 +61,7 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
             "17": { "supported": commands(&kinds) },
             "19": { "ttl": null, "cached_endpoints": cached },
             "20": supported,
-            "29": { "max_batch_size": 100, "methods": issuer.methods() },
+            "29": { "max_batch_size": QUOTES_MOST, "methods": issuer.methods() },
         },
     }))
 }

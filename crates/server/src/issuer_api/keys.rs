@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use farthing_ecash::{Keyset, KeysetId};
 use farthing_engine::KeyringReject;
 use serde_json::json;
 
+use super::extract::Named;
 use super::{Issuer, IssuerError, body};
 
 pub(super) async fn active_keys(State(issuer): State<Arc<Issuer>>) -> Result<Response, IssuerError> {
@@ -17,7 +18,7 @@ pub(super) async fn active_keys(State(issuer): State<Arc<Issuer>>) -> Result<Res
 
 pub(super) async fn keys(
     State(issuer): State<Arc<Issuer>>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Response, IssuerError> {
     let id: KeysetId = id.parse().map_err(|error: farthing_ecash::KeysetIdError| {
         IssuerError::malformed(format!("{error}; /v1/keysets lists them"))

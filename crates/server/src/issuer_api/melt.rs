@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
 use farthing_engine::{Answer, Command, Melt, Output, Reject};
 use farthing_money::Amount;
 
+use super::extract::{Content, Named};
 use super::prepare::{sum, tag, within_limits};
 use super::quote::shown_melt;
 use super::{Issuer, IssuerError, body};
 
 pub(super) async fn melt(
     State(issuer): State<Arc<Issuer>>,
-    Path(method): Path<String>,
-    body: Bytes,
+    Named(method): Named<String>,
+    Content(body): Content,
 ) -> Result<Response, IssuerError> {
     let body::MeltRequest { quote, inputs, outputs } = body::read(&body)?;
     within_limits("inputs", inputs.len())?;

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
 use farthing_ecash::{BlindedMessage, PublicKey, quote_signature};
 use farthing_engine::{Command, Issue, IssuePart, MintQuoteRow, QuoteId, Reject};
 use farthing_money::Amount;
 
+use super::extract::{Content, Named};
 use super::prepare::{tag, within_limits};
-use super::{Issuer, IssuerError, body};
+use super::{Issuer, IssuerError, QUOTES_MOST, body};
 
 pub(super) async fn mint(
     State(issuer): State<Arc<Issuer>>,
-    Path(method): Path<String>,
-    body: Bytes,
+    Named(method): Named<String>,
+    Content(body): Content,
 ) -> Result<Response, IssuerError> {
     let body::MintRequest { quote, outputs, signature } = body::read(&body)?;
     within_limits("outputs", outputs.len())?;
@@ -30,12 +30,15 @@ pub(super) async fn mint(
 
 pub(super) async fn mint_batch(
     State(issuer): State<Arc<Issuer>>,
-    Path(method): Path<String>,
-    body: Bytes,
+    Named(method): Named<String>,
+    Content(body): Content,
 ) -> Result<Response, IssuerError> {
     let request: body::BatchMintRequest = body::read(&body)?;
     within_limits("outputs", request.outputs.len())?;
     within_limits("quotes", request.quotes.len())?;
+    if request.quotes.len() > QUOTES_MOST {
+        return Err(IssuerError::too_many("quotes", request.quotes.len(), QUOTES_MOST));
+    }
     let method = issuer.method(&method)?;
     let rows: Vec<(QuoteId, MintQuoteRow)> =
         request.quotes.iter().map(|quote| issuer.read_mint_quote(method, quote)).collect::<Result<_, _>>()?;

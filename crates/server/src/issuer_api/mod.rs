@@ -7,6 +7,7 @@ mod body;
 mod check;
 mod error;
 mod events;
+mod extract;
 mod info;
 mod invoice;
 mod keys;
@@ -31,8 +32,11 @@ use farthing_store::Clock;
 pub use error::IssuerError;
 pub use events::{Event, Events};
 
-/// Inputs, outputs, states or quotes in one request at the most.
+/// Inputs, outputs or states in one request at the most.
 pub const MAX_ITEMS: usize = 1000;
+
+/// Quotes in one batch at the most (NUT-29).
+pub const QUOTES_MOST: usize = 100;
 
 /// Bytes of a request body at the most: room for a thousand inputs with witnesses.
 pub const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use farthing_ecash::{BlindSignature, BlindedMessage, Proof, conditions};
+use farthing_ecash::{BlindSignature, BlindedMessage, Proof, WellKnownSecret, Witness, conditions};
 use farthing_engine::{Input, Keyring, KeyringReject, Output, RequestTag, SignedOutput};
 use farthing_money::{Amount, Asset, Timestamp};
 use rayon::prelude::*;
@@ -56,8 +56,7 @@ impl Issuer {
         let asset = self.keyring.asset(first)?;
         let (keyring, now, count) = (Arc::clone(&self.keyring), self.now(), inputs.len());
         let work = move || {
-            conditions::check(&inputs, &blanks, Some(&quote), now.secs())?;
-            let inputs = verify_many(&keyring, &inputs, asset, now)?;
+            let inputs = verify_many(&keyring, &inputs, &blanks, Some(&quote), asset, now)?;
             Ok(Verified { asset, inputs })
         };
         self.crypto.run(count * VERIFY, work).await.map_err(|_| panicked())?
@@ -76,8 +75,7 @@ impl Issuer {
         let now = self.now();
         let keyring = Arc::clone(&self.keyring);
         let work = move || {
-            conditions::check(&inputs, &outputs, None, now.secs())?;
-            let inputs = verify_many(&keyring, &inputs, asset, now)?;
+            let inputs = verify_many(&keyring, &inputs, &outputs, None, asset, now)?;
             let signed = sign_many(&keyring, &outputs, asset, now)?;
             let (outputs, signatures) = signed.into_iter().map(|s| (s.output, s.signature)).unzip();
             Ok(Prepared { asset, fee, inputs, outputs, signatures })
@@ -93,16 +91,34 @@ fn panicked() -> IssuerError {
 /// So few are done one after the other; spreading them would cost more.
 const FEW: usize = 8;
 
+/// Recognises the credits, then looks at their locks: a lock costs up to 121 signature checks, and only who has credits
+/// of ours may ask for that.
 fn verify_many(
     keyring: &Keyring,
     proofs: &[Proof],
+    outputs: &[BlindedMessage],
+    quote: Option<&str>,
     asset: Asset,
     now: Timestamp,
-) -> Result<Vec<Input>, KeyringReject> {
-    if proofs.len() <= FEW {
-        return proofs.iter().map(|proof| keyring.verify(proof, asset, now)).collect();
+) -> Result<Vec<Input>, IssuerError> {
+    let inputs: Vec<Input> = if proofs.len() <= FEW {
+        proofs.iter().map(|proof| keyring.verify(proof, asset, now)).collect::<Result<_, _>>()?
+    } else {
+        proofs.par_iter().map(|proof| keyring.verify(proof, asset, now)).collect::<Result<_, _>>()?
+    };
+    conditions::check(proofs, outputs, quote, now.secs())?;
+    proofs.iter().zip(inputs).map(|(proof, input)| with_witness_of_lock(proof, input)).collect()
+}
+
+/// The witness is kept with the spent credit and shown to whoever asks (NUT-07), so only that of a lock is, within the
+/// limits of a witness; the conditions do not read it where anyone may spend.
+fn with_witness_of_lock(proof: &Proof, mut input: Input) -> Result<Input, IssuerError> {
+    if WellKnownSecret::parse(&proof.secret)?.is_some() {
+        Witness::parse(proof.witness.as_deref())?;
+    } else {
+        input.witness = None;
     }
-    proofs.par_iter().map(|proof| keyring.verify(proof, asset, now)).collect()
+    Ok(input)
 }
 
 fn sign_many(

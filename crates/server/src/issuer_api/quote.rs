@@ -3,23 +3,21 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
 use farthing_ecash::PublicKey;
 use farthing_engine::{
     Answer, Chart, CodeId, Command, MeltQuoteRow, MintQuoteRow, OpenMeltQuote, OpenMintQuote, QuoteId,
 };
 use farthing_money::{Amount, Asset, Span, Timestamp};
 
-use super::{Issuer, IssuerError, body, invoice};
+use super::extract::{Content, Named};
+use super::{Issuer, IssuerError, QUOTES_MOST, body, invoice};
 
 /// The method that top-up codes are.
 pub(super) const CODE: &str = "code";
 /// The method that wallets know, here without Lightning.
 pub(super) const BOLT11: &str = "bolt11";
-
-const QUOTES_MOST: usize = 100;
 
 impl Issuer {
     /// The methods that are offered.
@@ -67,8 +65,8 @@ fn random_id() -> Result<QuoteId, IssuerError> {
 
 pub(super) async fn open_mint(
     State(issuer): State<Arc<Issuer>>,
-    Path(method): Path<String>,
-    body: Bytes,
+    Named(method): Named<String>,
+    Content(body): Content,
 ) -> Result<Response, IssuerError> {
     let method = issuer.method(&method)?;
     let request: body::MintQuoteRequest = body::read(&body)?;
@@ -124,17 +122,18 @@ pub(super) async fn open_mint(
 
 pub(super) async fn mint_quote(
     State(issuer): State<Arc<Issuer>>,
-    Path((method, quote)): Path<(String, String)>,
+    Named((method, quote)): Named<(String, String)>,
 ) -> Result<Response, IssuerError> {
-    let (id, row) = issuer.read_mint_quote(&method, &quote)?;
+    let (id, row) = issuer.read_mint_quote(issuer.method(&method)?, &quote)?;
     body::write(&shown_mint(id, &row))
 }
 
 pub(super) async fn check_mint(
     State(issuer): State<Arc<Issuer>>,
-    Path(method): Path<String>,
-    body: Bytes,
+    Named(method): Named<String>,
+    Content(body): Content,
 ) -> Result<Response, IssuerError> {
+    let method = issuer.method(&method)?;
     let request: body::QuoteCheckRequest = body::read(&body)?;
     if request.quotes.len() > QUOTES_MOST {
         return Err(IssuerError::too_many("quotes", request.quotes.len(), QUOTES_MOST));
@@ -142,7 +141,7 @@ pub(super) async fn check_mint(
     let quotes: Result<Vec<_>, _> = request
         .quotes
         .iter()
-        .map(|quote| issuer.read_mint_quote(&method, quote).map(|(id, row)| shown_mint(id, &row)))
+        .map(|quote| issuer.read_mint_quote(method, quote).map(|(id, row)| shown_mint(id, &row)))
         .collect();
     body::write(&quotes?)
 }
@@ -172,8 +171,8 @@ pub(super) fn shown_mint(id: QuoteId, row: &MintQuoteRow) -> body::MintQuote {
 
 pub(super) async fn open_melt(
     State(issuer): State<Arc<Issuer>>,
-    Path(method): Path<String>,
-    body: Bytes,
+    Named(method): Named<String>,
+    Content(body): Content,
 ) -> Result<Response, IssuerError> {
     let method = issuer.method(&method)?;
     let request: body::MeltQuoteRequest = body::read(&body)?;
@@ -212,9 +211,9 @@ pub(super) async fn open_melt(
 
 pub(super) async fn melt_quote(
     State(issuer): State<Arc<Issuer>>,
-    Path((method, quote)): Path<(String, String)>,
+    Named((method, quote)): Named<(String, String)>,
 ) -> Result<Response, IssuerError> {
-    let (id, row) = issuer.read_melt_quote(&method, &quote)?;
+    let (id, row) = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
     body::write(&shown_melt(&issuer, id, &row)?)
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
 use farthing_ecash::BlindedMessage;
 use farthing_engine::OutputId;
 use rayon::prelude::*;
 
+use super::extract::Content;
 use super::{Issuer, IssuerError, MAX_ITEMS, body};
 
-pub(super) async fn restore(State(issuer): State<Arc<Issuer>>, body: Bytes) -> Result<Response, IssuerError> {
+pub(super) async fn restore(State(issuer): State<Arc<Issuer>>, Content(body): Content) -> Result<Response, IssuerError> {
     let body::RestoreRequest { outputs } = body::read(&body)?;
     if outputs.len() > MAX_ITEMS {
         return Err(IssuerError::too_many("outputs", outputs.len(), MAX_ITEMS));

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, WebSocket};
 use axum::response::Response;
 use farthing_engine::{CreditId, QuoteId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
+use super::extract::Upgrade;
 use super::quote::{shown_melt, shown_mint};
 use super::{Event, Issuer, IssuerError, check};
 
@@ -44,7 +45,7 @@ enum Filter {
     Credits(Vec<CreditId>),
 }
 
-pub(super) async fn socket(State(issuer): State<Arc<Issuer>>, upgrade: WebSocketUpgrade) -> Response {
+pub(super) async fn socket(State(issuer): State<Arc<Issuer>>, Upgrade(upgrade): Upgrade) -> Response {
     upgrade.max_message_size(MESSAGE_BYTES_MOST).on_upgrade(move |socket| serve(issuer, socket))
 }
 

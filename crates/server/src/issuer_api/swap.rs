@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
 use farthing_engine::{Command, Reject, Swap};
 
+use super::extract::Content;
 use super::prepare::{sum, tag, within_limits};
 use super::{Issuer, IssuerError, body};
 
-pub(super) async fn swap(State(issuer): State<Arc<Issuer>>, body: Bytes) -> Result<Response, IssuerError> {
+pub(super) async fn swap(State(issuer): State<Arc<Issuer>>, Content(body): Content) -> Result<Response, IssuerError> {
     let body::SwapRequest { inputs, outputs } = body::read(&body)?;
     within_limits("inputs", inputs.len())?;
     within_limits("outputs", outputs.len())?;

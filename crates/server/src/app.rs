@@ -1,0 +1,292 @@
+//! The running server: one listener for the gate and the issuer, one socket for the operator, until told to stop.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{Request, Response, header};
+use axum::response::IntoResponse;
+use farthing_gate::crypto::{Crypto, CryptoError};
+use farthing_gate::flow::{Gate, GateConfig, Names, OfferStyle, Secrets, XCashu};
+use farthing_gate::proxy::{ProxyConfig, ProxyError, Timeouts};
+use farthing_gate::serve::{Limits, serve};
+use farthing_gate::tls::{Certificate, TlsError};
+use farthing_gate::{Body, Proxy, Rules};
+use farthing_money::Span;
+use farthing_store::Clock;
+use farthing_wire::jws::key_text;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use thiserror::Error;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tower::{Service, ServiceExt};
+
+use crate::config::{Config, Origin, Passphrase, RequestForms};
+use crate::installation::{Installation, OpenError};
+use crate::issuer_api::{About, Issuer};
+use crate::operator::Operator;
+use crate::{admin_api, reload};
+
+/// Where the issuer answers below the gate's address. Free of charge, as all of `/.well-known/` is.
+pub const ISSUER_PATH: &str = "/.well-known/farthing/mint";
+
+/// Where the gate says who it is: its issuer, its assets, the key of its receipts.
+pub const ABOUT_PATH: &str = "/.well-known/farthing.json";
+
+const QUOTE_LIFETIME: Span = Span::from_secs(24 * 3600);
+const CERTIFICATE_WATCH: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// What is known once the server answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The gate's address.
+    pub gate: String,
+    /// The issuer's address, the `mint` of its tokens.
+    pub issuer: String,
+    /// The operator's socket.
+    pub socket: PathBuf,
+    /// Whether wallets may fund themselves for tests.
+    pub test_funding: bool,
+    /// How many payments a crash had left on hold; they were released.
+    pub released: usize,
+}
+
+/// Why the server did not start.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The data folder does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The proxy cannot be made.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// No threads.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+}
+
+/// Opens, binds, answers until `shutdown` resolves, then finishes what is in flight.
+///
+/// `file` is the configuration's file, whose prices are read again when it changes.
+pub async fn run(
+    config: Config,
+    file: Option<&Path>,
+    passphrase: &Passphrase,
+    clock: Clock,
+    on_ready: impl FnOnce(&Ready),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let address = config.server.listen;
+    let listen_error = |source| ServeError::Listen { address: address.to_string(), source };
+    let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+    let bound = listener.local_addr().map_err(listen_error)?;
+    let https = config.server.tls.is_some();
+    let origin = config.server.public_url.clone().unwrap_or_else(|| Origin::of(bound, https));
+    let certificate =
+        config.server.tls.as_ref().map(|tls| Certificate::load(&tls.cert, &tls.key)).transpose()?;
+    let installation = Installation::open(&config, passphrase, clock).await?;
+    let socket = admin_api::bind(&config.server.data).map_err(|source| {
+        let address = admin_api::socket_path(&config.server.data).display().to_string();
+        ServeError::Listen { address, source }
+    })?;
+    let (rules, watched) = watch::channel(Arc::new(config.rules.clone()));
+    let site = Site::new(&config, &installation, &origin, watched)?;
+    let ready = Ready {
+        gate: origin.to_string(),
+        issuer: format!("{origin}{ISSUER_PATH}"),
+        socket: admin_api::socket_path(&config.server.data),
+        test_funding: config.issuer.test_funding,
+        released: installation.released,
+    };
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(answer_operator(socket, Operator::new(&installation)));
+    if let Some(file) = file {
+        tasks.spawn(reload::watch(file.to_owned(), rules));
+    }
+    let acceptor = certificate.as_ref().map(Certificate::acceptor).transpose()?;
+    if let Some(certificate) = certificate {
+        tasks.spawn(certificate.watch(CERTIFICATE_WATCH));
+    }
+    on_ready(&ready);
+    serve(listener, acceptor, site, limits(&config), shutdown).await;
+    tasks.shutdown().await;
+    // The socket's file goes with its server, so that the command line opens the folder itself from now on.
+    if let Err(error) = std::fs::remove_file(&ready.socket) {
+        tracing::warn!(%error, "the operator's socket cannot be removed");
+    }
+    close(installation).await;
+    Ok(())
+}
+
+/// Waits for the last commit, but not for ever: payments whose upstream never answers are released at the next start.
+async fn close(installation: Installation) {
+    let closed = tokio::task::spawn_blocking(move || installation.close());
+    if tokio::time::timeout(DRAIN, closed).await.is_err() {
+        tracing::warn!("some payments were still on hold at the end; the next start releases them");
+    }
+}
+
+async fn answer_operator(socket: UnixListener, operator: Operator) {
+    if let Err(error) = axum::serve(socket, admin_api::router(operator)).await {
+        tracing::error!(%error, "the operator's socket has closed");
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        connections: config.server.max_connections,
+        head: duration(config.server.timeouts.header),
+        ..Limits::default()
+    }
+}
+
+fn duration(span: Span) -> Duration {
+    Duration::from_millis(span.millis())
+}
+
+/// Everything behind the listener: the issuer and the about page by their paths, the gate for all else.
+#[derive(Clone)]
+struct Site {
+    own: Router,
+    gate: Gate<Proxy>,
+}
+
+impl Site {
+    fn new(
+        config: &Config,
+        installation: &Installation,
+        origin: &Origin,
+        rules: watch::Receiver<Arc<Rules>>,
+    ) -> Result<Self, ServeError> {
+        let issuer_url = format!("{origin}{ISSUER_PATH}");
+        let crypto = Crypto::new(std::thread::available_parallelism().map_or(2, usize::from))?;
+        let receipt_key = key_text(&installation.receipts.verifying_key());
+        let about = About {
+            name: config.issuer.name.clone(),
+            description: config.issuer.description.clone(),
+            url: issuer_url.clone(),
+            receipt_key: receipt_key.clone(),
+            test_funding: config.issuer.test_funding,
+        };
+        let issuer = Issuer {
+            about,
+            assets: config.assets.clone(),
+            execute: Arc::new(installation.writer.clone()),
+            read: Arc::new(installation.books.clone()),
+            keyring: Arc::clone(&installation.keyring),
+            crypto: crypto.clone(),
+            clock: Arc::clone(&installation.clock),
+            quote_lifetime: QUOTE_LIFETIME,
+            events: installation.events.clone(),
+        };
+        let assets: Vec<_> = config.assets.iter().collect();
+        let about_page = json!({
+            "merchant": config.server.merchant,
+            "issuer": issuer_url,
+            "assets": assets,
+            "receipt_key": receipt_key,
+        })
+        .to_string();
+        let page = move || {
+            let body = about_page.clone();
+            async move { ([(header::CONTENT_TYPE, "application/json")], body).into_response() }
+        };
+        let own = Router::new()
+            .nest(ISSUER_PATH, Arc::new(issuer).router())
+            .route(ABOUT_PATH, axum::routing::get(page));
+        let gate = gate_config(config, installation, origin, issuer_url, rules, crypto);
+        let proxy = Proxy::new(proxy_config(config))?;
+        Ok(Self { own, gate: Gate::new(gate, proxy) })
+    }
+}
+
+fn gate_config(
+    config: &Config,
+    installation: &Installation,
+    origin: &Origin,
+    issuer_url: String,
+    rules: watch::Receiver<Arc<Rules>>,
+    crypto: Crypto,
+) -> GateConfig {
+    let (_, keyring) = watch::channel(Arc::clone(&installation.keyring));
+    GateConfig {
+        rules,
+        keyring,
+        execute: Arc::new(installation.writer.clone()),
+        crypto,
+        clock: Arc::clone(&installation.clock),
+        secrets: Secrets {
+            challenge: *installation.challenges,
+            change: *installation.change,
+            signing: installation.receipts.clone(),
+        },
+        names: Names {
+            merchant: config.server.merchant.clone(),
+            issuer: config.issuer.name.clone(),
+            mints: vec![issuer_url],
+            realm: config.gate.realm.clone().unwrap_or_else(|| origin.host().to_owned()),
+            https: config.server.public_url.as_ref().map(Origin::is_https),
+        },
+        offers: OfferStyle {
+            x_cashu: match config.gate.x_cashu {
+                RequestForms::A => XCashu::A,
+                RequestForms::B => XCashu::B,
+                RequestForms::Both => XCashu::Both,
+            },
+            lifetime: config.gate.challenge_lifetime,
+        },
+    }
+}
+
+fn proxy_config(config: &Config) -> ProxyConfig {
+    let timeouts = &config.server.timeouts;
+    let defaults = ProxyConfig::new(config.server.upstream.uri());
+    ProxyConfig {
+        timeouts: Timeouts {
+            connect: duration(timeouts.connect),
+            answer: duration(timeouts.head),
+            silence: duration(timeouts.idle),
+            ..defaults.timeouts
+        },
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        ..defaults
+    }
+}
+
+impl Service<Request<Body>> for Site {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        if path == ABOUT_PATH || path.starts_with(ISSUER_PATH) {
+            let own = self.own.clone().oneshot(request.map(axum::body::Body::new));
+            Box::pin(async move { Ok(own.await?.map(Body::boxed)) })
+        } else {
+            Box::pin(self.gate.call(request))
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What axum takes from a request, refused in our own words: every answer of the issuer is JSON.
+
+use axum::extract::rejection::BytesRejection;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::{IssuerError, MAX_BODY_BYTES};
+
+/// The body, within the limit.
+pub(super) struct Content(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Content {
+    type Rejection = IssuerError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, IssuerError> {
+        let bytes = Bytes::from_request(request, state).await;
+        bytes.map(Self).map_err(|rejection: BytesRejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => IssuerError::too_large(MAX_BODY_BYTES),
+            _ => IssuerError::malformed("the body broke off; send it again"),
+        })
+    }
+}
+
+/// What the path names.
+pub(super) struct Named<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
+    type Rejection = IssuerError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, IssuerError> {
+        let named = Path::<T>::from_request_parts(parts, state).await;
+        named.map(|Path(named)| Self(named)).map_err(|_| IssuerError::malformed_path())
+    }
+}
+
+/// A request to speak over a WebSocket.
+pub(super) struct Upgrade(pub(super) WebSocketUpgrade);
+
+impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
+    type Rejection = IssuerError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, IssuerError> {
+        let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
+        upgrade.map(Self).map_err(|rejection| IssuerError::not_a_socket(&rejection.body_text()))
+    }
+}
