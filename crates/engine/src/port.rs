@@ -90,7 +90,7 @@ pub trait Store: Send + 'static {
     /// Loads the rows under `keys`; rows that are loaded already stay.
     fn load(&self, keys: &Keys, rows: &mut Rows) -> Result<(), Fault>;
     /// Writes the changes and the journal batch in one durable commit. After an error the store refuses everything.
-    fn commit(&mut self, changes: Changes, batch: Option<Sealed>) -> Result<(), Fault>;
+    fn commit(&mut self, changes: &Changes, batch: Option<Sealed>) -> Result<(), Fault>;
     /// The end of the journal.
     fn head(&self) -> Result<Head, Fault>;
 }

@@ -120,11 +120,11 @@ impl<B: KeyValue> RowStore<B> {
 
 fn writes<K: RowKey, R: Serialize>(
     table: TableName,
-    rows: Vec<(K, Option<R>)>,
+    rows: &[(K, Option<R>)],
     writes: &mut Vec<Write>,
 ) -> Result<(), Fault> {
     for (key, row) in rows {
-        let value = row.map(|row| encode(table, &row)).transpose()?;
+        let value = row.as_ref().map(|row| encode(table, row)).transpose()?;
         writes.push(Write { table, key: key.bytes(), value });
     }
     Ok(())
@@ -143,17 +143,17 @@ impl<B: KeyValue> Store for RowStore<B> {
         self.load_table(TableName::Accounts, &keys.accounts, &mut rows.accounts)
     }
 
-    fn commit(&mut self, changes: Changes, batch: Option<Sealed>) -> Result<(), Fault> {
+    fn commit(&mut self, changes: &Changes, batch: Option<Sealed>) -> Result<(), Fault> {
         let mut out = Vec::new();
-        writes(TableName::Credits, changes.credits, &mut out)?;
-        writes(TableName::Outputs, changes.outputs, &mut out)?;
-        writes(TableName::Keysets, changes.keysets, &mut out)?;
-        writes(TableName::Codes, changes.codes, &mut out)?;
-        writes(TableName::MintQuotes, changes.mint_quotes, &mut out)?;
-        writes(TableName::MeltQuotes, changes.melt_quotes, &mut out)?;
-        writes(TableName::Held, changes.held, &mut out)?;
-        writes(TableName::Payments, changes.payments, &mut out)?;
-        writes(TableName::Accounts, changes.accounts, &mut out)?;
+        writes(TableName::Credits, &changes.credits, &mut out)?;
+        writes(TableName::Outputs, &changes.outputs, &mut out)?;
+        writes(TableName::Keysets, &changes.keysets, &mut out)?;
+        writes(TableName::Codes, &changes.codes, &mut out)?;
+        writes(TableName::MintQuotes, &changes.mint_quotes, &mut out)?;
+        writes(TableName::MeltQuotes, &changes.melt_quotes, &mut out)?;
+        writes(TableName::Held, &changes.held, &mut out)?;
+        writes(TableName::Payments, &changes.payments, &mut out)?;
+        writes(TableName::Accounts, &changes.accounts, &mut out)?;
         if let Some(Sealed { frame, head }) = batch {
             let key = head.number.to_be_bytes().to_vec();
             out.push(Write { table: TableName::Journal, key, value: Some(frame) });

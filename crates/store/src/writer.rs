@@ -147,10 +147,9 @@ impl<S: Store> State<S> {
             .map_err(|error| Fault::new(FaultKind::Corrupt, error.to_string()))?;
         if !decided.changes.is_empty() || decided.batch.is_some() {
             let head = decided.batch.as_ref().map_or(self.head, |batch| batch.head);
-            let told = decided.changes.clone();
-            self.store.commit(decided.changes, decided.batch)?;
+            self.store.commit(&decided.changes, decided.batch)?;
             self.head = head;
-            (self.observer)(&told);
+            (self.observer)(&decided.changes);
         }
         Ok(decided.answers.into_iter().map(|answer| answer.map_err(Refusal::Reject)).collect())
     }

@@ -1,5 +1,6 @@
 //! One suite for every store: what is committed is read back, books balance after any sequence of commands, and a
 //! folder that is opened again goes on where it stopped.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -31,8 +31,11 @@ pub(crate) fn issue(rows: &mut Rows, command: &Issue, now: Timestamp) -> Decisio
         drawn = drawn.checked_add(part.amount).ok_or(Reject::AmountOverflow)?;
         changed.push((part.quote, row));
     }
-    if repeated > 0 && repeated == parts.len() {
-        return Ok((Answer::Done, None));
+    match (repeated, parts.first()) {
+        (0, _) => {}
+        (n, _) if n == parts.len() => return Ok((Answer::Done, None)),
+        (_, Some(part)) => return Err(Reject::QuoteUsed(part.quote)),
+        (_, None) => {}
     }
     super::check_outputs(rows, outputs)?;
     let sums = output_sums(outputs)?;
