@@ -1,6 +1,8 @@
 //! Servers and clients on loopback for the stories of this folder.
 #![expect(dead_code, reason = "each test file uses its own part")]
 
+pub mod bank;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tower::service_fn;
+use tower::{Service, service_fn};
 
 /// A server that stops when it is dropped.
 pub struct Server {
@@ -41,6 +43,15 @@ where
         let answer = answer(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
+    start_service(limits, service).await
+}
+
+/// Serves a service.
+pub async fn start_service<S>(limits: Limits, service: S) -> Server
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();

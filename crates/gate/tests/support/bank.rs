@@ -1,0 +1,216 @@
+//! A small issuer in memory: the engine's own decisions on rows that never leave the process.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use ed25519_dalek::SigningKey;
+use farthing_ecash::{BlindSignature, BlindedMessage, Proof, PublicKey, SecretKey, Token, blind, unblind};
+use farthing_engine::{
+    Answer, Chart, Command, CreditId, Execute, ExecuteFuture, Issue, IssuePart, Keyring, Keys, KeysetRow,
+    MintQuoteRow, OpenKeyset, OpenMintQuote, QuoteId, Refusal, RequestTag, Rows, credits_account, decide,
+};
+use farthing_gate::Rules;
+use farthing_gate::crypto::Crypto;
+use farthing_gate::flow::{GateConfig, Names, OfferStyle, Secrets, XCashu};
+use farthing_ledger::AccountId;
+use farthing_money::{Amount, Asset, Span, Timestamp};
+use tokio::sync::watch;
+
+pub const MINT: &str = "http://shop.example/mint";
+
+/// What the gate needs, and what a test wants to look at.
+pub struct Bank {
+    pub rows: Mutex<Rows>,
+    pub keyring: Arc<Keyring>,
+    /// Milliseconds since the epoch.
+    pub now: AtomicU64,
+    /// So many commands are answered with Busy before the next is carried out.
+    pub busy: AtomicUsize,
+    keyset: KeysetRow,
+    drawn: AtomicU64,
+}
+
+pub fn usd() -> Asset {
+    Asset::micro("USD").unwrap()
+}
+
+pub fn signing_key() -> SigningKey {
+    SigningKey::from_bytes(&[9; 32])
+}
+
+/// A number that is a secret key, the `n`th.
+fn secret_key(n: u64) -> SecretKey {
+    SecretKey::from_hex(&format!("{:064x}", n + 1)).unwrap()
+}
+
+impl Bank {
+    pub fn new() -> Arc<Self> {
+        let row = KeysetRow {
+            id: String::new(),
+            index: 0,
+            asset: usd(),
+            orders: 32,
+            input_fee_ppk: 0,
+            final_expiry: None,
+            active: true,
+            opened_at: Timestamp::from_secs(1),
+        };
+        let row = Keyring::draft(&[7; 32], &row).unwrap();
+        let keyring = Arc::new(Keyring::new(&[7; 32], std::slice::from_ref(&row)).unwrap());
+        let bank = Self {
+            rows: Mutex::default(),
+            keyring,
+            now: AtomicU64::new(1_795_341_457_943),
+            busy: AtomicUsize::new(0),
+            keyset: row.clone(),
+            drawn: AtomicU64::new(0),
+        };
+        let chart = Chart::of(usd());
+        let mut accounts = chart.accounts();
+        accounts.push(chart.merchant("shop"));
+        bank.decide(&Command::OpenAccounts(accounts)).unwrap();
+        let account = credits_account(usd(), &row.id);
+        bank.decide(&Command::OpenKeyset(OpenKeyset { keyset: row, account, retire: Vec::new() })).unwrap();
+        Arc::new(bank)
+    }
+
+    pub fn decide(&self, command: &Command) -> Result<Answer, Refusal> {
+        let mut rows = self.rows.lock().unwrap();
+        let mut keys = Keys::default();
+        command.keys(&mut keys);
+        macro_rules! load {
+            ($($table:ident)*) => { $(for key in &keys.$table { rows.$table.load(*key, None); })* };
+        }
+        load!(credits outputs keysets codes mint_quotes melt_quotes held payments accounts);
+        let (answer, _) = decide(&mut rows, command, self.time())?;
+        Ok(answer)
+    }
+
+    pub fn time(&self) -> Timestamp {
+        Timestamp::from_millis(self.now.load(Ordering::SeqCst))
+    }
+
+    pub fn pass_time(&self, span: Span) {
+        self.now.fetch_add(span.millis(), Ordering::SeqCst);
+    }
+
+    fn draw(&self) -> u64 {
+        self.drawn.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// A blank output with what it takes to open its signature.
+    pub fn blank(&self, amount: u64) -> (BlindedMessage, String, SecretKey) {
+        let secret = format!("{:064x}", self.draw());
+        let r = secret_key(self.draw());
+        let b_ = blind(secret.as_bytes(), &r).unwrap();
+        (BlindedMessage { amount, id: self.keyset.id.parse().unwrap(), b_ }, secret, r)
+    }
+
+    pub fn open(&self, signature: &BlindSignature, secret: &str, r: &SecretKey) -> Proof {
+        let key: PublicKey = self.keyring.active(usd().unit()).unwrap().key(signature.amount).unwrap();
+        let c = unblind(signature.c_, r, key).unwrap();
+        Proof::new(signature.amount, signature.id, secret.to_owned(), c)
+    }
+
+    /// New credits, backed by the test account.
+    pub fn credits(&self, amounts: &[u64]) -> Vec<Proof> {
+        let sum = Amount::from(amounts.iter().sum::<u64>());
+        let source = Chart::of(usd()).test_funding;
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.draw().to_le_bytes());
+        let quote = QuoteId::from_bytes(bytes);
+        let row = MintQuoteRow {
+            method: "test".to_owned(),
+            request: String::new(),
+            asset: usd(),
+            amount: sum,
+            paid: sum,
+            issued: Amount::ZERO,
+            source,
+            code: None,
+            pubkey: None,
+            expires_at: None,
+            updated_at: self.time(),
+            tag: None,
+        };
+        self.decide(&Command::OpenMintQuote(OpenMintQuote { quote, row })).unwrap();
+        let blanks: Vec<_> = amounts.iter().map(|amount| self.blank(*amount)).collect();
+        let sign = |blank: &(BlindedMessage, String, SecretKey)| {
+            self.keyring.sign(&blank.0, usd(), self.time()).unwrap()
+        };
+        let signed: Vec<_> = blanks.iter().map(sign).collect();
+        let part = IssuePart { quote, pubkey: None, amount: sum, source };
+        let outputs = signed.iter().map(|signed| signed.output).collect();
+        let tag = RequestTag::of_parts("test", [&bytes[..]]);
+        self.decide(&Command::Issue(Issue { parts: vec![part], outputs, asset: usd(), tag })).unwrap();
+        signed
+            .iter()
+            .zip(&blanks)
+            .map(|(signed, (_, secret, r))| self.open(&signed.signature, secret, r))
+            .collect()
+    }
+
+    /// A token of new credits.
+    pub fn token(&self, amounts: &[u64]) -> String {
+        Token::new(MINT, usd().unit(), None, self.credits(amounts)).encode()
+    }
+
+    fn credited(&self, account: AccountId) -> u128 {
+        let mut rows = self.rows.lock().unwrap();
+        rows.accounts.load(account, None);
+        rows.accounts.get(&account).unwrap().unwrap().totals.credits_posted.value()
+    }
+
+    /// What the merchant has taken.
+    pub fn taken(&self) -> u128 {
+        self.credited(Chart::of(usd()).merchant("shop").id())
+    }
+
+    /// Whether a credit is unspent, pending or spent.
+    pub fn state(&self, proof: &Proof) -> &'static str {
+        let id = CreditId::from_bytes(proof.y().to_bytes());
+        let mut rows = self.rows.lock().unwrap();
+        rows.credits.load(id, None);
+        match rows.credits.get(&id).unwrap() {
+            None => "unspent",
+            Some(farthing_engine::CreditRow::Pending { .. }) => "pending",
+            Some(farthing_engine::CreditRow::Spent { .. }) => "spent",
+        }
+    }
+
+    pub fn config(self: &Arc<Self>, rules: Rules) -> GateConfig {
+        let clock = Arc::clone(self);
+        GateConfig {
+            rules: watch::channel(Arc::new(rules)).1,
+            keyring: watch::channel(Arc::clone(&self.keyring)).1,
+            execute: Arc::new(Desk(Arc::clone(self))),
+            crypto: Crypto::new(2).unwrap(),
+            clock: Arc::new(move || clock.time()),
+            secrets: Secrets { challenge: [1; 32], change: [2; 32], signing: signing_key() },
+            names: Names {
+                merchant: "shop".to_owned(),
+                issuer: "issuer".to_owned(),
+                mints: vec![MINT.to_owned()],
+                realm: "shop.example".to_owned(),
+                https: None,
+            },
+            offers: OfferStyle { x_cashu: XCashu::Both, ..OfferStyle::default() },
+        }
+    }
+}
+
+/// Where commands are handed in.
+struct Desk(Arc<Bank>);
+
+impl Execute for Desk {
+    fn execute(&self, command: Command) -> ExecuteFuture {
+        let busy =
+            self.0.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        let answer = if busy {
+            Err(Refusal::Busy { retry_after: Span::from_millis(1) })
+        } else {
+            self.0.decide(&command)
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
