@@ -1,4 +1,4 @@
-//! The paid request between real sockets: what is asked, what is taken, what goes back, and what is not taken.
+//! The paid request between real sockets: what is asked, what is taken and what goes back.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -8,114 +8,25 @@
 
 mod support;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use farthing_ecash::Token;
-use farthing_gate::proxy::Timeouts;
 use farthing_gate::serve::Limits;
-use farthing_gate::{Body, Gate, PassScope, Price, Proxy, ProxyConfig, Rule, Rules};
+use farthing_gate::{Body, Gate, Proxy, ProxyConfig};
 use farthing_money::{Amount, Span};
+use farthing_wire::PaymentNote;
 use farthing_wire::cashu::PaymentRequest;
 use farthing_wire::mpp::{self, credit};
 use farthing_wire::upstream::Standing;
-use farthing_wire::{PaymentNote, Problem, Receipt, header};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use support::bank::{Bank, MINT, signing_key, usd};
-use support::{Server, raw, raw_upstream, read_until, start, start_service, status};
+use support::pay::{Answer, cashu, credential, gate, get, rules, send};
+use support::{raw, raw_upstream, read_until, start, start_service};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
-
-fn cent() -> Price {
-    Price::Paid { amount: usd().money(Amount::new(10_000)) }
-}
-
-fn rules() -> Rules {
-    Rules::new(vec![
-        Rule::new("/paid/**", cent()).unwrap().description("An <article>"),
-        Rule::new("/once/**", cent()).unwrap().pass(Span::ZERO, PassScope::Url),
-        Rule::new("/all/**", cent()).unwrap().pass(Span::from_secs(60), PassScope::Rule),
-        Rule::new("/paid/free", Price::Free).unwrap(),
-    ])
-    .unwrap()
-}
-
-async fn gate(bank: &Arc<Bank>, upstream: SocketAddr) -> Server {
-    let mut config = ProxyConfig::new(format!("http://{upstream}").parse().unwrap());
-    config.timeouts = Timeouts { answer: Duration::from_millis(500), ..Timeouts::default() };
-    start_service(Limits::default(), Gate::new(bank.config(rules()), Proxy::new(config).unwrap())).await
-}
-
-/// An answer in parts.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn of(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-        Self { status: status(text), head: head.to_owned(), body: body.to_owned() }
-    }
-
-    fn all(&self, name: &str) -> Vec<&str> {
-        let field = |line: &'_ str| line.split_once(": ").map(|(name, _)| name.to_ascii_lowercase());
-        let lines =
-            self.head.lines().filter(|line| field(line).is_some_and(|own| own.eq_ignore_ascii_case(name)));
-        lines.filter_map(|line| line.split_once(": ").map(|(_, value)| value)).collect()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.all(name).first().copied()
-    }
-
-    fn problem(&self) -> Problem {
-        Problem::from_json(self.body.as_bytes()).unwrap_or_else(|_| panic!("no problem in {self:?}"))
-    }
-
-    fn code(&self) -> String {
-        self.problem().code
-    }
-
-    fn receipt(&self) -> Receipt {
-        Receipt::verify(self.header(header::FARTHING_RECEIPT).unwrap(), Some(&signing_key().verifying_key()))
-            .unwrap()
-    }
-}
-
-async fn send(gate: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
-    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n{length}{headers}\r\n"
-    );
-    Answer::of(&raw(gate, head + body).await)
-}
-
-async fn get(gate: SocketAddr, path: &str, headers: &str) -> Answer {
-    send(gate, "GET", path, headers, "").await
-}
-
-fn cashu(token: &str) -> String {
-    format!("X-Cashu: {token}\r\n")
-}
-
-/// The credential that pays the MPP challenge of a 402.
-fn credential(challenge: &Answer, token: &str, outputs: Option<Vec<credit::OutputText>>) -> String {
-    let challenges = mpp::Challenge::parse_all(&challenge.all("www-authenticate"));
-    let payload = credit::Payload { token: token.to_owned(), outputs };
-    let credential = mpp::Credential {
-        challenge: challenges[0].clone(),
-        source: None,
-        payload: payload.to_json().unwrap(),
-    };
-    format!("Authorization: {}\r\n", credential.encode().unwrap())
-}
 
 #[tokio::test]
 async fn a_402_offers_every_dialect_to_programs_and_people() {
@@ -350,54 +261,6 @@ async fn a_pass_may_open_all_that_a_rule_prices() {
 }
 
 #[tokio::test]
-async fn what_fails_is_not_charged_and_the_credential_stays_good() {
-    let bank = Bank::new();
-    let credits = bank.credits(&[16_384]);
-    let headers = cashu(&Token::new(MINT, usd().unit(), None, credits.clone()).encode());
-    let hangs = raw_upstream(|_, mut stream| async move {
-        let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut Vec::new()).await;
-    })
-    .await;
-    let resets = raw_upstream(|_, mut stream| async move {
-        read_until(&mut stream, "\r\n\r\n").await;
-    })
-    .await;
-    let gone = { tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap() };
-    for (upstream, expected) in [(hangs, 504), (resets, 502), (gone, 502)] {
-        let gate = gate(&bank, upstream).await;
-        let answer = get(gate.address, "/paid/x", &headers).await;
-        assert_eq!((answer.status, answer.code().as_str()), (expected, "upstream-failed"), "{answer:?}");
-        assert_eq!((bank.state(&credits[0]), bank.taken()), ("unspent", 0));
-    }
-    let answers = start(Limits::default(), async |request: Request<Body>| {
-        let code: u16 = request.uri().path().rsplit('/').next().unwrap().parse().unwrap();
-        let response =
-            Response::builder().status(code).header("farthing-receipt", "forged").header("x-upstream", "1");
-        response.body(Body::from("upstream's own")).unwrap()
-    })
-    .await;
-    let gate = gate(&bank, answers.address).await;
-    for code in [500, 503, 599] {
-        let answer = get(gate.address, &format!("/paid/{code}"), &headers).await;
-        assert_eq!((answer.status, answer.code().as_str()), (502, "upstream-failed"), "{answer:?}");
-        assert!(answer.body.contains("nothing was charged"));
-    }
-    for code in [302, 404, 410] {
-        let answer = get(gate.address, &format!("/paid/{code}"), &headers).await;
-        assert_eq!((answer.status, answer.header("farthing-charge")), (code, Some("none")), "{answer:?}");
-        assert!(
-            answer.header("x-upstream").is_some() && answer.header("farthing-receipt").is_none(),
-            "{answer:?}"
-        );
-    }
-    assert_eq!((bank.state(&credits[0]), bank.taken()), ("unspent", 0));
-    let answer = get(gate.address, "/paid/200", &headers).await;
-    assert_eq!((answer.status, bank.taken()), (200, 10_000));
-    assert_eq!(answer.all("farthing-receipt").len(), 1);
-    answer.receipt();
-}
-
-#[tokio::test]
 async fn what_breaks_off_was_delivered_and_comes_again_free() {
     let bank = Bank::new();
     let upstream = raw_upstream(|number, mut stream| async move {
@@ -460,121 +323,6 @@ async fn a_client_that_leaves_leaves_no_hold() {
 }
 
 #[tokio::test]
-async fn bad_credentials_are_told_apart_and_nothing_is_taken() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let good = bank.credits(&[16_384]);
-    let token = |mint: &str, unit: &str, proofs: Vec<farthing_ecash::Proof>| {
-        cashu(&Token::new(mint, unit.parse().unwrap(), None, proofs).encode())
-    };
-    let with = |change: fn(&mut farthing_ecash::Proof)| {
-        let mut proofs = good.clone();
-        change(&mut proofs[0]);
-        proofs
-    };
-    let foreign = with(|proof| proof.id = format!("01{}", "a".repeat(64)).parse().unwrap());
-    let spent = bank.token(&[16_384]);
-    assert_eq!(get(gate.address, "/once/spent", &cashu(&spent)).await.status, 200);
-    let (one, two) = (bank.token(&[16_384]), bank.token(&[16_384]));
-    let spent_and_new = [Token::decode(&spent).unwrap().proofs, Token::decode(&one).unwrap().proofs].concat();
-    let mixed = Token { proofs: spent_and_new, ..Token::decode(&spent).unwrap() };
-    let cases: Vec<(&str, u16, String)> = vec![
-        ("credential-malformed", 400, cashu("money")),
-        ("token-form", 400, cashu(&one[..one.len() / 2])),
-        ("token-base64", 400, cashu("cashuB!!!!")),
-        ("credential-several", 400, cashu(&one) + &cashu(&two)),
-        ("wrong-mint", 400, token("https://other.example", "uusd", foreign.clone())),
-        ("keyset-unknown", 400, token(MINT, "uusd", foreign)),
-        ("credit-signature", 400, token(MINT, "uusd", with(|proof| proof.secret.push('x')))),
-        ("credit-signature", 400, token(MINT, "uusd", with(|proof| proof.amount = 32_768))),
-        ("credit-amount", 400, token(MINT, "uusd", with(|proof| proof.amount = 3))),
-        ("credit-amount", 400, token(MINT, "uusd", with(|proof| proof.amount = u64::MAX))),
-        ("insufficient", 400, cashu(&bank.token(&[8_192]))),
-        ("duplicate-credit", 400, token(MINT, "uusd", [good.clone(), good.clone()].concat())),
-        ("credit-spent", 400, cashu(&mixed.encode())),
-        ("payment-elsewhere", 400, cashu(&spent)),
-        ("credential-malformed", 402, "Authorization: Payment e30\r\n".to_owned()),
-    ];
-    let before = bank.taken();
-    for (code, expected, headers) in cases {
-        let answer = get(gate.address, "/paid/x", &headers).await;
-        assert_eq!((answer.code().as_str(), answer.status), (code, expected), "{answer:?}");
-        let problem = answer.problem();
-        let sent = headers.trim_end().rsplit(' ').next().unwrap();
-        assert!(
-            problem.next.is_some() && !answer.body.contains(sent),
-            "a credential is not repeated: {answer:?}"
-        );
-    }
-    assert_eq!((bank.taken(), bank.state(&good[0])), (before, "unspent"));
-    let many = bank.token(&[16_384]);
-    let long = cashu(&format!("{many}{}", "A".repeat(20_000)));
-    assert_eq!(get(gate.address, "/paid/x", &long).await.code(), "credential-too-long");
-    assert_eq!(get(gate.address, "/paid/x", &cashu(&many)).await.status, 200);
-}
-
-#[tokio::test]
-async fn a_challenge_holds_for_its_request_its_body_and_its_time() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let credits = bank.credits(&[16_384]);
-    let token = Token::new(MINT, usd().unit(), None, credits.clone()).encode();
-    let challenge = send(gate.address, "POST", "/paid/x", "", "order one").await;
-    let digest = &mpp::Challenge::parse_all(&challenge.all("www-authenticate"))[0].digest;
-    assert_eq!(digest.as_deref(), Some(farthing_wire::digest::content_digest(b"order one").as_str()));
-    let paid = credential(&challenge, &token, None);
-    let mut forged = challenge.head.clone();
-    forged = forged.replace("realm=\"shop.example\"", "realm=\"else.example\"");
-    let forged = credential(&Answer { head: forged, status: 402, body: String::new() }, &token, None);
-    for (code, method, path, headers, body) in [
-        ("challenge-elsewhere", "POST", "/paid/y", &paid, "order one"),
-        ("challenge-elsewhere", "PUT", "/paid/x", &paid, "order one"),
-        ("challenge-body", "POST", "/paid/x", &paid, "order two"),
-        ("challenge-body", "POST", "/paid/x", &paid, ""),
-        ("challenge-not-ours", "POST", "/paid/x", &forged, "order one"),
-    ] {
-        let answer = send(gate.address, method, path, headers, body).await;
-        assert_eq!((answer.status, answer.code().as_str()), (402, code), "{answer:?}");
-        assert_eq!(bank.state(&credits[0]), "unspent");
-    }
-    let answer = send(gate.address, "POST", "/paid/x", &paid, "order one").await;
-    assert!(answer.status == 200 && answer.body.ends_with("\n\norder one"), "{answer:?}");
-    assert!(
-        answer.header("farthing-pass").is_none(),
-        "what changes things is repeated with its own credential only"
-    );
-    let again = send(gate.address, "POST", "/paid/x", &paid, "order one").await;
-    assert_eq!(again.status, 200, "{again:?}");
-    let other = send(gate.address, "POST", "/paid/x", &cashu(&token), "order two").await;
-    assert_eq!(other.code(), "payment-elsewhere", "a credential buys one body");
-    bank.pass_time(Span::from_secs(301));
-    let late = send(
-        gate.address,
-        "POST",
-        "/paid/x",
-        &credential(&challenge, &bank.token(&[16_384]), None),
-        "order one",
-    )
-    .await;
-    assert_eq!(late.code(), "challenge-expired");
-    assert_eq!(bank.taken(), 10_000);
-}
-
-#[tokio::test]
-async fn a_body_is_not_invited_before_it_is_paid_for() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let head = "POST /paid/x HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 4\r\n";
-    let refused = raw(gate.address, format!("{head}\r\n")).await;
-    assert!(refused.starts_with("HTTP/1.1 402"), "{refused}");
-    let mut stream = TcpStream::connect(gate.address).await.unwrap();
-    stream.write_all(format!("{head}{}\r\n", cashu(&bank.token(&[16_384]))).as_bytes()).await.unwrap();
-    read_until(&mut stream, "HTTP/1.1 100 Continue\r\n\r\n").await;
-    stream.write_all(b"body").await.unwrap();
-    read_until(&mut stream, "\n\nbody").await;
-}
-
-#[tokio::test]
 async fn a_streamed_body_buys_one_delivery() {
     let (bank, upstream) = (Bank::new(), support::mirror().await);
     let gate = gate(&bank, upstream.address).await;
@@ -585,37 +333,6 @@ async fn a_streamed_body_buys_one_delivery() {
     let answer = Answer::of(&raw(gate.address, &request).await);
     assert!(answer.status == 200 && answer.body.ends_with("\n\nbody"), "{answer:?}");
     assert_eq!(Answer::of(&raw(gate.address, &request).await).code(), "payment-used");
-}
-
-#[tokio::test]
-async fn when_the_writer_is_busy_a_hold_waits_outside_and_a_charge_waits_inside() {
-    let bank = Bank::new();
-    let waiting = Arc::clone(&bank);
-    let upstream = start(Limits::default(), move |_: Request<Body>| {
-        waiting.busy.store(3, Ordering::SeqCst);
-        async { Response::new(Body::from("content")) }
-    })
-    .await;
-    let gate = gate(&bank, upstream.address).await;
-    let headers = cashu(&bank.token(&[16_384]));
-    bank.busy.store(1, Ordering::SeqCst);
-    let answer = get(gate.address, "/paid/x", &headers).await;
-    assert_eq!(
-        (answer.status, answer.code().as_str(), answer.header("retry-after")),
-        (503, "busy", Some("1"))
-    );
-    let answer = get(gate.address, "/paid/x", &headers).await;
-    assert_eq!((answer.status, answer.body.as_str(), bank.taken()), (200, "content", 10_000));
-}
-
-#[tokio::test]
-async fn a_preflight_gets_leave_and_no_content() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let preflight = "Origin: https://app.example\r\nAccess-Control-Request-Method: GET\r\n";
-    let answer = send(gate.address, "OPTIONS", "/paid/x", preflight, "").await;
-    assert!(answer.status == 200 && answer.body.is_empty(), "{answer:?}");
-    assert_eq!(send(gate.address, "OPTIONS", "/paid/x", "", "").await.status, 402);
 }
 
 #[tokio::test]

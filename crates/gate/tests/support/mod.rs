@@ -2,6 +2,7 @@
 #![expect(dead_code, reason = "each test file uses its own part")]
 
 pub mod bank;
+pub mod pay;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
