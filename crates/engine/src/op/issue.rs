@@ -31,11 +31,10 @@ pub(crate) fn issue(rows: &mut Rows, command: &Issue, now: Timestamp) -> Decisio
         drawn = drawn.checked_add(part.amount).ok_or(Reject::AmountOverflow)?;
         changed.push((part.quote, row));
     }
-    match (repeated, parts.first()) {
-        (0, _) => {}
-        (n, _) if n == parts.len() => return Ok((Answer::Done, None)),
-        (_, Some(part)) => return Err(Reject::QuoteUsed(part.quote)),
-        (_, None) => {}
+    if repeated > 0 {
+        // A tag covers its quotes: either all of them were drawn by this very request, or none.
+        let whole = repeated == parts.len();
+        return if whole { Ok((Answer::Done, None)) } else { Err(Reject::NotLoaded) };
     }
     super::check_outputs(rows, outputs)?;
     let sums = output_sums(outputs)?;
