@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use farthing_ecash::PublicKey;
 use farthing_engine::{
-    Answer, Chart, CodeId, Command, MeltQuoteRow, MintQuoteRow, OpenMeltQuote, OpenMintQuote, QuoteId,
+    Answer, Chart, CodeId, Command, MeltQuoteRow, MintQuoteRow, OpenMeltQuote, OpenMintQuote, QuoteId, Reject,
 };
 use farthing_money::{Amount, Asset, Span, Timestamp};
 
@@ -54,6 +54,14 @@ impl Issuer {
         let id: QuoteId = id.parse().map_err(|_| IssuerError::unknown_quote())?;
         let row = self.read.melt_quote(id)?.filter(|row| row.method == method);
         row.map(|row| (id, row)).ok_or_else(IssuerError::unknown_quote)
+    }
+}
+
+impl Issuer {
+    /// The quote that a code was claimed by: only who holds the same key, or who needs none, may go on with it.
+    fn claimed(&self, id: QuoteId, pubkey: Option<&str>) -> Result<MintQuoteRow, IssuerError> {
+        let row = self.read.mint_quote(id)?.ok_or_else(IssuerError::unknown_quote)?;
+        if row.pubkey.as_deref() == pubkey { Ok(row) } else { Err(Reject::CodeUsed.into()) }
     }
 }
 
@@ -112,11 +120,7 @@ pub(super) async fn open_mint(
         return Err(IssuerError::internal("a mint quote was expected of the engine"));
     };
     // A code that was claimed before answers with the id of the quote that has it.
-    let row = if id == quote {
-        *row
-    } else {
-        issuer.read.mint_quote(id)?.ok_or_else(IssuerError::unknown_quote)?
-    };
+    let row = if id == quote { *row } else { issuer.claimed(id, row.pubkey.as_deref())? };
     body::write(&shown_mint(id, &row))
 }
 
