@@ -67,7 +67,9 @@ pub enum SealedError {
         got: &'static str,
     },
     /// Wrong passphrase or key, or damaged.
-    #[error("the passphrase or key does not open the secret; try again, and restore a backup if it never does")]
+    #[error(
+        "the passphrase or key does not open the secret; try again, and restore a backup if it never does"
+    )]
     Wrong,
     /// Not a sealed secret.
     #[error("the sealed secret is damaged: {0}; restore a backup")]

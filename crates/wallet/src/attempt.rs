@@ -1,0 +1,135 @@
+//! What was begun: written down before anything is sent, so that after a crash it can be finished or undone.
+//!
+//! An attempt holds no secret of an output: those are derived again from the seed and the counters that it names.
+
+use farthing_ecash::{KeysetId, Proof, Y};
+use farthing_money::{Timestamp, Unit};
+use serde::{Deserialize, Serialize};
+
+/// Something that was begun and is not over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its number, never used twice.
+    pub id: u64,
+    /// When it began.
+    pub at: Timestamp,
+    /// The mint whose credits it moves.
+    pub mint: String,
+    /// What their amounts count.
+    pub unit: Unit,
+    /// The wallet's own credits that are set aside for it.
+    #[serde(default)]
+    pub inputs: Vec<Y>,
+    /// Outputs that a mint was or will be asked to sign for it, the latest last.
+    #[serde(default)]
+    pub plans: Vec<Outputs>,
+    /// What it is.
+    pub kind: AttemptKind,
+}
+
+/// Outputs by the counters that derive them: `first`, `first + 1`, .. in one keyset, one for each amount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// The keyset.
+    pub keyset: KeysetId,
+    /// The first counter.
+    pub first: u32,
+    /// What each is worth; zeros are blank, for change.
+    pub amounts: Vec<u64>,
+}
+
+/// What was begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptKind {
+    /// A top-up code becomes credits.
+    Redeem {
+        /// The code.
+        code: String,
+        /// The number of the key that locks the quote.
+        quote_key: u32,
+        /// The quote, once there is one.
+        quote: Option<String>,
+        /// What the code is worth, once that is known.
+        amount: u64,
+    },
+    /// Credits are changed for others of the same sum, to have the right denominations.
+    Change,
+    /// Credits of a token are taken in.
+    Receive {
+        /// The credits.
+        proofs: Vec<Proof>,
+        /// If they are change of a payment: where the budget gets it back.
+        change_of: Option<Booking>,
+    },
+    /// Something is paid.
+    Pay(Box<Payment>),
+    /// A token was given away and may be taken back.
+    Sent {
+        /// What it is worth.
+        amount: u64,
+        /// Whether it is being taken back.
+        reclaiming: bool,
+    },
+}
+
+/// What a budget was charged with, to be corrected later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Booking {
+    /// The host that was to be paid.
+    pub host: String,
+    /// The UTC day, counted from 1970-01-01.
+    pub day: u64,
+    /// How much.
+    pub amount: u64,
+}
+
+/// A payment that was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// The method of the request.
+    pub method: String,
+    /// Its address.
+    pub url: String,
+    /// The SHA-256 of its body, hexadecimal.
+    pub body: String,
+    /// The dialect: `mpp` or `cashu`.
+    pub dialect: String,
+    /// The field that carries the credential.
+    pub field: String,
+    /// The credential.
+    pub credential: String,
+    /// The price.
+    pub price: u64,
+    /// What the budget was charged with: all credits of the credential.
+    pub booking: Booking,
+    /// Blank outputs for the change, that went along with the credential.
+    pub change: Option<Outputs>,
+    /// Whether what was paid for has come; then the credits are the merchant's, whatever the mint says of them.
+    #[serde(default)]
+    pub delivered: bool,
+    /// The receipt, if it came.
+    #[serde(default)]
+    pub receipt: Option<String>,
+}
+
+impl Attempt {
+    /// The payment, if it is one.
+    pub fn payment(&self) -> Option<&Payment> {
+        match &self.kind {
+            AttemptKind::Pay(payment) => Some(payment),
+            _ => None,
+        }
+    }
+
+    /// A word for it.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            AttemptKind::Redeem { .. } => "redeem",
+            AttemptKind::Change => "change",
+            AttemptKind::Receive { .. } => "receive",
+            AttemptKind::Pay(_) => "pay",
+            AttemptKind::Sent { .. } => "sent",
+        }
+    }
+}

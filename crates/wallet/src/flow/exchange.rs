@@ -1,0 +1,171 @@
+//! Asks a mint to swap credits, and finds out what happened if it will not say so at once. Writes nothing down: whoever
+//! asks has done so before, and acts on the [`Verdict`].
+//!
+//! A swap is the one question about credits whose answer is final: if it succeeds they are ours, whoever else has seen
+//! them; if it fails because they are spent, they were someone else's.
+
+use std::collections::BTreeSet;
+
+use farthing_ecash::{Proof, Y};
+
+use super::{Sub, answer_of, keys};
+use crate::api::{self, CODE_PENDING, Refusal, SpentState};
+use crate::attempt::Outputs;
+use crate::error::WalletError;
+use crate::http::{Event, HttpResponse};
+use crate::outputs::{Planned, Proving, collect, messages};
+use crate::wallet::Wallet;
+
+/// The question.
+pub(crate) struct Exchange {
+    mint: String,
+    inputs: Vec<Proof>,
+    plans: Vec<Outputs>,
+    watched: Option<Outputs>,
+    stage: Stage,
+    refusal: Option<Refusal>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Start { swap: bool },
+    Swap,
+    Restore,
+    Check,
+}
+
+/// The answer.
+pub(crate) enum Verdict {
+    /// The swap succeeded, now or before.
+    Swapped(Vec<Proof>),
+    /// The inputs paid for something, and this is the change.
+    Change(Vec<Proof>),
+    /// These inputs are spent, and nothing of ours came of them.
+    Spent(BTreeSet<Y>),
+    /// The mint refuses for another reason, and the inputs are unspent.
+    Unspent(Option<Refusal>),
+    /// The inputs are part of something that is not over.
+    Pending,
+}
+
+impl Exchange {
+    /// Swaps `inputs` for the last of `plans`. `watched` are outputs that may have been signed as change instead.
+    pub(crate) fn swap(mint: &str, inputs: &[Proof], plans: &[Outputs], watched: Option<&Outputs>) -> Self {
+        Self {
+            mint: mint.to_owned(),
+            inputs: inputs.iter().map(Proof::for_issuer).collect(),
+            plans: plans.to_vec(),
+            watched: watched.cloned(),
+            stage: Stage::Start { swap: true },
+            refusal: None,
+        }
+    }
+
+    /// Asks what became of `inputs` without touching them.
+    pub(crate) fn ask(mint: &str, inputs: &[Proof], watched: Option<&Outputs>) -> Self {
+        Self { stage: Stage::Start { swap: false }, ..Self::swap(mint, inputs, &[], watched) }
+    }
+
+    pub(crate) fn next(&mut self, wallet: &Wallet, event: Event) -> Result<Sub<Verdict>, WalletError> {
+        match self.stage {
+            Stage::Start { swap: true } => {
+                let plan = self.plans.last().ok_or(WalletError::Misuse("outputs to swap for"))?;
+                let outputs = messages(&plan.derive(&wallet.seed)?);
+                self.stage = Stage::Swap;
+                api::swap_request(&self.mint, &self.inputs, &outputs).map(Sub::Send)
+            }
+            Stage::Start { swap: false } => self.restore(wallet),
+            Stage::Swap => {
+                let answer = answer_of(&self.mint, event)?;
+                match api::signatures(&self.mint, &answer)? {
+                    Ok(signatures) => {
+                        let plan = self.plans.last().ok_or(WalletError::Misuse("outputs to swap for"))?;
+                        let planned = plan.derive(&wallet.seed)?;
+                        let mint = keys::known(wallet, &self.mint)?;
+                        let keyset = mint.keyset(plan.keyset).ok_or(WalletError::Misuse("known keys"))?;
+                        let proofs = collect(&planned, &signatures, keyset, &self.mint)?;
+                        Ok(Sub::Done(Verdict::Swapped(proofs)))
+                    }
+                    Err(refusal) if refusal.code == CODE_PENDING => Ok(Sub::Done(Verdict::Pending)),
+                    Err(refusal) => {
+                        self.refusal = Some(refusal);
+                        self.restore(wallet)
+                    }
+                }
+            }
+            Stage::Restore => self.restored(wallet, &answer_of(&self.mint, event)?),
+            Stage::Check => self.checked(&answer_of(&self.mint, event)?),
+        }
+    }
+
+    /// Asks which of our outputs were signed, if any could have been.
+    fn restore(&mut self, wallet: &Wallet) -> Result<Sub<Verdict>, WalletError> {
+        let mut outputs = Vec::new();
+        for plan in self.plans.iter().chain(&self.watched) {
+            outputs.extend(messages(&plan.derive(&wallet.seed)?));
+        }
+        if outputs.is_empty() {
+            return self.check();
+        }
+        self.stage = Stage::Restore;
+        api::restore_request(&self.mint, &outputs).map(Sub::Send)
+    }
+
+    fn restored(&mut self, wallet: &Wallet, answer: &HttpResponse) -> Result<Sub<Verdict>, WalletError> {
+        let restored = api::restored(&self.mint, answer)?;
+        for plan in &self.plans {
+            let found = found(wallet, &self.mint, plan, &restored)?;
+            if found.len() == plan.amounts.len() && !found.is_empty() {
+                return Ok(Sub::Done(Verdict::Swapped(found)));
+            }
+        }
+        if let Some(watched) = &self.watched {
+            let found = found(wallet, &self.mint, watched, &restored)?;
+            if !found.is_empty() {
+                return Ok(Sub::Done(Verdict::Change(found)));
+            }
+        }
+        self.check()
+    }
+
+    fn check(&mut self) -> Result<Sub<Verdict>, WalletError> {
+        self.stage = Stage::Check;
+        api::state_request(&self.mint, &self.ys()).map(Sub::Send)
+    }
+
+    fn checked(&self, answer: &HttpResponse) -> Result<Sub<Verdict>, WalletError> {
+        let states = api::states(&self.mint, &self.ys(), answer)?;
+        let of = |wanted| states.iter().filter(move |one| one.state == wanted).map(|one| one.y);
+        let spent: BTreeSet<Y> = of(SpentState::Spent).collect();
+        Ok(Sub::Done(if of(SpentState::Pending).next().is_some() {
+            Verdict::Pending
+        } else if spent.is_empty() {
+            Verdict::Unspent(self.refusal.clone())
+        } else {
+            Verdict::Spent(spent)
+        }))
+    }
+
+    fn ys(&self) -> Vec<Y> {
+        self.inputs.iter().map(Proof::y).collect()
+    }
+}
+
+/// The credits of those outputs of a plan that a mint remembers to have signed.
+pub(crate) fn found(
+    wallet: &Wallet,
+    mint_url: &str,
+    plan: &Outputs,
+    restored: &api::Restored,
+) -> Result<Vec<Proof>, WalletError> {
+    let planned: Vec<Planned> = plan.derive(&wallet.seed)?;
+    let mint = keys::known(wallet, mint_url)?;
+    let mut proofs = Vec::new();
+    for output in planned {
+        let place = restored.outputs.iter().position(|one| one.b_ == output.message.b_);
+        let Some(signature) = place.and_then(|place| restored.signatures.get(place)) else { continue };
+        let keyset = mint.keyset(plan.keyset).ok_or(WalletError::Misuse("known keys"))?;
+        proofs.push(output.unblind(signature, keyset, mint_url, Proving::IfGiven)?);
+    }
+    Ok(proofs)
+}

@@ -1,0 +1,59 @@
+//! The operations, each a state machine: what to send next, what came back, what to write down in between.
+
+mod exact;
+mod exchange;
+mod keys;
+mod paid;
+mod pay;
+mod receive;
+mod recover;
+mod redeem;
+mod restore;
+mod send;
+mod settle;
+
+use farthing_money::Timestamp;
+
+pub(crate) use exact::funds_short;
+pub use pay::{PayFlow, PayRequest};
+pub use receive::ReceiveFlow;
+pub use recover::{ReclaimFlow, RecoverFlow};
+pub use redeem::RedeemFlow;
+pub use restore::RestoreFlow;
+pub use send::SendFlow;
+
+use crate::error::WalletError;
+use crate::http::{Event, HttpRequest, HttpResponse, Step};
+use crate::outcome::Outcome;
+use crate::wallet::Wallet;
+
+/// An operation under way.
+pub trait Flow {
+    /// Takes what happened, writes down what must not be lost, and says what to do next.
+    ///
+    /// After an error the flow is over; what was begun stays written down.
+    fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError>;
+}
+
+/// What a part of a flow says.
+pub(crate) enum Sub<T> {
+    /// Send this.
+    Send(HttpRequest),
+    /// The part is over.
+    Done(T),
+}
+
+/// The answer, or why there is none.
+pub(crate) fn answer_of(whom: &str, event: Event) -> Result<HttpResponse, WalletError> {
+    let whom = || whom.to_owned();
+    match event {
+        Event::Answer(answer) => Ok(answer),
+        Event::NotSent(reason) => Err(WalletError::Unreachable { whom: whom(), reason }),
+        Event::NoAnswer(reason) => Err(WalletError::Unknown { whom: whom(), reason }),
+        Event::Go => Err(WalletError::Misuse("an answer")),
+    }
+}
+
+pub(crate) fn done(outcome: Outcome) -> Step {
+    Step::Done(Box::new(outcome))
+}

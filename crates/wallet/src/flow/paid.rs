@@ -1,0 +1,230 @@
+//! What comes with a paid answer: change, receipt, pass. All of it is written down before the body is delivered.
+
+use farthing_ecash::{BlindSignature, KeysetId, Proof, Token};
+use farthing_money::{Amount, Timestamp};
+use farthing_wire::header::{FARTHING_PASS, FARTHING_RECEIPT, PAYMENT_RECEIPT, X_CASHU};
+use farthing_wire::mpp::{self, credit};
+
+use super::keys;
+use super::settle::of_booking;
+use crate::address::{Address, mint_address};
+use crate::attempt::{Attempt, AttemptKind, Outputs, Payment};
+use crate::error::WalletError;
+use crate::history::{Entry, EntryKind};
+use crate::http::HttpResponse;
+use crate::merchant::{CheckedReceipt, check_pass, check_receipt};
+use crate::outcome::{Paid, Settled};
+use crate::outputs::{collect, messages};
+use crate::state::{Draft, worth};
+use crate::unit::money;
+use crate::vault::{Row, RowKey};
+use crate::wallet::Wallet;
+
+/// Blank outputs as a credential carries them.
+pub(crate) fn output_texts(
+    wallet: &Wallet,
+    change: &Outputs,
+) -> Result<Vec<credit::OutputText>, WalletError> {
+    let messages = messages(&change.derive(&wallet.seed)?);
+    let text = |message: &farthing_ecash::BlindedMessage| credit::OutputText {
+        amount: message.amount,
+        id: message.id.to_string(),
+        blinded: message.b_.to_string(),
+    };
+    Ok(messages.iter().map(text).collect())
+}
+
+/// What was found in the fields of a paid answer.
+#[derive(Default)]
+struct Found {
+    change: Vec<Proof>,
+    token: Vec<Proof>,
+    receipt: Option<String>,
+    checked: Option<CheckedReceipt>,
+    notes: Vec<String>,
+}
+
+/// Takes in what came with the answer. Answers with what was paid, and with the attempts that remain: change that must
+/// still be fetched from the mint.
+pub(crate) fn finish(
+    wallet: &mut Wallet,
+    id: u64,
+    address: &Address,
+    answer: &HttpResponse,
+    now: Timestamp,
+) -> Result<(Paid, Vec<u64>), WalletError> {
+    let attempt = wallet.state.attempt(id).cloned().ok_or(WalletError::UnknownAttempt(id))?;
+    let payment = attempt.payment().cloned().ok_or(WalletError::UnknownAttempt(id))?;
+    let found = read(wallet, &attempt, &payment, address, answer);
+    let over = payment.booking.amount.saturating_sub(payment.price);
+    let back = worth(&found.change).saturating_add(worth(&found.token));
+    let missing = over > 0 && back == 0 && payment.change.is_some();
+
+    let mut draft = Draft::new(&wallet.state);
+    let mut open = Vec::new();
+    let mut notes = found.notes.clone();
+    let cost = payment.booking.amount.saturating_sub(back);
+    if missing {
+        notes.push("the change did not come with the answer; the mint is asked for it".to_owned());
+    } else if cost > payment.price {
+        let (cost, price) = (money(attempt.unit, cost)?, money(attempt.unit, payment.price)?);
+        notes.push(format!("{cost} was charged, though the price was {price}"));
+    }
+    let pass = found
+        .checked
+        .as_ref()
+        .and_then(|checked| check_pass(answer.header(FARTHING_PASS)?, &checked.signer, address, now));
+    let over_passes = wallet.state.passes.values().filter(|pass| pass.expires <= now);
+    over_passes.for_each(|pass| draft.remove(RowKey::pass(pass)));
+    let pass_until = pass.as_ref().map(|pass| pass.expires);
+    draft.put_all(pass.map(Row::Pass));
+    draft.put_all(found.checked.map(|checked| Row::Signer(checked.signer)));
+    if missing {
+        let delivered = Payment { delivered: true, receipt: found.receipt.clone(), ..payment.clone() };
+        draft.attempt(Attempt { kind: AttemptKind::Pay(Box::new(delivered)), ..attempt.clone() });
+        open.push(id);
+    } else {
+        draft.spend(&attempt.inputs);
+        draft.take_in(&found.change, &attempt.mint, attempt.unit);
+        draft.unbook(attempt.unit, &payment.booking, worth(&found.change).min(payment.booking.amount));
+        let entry = Entry {
+            number: id,
+            at: now,
+            kind: EntryKind::Pay,
+            party: payment.booking.host.clone(),
+            money: money(attempt.unit, cost)?,
+            url: Some(payment.url.clone()),
+            receipt: found.receipt.clone(),
+            notes: notes.clone(),
+        };
+        draft.finish(id, Some(entry));
+    }
+    if !found.token.is_empty() {
+        let change_of = Some(of_booking(&payment.booking, worth(&found.token)));
+        let number = draft.attempt_number();
+        let kind = AttemptKind::Receive { proofs: found.token, change_of };
+        let (inputs, plans) = (Vec::new(), Vec::new());
+        let (mint, unit) = (attempt.mint.clone(), attempt.unit);
+        draft.attempt(Attempt { id: number, at: now, mint, unit, inputs, plans, kind });
+        open.push(number);
+    }
+    let changes = draft.into_changes();
+    wallet.commit(changes)?;
+    let paid = Paid {
+        url: payment.url,
+        status: answer.status,
+        dialect: payment.dialect,
+        price: money(attempt.unit, payment.price)?,
+        charged: money(attempt.unit, cost)?,
+        receipt: found.receipt,
+        pass_until,
+        notes,
+    };
+    Ok((paid, open))
+}
+
+fn read(
+    wallet: &Wallet,
+    attempt: &Attempt,
+    payment: &Payment,
+    address: &Address,
+    answer: &HttpResponse,
+) -> Found {
+    let mut found = Found::default();
+    let mut signatures = Vec::new();
+    if let Some(field) = answer.header(PAYMENT_RECEIPT) {
+        let extra = mpp::Receipt::decode(field).map_err(|error| error.to_string());
+        match extra.and_then(|receipt| credit::ReceiptExtra::of(&receipt).map_err(|error| error.to_string()))
+        {
+            Ok(extra) => {
+                signatures = extra.change;
+                found.receipt = extra.farthing;
+            }
+            Err(error) => found.notes.push(format!("the MPP receipt cannot be read: {error}")),
+        }
+    }
+    if let (Some(change), false) = (&payment.change, signatures.is_empty()) {
+        match change_of(wallet, attempt, change, &signatures) {
+            Ok(proofs) => found.change = proofs,
+            Err(error) => found.notes.push(format!("the change is not taken: {error}")),
+        }
+    }
+    if let Some(text) = answer.header(X_CASHU) {
+        match change_token(wallet, attempt, text) {
+            Ok(proofs) => found.token = proofs,
+            Err(error) => found.notes.push(format!("the change in {X_CASHU} is not taken: {error}")),
+        }
+    }
+    found.receipt = found.receipt.or_else(|| answer.header(FARTHING_RECEIPT).map(str::to_owned));
+    check(wallet, attempt, payment, address, &mut found);
+    found
+}
+
+fn change_of(
+    wallet: &Wallet,
+    attempt: &Attempt,
+    change: &Outputs,
+    texts: &[credit::SignatureText],
+) -> Result<Vec<Proof>, WalletError> {
+    let read = |text| serde_json::to_value(text).and_then(serde_json::from_value::<BlindSignature>);
+    let signatures: Result<Vec<_>, _> = texts.iter().map(read).collect();
+    let signatures =
+        signatures.map_err(|error| WalletError::bad_answer(&attempt.mint, "change", error.to_string()))?;
+    let planned = change.derive(&wallet.seed)?;
+    let mint = keys::known(wallet, &attempt.mint)?;
+    let keyset = mint.keyset(change.keyset).ok_or(WalletError::Misuse("known keys"))?;
+    collect(&planned, &signatures, keyset, &attempt.mint)
+}
+
+/// Change as a token: of the same mint and unit, or it is nothing that we can take.
+fn change_token(wallet: &Wallet, attempt: &Attempt, text: &str) -> Result<Vec<Proof>, WalletError> {
+    let token = Token::decode(text)?;
+    let mint = mint_address(&token.mint)?;
+    if mint != attempt.mint || token.unit != attempt.unit {
+        let got = format!("{} of {mint}", token.unit);
+        return Err(WalletError::bad_answer(&attempt.mint, "change of the same mint and unit", got));
+    }
+    let known = keys::known(wallet, &attempt.mint)?;
+    let ids: Vec<KeysetId> = known.keysets.iter().map(|info| info.id).collect();
+    Ok(token.resolve(&ids)?)
+}
+
+/// Checks the receipt: whole, by the same key as last time, about this payment.
+fn check(wallet: &Wallet, attempt: &Attempt, payment: &Payment, address: &Address, found: &mut Found) {
+    let Some(text) = &found.receipt else {
+        found.notes.push("no receipt came with the answer".to_owned());
+        return;
+    };
+    let checked = match check_receipt(text, &address.host()) {
+        Ok(checked) => checked,
+        Err(error) => {
+            found.notes.push(format!("the receipt is not good: {error}"));
+            return;
+        }
+    };
+    let before = wallet.state.signers.get(&address.host());
+    if before.is_some_and(|before| *before != checked.signer) {
+        let host = address.host();
+        found.notes.push(format!("{host} signs its receipts with another key than before; ask it why"));
+    }
+    let receipt = &checked.receipt;
+    if receipt.unit != attempt.unit || receipt.amount > Amount::from(payment.price) {
+        let price = payment.price;
+        found
+            .notes
+            .push(format!("the receipt is for {} {}, the price was {price}", receipt.amount, receipt.unit));
+    }
+    found.checked = Some(checked);
+}
+
+/// What the end of a settlement after the delivery means for what was paid.
+pub(crate) fn note(paid: &mut Paid, settled: Settled) {
+    match settled {
+        Settled::Charged { charged, .. } => paid.charged = charged,
+        Settled::Back(_) => {}
+        Settled::Taken(money) => paid.notes.push(format!("change of {money} was spent by someone else")),
+        Settled::Open(money) => {
+            paid.notes.push(format!("{money} stays set aside until the merchant has taken the credits"));
+        }
+    }
+}

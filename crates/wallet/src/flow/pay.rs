@@ -1,0 +1,433 @@
+//! Pays for a request, like curl with a purse: asks, reads the 402, sets credits aside, asks again with a credential.
+//!
+//! The same credential is the same payment, so whenever it is unknown what became of it, it is sent again, now or the next
+//! time that the same request is made. A refusal is followed by taking the credits back at the mint.
+
+use farthing_ecash::{Token, denomination};
+use farthing_money::{Amount, Money, Span, Timestamp};
+use farthing_wire::Problem;
+use farthing_wire::header::{AUTHORIZATION, FARTHING_PASS, PAYMENT_AUTHORIZATION, X_CASHU};
+use farthing_wire::mpp::{self, credit};
+use sha2::{Digest, Sha256};
+
+use super::keys::{self, Refresh};
+use super::settle::{Settle, never_sent};
+use super::{Flow, Sub, answer_of, done, exact, paid};
+use crate::address::Address;
+use crate::attempt::{Attempt, AttemptKind, Booking, Outputs, Payment};
+use crate::budget::day_of;
+use crate::credit::Credit;
+use crate::error::WalletError;
+use crate::http::{Event, HttpRequest, HttpResponse, Read, Step};
+use crate::offer::{Chosen, choose};
+use crate::outcome::{Outcome, Paid, RefusedPayment};
+use crate::select::select;
+use crate::state::Draft;
+use crate::wallet::Wallet;
+
+/// More credits than this do not fit in the headers that servers accept: they are changed for fewer first.
+const CREDITS_MAX: usize = 32;
+/// More passes than this are not shown at once.
+const PASSES_MAX: usize = 4;
+/// How often the same credential is sent before the outcome is called unknown.
+const TRIES_MAX: u32 = 4;
+
+/// What is to be paid for.
+#[derive(Clone, Debug)]
+pub struct PayRequest {
+    /// The method.
+    pub method: String,
+    /// The address.
+    pub url: String,
+    /// Fields that the user wants.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The most that this call may cost, whatever the limits say.
+    pub max: Option<Money>,
+}
+
+/// Pays for a request.
+pub struct PayFlow {
+    request: PayRequest,
+    address: Address,
+    stage: Stage,
+    /// The attempt that is under way.
+    id: Option<u64>,
+    /// Whether the attempt was begun by an earlier run.
+    resumed: bool,
+    tries: u32,
+}
+
+enum Stage {
+    Start,
+    Asked { by_pass: bool },
+    Served { status: u16, by_pass: bool },
+    Keys(Refresh, Box<Chosen>),
+    Change(Settle, Box<Chosen>),
+    Sent,
+    Again,
+    Paid { paid: Box<Paid>, open: Vec<u64>, settle: Option<Settle> },
+    Back { status: u16, problem: Option<Box<Problem>>, settle: Settle },
+    Over,
+}
+
+impl PayFlow {
+    /// A flow for a request. Refuses addresses that money must not be sent to.
+    pub fn new(request: PayRequest) -> Result<Self, WalletError> {
+        let address = Address::safe(&request.url)?;
+        Ok(Self { request, address, stage: Stage::Start, id: None, resumed: false, tries: 0 })
+    }
+
+    /// What a credential is for: the same request made again carries on with the same payment.
+    fn body_digest(&self) -> String {
+        hex::encode(Sha256::digest(&self.request.body))
+    }
+
+    fn start(&mut self, wallet: &Wallet, now: Timestamp) -> Step {
+        let (url, body) = (self.address.to_string(), self.body_digest());
+        let same = |payment: &&Payment| {
+            payment.method == self.request.method
+                && payment.url == url
+                && payment.body == body
+                && !payment.delivered
+        };
+        let open = wallet.attempts().find(|attempt| attempt.payment().as_ref().is_some_and(same));
+        if let Some(Attempt { id, kind: AttemptKind::Pay(payment), .. }) = open {
+            (self.id, self.resumed, self.stage) = (Some(*id), true, Stage::Sent);
+            return Step::Send(self.with_credential(payment));
+        }
+        let mut request = self.plain_request();
+        let mut by_pass = false;
+        // What changes things is repeated with its own credential only.
+        if matches!(self.request.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
+            let passes = wallet.passes(&self.address, now).into_iter().take(PASSES_MAX);
+            let before = request.headers.len();
+            request.headers.extend(passes.map(|pass| (FARTHING_PASS.to_owned(), pass.to_owned())));
+            by_pass = request.headers.len() > before;
+        }
+        self.stage = Stage::Asked { by_pass };
+        Step::Send(request)
+    }
+
+    fn plain_request(&self) -> HttpRequest {
+        HttpRequest {
+            method: self.request.method.clone(),
+            url: self.address.to_string(),
+            headers: self.request.headers.clone(),
+            body: self.request.body.clone(),
+            read: Read::Problem,
+        }
+    }
+
+    fn with_credential(&self, payment: &Payment) -> HttpRequest {
+        let mut request = self.plain_request();
+        request.headers.push((payment.field.clone(), payment.credential.clone()));
+        request
+    }
+
+    fn asked(
+        &mut self,
+        wallet: &Wallet,
+        event: Event,
+        by_pass: bool,
+        now: Timestamp,
+    ) -> Result<Option<Step>, WalletError> {
+        let answer = match event {
+            // Nothing was paid yet, so nothing about money is unknown.
+            Event::NoAnswer(reason) => {
+                return Err(WalletError::Unreachable { whom: self.address.origin(), reason });
+            }
+            event => answer_of(&self.address.origin(), event)?,
+        };
+        // HEAD delivers nothing, so nothing is paid for it.
+        if answer.status != 402 || self.request.method == "HEAD" {
+            let by_pass = by_pass && answer.is_success();
+            self.stage = Stage::Served { status: answer.status, by_pass };
+            return Ok(Some(Step::Deliver));
+        }
+        let url = self.address.to_string();
+        let chosen = choose(wallet, &url, &answer.headers, &self.request.body, now)?;
+        self.stage = Stage::Keys(Refresh::usable(&chosen.mint), Box::new(chosen));
+        Ok(None)
+    }
+
+    /// Sets credits aside and writes the credential down; or begins a change of credits, if exact payment is needed.
+    fn reserve(
+        &mut self,
+        wallet: &mut Wallet,
+        chosen: Box<Chosen>,
+        changed: bool,
+        now: Timestamp,
+    ) -> Result<Option<Step>, WalletError> {
+        let Chosen { ref mint, unit, price, .. } = *chosen;
+        self.check_budget(wallet, &chosen, price, now)?;
+        let free = wallet.state.free(mint, unit, now.secs());
+        let amounts: Vec<u64> = free.iter().map(|credit| credit.amount()).collect();
+        let places = select(&amounts, price).unwrap_or_default();
+        let credits: Vec<&Credit> = places.iter().filter_map(|place| free.get(*place).copied()).collect();
+        let total = credits.iter().try_fold(0_u64, |sum, credit| sum.checked_add(credit.amount()));
+        let Some((total, over)) = total.and_then(|total| Some((total, total.checked_sub(price)?))) else {
+            return Err(exact::funds_short(wallet, std::slice::from_ref(mint), unit, price, now)?);
+        };
+        let within = self.check_budget(wallet, &chosen, total, now);
+        // Who is asked for change may keep it: what is over the price must be within the limits too, and a dialect that
+        // promises no change is paid exactly.
+        let inexact = over > 0 && (within.is_err() || chosen.challenge.is_none());
+        if (inexact || credits.len() > CREDITS_MAX) && !changed {
+            let id = exact::begin(wallet, mint, unit, price, now)?;
+            self.stage = Stage::Change(Settle::new(id), chosen);
+            return Ok(None);
+        }
+        within?;
+        let attempt = self.write_down(wallet, &chosen, &credits_of(&credits), total, now)?;
+        let (id, payment) = attempt;
+        (self.id, self.resumed, self.tries, self.stage) = (Some(id), false, 0, Stage::Sent);
+        Ok(Some(Step::Send(self.with_credential(&payment))))
+    }
+
+    fn check_budget(
+        &self,
+        wallet: &Wallet,
+        chosen: &Chosen,
+        amount: u64,
+        now: Timestamp,
+    ) -> Result<(), WalletError> {
+        let unit = chosen.unit;
+        // A limit in another asset lets nothing of this one through.
+        let max =
+            self.request.max.map(|max| if max.asset().unit() == unit { max.amount() } else { Amount::ZERO });
+        let spent = |scope: &_| wallet.state.spent(unit, scope);
+        let (host, day) = (self.address.host(), day_of(now));
+        Ok(wallet.limits(unit).check(max, &host, day, Amount::from(amount), spent)?)
+    }
+
+    /// One commit: credits set aside, budget charged, change planned, credential kept. Only then is anything sent.
+    fn write_down(
+        &self,
+        wallet: &mut Wallet,
+        chosen: &Chosen,
+        credits: &[Credit],
+        total: u64,
+        now: Timestamp,
+    ) -> Result<(u64, Payment), WalletError> {
+        let mint = keys::known(wallet, &chosen.mint)?;
+        let over = total.saturating_sub(chosen.price);
+        let keyset = mint.active(chosen.unit).map(|keyset| keyset.id);
+        let mut draft = Draft::new(&wallet.state);
+        let id = draft.attempt_number();
+        let change = match (&chosen.challenge, over) {
+            (Some(_), 1..) => {
+                let count = denomination::blank_outputs(over).saturating_add(1).min(u64::BITS);
+                let blanks = (0..count).map(|_| 0).collect();
+                Some(draft.plan(keyset?, blanks)?)
+            }
+            _ => None,
+        };
+        let (field, credential) = self.credential(wallet, chosen, credits, change.as_ref())?;
+        let booking = Booking { host: self.address.host(), day: day_of(now), amount: total };
+        draft.book(chosen.unit, &booking);
+        draft.reserve(&credits.iter().collect::<Vec<_>>(), id);
+        let payment = Payment {
+            method: self.request.method.clone(),
+            url: self.address.to_string(),
+            body: self.body_digest(),
+            dialect: chosen.dialect().to_owned(),
+            field,
+            credential,
+            price: chosen.price,
+            booking,
+            change,
+            delivered: false,
+            receipt: None,
+        };
+        let inputs = credits.iter().map(Credit::y).collect();
+        let kind = AttemptKind::Pay(Box::new(payment.clone()));
+        let (mint, unit) = (chosen.mint.clone(), chosen.unit);
+        draft.attempt(Attempt { id, at: now, mint, unit, inputs, plans: Vec::new(), kind });
+        let changes = draft.into_changes();
+        wallet.commit(changes)?;
+        Ok((id, payment))
+    }
+
+    /// The field and the text that pay. Proofs of equality stay here: they would link the credits to their issue.
+    fn credential(
+        &self,
+        wallet: &Wallet,
+        chosen: &Chosen,
+        credits: &[Credit],
+        change: Option<&Outputs>,
+    ) -> Result<(String, String), WalletError> {
+        let proofs = credits.iter().map(|credit| credit.proof.for_issuer());
+        let token = Token::new(&chosen.mint_text, chosen.unit, None, proofs).encode();
+        let Some(challenge) = &chosen.challenge else { return Ok((X_CASHU.to_owned(), token)) };
+        let unwritable = || WalletError::Misuse("a credential that can be written");
+        let outputs = change.map(|change| paid::output_texts(wallet, change)).transpose()?;
+        let payload = credit::Payload { token, outputs }.to_json().map_err(|_| unwritable())?;
+        let challenge = (**challenge).clone();
+        let login = self.request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(AUTHORIZATION));
+        let wanted = challenge.header.as_deref();
+        let other = login || wanted.is_some_and(|name| name.eq_ignore_ascii_case(PAYMENT_AUTHORIZATION));
+        let field = if other { PAYMENT_AUTHORIZATION } else { AUTHORIZATION };
+        let credential = mpp::Credential { challenge, source: None, payload };
+        Ok((field.to_owned(), credential.encode().map_err(|_| unwritable())?))
+    }
+
+    fn attempt<'w>(&self, wallet: &'w Wallet) -> Result<(&'w Attempt, &'w Payment), WalletError> {
+        let id = self.id.ok_or(WalletError::Misuse("a payment under way"))?;
+        let attempt = wallet.state.attempt(id).ok_or(WalletError::UnknownAttempt(id))?;
+        let payment = attempt.payment().ok_or(WalletError::UnknownAttempt(id))?;
+        Ok((attempt, payment))
+    }
+
+    fn sent(
+        &mut self,
+        wallet: &mut Wallet,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<Option<Step>, WalletError> {
+        self.tries = self.tries.saturating_add(1);
+        let may_repeat = self.tries < TRIES_MAX;
+        match event {
+            Event::NotSent(reason) if self.tries == 1 && !self.resumed => {
+                let (attempt, payment) = self.attempt(wallet)?;
+                let (attempt, payment) = (attempt.clone(), payment.clone());
+                never_sent(wallet, &attempt, &payment)?;
+                Err(WalletError::Unreachable { whom: self.address.origin(), reason })
+            }
+            Event::NotSent(_) | Event::NoAnswer(_) if may_repeat => {
+                self.stage = Stage::Again;
+                Ok(Some(Step::Wait(Span::from_secs(1))))
+            }
+            Event::NotSent(reason) => Err(WalletError::Unknown { whom: self.address.origin(), reason }),
+            event => {
+                let answer = answer_of(&self.address.origin(), event)?;
+                let later = matches!(answer.status, 409 | 425 | 429 | 503);
+                if answer.is_success() {
+                    let (attempt, _) = self.attempt(wallet)?;
+                    let (paid, open) = paid::finish(wallet, attempt.id, &self.address, &answer, now)?;
+                    self.stage = Stage::Paid { paid: Box::new(paid), open, settle: None };
+                    return Ok(Some(Step::Deliver));
+                }
+                if later && may_repeat && answer.header("Retry-After").is_some() {
+                    self.stage = Stage::Again;
+                    return Ok(Some(Step::Wait(answer.retry_after())));
+                }
+                Ok(self.refused(&answer))
+            }
+        }
+    }
+
+    /// An answer that is not a problem of the gate's is the user's to see; the credits are taken back either way.
+    fn refused(&mut self, answer: &HttpResponse) -> Option<Step> {
+        let id = self.id.unwrap_or_default();
+        let is_problem = answer.header("Content-Type").is_some_and(|kind| Read::Problem.wants(kind));
+        let problem = Problem::from_json(&answer.body).ok().filter(|_| is_problem).map(Box::new);
+        let deliver = problem.is_none() && answer.status != 402 && !self.resumed;
+        self.stage = Stage::Back { status: answer.status, problem, settle: Settle::new(id) };
+        deliver.then_some(Step::Deliver)
+    }
+
+    fn back(
+        &mut self,
+        wallet: &mut Wallet,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<Option<Step>, WalletError> {
+        let Stage::Back { status, problem, settle } = &mut self.stage else {
+            return Err(WalletError::Misuse("a refusal"));
+        };
+        let settled = match settle.next(wallet, event, now) {
+            Ok(Sub::Send(request)) => return Ok(Some(Step::Send(request))),
+            Ok(Sub::Done(settled)) => Ok(settled),
+            Err(error @ WalletError::Vault(_)) => return Err(error),
+            Err(error) => Err(error),
+        };
+        if self.resumed && settled.is_ok() {
+            // That was an earlier run's payment; this run's begins now.
+            (self.id, self.resumed, self.tries, self.stage) = (None, false, 0, Stage::Start);
+            return Ok(None);
+        }
+        let (status, problem) = (*status, problem.take().map(|problem| *problem));
+        self.stage = Stage::Over;
+        let url = self.address.to_string();
+        Ok(Some(done(Outcome::Refused(Box::new(RefusedPayment { url, status, problem, settled })))))
+    }
+
+    /// After the delivery: change that still has to be fetched.
+    fn after(
+        &mut self,
+        wallet: &mut Wallet,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<Option<Step>, WalletError> {
+        let Stage::Paid { paid, open, settle } = &mut self.stage else {
+            return Err(WalletError::Misuse("a payment"));
+        };
+        if let Some(settling) = settle {
+            match settling.next(wallet, event, now) {
+                Ok(Sub::Send(request)) => return Ok(Some(Step::Send(request))),
+                Ok(Sub::Done(settled)) => paid::note(paid, settled),
+                Err(error @ WalletError::Vault(_)) => return Err(error),
+                Err(error) => paid.notes.push(format!("the change is not there yet: {error}")),
+            }
+        }
+        *settle = open.pop().map(Settle::new);
+        if settle.is_some() {
+            return Ok(None);
+        }
+        let paid = paid.clone();
+        self.stage = Stage::Over;
+        Ok(Some(done(Outcome::Paid(paid))))
+    }
+}
+
+fn credits_of(credits: &[&Credit]) -> Vec<Credit> {
+    credits.iter().map(|credit| (*credit).clone()).collect()
+}
+
+impl Flow for PayFlow {
+    fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError> {
+        let mut event = event;
+        loop {
+            let came = std::mem::replace(&mut event, Event::Go);
+            let step = match &mut self.stage {
+                Stage::Start => Some(self.start(wallet, now)),
+                Stage::Asked { by_pass } => {
+                    let by_pass = *by_pass;
+                    self.asked(wallet, came, by_pass, now)?
+                }
+                Stage::Served { status, by_pass } => {
+                    Some(done(Outcome::Served { status: *status, by_pass: *by_pass }))
+                }
+                Stage::Keys(refresh, chosen) => match refresh.next(wallet, came, now)? {
+                    Sub::Send(request) => Some(Step::Send(request)),
+                    Sub::Done(()) => {
+                        let chosen = chosen.clone();
+                        self.reserve(wallet, chosen, false, now)?
+                    }
+                },
+                Stage::Change(settle, chosen) => match settle.next(wallet, came, now)? {
+                    Sub::Send(request) => Some(Step::Send(request)),
+                    Sub::Done(_) => {
+                        let chosen = chosen.clone();
+                        self.reserve(wallet, chosen, true, now)?
+                    }
+                },
+                Stage::Sent => self.sent(wallet, came, now)?,
+                Stage::Again => {
+                    let (_, payment) = self.attempt(wallet)?;
+                    let request = self.with_credential(payment);
+                    self.stage = Stage::Sent;
+                    Some(Step::Send(request))
+                }
+                Stage::Paid { .. } => self.after(wallet, came, now)?,
+                Stage::Back { .. } => self.back(wallet, came, now)?,
+                Stage::Over => return Err(WalletError::Misuse("no more events")),
+            };
+            if let Some(step) = step {
+                return Ok(step);
+            }
+        }
+    }
+}

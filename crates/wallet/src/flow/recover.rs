@@ -1,0 +1,130 @@
+//! Brings what is open to its end: after a crash, a lost answer, or when a token is to be taken back.
+
+use std::collections::VecDeque;
+
+use farthing_money::{Money, Timestamp};
+
+use super::settle::Settle;
+use super::{Flow, RedeemFlow, Sub, done};
+use crate::attempt::{Attempt, AttemptKind};
+use crate::error::WalletError;
+use crate::http::{Event, Step};
+use crate::outcome::{Outcome, Recovered, Settled};
+use crate::state::Draft;
+use crate::vault::Row;
+use crate::wallet::Wallet;
+
+/// Settles every open attempt in turn. Payments whose outcome is unknown are undone or found charged; tokens that were
+/// given away are only asked about.
+#[derive(Default)]
+pub struct RecoverFlow {
+    queue: Option<VecDeque<u64>>,
+    current: Option<(u64, &'static str, Part)>,
+    recovered: Vec<Recovered>,
+}
+
+enum Part {
+    Settle(Settle),
+    Redeem(Box<RedeemFlow>),
+}
+
+impl RecoverFlow {
+    /// A flow for everything that is open now.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn part(wallet: &Wallet, id: u64) -> Option<Result<(u64, &'static str, Part), WalletError>> {
+        let attempt = wallet.state.attempt(id)?;
+        let part = match &attempt.kind {
+            AttemptKind::Redeem { code, .. } => RedeemFlow::new(code, &attempt.mint, Some(attempt.unit))
+                .map(|flow| Part::Redeem(Box::new(flow))),
+            _ => Ok(Part::Settle(Settle::new(id))),
+        };
+        Some(part.map(|part| (id, attempt.kind_name(), part)))
+    }
+}
+
+impl Part {
+    fn next(
+        &mut self,
+        wallet: &mut Wallet,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<Sub<Settled>, WalletError> {
+        let redeemed = |money: Money| Sub::Done(Settled::Back(money));
+        match self {
+            Self::Settle(settle) => settle.next(wallet, event, now),
+            Self::Redeem(flow) => match flow.next(wallet, event, now)? {
+                Step::Send(request) => Ok(Sub::Send(request)),
+                Step::Done(outcome) => match *outcome {
+                    Outcome::Redeemed { money, .. } => Ok(redeemed(money)),
+                    _ => Err(WalletError::Misuse("a redeemed code")),
+                },
+                Step::Wait(_) | Step::Deliver => Err(WalletError::Misuse("a request or an end")),
+            },
+        }
+    }
+}
+
+impl Flow for RecoverFlow {
+    fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError> {
+        let mut event = event;
+        let queue = self.queue.get_or_insert_with(|| wallet.attempts().map(|attempt| attempt.id).collect());
+        loop {
+            let came = std::mem::replace(&mut event, Event::Go);
+            if let Some((attempt, kind, part)) = &mut self.current {
+                let ended = match part.next(wallet, came, now) {
+                    Ok(Sub::Send(request)) => return Ok(Step::Send(request)),
+                    Ok(Sub::Done(settled)) => Ok(settled),
+                    Err(error @ WalletError::Vault(_)) => return Err(error),
+                    Err(error) => Err(error),
+                };
+                self.recovered.push(Recovered { attempt: *attempt, kind, ended });
+                self.current = None;
+            }
+            let Some(id) = queue.pop_front() else {
+                return Ok(done(Outcome::Recovered(std::mem::take(&mut self.recovered))));
+            };
+            self.current = Self::part(wallet, id).transpose()?;
+        }
+    }
+}
+
+/// Takes a token back that was given away and that nobody took.
+pub struct ReclaimFlow {
+    id: u64,
+    settle: Option<Settle>,
+}
+
+impl ReclaimFlow {
+    /// A flow for the attempt that [`Outcome::Sent`] named.
+    pub fn new(attempt: u64) -> Self {
+        Self { id: attempt, settle: None }
+    }
+}
+
+impl Flow for ReclaimFlow {
+    fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError> {
+        if self.settle.is_none() {
+            let attempt = wallet.state.attempt(self.id).cloned();
+            let Some(Attempt { kind: AttemptKind::Sent { amount, .. }, .. }) = attempt else {
+                return Err(WalletError::UnknownAttempt(self.id));
+            };
+            let kind = AttemptKind::Sent { amount, reclaiming: true };
+            let mut draft = Draft::new(&wallet.state);
+            draft.put_all(attempt.map(|attempt| Row::Attempt(Box::new(Attempt { kind, ..attempt }))));
+            let changes = draft.into_changes();
+            wallet.commit(changes)?;
+        }
+        let settle = self.settle.get_or_insert_with(|| Settle::new(self.id));
+        match settle.next(wallet, event, now)? {
+            Sub::Send(request) => Ok(Step::Send(request)),
+            Sub::Done(settled) => {
+                let ended = Ok(settled);
+                let recovered = vec![Recovered { attempt: self.id, kind: "sent", ended }];
+                Ok(done(Outcome::Recovered(recovered)))
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What happened: one entry for everything that is over.
+
+use farthing_money::{Money, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind {
+    /// A top-up code became credits.
+    Redeem,
+    /// Something was paid.
+    Pay,
+    /// A payment was refused and the credits came back.
+    Refused,
+    /// Credits were given away as a token.
+    Send,
+    /// Credits of a token were taken in.
+    Receive,
+    /// A token that nobody took was taken back.
+    Reclaim,
+    /// Credits were found again by the words.
+    Restore,
+    /// Credits turned out to be spent by someone else with the same words.
+    Lost,
+}
+
+/// One thing that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number: that of its attempt.
+    pub number: u64,
+    /// When it was over.
+    pub at: Timestamp,
+    /// What it was.
+    pub kind: EntryKind,
+    /// With whom: a host or a mint.
+    pub party: String,
+    /// How much.
+    pub money: Money,
+    /// The address that was paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The signed receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
+    /// Anything odd about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl EntryKind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Redeem => "redeem",
+            Self::Pay => "pay",
+            Self::Refused => "refused",
+            Self::Send => "send",
+            Self::Receive => "receive",
+            Self::Reclaim => "reclaim",
+            Self::Restore => "restore",
+            Self::Lost => "lost",
+        }
+    }
+}

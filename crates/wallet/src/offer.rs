@@ -1,0 +1,141 @@
+//! Chooses among the offers of a 402: one that can be understood, is not over, and is payable with credits at hand.
+
+use farthing_money::{Timestamp, Unit};
+use farthing_wire::cashu::PaymentRequest;
+use farthing_wire::mpp::{self, credit};
+use farthing_wire::{Challenge, Offer, digest};
+
+use crate::address::mint_address;
+use crate::error::WalletError;
+use crate::flow::funds_short;
+use crate::state::State;
+use crate::unit::asset_of;
+use crate::wallet::Wallet;
+
+/// The offer that is taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    /// The mint, as the wallet names it.
+    pub(crate) mint: String,
+    /// The mint, as the offer names it.
+    pub(crate) mint_text: String,
+    pub(crate) unit: Unit,
+    pub(crate) price: u64,
+    /// The challenge that a credential answers; a bare Cashu token answers none.
+    pub(crate) challenge: Option<Box<mpp::Challenge>>,
+}
+
+impl Chosen {
+    /// The dialect's name, as receipts write it.
+    pub(crate) fn dialect(&self) -> &'static str {
+        if self.challenge.is_some() { "mpp" } else { "cashu" }
+    }
+}
+
+/// What an offer asks for, once it is understood.
+struct Asked {
+    price: u64,
+    unit: Unit,
+    /// As the offer names them; none means any.
+    mints: Vec<String>,
+    challenge: Option<Box<mpp::Challenge>>,
+}
+
+/// The offer to take. MPP comes before Cashu, because it gives change; then the mint with the most credits.
+pub(crate) fn choose(
+    wallet: &Wallet,
+    url: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Chosen, WalletError> {
+    let fields = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let (mut understood, mut reasons) = (Vec::new(), Vec::new());
+    for offer in Challenge::from_fields(fields).offers {
+        let asked = match offer {
+            Offer::Mpp(challenge) => read_mpp(challenge, body, now),
+            Offer::Cashu(request) => read_cashu(request),
+        };
+        match asked {
+            Ok(asked) => understood.push(asked),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    understood.sort_by_key(|asked| asked.challenge.is_none());
+    let payable = understood.iter().filter_map(|asked| {
+        let (mint, mint_text, have) = richest(&wallet.state, asked, now)?;
+        let Asked { price, unit, ref challenge, .. } = *asked;
+        (have >= price).then(|| Chosen { mint, mint_text, unit, price, challenge: challenge.clone() })
+    });
+    if let Some(chosen) = payable.into_iter().next() {
+        return Ok(chosen);
+    }
+    if let Some(asked) = understood.first() {
+        let mints: Vec<_> = asked.mints.iter().filter_map(|mint| mint_address(mint).ok()).collect();
+        return Err(funds_short(wallet, &mints, asked.unit, asked.price, now)?);
+    }
+    let none = "it names no way at all, or none that can be read".to_owned();
+    let reasons = if reasons.is_empty() { none } else { reasons.join("; ") };
+    Err(WalletError::NoOffer { url: url.to_owned(), reasons })
+}
+
+/// The mint among those of an offer at which the wallet has the most, by its own name and by the offer's.
+fn richest(state: &State, asked: &Asked, now: Timestamp) -> Option<(String, String, u64)> {
+    let any = || state.mints.keys().map(|mint| (mint.clone(), mint.clone())).collect::<Vec<_>>();
+    let named = || {
+        let mints = asked.mints.iter();
+        mints.filter_map(|text| Some((mint_address(text).ok()?, text.clone()))).collect()
+    };
+    let mints = if asked.mints.is_empty() { any() } else { named() };
+    let known = mints.into_iter().filter(|(mint, _)| state.mints.contains_key(mint));
+    let rich = known.map(|(mint, text)| {
+        let have = state.free_total(&mint, asked.unit, now.secs());
+        (mint, text, have)
+    });
+    rich.max_by_key(|(_, _, have)| *have)
+}
+
+fn read_mpp(challenge: mpp::Challenge, body: &[u8], now: Timestamp) -> Result<Asked, String> {
+    if !credit::is_credit_charge(&challenge) {
+        let method = &challenge.method;
+        return Err(format!("the method {method} with the intent {} is not known here", challenge.intent));
+    }
+    if let Some(end) = challenge.expires_at().ok().flatten().filter(|end| *end <= now) {
+        return Err(format!("the offer ended {end}; is this machine's clock right?"));
+    }
+    if challenge.digest.as_deref().is_some_and(|wanted| !digest::matches(wanted, body)) {
+        return Err("the offer is for another request body".to_owned());
+    }
+    let request = credit::Request::of(&challenge).map_err(|error| error.to_string())?;
+    let unit = request.currency;
+    let details = request.method_details;
+    let asset = asset_of(unit).ok_or_else(|| format!("the unit {unit} is not known here"))?;
+    if asset.scale() != details.decimals || asset.code() != details.asset {
+        return Err(format!(
+            "the offer calls {unit} {} with {} decimals, but it is {} with {}",
+            details.asset,
+            details.decimals,
+            asset.code(),
+            asset.scale()
+        ));
+    }
+    if request.mints.is_empty() {
+        return Err("the offer names no mint".to_owned());
+    }
+    let price = request.amount.to_u64().filter(|price| *price > 0);
+    let price = price.ok_or_else(|| format!("the price of {} cannot be paid", request.amount))?;
+    Ok(Asked { price, unit, mints: request.mints, challenge: Some(Box::new(challenge)) })
+}
+
+fn read_cashu(request: PaymentRequest) -> Result<Asked, String> {
+    if request.nut10.is_some() {
+        return Err("the Cashu request wants locked credits, which this wallet does not make".to_owned());
+    }
+    if !request.transports.is_empty() {
+        return Err("the Cashu request wants to be paid outside of HTTP".to_owned());
+    }
+    let price = request.amount.filter(|price| *price > 0).ok_or("the Cashu request names no amount")?;
+    let unit = request.unit.as_deref().unwrap_or_default();
+    let unit: Unit = unit.parse().map_err(|_| format!("the unit {unit:?} is not known here"))?;
+    Ok(Asked { price, unit, mints: request.mints, challenge: None })
+}

@@ -1,0 +1,205 @@
+//! The port behind which the wallet keeps what it must never forget: rows in, rows out, all or nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use farthing_ecash::{KeysetId, Y};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::attempt::Attempt;
+use crate::budget::{Limits, Spent};
+use crate::credit::Credit;
+use crate::history::Entry;
+use crate::merchant::{Signer, StoredPass};
+use crate::mint::Mint;
+use crate::sealed::Sealed;
+
+/// One thing that is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Row {
+    /// The seed, sealed.
+    Seed(Sealed),
+    /// The numbers that are given out next.
+    Numbers(Numbers),
+    /// A mint and its keysets.
+    Mint(Box<Mint>),
+    /// How far a keyset's derivation is used up.
+    Counter {
+        /// The keyset.
+        keyset: KeysetId,
+        /// The next counter that is free.
+        next: u32,
+    },
+    /// A credit.
+    Credit(Box<Credit>),
+    /// Something that was begun.
+    Attempt(Box<Attempt>),
+    /// Something that is over.
+    Entry(Box<Entry>),
+    /// The limits of a unit.
+    Limits(Limits),
+    /// What was spent.
+    Spent(Spent),
+    /// A pass.
+    Pass(StoredPass),
+    /// The key with which a host signs its receipts.
+    Signer(Signer),
+}
+
+/// The numbers that are given out next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// For attempts.
+    pub attempt: u64,
+    /// For the keys that lock quotes (NUT-20).
+    pub quote_key: u32,
+}
+
+/// Under which name a row is kept: its kind, a slash, and what is unique in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowKey(String);
+
+/// One change of a commit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Writes a row, over an older one of the same key.
+    Put(Row),
+    /// Forgets a row.
+    Remove(RowKey),
+}
+
+/// Where the rows are.
+pub trait Vault {
+    /// All rows but the history.
+    fn load(&self) -> Result<Vec<Row>, VaultFault>;
+
+    /// Makes all changes or none; returns when they are durable.
+    fn commit(&mut self, changes: &[Change]) -> Result<(), VaultFault>;
+
+    /// The newest entries of the history, newest first.
+    fn history(&self, limit: usize) -> Result<Vec<Entry>, VaultFault>;
+}
+
+/// What a vault can fail of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VaultFaultKind {
+    /// Reading or writing failed.
+    Disk,
+    /// What was read is damaged.
+    Corrupt,
+    /// Another program has the folder open.
+    InUse,
+    /// A write failed before; nothing more is accepted.
+    Stopped,
+}
+
+/// A failure of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct VaultFault {
+    /// Of what kind.
+    pub kind: VaultFaultKind,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+impl VaultFault {
+    /// A fault with its message.
+    pub fn new(kind: VaultFaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            VaultFaultKind::Disk => "vault-disk",
+            VaultFaultKind::Corrupt => "vault-corrupt",
+            VaultFaultKind::InUse => "vault-in-use",
+            VaultFaultKind::Stopped => "vault-stopped",
+        }
+    }
+}
+
+impl RowKey {
+    /// What every entry of the history begins with.
+    pub const HISTORY: &'static str = "entry/";
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn credit(y: Y) -> Self {
+        Self(format!("credit/{y}"))
+    }
+
+    pub(crate) fn attempt(id: u64) -> Self {
+        Self(format!("attempt/{id:020}"))
+    }
+
+    pub(crate) fn pass(pass: &StoredPass) -> Self {
+        Self(format!("pass/{} {}", pass.origin, pass.scope))
+    }
+
+    pub(crate) fn counter(keyset: KeysetId) -> Self {
+        Self(format!("counter/{keyset}"))
+    }
+}
+
+impl fmt::Display for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Row {
+    /// Under which name it is kept.
+    pub fn key(&self) -> RowKey {
+        match self {
+            Self::Seed(_) => RowKey("seed/".into()),
+            Self::Numbers(_) => RowKey("numbers/".into()),
+            Self::Mint(mint) => RowKey(format!("mint/{}", mint.url)),
+            Self::Counter { keyset, .. } => RowKey::counter(*keyset),
+            Self::Credit(credit) => RowKey::credit(credit.y()),
+            Self::Attempt(attempt) => RowKey::attempt(attempt.id),
+            Self::Entry(entry) => RowKey(format!("{}{:020}", RowKey::HISTORY, entry.number)),
+            Self::Limits(limits) => RowKey(format!("limits/{}", limits.unit)),
+            Self::Spent(spent) => RowKey(format!("spent/{}/{}", spent.unit, spent.scope)),
+            Self::Pass(pass) => RowKey::pass(pass),
+            Self::Signer(signer) => RowKey(format!("signer/{}", signer.host)),
+        }
+    }
+}
+
+/// Rows in memory, for tests and simulations. A clone is a copy of what was durable at that moment.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryVault {
+    rows: BTreeMap<RowKey, Row>,
+}
+
+impl Vault for MemoryVault {
+    fn load(&self) -> Result<Vec<Row>, VaultFault> {
+        let rows = self.rows.iter().filter(|(key, _)| !key.0.starts_with(RowKey::HISTORY));
+        Ok(rows.map(|(_, row)| row.clone()).collect())
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), VaultFault> {
+        for change in changes {
+            match change {
+                Change::Put(row) => self.rows.insert(row.key(), row.clone()),
+                Change::Remove(key) => self.rows.remove(key),
+            };
+        }
+        Ok(())
+    }
+
+    fn history(&self, limit: usize) -> Result<Vec<Entry>, VaultFault> {
+        let entries = self.rows.values().rev().filter_map(|row| match row {
+            Row::Entry(entry) => Some((**entry).clone()),
+            _ => None,
+        });
+        Ok(entries.take(limit).collect())
+    }
+}

@@ -1,0 +1,191 @@
+//! The wallet: the seed, what is known, and the vault that keeps it. Flows move it; nothing here sends anything.
+
+use farthing_money::{Amount, Money, Timestamp, Unit};
+
+use crate::address::Address;
+use crate::attempt::Attempt;
+use crate::budget::{Limits, Scope};
+use crate::error::WalletError;
+use crate::history::Entry;
+use crate::mint::Mint;
+use crate::sealed::{Unlock, seal};
+use crate::state::{Draft, State};
+use crate::unit::money;
+use crate::vault::{Change, Row, Vault, VaultFault, VaultFaultKind};
+use crate::words::Seed;
+
+/// A wallet that is open.
+pub struct Wallet {
+    pub(crate) seed: Seed,
+    pub(crate) state: State,
+    vault: Box<dyn Vault + Send>,
+    stopped: bool,
+}
+
+/// What there is of one unit at one mint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// The mint.
+    pub mint: String,
+    /// What can be spent.
+    pub free: Money,
+    /// What is set aside for attempts that are open, tokens that were given away among them.
+    pub reserved: Money,
+}
+
+/// Random bytes for sealing, which the caller draws.
+#[derive(Clone, Copy)]
+pub struct SealingEntropy {
+    /// For the passphrase.
+    pub salt: [u8; 16],
+    /// For the cipher.
+    pub nonce: [u8; 24],
+}
+
+impl Wallet {
+    /// Makes a wallet in an empty vault, its seed sealed.
+    pub fn create(
+        vault: impl Vault + Send + 'static,
+        seed: Seed,
+        unlock: Unlock<'_>,
+        entropy: &SealingEntropy,
+    ) -> Result<Self, WalletError> {
+        let state = load(&vault)?;
+        if state.sealed.is_some() {
+            return Err(WalletError::WalletExists);
+        }
+        let sealed = seal(seed.entropy(), unlock, &entropy.salt, &entropy.nonce)?;
+        let mut wallet = Self { seed, state, vault: Box::new(vault), stopped: false };
+        wallet.commit(vec![Change::Put(Row::Seed(sealed))])?;
+        Ok(wallet)
+    }
+
+    /// Opens the wallet that is in a vault.
+    pub fn open(vault: impl Vault + Send + 'static, unlock: Unlock<'_>) -> Result<Self, WalletError> {
+        let state = load(&vault)?;
+        let sealed = state.sealed.as_ref().ok_or(WalletError::NoWallet)?;
+        let entropy = sealed.open(unlock)?;
+        let damaged = || VaultFault::new(VaultFaultKind::Corrupt, "the seed is damaged; restore a backup");
+        let seed = Seed::from_entropy(entropy.as_slice().try_into().map_err(|_| damaged())?)?;
+        Ok(Self { seed, state, vault: Box::new(vault), stopped: false })
+    }
+
+    /// Whether a vault holds a wallet, and if so whether a passphrase opens it (otherwise a key does).
+    pub fn peek(vault: &impl Vault) -> Result<Option<bool>, WalletError> {
+        Ok(load(vault)?.sealed.map(|sealed| sealed.wants_passphrase()))
+    }
+
+    /// Seals the seed anew, for another passphrase or key.
+    pub fn seal_again(&mut self, unlock: Unlock<'_>, entropy: &SealingEntropy) -> Result<(), WalletError> {
+        let sealed = seal(self.seed.entropy(), unlock, &entropy.salt, &entropy.nonce)?;
+        self.commit(vec![Change::Put(Row::Seed(sealed))])
+    }
+
+    /// The seed, to show its words.
+    pub fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
+    /// Makes changes durable, then takes them over. After a failure nothing more is accepted.
+    pub(crate) fn commit(&mut self, changes: Vec<Change>) -> Result<(), WalletError> {
+        if self.stopped {
+            let message = "a write of the wallet failed before; start again, and mend the disk first";
+            return Err(VaultFault::new(VaultFaultKind::Stopped, message).into());
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.stopped = true;
+        self.vault.commit(&changes)?;
+        self.stopped = false;
+        for change in changes {
+            self.state.apply(change);
+        }
+        Ok(())
+    }
+
+    /// What there is, by mint and unit.
+    pub fn balances(&self) -> Result<Vec<Balance>, WalletError> {
+        let mut sums: std::collections::BTreeMap<(String, Unit), (Amount, Amount)> =
+            std::collections::BTreeMap::new();
+        for credit in self.state.credits.values() {
+            let (free, reserved) = sums.entry((credit.mint.clone(), credit.unit)).or_default();
+            let sum = if credit.reserved.is_some() { reserved } else { free };
+            *sum = sum.checked_add(Amount::from(credit.amount())).unwrap_or(Amount::MAX);
+        }
+        let balance = |((mint, unit), (free, reserved))| {
+            Ok(Balance { mint, free: money(unit, free)?, reserved: money(unit, reserved)? })
+        };
+        sums.into_iter().map(balance).collect()
+    }
+
+    /// The newest entries of the history, newest first.
+    pub fn history(&self, limit: usize) -> Result<Vec<Entry>, WalletError> {
+        Ok(self.vault.history(limit)?)
+    }
+
+    /// What was begun and is not over, oldest first.
+    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.state.attempts.values()
+    }
+
+    /// The mints that were ever used.
+    pub fn mints(&self) -> impl Iterator<Item = &Mint> {
+        self.state.mints.values()
+    }
+
+    /// The limits of a unit.
+    pub fn limits(&self, unit: Unit) -> Limits {
+        self.state.limits.get(&unit).copied().unwrap_or_else(|| Limits::none(unit))
+    }
+
+    /// Sets the limits of a unit.
+    pub fn set_limits(&mut self, limits: Limits) -> Result<(), WalletError> {
+        self.commit(vec![Change::Put(Row::Limits(limits))])
+    }
+
+    /// What was spent of a unit, in a scope.
+    pub fn spent(&self, unit: Unit, scope: &Scope) -> Amount {
+        self.state.spent(unit, scope)
+    }
+
+    /// Puts known mints and counters back, from a backup; counters never go back.
+    pub fn adopt(&mut self, backup: &crate::backup::Backup) -> Result<(), WalletError> {
+        let mut draft = Draft::new(&self.state);
+        for url in &backup.mints {
+            if !self.state.mints.contains_key(url) {
+                draft.put(Row::Mint(Box::new(Mint::new(url))));
+            }
+        }
+        for (keyset, next) in &backup.counters {
+            draft.advance(*keyset, *next);
+        }
+        let mut numbers = self.state.numbers;
+        numbers.quote_key = numbers.quote_key.max(backup.quote_keys);
+        draft.put(Row::Numbers(numbers));
+        let changes = draft.into_changes();
+        self.commit(changes)
+    }
+
+    /// The passes that may open an address, the one that lasts longest first.
+    pub(crate) fn passes(&self, address: &Address, now: Timestamp) -> Vec<&str> {
+        let mut passes: Vec<_> =
+            self.state.passes.values().filter(|pass| pass.may_open(address, now)).collect();
+        passes.sort_by_key(|pass| std::cmp::Reverse(pass.expires));
+        passes.into_iter().map(|pass| pass.pass.as_str()).collect()
+    }
+}
+
+fn load(vault: &impl Vault) -> Result<State, VaultFault> {
+    let mut state = State::default();
+    for row in vault.load()? {
+        state.apply(Change::Put(row));
+    }
+    Ok(state)
+}
+
+impl std::fmt::Debug for Wallet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wallet").field("credits", &self.state.credits.len()).finish_non_exhaustive()
+    }
+}
