@@ -8,10 +8,12 @@ mod fjall_folder;
 mod key_value;
 mod memory;
 mod row_store;
+mod wallet_folder;
 mod writer;
 
 pub use fjall_folder::Fjall;
 pub use key_value::{KeyValue, Pair, Pairs, TableName, Write};
 pub use memory::Memory;
 pub use row_store::RowStore;
+pub use wallet_folder::WalletFolder;
 pub use writer::{Clock, Observer, Writer, WriterOptions, WriterThread};

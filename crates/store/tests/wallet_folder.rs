@@ -1,0 +1,191 @@
+//! One suite for both vaults of a wallet: what is committed is there, also after the folder is opened again.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use farthing_money::{Amount, Asset, Timestamp, Unit};
+use farthing_store::WalletFolder;
+use farthing_wallet::sealed::{Unlock, seal};
+use farthing_wallet::{
+    Attempt, AttemptKind, Booking, Change, Entry, EntryKind, Limits, MemoryVault, Mint, Numbers, Outputs,
+    Payment, Row, Scope, SealingEntropy, Seed, Signer, Spent, StoredPass, Vault, Wallet, WalletError,
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+const KEYSET: &str = "009a1f293253e41e";
+
+fn unit() -> Unit {
+    "uusd".parse().unwrap()
+}
+
+fn outputs() -> Outputs {
+    Outputs { keyset: KEYSET.parse().unwrap(), first: 3, amounts: vec![1, 2] }
+}
+
+fn entry(number: u64) -> Entry {
+    Entry {
+        number,
+        at: Timestamp::from_secs(number),
+        kind: EntryKind::Pay,
+        party: "a.example".into(),
+        money: Asset::micro("USD").unwrap().money(Amount::from(number)),
+        url: Some("https://a.example/".into()),
+        receipt: None,
+        notes: vec!["odd".into()],
+    }
+}
+
+fn payment() -> Payment {
+    Payment {
+        method: "GET".into(),
+        url: "https://a.example/".into(),
+        body: "00".into(),
+        dialect: "mpp".into(),
+        field: "Authorization".into(),
+        credential: "Payment x".into(),
+        price: 5,
+        booking: Booking { host: "a.example".into(), day: 3, amount: 8 },
+        change: Some(outputs()),
+        delivered: false,
+        receipt: None,
+    }
+}
+
+/// A row of each kind; `n` changes its key where it has more than one.
+fn row(kind: usize, n: u64) -> Row {
+    let key = [7; 32];
+    let attempt = |kind| Attempt {
+        id: n,
+        at: Timestamp::from_secs(n),
+        mint: "https://m.example".into(),
+        unit: unit(),
+        inputs: Vec::new(),
+        plans: vec![outputs()],
+        kind,
+    };
+    match kind {
+        0 => Row::Seed(seal(&n.to_be_bytes(), Unlock::Key(&key), &[0; 16], &[1; 24]).unwrap()),
+        1 => Row::Numbers(Numbers { attempt: n, quote_key: 3 }),
+        2 => Row::Mint(Box::new(Mint::new(&format!("https://{n}.example")))),
+        3 => Row::Counter { keyset: KEYSET.parse().unwrap(), next: 9 },
+        4 => Row::Attempt(Box::new(attempt(AttemptKind::Pay(Box::new(payment()))))),
+        5 => Row::Attempt(Box::new(attempt(AttemptKind::Sent { amount: n, reclaiming: true }))),
+        6 => Row::Entry(Box::new(entry(n))),
+        7 => Row::Limits(Limits { per_day: Some(Amount::from(n)), ..Limits::none(unit()) }),
+        8 => Row::Spent(Spent { unit: unit(), scope: Scope::Day(n), amount: Amount::from(n) }),
+        9 => Row::Pass(StoredPass {
+            origin: "https://a.example".into(),
+            covers: "https://a.example/".into(),
+            scope: format!("url {n}"),
+            pass: "a.b.c".into(),
+            expires: Timestamp::from_secs(n),
+        }),
+        10 => {
+            let point = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+            let number = "01".repeat(32);
+            let proof = json!({
+                "amount": 4, "id": KEYSET, "secret": format!("s{n}"), "C": point,
+                "dleq": {"e": number, "s": number, "r": number},
+            });
+            let credit = json!({"proof": proof, "mint": "https://m.example", "unit": "uusd", "reserved": n});
+            serde_json::from_value(json!({ "credit": credit })).unwrap()
+        }
+        _ => Row::Signer(Signer { host: format!("{n}.example"), key: "k".into() }),
+    }
+}
+
+fn changes() -> impl Strategy<Value = Vec<Vec<Change>>> {
+    let change = (0..12_usize, 0..4_u64, any::<bool>()).prop_map(|(kind, n, remove)| {
+        let row = row(kind, n);
+        if remove { Change::Remove(row.key()) } else { Change::Put(row) }
+    });
+    prop::collection::vec(prop::collection::vec(change, 1..5), 0..6)
+}
+
+fn by_key(mut rows: Vec<Row>) -> Vec<Row> {
+    rows.sort_by_key(|row| row.key().to_string());
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn both_vaults_keep_the_same(commits in changes()) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut memory = MemoryVault::default();
+        let mut disk = WalletFolder::open(folder.path()).unwrap();
+        for commit in &commits {
+            memory.commit(commit).unwrap();
+            disk.commit(commit).unwrap();
+            prop_assert_eq!(by_key(disk.load().unwrap()), by_key(memory.load().unwrap()));
+        }
+        drop(disk);
+        let disk = WalletFolder::open(folder.path()).unwrap();
+        prop_assert_eq!(by_key(disk.load().unwrap()), by_key(memory.load().unwrap()));
+        for limit in [0, 1, 2, 100] {
+            prop_assert_eq!(disk.history(limit).unwrap(), memory.history(limit).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_history_is_newest_first_and_loaded_only_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let suite = |vault: &mut dyn Vault| {
+        for number in [1, 2, 10] {
+            vault.commit(&[Change::Put(Row::Entry(Box::new(entry(number))))]).unwrap();
+        }
+        let numbers: Vec<_> = vault.history(2).unwrap().into_iter().map(|entry| entry.number).collect();
+        assert_eq!(numbers, [10, 2]);
+        assert!(vault.load().unwrap().is_empty());
+    };
+    suite(&mut MemoryVault::default());
+    suite(&mut WalletFolder::open(folder.path()).unwrap());
+}
+
+#[test]
+fn a_folder_has_one_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = WalletFolder::open(folder.path()).unwrap();
+    let Err(fault) = WalletFolder::open(folder.path()) else { panic!("two programs have the folder") };
+    assert_eq!(fault.code(), "vault-in-use");
+    assert!(fault.message.contains("in use by another program"), "{fault}");
+    drop(first);
+    assert!(WalletFolder::open(folder.path()).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_folder_is_the_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("a/wallet");
+    drop(WalletFolder::open(&inner).unwrap());
+    let mode = std::fs::metadata(&inner).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn a_wallet_opens_with_what_sealed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || WalletFolder::open(folder.path()).unwrap();
+    let entropy = SealingEntropy { salt: [1; 16], nonce: [2; 24] };
+    let seed = Seed::from_entropy([3; 16]).unwrap();
+    let words = seed.words();
+    assert_eq!(Wallet::peek(&open()).unwrap(), None);
+    let mut wallet = Wallet::create(open(), seed.clone(), Unlock::Key(&[9; 32]), &entropy).unwrap();
+    wallet.set_limits(Limits { total: Some(Amount::new(5)), ..Limits::none(unit()) }).unwrap();
+    drop(wallet);
+    assert_eq!(Wallet::peek(&open()).unwrap(), Some(false));
+    let refused = Wallet::create(open(), seed, Unlock::Key(&[9; 32]), &entropy);
+    assert!(matches!(refused, Err(WalletError::WalletExists)));
+    assert!(matches!(Wallet::open(open(), Unlock::Key(&[8; 32])), Err(WalletError::Sealed(_))));
+    let mut wallet = Wallet::open(open(), Unlock::Key(&[9; 32])).unwrap();
+    assert_eq!(*wallet.seed().words(), *words);
+    assert_eq!(wallet.limits(unit()).total, Some(Amount::new(5)));
+    let entropy = SealingEntropy { salt: [4; 16], nonce: [5; 24] };
+    wallet.seal_again(Unlock::Passphrase("horse"), &entropy).unwrap();
+    drop(wallet);
+    assert_eq!(Wallet::peek(&open()).unwrap(), Some(true));
+    assert_eq!(*Wallet::open(open(), Unlock::Passphrase("horse")).unwrap().seed().words(), *words);
+}
