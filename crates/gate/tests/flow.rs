@@ -105,7 +105,7 @@ async fn a_token_buys_the_page_and_a_pass() {
     );
     for (headers, path, expected) in [
         (format!("Farthing-Pass: {pass}\r\n"), "/paid/x", 200),
-        (format!("Farthing-Pass: {pass}\r\n"), "/paid/x?other", 200),
+        (format!("Farthing-Pass: {pass}\r\n"), "/paid/x?other", 402),
         (format!("Cookie: b=2; farthing_pass={pass}\r\n"), "/paid/x", 200),
         (format!("Farthing-Pass: {pass}\r\n"), "/paid/y", 402),
         (format!("Farthing-Pass: {pass}x\r\n"), "/paid/x", 402),

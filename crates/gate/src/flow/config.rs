@@ -74,11 +74,11 @@ pub struct OfferStyle {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum XCashu {
     /// `creqA`: what most wallets read.
-    #[default]
     A,
     /// `creqB`.
     B,
-    /// Both, each its own field, `creqA` first.
+    /// Both, each its own field, `creqA` first: wallets that know only the first read that one.
+    #[default]
     Both,
 }
 

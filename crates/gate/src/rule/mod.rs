@@ -29,10 +29,10 @@ pub enum Price {
 /// What one payment opens while its pass lasts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PassScope {
-    /// The URL with its query.
+    /// The URL with its query: a search is not another search.
+    #[default]
     Url,
     /// The path with any query.
-    #[default]
     Path,
     /// All that the same rule prices.
     Rule,

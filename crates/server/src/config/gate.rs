@@ -20,17 +20,17 @@ pub struct GateConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RequestForms {
     /// `creqA` (NUT-18), which more wallets read.
-    #[default]
     A,
     /// `creqB` (NUT-26), which is shorter.
     B,
-    /// Both.
+    /// Both, `creqA` first.
+    #[default]
     Both,
 }
 
 impl Default for GateConfig {
     fn default() -> Self {
-        Self { x_cashu: RequestForms::A, challenge_lifetime: Span::from_secs(300), realm: None }
+        Self { x_cashu: RequestForms::default(), challenge_lifetime: Span::from_secs(300), realm: None }
     }
 }
 

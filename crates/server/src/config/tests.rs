@@ -90,7 +90,7 @@ amount = "3 SAT"
 path = "/articles/welcome"
 
 [gate]
-x_cashu = "both"
+x_cashu = "b"
 challenge_lifetime = "90s"
 realm = "Example"
 "#;
@@ -107,7 +107,7 @@ fn a_whole_file_is_read() {
     assert_eq!((config.issuer.keyset_orders, config.issuer.input_fee_ppk), (20, 100));
     assert!(config.issuer.test_funding);
     assert_eq!(config.issuer.final_expiry, Some("365d".parse().unwrap()));
-    assert_eq!(config.gate.x_cashu, RequestForms::Both);
+    assert_eq!(config.gate.x_cashu, RequestForms::B);
     assert_eq!(config.gate.realm.as_deref(), Some("Example"));
     let price = |method, host: &'static str, path| {
         let target = Target::new(host, path).unwrap();
