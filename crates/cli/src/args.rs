@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser};
-use farthing_server::config::Config;
+use farthing_server::config::{Config, environment};
 
 use crate::command::Command;
 use crate::exit::Failure;
@@ -32,15 +32,31 @@ pub struct Shape {
 /// Which configuration.
 #[derive(Clone, Debug, Args)]
 pub struct ConfigFile {
-    /// The configuration file
-    #[arg(long = "config", value_name = "FILE", default_value = "farthing.toml")]
-    pub path: PathBuf,
+    /// The configuration file; otherwise farthing.toml here, or else farthing/farthing.toml in the XDG config folder
+    #[arg(long = "config", value_name = "FILE")]
+    pub given: Option<PathBuf>,
 }
 
+/// What the configuration is called.
+const CONFIG_FILE: &str = "farthing.toml";
+
 impl ConfigFile {
+    /// Where it is: as given, or in this folder, or in the user's.
+    pub fn path(&self) -> PathBuf {
+        let here = PathBuf::from(CONFIG_FILE);
+        match &self.given {
+            Some(path) => path.clone(),
+            None if here.exists() => here,
+            None => {
+                let users = environment::config_folder().map(|folder| folder.join(CONFIG_FILE));
+                users.filter(|path| path.exists()).unwrap_or(here)
+            }
+        }
+    }
+
     /// The configuration, whole.
     pub fn load(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&self.path)?)
+        Ok(Config::load(&self.path())?)
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
+use farthing_engine::FaultKind;
+use farthing_server::access::AccessError;
+use farthing_server::app::ServeError;
 use farthing_server::config::LoadError;
+use farthing_server::installation::OpenError;
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +86,7 @@ impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         match &error {
             LoadError::Unreadable { .. } => Self::new(Exit::BadConfig, error.to_string())
-                .hint("name the file with --config FILE; it is farthing.toml in this folder otherwise"),
+                .hint("name the file with --config FILE; otherwise it is farthing.toml in this folder or farthing/farthing.toml in the XDG config folder"),
             LoadError::Mistakes(mistakes) => {
                 let count = match mistakes.len() {
                     1 => "one mistake".to_owned(),
@@ -91,6 +95,42 @@ impl From<LoadError> for Failure {
                 let message = format!("the configuration has {count}\n{error}");
                 Self::new(Exit::BadConfig, message).hint("`farthing check` tells whether all is well")
             }
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let message = error.to_string();
+        match error {
+            OpenError::NoPassphrase | OpenError::Passphrase(_) | OpenError::AssetChanged { .. } => {
+                Self::new(Exit::BadConfig, message)
+            }
+            OpenError::Fault(fault) if fault.kind == FaultKind::InUse => Self::new(Exit::Failed, message)
+                .hint("a server runs on this folder already; the other commands reach it by its socket"),
+            _ => Self::new(Exit::Failed, message),
+        }
+    }
+}
+
+impl From<AccessError> for Failure {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Open(error) => error.into(),
+            AccessError::Unreachable { .. } => Self::new(Exit::Unreachable, error.to_string())
+                .hint("ask again; if it stays so, look whether `farthing serve` still runs on this folder"),
+            AccessError::Refused(_) | AccessError::Operator(_) => Self::new(Exit::Failed, error.to_string()),
+        }
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Open(error) => error.into(),
+            ServeError::Listen { .. } => Self::new(Exit::Failed, error.to_string())
+                .hint("is another server there already? change listen in [server]; port 0 is any free one"),
+            error => Self::new(Exit::Failed, error.to_string()),
         }
     }
 }

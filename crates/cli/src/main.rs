@@ -3,7 +3,10 @@
 mod args;
 mod command;
 mod exit;
+mod log;
 mod output;
+mod ready_file;
+mod runtime;
 mod table;
 
 use std::process::ExitCode;

@@ -36,7 +36,12 @@ impl Output {
 
     /// Shows data.
     pub fn show(&self, view: &impl View) -> Result<(), Failure> {
-        let text = if self.json { format!("{:#}", view.json()) } else { view.text() };
+        self.line(if self.json { format!("{:#}", view.json()) } else { view.text() })
+    }
+
+    /// Writes a line of data as it is.
+    #[expect(clippy::unused_self, reason = "data belongs to the output, wherever it goes")]
+    pub fn line(&self, text: impl Display) -> Result<(), Failure> {
         match writeln!(io::stdout().lock(), "{text}") {
             // Whoever reads has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -50,6 +55,15 @@ impl Output {
     pub fn say(&self, talk: impl Display) {
         // Nothing can be done if the terminal is gone.
         let _ = writeln!(io::stderr().lock(), "{talk}");
+    }
+
+    /// Talks in red, where there is colour.
+    pub fn warn(&self, talk: impl Display) {
+        if io::stderr().is_terminal() {
+            self.say(format_args!("\u{1b}[1;31mwarning: {talk}\u{1b}[0m"));
+        } else {
+            self.say(format_args!("warning: {talk}"));
+        }
     }
 
     /// Tells why it did not work and what to do next.
@@ -71,4 +85,9 @@ pub fn money_json(money: Money) -> Value {
         "scale": asset.scale(),
         "decimal": money.to_decimal(),
     })
+}
+
+/// `1 payment`, `2 payments`.
+pub fn counted(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }

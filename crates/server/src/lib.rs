@@ -4,6 +4,7 @@ pub mod access;
 pub mod admin_api;
 pub mod app;
 pub mod config;
+pub mod demo;
 pub mod installation;
 pub mod issuer_api;
 pub mod operator;

@@ -26,8 +26,9 @@ struct Mistaken<'a>(&'a [Mistake]);
 
 impl Check {
     pub fn run(&self, output: &Output) -> Result<(), Failure> {
-        let file = self.config.path.display().to_string();
-        match Config::load(&self.config.path) {
+        let path = self.config.path();
+        let file = path.display().to_string();
+        match Config::load(&path) {
             Ok(config) => {
                 let free = config.rules.iter().filter(|rule| rule.price() == Price::Free).count();
                 let prices = config.rules.iter().count() - free;

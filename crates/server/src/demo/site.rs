@@ -1,0 +1,81 @@
+//! The site behind the demo's gate: files with ranges, and an API of two calls. It knows nothing of money.
+
+use std::path::PathBuf;
+
+use axum::body::Body;
+use axum::extract::RawQuery;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tower_http::services::ServeDir;
+
+/// Answers for ever.
+pub(super) async fn serve(listener: TcpListener, files: PathBuf) {
+    if let Err(error) = axum::serve(listener, router(files)).await {
+        tracing::error!(%error, "the demo's site has closed");
+    }
+}
+
+fn router(files: PathBuf) -> Router {
+    Router::new()
+        .route("/api/wren", get(wren))
+        .route("/api/echo", post(echo))
+        .fallback_service(ServeDir::new(files))
+}
+
+async fn wren(RawQuery(query): RawQuery) -> Response {
+    Json(json!({ "bird": "wren", "grams": 9, "coins": ["farthing"], "query": query })).into_response()
+}
+
+/// Sends back what came, as it comes.
+async fn echo(headers: HeaderMap, body: Body) -> Response {
+    let mut answer = Response::new(body);
+    if let Some(kind) = headers.get(header::CONTENT_TYPE) {
+        answer.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{Method, Request, StatusCode};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn ask(request: http::request::Builder, body: &'static str) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.txt"), "0123456789").unwrap();
+        let request = request.body(Body::from(body)).unwrap();
+        let answer = router(folder.path().to_owned()).oneshot(request).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        (parts.status, parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
+    }
+
+    #[tokio::test]
+    async fn files_have_ranges_and_heads() {
+        let (status, headers, body) = ask(Request::get("/a.txt").header("range", "bytes=2-4"), "").await;
+        assert_eq!((status, body.as_slice()), (StatusCode::PARTIAL_CONTENT, b"234".as_slice()));
+        assert_eq!(headers[header::CONTENT_RANGE], "bytes 2-4/10");
+        let (status, headers, body) = ask(Request::builder().method(Method::HEAD).uri("/a.txt"), "").await;
+        assert_eq!((status, body.len()), (StatusCode::OK, 0));
+        assert_eq!(headers[header::CONTENT_LENGTH], "10");
+    }
+
+    #[tokio::test]
+    async fn the_api_answers() {
+        let (_, _, body) = ask(Request::get("/api/wren?a=1"), "").await;
+        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&answer["bird"], &answer["query"]), (&json!("wren"), &json!("a=1")));
+        let (_, headers, body) =
+            ask(Request::post("/api/echo").header("content-type", "text/plain"), "hello").await;
+        assert_eq!(
+            (body.as_slice(), &headers[header::CONTENT_TYPE]),
+            (b"hello".as_slice(), &"text/plain".parse().unwrap())
+        );
+    }
+}
