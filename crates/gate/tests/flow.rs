@@ -257,6 +257,11 @@ async fn a_pass_may_open_all_that_a_rule_prices() {
     let answer = get(gate.address, "/all/x", &cashu(&bank.token(&[16_384]))).await;
     let pass = format!("Farthing-Pass: {}\r\n", answer.header("farthing-pass").unwrap());
     assert_eq!(get(gate.address, "/all/y", &pass).await.status, 200);
+
+    let answer = get(gate.address, "/any-query/x?a=1", &cashu(&bank.token(&[16_384]))).await;
+    let pass = format!("Farthing-Pass: {}\r\n", answer.header("farthing-pass").unwrap());
+    assert_eq!(get(gate.address, "/any-query/x?a=2", &pass).await.status, 200);
+    assert_eq!(get(gate.address, "/any-query/y?a=1", &pass).await.status, 402);
     assert_eq!(get(gate.address, "/paid/y", &pass).await.status, 402);
 }
 

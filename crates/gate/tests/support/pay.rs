@@ -23,6 +23,7 @@ pub fn rules() -> Rules {
         Rule::new("/paid/**", cent()).unwrap().description("An <article>"),
         Rule::new("/once/**", cent()).unwrap().pass(Span::ZERO, PassScope::Url),
         Rule::new("/all/**", cent()).unwrap().pass(Span::from_secs(60), PassScope::Rule),
+        Rule::new("/any-query/**", cent()).unwrap().pass(Span::from_secs(60), PassScope::Path),
         Rule::new("/paid/free", Price::Free).unwrap(),
     ])
     .unwrap()
