@@ -5,6 +5,7 @@ pub mod admin_api;
 pub mod app;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod installation;
 pub mod issuer_api;
 pub mod operator;
