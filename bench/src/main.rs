@@ -1,0 +1,51 @@
+//! The program `bench`: measures, and writes one JSON object a line for every figure. `cargo xtask bench` builds what it
+//! needs, starts it, and turns its lines into a table.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures go to stdout, talk to stderr")]
+
+mod cdk;
+mod connection;
+mod failure;
+mod figure;
+mod load;
+mod memory;
+mod mint;
+mod nginx;
+mod ours;
+mod paid;
+mod proxy;
+mod server;
+mod settings;
+mod stat;
+mod swap;
+
+use std::process::ExitCode;
+
+use failure::{Failure, Result};
+use figure::Figure;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    match Settings::read(std::env::args().skip(1)).and_then(|settings| run(&settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(settings: &Settings) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(Failure::at("starting the load generator"))?;
+    show(&runtime.block_on(swap::measure(settings))?)?;
+    show(&proxy::measure(settings)?)?;
+    show(&runtime.block_on(paid::measure(settings))?)?;
+    show(&runtime.block_on(memory::measure(settings))?)
+}
+
+fn show(figures: &[Figure]) -> Result<()> {
+    for figure in figures {
+        println!("{}", serde_json::to_string(figure).map_err(Failure::at("writing a figure"))?);
+    }
+    Ok(())
+}
