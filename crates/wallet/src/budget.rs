@@ -108,6 +108,20 @@ impl Limits {
         Self { unit, per_call: None, per_host: None, per_day: None, total: None }
     }
 
+    /// The limits of a wallet whose owner set none: 1.00 a call and 10.00 a day, or 1000 and 10000 where there are no
+    /// decimals; of bitcoin, whose one is a fortune, 1000 and 10000 sat.
+    pub fn usual(unit: Unit) -> Self {
+        let scale = asset_of(unit).map(|asset| (asset.code(), asset.scale()));
+        let zeros = match scale {
+            Some((code, scale)) if code.as_str() == "BTC" => u32::from(scale).saturating_sub(5),
+            Some((_, scale)) if scale >= 2 => u32::from(scale),
+            _ => 3,
+        };
+        let call = 10_u128.checked_pow(zeros);
+        let day = call.and_then(|call| call.checked_mul(10));
+        Self { per_call: call.map(Amount::new), per_day: day.map(Amount::new), ..Self::none(unit) }
+    }
+
     /// Whether `asked` more may be spent, where `spent` tells what was spent already.
     pub(crate) fn check(
         &self,
@@ -120,7 +134,7 @@ impl Limits {
         let host = Scope::Host(host.to_owned());
         let limits = [
             (LimitKind::ThisCall, this_call, Amount::ZERO),
-            (LimitKind::PerCall, self.per_call, Amount::ZERO),
+            (LimitKind::PerCall, self.per_call.filter(|_| this_call.is_none()), Amount::ZERO),
             (LimitKind::PerHost, self.per_host, spent(&host)),
             (LimitKind::PerDay, self.per_day, spent(&Scope::Day(day))),
             (LimitKind::Total, self.total, spent(&Scope::Total)),
@@ -244,6 +258,35 @@ mod tests {
             reject.to_string(),
             "0.010001 USD is asked for, and the limit per call of 0.01 USD leaves 0.01 USD; nothing was sent"
         );
+    }
+
+    #[test]
+    fn without_limits_the_usual_ones_hold() {
+        for (unit, call) in [
+            ("uusd", "1.00 USD"),
+            ("usd", "1.00 USD"),
+            ("sat", "1000 SAT"),
+            ("msat", "0.00001 BTC"),
+            ("ubtc", "0.00001 BTC"),
+            ("jpy", "1000 JPY"),
+        ] {
+            let unit = unit.parse().unwrap();
+            let usual = Limits::usual(unit);
+            let shown = Shown { amount: usual.per_call.unwrap(), unit };
+            assert_eq!(shown.to_string(), call);
+            assert_eq!(usual.per_day.unwrap().value(), shown.amount.value() * 10);
+        }
+    }
+
+    #[test]
+    fn a_limit_for_this_call_goes_before_the_limit_per_call_only() {
+        let check = |max: u128, asked: u128| {
+            let answer = limits().check(Some(Amount::new(max)), "h", 5, Amount::new(asked), |_| Amount::ZERO);
+            answer.err().map_or("", |reject| reject.code())
+        };
+        assert_eq!(check(15_000, 15_000), "");
+        assert_eq!(check(15_000, 15_001), "budget-this-call");
+        assert_eq!(check(90_000, 20_001), "budget-per-host");
     }
 
     #[test]

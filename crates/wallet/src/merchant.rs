@@ -100,8 +100,10 @@ mod tests {
             assert!(!opens(scope, "https://b.example/p?q=1") && !opens(scope, "https://a.example:1/p?q=1"));
         }
         assert!(!stored("url GET x").may_open(&bought, Timestamp::from_secs(20)), "it ends");
-        let other =
-            Signer { key: jws::key_text(&SigningKey::from_bytes(&[2; 32]).verifying_key()), ..signer.clone() };
+        let other = Signer {
+            key: jws::key_text(&SigningKey::from_bytes(&[2; 32]).verifying_key()),
+            ..signer.clone()
+        };
         let pass = stored("url GET x").pass;
         assert_eq!(check_pass(&pass, &other, &bought, now), None, "another key than the receipt's");
     }

@@ -1,6 +1,6 @@
 //! How a unit of Cashu's is shown to people. A wallet meets units before anyone configured them.
 
-use farthing_money::{Amount, Asset, AssetError, Money, Unit};
+use farthing_money::{Amount, Asset, AssetError, Money, Rounding, Unit};
 
 use crate::error::WalletError;
 
@@ -25,6 +25,16 @@ pub(crate) fn money(unit: Unit, amount: impl Into<Amount>) -> Result<Money, Wall
     Ok(asset.money(amount.into()))
 }
 
+/// Money in another unit of the same asset, rounded down; nothing of another asset.
+pub(crate) fn at_most(money: Money, unit: Unit) -> Amount {
+    let from = money.asset();
+    let Some(to) = asset_of(unit).filter(|to| to.code() == from.code()) else { return Amount::ZERO };
+    let ten_to = |scale: u8| 10_u128.checked_pow(u32::from(scale)).unwrap_or(u128::MAX);
+    let converted = money.amount().mul_div(ten_to(to.scale()), ten_to(from.scale()), Rounding::Down);
+    // What does not fit is no limit to what does.
+    converted.unwrap_or(Amount::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +53,23 @@ mod tests {
         }
         assert_eq!(asset_of("a_b".parse().unwrap()).unwrap().code().as_str(), "AB");
         assert!(asset_of("__".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_limit_in_one_unit_holds_in_another() {
+        let usd = Asset::micro("USD").unwrap();
+        for (minor, unit, expected) in [
+            (10_000, "usd", 1),
+            (19_999, "usd", 1),
+            (9_999, "usd", 0),
+            (10_000, "uusd", 10_000),
+            (10_000, "eur", 0),
+        ] {
+            assert_eq!(
+                at_most(usd.money(Amount::new(minor)), unit.parse().unwrap()),
+                Amount::new(expected),
+                "{unit}"
+            );
+        }
     }
 }

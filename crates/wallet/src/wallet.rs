@@ -134,9 +134,9 @@ impl Wallet {
         self.state.mints.values()
     }
 
-    /// The limits of a unit.
+    /// The limits of a unit: those that were set, or else the usual ones.
     pub fn limits(&self, unit: Unit) -> Limits {
-        self.state.limits.get(&unit).copied().unwrap_or_else(|| Limits::none(unit))
+        self.state.limits.get(&unit).copied().unwrap_or_else(|| Limits::usual(unit))
     }
 
     /// Sets the limits of a unit.

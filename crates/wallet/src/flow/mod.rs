@@ -3,6 +3,7 @@
 mod exact;
 mod exchange;
 mod keys;
+mod leftovers;
 mod paid;
 mod pay;
 mod receive;

@@ -11,6 +11,7 @@ use farthing_wire::mpp::{self, credit};
 use sha2::{Digest, Sha256};
 
 use super::keys::{self, Refresh};
+use super::leftovers::Leftovers;
 use super::settle::{Settle, never_sent};
 use super::{Flow, Sub, answer_of, done, exact, paid};
 use crate::address::Address;
@@ -23,6 +24,7 @@ use crate::offer::{Chosen, choose};
 use crate::outcome::{Outcome, Paid, RefusedPayment};
 use crate::select::select;
 use crate::state::Draft;
+use crate::unit::at_most;
 use crate::wallet::Wallet;
 
 /// More credits than this do not fit in the headers that servers accept: they are changed for fewer first.
@@ -43,7 +45,7 @@ pub struct PayRequest {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// The most that this call may cost, whatever the limits say.
+    /// The most that this call may cost. It goes before the limit per call, and before no other limit.
     pub max: Option<Money>,
 }
 
@@ -60,6 +62,7 @@ pub struct PayFlow {
 }
 
 enum Stage {
+    Begin(Leftovers),
     Start,
     Asked { by_pass: bool },
     Served { status: u16, by_pass: bool },
@@ -76,7 +79,14 @@ impl PayFlow {
     /// A flow for a request. Refuses addresses that money must not be sent to.
     pub fn new(request: PayRequest) -> Result<Self, WalletError> {
         let address = Address::safe(&request.url)?;
-        Ok(Self { request, address, stage: Stage::Start, id: None, resumed: false, tries: 0 })
+        Ok(Self {
+            request,
+            address,
+            stage: Stage::Begin(Leftovers::default()),
+            id: None,
+            resumed: false,
+            tries: 0,
+        })
     }
 
     /// What a credential is for: the same request made again carries on with the same payment.
@@ -195,8 +205,7 @@ impl PayFlow {
     ) -> Result<(), WalletError> {
         let unit = chosen.unit;
         // A limit in another asset lets nothing of this one through.
-        let max =
-            self.request.max.map(|max| if max.asset().unit() == unit { max.amount() } else { Amount::ZERO });
+        let max = self.request.max.map(|max| at_most(max, unit));
         let spent = |scope: &_| wallet.state.spent(unit, scope);
         let (host, day) = (self.address.host(), day_of(now));
         Ok(wallet.limits(unit).check(max, &host, day, Amount::from(amount), spent)?)
@@ -392,6 +401,13 @@ impl Flow for PayFlow {
         loop {
             let came = std::mem::replace(&mut event, Event::Go);
             let step = match &mut self.stage {
+                Stage::Begin(leftovers) => match leftovers.next(wallet, came, now)? {
+                    Sub::Send(request) => Some(Step::Send(request)),
+                    Sub::Done(()) => {
+                        self.stage = Stage::Start;
+                        None
+                    }
+                },
                 Stage::Start => Some(self.start(wallet, now)),
                 Stage::Asked { by_pass } => {
                     let by_pass = *by_pass;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use farthing_money::{Money, Timestamp};
+use farthing_money::{Money, Span, Timestamp};
 
 use super::settle::Settle;
 use super::{Flow, RedeemFlow, Sub, done};
@@ -21,7 +21,11 @@ pub struct RecoverFlow {
     queue: Option<VecDeque<u64>>,
     current: Option<(u64, &'static str, Part)>,
     recovered: Vec<Recovered>,
+    overdue: bool,
 }
+
+/// For so long a payment whose outcome is unknown is left to the command that began it.
+const OVERDUE: Span = Span::from_secs(600);
 
 enum Part {
     Settle(Settle),
@@ -32,6 +36,12 @@ impl RecoverFlow {
     /// A flow for everything that is open now.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, but payments that were begun in the last ten minutes stay open: the same request made again carries on
+    /// with them and may still get what was paid for. For tidying up before another command.
+    pub fn overdue() -> Self {
+        Self { overdue: true, ..Self::default() }
     }
 
     fn part(wallet: &Wallet, id: u64) -> Option<Result<(u64, &'static str, Part), WalletError>> {
@@ -70,7 +80,11 @@ impl Part {
 impl Flow for RecoverFlow {
     fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError> {
         let mut event = event;
-        let queue = self.queue.get_or_insert_with(|| wallet.attempts().map(|attempt| attempt.id).collect());
+        let overdue = self.overdue;
+        let due =
+            |attempt: &&Attempt| !overdue || attempt.payment().is_none() || now.since(attempt.at) >= OVERDUE;
+        let queue =
+            self.queue.get_or_insert_with(|| wallet.attempts().filter(due).map(|one| one.id).collect());
         loop {
             let came = std::mem::replace(&mut event, Event::Go);
             if let Some((attempt, kind, part)) = &mut self.current {

@@ -4,6 +4,7 @@ use farthing_ecash::{Proof, Token};
 use farthing_money::{Money, Timestamp};
 
 use super::keys::{self, Refresh};
+use super::leftovers::Leftovers;
 use super::settle::Settle;
 use super::{Flow, Sub, done, exact};
 use crate::address::mint_address;
@@ -27,6 +28,7 @@ pub struct SendFlow {
 }
 
 enum Stage {
+    Begin(Leftovers),
     Start,
     Keys(Refresh, String),
     Change(Settle, String),
@@ -37,7 +39,7 @@ impl SendFlow {
     /// A flow for an amount, of a mint or of the one at which there is the most.
     pub fn new(money: Money, mint: Option<&str>, memo: Option<String>) -> Result<Self, WalletError> {
         let mint = mint.map(mint_address).transpose()?;
-        Ok(Self { money, mint, memo, stage: Stage::Start })
+        Ok(Self { money, mint, memo, stage: Stage::Begin(Leftovers::default()) })
     }
 
     fn amount(&self) -> Result<u64, WalletError> {
@@ -112,6 +114,13 @@ impl Flow for SendFlow {
         loop {
             let came = std::mem::replace(&mut event, Event::Go);
             let step = match &mut self.stage {
+                Stage::Begin(leftovers) => match leftovers.next(wallet, came, now)? {
+                    Sub::Send(request) => Some(Step::Send(request)),
+                    Sub::Done(()) => {
+                        self.stage = Stage::Start;
+                        None
+                    }
+                },
                 Stage::Start => {
                     let mint = self.choose(wallet, now)?;
                     self.stage = Stage::Keys(Refresh::usable(&mint), mint);

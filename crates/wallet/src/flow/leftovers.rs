@@ -1,0 +1,57 @@
+//! What a run that was cut short has left behind in the way of the next one: credits in the middle of being changed, and
+//! change that was not taken in yet. One program at a time has the wallet, so at the start of an operation all of it is old.
+
+use std::collections::VecDeque;
+
+use farthing_money::Timestamp;
+
+use super::Sub;
+use super::settle::Settle;
+use crate::attempt::{Attempt, AttemptKind};
+use crate::error::WalletError;
+use crate::http::Event;
+use crate::wallet::Wallet;
+
+/// Settles what is left over, as far as that goes now.
+#[derive(Default)]
+pub(crate) struct Leftovers {
+    queue: Option<VecDeque<u64>>,
+    current: Option<Settle>,
+}
+
+impl Leftovers {
+    pub(crate) fn next(
+        &mut self,
+        wallet: &mut Wallet,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<Sub<()>, WalletError> {
+        let queue = self
+            .queue
+            .get_or_insert_with(|| wallet.attempts().filter(|one| left(one)).map(|one| one.id).collect());
+        let mut event = event;
+        loop {
+            let came = std::mem::replace(&mut event, Event::Go);
+            if let Some(settle) = &mut self.current {
+                match settle.next(wallet, came, now) {
+                    Ok(Sub::Send(request)) => return Ok(Sub::Send(request)),
+                    Err(error @ WalletError::Vault(_)) => return Err(error),
+                    // It stays written down; what is asked for now may be possible without it.
+                    Ok(Sub::Done(_)) | Err(_) => {}
+                }
+            }
+            self.current = queue.pop_front().map(Settle::new);
+            if self.current.is_none() {
+                return Ok(Sub::Done(()));
+            }
+        }
+    }
+}
+
+fn left(attempt: &Attempt) -> bool {
+    match &attempt.kind {
+        AttemptKind::Change | AttemptKind::Receive { change_of: Some(_), .. } => true,
+        AttemptKind::Pay(payment) => payment.delivered,
+        _ => false,
+    }
+}

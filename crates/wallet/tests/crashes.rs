@@ -1,0 +1,256 @@
+//! Any sequence of operations, with any answers lost and the power cut at any commit, against shops that may lie: limits
+//! hold at every moment, and in the end every unit is where it belongs.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use farthing_ecash::{Proof, Token};
+use farthing_money::{Amount, Asset, Span};
+use farthing_wallet::{
+    AttemptKind, Limits, Outcome, ReclaimFlow, RecoverFlow, RestoreFlow, SendFlow, Settled, Wallet,
+    WalletError,
+};
+use proptest::prelude::*;
+
+use crate::world::shop::Conduct;
+use crate::world::vault::SharedVault;
+use crate::world::{Fault, MINT, World, balance, reopen, total_spent};
+
+const LIMIT: u64 = 45_000;
+const PER_CALL: u64 = 12_000;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Redeem(u64),
+    Pay {
+        page: u8,
+        price: u64,
+        conduct: Conduct,
+    },
+    Send(u64),
+    /// Someone takes the last token that was sent.
+    Claim,
+    Reclaim,
+    Recover,
+    Rotate,
+    Later(u64),
+}
+
+#[derive(Clone, Debug)]
+struct Act {
+    op: Op,
+    faults: Vec<Fault>,
+    crash: Option<(usize, bool)>,
+}
+
+fn conduct() -> impl Strategy<Value = Conduct> {
+    prop_oneof![
+        4 => Just(Conduct::Honest),
+        1 => Just(Conduct::Failing),
+        1 => Just(Conduct::Stealing),
+        1 => Just(Conduct::NoChange),
+        1 => Just(Conduct::Busy),
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let op = prop_oneof![
+        2 => (1..100_000_u64).prop_map(Op::Redeem),
+        6 => (0..3_u8, 1..12_500_u64, conduct()).prop_map(|(page, price, conduct)| Op::Pay { page, price, conduct }),
+        1 => (1..20_000_u64).prop_map(Op::Send),
+        1 => Just(Op::Claim),
+        1 => Just(Op::Reclaim),
+        2 => Just(Op::Recover),
+        1 => Just(Op::Rotate),
+        1 => prop_oneof![Just(100), Just(4_000), Just(90_000)].prop_map(Op::Later),
+    ];
+    let fault = prop_oneof![
+        4 => Just(Fault::None),
+        1 => Just(Fault::NotSent),
+        1 => Just(Fault::RequestLost),
+        2 => Just(Fault::AnswerLost),
+        1 => Just(Fault::Twice),
+    ];
+    let crash = prop::option::weighted(0.4, (0..5_usize, any::<bool>()));
+    (op, prop::collection::vec(fault, 0..6), crash).prop_map(|(op, faults, crash)| Act { op, faults, crash })
+}
+
+/// The wallet's world, and what the model keeps of its own.
+struct Model {
+    world: World,
+    vault: SharedVault,
+    wallet: Wallet,
+    codes: usize,
+    tokens: Vec<String>,
+}
+
+impl Model {
+    fn new() -> Self {
+        let vault = SharedVault::default();
+        let mut wallet = vault.create();
+        let some = |amount: u64| Some(Amount::from(amount));
+        let limits = Limits::none("uusd".parse().unwrap());
+        wallet.set_limits(Limits { per_call: some(PER_CALL), total: some(LIMIT), ..limits }).unwrap();
+        Self { world: World::new(), vault, wallet, codes: 0, tokens: Vec::new() }
+    }
+
+    fn act(&mut self, act: &Act) {
+        self.world.faults.clone_from(&act.faults);
+        if let Some((commits, durable)) = act.crash {
+            self.vault.crash_after(commits, durable);
+        }
+        let before = self.world.shop.revenue;
+        let result = self.operate(&act.op);
+        let payments = self.world.shop.revenue - before;
+        assert!(payments <= PER_CALL, "{payments} were taken by one call");
+        assert!(!matches!(result, Err(WalletError::Misuse(_))), "{result:?}");
+        self.vault.never_crash();
+        self.world.faults.clear();
+        if act.crash.is_some() {
+            self.wallet = reopen(&self.vault);
+        }
+    }
+
+    fn operate(&mut self, op: &Op) -> Result<(), WalletError> {
+        let Self { world, wallet, .. } = self;
+        match op {
+            Op::Redeem(amount) => {
+                self.codes += 1;
+                let code = format!("CODE-{}", self.codes);
+                world.mint.add_code(&code, *amount);
+                world.redeem(wallet, &code)?;
+            }
+            Op::Pay { page, price, conduct } => {
+                (world.shop.price, world.shop.conduct) = (*price, *conduct);
+                world.shop.token_change = *page == 2;
+                world.shop.mpp = *page != 1;
+                world.pay(wallet, &format!("/page/{page}"))?;
+            }
+            Op::Send(amount) => {
+                let money = Asset::micro("USD").unwrap().money(Amount::from(*amount));
+                if let Outcome::Sent { token, .. } = world.run(wallet, SendFlow::new(money, None, None)?)? {
+                    self.tokens.push(token);
+                }
+            }
+            Op::Claim => self.claim(),
+            Op::Reclaim => {
+                let sent =
+                    |attempt: &&farthing_wallet::Attempt| matches!(attempt.kind, AttemptKind::Sent { .. });
+                let id = wallet.attempts().find(sent).map(|attempt| attempt.id);
+                if let Some(id) = id {
+                    world.run(wallet, ReclaimFlow::new(id))?;
+                }
+            }
+            Op::Recover => {
+                world.recover(wallet)?;
+            }
+            Op::Rotate => world.mint.rotate(),
+            Op::Later(secs) => world.now = world.now.after(Span::from_secs(*secs)),
+        }
+        Ok(())
+    }
+
+    fn claim(&mut self) {
+        let Some(token) = self.tokens.pop() else { return };
+        let mint = &mut self.world.mint;
+        let mut proofs = Token::decode(&token).unwrap().resolve(&mint.ids()).unwrap();
+        for proof in &mut proofs {
+            *proof = proof.for_issuer();
+        }
+        if let Ok(ys) = mint.check(&proofs) {
+            mint.spend(&ys, "friend");
+            mint.taken += proofs.iter().map(|proof: &Proof| proof.amount).sum::<u64>();
+        }
+    }
+
+    /// What must hold at every moment.
+    fn check(&self) {
+        let (revenue, spent) = (self.world.shop.revenue, total_spent(&self.wallet));
+        assert!(revenue <= LIMIT, "{revenue} were taken, {LIMIT} were allowed");
+        assert!(revenue <= spent, "{revenue} were taken, {spent} are booked");
+        let durable = self.vault.total_spent();
+        assert_eq!(spent, durable, "what is in memory is what is durable");
+    }
+
+    /// Everything that is open is brought to its end.
+    fn settle(&mut self) {
+        for _ in 0..4 {
+            let Ok(Outcome::Recovered(list)) = self.world.run(&mut self.wallet, RecoverFlow::new()) else {
+                panic!("expected a recovery")
+            };
+            let open = list.iter().any(|one| !matches!(one.ended, Ok(Settled::Open(_))));
+            if !open && self.wallet.attempts().all(|attempt| attempt.kind_name() == "sent") {
+                return;
+            }
+        }
+        let open: Vec<_> = self.wallet.attempts().collect();
+        panic!("attempts that never end: {open:?}");
+    }
+}
+
+fn run(acts: &[Act]) -> Model {
+    let mut model = Model::new();
+    for act in acts {
+        model.act(act);
+        model.check();
+    }
+    model.world.shop.conduct = Conduct::Honest;
+    model.settle();
+    model.check();
+    let (free, reserved) = balance(&model.wallet);
+    assert_eq!(free + reserved, model.world.mint.outstanding(), "every unit is where it belongs");
+    assert_eq!(
+        total_spent(&model.wallet),
+        model.world.shop.revenue,
+        "the budget knows exactly what was taken"
+    );
+    model
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn nothing_is_lost_and_limits_hold(acts in prop::collection::vec(act(), 1..12)) {
+        run(&acts);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn the_words_alone_bring_back_the_same(acts in prop::collection::vec(act(), 1..12)) {
+        let mut model = run(&acts);
+        let (free, reserved) = balance(&model.wallet);
+        let mut again = SharedVault::default().create();
+        model.world.run(&mut again, RestoreFlow::new(MINT).unwrap()).unwrap();
+        prop_assert_eq!(balance(&again), (free + reserved, 0));
+    }
+}
+
+/// Every commit of the longest operation is cut once, before and after it is durable.
+#[test]
+fn a_payment_is_cut_at_every_commit() {
+    for durable in [false, true] {
+        for commits in 0..8 {
+            for faults in [vec![], vec![Fault::None, Fault::None, Fault::AnswerLost]] {
+                let acts = [
+                    Act { op: Op::Redeem(1 << 16), faults: Vec::new(), crash: None },
+                    Act {
+                        op: Op::Pay { page: 0, price: 10_000, conduct: Conduct::Honest },
+                        faults,
+                        crash: Some((commits, durable)),
+                    },
+                    Act {
+                        op: Op::Pay { page: 0, price: 10_000, conduct: Conduct::Honest },
+                        faults: Vec::new(),
+                        crash: None,
+                    },
+                ];
+                let model = run(&acts);
+                assert!([10_000, 20_000].contains(&model.world.shop.revenue));
+            }
+        }
+    }
+}

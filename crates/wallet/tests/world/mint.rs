@@ -1,0 +1,265 @@
+//! A mint of the real cryptography and no books but two sets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use farthing_ecash::{
+    BlindSignature, BlindedMessage, KeysetId, Proof, PublicKey, SigningKeyset, Y, input_fee, quote_signature,
+};
+use farthing_wallet::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub struct Mint {
+    keysets: Vec<(SigningKeyset, bool)>,
+    spent: BTreeMap<Y, String>,
+    pub pending: BTreeSet<Y>,
+    signed: BTreeMap<PublicKey, BlindSignature>,
+    codes: BTreeMap<String, (u64, Option<String>)>,
+    quotes: BTreeMap<String, (u64, PublicKey, Option<String>)>,
+    /// What was ever put into circulation by codes.
+    pub issued: u64,
+    /// What the mint kept as fees.
+    pub fees: u64,
+    /// What was spent for good.
+    pub taken: u64,
+    /// Signs with this keyset's keys what another's are asked for: a mint that marks its payers.
+    pub false_keys: Option<SigningKeyset>,
+}
+
+#[derive(Deserialize)]
+struct Swap {
+    inputs: Vec<Proof>,
+    outputs: Vec<BlindedMessage>,
+}
+
+#[derive(Deserialize)]
+struct MintBody {
+    quote: String,
+    outputs: Vec<BlindedMessage>,
+    signature: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct QuoteBody {
+    code: String,
+    pubkey: PublicKey,
+}
+
+#[derive(Deserialize)]
+struct Outputs {
+    outputs: Vec<BlindedMessage>,
+}
+
+type Answer = Result<Value, (u64, String)>;
+
+impl Mint {
+    pub fn new() -> Self {
+        Self::with_fee(0)
+    }
+
+    pub fn with_fee(input_fee_ppk: u64) -> Self {
+        Self {
+            keysets: vec![(keyset(0, input_fee_ppk), true)],
+            spent: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            signed: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            quotes: BTreeMap::new(),
+            issued: 0,
+            fees: 0,
+            taken: 0,
+            false_keys: None,
+        }
+    }
+
+    pub fn add_code(&mut self, code: &str, amount: u64) {
+        self.codes.insert(code.to_owned(), (amount, None));
+    }
+
+    /// A new keyset signs; the old ones are only redeemed.
+    pub fn rotate(&mut self) {
+        self.keysets.iter_mut().for_each(|(_, active)| *active = false);
+        let index = u32::try_from(self.keysets.len()).unwrap();
+        self.keysets.push((keyset(index, 0), true));
+    }
+
+    fn keyset(&self, id: KeysetId) -> Result<&(SigningKeyset, bool), (u64, String)> {
+        let found = self.keysets.iter().find(|(keyset, _)| keyset.id() == id);
+        found.ok_or((12_001, "unknown keyset".to_owned()))
+    }
+
+    pub fn ids(&self) -> Vec<KeysetId> {
+        self.keysets.iter().map(|(keyset, _)| keyset.id()).collect()
+    }
+
+    /// The points of credits, if all of them are good and free.
+    pub fn check(&self, proofs: &[Proof]) -> Result<Vec<Y>, (u64, String)> {
+        let mut ys = BTreeSet::new();
+        for proof in proofs {
+            assert!(proof.dleq.is_none(), "the mint must not see the proof of equality");
+            let y = self.keyset(proof.id)?.0.verify(proof).map_err(|error| (10_001, error.to_string()))?;
+            if self.pending.contains(&y) {
+                return Err((11_002, "pending".to_owned()));
+            }
+            if self.spent.contains_key(&y) || !ys.insert(y) {
+                return Err((11_001, "spent".to_owned()));
+            }
+        }
+        Ok(ys.into_iter().collect())
+    }
+
+    pub fn spend(&mut self, ys: &[Y], by: &str) {
+        self.spent.extend(ys.iter().map(|y| (*y, by.to_owned())));
+    }
+
+    pub fn is_spent(&self, y: Y) -> bool {
+        self.spent.contains_key(&y)
+    }
+
+    pub fn sign(&mut self, message: &BlindedMessage) -> Result<BlindSignature, (u64, String)> {
+        let (keyset, active) = self.keyset(message.id)?;
+        if !active {
+            return Err((12_002, "inactive keyset".to_owned()));
+        }
+        if self.signed.contains_key(&message.b_) {
+            return Err((11_003, "signed before".to_owned()));
+        }
+        let signature = match &self.false_keys {
+            Some(other) => {
+                let signed = other.sign(&BlindedMessage { id: other.id(), ..*message }).unwrap();
+                BlindSignature { id: message.id, ..signed }
+            }
+            None => keyset.sign(message).map_err(|error| (10_000, error.to_string()))?,
+        };
+        self.signed.insert(message.b_, signature);
+        Ok(signature)
+    }
+
+    fn sign_all(&mut self, outputs: &[BlindedMessage]) -> Result<Vec<BlindSignature>, (u64, String)> {
+        for output in outputs {
+            let (_, active) = self.keyset(output.id)?;
+            if !active {
+                return Err((12_002, "inactive keyset".to_owned()));
+            }
+            if self.signed.contains_key(&output.b_) {
+                return Err((11_003, "signed before".to_owned()));
+            }
+        }
+        outputs.iter().map(|output| self.sign(output)).collect()
+    }
+
+    fn again(&self, outputs: &[BlindedMessage]) -> Vec<BlindSignature> {
+        outputs.iter().filter_map(|output| self.signed.get(&output.b_).copied()).collect()
+    }
+
+    /// The credits in circulation that nobody has spent.
+    pub fn outstanding(&self) -> u64 {
+        self.issued - self.fees - self.taken
+    }
+
+    pub fn handle(&mut self, request: &HttpRequest) -> HttpResponse {
+        let path = request.url.strip_prefix(super::MINT).unwrap();
+        let answer = match (request.method.as_str(), path) {
+            ("GET", "/v1/keysets") => Ok(self.list()),
+            ("GET", path) => self.keys(path.strip_prefix("/v1/keys/").unwrap()),
+            (_, "/v1/swap") => self.swap(&request.body),
+            (_, "/v1/mint/quote/code") => self.quote(&request.body),
+            (_, "/v1/mint/code") => self.mint(&request.body),
+            (_, "/v1/restore") => Ok(self.restore(&request.body)),
+            (_, "/v1/checkstate") => Ok(self.states(&request.body)),
+            other => panic!("unexpected request {other:?}"),
+        };
+        match answer {
+            Ok(body) => super::json(200, &body),
+            Err((code, detail)) => super::json(400, &json!({ "detail": detail, "code": code })),
+        }
+    }
+
+    fn list(&self) -> Value {
+        let info = |(keyset, active): &(SigningKeyset, bool)| {
+            let mut info = keyset.public().info();
+            info.active = *active;
+            serde_json::to_value(info).unwrap()
+        };
+        json!({ "keysets": self.keysets.iter().map(info).collect::<Vec<_>>() })
+    }
+
+    fn keys(&self, id: &str) -> Answer {
+        let keyset = self.keyset(id.parse().unwrap())?.0.public().clone();
+        Ok(json!({ "keysets": [keyset] }))
+    }
+
+    fn swap(&mut self, body: &[u8]) -> Answer {
+        let Swap { inputs, outputs } = serde_json::from_slice(body).unwrap();
+        let tag = String::from_utf8(body.to_vec()).unwrap();
+        if inputs.iter().all(|proof| self.spent.get(&proof.y()) == Some(&tag)) {
+            return Ok(json!({ "signatures": self.again(&outputs) }));
+        }
+        let ys = self.check(&inputs)?;
+        let rates = inputs.iter().map(|proof| self.keyset(proof.id).unwrap().0.public().input_fee_ppk);
+        let fee = input_fee(rates).unwrap();
+        let sum = |amounts: Vec<u64>| amounts.into_iter().sum::<u64>();
+        let came = sum(inputs.iter().map(|proof| proof.amount).collect());
+        let goes = sum(outputs.iter().map(|output| output.amount).collect());
+        if came != goes + fee {
+            return Err((11_005, format!("{came} is not {goes} and {fee}")));
+        }
+        let signatures = self.sign_all(&outputs)?;
+        self.spend(&ys, &tag);
+        self.fees += fee;
+        Ok(json!({ "signatures": signatures }))
+    }
+
+    fn quote(&mut self, body: &[u8]) -> Answer {
+        let QuoteBody { code, pubkey } = serde_json::from_slice(body).unwrap();
+        let id = format!("quote-{}", self.quotes.len());
+        let (amount, quote) = self.codes.get_mut(&code).ok_or((20_000, "no such code".to_owned()))?;
+        let id = quote.get_or_insert(id).clone();
+        let (amount, pubkey, _) = self.quotes.entry(id.clone()).or_insert((*amount, pubkey, None));
+        Ok(json!({ "quote": id, "unit": "uusd", "amount": amount, "pubkey": pubkey, "request": code }))
+    }
+
+    fn mint(&mut self, body: &[u8]) -> Answer {
+        let MintBody { quote, outputs, signature } = serde_json::from_slice(body).unwrap();
+        let tag = String::from_utf8(body.to_vec()).unwrap();
+        let (amount, pubkey, by) = self.quotes.get(&quote).cloned().ok_or((20_000, "no quote".to_owned()))?;
+        quote_signature::verify(&quote, &outputs, pubkey, signature.as_deref())
+            .map_err(|error| (20_008, error.to_string()))?;
+        match by {
+            Some(by) if by == tag => return Ok(json!({ "signatures": self.again(&outputs) })),
+            Some(_) => return Err((20_002, "issued before".to_owned())),
+            None => {}
+        }
+        assert_eq!(outputs.iter().map(|output| output.amount).sum::<u64>(), amount);
+        let signatures = self.sign_all(&outputs)?;
+        self.quotes.insert(quote, (amount, pubkey, Some(tag)));
+        self.issued += amount;
+        Ok(json!({ "signatures": signatures }))
+    }
+
+    fn restore(&self, body: &[u8]) -> Value {
+        let Outputs { outputs } = serde_json::from_slice(body).unwrap();
+        let known = |output: &BlindedMessage| self.signed.contains_key(&output.b_);
+        let outputs: Vec<_> = outputs.into_iter().filter(known).collect();
+        json!({ "outputs": outputs, "signatures": self.again(&outputs) })
+    }
+
+    fn states(&self, body: &[u8]) -> Value {
+        let body: Value = serde_json::from_slice(body).unwrap();
+        let state = |y: &Value| {
+            let point: Y = y.as_str().unwrap().parse().unwrap();
+            let state = match () {
+                () if self.spent.contains_key(&point) => "SPENT",
+                () if self.pending.contains(&point) => "PENDING",
+                () => "UNSPENT",
+            };
+            json!({ "Y": y, "state": state })
+        };
+        let states: Vec<_> = body["Ys"].as_array().unwrap().iter().map(state).collect();
+        json!({ "states": states })
+    }
+}
+
+pub fn keyset(index: u32, input_fee_ppk: u64) -> SigningKeyset {
+    SigningKeyset::derive(&[5; 32], "uusd".parse().unwrap(), index, input_fee_ppk, None, 32).unwrap()
+}

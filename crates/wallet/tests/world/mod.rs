@@ -1,0 +1,154 @@
+//! A world of one mint, one shop and a vault that can fail, without sockets: requests are function calls, and answers
+//! can be lost.
+#![expect(dead_code, reason = "each test file uses its own part")]
+
+pub mod mint;
+pub mod shop;
+pub mod vault;
+
+use farthing_money::Timestamp;
+use farthing_wallet::{
+    Event, Flow, HttpRequest, HttpResponse, Limits, Outcome, PayFlow, PayRequest, RecoverFlow, RedeemFlow,
+    Step, Unlock, Wallet, WalletError,
+};
+
+use self::mint::Mint;
+use self::shop::Shop;
+use self::vault::SharedVault;
+
+pub const MINT: &str = "https://mint.example";
+pub const SHOP: &str = "https://shop.example";
+pub const KEY: [u8; 32] = [9; 32];
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing: it is answered.
+    None,
+    /// There is no connection.
+    NotSent,
+    /// It never arrives.
+    RequestLost,
+    /// It arrives and the answer does not.
+    AnswerLost,
+    /// It arrives twice; the second answer is seen.
+    Twice,
+}
+
+/// Everything outside of the wallet.
+pub struct World {
+    pub mint: Mint,
+    pub shop: Shop,
+    pub now: Timestamp,
+    /// What happens to the next requests; after them nothing does.
+    pub faults: Vec<Fault>,
+    /// Every request that was sent.
+    pub log: Vec<HttpRequest>,
+    /// How often an answer was delivered to the user.
+    pub delivered: usize,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        let (faults, log) = (Vec::new(), Vec::new());
+        Self { mint: Mint::new(), shop: Shop::new(), now, faults, log, delivered: 0 }
+    }
+
+    fn handle(&mut self, request: &HttpRequest) -> HttpResponse {
+        if request.url.starts_with(MINT) {
+            self.mint.handle(request)
+        } else {
+            self.shop.handle(&mut self.mint, request, self.now)
+        }
+    }
+
+    fn send(&mut self, request: &HttpRequest) -> Event {
+        self.log.push(request.clone());
+        let fault = if self.faults.is_empty() { Fault::None } else { self.faults.remove(0) };
+        match fault {
+            Fault::None => Event::Answer(self.handle(request)),
+            Fault::NotSent => Event::NotSent("no connection".into()),
+            Fault::RequestLost => Event::NoAnswer("time out".into()),
+            Fault::AnswerLost => {
+                self.handle(request);
+                Event::NoAnswer("time out".into())
+            }
+            Fault::Twice => {
+                self.handle(request);
+                Event::Answer(self.handle(request))
+            }
+        }
+    }
+
+    /// Drives a flow to its end.
+    pub fn run(&mut self, wallet: &mut Wallet, mut flow: impl Flow) -> Result<Outcome, WalletError> {
+        let mut event = Event::Go;
+        for _ in 0..10_000 {
+            event = match flow.next(wallet, event, self.now)? {
+                Step::Send(request) => self.send(&request),
+                Step::Wait(span) => {
+                    self.now = self.now.after(span);
+                    Event::Go
+                }
+                Step::Deliver => {
+                    self.delivered += 1;
+                    Event::Go
+                }
+                Step::Done(outcome) => return Ok(*outcome),
+            };
+        }
+        panic!("the flow does not end");
+    }
+
+    pub fn redeem(&mut self, wallet: &mut Wallet, code: &str) -> Result<Outcome, WalletError> {
+        self.run(wallet, RedeemFlow::new(code, MINT, None).unwrap())
+    }
+
+    pub fn pay(&mut self, wallet: &mut Wallet, path: &str) -> Result<Outcome, WalletError> {
+        self.run(wallet, PayFlow::new(get(path)).unwrap())
+    }
+
+    pub fn recover(&mut self, wallet: &mut Wallet) -> Result<Outcome, WalletError> {
+        self.run(wallet, RecoverFlow::new())
+    }
+
+    /// A wallet with credits of one code, and without limits.
+    pub fn wallet_with(&mut self, amount: u64) -> (Wallet, SharedVault) {
+        let vault = SharedVault::default();
+        let mut wallet = vault.create();
+        self.mint.add_code("CODE", amount);
+        self.redeem(&mut wallet, "CODE").unwrap();
+        wallet.set_limits(Limits::none("uusd".parse().unwrap())).unwrap();
+        (wallet, vault)
+    }
+}
+
+pub fn get(path: &str) -> PayRequest {
+    let (headers, body) = (Vec::new(), Vec::new());
+    PayRequest { method: "GET".into(), url: format!("{SHOP}{path}"), headers, body, max: None }
+}
+
+/// What is free and what is set aside, of the only unit.
+pub fn balance(wallet: &Wallet) -> (u64, u64) {
+    let balances = wallet.balances().unwrap();
+    assert!(balances.len() <= 1);
+    let first = balances.first();
+    let sums =
+        first.map(|one| (one.free.amount().to_u64().unwrap(), one.reserved.amount().to_u64().unwrap()));
+    sums.unwrap_or_default()
+}
+
+pub fn total_spent(wallet: &Wallet) -> u64 {
+    let spent = wallet.spent("uusd".parse().unwrap(), &farthing_wallet::Scope::Total);
+    spent.to_u64().unwrap()
+}
+
+pub fn reopen(vault: &SharedVault) -> Wallet {
+    Wallet::open(vault.clone(), Unlock::Key(&KEY)).unwrap()
+}
+
+pub fn json(status: u16, body: &serde_json::Value) -> HttpResponse {
+    let headers = vec![("Content-Type".into(), "application/json".into())];
+    HttpResponse { status, headers, body: body.to_string().into_bytes() }
+}

@@ -1,0 +1,250 @@
+//! A shop: a 402 gate in little, honest or not.
+
+use std::collections::BTreeMap;
+
+use ed25519_dalek::SigningKey;
+use farthing_ecash::{BlindedMessage, Proof, Token, Y, denomination, hash_to_curve};
+use farthing_money::{Amount, Asset, Span, Timestamp};
+use farthing_wallet::{HttpRequest, HttpResponse};
+use farthing_wire::cashu::PaymentRequest;
+use farthing_wire::mpp::credit::{self, MethodDetails, OutputText, ReceiptExtra, SignatureText};
+use farthing_wire::{Credential, Pass, Problem, Receipt, mpp};
+use serde_json::{Value, json};
+
+use super::mint::Mint;
+
+const SECRET: [u8; 32] = [3; 32];
+
+/// How the shop behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conduct {
+    /// As it should.
+    Honest,
+    /// The upstream fails: nothing is charged.
+    Failing,
+    /// It takes the money and says that it did not.
+    Stealing,
+    /// It takes the money and forgets the change.
+    NoChange,
+    /// It is busy with the same credential.
+    Busy,
+}
+
+pub struct Shop {
+    pub price: u64,
+    pub conduct: Conduct,
+    pub mpp: bool,
+    pub cashu: bool,
+    /// Gives change as a token, whatever outputs came.
+    pub token_change: bool,
+    pub pass: Option<Span>,
+    pub lifetime: Span,
+    pub decimals: u8,
+    pub key: SigningKey,
+    /// What it was paid, by each payment.
+    pub payments: BTreeMap<Vec<Y>, HttpResponse>,
+    pub revenue: u64,
+    /// How many answers were delivered.
+    pub served: usize,
+    tokens: u64,
+}
+
+impl Shop {
+    pub fn new() -> Self {
+        Self {
+            price: 10_000,
+            conduct: Conduct::Honest,
+            mpp: true,
+            cashu: true,
+            token_change: false,
+            pass: None,
+            lifetime: Span::from_secs(300),
+            decimals: 6,
+            key: SigningKey::from_bytes(&[4; 32]),
+            payments: BTreeMap::new(),
+            revenue: 0,
+            served: 0,
+            tokens: 0,
+        }
+    }
+
+    pub fn handle(&mut self, mint: &mut Mint, request: &HttpRequest, now: Timestamp) -> HttpResponse {
+        let values = |name: &str| -> Vec<&[u8]> {
+            let here = request.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+            here.map(|(_, value)| value.as_bytes()).collect()
+        };
+        if request.url.ends_with("/free") {
+            self.served += 1;
+            return page(200, Vec::new());
+        }
+        let pass = values("Farthing-Pass").into_iter().find_map(|text| {
+            Pass::verify(std::str::from_utf8(text).unwrap(), &self.key.verifying_key(), now).ok()
+        });
+        if pass.is_some_and(|pass| pass.scope == scope(request)) {
+            self.served += 1;
+            return page(200, Vec::new());
+        }
+        let authorization = values("Authorization");
+        let other = values("Payment-Authorization");
+        match Credential::from_headers(&values("X-Cashu"), &authorization, &other).unwrap() {
+            None => self.challenge(request, now),
+            Some(credential) => self.paid(mint, request, &credential, now),
+        }
+    }
+
+    fn challenge(&self, request: &HttpRequest, now: Timestamp) -> HttpResponse {
+        let mut headers = Vec::new();
+        let asked = PaymentRequest {
+            amount: Some(self.price),
+            unit: Some("uusd".into()),
+            mints: vec![format!("{}/", super::MINT)],
+            ..PaymentRequest::default()
+        };
+        if self.cashu {
+            headers.push(("X-Cashu".to_owned(), asked.encode_a().unwrap()));
+        }
+        if self.mpp {
+            let asked = credit::Request {
+                amount: Amount::from(self.price),
+                currency: "uusd".parse().unwrap(),
+                mints: vec!["https://other.example".into(), format!("{}/", super::MINT)],
+                method_details: MethodDetails { decimals: self.decimals, asset: "USD".parse().unwrap() },
+            };
+            let draft = mpp::Draft {
+                realm: "shop.example",
+                method: mpp::METHOD_CREDIT,
+                intent: mpp::INTENT_CHARGE,
+                request: &asked.to_json().unwrap(),
+                expires: Some(now.after(self.lifetime)),
+                digest: Some(farthing_wire::digest::content_digest(&request.body)),
+                header: None,
+                opaque: None,
+                description: None,
+            };
+            let challenge = mpp::Challenge::issue(&SECRET, &draft).unwrap();
+            headers.push(("WWW-Authenticate".to_owned(), challenge.to_header().unwrap()));
+        }
+        HttpResponse { headers, ..problem("payment-required", 402) }
+    }
+
+    fn paid(
+        &mut self,
+        mint: &mut Mint,
+        request: &HttpRequest,
+        credential: &Credential,
+        now: Timestamp,
+    ) -> HttpResponse {
+        let token = Token::decode(credential.token()).unwrap();
+        let proofs = token.resolve(&mint.ids()).unwrap();
+        let mut ys: Vec<Y> = proofs.iter().map(Proof::y).collect();
+        ys.sort_unstable();
+        if let Some(answer) = self.payments.get(&ys) {
+            self.served += 1;
+            return answer.clone();
+        }
+        let blanks = match credential {
+            Credential::Credit { challenge, payload } => {
+                if challenge.verify(&SECRET, now).is_err() {
+                    return problem("challenge-expired", 402);
+                }
+                payload.outputs.clone().unwrap_or_default()
+            }
+            Credential::Cashu { .. } => Vec::new(),
+        };
+        let total: u64 = proofs.iter().map(|proof| proof.amount).sum();
+        match self.conduct {
+            Conduct::Failing => return problem("upstream-failed", 502),
+            Conduct::Busy => {
+                let mut busy = problem("payment-under-way", 409);
+                busy.headers.push(("Retry-After".into(), "2".into()));
+                return busy;
+            }
+            _ => {}
+        }
+        match mint.check(&proofs) {
+            Err(_) => return problem("credit-spent", 402),
+            Ok(_) if total < self.price => return problem("insufficient", 402),
+            Ok(ys) => mint.spend(&ys, "shop"),
+        }
+        if matches!(self.conduct, Conduct::Stealing | Conduct::NoChange) {
+            mint.taken += total;
+            self.revenue += total;
+            if self.conduct == Conduct::Stealing {
+                return problem("upstream-failed", 502);
+            }
+            self.served += 1;
+            return page(200, Vec::new());
+        }
+        mint.taken += self.price;
+        self.revenue += self.price;
+        self.served += 1;
+        let change = total - self.price;
+        let headers = self.headers(mint, request, &blanks, change, now);
+        let answer = page(200, headers);
+        self.payments.insert(ys, answer.clone());
+        answer
+    }
+
+    fn headers(
+        &mut self,
+        mint: &mut Mint,
+        request: &HttpRequest,
+        blanks: &[OutputText],
+        change: u64,
+        now: Timestamp,
+    ) -> Vec<(String, String)> {
+        let mut headers = Vec::new();
+        let money = Asset::micro("USD").unwrap().money(Amount::from(self.price));
+        let receipt = Receipt::new("ab".into(), request.url.clone(), "mpp", money, now);
+        let farthing = receipt.sign(&self.key).unwrap();
+        headers.push(("Farthing-Receipt".into(), farthing.clone()));
+        if let Some(span) = self.pass {
+            let pass = Pass { payment: "ab".into(), scope: scope(request), expires: now.after(span) };
+            headers.push(("Farthing-Pass".into(), pass.sign(&self.key).unwrap()));
+        }
+        let parts = denomination::split(change, denomination::powers_of_two(32)).unwrap();
+        let mut extra = ReceiptExtra { change: Vec::new(), farthing: Some(farthing) };
+        if self.token_change || blanks.len() < parts.len() {
+            let proofs: Vec<_> = parts.iter().map(|part| self.own_credit(mint, *part)).collect();
+            if change > 0 {
+                let token = Token::new(super::MINT, "uusd".parse().unwrap(), None, proofs);
+                headers.push(("X-Cashu".into(), token.encode()));
+            }
+        } else {
+            let sign = |(amount, blank): (u64, &OutputText)| {
+                let (id, b_) = (blank.id.parse().unwrap(), blank.blinded.parse().unwrap());
+                let signature = mint.sign(&BlindedMessage { amount, id, b_ }).unwrap();
+                serde_json::from_value::<SignatureText>(serde_json::to_value(signature).unwrap()).unwrap()
+            };
+            extra.change = parts.into_iter().zip(blanks).map(sign).collect();
+        }
+        let mut receipt = mpp::Receipt::success("credit", "ab".into(), now);
+        extra.put(&mut receipt).unwrap();
+        headers.push(("Payment-Receipt".into(), receipt.encode().unwrap()));
+        headers
+    }
+
+    fn own_credit(&mut self, mint: &mut Mint, amount: u64) -> Proof {
+        self.tokens += 1;
+        let secret = format!("shop {}", self.tokens);
+        let id = *mint.ids().last().unwrap();
+        let b_ = hash_to_curve(secret.as_bytes()).point();
+        let signature = mint.sign(&BlindedMessage { amount, id, b_ }).unwrap();
+        Proof::new(amount, id, secret, signature.c_)
+    }
+}
+
+fn scope(request: &HttpRequest) -> String {
+    format!("url GET {}", request.url)
+}
+
+fn page(status: u16, mut headers: Vec<(String, String)>) -> HttpResponse {
+    headers.push(("Content-Type".into(), "text/html".into()));
+    HttpResponse { status, headers, body: Vec::new() }
+}
+
+fn problem(code: &str, status: u16) -> HttpResponse {
+    let headers = vec![("Content-Type".into(), "application/problem+json".into())];
+    let body: Value = serde_json::from_str(&Problem::new(code, status, "Refused", code).to_json()).unwrap();
+    HttpResponse { headers, ..super::json(status, &json!(body)) }
+}
