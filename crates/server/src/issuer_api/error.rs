@@ -114,6 +114,11 @@ impl IssuerError {
         )
     }
 
+    /// Whether a keyset that has retired or expired is the reason.
+    pub(crate) fn is_of_old_keyset(&self) -> bool {
+        matches!(self.number, number::KEYSET_INACTIVE | number::KEYSET_EXPIRED)
+    }
+
     /// A bug.
     pub(crate) fn internal(detail: &'static str) -> Self {
         let status = StatusCode::INTERNAL_SERVER_ERROR;

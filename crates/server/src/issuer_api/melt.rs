@@ -10,7 +10,7 @@ use farthing_money::Amount;
 use super::extract::{Content, Named};
 use super::prepare::{sum, tag, within_limits};
 use super::quote::shown_melt;
-use super::{Issuer, IssuerError, body};
+use super::{Issuer, IssuerError, body, repetition};
 
 pub(super) async fn melt(
     State(issuer): State<Arc<Issuer>>,
@@ -24,6 +24,9 @@ pub(super) async fn melt(
         within_limits("outputs", blanks.len())?;
     }
     let (id, row) = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
+    if row.paid.is_some() && repetition::melted(&row, id.as_bytes(), &inputs, &blanks) {
+        return body::write(&shown_melt(&issuer, id, &row)?);
+    }
     let fee = issuer.keyring.fee(&inputs)?;
     let came = sum(inputs.iter().map(|proof| proof.amount))?;
     let needed = row.amount.checked_add(fee).ok_or(Reject::AmountOverflow)?;
@@ -37,9 +40,10 @@ pub(super) async fn melt(
     // amounts only now that the change is known.
     let verified = issuer.verify_with_blanks(inputs, blanks.clone(), quote).await?;
     let signed = issuer.sign_blanks(blanks, change, verified.asset).await?;
+    let credits: Vec<_> = verified.inputs.iter().map(|input| input.credit).collect();
     let command = Melt {
         quote: id,
-        tag: tag("melt", id.as_bytes(), &verified.inputs, &asked),
+        tag: tag("melt", id.as_bytes(), &credits, &asked),
         inputs: verified.inputs,
         change: signed,
         fee,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use farthing_ecash::{BlindedMessage, PublicKey, quote_signature};
-use farthing_engine::{Command, Issue, IssuePart, MintQuoteRow, QuoteId, Reject};
+use farthing_engine::{Command, Issue, IssuePart, MintQuoteRow, QuoteId, Reject, RequestTag};
 use farthing_money::Amount;
 
 use super::extract::{Content, Named};
 use super::prepare::{tag, within_limits};
-use super::{Issuer, IssuerError, QUOTES_MOST, body};
+use super::{Issuer, IssuerError, QUOTES_MOST, body, repetition};
 
 pub(super) async fn mint(
     State(issuer): State<Arc<Issuer>>,
@@ -24,8 +24,12 @@ pub(super) async fn mint(
         quote_signature::verify(&quote, &outputs, key, signature.as_deref())?;
     }
     let amount = super::prepare::sum(outputs.iter().map(|output| output.amount))?;
+    let tag = mint_tag([&id], &outputs);
+    if repetition::minted(&[&row], tag) {
+        return answer_again(&issuer, outputs).await;
+    }
     let part = IssuePart { quote: id, pubkey: row.pubkey, amount, source: row.source };
-    issue(&issuer, vec![part], outputs).await
+    issue(&issuer, vec![part], outputs, tag).await
 }
 
 pub(super) async fn mint_batch(
@@ -54,6 +58,10 @@ pub(super) async fn mint_batch(
             rows.len()
         )));
     }
+    let tag = mint_tag(rows.iter().map(|(id, _)| id), &request.outputs);
+    if repetition::minted(&rows.iter().map(|(_, row)| row).collect::<Vec<_>>(), tag) {
+        return answer_again(&issuer, request.outputs).await;
+    }
     let part = |(n, (quote, row)): (usize, (QuoteId, MintQuoteRow))| {
         let named =
             request.quote_amounts.as_ref().and_then(|amounts| amounts.get(n)).copied().map(Amount::from);
@@ -62,7 +70,7 @@ pub(super) async fn mint_batch(
         IssuePart { quote, pubkey: row.pubkey, amount: named.unwrap_or(left), source: row.source }
     };
     let parts = rows.into_iter().enumerate().map(part).collect();
-    issue(&issuer, parts, request.outputs).await
+    issue(&issuer, parts, request.outputs, tag).await
 }
 
 fn key_of(row: &MintQuoteRow) -> Result<Option<PublicKey>, IssuerError> {
@@ -70,19 +78,28 @@ fn key_of(row: &MintQuoteRow) -> Result<Option<PublicKey>, IssuerError> {
     key.map_err(|_| IssuerError::internal("a quote's key cannot be read"))
 }
 
+fn mint_tag<'a>(quotes: impl IntoIterator<Item = &'a QuoteId>, outputs: &[BlindedMessage]) -> RequestTag {
+    let quotes: Vec<u8> = quotes.into_iter().flat_map(|quote| *quote.as_bytes()).collect();
+    tag("mint", &quotes, &[], outputs)
+}
+
+async fn answer_again(issuer: &Issuer, outputs: Vec<BlindedMessage>) -> Result<Response, IssuerError> {
+    let signatures = issuer.signatures_again(outputs).await?;
+    body::write(&body::Signatures { signatures })
+}
+
 async fn issue(
     issuer: &Arc<Issuer>,
     parts: Vec<IssuePart>,
     outputs: Vec<BlindedMessage>,
+    tag: RequestTag,
 ) -> Result<Response, IssuerError> {
     let given = super::prepare::sum(outputs.iter().map(|output| output.amount))?;
     let drawn = Amount::try_sum(parts.iter().map(|part| part.amount)).ok_or(Reject::AmountOverflow)?;
     if given != drawn {
         return Err(Reject::Unbalanced { inputs: drawn, outputs: given, fee: Amount::ZERO }.into());
     }
-    let quotes: Vec<u8> = parts.iter().flat_map(|part| *part.quote.as_bytes()).collect();
-    let tag = tag("mint", &quotes, &[], &outputs);
-    let prepared = issuer.prepare(Vec::new(), outputs).await?;
+    let prepared = issuer.prepare(Arc::default(), outputs).await?;
     let command = Issue { parts, outputs: prepared.outputs, asset: prepared.asset, tag };
     issuer.execute.execute(Command::Issue(command)).await?;
     body::write(&body::Signatures { signatures: prepared.signatures })

@@ -15,6 +15,7 @@ mod melt;
 mod mint;
 mod prepare;
 mod quote;
+mod repetition;
 mod restore;
 mod socket;
 mod swap;

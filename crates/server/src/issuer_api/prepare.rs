@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use farthing_ecash::{BlindSignature, BlindedMessage, Proof, WellKnownSecret, Witness, conditions};
-use farthing_engine::{Input, Keyring, KeyringReject, Output, RequestTag, SignedOutput};
+use farthing_engine::{CreditId, Input, Keyring, KeyringReject, Output, RequestTag, SignedOutput};
 use farthing_money::{Amount, Asset, Timestamp};
 use rayon::prelude::*;
 
@@ -27,6 +27,13 @@ pub(super) struct Prepared {
 pub(super) struct Verified {
     pub(super) asset: Asset,
     pub(super) inputs: Vec<Input>,
+}
+
+impl Prepared {
+    /// The names of the inputs.
+    pub(super) fn credits(&self) -> Vec<CreditId> {
+        self.inputs.iter().map(|input| input.credit).collect()
+    }
 }
 
 /// Refuses nothing and too much.
@@ -65,7 +72,7 @@ impl Issuer {
     /// Verifies `inputs` and signs `outputs`, all of one asset, on all cores if there are many.
     pub(super) async fn prepare(
         self: &Arc<Self>,
-        inputs: Vec<Proof>,
+        inputs: Arc<Vec<Proof>>,
         outputs: Vec<BlindedMessage>,
     ) -> Result<Prepared, IssuerError> {
         let first = inputs.first().map(|proof| proof.id).or_else(|| outputs.first().map(|output| output.id));
@@ -134,10 +141,15 @@ fn sign_many(
 }
 
 /// What a request asked for: its inputs and outputs in their order.
-pub(super) fn tag(domain: &str, about: &[u8], inputs: &[Input], outputs: &[BlindedMessage]) -> RequestTag {
+pub(super) fn tag(
+    domain: &str,
+    about: &[u8],
+    credits: &[CreditId],
+    outputs: &[BlindedMessage],
+) -> RequestTag {
     let outputs: Vec<_> = outputs.iter().map(|o| (o.b_.to_bytes(), o.amount.to_be_bytes(), o.id)).collect();
-    let inputs = inputs.iter().map(|input| input.credit.as_bytes().as_slice());
+    let credits = credits.iter().map(|credit| credit.as_bytes().as_slice());
     let outputs =
         outputs.iter().flat_map(|(b_, amount, id)| [b_.as_slice(), amount.as_slice(), id.as_bytes()]);
-    RequestTag::of_parts(domain, std::iter::once(about).chain(inputs).chain(outputs))
+    RequestTag::of_parts(domain, std::iter::once(about).chain(credits).chain(outputs))
 }

@@ -10,7 +10,10 @@ use super::extract::Content;
 use super::prepare::{sum, tag, within_limits};
 use super::{Issuer, IssuerError, body};
 
-pub(super) async fn swap(State(issuer): State<Arc<Issuer>>, Content(body): Content) -> Result<Response, IssuerError> {
+pub(super) async fn swap(
+    State(issuer): State<Arc<Issuer>>,
+    Content(body): Content,
+) -> Result<Response, IssuerError> {
     let body::SwapRequest { inputs, outputs } = body::read(&body)?;
     within_limits("inputs", inputs.len())?;
     within_limits("outputs", outputs.len())?;
@@ -20,9 +23,16 @@ pub(super) async fn swap(State(issuer): State<Arc<Issuer>>, Content(body): Conte
         return Err(Reject::Unbalanced { inputs: came, outputs: goes, fee }.into());
     }
     let asked = outputs.clone();
-    let prepared = issuer.prepare(inputs, outputs).await?;
+    let inputs = Arc::new(inputs);
+    let prepared = match issuer.prepare(Arc::clone(&inputs), outputs).await {
+        Err(refused) if refused.is_of_old_keyset() => {
+            let signatures = issuer.swapped_before(&inputs, asked, refused).await?;
+            return body::write(&body::Signatures { signatures });
+        }
+        prepared => prepared?,
+    };
     let command = Swap {
-        tag: tag("swap", &[], &prepared.inputs, &asked),
+        tag: tag("swap", &[], &prepared.credits(), &asked),
         inputs: prepared.inputs,
         outputs: prepared.outputs,
         fee: prepared.fee,

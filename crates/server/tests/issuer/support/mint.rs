@@ -96,8 +96,9 @@ impl Mint {
         self.open = Some(Open::at(self.folder.path(), issuer, clock(&self.time)).await);
     }
 
-    /// What a power cut at this moment would leave behind, opened elsewhere.
-    pub async fn after_power_cut(&self) -> Self {
+    /// What `kill -9` at this moment would leave behind, opened elsewhere. (A copy also has what was written but not yet
+    /// synced, so this says nothing of a power cut.)
+    pub async fn after_kill(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(self.folder.path(), folder.path());
         let time = Arc::new(AtomicU64::new(self.time.load(SeqCst)));

@@ -3,5 +3,5 @@
 mod mint;
 mod payer;
 
-pub use mint::{Mint, Reply, Snapshot};
-pub use payer::{Outputs, Payer, ys};
+pub use mint::{Mint, Reply};
+pub use payer::{Outputs, Payer, swap, ys};

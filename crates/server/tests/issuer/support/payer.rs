@@ -32,7 +32,7 @@ impl Payer {
     }
 
     /// The same payer after it lost everything but its words.
-    pub fn from_words(&self) -> Self {
+    pub fn with_words_alone(&self) -> Self {
         Self { keyset: self.keyset.clone(), seed: self.seed, counter: 0 }
     }
 
@@ -79,17 +79,19 @@ impl Payer {
     pub fn credits(&self, outputs: &Outputs, signatures: &Value) -> Vec<Proof> {
         let signatures: Vec<BlindSignature> = serde_json::from_value(signatures.clone()).unwrap();
         assert!(!signatures.is_empty() && signatures.len() <= outputs.messages.len());
-        let credit =
-            |((message, (secret, r)), signature): ((&BlindedMessage, &(String, SecretKey)), &BlindSignature)| {
-                assert_eq!(signature.id, self.keyset.id);
-                let key = self.keyset.key(signature.amount).expect("a denomination");
-                signature.check_dleq(key, message.b_).expect("the published key signed");
-                let c = unblind(signature.c_, r, key).unwrap();
-                let mut credit = Proof::new(signature.amount, signature.id, secret.clone(), c);
-                credit.dleq = signature.dleq.as_ref().map(|proof| ProofDleq::new(proof, r));
-                credit.check_dleq(key).expect("a payee can check it too");
-                credit.for_issuer()
-            };
+        let credit = |((message, (secret, r)), signature): (
+            (&BlindedMessage, &(String, SecretKey)),
+            &BlindSignature,
+        )| {
+            assert_eq!(signature.id, self.keyset.id);
+            let key = self.keyset.key(signature.amount).expect("a denomination");
+            signature.check_dleq(key, message.b_).expect("the published key signed");
+            let c = unblind(signature.c_, r, key).unwrap();
+            let mut credit = Proof::new(signature.amount, signature.id, secret.clone(), c);
+            credit.dleq = signature.dleq.as_ref().map(|proof| ProofDleq::new(proof, r));
+            credit.check_dleq(key).expect("a payee can check it too");
+            credit.for_issuer()
+        };
         outputs.messages.iter().zip(&outputs.secrets).zip(&signatures).map(credit).collect()
     }
 

@@ -1,0 +1,19 @@
+//! The issuer over HTTP, from the outside: every endpoint's story, every refusal, repetitions, races, crashes and what
+//! the folder tells about payers.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod batches;
+mod bodies;
+mod crash;
+mod credits;
+mod locks;
+mod melts;
+mod outputs;
+mod privacy;
+mod quotes;
+mod races;
+mod repetition;
+mod rotation;
+mod socket;
+mod stories;
+mod support;
