@@ -21,12 +21,19 @@ pub trait View {
 #[derive(Debug)]
 pub struct Output {
     json: bool,
+    is_json_wanted: bool,
 }
 
 impl Output {
     /// The shape asked for, or else the one that fits stdout.
     pub fn new(shape: Shape) -> Self {
-        Self { json: shape.json || !shape.text && !io::stdout().is_terminal() }
+        let json = shape.json || !shape.text && !io::stdout().is_terminal();
+        Self { json, is_json_wanted: shape.json }
+    }
+
+    /// Whether JSON was asked for in so many words, and not just for want of a terminal.
+    pub fn is_json_wanted(&self) -> bool {
+        self.is_json_wanted
     }
 
     /// Whether data is JSON.

@@ -1,0 +1,230 @@
+//! `farthing pay`: like curl with a purse. What is free comes as it is; what has a price is paid, within limits.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use farthing_money::{Amount, Asset, Money};
+use farthing_wallet::{Outcome, PayFlow, PayRequest, WalletError};
+
+use super::pay_report::{Report, refusal};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::payer::{Delivered, Delivery, Hop, OutFile, Payer, Typed, WalletPlace, forecast, next_hop};
+use crate::runtime;
+
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Ask for a page, and pay for it if it has a price: the body goes to stdout (or to -o FILE), talk to stderr.\n\nA pass that the wallet has is shown first, so that what was paid for is not paid again while the pass lasts. Without limits of your own a payment may cost 1.00 at most and the payments of a day 10.00, in each asset; see `farthing wallet limits`. When the outcome is unknown, the same command again sends the same credential, which is never charged twice.\n\nExit codes: 0 delivered, 1 failed or an HTTP error status, 3 unreachable, 6 payment required but no offer fits or the funds are short, 7 refused by a limit, 8 outcome unknown and safe to repeat."
+)]
+pub struct Pay {
+    /// The address: https, or http on this machine
+    #[arg(value_name = "URL")]
+    url: String,
+    /// The method; GET, or POST with -d
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    method: Option<String>,
+    /// The body; @FILE reads it from a file and @- from stdin, as it is
+    #[arg(short, long, value_name = "DATA")]
+    data: Option<String>,
+    /// A field of the request, such as 'Accept: text/html'; may be given more than once
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
+    headers: Vec<(String, String)>,
+    /// Write the body into a file; the report then goes to stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write status and fields before the body
+    #[arg(short, long)]
+    include: bool,
+    /// Follow redirects, at most ten; credentials and passes stay with their origin
+    #[arg(short = 'L', long)]
+    location: bool,
+    /// The most that this call may cost, such as "0.05 USD"; goes before the limit per call, not before the others
+    #[arg(long, value_name = "AMOUNT")]
+    max: Option<Typed>,
+    /// Ask, but pay nothing and deliver nothing: tell the price and whether it would be paid
+    #[arg(long)]
+    dry_run: bool,
+    /// Write the signed receipt into a file; `farthing receipt verify` checks it
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
+    #[command(flatten)]
+    place: WalletPlace,
+}
+
+/// Where the redirects led, and what came of it there.
+struct Followed {
+    url: String,
+    outcome: Outcome,
+    delivered: Option<Delivered>,
+}
+
+const HOPS_MAX: u32 = 10;
+/// What HTTP itself decides, or the wallet.
+const NOT_THE_USERS: [&str; 9] = [
+    "connection",
+    "content-length",
+    "expect",
+    "farthing-pass",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-cashu",
+];
+
+fn field(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("expected 'Name: value', got no colon")?;
+    let (name, value) = (name.trim(), value.trim());
+    http::HeaderName::try_from(name).map_err(|_| format!("expected the name of a field, got {name:?}"))?;
+    http::HeaderValue::try_from(value)
+        .map_err(|_| format!("expected the value of a field, got {value:?}"))?;
+    if NOT_THE_USERS.contains(&name.to_ascii_lowercase().as_str()) {
+        return Err(format!("expected a field that is yours to set; {name} is set as it has to be"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Pay {
+    pub fn run(&self, output: &Output) -> Result<(), Failure> {
+        runtime::block_on(self.act(output))
+    }
+
+    async fn act(&self, output: &Output) -> Result<(), Failure> {
+        let hop = self.request()?;
+        let mut payer = Payer::new(self.place.open_or_empty().await?);
+        // A payment of the same request that is still open is carried on below, not undone.
+        if !payer.has_open_payment(&hop.method, &hop.url) {
+            payer.recover(output).await?;
+        }
+        if self.dry_run {
+            return self.ask(&mut payer, hop, output).await;
+        }
+        let file = |path: &Option<PathBuf>| path.as_deref().map(OutFile::open).transpose();
+        let (body, mut receipt) = (file(&self.output)?, file(&self.receipt)?);
+        let mut delivery = Delivery::to(body, self.include);
+        let Followed { url, outcome, delivered } =
+            self.follow(&mut payer, hop, &mut delivery, output).await?;
+        let report = Report::of(&url, &outcome);
+        if let (Some(file), Some(text)) = (&mut receipt, report.receipt()) {
+            file.write(&format!("{text}\n"))?;
+        }
+        report.show(output, self.output.is_some())?;
+        ended(outcome, delivered)
+    }
+
+    fn request(&self) -> Result<Hop, Failure> {
+        let body = self.data.as_deref().map(body).transpose()?;
+        let method = match (&self.method, &body) {
+            (Some(method), _) => method.clone(),
+            (None, Some(_)) => "POST".to_owned(),
+            (None, None) => "GET".to_owned(),
+        };
+        http::Method::from_bytes(method.as_bytes()).map_err(|_| {
+            Failure::new(Exit::Usage, format!("expected a method such as GET, got {method:?}"))
+        })?;
+        let mut headers = self.headers.clone();
+        let is_typed = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        if body.is_some() && !is_typed {
+            headers.push(("Content-Type".into(), "application/x-www-form-urlencoded".into()));
+        }
+        Ok(Hop { method, url: self.url.clone(), headers, body: body.unwrap_or_default() })
+    }
+
+    /// The request as the wallet takes it.
+    fn pay_request(hop: &Hop, max: Option<Money>) -> PayRequest {
+        let Hop { method, url, headers, body } = hop.clone();
+        PayRequest { method, url, headers, body, max }
+    }
+
+    fn max(&self, payer: &Payer) -> Result<Option<Money>, Failure> {
+        self.max.as_ref().map(|typed| typed.money(&payer.wallet)).transpose()
+    }
+
+    /// Pays for the request, or for where its redirects lead if they are to be followed.
+    async fn follow(
+        &self,
+        payer: &mut Payer,
+        hop: Hop,
+        delivery: &mut Delivery,
+        output: &Output,
+    ) -> Result<Followed, Failure> {
+        let max = self.max(payer)?;
+        let (mut hop, mut hops) = (hop, 0);
+        loop {
+            delivery.follow_redirects(self.location && hops < HOPS_MAX);
+            let mut flow = PayFlow::new(Self::pay_request(&hop, max))?;
+            let outcome = payer.deliver(&mut flow, delivery).await?;
+            let delivered = delivery.take();
+            let Some(Delivered { status, location: Some(location), .. }) = delivered else {
+                return Ok(Followed { url: hop.url, outcome, delivered });
+            };
+            let from = hop.url.clone();
+            hop = next_hop(hop, status, &location).ok_or_else(|| {
+                let message = format!("{from} redirects to {location:?}, where HTTP does not go");
+                Failure::new(Exit::Failed, message)
+            })?;
+            hops += 1;
+            output.say(format_args!("{from} redirects to {}", hop.url));
+        }
+    }
+
+    /// Asks what it would cost. At a limit of nothing the wallet refuses the offer that it has chosen, before anything is
+    /// set aside.
+    async fn ask(&self, payer: &mut Payer, hop: Hop, output: &Output) -> Result<(), Failure> {
+        if payer.has_open_payment(&hop.method, &hop.url) {
+            let message = format!("a payment of {} is under way already", hop.url);
+            return Err(Failure::new(Exit::OutcomeUnknown, message)
+                .hint("without --dry-run the command carries on with it; it is not charged twice"));
+        }
+        let nothing =
+            Asset::new("NONE", 0, "none").map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+        let nothing = Some(nothing.money(Amount::ZERO));
+        let mut flow = PayFlow::new(Self::pay_request(&hop, nothing))?;
+        match payer.attempt(&mut flow, &mut Delivery::none()).await? {
+            Err(WalletError::Budget(reject)) => {
+                let asked = reject.asked;
+                Report::price(&hop.url, asked).show(output, true)?;
+                forecast(&payer.wallet, &hop.url, asked, self.max.as_ref())
+            }
+            Err(error) => Err(error.into()),
+            Ok(outcome) => Report::of(&hop.url, &outcome).show(output, true),
+        }
+    }
+}
+
+/// The body that -d means.
+fn body(data: &str) -> Result<Vec<u8>, Failure> {
+    let Some(place) = data.strip_prefix('@') else { return Ok(data.as_bytes().to_vec()) };
+    let mut bytes = Vec::new();
+    let read = match place {
+        "-" => std::io::stdin().lock().read_to_end(&mut bytes),
+        path => std::fs::File::open(Path::new(path)).and_then(|mut file| file.read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| {
+        let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Failed };
+        Failure::new(exit, format!("cannot read the body from {place}: {error}"))
+    })?;
+    Ok(bytes)
+}
+
+/// How it ended, after the report.
+fn ended(outcome: Outcome, delivered: Option<Delivered>) -> Result<(), Failure> {
+    if let Outcome::Refused(refused) = outcome {
+        return Err(refusal(*refused));
+    }
+    let Some(delivered) = delivered else { return Ok(()) };
+    if let Some(broken) = delivered.broken {
+        let failure = Failure::new(Exit::Failed, broken);
+        return Err(match outcome {
+            Outcome::Paid(paid) if paid.pass_until.is_some() => {
+                failure.hint("the pass is kept: the same command again costs nothing while it lasts")
+            }
+            _ => failure,
+        });
+    }
+    if delivered.status.is_client_error() || delivered.status.is_server_error() {
+        return Err(Failure::new(Exit::Failed, format!("the server answered {}", delivered.status)));
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! `farthing wallet`: credits, and what is done with them besides paying.
+
+use clap::{Args, Subcommand};
+
+use super::wallet_backup::{Backup, Restore};
+use super::wallet_balance::Balance;
+use super::wallet_history::History;
+use super::wallet_init::Init;
+use super::wallet_limits::Limits;
+use super::wallet_recover::{Reclaim, Recover};
+use super::wallet_redeem::Redeem;
+use super::wallet_token::{Receive, Send};
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::payer::{Payer, WalletPlace};
+use crate::runtime;
+
+#[derive(Debug, Args)]
+pub struct Wallet {
+    #[command(flatten)]
+    place: WalletPlace,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Make a wallet and show its 12 words, once
+    Init(Init),
+    /// Turn a top-up code into credits; makes the wallet if there is none
+    Redeem(Redeem),
+    /// What there is, by mint and asset
+    Balance(Balance),
+    /// Make a token that whoever has it can spend
+    Send(Send),
+    /// Take in a token
+    Receive(Receive),
+    /// Take back a token that nobody took
+    Reclaim(Reclaim),
+    /// What happened, newest first; receipts too
+    History(History),
+    /// Limits: what may be spent at most
+    #[command(subcommand)]
+    Limits(Limits),
+    /// Write the 12 words, the mints and the counters down
+    Backup(Backup),
+    /// Find credits again, from a backup or from the words
+    Restore(Restore),
+    /// Bring what a crash or a lost answer left open to its end; every other command does so too
+    Recover(Recover),
+}
+
+impl Wallet {
+    pub fn run(&self, output: &Output) -> Result<(), Failure> {
+        runtime::block_on(self.act(output))
+    }
+
+    async fn act(&self, output: &Output) -> Result<(), Failure> {
+        let place = &self.place;
+        match &self.action {
+            Action::Init(init) => init.run(place, output).await,
+            Action::Redeem(redeem) => redeem.run(place, output).await,
+            Action::Restore(restore) => restore.run(place, output).await,
+            Action::Receive(receive) => receive.run(place, output).await,
+            Action::Recover(recover) => recover.run(&mut Payer::new(place.open().await?), output).await,
+            Action::Balance(balance) => balance.run(&opened(place, output).await?, output),
+            Action::Send(send) => send.run(&mut opened(place, output).await?, output).await,
+            Action::Reclaim(reclaim) => reclaim.run(&mut opened(place, output).await?, output).await,
+            Action::History(history) => history.run(&opened(place, output).await?, output),
+            Action::Limits(limits) => limits.run(&mut opened(place, output).await?, output),
+            Action::Backup(backup) => backup.run(&opened(place, output).await?, output),
+        }
+    }
+}
+
+/// The wallet that is there, with nothing left open that can be ended.
+async fn opened(place: &WalletPlace, output: &Output) -> Result<Payer, Failure> {
+    let mut payer = Payer::new(place.open().await?);
+    payer.recover(output).await?;
+    Ok(payer)
+}

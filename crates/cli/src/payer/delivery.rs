@@ -1,0 +1,252 @@
+//! Where the body of an answer goes: to stdout or into a file, as it comes, never held in memory.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::LOCATION;
+use http_body_util::BodyExt;
+
+use super::http::{Answer, Body};
+use super::redirect::is_redirect;
+use crate::exit::{Exit, Failure};
+
+/// A file that is opened before anything is paid, so that an answer is never bought and then thrown away.
+#[derive(Debug)]
+pub struct OutFile {
+    file: File,
+    path: PathBuf,
+    /// Whether it goes again if nothing comes to be written.
+    is_new: bool,
+}
+
+impl OutFile {
+    /// Opens it for writing. What is in it stays until something is written.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let is_new = !path.exists();
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|error| unwritable(path, &error))?;
+        Ok(Self { file, path: path.to_owned(), is_new })
+    }
+
+    /// Empties it, for what comes now.
+    fn begin(&mut self) -> io::Result<()> {
+        self.is_new = false;
+        // What cannot be cut, such as a device, need not be.
+        if self.file.metadata()?.is_file() { self.file.set_len(0) } else { Ok(()) }
+    }
+
+    /// Replaces what is in it.
+    pub fn write(&mut self, text: &str) -> Result<(), Failure> {
+        let written = self.begin().and_then(|()| self.file.write_all(text.as_bytes()));
+        written.map_err(|error| unwritable(&self.path, &error))
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot write {}: {error}", path.display()))
+}
+
+impl Drop for OutFile {
+    fn drop(&mut self) {
+        if self.is_new {
+            // An empty file that stays does no harm.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Where the body goes.
+#[derive(Debug)]
+enum Target {
+    Nowhere,
+    Stdout,
+    File(OutFile),
+}
+
+/// What became of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    pub status: StatusCode,
+    /// Where a redirect leads, if it is to be followed.
+    pub location: Option<String>,
+    /// How many bytes of the body were written.
+    pub bytes: u64,
+    /// Why it is not whole.
+    pub broken: Option<String>,
+}
+
+/// How an answer is delivered, and how it went.
+#[derive(Debug)]
+pub struct Delivery {
+    target: Target,
+    with_head: bool,
+    follow: bool,
+    delivered: Option<Delivered>,
+}
+
+impl Delivery {
+    /// For flows that deliver nothing.
+    pub fn none() -> Self {
+        Self { target: Target::Nowhere, with_head: false, follow: false, delivered: None }
+    }
+
+    /// To a file or to stdout, with status and fields before it if wanted.
+    pub fn to(file: Option<OutFile>, with_head: bool) -> Self {
+        let target = file.map_or(Target::Stdout, Target::File);
+        Self { target, with_head, follow: false, delivered: None }
+    }
+
+    /// Redirects are remembered instead of written.
+    pub fn follow_redirects(&mut self, follow: bool) {
+        self.follow = follow;
+    }
+
+    /// What became of the last answer.
+    pub fn take(&mut self) -> Option<Delivered> {
+        self.delivered.take()
+    }
+
+    /// Writes an answer as it comes. A failure is kept, not raised: whatever was paid has to be brought to its end.
+    pub async fn deliver(&mut self, answer: Answer) {
+        let Answer { status, version, headers, body } = answer;
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = location.filter(|_| self.follow && is_redirect(status)).map(str::to_owned);
+        let mut delivered = Delivered { status, location, bytes: 0, broken: None };
+        if delivered.location.is_none() {
+            let mut head = Vec::new();
+            if self.with_head {
+                head.extend(format!("{version:?} {status}\r\n").bytes());
+                for (name, value) in &headers {
+                    head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+                }
+                head.extend(b"\r\n");
+            }
+            let written = self.begin(&head);
+            delivered.broken = match written {
+                Ok(()) => self.body(body, &mut delivered.bytes).await.err(),
+                Err(error) => Some(error),
+            };
+        }
+        self.delivered = Some(delivered);
+    }
+
+    fn begin(&mut self, head: &[u8]) -> Result<(), String> {
+        let begun = match &mut self.target {
+            Target::File(file) => file.begin(),
+            Target::Nowhere | Target::Stdout => Ok(()),
+        };
+        begun.map_err(|error| self.unwritten(&error)).and_then(|()| self.write(head).map(drop))
+    }
+
+    /// Answers with whether anyone still reads.
+    fn write(&mut self, bytes: &[u8]) -> Result<bool, String> {
+        let written = match &mut self.target {
+            Target::Nowhere => Ok(()),
+            Target::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(bytes).and_then(|()| stdout.flush())
+            }
+            Target::File(file) => file.file.write_all(bytes),
+        };
+        match written {
+            Ok(()) => Ok(true),
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(self.unwritten(&error)),
+        }
+    }
+
+    fn unwritten(&self, error: &io::Error) -> String {
+        let place = match &self.target {
+            Target::File(file) => file.path.display().to_string(),
+            Target::Nowhere | Target::Stdout => "stdout".to_owned(),
+        };
+        format!("the answer cannot be written to {place}: {error}")
+    }
+
+    async fn body(&mut self, body: Body, count: &mut u64) -> Result<(), String> {
+        let mut body = match body {
+            Body::Whole(bytes) => return self.count(&bytes, count).map(drop),
+            Body::Unread(body) => body,
+        };
+        if matches!(self.target, Target::Nowhere) {
+            return Ok(());
+        }
+        while let Some(frame) = body.frame().await {
+            let frame =
+                frame.map_err(|error| format!("the answer broke off after {count} bytes: {error}"))?;
+            if let Ok(bytes) = frame.into_data()
+                && !self.count(&bytes, count)?
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, bytes: &Bytes, count: &mut u64) -> Result<bool, String> {
+        let reads = self.write(bytes)?;
+        *count = count.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        Ok(reads)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, Version};
+
+    use super::*;
+
+    fn answer(status: u16, body: &'static str) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert(LOCATION, HeaderValue::from_static("/x"));
+        let status = StatusCode::from_u16(status).unwrap();
+        Answer {
+            status,
+            version: Version::HTTP_11,
+            headers,
+            body: Body::Whole(Bytes::from_static(body.as_bytes())),
+        }
+    }
+
+    #[test]
+    fn a_file_stays_as_it_was_until_something_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        std::fs::write(&old, "before").unwrap();
+        drop((OutFile::open(&old).unwrap(), OutFile::open(&new).unwrap()));
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), "before");
+        assert!(!new.exists());
+        assert_eq!(OutFile::open(&folder.path().join("no/file")).unwrap_err().exit, Exit::Failed);
+    }
+
+    #[tokio::test]
+    async fn an_answer_replaces_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "something longer than the answer").unwrap();
+        let mut delivery = Delivery::to(Some(OutFile::open(&path).unwrap()), true);
+        delivery.deliver(answer(200, "page")).await;
+        let delivered = delivery.take().unwrap();
+        assert_eq!((delivered.bytes, delivered.broken), (4, None));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "HTTP/1.1 200 OK\r\nlocation: /x\r\n\r\npage");
+    }
+
+    #[tokio::test]
+    async fn redirects_are_written_or_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for (follow, status, location) in [(false, 302, None), (true, 302, Some("/x")), (true, 304, None)] {
+            let mut delivery = Delivery::to(Some(OutFile::open(&path).unwrap()), false);
+            delivery.follow_redirects(follow);
+            delivery.deliver(answer(status, "moved")).await;
+            let delivered = delivery.take().unwrap();
+            assert_eq!(delivered.location.as_deref(), location);
+            drop(delivery);
+            assert_eq!(path.exists(), location.is_none());
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The payer at the command line: opens the wallet's folder, sends what the wallet says, and shows what came of it.
+
+mod amount;
+mod delivery;
+mod driver;
+mod failure;
+mod folder;
+mod forecast;
+mod http;
+mod redirect;
+mod secret;
+
+pub use amount::{Typed, assets_of};
+pub use delivery::{Delivered, Delivery, OutFile};
+pub use driver::{Payer, now, tell};
+pub use folder::WalletPlace;
+pub use forecast::forecast;
+pub use http::{Client, Patience};
+pub use redirect::{Hop, next_hop};
+pub use secret::{first_line, text, write_secret};
