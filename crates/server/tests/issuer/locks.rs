@@ -42,6 +42,9 @@ async fn only_the_key_opens_a_lock_and_its_witness_is_shown() {
     ];
     let before = mint.snapshot(&credits).await;
     let outputs = payer.outputs(&[8]);
+    let forged = Proof { c: key(9).public_key(), ..credit.clone() };
+    let reply = mint.post("/v1/swap", &swap(&[forged], &outputs)).await;
+    assert_eq!(reply.refusal().1, "credit-signature", "no lock is tried for who has no credit");
     for (input, reject) in refused {
         let reply = mint.post("/v1/swap", &swap(std::slice::from_ref(&input), &outputs)).await;
         assert_eq!(reply.refusal(), (400, reject.to_owned(), 10_001), "{:?}", input.witness);

@@ -76,8 +76,15 @@ async fn an_expired_keyset_is_worth_nothing() {
     assert_eq!(payer.keyset.final_expiry, Some(mint.now().secs() + 3_600));
     let credits = payer.funded(&mint, &[8, 4]).await;
     mint.wait_secs(3_599);
-    let credits = payer.swapped(&mint, &credits, &[8, 4]).await;
+    let (spent, outputs) = (credits, payer.outputs(&[8, 4]));
+    let answer = mint.post("/v1/swap", &swap(&spent, &outputs)).await;
+    let credits = payer.credits(&outputs, &answer.ok()["signatures"]);
     mint.wait_secs(1);
+    assert_eq!(
+        mint.post("/v1/swap", &swap(&spent, &outputs)).await,
+        answer,
+        "a repetition is still answered"
+    );
     let before = mint.snapshot(&credits).await;
     let late = mint.post("/v1/swap", &swap(&credits, &payer.outputs(&[8, 4]))).await;
     assert_eq!(late.refusal(), (400, "keyset-expired".to_owned(), 12_003));
