@@ -1,6 +1,7 @@
 //! The one door: everything that is done to this repository is a word after `cargo xtask`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
+mod bench;
 mod readme;
 mod source;
 mod suite;
@@ -14,6 +15,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask tidy             check the rules of the house
 cargo xtask test [STEP..]    run every check and test, or only the named steps
+cargo xtask bench [NAME..]   measure against peers and show ratios: --json, --write into docs/performance.md,
+                             --seconds N, --rounds N, --spent N, --peer-bin DIR (where cdk-mintd is)
 cargo xtask readme [--write] compare the README's transcript with the demo, or write it anew
 ";
 
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["tidy"] => done(tidy::run(&root).map(|rules| format!("tidy: {rules} rules hold"))),
         ["test", steps @ ..] => suite::run(&root, steps),
+        ["bench", words @ ..] => quietly(bench::run(&root, words)),
         ["readme"] => done(readme::compare(&root)),
         ["readme", "--write"] => done(readme::write(&root)),
         ["help" | "--help" | "-h"] => {
@@ -41,6 +45,17 @@ fn main() -> ExitCode {
 fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).to_owned()
+}
+
+/// For a command that has already said what there is to say.
+fn quietly(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(said) => {
+            eprintln!("{said}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn done(result: Result<String, String>) -> ExitCode {
