@@ -5,6 +5,8 @@ mod command;
 mod exit;
 mod log;
 mod output;
+mod payer;
+mod play;
 mod ready_file;
 mod runtime;
 mod table;

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 
-use farthing_server::app::ServeError;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -30,13 +29,14 @@ fn no_runtime(error: &std::io::Error) -> Failure {
 
 /// Serves until SIGINT or SIGTERM, then finishes what is in flight; a second signal, or a failure that comes in while it
 /// serves, ends at once.
-pub async fn serve_until_told<F>(
+pub async fn serve_until_told<F, E>(
     output: &Output,
     failure: oneshot::Receiver<Failure>,
     serve: impl FnOnce(Stop) -> F,
 ) -> Result<(), Failure>
 where
-    F: Future<Output = Result<(), ServeError>>,
+    F: Future<Output = Result<(), E>>,
+    E: Into<Failure>,
 {
     let mut signals = Signals::listen()?;
     let (drain, drained) = oneshot::channel::<()>();
@@ -51,7 +51,7 @@ where
         signals.next().await;
     };
     tokio::select! {
-        served = serve(stop) => Ok(served?),
+        served = serve(stop) => served.map_err(Into::into),
         Ok(failure) = failure => Err(failure),
         () = told_twice => Err(Failure::new(Exit::Failed, "ended before what was in flight was done")
             .hint("payments that were on hold are released at the next start")),

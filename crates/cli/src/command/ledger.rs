@@ -110,7 +110,7 @@ impl View for Trial {
         let row = |row: &TrialRow| {
             let TrialRow { account, asset, kind, debits, credits, debits_pending, credits_pending } =
                 row.clone();
-            [account, asset, kind, debits, credits, debits_pending, credits_pending]
+            [short(&account), asset, kind, debits, credits, debits_pending, credits_pending]
         };
         let rows: Vec<_> = self.rows.iter().chain(&self.sums).map(row).collect();
         let head = ["ACCOUNT", "ASSET", "KIND", "DEBITS", "CREDITS", "DEBITS HELD", "CREDITS HELD"];
@@ -131,8 +131,8 @@ impl View for Lines {
                 line.at.clone(),
                 line.kind.as_str().to_owned(),
                 line.step.clone(),
-                line.debit.clone(),
-                line.credit.clone(),
+                short(&line.debit),
+                short(&line.credit),
                 line.shown.clone(),
                 reference.chars().take(16).collect(),
             ]
@@ -158,4 +158,14 @@ fn state(balances: bool, settled: bool) -> String {
     let balances = if balances { "debits equal credits" } else { "DEBITS DO NOT EQUAL CREDITS" };
     let settled = if settled { "nothing is on hold" } else { "some payments are on hold" };
     format!("{balances}; {settled}")
+}
+
+const ACCOUNT_CHARS_MAX: usize = 28;
+
+/// An account's name as it fits a table: the id of a keyset is long.
+fn short(account: &str) -> String {
+    if account.chars().count() <= ACCOUNT_CHARS_MAX {
+        return account.to_owned();
+    }
+    format!("{}…", account.chars().take(ACCOUNT_CHARS_MAX - 4).collect::<String>())
 }

@@ -2,13 +2,26 @@
 
 mod check;
 mod code;
+mod demo;
+mod doctor;
 mod ledger;
+mod pay;
+mod pay_report;
 mod price;
 mod price_explain;
 mod price_list;
 mod receipt;
 mod schema;
 mod serve;
+mod wallet;
+mod wallet_backup;
+mod wallet_balance;
+mod wallet_history;
+mod wallet_init;
+mod wallet_limits;
+mod wallet_recover;
+mod wallet_redeem;
+mod wallet_token;
 
 use clap::Subcommand;
 
@@ -23,9 +36,15 @@ pub enum Command {
     /// Top-up codes: they buy credits
     #[command(subcommand)]
     Code(code::Code),
+    /// Try it: a site, a gate and an issuer on this machine, offline
+    Demo(demo::Demo),
+    /// Is the endpoint payable? Look as a payer would, and pay it once
+    Doctor(doctor::Doctor),
     /// The books: trial balance, journal, and the proof that both agree
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// Ask for a page and pay for it, like curl with a purse
+    Pay(pay::Pay),
     /// Prices: what costs how much, and why
     #[command(subcommand)]
     Price(price::Price),
@@ -36,6 +55,8 @@ pub enum Command {
     Schema(schema::Schema),
     /// Charge for what a web server has: gate, issuer and books in one
     Serve(serve::Serve),
+    /// Credits: redeem, send, receive, back up, limit
+    Wallet(wallet::Wallet),
 }
 
 /// Runs one command.
@@ -43,10 +64,14 @@ pub fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Check(check) => check.run(output),
         Command::Code(code) => code.run(output),
+        Command::Demo(demo) => demo.run(output),
+        Command::Doctor(doctor) => doctor.run(output),
         Command::Ledger(ledger) => ledger.run(output),
+        Command::Pay(pay) => pay.run(output),
         Command::Price(price) => price.run(output),
         Command::Receipt(receipt) => receipt.run(output),
         Command::Schema(schema) => schema.run(output),
         Command::Serve(serve) => serve.run(output),
+        Command::Wallet(wallet) => wallet.run(output),
     }
 }

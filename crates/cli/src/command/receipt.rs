@@ -24,7 +24,7 @@ pub struct Verify {
     #[arg(value_name = "FILE|-")]
     file: String,
     /// The merchant's public key, to check who signed: 64 hexadecimal digits or 43 letters of base64url
-    #[arg(long, value_name = "KEY", value_parser = key)]
+    #[arg(long, value_name = "KEY", value_parser = key, allow_hyphen_values = true)]
     key: Option<VerifyingKey>,
 }
 

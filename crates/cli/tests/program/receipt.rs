@@ -88,3 +88,14 @@ fn what_cannot_be_read_is_told_apart() {
     let run = farthing(folder.path(), &["receipt", "verify", "-", "--key", "00"]);
     assert!(run.exit == 2 && run.stderr.contains("expected an Ed25519 public key"), "{}", run.stderr);
 }
+
+/// What went wrong: one key in sixty-four begins with a hyphen in base64url and was taken for a flag.
+#[test]
+fn a_key_may_begin_with_a_hyphen() {
+    let keys = (0..=255).map(|seed| SigningKey::from_bytes(&[seed; 32]));
+    let key = keys.into_iter().find(|key| key_text(&key.verifying_key()).starts_with('-')).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let public = key_text(&key.verifying_key());
+    let run = farthing_with(folder.path(), &["receipt", "verify", "--key", &public, "-"], &signed(&key));
+    assert_eq!(run.exit, 0, "{}", run.stderr);
+}

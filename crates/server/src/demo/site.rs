@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
@@ -27,7 +27,9 @@ fn router(files: PathBuf) -> Router {
 }
 
 async fn wren(RawQuery(query): RawQuery) -> Response {
-    Json(json!({ "bird": "wren", "grams": 9, "coins": ["farthing"], "query": query })).into_response()
+    let answer = json!({ "bird": "wren", "grams": 9, "coins": ["farthing"], "query": query });
+    // With a line's end, so that a terminal shows whatever comes next on a line of its own.
+    ([(header::CONTENT_TYPE, "application/json")], format!("{answer}\n")).into_response()
 }
 
 /// Sends back what came, as it comes.
