@@ -1,7 +1,7 @@
 //! What comes with a paid answer: change, receipt, pass. All of it is written down before the body is delivered.
 
 use farthing_ecash::{BlindSignature, KeysetId, Proof, Token};
-use farthing_money::{Amount, Timestamp};
+use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::header::{FARTHING_PASS, FARTHING_RECEIPT, PAYMENT_RECEIPT, X_CASHU};
 use farthing_wire::mpp::{self, credit};
 
@@ -55,49 +55,28 @@ pub(crate) fn finish(
 ) -> Result<(Paid, Vec<u64>), WalletError> {
     let attempt = wallet.state.attempt(id).cloned().ok_or(WalletError::UnknownAttempt(id))?;
     let payment = attempt.payment().cloned().ok_or(WalletError::UnknownAttempt(id))?;
-    let found = read(wallet, &attempt, &payment, address, answer);
+    let mut found = read(wallet, &attempt, &payment, address, answer);
     let over = payment.booking.amount.saturating_sub(payment.price);
     let back = worth(&found.change).saturating_add(worth(&found.token));
-    let missing = over > 0 && back == 0 && payment.change.is_some();
-
-    let mut draft = Draft::new(&wallet.state);
-    let mut open = Vec::new();
-    let mut notes = found.notes.clone();
     let cost = payment.booking.amount.saturating_sub(back);
+    let missing = over > 0 && back == 0 && payment.change.is_some();
     if missing {
-        notes.push("the change did not come with the answer; the mint is asked for it".to_owned());
+        found.notes.push("the change did not come with the answer; the mint is asked for it".to_owned());
     } else if cost > payment.price {
         let (cost, price) = (money(attempt.unit, cost)?, money(attempt.unit, payment.price)?);
-        notes.push(format!("{cost} was charged, though the price was {price}"));
+        found.notes.push(format!("{cost} was charged, though the price was {price}"));
     }
-    let pass = found
-        .checked
-        .as_ref()
-        .and_then(|checked| check_pass(answer.header(FARTHING_PASS)?, &checked.signer, address, now));
-    let over_passes = wallet.state.passes.values().filter(|pass| pass.expires <= now);
-    over_passes.for_each(|pass| draft.remove(RowKey::pass(pass)));
-    let pass_until = pass.as_ref().map(|pass| pass.expires);
-    draft.put_all(pass.map(Row::Pass));
-    draft.put_all(found.checked.map(|checked| Row::Signer(checked.signer)));
+
+    let mut draft = Draft::new(&wallet.state);
+    let pass_until = keep_pass(&mut draft, wallet, &found, address, answer, now);
+    let mut open = Vec::new();
     if missing {
         let delivered = Payment { delivered: true, receipt: found.receipt.clone(), ..payment.clone() };
         draft.attempt(Attempt { kind: AttemptKind::Pay(Box::new(delivered)), ..attempt.clone() });
         open.push(id);
     } else {
-        draft.spend(&attempt.inputs);
-        draft.take_in(&found.change, &attempt.mint, attempt.unit);
-        draft.unbook(attempt.unit, &payment.booking, worth(&found.change).min(payment.booking.amount));
-        let entry = Entry {
-            number: id,
-            at: now,
-            kind: EntryKind::Pay,
-            party: payment.booking.host.clone(),
-            money: money(attempt.unit, cost)?,
-            url: Some(payment.url.clone()),
-            receipt: found.receipt.clone(),
-            notes: notes.clone(),
-        };
-        draft.finish(id, Some(entry));
+        let money = money(attempt.unit, cost)?;
+        close(&mut draft, &attempt, &payment, &found, Entry { at: now, ..entry(&attempt, &payment, money) });
     }
     if !found.token.is_empty() {
         let change_of = Some(of_booking(&payment.booking, worth(&found.token)));
@@ -118,9 +97,52 @@ pub(crate) fn finish(
         charged: money(attempt.unit, cost)?,
         receipt: found.receipt,
         pass_until,
-        notes,
+        notes: found.notes,
     };
     Ok((paid, open))
+}
+
+/// Stores the pass and who signed the receipt; forgets passes that are over.
+fn keep_pass(
+    draft: &mut Draft<'_>,
+    wallet: &Wallet,
+    found: &Found,
+    address: &Address,
+    answer: &HttpResponse,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    for over in wallet.state.passes.values().filter(|pass| pass.expires <= now) {
+        draft.remove(RowKey::pass(over));
+    }
+    let checked = found.checked.as_ref()?;
+    draft.put(Row::Signer(checked.signer.clone()));
+    let pass = check_pass(answer.header(FARTHING_PASS)?, &checked.signer, address, now)?;
+    let until = pass.expires;
+    draft.put(Row::Pass(pass));
+    Some(until)
+}
+
+/// Ends the payment: the credits are the merchant's, the change is ours.
+fn close(draft: &mut Draft<'_>, attempt: &Attempt, payment: &Payment, found: &Found, entry: Entry) {
+    let back = worth(&found.change).min(payment.booking.amount);
+    draft.spend(&attempt.inputs);
+    draft.take_in(&found.change, &attempt.mint, attempt.unit);
+    draft.unbook(attempt.unit, &payment.booking, back);
+    let (receipt, notes) = (found.receipt.clone(), found.notes.clone());
+    draft.finish(attempt.id, Some(Entry { receipt, notes, ..entry }));
+}
+
+fn entry(attempt: &Attempt, payment: &Payment, money: Money) -> Entry {
+    Entry {
+        number: attempt.id,
+        at: attempt.at,
+        kind: EntryKind::Pay,
+        party: payment.booking.host.clone(),
+        money,
+        url: Some(payment.url.clone()),
+        receipt: None,
+        notes: Vec::new(),
+    }
 }
 
 fn read(
