@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use farthing_ecash::{
-    BlindSignature, BlindedMessage, DenominationError, Keyset, KeysetError, KeysetId, Proof, PublicKey,
-    SignError, SigningKeyset, VerifyError, input_fee,
+    BlindSignature, BlindedMessage, ConditionError, DenominationError, Keyset, KeysetError, KeysetId, Proof,
+    PublicKey, SignError, SigningKeyset, VerifyError, WellKnownSecret, Witness, input_fee,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Timestamp, Unit};
@@ -104,6 +104,9 @@ pub enum KeyringReject {
     /// The keyset cannot be made.
     #[error(transparent)]
     Keyset(#[from] KeysetError),
+    /// The lock of a credit, or what should open it, is malformed.
+    #[error(transparent)]
+    Condition(#[from] ConditionError),
 }
 
 impl KeyringReject {
@@ -122,6 +125,7 @@ impl KeyringReject {
             Self::Overflow => "amount-overflow",
             Self::WrongSeed { .. } => "wrong-seed",
             Self::Keyset(reject) => reject.code(),
+            Self::Condition(reject) => reject.code(),
         }
     }
 }
@@ -201,7 +205,7 @@ impl Keyring {
             credit: CreditId::from_bytes(y.to_bytes()),
             account: entry.account,
             amount: proof.amount,
-            witness: proof.witness.clone(),
+            witness: witness_of_lock(proof)?,
         })
     }
 
@@ -271,6 +275,16 @@ impl Keyring {
             proofs.iter().map(|proof| self.entry(proof.id).map(|entry| entry.row.input_fee_ppk)).collect();
         input_fee(rates?).map(Amount::from).ok_or(KeyringReject::Overflow)
     }
+}
+
+/// The witness is kept with the spent credit and shown to whoever asks (NUT-07): only that of a lock is, and only within
+/// the limits of a witness.
+fn witness_of_lock(proof: &Proof) -> Result<Option<String>, ConditionError> {
+    if WellKnownSecret::parse(&proof.secret)?.is_none() {
+        return Ok(None);
+    }
+    Witness::parse(proof.witness.as_deref())?;
+    Ok(proof.witness.clone())
 }
 
 fn derive(seed: &[u8; 32], row: &KeysetRow) -> Result<SigningKeyset, KeyringReject> {

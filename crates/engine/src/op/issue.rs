@@ -75,7 +75,7 @@ fn draw(
     if row.paid.is_zero() && row.expires_at.is_some_and(|end| end <= now) {
         return Err(Reject::QuoteExpired(part.quote));
     }
-    if part.amount > left || row.source != part.source {
+    if left.is_zero() || row.source != part.source {
         return Err(Reject::QuoteNotPaid { quote: part.quote, paid: left, needed: part.amount });
     }
     if part.amount != left {

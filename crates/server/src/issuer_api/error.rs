@@ -133,7 +133,7 @@ impl From<KeyringReject> for IssuerError {
             KeyringReject::InactiveKeyset(_) | KeyringReject::NoActiveKeyset(_) => number::KEYSET_INACTIVE,
             KeyringReject::ExpiredKeyset { .. } => number::KEYSET_EXPIRED,
             KeyringReject::WrongUnit { .. } => number::UNITS_DIFFER,
-            KeyringReject::Verify(_) => number::PROOF_INVALID,
+            KeyringReject::Verify(_) | KeyringReject::Condition(_) => number::PROOF_INVALID,
             KeyringReject::Denomination(_) | KeyringReject::Sign(_) => number::LIMIT,
             KeyringReject::BlankOutputs { .. } | KeyringReject::Overflow => number::UNBALANCED,
             KeyringReject::WrongSeed { .. } | KeyringReject::Keyset(_) => number::OTHER,

@@ -69,7 +69,7 @@ async fn batches_are_refused_whole() {
         (json!({ "quotes": [a, b], "outputs": [] }), "nothing-given", 11_005),
         (json!({ "quotes": [a, b], "outputs": three, "quote_amounts": [3] }), "malformed-body", 10_000),
         (json!({ "quotes": [a, b], "outputs": three, "quote_amounts": [2, 2] }), "unbalanced", 11_005),
-        (json!({ "quotes": [a, b], "outputs": three, "quote_amounts": [2, 1] }), "quote-not-paid", 20_001),
+        (json!({ "quotes": [a, b], "outputs": three, "quote_amounts": [2, 1] }), "quote-amount", 11_005),
         (json!({ "quotes": [a, b], "outputs": seven.messages }), "unbalanced", 11_005),
         (
             json!({ "quotes": [a, b], "outputs": three, "signatures": [null] }),

@@ -1,0 +1,87 @@
+//! docs/config.md says what every key of the configuration does: it is made of the same list as the messages.
+
+#![expect(clippy::unwrap_used, reason = "writing into a text never fails")]
+
+use std::fmt::Write;
+use std::path::Path;
+
+use farthing_server::config::environment::VARIABLES;
+use farthing_server::config::{Config, KEYS};
+
+const INTRODUCTION: &str = "\
+# The configuration
+
+One file, `farthing.toml`, or whichever `--config FILE` names. Every mistake in it is told at once, with its line and a hint, by
+`farthing check` and by every command that reads it. Paths are relative to the file's folder. Prices are read again when the file
+changes; a file with mistakes keeps the old prices. Everything else is read at the start.
+
+Spans are a whole number and one of `ms`, `s`, `m`, `h`, `d`. Amounts are decimals and an asset, such as `0.01 USD`, and must be
+exact. Of the rules that fit a request the most specific wins; `farthing price explain URL` says which and why.
+
+This page is made of the list that the program itself reads; a test compares the two.
+";
+
+/// The page as it should be.
+fn page() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    let mut section = "";
+    for note in KEYS {
+        if note.section != section {
+            section = note.section;
+            let several = if section.starts_with("[[") { " (may stand several times)" } else { "" };
+            let head = "| key | expected | example | otherwise | meaning |\n|---|---|---|---|---|\n";
+            writeln!(page, "\n## `{section}`{several}\n").unwrap();
+            page.push_str(head);
+        }
+        let default = note.default.map_or_else(|| "-".to_owned(), code);
+        let (expected, example) = (plain(note.expected), code(note.example));
+        writeln!(page, "| `{}` | {expected} | {example} | {default} | {} |", note.key, plain(note.meaning))
+            .unwrap();
+    }
+    page.push_str("\n## Environment\n\n| variable | meaning |\n|---|---|\n");
+    for variable in VARIABLES {
+        writeln!(page, "| `{}` | {} |", variable.name, plain(variable.meaning)).unwrap();
+    }
+    page
+}
+
+fn code(text: &str) -> String {
+    format!("`{}`", text.replace('|', "\\|"))
+}
+
+/// Text between bars of a table, whose stars are stars.
+fn plain(text: &str) -> String {
+    text.replace('|', "\\|").replace('*', "\\*")
+}
+
+#[test]
+fn the_page_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.md");
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    let page = page();
+    assert!(
+        written == page,
+        "docs/config.md is not what the program reads; put this there:\n{page}<<< end of docs/config.md"
+    );
+}
+
+#[test]
+fn every_example_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["passphrase", "cert.pem", "key.pem"] {
+        std::fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let mut text = String::new();
+    let mut section = "";
+    for note in KEYS {
+        if note.section != section {
+            section = note.section;
+            writeln!(text, "\n{section}").unwrap();
+        }
+        writeln!(text, "{} = {}", note.key, note.example).unwrap();
+    }
+    let file = folder.path().join("farthing.toml");
+    std::fs::write(&file, &text).unwrap();
+    let read = Config::load(&file);
+    assert!(read.is_ok(), "{}\n{text}", read.map(|_| ()).unwrap_err());
+}
