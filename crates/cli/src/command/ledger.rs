@@ -110,10 +110,10 @@ impl View for Trial {
         let row = |row: &TrialRow| {
             let TrialRow { account, asset, kind, debits, credits, debits_pending, credits_pending } =
                 row.clone();
-            [short(&account), asset, kind, debits, credits, debits_pending, credits_pending]
+            [short(&account), kind, asset, debits, credits, debits_pending, credits_pending]
         };
         let rows: Vec<_> = self.rows.iter().chain(&self.sums).map(row).collect();
-        let head = ["ACCOUNT", "ASSET", "KIND", "DEBITS", "CREDITS", "DEBITS HELD", "CREDITS HELD"];
+        let head = ["ACCOUNT", "KIND", "ASSET", "DEBITS", "CREDITS", "DEBITS HELD", "CREDITS HELD"];
         format!("{}\n{}", table(head, &rows), state(self.balances, self.settled))
     }
 }

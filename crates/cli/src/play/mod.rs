@@ -21,6 +21,7 @@ pub fn run(output: &Output) -> Result<(), Failure> {
     let home = passing_folder()?;
     let runtime = runtime::server()?;
     let told = runtime.block_on(async {
+        let mut signals = runtime::Signals::listen()?;
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let folder = home.path().join("demo");
         let (send, ready) = oneshot::channel();
@@ -40,8 +41,15 @@ pub fn run(output: &Output) -> Result<(), Failure> {
             told
         };
         let served = demo::run(&folder, any_port, system_clock(), on_ready, until_stopped);
-        let (served, told) = tokio::join!(served, tell);
-        served.map_err(Failure::from).and(told)
+        let story = async {
+            let (served, told) = tokio::join!(served, tell);
+            served.map_err(Failure::from).and(told)
+        };
+        tokio::select! {
+            told = story => told,
+            // So that the folder goes even then.
+            () = signals.next() => Err(Failure::new(Exit::Failed, "the story was interrupted")),
+        }
     });
     runtime.shutdown_background();
     told

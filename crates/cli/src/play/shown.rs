@@ -5,6 +5,7 @@ use farthing_wallet::HttpResponse;
 /// Fields of an answer that matter to a payer.
 const FIELDS: [&str; 4] = ["content-type", "cache-control", "x-cashu", "www-authenticate"];
 const VALUE_CHARS_MAX: usize = 40;
+const QUOTED_CHARS_MAX: usize = 20;
 const BODY_CHARS_MAX: usize = 110;
 
 /// An answer as curl shows it: status, the fields that matter and the beginning of the body, long values cut.
@@ -28,7 +29,7 @@ fn field(value: &str) -> String {
     }
     // What is between quotes is every second part.
     let part = |(index, part): (usize, &str)| {
-        if index % 2 == 1 && part.chars().count() > VALUE_CHARS_MAX {
+        if index % 2 == 1 && part.chars().count() > QUOTED_CHARS_MAX {
             "…".to_owned()
         } else {
             part.to_owned()
