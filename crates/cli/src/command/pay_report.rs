@@ -152,7 +152,7 @@ pub fn refusal(refused: RefusedPayment) -> Failure {
     let why = match &problem {
         Some(problem) if !problem.detail.is_empty() => plain(&problem.detail),
         Some(problem) if !problem.title.is_empty() => plain(&problem.title),
-        _ => format!("the answer is {status}"),
+        _ => format!("the server answered {status}"),
     };
     let (exit, money) = match settled {
         Err(error) => (Exit::OutcomeUnknown, format!("the credits stay set aside for now: {error}")),
@@ -166,7 +166,7 @@ pub fn refusal(refused: RefusedPayment) -> Failure {
         }
         Ok(Settled::Open(money)) => (Exit::OutcomeUnknown, format!("{money} stays set aside for now")),
     };
-    let failure = Failure::new(exit, format!("{url} was not delivered: {why}\n{money}"));
+    let failure = Failure::new(exit, format!("{url}: {why}\n{money}"));
     match problem.and_then(|problem| problem.next) {
         Some(next) => failure.hint(plain(&next)),
         None => failure,

@@ -104,7 +104,8 @@ async fn search(payer: &mut Payer, mints: &[String], output: &Output) -> Result<
         };
         match outcome {
             Ok(Outcome::Restored { mint, units }) => {
-                found.extend(units.into_iter().map(|unit| CameIn { mint: mint.clone(), money: unit.money }));
+                let units = units.into_iter().filter(|unit| !unit.money.amount().is_zero());
+                found.extend(units.map(|unit| CameIn { mint: mint.clone(), money: unit.money }));
             }
             Ok(_) => failed = Some(Failure::new(Exit::Failed, "expected a search, got another outcome")),
             Err(failure) => {

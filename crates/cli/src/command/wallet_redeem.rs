@@ -38,10 +38,9 @@ impl Redeem {
         let mut payer = Payer::new(place.open_or_create(output).await?);
         let mint = self.mint.clone().map_or_else(|| only_mint(&payer), Ok)?;
         // The same code begun before carries on; the rest of what is open follows.
-        let mut flow = RedeemFlow::new(code, &mint, self.unit)?;
-        let outcome = payer.run(&mut flow).await;
+        let outcome = payer.run(&mut RedeemFlow::new(code, &mint, self.unit)?).await?;
         payer.recover(output).await?;
-        match outcome? {
+        match outcome {
             Outcome::Redeemed { mint, money } => output.show(&CameIn { mint, money }),
             _ => Err(Failure::new(Exit::Failed, "expected credits for the code, got another outcome")),
         }

@@ -68,7 +68,10 @@ impl Receive {
         let stdin = (self.token == "-").then(|| first_line("-".as_ref(), "a token")).transpose()?;
         let token = stdin.as_ref().map_or(self.token.as_str(), |line| line.trim());
         let mut flow = ReceiveFlow::new(token, self.any_mint)?;
-        let mut payer = Payer::new(place.open_or_create(output).await?);
+        // A wallet that knows no mint refuses every token unless any mint will do; none is made just to say so.
+        let wallet =
+            if self.any_mint { place.open_or_create(output).await? } else { place.open_or_empty().await? };
+        let mut payer = Payer::new(wallet);
         payer.recover(output).await?;
         let outcome = payer.run(&mut flow).await.map_err(|failure| match failure.exit {
             Exit::NotAllowed => {

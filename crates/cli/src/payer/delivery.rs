@@ -238,8 +238,8 @@ mod tests {
     #[tokio::test]
     async fn redirects_are_written_or_followed() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
         for (follow, status, location) in [(false, 302, None), (true, 302, Some("/x")), (true, 304, None)] {
+            let path = folder.path().join(format!("{follow}-{status}"));
             let mut delivery = Delivery::to(Some(OutFile::open(&path).unwrap()), false);
             delivery.follow_redirects(follow);
             delivery.deliver(answer(status, "moved")).await;

@@ -159,3 +159,80 @@ impl Answer {
         HttpResponse { status: self.status.as_u16(), headers: headers.collect(), body }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use farthing_wallet::Read;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request with these bytes and keeps the connection; the address.
+    fn server(reply: Vec<u8>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let asked = lines.take_while(|line| !line.is_empty()).count();
+            assert!(asked > 0);
+            // A client that has seen enough is what some tests are about.
+            let _ = stream.write_all(&reply);
+            std::io::copy(&mut stream, &mut std::io::sink()).unwrap_or_default();
+        });
+        url
+    }
+
+    async fn send(url: &str, read: Read) -> Result<Answer, Event> {
+        let patience = Patience { head: Duration::from_millis(300), ..Patience::default() };
+        let patience = Patience { whole: Duration::from_millis(300), ..patience };
+        let request = HttpRequest {
+            method: "GET".into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            read,
+        };
+        Client::new(patience).unwrap().send(request).await
+    }
+
+    fn reply(kind: &str, length: usize, body: &[u8]) -> Vec<u8> {
+        let head = format!("HTTP/1.1 402 Pay\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n");
+        [head.as_bytes(), body].concat()
+    }
+
+    #[tokio::test]
+    async fn what_arrived_is_told_from_what_may_have() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(matches!(send(&format!("http://{free}/"), Read::Whole).await, Err(Event::NotSent(_))));
+        assert!(matches!(send("http://127.0.0.1:1/{}<>", Read::Whole).await, Err(Event::NotSent(_))));
+        for (reply, says) in [
+            (Vec::new(), "no answer within"),
+            (b"HTTP/9.9 nonsense\r\n\r\n".to_vec(), "invalid HTTP version"),
+            (reply("text/plain", 9, b"short"), "did not end within"),
+            (reply("text/plain", 5 << 20, &vec![b'x'; 5 << 20]), "broke off"),
+        ] {
+            let Err(Event::NoAnswer(reason)) = send(&server(reply), Read::Whole).await else {
+                panic!("expected no answer: {says}");
+            };
+            assert!(reason.contains(says), "{reason}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_that_may_be_delivered_are_left_unread() {
+        for (kind, read, whole) in [
+            ("text/plain", Read::Problem, false),
+            ("application/problem+json", Read::Problem, true),
+            ("text/plain", Read::Whole, true),
+        ] {
+            let Ok(answer) = send(&server(reply(kind, 2, b"{}")), read).await else {
+                panic!("expected an answer of {kind}");
+            };
+            assert_eq!(matches!(answer.body, Body::Whole(_)), whole, "{kind}");
+            assert_eq!(answer.to_response().body, if whole { b"{}".to_vec() } else { Vec::new() });
+            assert_eq!(answer.to_response().status, 402);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The payer's commands as people and programs run them, against the real server with a small site behind it.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what it expects by failing")]
+
+mod crash;
+mod pay;
+mod purse;
+mod shop;
+mod site;
+mod wallet;
+mod wiretap;
