@@ -37,15 +37,22 @@ fn main() -> ExitCode {
 fn run(settings: &Settings) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Failure::at("starting the load generator"))?;
-    show(&runtime.block_on(swap::measure(settings))?)?;
-    show(&proxy::measure(settings)?)?;
-    show(&runtime.block_on(paid::measure(settings))?)?;
-    show(&runtime.block_on(memory::measure(settings))?)
+    let mut shown = show(&runtime.block_on(swap::measure(settings))?)?;
+    shown += show(&proxy::measure(settings)?)?;
+    shown += show(&runtime.block_on(paid::measure(settings))?)?;
+    shown += show(&runtime.block_on(memory::measure(settings))?)?;
+    if shown == 0 {
+        return Err(Failure::new(
+            "no measurement has that name; they begin with swap, proxy, paid and memory",
+        ));
+    }
+    Ok(())
 }
 
-fn show(figures: &[Figure]) -> Result<()> {
+/// Writes figures, one a line; says how many.
+fn show(figures: &[Figure]) -> Result<usize> {
     for figure in figures {
         println!("{}", serde_json::to_string(figure).map_err(Failure::at("writing a figure"))?);
     }
-    Ok(())
+    Ok(figures.len())
 }

@@ -45,11 +45,12 @@ pub async fn measure(settings: &Settings) -> Result<Vec<Figure>> {
     let again = Ours::start_in(&settings.farthing, folder)?;
     let full_start = begun.elapsed().as_secs_f64();
     let restarted = mebibytes(again.server.resident_bytes()?);
+    let spent = if settings.spent == 1_000_000 { "1m".to_owned() } else { settings.spent.to_string() };
     Ok(vec![
-        Figure::against("memory_1m_spent", "MiB", PEER, &[(full, empty)]),
-        Figure::against("memory_1m_spent_restarted", "MiB", PEER, &[(restarted, empty)]),
-        Figure::alone("folder_1m_spent", "MiB", size),
-        Figure::against("start_1m_spent", "s", PEER, &[(full_start, empty_start)]),
+        Figure::against(format!("memory_{spent}_spent"), "MiB", PEER, &[(full, empty)]),
+        Figure::against(format!("memory_{spent}_spent_restarted"), "MiB", PEER, &[(restarted, empty)]),
+        Figure::alone(format!("folder_{spent}_spent"), "MiB", size),
+        Figure::against(format!("start_{spent}_spent"), "s", PEER, &[(full_start, empty_start)]),
     ])
 }
 
