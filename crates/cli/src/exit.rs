@@ -107,7 +107,7 @@ impl From<OpenError> for Failure {
                 Self::new(Exit::BadConfig, message)
             }
             OpenError::Fault(fault) if fault.kind == FaultKind::InUse => Self::new(Exit::Failed, message)
-                .hint("a server runs on this folder already; the other commands reach it by its socket"),
+                .hint("a server or another command has it; while a server runs, the other commands reach it by its socket"),
             _ => Self::new(Exit::Failed, message),
         }
     }

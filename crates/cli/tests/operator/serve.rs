@@ -49,7 +49,7 @@ fn a_second_server_on_the_same_folder_is_refused() {
     let second = run(folder.path(), &["serve"]);
     assert_eq!((second.exit, second.stdout.as_str()), (1, ""));
     assert!(second.stderr.contains("is in use by another program"), "{}", second.stderr);
-    assert!(second.stderr.contains("\n\nhint: a server runs on this folder already"), "{}", second.stderr);
+    assert!(second.stderr.contains("\n\nhint: a server or another command has it"), "{}", second.stderr);
     assert_eq!(run(folder.path(), &["ledger", "trial"]).ok()["balances"], true, "the first still answers");
     server.stop();
 }
