@@ -175,13 +175,15 @@ mod tests {
         Amount::new(n)
     }
 
-    /// Steps in order; the last column is what each must answer.
-    #[test]
-    fn every_reject_appears() {
-        let (cash, credits, full) = (id("cash"), id("credits"), id("box"));
+    /// A transfer and what it must answer.
+    type Row = (AccountId, AccountId, Step, Result<(), LedgerReject>);
+
+    /// Transfers that no state of the books allows.
+    fn senseless() -> Vec<Row> {
+        let (cash, credits) = (id("cash"), id("credits"));
         let euro = AccountId::derive(Asset::micro("EUR").unwrap(), "euro");
         let nobody = id("nobody");
-        let table: Vec<(AccountId, AccountId, Step, Result<(), LedgerReject>)> = vec![
+        vec![
             (cash, cash, Step::Post(units(1)), Err(LedgerReject::SameAccount(cash))),
             (cash, nobody, Step::Post(units(1)), Err(LedgerReject::UnknownAccount(nobody))),
             (
@@ -213,6 +215,13 @@ mod tests {
                     needed: units(1),
                 }),
             ),
+        ]
+    }
+
+    /// Transfers in order, each on what the ones before it left.
+    fn in_turn() -> Vec<Row> {
+        let (cash, credits, full) = (id("cash"), id("credits"), id("box"));
+        vec![
             (cash, credits, Step::Post(units(10)), Ok(())),
             (credits, cash, Step::Hold(units(8)), Ok(())),
             (
@@ -241,9 +250,13 @@ mod tests {
             (cash, full, Step::Hold(units(1)), Ok(())),
             (cash, full, Step::Release(units(1)), Ok(())),
             (cash, credits, Step::Post(Amount::MAX), Err(LedgerReject::Overflow(cash))),
-        ];
+        ]
+    }
+
+    #[test]
+    fn every_reject_appears() {
         let mut accounts = books();
-        for (row, (debit, credit, step, expected)) in table.into_iter().enumerate() {
+        for (row, (debit, credit, step, expected)) in senseless().into_iter().chain(in_turn()).enumerate() {
             let before = accounts.clone();
             let answer = apply(&mut accounts, &Transfer { debit, credit, step });
             assert_eq!(answer, expected, "row {row}");
