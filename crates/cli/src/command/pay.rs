@@ -15,7 +15,7 @@ use crate::runtime;
 
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Ask for a page, and pay for it if it has a price: the body goes to stdout (or to -o FILE), talk to stderr.\n\nA pass that the wallet has is shown first, so that what was paid for is not paid again while the pass lasts. Without limits of your own a payment may cost 1.00 at most and the payments of a day 10.00, in each asset; see `farthing wallet limits`. When the outcome is unknown, the same command again sends the same credential, which is never charged twice.\n\nExit codes: 0 delivered, 1 failed or an HTTP error status, 3 unreachable, 6 payment required but no offer fits or the funds are short, 7 refused by a limit, 8 outcome unknown and safe to repeat."
+    after_long_help = "What is free comes as it is; what has a price is paid. The body goes to stdout (or to -o FILE), talk to stderr.\n\nA pass that the wallet has is shown first, so that what was paid for is not paid again while the pass lasts. Without limits of your own a payment may cost 1.00 at most and the payments of a day 10.00, in each asset; see `farthing wallet limits`. When the outcome is unknown, the same command again sends the same credential, which is never charged twice.\n\nExit codes: 0 delivered, 1 failed or an HTTP error status, 3 unreachable, 6 payment required but no offer fits or the funds are short, 7 refused by a limit, 8 outcome unknown and safe to repeat."
 )]
 pub struct Pay {
     /// The address: https, or http on this machine

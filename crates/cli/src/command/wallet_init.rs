@@ -12,7 +12,7 @@ use crate::payer::{WalletPlace, text};
 
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Make a wallet and show its 12 words, once, on stderr.\n\nWhoever has the words has the credits. The words are sealed in the wallet's folder: with --passphrase-file under a passphrase, which every command then needs; otherwise with a key that lies beside them (mode 0600), which protects only copies that leave the key behind. The credits at hand are not sealed: whoever reads the folder can spend them.\n\nUntil limits are set, a payment may cost 1.00 at most and the payments of a day (UTC) 10.00, in each asset (1000 and 10000 where an asset has no decimals); see `farthing wallet limits`."
+    after_long_help = "Whoever has the 12 words has the credits. The words are sealed in the wallet's folder: with --passphrase-file under a passphrase, which every command then needs; otherwise with a key that lies beside them (mode 0600), which protects only copies that leave the key behind. The credits at hand are not sealed: whoever reads the folder can spend them.\n\nUntil limits are set, a payment may cost 1.00 at most and the payments of a day (UTC) 10.00, in each asset (1000 and 10000 where an asset has no decimals); see `farthing wallet limits`."
 )]
 pub struct Init {
     /// Make the wallet of these 12 words (the file's first line; - is stdin) instead of a new one

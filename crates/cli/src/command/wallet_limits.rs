@@ -22,7 +22,7 @@ pub enum Limits {
 
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Set limits of an asset; those that are not named stay as they are.\n\nAn amount is written as \"0.05 USD\"; `none` takes a limit away. Until limits are set, a payment may cost 1.00 at most and the payments of a day (UTC) 10.00, in each asset (1000 and 10000 where an asset has no decimals). Limits hold for payments, not for `farthing wallet send`. `farthing pay --max` goes before the limit per call, for one call; no flag goes before the other three."
+    after_long_help = "An amount is written as \"0.05 USD\"; `none` takes a limit away. Until limits are set, a payment may cost 1.00 at most and the payments of a day (UTC) 10.00, in each asset (1000 and 10000 where an asset has no decimals). Limits hold for payments, not for `farthing wallet send`. `farthing pay --max` goes before the limit per call, for one call; no flag goes before the other three."
 )]
 pub struct Set {
     /// What one payment may cost

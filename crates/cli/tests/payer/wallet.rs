@@ -115,3 +115,19 @@ fn lost_folders_come_back() {
     other.wallet(&["restore", backup.to_str().unwrap()]).exits(4).says("nothing was changed");
     other.assert_has("0.10");
 }
+
+#[test]
+fn help_says_which_limits_hold_and_what_a_key_protects() {
+    let purse = Purse::new();
+    for (arguments, says) in [
+        (&["init", "--help"][..], "payment may cost 1.00 at most"),
+        (&["init", "--help"], "whoever reads the folder can spend them"),
+        (&["limits", "set", "--help"], "day (UTC) 10.00"),
+    ] {
+        let help = purse.wallet(arguments).exits(0).stdout;
+        let words: Vec<&str> = help.split_whitespace().collect();
+        assert!(words.join(" ").contains(says), "{help}");
+    }
+    let help = purse.pay(&["--help"]).exits(0).stdout;
+    assert!(help.contains("Exit codes: 0 delivered"), "{help}");
+}
