@@ -154,6 +154,7 @@ pub fn refusal(refused: RefusedPayment) -> Failure {
         Some(problem) if !problem.title.is_empty() => plain(&problem.title),
         _ => format!("the server answered {status}"),
     };
+    let is_charged = matches!(settled, Ok(Settled::Charged { .. }));
     let (exit, money) = match settled {
         Err(error) => (Exit::OutcomeUnknown, format!("the credits stay set aside for now: {error}")),
         Ok(Settled::Back(money)) if status == 402 => {
@@ -167,6 +168,10 @@ pub fn refusal(refused: RefusedPayment) -> Failure {
         Ok(Settled::Open(money)) => (Exit::OutcomeUnknown, format!("{money} stays set aside for now")),
     };
     let failure = Failure::new(exit, format!("{url}: {why}\n{money}"));
+    if is_charged {
+        return failure
+            .hint("the receipt of it is lost with its answer; the same command again is a new payment");
+    }
     match problem.and_then(|problem| problem.next) {
         Some(next) => failure.hint(plain(&next)),
         None => failure,

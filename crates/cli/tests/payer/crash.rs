@@ -76,3 +76,19 @@ fn a_code_redeemed_into_a_killed_wallet_is_not_lost() {
     purse.wallet(&["balance"]).exits(0).says("recovered: an earlier top-up code brought 0.50 USD");
     purse.assert_has("0.50");
 }
+
+#[test]
+fn what_no_pass_keeps_open_is_not_paid_for_again_unasked() {
+    let shop = Shop::open();
+    let purse = Purse::with(&shop, "4.00 USD");
+    let wire = Wiretap::before(shop.address());
+    let dear = format!("http://{}/dear", wire.address);
+    wire.set(Answers::Lose(PAID));
+    purse.pay(&[&dear, "--max", "1.50 USD"]).exits(8);
+    wire.set(Answers::Pass);
+    purse.pay(&[&dear, "--max", "1.50 USD"]).exits(1).says("1.50 USD was charged").says("a new payment");
+    purse.assert_has("2.50");
+    shop.assert_earned("1.50");
+    purse.pay(&[&dear, "--max", "1.50 USD"]).exits(0);
+    shop.assert_earned("3.00");
+}

@@ -21,7 +21,7 @@ use crate::credit::Credit;
 use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, HttpResponse, Read, Step};
 use crate::offer::{Chosen, choose};
-use crate::outcome::{Outcome, Paid, RefusedPayment};
+use crate::outcome::{Outcome, Paid, RefusedPayment, Settled};
 use crate::select::select;
 use crate::state::Draft;
 use crate::unit::at_most;
@@ -352,8 +352,9 @@ impl PayFlow {
             Err(error @ WalletError::Vault(_)) => return Err(error),
             Err(error) => Err(error),
         };
-        if self.resumed && settled.is_ok() {
-            // That was an earlier run's payment; this run's begins now.
+        if self.resumed && matches!(settled, Ok(Settled::Back(_))) {
+            // That was an earlier run's payment, and it cost nothing; this run's begins now. One that was charged is told
+            // first: whether to pay again is not for the wallet to decide.
             (self.id, self.resumed, self.tries, self.stage) = (None, false, 0, Stage::Start);
             return Ok(None);
         }
