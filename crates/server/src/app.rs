@@ -112,7 +112,7 @@ pub async fn run(
     let ready = Ready {
         gate: origin.to_string(),
         issuer: format!("{origin}{ISSUER_PATH}"),
-        socket: admin_api::socket_path(&config.server.data),
+        socket: absolute(&admin_api::socket_path(&config.server.data)),
         test_funding: config.issuer.test_funding,
         released: installation.released,
     };
@@ -134,6 +134,11 @@ pub async fn run(
     }
     close(installation).await;
     Ok(())
+}
+
+/// A path that means the same from any folder.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Waits for the last commit, but not for ever: payments whose upstream never answers are released at the next start.
