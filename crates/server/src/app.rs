@@ -9,37 +9,27 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Request, Response, header};
-use axum::response::IntoResponse;
-use farthing_gate::crypto::{Crypto, CryptoError};
-use farthing_gate::flow::{Gate, GateConfig, Names, OfferStyle, Secrets, XCashu};
+use axum::http::{Request, Response};
+use farthing_gate::crypto::CryptoError;
+use farthing_gate::flow::Gate;
 use farthing_gate::proxy::{ProxyConfig, ProxyError, Timeouts};
 use farthing_gate::serve::{Limits, serve};
 use farthing_gate::tls::{Certificate, TlsError};
-use farthing_gate::{Body, Proxy, Rules};
+use farthing_gate::{Body, Proxy};
 use farthing_money::Span;
 use farthing_store::Clock;
-use farthing_wire::jws::key_text;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
-use tower::{Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
-use crate::config::{Config, Origin, Passphrase, RequestForms};
+use crate::config::{Config, Origin, Passphrase};
 use crate::installation::{Installation, OpenError};
-use crate::issuer_api::{About, Issuer};
+use crate::mount::{ABOUT_PATH, ISSUER_PATH, Mount};
 use crate::operator::Operator;
 use crate::{admin_api, reload};
 
-/// Where the issuer answers below the gate's address. Free of charge, as all of `/.well-known/` is.
-pub const ISSUER_PATH: &str = "/.well-known/farthing/mint";
-
-/// Where the gate says who it is: its issuer, its assets, the key of its receipts.
-pub const ABOUT_PATH: &str = "/.well-known/farthing.json";
-
-const QUOTE_LIFETIME: Span = Span::from_secs(24 * 3600);
 const CERTIFICATE_WATCH: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -108,7 +98,7 @@ pub async fn run(
         ServeError::Listen { address, source }
     })?;
     let (rules, watched) = watch::channel(Arc::new(config.rules.clone()));
-    let site = Site::new(&config, &installation, &origin, watched)?;
+    let site = Site::new(&config, Mount::with_rules(&config, &installation, &origin, watched)?)?;
     let ready = Ready {
         gate: origin.to_string(),
         issuer: format!("{origin}{ISSUER_PATH}"),
@@ -167,7 +157,7 @@ fn duration(span: Span) -> Duration {
     Duration::from_millis(span.millis())
 }
 
-/// Everything behind the listener: the issuer and the about page by their paths, the gate for all else.
+/// Everything behind the listener: our own routes by their paths, the gate for all else.
 #[derive(Clone)]
 struct Site {
     own: Router,
@@ -175,89 +165,9 @@ struct Site {
 }
 
 impl Site {
-    fn new(
-        config: &Config,
-        installation: &Installation,
-        origin: &Origin,
-        rules: watch::Receiver<Arc<Rules>>,
-    ) -> Result<Self, ServeError> {
-        let issuer_url = format!("{origin}{ISSUER_PATH}");
-        let crypto = Crypto::new(std::thread::available_parallelism().map_or(2, usize::from))?;
-        let receipt_key = key_text(&installation.receipts.verifying_key());
-        let about = About {
-            name: config.issuer.name.clone(),
-            description: config.issuer.description.clone(),
-            url: issuer_url.clone(),
-            receipt_key: receipt_key.clone(),
-            test_funding: config.issuer.test_funding,
-        };
-        let issuer = Issuer {
-            about,
-            assets: config.assets.clone(),
-            execute: Arc::new(installation.writer.clone()),
-            read: Arc::new(installation.books.clone()),
-            keyring: Arc::clone(&installation.keyring),
-            crypto: crypto.clone(),
-            clock: Arc::clone(&installation.clock),
-            quote_lifetime: QUOTE_LIFETIME,
-            events: installation.events.clone(),
-        };
-        let assets: Vec<_> = config.assets.iter().collect();
-        let about_page = json!({
-            "merchant": config.server.merchant,
-            "issuer": issuer_url,
-            "assets": assets,
-            "receipt_key": receipt_key,
-        })
-        .to_string();
-        let page = move || {
-            let body = about_page.clone();
-            async move { ([(header::CONTENT_TYPE, "application/json")], body).into_response() }
-        };
-        let own = Router::new()
-            .nest(ISSUER_PATH, Arc::new(issuer).router())
-            .route(ABOUT_PATH, axum::routing::get(page));
-        let gate = gate_config(config, installation, origin, issuer_url, rules, crypto);
+    fn new(config: &Config, mount: Mount) -> Result<Self, ServeError> {
         let proxy = Proxy::new(proxy_config(config))?;
-        Ok(Self { own, gate: Gate::new(gate, proxy) })
-    }
-}
-
-fn gate_config(
-    config: &Config,
-    installation: &Installation,
-    origin: &Origin,
-    issuer_url: String,
-    rules: watch::Receiver<Arc<Rules>>,
-    crypto: Crypto,
-) -> GateConfig {
-    let (_, keyring) = watch::channel(Arc::clone(&installation.keyring));
-    GateConfig {
-        rules,
-        keyring,
-        execute: Arc::new(installation.writer.clone()),
-        crypto,
-        clock: Arc::clone(&installation.clock),
-        secrets: Secrets {
-            challenge: *installation.challenges,
-            change: *installation.change,
-            signing: installation.receipts.clone(),
-        },
-        names: Names {
-            merchant: config.server.merchant.clone(),
-            issuer: config.issuer.name.clone(),
-            mints: vec![issuer_url],
-            realm: config.gate.realm.clone().unwrap_or_else(|| origin.host().to_owned()),
-            https: config.server.public_url.as_ref().map(Origin::is_https),
-        },
-        offers: OfferStyle {
-            x_cashu: match config.gate.x_cashu {
-                RequestForms::A => XCashu::A,
-                RequestForms::B => XCashu::B,
-                RequestForms::Both => XCashu::Both,
-            },
-            lifetime: config.gate.challenge_lifetime,
-        },
+        Ok(Self { gate: mount.layer.layer(proxy), own: mount.routes })
     }
 }
 

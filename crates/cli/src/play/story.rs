@@ -1,6 +1,6 @@
 //! The story, step by step.
 
-use farthing_server::app::ABOUT_PATH;
+use farthing_server::mount::ABOUT_PATH;
 use serde_json::Value;
 
 use super::shown;

@@ -11,8 +11,8 @@ use farthing_wallet::{Event, HttpRequest, HttpResponse, Read};
 use http::Method;
 use serde::Serialize;
 
-use crate::app::ABOUT_PATH;
 use crate::config::Config;
+use crate::mount::ABOUT_PATH;
 use issuer::About;
 use place::Place;
 

@@ -1,0 +1,135 @@
+//! What an axum program mounts by itself: prices before its own routes, and the issuer's routes beside them. The server
+//! mounts the same before its proxy.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use farthing_gate::Rules;
+use farthing_gate::crypto::{Crypto, CryptoError};
+use farthing_gate::flow::{GateConfig, GateLayer, Names, OfferStyle, Secrets, XCashu};
+use farthing_money::Span;
+use farthing_wire::jws::key_text;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::config::{Config, Origin, RequestForms};
+use crate::installation::Installation;
+use crate::issuer_api::{About, Issuer};
+
+/// Where the issuer answers below the gate's address. Free of charge, as all of `/.well-known/` is.
+pub const ISSUER_PATH: &str = "/.well-known/farthing/mint";
+
+/// Where the gate says who it is: its issuer, its assets, the key of its receipts.
+pub const ABOUT_PATH: &str = "/.well-known/farthing.json";
+
+const QUOTE_LIFETIME: Span = Span::from_secs(24 * 3600);
+
+/// Prices and routes of an open installation.
+pub struct Mount {
+    /// Puts the prices before a service, such as a router.
+    pub layer: GateLayer,
+    /// The issuer and the page that says who we are. They go beside what the layer covers, not under it.
+    pub routes: Router,
+}
+
+impl Mount {
+    /// With the configuration's prices, which stay as they are.
+    pub fn new(config: &Config, installation: &Installation, origin: &Origin) -> Result<Self, CryptoError> {
+        let (_, rules) = watch::channel(Arc::new(config.rules.clone()));
+        Self::with_rules(config, installation, origin, rules)
+    }
+
+    /// With prices that may change while they are in force.
+    pub fn with_rules(
+        config: &Config,
+        installation: &Installation,
+        origin: &Origin,
+        rules: watch::Receiver<Arc<Rules>>,
+    ) -> Result<Self, CryptoError> {
+        let crypto = Crypto::new(std::thread::available_parallelism().map_or(2, usize::from))?;
+        let issuer_url = format!("{origin}{ISSUER_PATH}");
+        let routes = Router::new()
+            .nest(ISSUER_PATH, Arc::new(issuer(config, installation, &issuer_url, crypto.clone())).router())
+            .route(ABOUT_PATH, get(about_page(config, installation, &issuer_url)));
+        let layer = GateLayer::new(gate_config(config, installation, origin, issuer_url, rules, crypto));
+        Ok(Self { layer, routes })
+    }
+}
+
+fn issuer(config: &Config, installation: &Installation, url: &str, crypto: Crypto) -> Issuer {
+    Issuer {
+        about: About {
+            name: config.issuer.name.clone(),
+            description: config.issuer.description.clone(),
+            url: url.to_owned(),
+            receipt_key: key_text(&installation.receipts.verifying_key()),
+            test_funding: config.issuer.test_funding,
+        },
+        assets: config.assets.clone(),
+        execute: Arc::new(installation.writer.clone()),
+        read: Arc::new(installation.books.clone()),
+        keyring: Arc::clone(&installation.keyring),
+        crypto,
+        clock: Arc::clone(&installation.clock),
+        quote_lifetime: QUOTE_LIFETIME,
+        events: installation.events.clone(),
+    }
+}
+
+/// Answers with who we are.
+fn about_page(
+    config: &Config,
+    installation: &Installation,
+    issuer_url: &str,
+) -> impl Fn() -> std::future::Ready<axum::response::Response> + Clone + Send + Sync + 'static {
+    let assets: Vec<_> = config.assets.iter().collect();
+    let page = json!({
+        "merchant": config.server.merchant,
+        "issuer": issuer_url,
+        "assets": assets,
+        "receipt_key": key_text(&installation.receipts.verifying_key()),
+    })
+    .to_string();
+    move || std::future::ready(([(header::CONTENT_TYPE, "application/json")], page.clone()).into_response())
+}
+
+fn gate_config(
+    config: &Config,
+    installation: &Installation,
+    origin: &Origin,
+    issuer_url: String,
+    rules: watch::Receiver<Arc<Rules>>,
+    crypto: Crypto,
+) -> GateConfig {
+    let (_, keyring) = watch::channel(Arc::clone(&installation.keyring));
+    GateConfig {
+        rules,
+        keyring,
+        execute: Arc::new(installation.writer.clone()),
+        crypto,
+        clock: Arc::clone(&installation.clock),
+        secrets: Secrets {
+            challenge: *installation.challenges,
+            change: *installation.change,
+            signing: installation.receipts.clone(),
+        },
+        names: Names {
+            merchant: config.server.merchant.clone(),
+            issuer: config.issuer.name.clone(),
+            mints: vec![issuer_url],
+            realm: config.gate.realm.clone().unwrap_or_else(|| origin.host().to_owned()),
+            https: config.server.public_url.as_ref().map(Origin::is_https),
+        },
+        offers: OfferStyle {
+            x_cashu: match config.gate.x_cashu {
+                RequestForms::A => XCashu::A,
+                RequestForms::B => XCashu::B,
+                RequestForms::Both => XCashu::Both,
+            },
+            lifetime: config.gate.challenge_lifetime,
+        },
+    }
+}
