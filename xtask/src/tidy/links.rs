@@ -29,7 +29,9 @@ struct Link {
 fn lost(tree: &Tree, from: &str, name: &str, target: &str) -> Option<String> {
     let named = name.contains('_') && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let text = tree.text(&resolve(from, target)?)?;
-    let missing = named && target.ends_with(".rs") && !text.contains(&format!("fn {name}("));
+    let missing = named
+        && std::path::Path::new(target).extension().is_some_and(|end| end == "rs")
+        && !text.contains(&format!("fn {name}("));
     missing.then(|| format!("{target} has no function {name}; correct the link"))
 }
 
