@@ -17,12 +17,24 @@ export function binary() {
   return path
 }
 
-/** The config of the stories: one asset, test funding, a cent for the article, ten minutes of pass. */
-export function configText({ dataFolder, upstream, passphraseFile }) {
+/**
+ * The config of the stories: one asset, test funding, a cent for a page, ten minutes of pass. `headLimit` is how long the
+ * upstream may think.
+ */
+export function configText({ dataFolder, upstream, passphraseFile, port = 0, headLimit = '30s' }) {
+  const price = (path) => `
+[[price]]
+path = "${path}"
+amount = "0.01 USD"
+pass = "10m"
+`
   return `[server]
-listen = "127.0.0.1:0"
+listen = "127.0.0.1:${port}"
 data = ${JSON.stringify(dataFolder)}
 upstream = ${JSON.stringify(upstream)}
+
+[server.timeouts]
+head = "${headLimit}"
 
 [issuer]
 test_funding = true
@@ -32,42 +44,38 @@ passphrase_file = ${JSON.stringify(passphraseFile)}
 code = "USD"
 scale = 6
 unit = "uusd"
-
-[[price]]
-path = "/article"
-amount = "0.01 USD"
-pass = "10m"
-
-[[price]]
-path = "/broken/**"
-amount = "0.01 USD"
-pass = "10m"
-
-[[price]]
-path = "/slow"
-amount = "0.01 USD"
-pass = "10m"
-`
+${['/article', '/broken/**', '/paid/**', '/slow'].map(price).join('')}`
 }
 
-/** A home folder on disk that outlives restarts of the binary; `remove()` at the end of the story. */
-export function home(upstream) {
+/**
+ * A home folder on disk that outlives restarts of the binary; `remove()` at the end of the story. `keep(url)` makes the
+ * next start use the port that this one got, so that payers find it again.
+ */
+export function home(upstream, options = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'farthing-e2e-'))
   const passphraseFile = join(folder, 'passphrase')
   const config = join(folder, 'farthing.toml')
+  const write = (more) =>
+    writeFileSync(config, configText({ ...options, ...more, dataFolder: join(folder, 'data'), upstream, passphraseFile }))
   writeFileSync(passphraseFile, 'a passphrase for stories only\n', { mode: 0o600 })
-  writeFileSync(config, configText({ dataFolder: join(folder, 'data'), upstream, passphraseFile }))
-  return { folder, config, remove: () => rmSync(folder, { recursive: true, force: true }) }
+  write({})
+  return {
+    folder,
+    config,
+    keep: (url) => write({ port: new URL(url).port }),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  }
 }
 
 /** Starts `serve` in a home folder and resolves when the ready file is there. */
 export async function serve(place) {
+  const program = binary()
   const readyFile = join(place.folder, 'ready.json')
   rmSync(readyFile, { force: true })
   const talk = []
   // Watch before start, so that the rename cannot be missed.
   const watcher = watch(place.folder)
-  const child = spawn(binary(), ['serve', '--config', place.config, '--ready-file', readyFile], {
+  const child = spawn(program, ['serve', '--config', place.config, '--ready-file', readyFile], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   child.stdout.on('data', (bytes) => talk.push(bytes))
@@ -82,7 +90,7 @@ export async function serve(place) {
     watcher.close()
   }
   const { gate, issuer } = JSON.parse(readFileSync(readyFile, 'utf8'))
-  return { gate, issuer, said, stop: () => end(child, 'SIGTERM'), crash: () => end(child, 'SIGKILL') }
+  return { gate, issuer, pid: child.pid, said, stop: () => end(child, 'SIGTERM'), crash: () => end(child, 'SIGKILL') }
 }
 
 function ready({ child, watcher, readyFile, said }) {
