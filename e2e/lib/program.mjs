@@ -1,13 +1,13 @@
 // Runs the binary as a person or a script would: arguments in, exit code, stdout and stderr out.
+import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import assert from 'node:assert/strict'
 import { binary } from './farthing.mjs'
 
 /** The exit codes that scripts may rely on. */
-export const EXIT = { ok: 0, failed: 1, unreachable: 3, fundsShort: 6, budgetRefused: 7, outcomeUnknown: 8 }
+export const EXIT = { ok: 0, failed: 1, unreachable: 3, notAllowed: 4, fundsShort: 6, budgetRefused: 7, outcomeUnknown: 8 }
 
 /** Starts it; `ended` resolves with `{exit, signal, stdout, stderr}`. */
 export function start(words, { folder, input = '' } = {}) {

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { fund, openWallet, tokenOf } from '../lib/cashu.mjs'
 import { stage } from '../lib/story.mjs'
+import { FILM } from '../lib/streams.mjs'
 import { ARTICLE } from '../lib/upstream.mjs'
 
 const run = promisify(execFile)
@@ -62,5 +63,28 @@ describe('curl', () => {
     const back = await curl('-H', `Farthing-Pass: ${pass}`, article())
     assert.equal(back.status, 200)
     assert.equal(back.body, ARTICLE)
+  })
+
+  test('refusals are JSON with a stable code and the next step', async () => {
+    const { status, headers, body } = await curl('-H', 'X-Cashu: cashuBnonsense', article())
+    assert.equal(status, 400)
+    assert.match(headers.get('content-type'), /^application\/problem\+json/)
+    const { code, status: said, next } = JSON.parse(body)
+    assert.equal(said, 400)
+    assert.match(code, /^[a-z]+(-[a-z]+)+$/)
+    assert.ok(next, body)
+  })
+
+  test('pays over HTTP/2 and then takes a range with the pass', async () => {
+    const film = `${scene.farthing.gate}/paid/film`
+    const account = await openWallet(scene.farthing.issuer)
+    const { token } = await tokenOf(account, 10_000, await fund(account, 20_000), scene.farthing.issuer)
+    const paid = await curl('--http2-prior-knowledge', '--range', '0-9', '-H', `X-Cashu: ${token}`, film)
+    assert.equal(paid.status, 206)
+    const pass = paid.headers.get('farthing-pass')
+    const part = await curl('--http2-prior-knowledge', '--range', '40-99', '-H', `Farthing-Pass: ${pass}`, film)
+    assert.equal(part.status, 206)
+    assert.equal(part.headers.get('content-range'), `bytes 40-99/${FILM.length}`)
+    assert.equal(part.body, FILM.subarray(40, 100).toString(), 'bytes below 128 are characters')
   })
 })
