@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use farthing_engine::{
-    Chart, Command, Execute, Fault, Keyring, KeyringReject, KeysetRow, OpenKeyset, Read, Refusal,
-    credits_account, release_of,
+    Chart, Command, Execute, Fault, Keyring, KeyringReject, KeysetRow, Read, Refusal, release_of,
 };
 use farthing_ledger::AccountId;
-use farthing_money::{Asset, AssetTable, Timestamp};
+use farthing_money::{Asset, AssetTable};
 use farthing_store::{Clock, Fjall, RowStore, Writer, WriterOptions, WriterThread};
 use thiserror::Error;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, IssuerConfig, Passphrase, PassphraseError, environment};
 use crate::issuer_api::Events;
+use crate::keysets::Keysets;
 use crate::seed::{Purpose, Seed, SeedError, private_folder};
 
 const BOOKS_FOLDER: &str = "books";
@@ -26,8 +27,10 @@ pub struct Installation {
     pub books: RowStore<Fjall>,
     /// The writer.
     pub writer: Writer,
-    /// The keysets.
-    pub keyring: Arc<Keyring>,
+    /// The keysets, as they are now.
+    pub keyring: watch::Receiver<Arc<Keyring>>,
+    /// Who opens and retires them.
+    pub keysets: Arc<Keysets>,
     /// What money is counted in.
     pub assets: AssetTable,
     /// The merchant's name, as its accounts carry it.
@@ -109,10 +112,9 @@ impl Installation {
         let events = Events::default();
         let (writer, thread) =
             Writer::start(books.clone(), WriterOptions::default(), Arc::clone(&clock), events.observer())?;
-        let keys = seed.key(Purpose::Keysets);
         open_books(&writer, &config.assets, &config.server.merchant).await?;
-        open_keysets(&writer, &keys, &known, config, clock()).await?;
-        let keyring = Arc::new(Keyring::new(&keys, &books.keysets()?)?);
+        let keysets = Keysets::new(seed.key(Purpose::Keysets), config, books.clone(), writer.clone());
+        keysets.rotate(clock()).await?;
         let held = books.held()?;
         for (payment, row) in &held {
             execute(&writer, release_of(*payment, row)).await?;
@@ -120,7 +122,8 @@ impl Installation {
         Ok(Self {
             books,
             writer,
-            keyring,
+            keyring: keysets.keyring(),
+            keysets: Arc::new(keysets),
             assets: config.assets.clone(),
             merchant: config.server.merchant.clone(),
             receipts: SigningKey::from_bytes(&seed.key(Purpose::Receipts)),
@@ -140,13 +143,13 @@ impl Installation {
 
     /// Waits for the last commit. Other holders of the writer must be gone.
     pub fn close(self) {
-        let Self { writer, thread, .. } = self;
-        drop(writer);
+        let Self { writer, keysets, thread, .. } = self;
+        drop((writer, keysets));
         thread.join();
     }
 }
 
-async fn execute(writer: &Writer, command: Command) -> Result<(), OpenError> {
+pub(crate) async fn execute(writer: &Writer, command: Command) -> Result<(), OpenError> {
     writer.execute(command).await.map(drop).map_err(|refusal| match refusal {
         Refusal::Fault(fault) => OpenError::Fault(fault),
         refusal => OpenError::Refused(refusal),
@@ -175,44 +178,4 @@ async fn open_books(writer: &Writer, assets: &AssetTable, merchant: &str) -> Res
         chart.accounts().into_iter().chain([chart.merchant(merchant)])
     });
     execute(writer, Command::OpenAccounts(accounts.collect())).await
-}
-
-/// Opens a keyset for each asset that has none that signs as the configuration says; the ones before it retire.
-async fn open_keysets(
-    writer: &Writer,
-    keys: &[u8; 32],
-    known: &[KeysetRow],
-    config: &Config,
-    now: Timestamp,
-) -> Result<(), OpenError> {
-    let mut index = known.iter().map(|row| row.index.saturating_add(1)).max().unwrap_or(0);
-    for asset in config.assets.iter() {
-        let active: Vec<&KeysetRow> = known.iter().filter(|row| row.asset == asset && row.active).collect();
-        if active.iter().any(|row| fits(row, &config.issuer, now)) {
-            continue;
-        }
-        let draft = KeysetRow {
-            id: String::new(),
-            index,
-            asset,
-            orders: config.issuer.keyset_orders,
-            input_fee_ppk: u64::from(config.issuer.input_fee_ppk),
-            final_expiry: config.issuer.final_expiry.map(|span| now.after(span).secs()),
-            active: true,
-            opened_at: now,
-        };
-        let keyset = Keyring::draft(keys, &draft)?;
-        let account = credits_account(asset, &keyset.id);
-        let retire = active.iter().map(|row| row.index).collect();
-        execute(writer, Command::OpenKeyset(OpenKeyset { keyset, account, retire })).await?;
-        index = index.saturating_add(1);
-    }
-    Ok(())
-}
-
-fn fits(row: &KeysetRow, config: &IssuerConfig, now: Timestamp) -> bool {
-    row.orders == config.keyset_orders
-        && row.input_fee_ppk == u64::from(config.input_fee_ppk)
-        && row.final_expiry.is_some() == config.final_expiry.is_some()
-        && row.final_expiry.is_none_or(|expiry| expiry > now.secs())
 }

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod doctor;
 pub mod installation;
 pub mod issuer_api;
+pub mod keysets;
 pub mod mount;
 pub mod operator;
 mod reload;

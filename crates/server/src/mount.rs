@@ -71,7 +71,7 @@ fn issuer(config: &Config, installation: &Installation, url: &str, crypto: Crypt
         assets: config.assets.clone(),
         execute: Arc::new(installation.writer.clone()),
         read: Arc::new(installation.books.clone()),
-        keyring: Arc::clone(&installation.keyring),
+        keyring: installation.keyring.clone(),
         crypto,
         clock: Arc::clone(&installation.clock),
         quote_lifetime: QUOTE_LIFETIME,
@@ -104,11 +104,11 @@ fn gate_config(
     rules: watch::Receiver<Arc<Rules>>,
     crypto: Crypto,
 ) -> GateConfig {
-    let (_, keyring) = watch::channel(Arc::clone(&installation.keyring));
     GateConfig {
         rules,
-        keyring,
+        keyring: installation.keyring.clone(),
         execute: Arc::new(installation.writer.clone()),
+        read: Arc::new(installation.books.clone()),
         crypto,
         clock: Arc::clone(&installation.clock),
         secrets: Secrets {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use farthing_wallet::sealed::{Sealed, SealedError, Unlock, seal};
@@ -126,9 +126,15 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], SeedError> {
     Ok(bytes)
 }
 
-/// Makes a folder that only its owner may enter.
+/// Makes a folder that only its owner may enter, or closes one that is there to all others.
 pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let mut permissions = fs::metadata(path)?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        permissions.set_mode(0o700);
+        fs::set_permissions(path, permissions)?;
+    }
+    Ok(())
 }
 
 /// Writes a file that only its owner may read: beside its place, synced, then moved there.
@@ -146,8 +152,6 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn words(text: &str) -> Passphrase {
@@ -167,6 +171,15 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         let text = fs::read_to_string(&file).unwrap();
         assert!(!text.contains(&hex::encode(*first.0)), "the seed is not stored in clear");
+    }
+
+    /// A folder that was made beforehand, by hand or as a container's volume, was left open to everybody.
+    #[test]
+    fn a_folder_that_is_there_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        private_folder(folder.path()).unwrap();
+        assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use super::extract::Named;
 use super::{Issuer, IssuerError, body};
 
 pub(super) async fn active_keys(State(issuer): State<Arc<Issuer>>) -> Result<Response, IssuerError> {
-    let keysets: Vec<Keyset> = issuer.keyring.published().filter(|keyset| keyset.active).collect();
+    let keyring = issuer.keyring();
+    let keysets: Vec<Keyset> = keyring.published().filter(|keyset| keyset.active).collect();
     body::write(&json!({ "keysets": keysets }))
 }
 
@@ -23,12 +24,15 @@ pub(super) async fn keys(
     let id: KeysetId = id.parse().map_err(|error: farthing_ecash::KeysetIdError| {
         IssuerError::malformed(format!("{error}; /v1/keysets lists them"))
     })?;
-    let keyset =
-        issuer.keyring.published().find(|keyset| keyset.id == id).ok_or(KeyringReject::UnknownKeyset(id))?;
+    let keyset = issuer
+        .keyring()
+        .published()
+        .find(|keyset| keyset.id == id)
+        .ok_or(KeyringReject::UnknownKeyset(id))?;
     body::write(&json!({ "keysets": [keyset] }))
 }
 
 pub(super) async fn keysets(State(issuer): State<Arc<Issuer>>) -> Result<Response, IssuerError> {
-    let keysets: Vec<_> = issuer.keyring.published().map(|keyset| keyset.info()).collect();
+    let keysets: Vec<_> = issuer.keyring().published().map(|keyset| keyset.info()).collect();
     body::write(&json!({ "keysets": keysets }))
 }

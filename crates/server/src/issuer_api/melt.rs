@@ -9,7 +9,6 @@ use farthing_money::Amount;
 
 use super::extract::{Content, Named};
 use super::prepare::{sum, tag, within_limits};
-use super::quote::shown_melt;
 use super::{Issuer, IssuerError, body, repetition};
 
 pub(super) async fn melt(
@@ -25,9 +24,9 @@ pub(super) async fn melt(
     }
     let (id, row) = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
     if row.paid.is_some() && repetition::melted(&row, id.as_bytes(), &inputs, &blanks) {
-        return body::write(&shown_melt(&issuer, id, &row)?);
+        return body::write(&issuer.melt_with_change(id, &row).await?);
     }
-    let fee = issuer.keyring.fee(&inputs)?;
+    let fee = issuer.keyring().fee(&inputs)?;
     let came = sum(inputs.iter().map(|proof| proof.amount))?;
     let needed = row.amount.checked_add(fee).ok_or(Reject::AmountOverflow)?;
     let change =
@@ -55,7 +54,7 @@ pub(super) async fn melt(
     let Answer::MeltQuote(id, row) = answer else {
         return Err(IssuerError::internal("a melt quote was expected of the engine"));
     };
-    body::write(&shown_melt(&issuer, id, &row)?)
+    body::write(&issuer.melt_with_change(id, &row).await?)
 }
 
 impl Issuer {
@@ -65,7 +64,7 @@ impl Issuer {
         change: Amount,
         asset: farthing_money::Asset,
     ) -> Result<Vec<Output>, IssuerError> {
-        let (keyring, now) = (Arc::clone(&self.keyring), self.now());
+        let (keyring, now) = (self.keyring(), self.now());
         let work = move || keyring.sign_change(&blanks, change, asset, now);
         let signed = self.crypto.run(64, work).await;
         let signed = signed.map_err(|_| IssuerError::internal("the cryptography ended early"))??;

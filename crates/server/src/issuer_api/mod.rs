@@ -29,6 +29,7 @@ use farthing_engine::{Execute, Keyring, Read};
 use farthing_gate::crypto::Crypto;
 use farthing_money::{AssetTable, Span, Timestamp};
 use farthing_store::Clock;
+use tokio::sync::watch;
 
 pub use error::IssuerError;
 pub use events::{Event, Events};
@@ -68,7 +69,7 @@ pub struct Issuer {
     /// Committed rows.
     pub read: Arc<dyn Read>,
     /// The keysets.
-    pub keyring: Arc<Keyring>,
+    pub keyring: watch::Receiver<Arc<Keyring>>,
     /// Where cryptography runs.
     pub crypto: Crypto,
     /// What time it is.
@@ -80,6 +81,11 @@ pub struct Issuer {
 }
 
 impl Issuer {
+    /// The keysets as they are now.
+    fn keyring(&self) -> Arc<Keyring> {
+        self.keyring.borrow().clone()
+    }
+
     fn now(&self) -> Timestamp {
         (self.clock)()
     }

@@ -66,8 +66,8 @@ impl Issuer {
         quote: String,
     ) -> Result<Verified, IssuerError> {
         let first = inputs.first().map(|proof| proof.id).ok_or_else(|| IssuerError::none("inputs"))?;
-        let asset = self.keyring.asset(first)?;
-        let (keyring, now) = (Arc::clone(&self.keyring), self.now());
+        let asset = self.keyring().asset(first)?;
+        let (keyring, now) = (self.keyring(), self.now());
         let multiplications = inputs.iter().map(weight).sum();
         let work = move || {
             let inputs = verify_many(&keyring, &inputs, &blanks, Some(&quote), asset, now)?;
@@ -83,11 +83,11 @@ impl Issuer {
         outputs: Vec<BlindedMessage>,
     ) -> Result<Prepared, IssuerError> {
         let first = inputs.first().map(|proof| proof.id).or_else(|| outputs.first().map(|output| output.id));
-        let asset = self.keyring.asset(first.ok_or_else(|| IssuerError::none("inputs or outputs"))?)?;
-        let fee = self.keyring.fee(&inputs)?;
+        let asset = self.keyring().asset(first.ok_or_else(|| IssuerError::none("inputs or outputs"))?)?;
+        let fee = self.keyring().fee(&inputs)?;
         let multiplications = inputs.iter().map(weight).sum::<usize>() + outputs.len() * SIGN;
         let now = self.now();
-        let keyring = Arc::clone(&self.keyring);
+        let keyring = self.keyring();
         let work = move || {
             let inputs = verify_many(&keyring, &inputs, &outputs, None, asset, now)?;
             let signed = sign_many(&keyring, &outputs, asset, now)?;

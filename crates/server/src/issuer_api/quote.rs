@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use farthing_ecash::PublicKey;
+use farthing_ecash::{BlindSignature, PublicKey};
 use farthing_engine::{
     Answer, Chart, CodeId, Command, MeltQuoteRow, MintQuoteRow, OpenMeltQuote, OpenMintQuote, QuoteId, Reject,
 };
@@ -210,7 +210,7 @@ pub(super) async fn open_melt(
         paid: None,
     };
     issuer.execute.execute(Command::OpenMeltQuote(OpenMeltQuote { quote, row: row.clone() })).await?;
-    body::write(&shown_melt(&issuer, quote, &row)?)
+    body::write(&shown_melt(quote, &row, None))
 }
 
 pub(super) async fn melt_quote(
@@ -218,21 +218,37 @@ pub(super) async fn melt_quote(
     Named((method, quote)): Named<(String, String)>,
 ) -> Result<Response, IssuerError> {
     let (id, row) = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
-    body::write(&shown_melt(&issuer, id, &row)?)
+    body::write(&issuer.melt_with_change(id, &row).await?)
 }
 
-/// A melt quote as NUT-05 writes it, with its change once it is paid (NUT-08).
+impl Issuer {
+    /// A melt quote with its change once it is paid (NUT-08).
+    pub(super) async fn melt_with_change(
+        &self,
+        id: QuoteId,
+        row: &MeltQuoteRow,
+    ) -> Result<body::MeltQuote, IssuerError> {
+        let change = match &row.paid {
+            Some((_, change)) if !change.is_empty() => {
+                let (keyring, change) = (self.keyring(), change.clone());
+                let weight = change.len() * 3;
+                let signed = self.crypto.run(weight, move || keyring.sign_change_again(&change)).await;
+                Some(signed.map_err(|_| IssuerError::internal("the cryptography ended early"))??)
+            }
+            _ => None,
+        };
+        Ok(shown_melt(id, row, change))
+    }
+}
+
+/// A melt quote as NUT-05 writes it.
 pub(super) fn shown_melt(
-    issuer: &Issuer,
     id: QuoteId,
     row: &MeltQuoteRow,
-) -> Result<body::MeltQuote, IssuerError> {
-    let change = match &row.paid {
-        Some((_, change)) if !change.is_empty() => Some(issuer.keyring.sign_change_again(change)?),
-        _ => None,
-    };
+    change: Option<Vec<BlindSignature>>,
+) -> body::MeltQuote {
     let paid = row.paid.is_some();
-    Ok(body::MeltQuote {
+    body::MeltQuote {
         quote: id.to_string(),
         request: row.request.clone(),
         amount: row.amount.to_u64().unwrap_or(u64::MAX),
@@ -244,5 +260,5 @@ pub(super) fn shown_melt(
         expiry: row.expires_at.secs(),
         payment_preimage: (paid && row.method == BOLT11).then(|| "00".repeat(32)),
         change,
-    })
+    }
 }

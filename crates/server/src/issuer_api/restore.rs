@@ -43,7 +43,7 @@ impl Issuer {
             .zip(ids.into_iter().zip(rows))
             .filter_map(|(output, (id, row))| row.map(|row| (output, id, row)))
             .collect();
-        let keyring = Arc::clone(&self.keyring);
+        let keyring = self.keyring();
         let multiplications = found.len() * 3;
         let again = move || -> Result<Vec<_>, _> {
             found

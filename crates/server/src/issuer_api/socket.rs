@@ -1,23 +1,26 @@
 //! `GET /v1/ws` (NUT-17): JSON-RPC subscriptions to quotes and to the states of credits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket};
 use axum::response::Response;
 use farthing_engine::{CreditId, QuoteId};
+use farthing_money::IdError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::extract::Upgrade;
 use super::quote::{shown_melt, shown_mint};
-use super::{Event, Issuer, IssuerError, check};
+use super::{Event, Issuer, check};
 
-/// Subscriptions on one connection, and filters in one subscription.
+/// Subscriptions on one connection, and filters in one subscription. A quote costs a row each time it is told of.
 const SUBSCRIPTIONS_MOST: usize = 100;
 const FILTERS_MOST: usize = 1000;
+const QUOTES_MOST: usize = 100;
 const MESSAGE_BYTES_MOST: usize = 128 * 1024;
 
 #[derive(Deserialize)]
@@ -112,22 +115,24 @@ fn failure(id: &Value, code: i32, message: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
 }
 
+/// Each id once, however often it was named.
+fn ids<I: FromStr<Err = IdError> + Ord>(filters: &[String]) -> Result<BTreeSet<I>, String> {
+    filters.iter().map(|id| id.parse().map_err(|error: IdError| error.to_string())).collect()
+}
+
 fn filter(issuer: &Issuer, params: &Params) -> Result<Filter, String> {
     let quotes = || -> Result<Vec<QuoteId>, String> {
-        params
-            .filters
-            .iter()
-            .map(|id| id.parse().map_err(|error: farthing_money::IdError| error.to_string()))
-            .collect()
+        let ids: BTreeSet<QuoteId> = ids(&params.filters)?;
+        if ids.len() > QUOTES_MOST {
+            return Err(format!("at most {QUOTES_MOST} quotes in one subscription"));
+        }
+        Ok(ids.into_iter().collect())
     };
     let method = |kind: &str| issuer.methods().contains(&kind);
     match params.kind.as_str() {
         "proof_state" => {
-            let credits = params
-                .filters
-                .iter()
-                .map(|y| y.parse().map_err(|error: farthing_money::IdError| error.to_string()));
-            Ok(Filter::Credits(credits.collect::<Result<_, _>>()?))
+            let credits: BTreeSet<CreditId> = ids(&params.filters)?;
+            Ok(Filter::Credits(credits.into_iter().collect()))
         }
         kind if kind.strip_suffix("_mint_quote").is_some_and(method) => Ok(Filter::MintQuotes(quotes()?)),
         kind if kind.strip_suffix("_melt_quote").is_some_and(method) => Ok(Filter::MeltQuotes(quotes()?)),
@@ -169,8 +174,8 @@ fn mint_payload(issuer: &Issuer, id: QuoteId) -> Option<Value> {
     Some(json!(shown_mint(id, &row)))
 }
 
+/// Without the change, whose signatures cost cryptography: who paid the quote has them, or asks for the quote.
 fn melt_payload(issuer: &Issuer, id: QuoteId) -> Option<Value> {
     let row = issuer.read.melt_quote(id).ok()??;
-    let shown: Result<_, IssuerError> = shown_melt(issuer, id, &row);
-    shown.ok().map(|quote| json!(quote))
+    Some(json!(shown_melt(id, &row, None)))
 }

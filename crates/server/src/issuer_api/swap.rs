@@ -17,7 +17,7 @@ pub(super) async fn swap(
     let body::SwapRequest { inputs, outputs } = body::read(&body)?;
     within_limits("inputs", inputs.len())?;
     within_limits("outputs", outputs.len())?;
-    let fee = issuer.keyring.fee(&inputs)?;
+    let fee = issuer.keyring().fee(&inputs)?;
     let (came, goes) = (sum(inputs.iter().map(|p| p.amount))?, sum(outputs.iter().map(|o| o.amount))?);
     if goes.checked_add(fee) != Some(came) {
         return Err(Reject::Unbalanced { inputs: came, outputs: goes, fee }.into());

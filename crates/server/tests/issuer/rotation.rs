@@ -98,3 +98,37 @@ async fn an_expired_keyset_is_worth_nothing() {
     assert_ne!(next.keyset.id, payer.keyset.id);
     next.funded(&mint, &[8]).await;
 }
+
+/// A keyset was used until its last second: credits that were bought then were worth nothing a moment later.
+#[tokio::test]
+async fn a_keyset_makes_room_when_half_of_its_life_is_over() {
+    let issuer = "test_funding = true\nfinal_expiry = \"30d\"";
+    let mut mint = Mint::with(issuer).await;
+    let first = Payer::of(&mint, "sat", 1).await.keyset.id;
+    mint.wait_secs(14 * 86_400);
+    mint.restart(issuer).await;
+    assert_eq!(Payer::of(&mint, "sat", 1).await.keyset.id, first, "it is young");
+    mint.wait_secs(15 * 86_400);
+    mint.restart(issuer).await;
+    let mut payer = Payer::of(&mint, "sat", 2).await;
+    assert_ne!(payer.keyset.id, first, "a restart a day before the end does not keep it");
+    let credits = payer.funded(&mint, &[8]).await;
+    mint.wait_secs(2 * 86_400);
+    payer.swapped(&mint, &credits, &[4, 4]).await;
+    mint.audit();
+}
+
+/// A server that ran past the expiry of its keyset could sell no more.
+#[tokio::test]
+async fn a_running_issuer_rotates_by_itself() {
+    let mint = Mint::with("test_funding = true\nfinal_expiry = \"30d\"").await;
+    let first = Payer::of(&mint, "sat", 1).await.keyset.id;
+    let keysets = &mint.installation().keysets;
+    assert!(!keysets.rotate(mint.now()).await.unwrap(), "nothing to do yet");
+    mint.wait_secs(31 * 86_400);
+    assert!(keysets.rotate(mint.now()).await.unwrap());
+    let mut payer = Payer::of(&mint, "sat", 2).await;
+    assert_ne!(payer.keyset.id, first);
+    payer.funded(&mint, &[8]).await;
+    mint.audit();
+}

@@ -127,3 +127,31 @@ async fn nonsense_is_answered_and_the_socket_stays() {
     }
     connect(address).await;
 }
+
+/// One small message named a paid melt quote a thousand times, and each time its change was signed anew on the network's
+/// own thread: it stood still for half a minute.
+#[tokio::test]
+async fn a_subscription_costs_what_it_is_worth() {
+    let mint = Mint::new().await;
+    let mut payer = Payer::of(&mint, "sat", 1).await;
+    let credits = payer.funded(&mint, &[1 << 10]).await;
+    let open = json!({ "unit": "sat", "request": CodeId::of_text("gift").to_string(), "amount": 1 });
+    let quote = mint.post("/v1/melt/quote/code", &open).await.ok()["quote"].as_str().unwrap().to_owned();
+    let blanks = payer.outputs(&[0; 10]);
+    let melt = json!({ "quote": quote, "inputs": credits, "outputs": blanks.messages });
+    assert_eq!(mint.post("/v1/melt/code", &melt).await.ok()["change"].as_array().unwrap().len(), 10);
+    let mut socket = connect(serve(&mint).await).await;
+
+    say(&mut socket, subscribe(1, "code_melt_quote", &vec![quote; 1000])).await;
+    assert_eq!(hear(&mut socket).await["result"]["status"], "OK");
+    let told = hear(&mut socket).await;
+    assert_eq!(
+        (&told["params"]["payload"]["state"], &told["params"]["payload"]["change"]),
+        (&json!("PAID"), &Value::Null)
+    );
+    // It was told once: the next thing to hear is the answer to the next message.
+    let many: Vec<String> = (0..101).map(|n| format!("{n:032x}")).collect();
+    say(&mut socket, subscribe(2, "code_melt_quote", &many)).await;
+    let refused = hear(&mut socket).await;
+    assert_eq!(refused["error"]["message"], "at most 100 quotes in one subscription");
+}

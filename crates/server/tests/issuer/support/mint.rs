@@ -185,7 +185,7 @@ impl Open {
             assets: installation.assets.clone(),
             execute: Arc::new(installation.writer.clone()),
             read: Arc::new(installation.books.clone()),
-            keyring: Arc::clone(&installation.keyring),
+            keyring: installation.keyring.clone(),
             crypto: Crypto::new(2).unwrap(),
             clock: Arc::clone(&installation.clock),
             quote_lifetime: Span::from_secs(600),
