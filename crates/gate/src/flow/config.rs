@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use farthing_engine::{Execute, Keyring};
+use farthing_engine::{Execute, Keyring, Read};
 use farthing_money::{Span, Timestamp};
 use tokio::sync::watch;
 
@@ -23,6 +23,8 @@ pub struct GateConfig {
     pub keyring: watch::Receiver<Arc<Keyring>>,
     /// Who carries commands out.
     pub execute: Arc<dyn Execute>,
+    /// What was paid before.
+    pub read: Arc<dyn Read>,
     /// Where signatures are checked.
     pub crypto: Crypto,
     /// The time.

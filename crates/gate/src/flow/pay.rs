@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farthing_engine::{
-    Answer, Chart, Command, Hold, PaymentId, PaymentRow, Post, Refusal, Reject, Release, RequestTag,
-    SignedOutput,
+    Answer, Chart, Command, Hold, PaymentId, PaymentRow, PaymentState, Post, Refusal, Reject, Release,
+    RequestTag, SignedOutput,
 };
 use farthing_money::{Amount, Money, Timestamp};
+use farthing_wire::mpp::ChallengeError;
 use farthing_wire::mpp::credit::{self, OutputText};
 use farthing_wire::upstream::Standing;
 use farthing_wire::{Credential, PaymentNote, header};
@@ -85,7 +86,7 @@ impl Shared {
         digest: Option<&str>,
     ) -> Result<Outcome, Refused> {
         let now = (self.config.clock)();
-        let price = self.price(quote, credential, digest, now)?;
+        let (price, over) = self.price(quote, credential, digest, now)?;
         let keyring = self.config.keyring.borrow().clone();
         let asset = price.asset();
         let (token, outputs) = match credential {
@@ -101,17 +102,16 @@ impl Shared {
         let weight = credits::weight(credential.token());
         let credits = self.config.crypto.run(weight, work).await??;
         let payment = credits.payment;
-        let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
-        let command = Hold {
-            payment,
-            inputs: credits.inputs.clone(),
-            price: price.amount(),
-            asset,
-            merchant,
-            resource: quote.resource(),
-            tag,
+        let resource = quote.resource();
+        let answer = if let Some(over) = over {
+            self.made_before(payment, &resource, tag, over)?
+        } else {
+            let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
+            let inputs = credits.inputs.clone();
+            let command = Hold { payment, inputs, price: price.amount(), asset, merchant, resource, tag };
+            self.config.execute.execute(Command::Hold(command)).await?
         };
-        let row = match self.config.execute.execute(Command::Hold(command)).await? {
+        let row = match answer {
             Answer::Held(row) => *row,
             Answer::Posted(row) => {
                 let again = row.pass_until.is_some_and(|until| until > now);
@@ -136,16 +136,39 @@ impl Shared {
         Ok(Outcome::Held(Box::new(held)))
     }
 
-    /// The price: that of the rule, or the one that a challenge of ours locked.
+    /// The payment that was made with a challenge which is over by now: it may be delivered again, never made.
+    fn made_before(
+        &self,
+        payment: PaymentId,
+        resource: &str,
+        tag: RequestTag,
+        over: ChallengeError,
+    ) -> Result<Answer, Refused> {
+        let reject = |reject| Err(Refused::Engine(Refusal::Reject(reject)));
+        match self.config.read.payment(payment).map_err(Refusal::Fault)? {
+            None => Err(Refused::Challenge(over)),
+            Some(row) if row.resource != resource || row.tag != tag => {
+                reject(Reject::PaymentElsewhere(payment))
+            }
+            Some(row) if row.state == PaymentState::Held => reject(Reject::PaymentUnderWay(payment)),
+            Some(row) => Ok(Answer::Posted(Box::new(row))),
+        }
+    }
+
+    /// The price: that of the rule, or the one that a challenge of ours locked, and whether that challenge is over.
     fn price(
         &self,
         quote: &Quote,
         credential: &Credential,
         digest: Option<&str>,
         now: Timestamp,
-    ) -> Result<Money, Refused> {
-        let Credential::Credit { challenge, .. } = credential else { return Ok(quote.price) };
-        challenge.verify(&self.config.secrets.challenge, now)?;
+    ) -> Result<(Money, Option<ChallengeError>), Refused> {
+        let Credential::Credit { challenge, .. } = credential else { return Ok((quote.price, None)) };
+        let over = match challenge.verify(&self.config.secrets.challenge, now) {
+            Ok(()) => None,
+            Err(over @ ChallengeError::Expired { .. }) => Some(over),
+            Err(error) => return Err(error.into()),
+        };
         if challenge.realm != self.config.names.realm
             || challenge.opaque_bytes().as_deref() != Some(quote.tag().as_bytes())
         {
@@ -156,7 +179,7 @@ impl Shared {
         }
         let asset = quote.price.asset();
         match credit::Request::of(challenge) {
-            Ok(request) if request.currency == asset.unit() => Ok(asset.money(request.amount)),
+            Ok(request) if request.currency == asset.unit() => Ok((asset.money(request.amount), over)),
             _ => Err(Refused::ChallengeElsewhere),
         }
     }

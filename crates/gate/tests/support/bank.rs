@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use ed25519_dalek::SigningKey;
 use farthing_ecash::{BlindSignature, BlindedMessage, Proof, PublicKey, SecretKey, Token, blind, unblind};
 use farthing_engine::{
-    Answer, Chart, Command, CreditId, Execute, ExecuteFuture, Issue, IssuePart, Keyring, Keys, KeysetRow,
-    MintQuoteRow, OpenKeyset, OpenMintQuote, QuoteId, Refusal, RequestTag, Rows, credits_account, decide,
+    Answer, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, Execute, ExecuteFuture, Fault, Issue,
+    IssuePart, Keyring, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OpenKeyset, OpenMintQuote, OutputId,
+    OutputRow, PaymentId, PaymentRow, QuoteId, Read, Refusal, RequestTag, Rows, credits_account, decide,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
 use farthing_gate::flow::{GateConfig, Names, OfferStyle, Secrets, XCashu};
-use farthing_ledger::AccountId;
+use farthing_ledger::{Account, AccountId, Head};
 use farthing_money::{Amount, Asset, Span, Timestamp};
 use tokio::sync::watch;
 
@@ -173,8 +174,8 @@ impl Bank {
         rows.credits.load(id, None);
         match rows.credits.get(&id).unwrap() {
             None => "unspent",
-            Some(farthing_engine::CreditRow::Pending { .. }) => "pending",
-            Some(farthing_engine::CreditRow::Spent { .. }) => "spent",
+            Some(CreditRow::Pending { .. }) => "pending",
+            Some(CreditRow::Spent { .. }) => "spent",
         }
     }
 
@@ -184,6 +185,7 @@ impl Bank {
             rules: watch::channel(Arc::new(rules)).1,
             keyring: watch::channel(Arc::clone(&self.keyring)).1,
             execute: Arc::new(Desk(Arc::clone(self))),
+            read: Arc::new(Desk(Arc::clone(self))),
             crypto: Crypto::new(2).unwrap(),
             clock: Arc::new(move || clock.time()),
             secrets: Secrets { challenge: [1; 32], change: [2; 32], signing: signing_key() },
@@ -212,5 +214,56 @@ impl Execute for Desk {
             self.0.decide(&command)
         };
         Box::pin(std::future::ready(answer))
+    }
+}
+
+/// The gate reads payments and nothing else.
+impl Read for Desk {
+    fn payment(&self, id: PaymentId) -> Result<Option<PaymentRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.payments.load(id, None);
+        rows.held.load(id, None);
+        let posted = rows.payments.get(&id).unwrap().cloned();
+        Ok(posted.or_else(|| rows.held.get(&id).unwrap().cloned()))
+    }
+
+    fn credits(&self, _: &[CreditId]) -> Result<Vec<Option<CreditRow>>, Fault> {
+        unimplemented!()
+    }
+
+    fn outputs(&self, _: &[OutputId]) -> Result<Vec<Option<OutputRow>>, Fault> {
+        unimplemented!()
+    }
+
+    fn mint_quote(&self, _: QuoteId) -> Result<Option<MintQuoteRow>, Fault> {
+        unimplemented!()
+    }
+
+    fn melt_quote(&self, _: QuoteId) -> Result<Option<MeltQuoteRow>, Fault> {
+        unimplemented!()
+    }
+
+    fn code(&self, _: CodeId) -> Result<Option<CodeRow>, Fault> {
+        unimplemented!()
+    }
+
+    fn held(&self) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {
+        unimplemented!()
+    }
+
+    fn keysets(&self) -> Result<Vec<KeysetRow>, Fault> {
+        unimplemented!()
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>, Fault> {
+        unimplemented!()
+    }
+
+    fn head(&self) -> Result<Head, Fault> {
+        unimplemented!()
+    }
+
+    fn frames(&self, _: u64, _: usize) -> Result<Vec<Vec<u8>>, Fault> {
+        unimplemented!()
     }
 }
