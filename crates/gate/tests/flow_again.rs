@@ -3,7 +3,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::unimplemented,
     reason = "a test that cannot go on fails"
 )]
 

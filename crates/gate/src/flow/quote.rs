@@ -33,12 +33,12 @@ impl Quote {
     ) -> Self {
         // What HEAD tells belongs to what GET delivers.
         let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
-        let path = String::from_utf8_lossy(target.path());
-        let host = target.host();
+        // As it is forwarded: what two spellings mean to the upstream is not for us to say.
+        let (path, host) = (parts.uri.path(), target.host());
         let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let (scope, cookie_path) = match rule.pass_scope() {
-            PassScope::Url => (format!("url {method} {host}{path}{query}"), parts.uri.path()),
-            PassScope::Path => (format!("path {method} {host}{path}"), parts.uri.path()),
+            PassScope::Url => (format!("url {method} {host}{path}{query}"), path),
+            PassScope::Path => (format!("path {method} {host}{path}"), path),
             PassScope::Rule => (format!("rule {method} {host} {}", rule.without_line()), "/"),
         };
         Self {

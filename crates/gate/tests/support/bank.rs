@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use ed25519_dalek::SigningKey;
 use farthing_ecash::{BlindSignature, BlindedMessage, Proof, PublicKey, SecretKey, Token, blind, unblind};
 use farthing_engine::{
-    Answer, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, Execute, ExecuteFuture, Fault, Issue,
-    IssuePart, Keyring, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OpenKeyset, OpenMintQuote, OutputId,
-    OutputRow, PaymentId, PaymentRow, QuoteId, Read, Refusal, RequestTag, Rows, credits_account, decide,
+    Answer, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, Execute, ExecuteFuture, Fault, FaultKind,
+    Issue, IssuePart, Keyring, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OpenKeyset, OpenMintQuote,
+    OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, Refusal, RequestTag, Rows, credits_account,
+    decide,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -217,7 +218,10 @@ impl Execute for Desk {
     }
 }
 
-/// The gate reads payments and nothing else.
+fn unread<T>() -> Result<T, Fault> {
+    Err(Fault::new(FaultKind::Corrupt, "expected that the gate reads payments and nothing else"))
+}
+
 impl Read for Desk {
     fn payment(&self, id: PaymentId) -> Result<Option<PaymentRow>, Fault> {
         let mut rows = self.0.rows.lock().unwrap();
@@ -228,42 +232,42 @@ impl Read for Desk {
     }
 
     fn credits(&self, _: &[CreditId]) -> Result<Vec<Option<CreditRow>>, Fault> {
-        unimplemented!()
+        unread()
     }
 
     fn outputs(&self, _: &[OutputId]) -> Result<Vec<Option<OutputRow>>, Fault> {
-        unimplemented!()
+        unread()
     }
 
     fn mint_quote(&self, _: QuoteId) -> Result<Option<MintQuoteRow>, Fault> {
-        unimplemented!()
+        unread()
     }
 
     fn melt_quote(&self, _: QuoteId) -> Result<Option<MeltQuoteRow>, Fault> {
-        unimplemented!()
+        unread()
     }
 
     fn code(&self, _: CodeId) -> Result<Option<CodeRow>, Fault> {
-        unimplemented!()
+        unread()
     }
 
     fn held(&self) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {
-        unimplemented!()
+        unread()
     }
 
     fn keysets(&self) -> Result<Vec<KeysetRow>, Fault> {
-        unimplemented!()
+        unread()
     }
 
     fn accounts(&self) -> Result<Vec<Account>, Fault> {
-        unimplemented!()
+        unread()
     }
 
     fn head(&self) -> Result<Head, Fault> {
-        unimplemented!()
+        unread()
     }
 
     fn frames(&self, _: u64, _: usize) -> Result<Vec<Vec<u8>>, Fault> {
-        unimplemented!()
+        unread()
     }
 }
