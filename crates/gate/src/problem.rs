@@ -35,6 +35,15 @@ pub fn of_target(error: &TargetError) -> Problem {
     Problem::new(error.code(), status, "Request refused", error.to_string()).next(next)
 }
 
+/// A host that no rule names although rules name hosts (RFC 9110, 15.5.20).
+pub fn of_host(host: &str) -> Problem {
+    let got = if host.is_empty() { "none" } else { host };
+    Problem::new("host-unknown", 421, "Not served here", "prices are by host here, and this host has none")
+        .expected("a host that a price rule names")
+        .got(got.to_owned())
+        .next("ask for a host that is served here; the operator adds this host to a rule")
+}
+
 /// A method that no gate passes on: it would open a tunnel, or show the upstream's view of the request.
 pub fn of_method(method: &http::Method) -> Problem {
     Problem::new("method-refused", 405, "Method refused", format!("{method} is not passed on"))

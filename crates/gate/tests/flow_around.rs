@@ -15,8 +15,8 @@ use farthing_gate::serve::Limits;
 use farthing_gate::{Gate, Price, Proxy, ProxyConfig, Rule, Rules};
 use farthing_money::Amount;
 use support::bank::{Bank, usd};
-use support::pay::{cashu, cent, get};
-use support::{Server, start_service};
+use support::pay::{Answer, cashu, cent, get};
+use support::{Server, raw, start_service};
 
 async fn gate_of(bank: &Arc<Bank>, rules: Vec<Rule>, upstream: SocketAddr) -> Server {
     let proxy = Proxy::new(ProxyConfig::new(format!("http://{upstream}").parse().unwrap())).unwrap();
@@ -57,4 +57,29 @@ async fn a_pass_opens_the_url_as_it_was_spelled() {
         assert_eq!(get(gate.address, bought, &pass).await.status, 200, "{bought}");
         assert_eq!(get(gate.address, other, &pass).await.status, 402, "{bought} opened {other}");
     }
+}
+
+/// A rule for one host, an upstream that does not look at the host, and a client that names another host or none: the page
+/// was served for nothing.
+#[tokio::test]
+async fn another_host_is_no_way_round() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let shop = || Rule::new("/paid/**", cent()).unwrap().host("shop.example").unwrap();
+    let gate = gate_of(&bank, vec![shop(), Rule::new("/cheap", cent()).unwrap()], upstream.address).await;
+    assert_eq!(get(gate.address, "/paid/x", "").await.status, 402);
+    assert_eq!(get(gate.address, "/open", "").await.status, 200);
+    for head in ["1.1\r\nHost: x", "1.1\r\nHost: 127.0.0.1", "1.1\r\nHost: www.shop.example", "1.0"] {
+        for path in ["/paid/x", "/robots.txt", "/cheap"] {
+            let text = format!("GET {path} HTTP/{head}\r\nConnection: close\r\n\r\n");
+            let answer = Answer::of(&raw(gate.address, text).await);
+            assert_eq!((answer.status, answer.code().as_str()), (421, "host-unknown"), "{head} {answer:?}");
+        }
+    }
+    // The gate's own name, and every name once a rule says that all are meant.
+    let own = "GET /open HTTP/1.1\r\nHost: gate.example:8402\r\nConnection: close\r\n\r\n";
+    assert_eq!(Answer::of(&raw(gate.address, own).await).status, 200);
+    let all = Rule::new("/cheap", cent()).unwrap().host("*").unwrap();
+    let gate = gate_of(&bank, vec![shop(), all], upstream.address).await;
+    let other = "GET /open HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert_eq!(Answer::of(&raw(gate.address, other).await).status, 200);
 }

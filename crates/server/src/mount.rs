@@ -75,6 +75,7 @@ fn issuer(config: &Config, installation: &Installation, url: &str, crypto: Crypt
         crypto,
         clock: Arc::clone(&installation.clock),
         quote_lifetime: QUOTE_LIFETIME,
+        terms: installation.terms.clone(),
         events: installation.events.clone(),
     }
 }
@@ -121,6 +122,7 @@ fn gate_config(
             issuer: config.issuer.name.clone(),
             mints: vec![issuer_url],
             realm: config.gate.realm.clone().unwrap_or_else(|| origin.host().to_owned()),
+            host: origin.host().to_owned(),
             https: config.server.public_url.as_ref().map(Origin::is_https),
         },
         offers: OfferStyle {

@@ -59,6 +59,8 @@ pub struct Names {
     pub mints: Vec<String>,
     /// The realm of challenges, usually the host.
     pub realm: String,
+    /// The host at which payers reach us, in lower case and without port.
+    pub host: String,
     /// Whether payers reach us by `https`, whoever ends TLS; if not known, by how the connection came in.
     pub https: Option<bool>,
 }

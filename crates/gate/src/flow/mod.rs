@@ -138,14 +138,20 @@ impl Shared {
         }
         let rules = self.config.rules.borrow().clone();
         let quote = {
-            let chosen = Target::of(&parts).and_then(|target| {
-                let chosen = rules.choose(&parts.method, &target)?;
-                Ok(chosen.map(|chosen| match chosen.rule.price() {
+            let target = match Target::of(&parts) {
+                Ok(target) => target,
+                Err(error) => return problem::answer(&problem::of_target(&error)),
+            };
+            if !rules.know_host(target.host()) && target.host() != self.config.names.host {
+                return problem::answer(&problem::of_host(target.host()));
+            }
+            let chosen = rules.choose(&parts.method, &target).map(|chosen| {
+                chosen.map(|chosen| match chosen.rule.price() {
                     Price::Free => None,
                     Price::Paid { amount } => {
                         Some(Quote::new(chosen.rule, amount, &parts, &target, self.config.names.https))
                     }
-                }))
+                })
             });
             match chosen {
                 Ok(chosen) => chosen,

@@ -130,6 +130,14 @@ impl Rules {
         &BUILT_IN
     }
 
+    /// Whether a host is one of those that the rules name. Once one of them names a host, what the upstream would serve
+    /// under any other name has no price, and a client could use such a name to pay nothing.
+    pub fn know_host(&self, host: &str) -> bool {
+        let mut named = self.sorted.iter().filter(|rule| rule.host_named);
+        !self.sorted.iter().any(|rule| rule.host != HostPattern::Any)
+            || named.any(|rule| rule.host.matches(host))
+    }
+
     /// Whether any rule names a method, so that headers which override the method matter.
     pub fn name_methods(&self) -> bool {
         self.sorted.iter().any(|rule| !rule.method_names().is_empty())

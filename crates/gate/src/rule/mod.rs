@@ -45,6 +45,8 @@ pub const PASS_DEFAULT: Span = Span::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     host: HostPattern,
+    /// Whether it says for which hosts it is, if only that it is for all.
+    host_named: bool,
     methods: Vec<Method>,
     path: PathPattern,
     price: Price,
@@ -98,6 +100,7 @@ impl Rule {
         }
         Ok(Self {
             host: HostPattern::Any,
+            host_named: false,
             methods: Vec::new(),
             path: PathPattern::parse(path)?,
             price,
@@ -108,9 +111,9 @@ impl Rule {
         })
     }
 
-    /// Only for these hosts.
+    /// Only for these hosts; `*` says that all are meant.
     pub fn host(self, pattern: &str) -> Result<Self, RuleError> {
-        Ok(Self { host: HostPattern::parse(pattern)?, ..self })
+        Ok(Self { host: HostPattern::parse(pattern)?, host_named: true, ..self })
     }
 
     /// Only for these methods; none is all. GET covers HEAD as well.

@@ -195,6 +195,7 @@ impl Bank {
                 issuer: "issuer".to_owned(),
                 mints: vec![MINT.to_owned()],
                 realm: "shop.example".to_owned(),
+                host: "gate.example".to_owned(),
                 https: None,
             },
             offers: OfferStyle { x_cashu: XCashu::Both, ..OfferStyle::default() },

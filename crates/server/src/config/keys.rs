@@ -202,7 +202,14 @@ pub const KEYS: &[KeyNote] = &[
         Some("u and the code in lower case, at scale 6"),
         "what Cashu calls its minor unit",
     ),
-    note("[[price]]", "host", HOST, r#""*.example.com""#, Some(r#""*""#), "which hosts"),
+    note(
+        "[[price]]",
+        "host",
+        HOST,
+        r#""*.example.com""#,
+        Some("all"),
+        "which hosts; once a rule names one, hosts that no rule names are refused, unless a rule says \"*\"",
+    ),
     note("[[price]]", "method", METHOD, r#"["GET", "POST"]"#, Some("all"), "which methods; GET covers HEAD"),
     note(
         "[[price]]",
@@ -237,7 +244,7 @@ pub const KEYS: &[KeyNote] = &[
         "what one payment opens: the URL with its query, the path, or all that this rule prices",
     ),
     note("[[price]]", "description", TEXT, r#""an article""#, Some(r#""""#), "what payers read about it"),
-    note("[[free]]", "host", HOST, r#""*.example.com""#, Some(r#""*""#), "which hosts"),
+    note("[[free]]", "host", HOST, r#""*.example.com""#, Some("all"), "which hosts"),
     note("[[free]]", "method", METHOD, r#""GET""#, Some("all"), "which methods; GET covers HEAD"),
     note("[[free]]", "path", PATH, r#""/about""#, None, "which paths cost nothing; must be given"),
     note(

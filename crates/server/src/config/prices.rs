@@ -78,13 +78,13 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable) -
 
 fn read_rule(section: &Section<'_>, source: &Source<'_>, price: Option<Price>) -> Option<Rule> {
     let path = section.judged("path", |text| PathPattern::parse(text).map(|_| text));
-    let host = section
-        .given_or("host", "*", |key| section.judged(key, |text| HostPattern::parse(text).map(|_| text)));
+    let judge = |key| section.judged(key, |text| HostPattern::parse(text).map(|_| text));
+    let host = section.given_or("host", None, |key| judge(key).map(Some));
     let methods = section.given_or("method", Vec::new(), |key| section.list(key, method));
     let (line, _) = source.place(section.at());
     let (host, methods) = (host?, methods?);
     let rule = Rule::new(path?, price?)
-        .and_then(|rule| rule.host(host))
+        .and_then(|rule| if let Some(host) = host { rule.host(host) } else { Ok(rule) })
         .and_then(|rule| rule.methods(methods.iter().map(String::as_str)));
     match rule {
         Ok(rule) => Some(rule.line(line)),
