@@ -66,6 +66,15 @@ pub enum LimitKind {
     Total,
 }
 
+/// What a call may cost, and what it has cost so far: it may lead over several requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// Its own limit, which goes before the limit per call.
+    pub(crate) max: Option<Amount>,
+    /// What it was charged before.
+    pub(crate) spent: Amount,
+}
+
 /// A payment that a limit forbids. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{asked} is asked for, and the limit {kind} of {limit} leaves {left}; nothing was sent")]
@@ -125,20 +134,37 @@ impl Limits {
     /// Whether `asked` more may be spent, where `spent` tells what was spent already.
     pub(crate) fn check(
         &self,
-        this_call: Option<Amount>,
+        call: Call,
         host: &str,
         day: u64,
         asked: Amount,
         spent: impl Fn(&Scope) -> Amount,
     ) -> Result<(), BudgetReject> {
+        self.check_call(call, asked)?;
         let host = Scope::Host(host.to_owned());
         let limits = [
-            (LimitKind::ThisCall, this_call, Amount::ZERO),
-            (LimitKind::PerCall, self.per_call.filter(|_| this_call.is_none()), Amount::ZERO),
             (LimitKind::PerHost, self.per_host, spent(&host)),
             (LimitKind::PerDay, self.per_day, spent(&Scope::Day(day))),
             (LimitKind::Total, self.total, spent(&Scope::Total)),
         ];
+        self.within(limits, asked)
+    }
+
+    /// Whether `asked` may be sent in a call, as far as the limits of the call go: for what the others are charged with
+    /// already.
+    pub(crate) fn check_call(&self, call: Call, asked: Amount) -> Result<(), BudgetReject> {
+        let limit = match call.max {
+            Some(max) => (LimitKind::ThisCall, Some(max), call.spent),
+            None => (LimitKind::PerCall, self.per_call, call.spent),
+        };
+        self.within([limit], asked)
+    }
+
+    fn within(
+        &self,
+        limits: impl IntoIterator<Item = (LimitKind, Option<Amount>, Amount)>,
+        asked: Amount,
+    ) -> Result<(), BudgetReject> {
         for (kind, limit, spent) in limits {
             let Some(limit) = limit else { continue };
             let left = limit.checked_sub(spent).unwrap_or_default();
@@ -237,7 +263,8 @@ mod tests {
 
     fn refused(asked: u128, spent: impl Fn(&Scope) -> u128) -> &'static str {
         let spent = |scope: &Scope| Amount::new(spent(scope));
-        let answer = limits().check(Some(Amount::new(9_000)), "h", 5, Amount::new(asked), spent);
+        let call = Call { max: Some(Amount::new(9_000)), spent: Amount::ZERO };
+        let answer = limits().check(call, "h", 5, Amount::new(asked), spent);
         answer.err().map_or("", |reject| reject.code())
     }
 
@@ -253,7 +280,8 @@ mod tests {
         );
         assert_eq!(refused(9_000, |scope| if *scope == Scope::Total { 90_000 } else { 0 }), "budget-total");
         assert_eq!(refused(9_000, |scope| if *scope == Scope::Day(4) { 90_000 } else { 0 }), "");
-        let reject = limits().check(None, "h", 5, Amount::new(10_001), |_| Amount::ZERO).unwrap_err();
+        let call = Call::default();
+        let reject = limits().check(call, "h", 5, Amount::new(10_001), |_| Amount::ZERO).unwrap_err();
         assert_eq!(
             reject.to_string(),
             "0.010001 USD is asked for, and the limit per call of 0.01 USD leaves 0.01 USD; nothing was sent"
@@ -281,12 +309,27 @@ mod tests {
     #[test]
     fn a_limit_for_this_call_goes_before_the_limit_per_call_only() {
         let check = |max: u128, asked: u128| {
-            let answer = limits().check(Some(Amount::new(max)), "h", 5, Amount::new(asked), |_| Amount::ZERO);
+            let call = Call { max: Some(Amount::new(max)), spent: Amount::ZERO };
+            let answer = limits().check(call, "h", 5, Amount::new(asked), |_| Amount::ZERO);
             answer.err().map_or("", |reject| reject.code())
         };
         assert_eq!(check(15_000, 15_000), "");
         assert_eq!(check(15_000, 15_001), "budget-this-call");
         assert_eq!(check(90_000, 20_001), "budget-per-host");
+    }
+
+    #[test]
+    fn what_a_call_has_cost_counts_against_its_limit() {
+        let refused = |max: Option<u128>, spent: u128, asked: u128| {
+            let call = Call { max: max.map(Amount::new), spent: Amount::new(spent) };
+            limits().check_call(call, Amount::new(asked)).err()
+        };
+        assert_eq!(refused(Some(9_000), 4_000, 5_000), None);
+        assert_eq!(refused(None, 4_000, 6_000), None);
+        assert_eq!(refused(Some(9_000), 9_001, 1).unwrap().left.amount, Amount::ZERO);
+        let reject = refused(Some(9_000), 4_000, 5_001).unwrap();
+        assert_eq!((reject.code(), reject.left.amount), ("budget-this-call", Amount::new(5_000)));
+        assert_eq!(refused(None, 4_000, 6_001).unwrap().code(), "budget-per-call");
     }
 
     #[test]
@@ -299,7 +342,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_passes_stays_within_every_limit(asked: u128, spent in 0u128..50_000) {
-            let answer = limits().check(None, "h", 1, Amount::new(asked), |_| Amount::new(spent));
+            let call = Call::default();
+            let answer = limits().check(call, "h", 1, Amount::new(asked), |_| Amount::new(spent));
             let within = asked <= 10_000 && spent.saturating_add(asked) <= 20_000;
             prop_assert_eq!(answer.is_ok(), within);
         }

@@ -35,6 +35,16 @@ pub(crate) fn at_most(money: Money, unit: Unit) -> Amount {
     converted.unwrap_or(Amount::MAX)
 }
 
+/// Money in another unit of the same asset, rounded up; nothing of another asset.
+pub(crate) fn at_least(money: Money, unit: Unit) -> Amount {
+    let from = money.asset();
+    let Some(to) = asset_of(unit).filter(|to| to.code() == from.code()) else { return Amount::ZERO };
+    let ten_to = |scale: u8| 10_u128.checked_pow(u32::from(scale)).unwrap_or(u128::MAX);
+    let converted = money.amount().mul_div(ten_to(to.scale()), ten_to(from.scale()), Rounding::Up);
+    // What does not fit leaves nothing of any limit.
+    converted.unwrap_or(Amount::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +80,17 @@ mod tests {
                 Amount::new(expected),
                 "{unit}"
             );
+        }
+    }
+
+    #[test]
+    fn what_was_spent_in_one_unit_counts_in_another() {
+        let usd = Asset::micro("USD").unwrap();
+        for (minor, unit, expected) in
+            [(10_000, "usd", 1), (10_001, "usd", 2), (1, "usd", 1), (10_000, "uusd", 10_000), (1, "eur", 0)]
+        {
+            let amount = at_least(usd.money(Amount::new(minor)), unit.parse().unwrap());
+            assert_eq!(amount, Amount::new(expected), "{minor} in {unit}");
         }
     }
 }

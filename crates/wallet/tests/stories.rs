@@ -269,6 +269,53 @@ fn a_call_may_have_its_own_limit() {
 }
 
 #[test]
+fn a_call_over_several_requests_has_one_limit() {
+    let mut world = World::new();
+    let (mut wallet, _) = world.wallet_with(1 << 20);
+    let mut pay = |world: &mut World, max, before: &[farthing_money::Money]| {
+        let flow = PayFlow::new(PayRequest { max, ..get("/page") }).unwrap();
+        world.run(&mut wallet, flow.charged_before(before.iter().copied()))
+    };
+    let cent = Asset::new("USD", 2, "usd").unwrap().money(Amount::new(1));
+    let euros = Asset::micro("EUR").unwrap().money(Amount::new(1_000_000));
+    for before in [&[usd(1)][..], &[euros, usd(1)], &[cent], &[usd(10_001)]] {
+        let error = pay(&mut world, Some(usd(10_000)), before).unwrap_err();
+        assert_eq!(error.code(), "budget-this-call", "{before:?}");
+    }
+    assert_eq!(world.shop.revenue, 0);
+    paid(pay(&mut world, Some(usd(20_000)), &[cent, euros]));
+
+    wallet.set_limits(Limits { per_call: Some(Amount::new(15_000)), ..Limits::none(unit()) }).unwrap();
+    let mut pay = |before| {
+        let flow = PayFlow::new(get("/page")).unwrap();
+        world.run(&mut wallet, flow.charged_before([before]))
+    };
+    assert_eq!(pay(usd(5_001)).unwrap_err().code(), "budget-per-call");
+    paid(pay(usd(5_000)));
+}
+
+#[test]
+fn an_open_payment_is_carried_on_within_the_limit_of_the_call() {
+    let mut world = World::new();
+    let (mut wallet, _) = world.wallet_with(1 << 20);
+    world.faults = vec![Fault::None];
+    world.faults.extend([Fault::RequestLost; 4]);
+    let error = world.pay(&mut wallet, "/page").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unknown);
+    assert_eq!(wallet.attempts().count(), 1);
+    let mut pay = |max| {
+        let flow = PayFlow::new(PayRequest { max: Some(max), ..get("/page") }).unwrap();
+        let asked = world.log.len();
+        (world.run(&mut wallet, flow), world.log.len() - asked, world.shop.revenue)
+    };
+    let (refused, sent, revenue) = pay(usd(9_999));
+    assert_eq!((refused.unwrap_err().code(), sent, revenue), ("budget-this-call", 0, 0));
+    let (outcome, sent, revenue) = pay(usd(1 << 20));
+    paid(outcome);
+    assert_eq!((sent, revenue), (1, 10_000));
+}
+
+#[test]
 fn bad_offers_are_refused_with_their_reasons() {
     let mut world = World::new();
     let (mut wallet, _) = world.wallet_with(1 << 20);

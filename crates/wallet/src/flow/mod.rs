@@ -34,6 +34,12 @@ pub trait Flow {
     ///
     /// After an error the flow is over; what was begun stays written down.
     fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError>;
+
+    /// Whether the last request carried a credential. Where its answer leads by a redirect must not be gone: whoever has
+    /// taken the money would be asked what else there is to pay.
+    fn is_paying(&self) -> bool {
+        false
+    }
 }
 
 /// What a part of a flow says.

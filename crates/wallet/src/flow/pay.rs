@@ -4,7 +4,7 @@
 //! time that the same request is made. A refusal is followed by taking the credits back at the mint.
 
 use farthing_ecash::{Token, denomination};
-use farthing_money::{Amount, Money, Span, Timestamp};
+use farthing_money::{Amount, Money, Span, Timestamp, Unit};
 use farthing_wire::Problem;
 use farthing_wire::header::{AUTHORIZATION, FARTHING_PASS, PAYMENT_AUTHORIZATION, X_CASHU};
 use farthing_wire::mpp::{self, credit};
@@ -16,7 +16,7 @@ use super::settle::{Settle, never_sent};
 use super::{Flow, Sub, answer_of, done, exact, paid};
 use crate::address::Address;
 use crate::attempt::{Attempt, AttemptKind, Booking, Outputs, Payment};
-use crate::budget::day_of;
+use crate::budget::{Call, day_of};
 use crate::credit::Credit;
 use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, HttpResponse, Read, Step};
@@ -24,7 +24,7 @@ use crate::offer::{Chosen, choose};
 use crate::outcome::{Outcome, Paid, RefusedPayment, Settled};
 use crate::select::select;
 use crate::state::Draft;
-use crate::unit::at_most;
+use crate::unit::{at_least, at_most};
 use crate::wallet::Wallet;
 
 /// More credits than this do not fit in the headers that servers accept: they are changed for fewer first.
@@ -45,7 +45,8 @@ pub struct PayRequest {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// The most that this call may cost. It goes before the limit per call, and before no other limit.
+    /// The most that this call may cost, with what it was charged before ([`PayFlow::charged_before`]). It goes before the limit
+    /// per call, and before no other limit.
     pub max: Option<Money>,
 }
 
@@ -53,6 +54,8 @@ pub struct PayRequest {
 pub struct PayFlow {
     request: PayRequest,
     address: Address,
+    /// What the call was charged before this request.
+    charged: Vec<Money>,
     stage: Stage,
     /// The attempt that is under way.
     id: Option<u64>,
@@ -82,6 +85,7 @@ impl PayFlow {
         Ok(Self {
             request,
             address,
+            charged: Vec::new(),
             stage: Stage::Begin(Leftovers::default()),
             id: None,
             resumed: false,
@@ -89,12 +93,18 @@ impl PayFlow {
         })
     }
 
+    /// The same flow as part of a call that was charged so much before: its limits have only the rest left.
+    #[must_use]
+    pub fn charged_before(self, charged: impl IntoIterator<Item = Money>) -> Self {
+        Self { charged: charged.into_iter().collect(), ..self }
+    }
+
     /// What a credential is for: the same request made again carries on with the same payment.
     fn body_digest(&self) -> String {
         hex::encode(Sha256::digest(&self.request.body))
     }
 
-    fn start(&mut self, wallet: &Wallet, now: Timestamp) -> Step {
+    fn start(&mut self, wallet: &Wallet, now: Timestamp) -> Result<Step, WalletError> {
         let (url, body) = (self.address.to_string(), self.body_digest());
         let same = |payment: &&Payment| {
             payment.method == self.request.method
@@ -103,9 +113,12 @@ impl PayFlow {
                 && !payment.delivered
         };
         let open = wallet.attempts().find(|attempt| attempt.payment().as_ref().is_some_and(same));
-        if let Some(Attempt { id, kind: AttemptKind::Pay(payment), .. }) = open {
+        if let Some(Attempt { id, unit, kind: AttemptKind::Pay(payment), .. }) = open {
+            // The other limits were charged when it began; this call may be another one, which allows less.
+            let asked = Amount::from(payment.booking.amount);
+            wallet.limits(*unit).check_call(self.call(*unit), asked)?;
             (self.id, self.resumed, self.stage) = (Some(*id), true, Stage::Sent);
-            return Step::Send(self.with_credential(payment));
+            return Ok(Step::Send(self.with_credential(payment)));
         }
         let mut request = self.plain_request();
         let mut by_pass = false;
@@ -117,7 +130,7 @@ impl PayFlow {
             by_pass = request.headers.len() > before;
         }
         self.stage = Stage::Asked { by_pass };
-        Step::Send(request)
+        Ok(Step::Send(request))
     }
 
     fn plain_request(&self) -> HttpRequest {
@@ -196,6 +209,13 @@ impl PayFlow {
         Ok(Some(Step::Send(self.with_credential(&payment))))
     }
 
+    fn call(&self, unit: Unit) -> Call {
+        // A limit in another asset lets nothing of this one through.
+        let max = self.request.max.map(|max| at_most(max, unit));
+        let spent = Amount::try_sum(self.charged.iter().map(|money| at_least(*money, unit)));
+        Call { max, spent: spent.unwrap_or(Amount::MAX) }
+    }
+
     fn check_budget(
         &self,
         wallet: &Wallet,
@@ -204,11 +224,9 @@ impl PayFlow {
         now: Timestamp,
     ) -> Result<(), WalletError> {
         let unit = chosen.unit;
-        // A limit in another asset lets nothing of this one through.
-        let max = self.request.max.map(|max| at_most(max, unit));
         let spent = |scope: &_| wallet.state.spent(unit, scope);
         let (host, day) = (self.address.host(), day_of(now));
-        Ok(wallet.limits(unit).check(max, &host, day, Amount::from(amount), spent)?)
+        Ok(wallet.limits(unit).check(self.call(unit), &host, day, Amount::from(amount), spent)?)
     }
 
     /// One commit: credits set aside, budget charged, change planned, credential kept. Only then is anything sent.
@@ -352,7 +370,8 @@ impl PayFlow {
             Err(error @ WalletError::Vault(_)) => return Err(error),
             Err(error) => Err(error),
         };
-        if self.resumed && matches!(settled, Ok(Settled::Back(_))) {
+        let is_back = |money: &Money| money.amount() > Amount::ZERO;
+        if self.resumed && matches!(&settled, Ok(Settled::Back(money)) if is_back(money)) {
             // That was an earlier run's payment, and it cost nothing; this run's begins now. One that was charged is told
             // first: whether to pay again is not for the wallet to decide.
             (self.id, self.resumed, self.tries, self.stage) = (None, false, 0, Stage::Start);
@@ -409,7 +428,7 @@ impl Flow for PayFlow {
                         None
                     }
                 },
-                Stage::Start => Some(self.start(wallet, now)),
+                Stage::Start => Some(self.start(wallet, now)?),
                 Stage::Asked { by_pass } => {
                     let by_pass = *by_pass;
                     self.asked(wallet, came, by_pass, now)?
@@ -446,5 +465,9 @@ impl Flow for PayFlow {
                 return Ok(step);
             }
         }
+    }
+
+    fn is_paying(&self) -> bool {
+        self.id.is_some()
     }
 }
