@@ -10,12 +10,14 @@ use farthing_wallet::{Outcome, PayFlow, PayRequest, WalletError};
 use super::pay_report::{Report, refusal};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::payer::{Delivered, Delivery, Hop, OutFile, Payer, Typed, WalletPlace, forecast, next_hop};
+use crate::payer::{
+    Delivered, Delivery, Hop, OutFile, Payer, Redirect, Tally, Typed, WalletPlace, forecast, next_hop,
+};
 use crate::runtime;
 
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "What is free comes as it is; what has a price is paid. The body goes to stdout (or to -o FILE), talk to stderr.\n\nA pass that the wallet has is shown first, so that what was paid for is not paid again while the pass lasts. Without limits of your own a payment may cost 1.00 at most and the payments of a day 10.00, in each asset; see `farthing wallet limits`. When the outcome is unknown, the same command again sends the same credential, which is never charged twice.\n\nExit codes: 0 delivered, 1 failed or an HTTP error status, 3 unreachable, 6 payment required but no offer fits or the funds are short, 7 refused by a limit, 8 outcome unknown and safe to repeat."
+    after_long_help = "What is free comes as it is; what has a price is paid. The body goes to stdout (or to -o FILE), talk to stderr.\n\nA pass that the wallet has is shown first, so that what was paid for is not paid again while the pass lasts. Without limits of your own a payment may cost 1.00 at most and the payments of a day 10.00, in each asset; see `farthing wallet limits`. A redirect that answers a payment is delivered and not followed, so that one command pays once. When the outcome is unknown, the same command again sends the same credential, which is never charged twice.\n\nExit codes: 0 delivered, 1 failed or an HTTP error status, 3 unreachable, 6 payment required but no offer fits or the funds are short, 7 refused by a limit, 8 outcome unknown and safe to repeat."
 )]
 pub struct Pay {
     /// The address: https, or http on this machine
@@ -36,10 +38,10 @@ pub struct Pay {
     /// Write status and fields before the body
     #[arg(short, long)]
     include: bool,
-    /// Follow redirects, at most ten; credentials and passes stay with their origin
+    /// Follow redirects, at most ten, but none that answers a payment; passes stay with their origin
     #[arg(short = 'L', long)]
     location: bool,
-    /// The most that this call may cost, such as "0.05 USD"; goes before the limit per call, not before the others
+    /// The most that this call may cost in all, redirects included, such as "0.05 USD"; goes before the limit per call, not before the others
     #[arg(long, value_name = "AMOUNT")]
     max: Option<Typed>,
     /// Ask, but pay nothing and deliver nothing: tell the price and whether it would be paid
@@ -57,6 +59,8 @@ struct Followed {
     url: String,
     outcome: Outcome,
     delivered: Option<Delivered>,
+    /// What was charged on the whole way.
+    tally: Tally,
 }
 
 const HOPS_MAX: u32 = 10;
@@ -103,14 +107,14 @@ impl Pay {
         let file = |path: &Option<PathBuf>| path.as_deref().map(OutFile::open).transpose();
         let (body, mut receipt) = (file(&self.output)?, file(&self.receipt)?);
         let mut delivery = Delivery::to(body, self.include);
-        let Followed { url, outcome, delivered } =
+        let Followed { url, outcome, delivered, tally } =
             self.follow(&mut payer, hop, &mut delivery, output).await?;
-        let report = Report::of(&url, &outcome);
+        let report = Report::of(&url, &outcome, &tally);
         if let (Some(file), Some(text)) = (&mut receipt, report.receipt()) {
             file.write(&format!("{text}\n"))?;
         }
         report.show(output, self.output.is_some())?;
-        ended(outcome, delivered)
+        ended(outcome, delivered, &tally)
     }
 
     fn request(&self) -> Result<Hop, Failure> {
@@ -150,14 +154,29 @@ impl Pay {
         output: &Output,
     ) -> Result<Followed, Failure> {
         let max = self.max(payer)?;
-        let (mut hop, mut hops) = (hop, 0);
+        let (mut hop, mut hops, mut tally) = (hop, 0, Tally::default());
         loop {
             delivery.follow_redirects(self.location && hops < HOPS_MAX);
-            let mut flow = PayFlow::new(Self::pay_request(&hop, max))?;
-            let outcome = payer.deliver(&mut flow, delivery).await?;
+            let request = Self::pay_request(&hop, max);
+            let mut flow = PayFlow::new(request)?.charged_before(tally.sums().iter().copied());
+            let outcome = payer
+                .deliver(&mut flow, delivery)
+                .await
+                .map_err(|failure| open_payment(payer, &hop, failure))?;
+            tally.count(&outcome);
             let delivered = delivery.take();
-            let Some(Delivered { status, location: Some(location), .. }) = delivered else {
-                return Ok(Followed { url: hop.url, outcome, delivered });
+            let (status, location) = match &delivered {
+                Some(Delivered { status, redirect: Some(Redirect::Follow(location)), .. }) => {
+                    (*status, location.clone())
+                }
+                Some(Delivered { redirect: Some(Redirect::AfterPayment(location)), .. }) => {
+                    output.say(format_args!(
+                        "{} answers the payment with a redirect to {location}, which is not followed",
+                        hop.url
+                    ));
+                    return Ok(Followed { url: hop.url, outcome, delivered, tally });
+                }
+                _ => return Ok(Followed { url: hop.url, outcome, delivered, tally }),
             };
             let from = hop.url.clone();
             hop = next_hop(hop, status, &location).ok_or_else(|| {
@@ -188,9 +207,17 @@ impl Pay {
                 forecast(&payer.wallet, &hop.url, asked, self.max.as_ref())
             }
             Err(error) => Err(error.into()),
-            Ok(outcome) => Report::of(&hop.url, &outcome).show(output, true),
+            Ok(outcome) => Report::of(&hop.url, &outcome, &Tally::default()).show(output, true),
         }
     }
+}
+
+/// What to do if a limit forbids to carry on with a payment that an earlier call began.
+fn open_payment(payer: &Payer, hop: &Hop, failure: Failure) -> Failure {
+    if failure.exit != Exit::BudgetRefused || !payer.has_open_payment(&hop.method, &hop.url) {
+        return failure;
+    }
+    failure.hint("an earlier payment of it is open: the same command as then carries on with it, and `farthing wallet recover` finds out what became of it")
 }
 
 /// The body that -d means.
@@ -209,9 +236,9 @@ fn body(data: &str) -> Result<Vec<u8>, Failure> {
 }
 
 /// How it ended, after the report.
-fn ended(outcome: Outcome, delivered: Option<Delivered>) -> Result<(), Failure> {
+fn ended(outcome: Outcome, delivered: Option<Delivered>, tally: &Tally) -> Result<(), Failure> {
     if let Outcome::Refused(refused) = outcome {
-        return Err(refusal(*refused));
+        return Err(refusal(*refused, tally));
     }
     let Some(delivered) = delivered else { return Ok(()) };
     if let Some(broken) = delivered.broken {

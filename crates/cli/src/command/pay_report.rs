@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, View, money_json};
+use crate::payer::Tally;
 
 /// What is told.
 pub struct Report {
@@ -19,12 +20,13 @@ enum What {
     Free { status: u16, by_pass: bool },
     Priced(Shown),
     Paid(Box<Paid>),
-    Refused { status: u16 },
+    Refused { status: u16, charged: Option<Money> },
 }
 
 struct Paid {
     status: u16,
     price: Money,
+    /// On the whole way.
     charged: Money,
     dialect: String,
     text: Option<String>,
@@ -36,8 +38,8 @@ struct Paid {
 const ID_SHOWN: usize = 12;
 
 impl Report {
-    /// Of a request that is over.
-    pub fn of(url: &str, outcome: &Outcome) -> Self {
+    /// Of a request that is over, at the end of a way on which so much was charged.
+    pub fn of(url: &str, outcome: &Outcome, tally: &Tally) -> Self {
         let (what, notes) = match outcome {
             Outcome::Served { status, by_pass } => {
                 (What::Free { status: *status, by_pass: *by_pass }, Vec::new())
@@ -48,7 +50,7 @@ impl Report {
                 let told = Paid {
                     status: paid.status,
                     price: paid.price,
-                    charged: paid.charged,
+                    charged: tally.of(paid.charged.asset()).unwrap_or(paid.charged),
                     dialect: paid.dialect.clone(),
                     text: paid.receipt.clone(),
                     receipt: receipt.map(|(receipt, _)| receipt),
@@ -56,9 +58,12 @@ impl Report {
                 };
                 (What::Paid(Box::new(told)), paid.notes.clone())
             }
-            Outcome::Refused(refused) => (What::Refused { status: refused.status }, Vec::new()),
+            Outcome::Refused(refused) => {
+                let charged = tally.sums().first().copied();
+                (What::Refused { status: refused.status, charged }, Vec::new())
+            }
             // A payment has no other outcome; were there one, it would not have been paid.
-            _ => (What::Refused { status: 0 }, Vec::new()),
+            _ => (What::Refused { status: 0, charged: None }, Vec::new()),
         };
         Self { url: url.to_owned(), what, notes }
     }
@@ -106,7 +111,12 @@ impl View for Report {
                 json!({ "outcome": if *by_pass { "pass" } else { "free" }, "url": url, "status": status })
             }
             What::Priced(asked) => json!({ "outcome": "priced", "url": url, "price": shown_json(*asked) }),
-            What::Refused { status } => json!({ "outcome": "refused", "url": url, "status": status }),
+            What::Refused { status, charged } => json!({
+                "outcome": "refused",
+                "url": url,
+                "status": status,
+                "charged": charged.map(money_json),
+            }),
             What::Paid(paid) => json!({
                 "outcome": "paid",
                 "url": url,
@@ -128,7 +138,7 @@ impl View for Report {
             What::Free { by_pass: true, .. } => "nothing to pay: a pass opens it".to_owned(),
             What::Free { status, .. } => format!("nothing to pay: the answer is {status} as it is"),
             What::Priced(asked) => format!("{} costs {asked}", self.url),
-            What::Refused { status } => format!("nothing was delivered: the answer is {status}"),
+            What::Refused { status, .. } => format!("nothing was delivered: the answer is {status}"),
             What::Paid(paid) => paid.text(),
         }
     }
@@ -147,7 +157,7 @@ impl Paid {
 }
 
 /// Why nothing was delivered, and where the credits are.
-pub fn refusal(refused: RefusedPayment) -> Failure {
+pub fn refusal(refused: RefusedPayment, tally: &Tally) -> Failure {
     let RefusedPayment { url, status, problem, settled } = refused;
     let why = match &problem {
         Some(problem) if !problem.detail.is_empty() => plain(&problem.detail),
@@ -161,7 +171,10 @@ pub fn refusal(refused: RefusedPayment) -> Failure {
             (Exit::PaymentRequired, format!("nothing was charged, {money} is back"))
         }
         Ok(Settled::Back(money)) => (Exit::Failed, format!("nothing was charged, {money} is back")),
-        Ok(Settled::Charged { charged, .. }) => (Exit::Failed, format!("{charged} was charged all the same")),
+        Ok(Settled::Charged { charged, .. }) => {
+            let charged = tally.of(charged.asset()).unwrap_or(charged);
+            (Exit::Failed, format!("{charged} was charged all the same"))
+        }
         Ok(Settled::Taken(money)) => {
             (Exit::Failed, format!("{money} was spent by another copy of this wallet"))
         }

@@ -66,12 +66,22 @@ enum Target {
     File(OutFile),
 }
 
+/// Where an answer leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redirect {
+    /// To be followed; nothing of the answer was written.
+    Follow(String),
+    /// The request carried a credential: the answer was delivered as it is, and nobody goes where it leads. Whoever has
+    /// just taken money must not choose what is paid next.
+    AfterPayment(String),
+}
+
 /// What became of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
     pub status: StatusCode,
-    /// Where a redirect leads, if it is to be followed.
-    pub location: Option<String>,
+    /// Where it leads, if it is a redirect of which something is to be done.
+    pub redirect: Option<Redirect>,
     /// How many bytes of the body were written.
     pub bytes: u64,
     /// Why it is not whole.
@@ -99,7 +109,7 @@ impl Delivery {
         Self { target, with_head, follow: false, delivered: None }
     }
 
-    /// Redirects are remembered instead of written.
+    /// Redirects are remembered instead of written, unless they answer a payment.
     pub fn follow_redirects(&mut self, follow: bool) {
         self.follow = follow;
     }
@@ -110,12 +120,17 @@ impl Delivery {
     }
 
     /// Writes an answer as it comes. A failure is kept, not raised: whatever was paid has to be brought to its end.
-    pub async fn deliver(&mut self, answer: Answer) {
+    pub async fn deliver(&mut self, answer: Answer, is_paid: bool) {
         let Answer { status, version, headers, body } = answer;
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        let location = location.filter(|_| self.follow && is_redirect(status)).map(str::to_owned);
-        let mut delivered = Delivered { status, location, bytes: 0, broken: None };
-        if delivered.location.is_none() {
+        let location = location.filter(|_| is_redirect(status)).map(str::to_owned);
+        let redirect = match location {
+            Some(location) if is_paid => Some(Redirect::AfterPayment(location)),
+            Some(location) if self.follow => Some(Redirect::Follow(location)),
+            _ => None,
+        };
+        let mut delivered = Delivered { status, redirect, bytes: 0, broken: None };
+        if !matches!(delivered.redirect, Some(Redirect::Follow(_))) {
             let mut head = Vec::new();
             if self.with_head {
                 head.extend(format!("{version:?} {status}\r\n").bytes());
@@ -229,7 +244,7 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, "something longer than the answer").unwrap();
         let mut delivery = Delivery::to(Some(OutFile::open(&path).unwrap()), true);
-        delivery.deliver(answer(200, "page")).await;
+        delivery.deliver(answer(200, "page"), true).await;
         let delivered = delivery.take().unwrap();
         assert_eq!((delivered.bytes, delivered.broken), (4, None));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "HTTP/1.1 200 OK\r\nlocation: /x\r\n\r\npage");
@@ -238,15 +253,23 @@ mod tests {
     #[tokio::test]
     async fn redirects_are_written_or_followed() {
         let folder = tempfile::tempdir().unwrap();
-        for (follow, status, location) in [(false, 302, None), (true, 302, Some("/x")), (true, 304, None)] {
-            let path = folder.path().join(format!("{follow}-{status}"));
+        let led = |follow: fn(String) -> Redirect| Some(follow("/x".to_owned()));
+        for (follow, is_paid, status, redirect) in [
+            (false, false, 302, None),
+            (true, false, 302, led(Redirect::Follow)),
+            (true, true, 302, led(Redirect::AfterPayment)),
+            (false, true, 307, led(Redirect::AfterPayment)),
+            (true, false, 304, None),
+            (true, true, 200, None),
+        ] {
+            let path = folder.path().join(format!("{follow}-{is_paid}-{status}"));
             let mut delivery = Delivery::to(Some(OutFile::open(&path).unwrap()), false);
             delivery.follow_redirects(follow);
-            delivery.deliver(answer(status, "moved")).await;
+            delivery.deliver(answer(status, "moved"), is_paid).await;
             let delivered = delivery.take().unwrap();
-            assert_eq!(delivered.location.as_deref(), location);
+            assert_eq!(delivered.redirect, redirect);
             drop(delivery);
-            assert_eq!(path.exists(), location.is_none());
+            assert_eq!(path.exists(), redirect != led(Redirect::Follow));
         }
     }
 }

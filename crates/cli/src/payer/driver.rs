@@ -101,7 +101,7 @@ async fn drive(
             Step::Wait(span) => wait(span).await,
             Step::Deliver => {
                 let answer = last.take().ok_or(WalletError::Misuse("an answer to deliver"))?;
-                delivery.deliver(answer).await;
+                delivery.deliver(answer, flow.is_paying()).await;
             }
             Step::Done(outcome) => return Ok(*outcome),
         }

@@ -9,12 +9,14 @@ mod forecast;
 mod http;
 mod redirect;
 mod secret;
+mod tally;
 
 pub use amount::{Typed, assets_of};
-pub use delivery::{Delivered, Delivery, OutFile};
+pub use delivery::{Delivered, Delivery, OutFile, Redirect};
 pub use driver::{Payer, now, tell};
 pub use folder::WalletPlace;
 pub use forecast::forecast;
 pub use http::{Client, Patience};
 pub use redirect::{Hop, next_hop};
 pub use secret::{first_line, text, write_secret};
+pub use tally::Tally;

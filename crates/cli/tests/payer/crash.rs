@@ -92,3 +92,23 @@ fn what_no_pass_keeps_open_is_not_paid_for_again_unasked() {
     purse.pay(&[&dear, "--max", "1.50 USD"]).exits(0);
     shop.assert_earned("3.00");
 }
+
+#[test]
+fn a_call_that_may_cost_less_does_not_carry_on_with_a_dearer_payment() {
+    // `--max` held for new payments only: one that an earlier call had left open was sent whatever it was worth.
+    let shop = Shop::open();
+    let purse = Purse::with(&shop, "4.00 USD");
+    let wire = Wiretap::before(shop.address());
+    let dear = format!("http://{}/dear", wire.address);
+    wire.set(Answers::Lose(PAID));
+    purse.pay(&[&dear, "--max", "1.50 USD"]).exits(8);
+    wire.set(Answers::Pass);
+    let away = shop.url(&format!("/away?{dear}"));
+    for arguments in [&[&dear, "--max", "1.49 USD"][..], &["-L", &away, "--max", "1.49 USD"], &[&dear]] {
+        let run = purse.pay(arguments).exits(7).says("1.50 USD is asked for");
+        assert!(run.stderr.contains("an earlier payment of it is open"), "{}", run.stderr);
+    }
+    purse.wallet(&["recover"]).exits(0);
+    purse.assert_has("2.50");
+    shop.assert_earned("1.50");
+}

@@ -5,7 +5,9 @@
 mod crash;
 mod pay;
 mod purse;
+mod redirect;
 mod shop;
 mod site;
+mod thief;
 mod wallet;
 mod wiretap;

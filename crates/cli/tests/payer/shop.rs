@@ -34,6 +34,10 @@ path = "/page"
 amount = "0.01 USD"
 pass = "10m"
 [[price]]
+path = "/toll"
+amount = "0.01 USD"
+pass = "10m"
+[[price]]
 path = "/nowhere"
 amount = "0.01 USD"
 pass = "10m"

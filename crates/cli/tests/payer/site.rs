@@ -85,6 +85,7 @@ fn reply(asked: &Asked) -> Vec<u8> {
         path if path.starts_with("/page?") => whole("200 OK", text, "a page\n"),
         "/page" | "/free" | "/dear" => whole("200 OK", text, &format!("this is {}\n", asked.path)),
         "/broken" => whole("500 Internal Server Error", text, "oh no\n"),
+        "/toll" => whole("302 Found", "Location: /page\r\n", "pass through\n"),
         "/moved" => whole("302 Found", "Location: /page\r\n", "over there\n"),
         path if path.starts_with("/away?") => {
             whole("307 Temporary Redirect", &format!("Location: {}\r\n", &path["/away?".len()..]), "")
