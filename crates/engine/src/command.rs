@@ -120,6 +120,8 @@ pub struct OpenMeltQuote {
 pub struct Melt {
     /// Which.
     pub quote: QuoteId,
+    /// Its terms, if it was never written down: whoever makes the command vouches for them.
+    pub terms: Option<Box<MeltQuoteRow>>,
     /// What is spent.
     pub inputs: Vec<Input>,
     /// What goes back.

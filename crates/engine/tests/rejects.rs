@@ -114,7 +114,17 @@ fn open_melt(n: u8, row: MeltQuoteRow) -> Command {
 
 fn melt(n: u8, inputs: Vec<Input>, code: Option<CodeId>, by: u8) -> Melt {
     let (fee, target) = (Amount::ZERO, Chart::of(usd()).codes);
-    Melt { quote: quote(n), inputs, change: vec![], fee, asset: usd(), target, code, tag: tag(by) }
+    Melt {
+        quote: quote(n),
+        terms: None,
+        inputs,
+        change: vec![],
+        fee,
+        asset: usd(),
+        target,
+        code,
+        tag: tag(by),
+    }
 }
 
 fn hold(inputs: Vec<Input>, price: u128, resource: &str) -> Command {

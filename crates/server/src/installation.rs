@@ -41,6 +41,8 @@ pub struct Installation {
     pub challenges: Zeroizing<[u8; 32]>,
     /// Makes the secrets of change that nobody blinded.
     pub change: Zeroizing<[u8; 32]>,
+    /// Seals the terms of quotes that are not written down.
+    pub terms: Zeroizing<[u8; 32]>,
     /// What changed, for who listens.
     pub events: Events,
     /// What time it is.
@@ -129,6 +131,7 @@ impl Installation {
             receipts: SigningKey::from_bytes(&seed.key(Purpose::Receipts)),
             challenges: seed.key(Purpose::Challenges),
             change: seed.key(Purpose::Change),
+            terms: seed.key(Purpose::Terms),
             events,
             clock,
             released: held.len(),

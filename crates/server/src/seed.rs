@@ -30,6 +30,8 @@ pub enum Purpose {
     Challenges,
     /// The secrets of change that nobody blinded.
     Change,
+    /// The terms of quotes that are not written down.
+    Terms,
 }
 
 /// Why there is no seed.
@@ -111,12 +113,17 @@ impl Seed {
             Purpose::Receipts => b"farthing/receipts/1",
             Purpose::Challenges => b"farthing/challenges/1",
             Purpose::Change => b"farthing/change/1",
+            Purpose::Terms => b"farthing/terms/1",
         };
-        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-        block.iter_mut().zip(self.0.iter()).for_each(|(to, from)| *to = *from);
-        let mac = Hmac::<Sha256>::new(&block).chain_update(name);
-        Zeroizing::new(mac.finalize().into_bytes().into())
+        Zeroizing::new(mac(&self.0, name))
     }
+}
+
+/// HMAC-SHA256.
+pub(crate) fn mac(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    Hmac::<Sha256>::new(&block).chain_update(bytes).finalize().into_bytes().into()
 }
 
 /// Random bytes of the system.

@@ -8,8 +8,9 @@ use crate::books::{Draft, input_sums, output_sums, total};
 use crate::{Answer, ChangeOutput, Chart, CodeRow, CodeState, Melt, MeltQuoteRow, Output, Reject, Rows};
 
 pub(crate) fn melt(rows: &mut Rows, command: &Melt, now: Timestamp) -> Decision {
-    let Melt { quote, inputs, change, fee, asset, target, code, tag } = command;
-    let row = rows.melt_quotes.get(quote)?.ok_or(Reject::UnknownQuote(*quote))?.clone();
+    let Melt { quote, terms, inputs, change, fee, asset, target, code, tag } = command;
+    let known = rows.melt_quotes.get(quote)?.or(terms.as_deref());
+    let row = known.ok_or(Reject::UnknownQuote(*quote))?.clone();
     if let Some((paid_by, _)) = &row.paid {
         return if paid_by == tag {
             Ok((Answer::MeltQuote(*quote, Box::new(row)), None))

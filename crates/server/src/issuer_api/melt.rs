@@ -9,6 +9,7 @@ use farthing_money::Amount;
 
 use super::extract::{Content, Named};
 use super::prepare::{sum, tag, within_limits};
+use super::quote::Melting;
 use super::{Issuer, IssuerError, body, repetition};
 
 pub(super) async fn melt(
@@ -22,9 +23,9 @@ pub(super) async fn melt(
     if !blanks.is_empty() {
         within_limits("outputs", blanks.len())?;
     }
-    let (id, row) = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
+    let Melting { text, id, row, terms } = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
     if row.paid.is_some() && repetition::melted(&row, id.as_bytes(), &inputs, &blanks) {
-        return body::write(&issuer.melt_with_change(id, &row).await?);
+        return body::write(&issuer.melt_with_change(&text, &row).await?);
     }
     let fee = issuer.keyring().fee(&inputs)?;
     let came = sum(inputs.iter().map(|proof| proof.amount))?;
@@ -42,6 +43,7 @@ pub(super) async fn melt(
     let credits: Vec<_> = verified.inputs.iter().map(|input| input.credit).collect();
     let command = Melt {
         quote: id,
+        terms: terms.map(Box::new),
         tag: tag("melt", id.as_bytes(), &credits, &asked),
         inputs: verified.inputs,
         change: signed,
@@ -51,10 +53,10 @@ pub(super) async fn melt(
         code: row.code,
     };
     let answer = issuer.execute.execute(Command::Melt(command)).await?;
-    let Answer::MeltQuote(id, row) = answer else {
+    let Answer::MeltQuote(_, row) = answer else {
         return Err(IssuerError::internal("a melt quote was expected of the engine"));
     };
-    body::write(&issuer.melt_with_change(id, &row).await?)
+    body::write(&issuer.melt_with_change(&text, &row).await?)
 }
 
 impl Issuer {

@@ -19,6 +19,7 @@ mod repetition;
 mod restore;
 mod socket;
 mod swap;
+mod terms;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ use tokio::sync::watch;
 
 pub use error::IssuerError;
 pub use events::{Event, Events};
+pub use terms::TermsKey;
 
 /// Inputs, outputs or states in one request at the most.
 pub const MAX_ITEMS: usize = 1000;
@@ -76,6 +78,8 @@ pub struct Issuer {
     pub clock: Clock,
     /// How long a quote may wait for its payment.
     pub quote_lifetime: Span,
+    /// Seals the terms of quotes that are not written down.
+    pub terms: TermsKey,
     /// What changed, for who listens.
     pub events: Events,
 }

@@ -12,7 +12,7 @@ use farthing_engine::{
 use farthing_money::{Amount, Asset, Span, Timestamp};
 
 use super::extract::{Content, Named};
-use super::{Issuer, IssuerError, QUOTES_MOST, body, invoice};
+use super::{Issuer, IssuerError, QUOTES_MOST, body, invoice, terms};
 
 /// The method that top-up codes are.
 pub(super) const CODE: &str = "code";
@@ -46,14 +46,17 @@ impl Issuer {
         row.map(|row| (id, row)).ok_or_else(IssuerError::unknown_quote)
     }
 
-    pub(super) fn read_melt_quote(
-        &self,
-        method: &str,
-        id: &str,
-    ) -> Result<(QuoteId, MeltQuoteRow), IssuerError> {
-        let id: QuoteId = id.parse().map_err(|_| IssuerError::unknown_quote())?;
-        let row = self.read.melt_quote(id)?.filter(|row| row.method == method);
-        row.map(|row| (id, row)).ok_or_else(IssuerError::unknown_quote)
+    /// A melt quote by the text of its id: from its row, or from the id itself while it is unpaid.
+    pub(super) fn read_melt_quote(&self, method: &str, text: &str) -> Result<Melting, IssuerError> {
+        let sealed = terms::open(&self.terms, text, &self.assets);
+        let id = match &sealed {
+            Some((id, _)) => *id,
+            None => text.parse().map_err(|_| IssuerError::unknown_quote())?,
+        };
+        let terms = sealed.map(|(_, row)| row);
+        let row = self.read.melt_quote(id)?.or_else(|| terms.clone()).filter(|row| row.method == method);
+        let row = row.ok_or_else(IssuerError::unknown_quote)?;
+        Ok(Melting { text: text.to_owned(), id, row, terms })
     }
 }
 
@@ -65,10 +68,13 @@ impl Issuer {
     }
 }
 
-fn random_id() -> Result<QuoteId, IssuerError> {
-    let mut bytes = [0; 16];
+/// So short a quote would end before it could be paid.
+const LIFETIME_LEAST: Span = Span::from_secs(60);
+
+fn random_bytes<const N: usize>() -> Result<[u8; N], IssuerError> {
+    let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| IssuerError::internal("the system gives no random bytes"))?;
-    Ok(QuoteId::from_bytes(bytes))
+    Ok(bytes)
 }
 
 pub(super) async fn open_mint(
@@ -82,7 +88,7 @@ pub(super) async fn open_mint(
     let pubkey = request.pubkey.map(|key| key.parse::<PublicKey>()).transpose();
     let pubkey = pubkey.map_err(|error| IssuerError::malformed(format!("pubkey: {error}")))?;
     let now = issuer.now();
-    let quote = random_id()?;
+    let quote = QuoteId::from_bytes(random_bytes()?);
     let mut row = MintQuoteRow {
         method: method.to_owned(),
         request: String::new(),
@@ -190,6 +196,9 @@ pub(super) async fn open_melt(
         let amount = request
             .amount
             .ok_or_else(|| IssuerError::malformed("method \"code\" needs the member \"amount\""))?;
+        if issuer.read.code(code)?.is_some() {
+            return Err(Reject::CodeExists(code).into());
+        }
         (amount, Chart::of(asset).codes, Some(code))
     } else {
         (invoice::amount(&request.request)?, Chart::of(asset).test_funding, None)
@@ -197,8 +206,7 @@ pub(super) async fn open_melt(
     if amount == 0 {
         return Err(IssuerError::malformed("the amount must be above zero"));
     }
-    let quote = random_id()?;
-    let lifetime = issuer.quote_lifetime.max(Span::from_secs(60));
+    let lifetime = issuer.quote_lifetime.max(LIFETIME_LEAST);
     let row = MeltQuoteRow {
         method: method.to_owned(),
         request: request.request,
@@ -209,23 +217,42 @@ pub(super) async fn open_melt(
         expires_at: issuer.now().after(lifetime),
         paid: None,
     };
+    if method == CODE {
+        let salt = random_bytes()?;
+        let id = terms::seal(&issuer.terms, &row, salt)
+            .ok_or_else(|| IssuerError::internal("no quote can be made"))?;
+        return body::write(&shown_melt(&id, &row, None));
+    }
+    let quote = QuoteId::from_bytes(random_bytes()?);
     issuer.execute.execute(Command::OpenMeltQuote(OpenMeltQuote { quote, row: row.clone() })).await?;
-    body::write(&shown_melt(quote, &row, None))
+    body::write(&shown_melt(&quote.to_string(), &row, None))
 }
 
 pub(super) async fn melt_quote(
     State(issuer): State<Arc<Issuer>>,
     Named((method, quote)): Named<(String, String)>,
 ) -> Result<Response, IssuerError> {
-    let (id, row) = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
-    body::write(&issuer.melt_with_change(id, &row).await?)
+    let Melting { text, row, .. } = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
+    body::write(&issuer.melt_with_change(&text, &row).await?)
+}
+
+/// A melt quote as it was found.
+pub(super) struct Melting {
+    /// Its id, as it was told to who opened it.
+    pub(super) text: String,
+    /// Its id in the books.
+    pub(super) id: QuoteId,
+    /// How it stands.
+    pub(super) row: MeltQuoteRow,
+    /// Its terms, if they stand in its id.
+    pub(super) terms: Option<MeltQuoteRow>,
 }
 
 impl Issuer {
     /// A melt quote with its change once it is paid (NUT-08).
     pub(super) async fn melt_with_change(
         &self,
-        id: QuoteId,
+        id: &str,
         row: &MeltQuoteRow,
     ) -> Result<body::MeltQuote, IssuerError> {
         let change = match &row.paid {
@@ -243,13 +270,13 @@ impl Issuer {
 
 /// A melt quote as NUT-05 writes it.
 pub(super) fn shown_melt(
-    id: QuoteId,
+    id: &str,
     row: &MeltQuoteRow,
     change: Option<Vec<BlindSignature>>,
 ) -> body::MeltQuote {
     let paid = row.paid.is_some();
     body::MeltQuote {
-        quote: id.to_string(),
+        quote: id.to_owned(),
         request: row.request.clone(),
         amount: row.amount.to_u64().unwrap_or(u64::MAX),
         unit: row.asset.unit().to_string(),

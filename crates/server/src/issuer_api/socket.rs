@@ -44,7 +44,8 @@ struct Params {
 
 enum Filter {
     MintQuotes(Vec<QuoteId>),
-    MeltQuotes(Vec<QuoteId>),
+    /// By their ids in the books, with the ids that were told.
+    MeltQuotes(BTreeMap<QuoteId, String>),
     Credits(Vec<CreditId>),
 }
 
@@ -135,9 +136,22 @@ fn filter(issuer: &Issuer, params: &Params) -> Result<Filter, String> {
             Ok(Filter::Credits(credits.into_iter().collect()))
         }
         kind if kind.strip_suffix("_mint_quote").is_some_and(method) => Ok(Filter::MintQuotes(quotes()?)),
-        kind if kind.strip_suffix("_melt_quote").is_some_and(method) => Ok(Filter::MeltQuotes(quotes()?)),
+        kind if kind.strip_suffix("_melt_quote").is_some_and(method) => {
+            melt_filter(issuer, kind, &params.filters)
+        }
         _ => Err("expected the kind proof_state or {method}_mint_quote or {method}_melt_quote".to_owned()),
     }
+}
+
+/// Melt quotes may be named that are not written down yet.
+fn melt_filter(issuer: &Issuer, kind: &str, filters: &[String]) -> Result<Filter, String> {
+    let names: BTreeSet<&String> = filters.iter().collect();
+    if names.len() > QUOTES_MOST {
+        return Err(format!("at most {QUOTES_MOST} quotes in one subscription"));
+    }
+    let method = kind.strip_suffix("_melt_quote").unwrap_or_default();
+    let found = names.into_iter().filter_map(|name| issuer.read_melt_quote(method, name).ok());
+    Ok(Filter::MeltQuotes(found.map(|melting| (melting.id, melting.text)).collect()))
 }
 
 fn notification(sub_id: &str, payload: &Value) -> Value {
@@ -148,7 +162,7 @@ fn notification(sub_id: &str, payload: &Value) -> Value {
 fn present(issuer: &Issuer, sub_id: &str, filter: &Filter) -> Vec<Value> {
     let payloads: Vec<Value> = match filter {
         Filter::MintQuotes(ids) => ids.iter().filter_map(|id| mint_payload(issuer, *id)).collect(),
-        Filter::MeltQuotes(ids) => ids.iter().filter_map(|id| melt_payload(issuer, *id)).collect(),
+        Filter::MeltQuotes(ids) => ids.values().filter_map(|text| melt_payload(issuer, text)).collect(),
         Filter::Credits(ids) => {
             let rows = issuer.read.credits(ids).unwrap_or_default();
             ids.iter().zip(rows).map(|(id, row)| json!(check::shown(*id, row.as_ref()))).collect()
@@ -160,7 +174,7 @@ fn present(issuer: &Issuer, sub_id: &str, filter: &Filter) -> Vec<Value> {
 fn notify(issuer: &Issuer, filters: &BTreeMap<String, Filter>, event: &Event) -> Vec<Value> {
     let payload = |filter: &Filter| match (filter, event) {
         (Filter::MintQuotes(ids), Event::MintQuote(id)) if ids.contains(id) => mint_payload(issuer, *id),
-        (Filter::MeltQuotes(ids), Event::MeltQuote(id)) if ids.contains(id) => melt_payload(issuer, *id),
+        (Filter::MeltQuotes(ids), Event::MeltQuote(id)) => melt_payload(issuer, ids.get(id)?),
         (Filter::Credits(ids), Event::Credit(id, row)) if ids.contains(id) => {
             Some(json!(check::shown(*id, row.as_ref())))
         }
@@ -175,7 +189,7 @@ fn mint_payload(issuer: &Issuer, id: QuoteId) -> Option<Value> {
 }
 
 /// Without the change, whose signatures cost cryptography: who paid the quote has them, or asks for the quote.
-fn melt_payload(issuer: &Issuer, id: QuoteId) -> Option<Value> {
-    let row = issuer.read.melt_quote(id).ok()??;
-    Some(json!(shown_melt(id, &row, None)))
+fn melt_payload(issuer: &Issuer, text: &str) -> Option<Value> {
+    let found = issuer.methods().iter().find_map(|method| issuer.read_melt_quote(method, text).ok())?;
+    Some(json!(shown_melt(&found.text, &found.row, None)))
 }

@@ -130,3 +130,33 @@ async fn a_code_is_funded_once() {
     assert_eq!(mint.snapshot(&credits).await, before);
     mint.audit();
 }
+
+/// Every quote that somebody opened was a row for ever: anyone could fill the disk by asking.
+#[tokio::test]
+async fn a_quote_that_nobody_pays_is_not_written_down() {
+    let mut mint = Mint::new().await;
+    let mut payer = Payer::of(&mint, "sat", 1).await;
+    let credits = payer.funded(&mint, &[8, 8]).await;
+    let quotes = [code_quote(&mint, "one", "sat", 8).await, code_quote(&mint, "one", "sat", 8).await];
+    let mut written = Vec::new();
+    crate::privacy::bytes(mint.folder.path(), &mut written);
+    let request = quotes[0]["request"].as_str().unwrap().as_bytes();
+    assert!(!written.windows(request.len()).any(|window| window == request));
+    assert_ne!(quotes[0]["quote"], quotes[1]["quote"]);
+
+    mint.restart("test_funding = true").await;
+    let path = |quote: &Value| format!("/v1/melt/quote/code/{}", quote["quote"].as_str().unwrap());
+    assert_eq!(mint.get(&path(&quotes[0])).await.ok(), quotes[0], "it is known after a restart all the same");
+    let body = json!({ "quote": quotes[0]["quote"], "inputs": credits[..1] });
+    let paid = mint.post("/v1/melt/code", &body).await.ok();
+    assert_eq!(paid["state"], json!("PAID"));
+    assert_eq!(mint.get(&path(&quotes[0])).await.ok(), paid);
+    let again = json!({ "quote": quotes[0]["quote"], "inputs": credits[1..] });
+    assert_eq!(mint.post("/v1/melt/code", &again).await.refusal(), (400, "quote-used".to_owned(), 20_002));
+    let other = json!({ "quote": quotes[1]["quote"], "inputs": credits[1..] });
+    assert_eq!(mint.post("/v1/melt/code", &other).await.refusal().1, "code-exists");
+    let mut forged = quotes[1]["quote"].as_str().unwrap().to_owned();
+    forged.replace_range(4..5, if &forged[4..5] == "0" { "1" } else { "0" });
+    assert_eq!(mint.get(&format!("/v1/melt/quote/code/{forged}")).await.refusal().1, "unknown-quote");
+    mint.audit();
+}

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Mint, Payer, ys};
 
 /// Every file of a folder, one after the other.
-fn bytes(folder: &Path, into: &mut Vec<u8>) {
+pub(crate) fn bytes(folder: &Path, into: &mut Vec<u8>) {
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
             bytes(&entry.path(), into);

@@ -186,6 +186,7 @@ impl Open {
             execute: Arc::new(installation.writer.clone()),
             read: Arc::new(installation.books.clone()),
             keyring: installation.keyring.clone(),
+            terms: installation.terms.clone(),
             crypto: Crypto::new(2).unwrap(),
             clock: Arc::clone(&installation.clock),
             quote_lifetime: Span::from_secs(600),
