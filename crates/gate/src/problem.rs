@@ -55,6 +55,7 @@ pub fn of_method(method: &http::Method) -> Problem {
 /// An upstream that gave no answer, or a request that did not arrive whole. Nothing is charged for either.
 pub fn of_upstream(error: &UpstreamError) -> Problem {
     let (code, status) = match (error.fault(), error.is_timeout()) {
+        _ if matches!(error, UpstreamError::Panicked) => ("unavailable", 503),
         (Fault::Upstream, true) => ("upstream-failed", 504),
         (Fault::Upstream, false) => ("upstream-failed", 502),
         (Fault::Downstream, true) => ("request-body-slow", 408),

@@ -7,6 +7,7 @@ mod deliver;
 mod pay;
 mod quote;
 mod refusal;
+mod settle;
 
 use std::convert::Infallible;
 use std::pin::Pin;

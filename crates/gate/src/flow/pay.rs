@@ -3,12 +3,14 @@
 //! It runs in a task of its own, so that a client that leaves never leaves a hold behind. Once the upstream's success
 //! is known the charge is posted, whether or not the client still listens: its credential gets the same answer again.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
 
 use farthing_engine::{
-    Answer, Chart, Command, Hold, PaymentId, PaymentRow, PaymentState, Post, Refusal, Reject, Release,
-    RequestTag, SignedOutput,
+    Answer, Chart, Command, Hold, PaymentId, PaymentRow, PaymentState, Refusal, Reject, RequestTag,
+    SignedOutput,
 };
 use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::mpp::ChallengeError;
@@ -20,10 +22,11 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tower::{Service, ServiceExt};
 
 use super::challenge::Asked;
-use super::credits::{self, Credits};
+use super::credits;
 use super::deliver::Posted;
 use super::quote::Quote;
 use super::refusal::Refused;
+use super::settle::Held;
 use super::{Answering, Shared};
 use crate::body::{Body, BoxError};
 use crate::own_header::{self, FARTHING_CHARGE};
@@ -38,16 +41,6 @@ pub(super) struct Attempt {
     pub(super) credential: Credential,
     /// The digest of the body; empty for no body, none for one that streams unread.
     pub(super) digest: Option<String>,
-}
-
-/// What a credential may be retried with: not bound, it buys one delivery.
-struct Held {
-    payment: PaymentId,
-    credits: Credits,
-    row: PaymentRow,
-    price: Money,
-    change: Vec<SignedOutput>,
-    bound: bool,
 }
 
 impl Shared {
@@ -75,12 +68,12 @@ impl Shared {
         let answering = Answering { inner, parts, body, quote };
         match held {
             Outcome::Again(again) => self.serve_again(answering, again, &credential).await,
-            Outcome::Held(held) => self.serve_held(answering, *held, &credential).await,
+            Outcome::Held(held) => self.serve_held(answering, &held, &credential).await,
         }
     }
 
     async fn hold(
-        &self,
+        self: &Arc<Self>,
         quote: &Quote,
         credential: &Credential,
         digest: Option<&str>,
@@ -129,11 +122,11 @@ impl Shared {
         match self.sign_change(&held, change, held.credits.blanks.is_empty(), now).await {
             Ok(change) => held.change = change,
             Err(refused) => {
-                self.release(&held).await;
+                self.release(&Arc::new(held)).await?;
                 return Err(refused);
             }
         }
-        Ok(Outcome::Held(Box::new(held)))
+        Ok(Outcome::Held(Arc::new(held)))
     }
 
     /// The payment that was made with a challenge which is over by now: it may be delivered again, never made.
@@ -184,7 +177,7 @@ impl Shared {
         }
     }
 
-    async fn sign_change(
+    pub(super) async fn sign_change(
         &self,
         held: &Held,
         change: Amount,
@@ -208,9 +201,9 @@ impl Shared {
 
     /// Serves what is held, then posts or releases.
     async fn serve_held<S, B>(
-        &self,
+        self: &Arc<Self>,
         answering: Answering<S>,
-        held: Held,
+        held: &Arc<Held>,
         credential: &Credential,
     ) -> Response<Body>
     where
@@ -221,29 +214,31 @@ impl Shared {
     {
         let note = self.note(&answering.quote, held.payment, Standing::Held, held.price, None);
         let (quote, headers) = (answering.quote.clone(), answering.parts.headers.clone());
-        let mut response = match answering.call(note).await {
+        let cashu = matches!(credential, Credential::Cashu { .. });
+        let asked = Asked { quote: &quote, headers: &headers, digest: None };
+        let answer = match answering.call(note).await {
+            Ok(response) if is_delivery(response.status()) => Ok(response),
+            Ok(response) => Err(uncharged(response)),
+            Err(error) => Err(problem::answer(&problem::of_upstream(&error))),
+        };
+        let mut response = match answer {
             Ok(response) => response,
-            Err(error) => {
-                self.release(&held).await;
-                return problem::answer(&problem::of_upstream(&error));
+            Err(answer) => {
+                // That nothing was charged is said once it is so.
+                let released = self.release(held).await;
+                return released.map_or_else(|refused| self.refuse(&asked, &refused, cashu), |()| answer);
             }
         };
-        let status = response.status();
-        if !status.is_success() && status != StatusCode::SWITCHING_PROTOCOLS {
-            self.release(&held).await;
-            return uncharged(response);
-        }
-        match self.post(&quote, &held).await {
+        let now = (self.config.clock)();
+        let pass_until = (held.bound && quote.pass.millis() > 0).then(|| now.after(quote.pass));
+        match self.post(held, pass_until).await {
             Ok((row, signatures)) => {
                 let posted =
                     Posted { payment: held.payment, row: &row, signatures, dialect: credential.dialect() };
                 self.deliver(response.headers_mut(), &quote, posted, (self.config.clock)());
                 response
             }
-            Err(refused) => {
-                let cashu = matches!(credential, Credential::Cashu { .. });
-                self.refuse(&Asked { quote: &quote, headers: &headers, digest: None }, &refused, cashu)
-            }
+            Err(refused) => self.refuse(&asked, &refused, cashu),
         }
     }
 
@@ -285,73 +280,6 @@ impl Shared {
         response
     }
 
-    /// Charges what is held.
-    async fn post(
-        &self,
-        quote: &Quote,
-        held: &Held,
-    ) -> Result<(PaymentRow, Vec<farthing_ecash::BlindSignature>), Refused> {
-        let now = (self.config.clock)();
-        let command = |change: &[SignedOutput]| {
-            Command::Post(Post {
-                payment: held.payment,
-                credits: held.row.credits.clone(),
-                accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
-                merchant: held.row.merchant,
-                asset: held.row.asset,
-                charged: held.price.amount(),
-                change: change.iter().map(|signed| signed.output).collect(),
-                pass_until: (held.bound && quote.pass.millis() > 0).then(|| now.after(quote.pass)),
-            })
-        };
-        let mut change = held.change.clone();
-        let mut result = self.persist(command(&change)).await;
-        if let Err(Refusal::Reject(Reject::OutputSigned(_) | Reject::DuplicateOutput(_))) = result {
-            // The payer's blank outputs cannot be signed; what was delivered is charged, and the change is a token.
-            let sum = Amount::try_sum(change.iter().map(|signed| Amount::from(signed.output.amount)));
-            change = self.sign_change(held, sum.unwrap_or_default(), true, now).await?;
-            result = self.persist(command(&change)).await;
-        }
-        match result {
-            Ok(Answer::Posted(row)) => {
-                Ok((*row, change.into_iter().map(|signed| signed.signature).collect()))
-            }
-            Ok(_) => Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
-            Err(Refusal::Reject(reject)) => {
-                tracing::error!(%reject, payment = %held.payment, "a held payment cannot be charged");
-                self.release(held).await;
-                Err(Refused::Engine(Refusal::Reject(reject)))
-            }
-            Err(source) => Err(Refused::Unrecorded { payment: held.payment, source }),
-        }
-    }
-
-    async fn release(&self, held: &Held) {
-        let command = Command::Release(Release {
-            payment: held.payment,
-            credits: held.row.credits.clone(),
-            accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
-            asset: held.row.asset,
-        });
-        if let Err(refusal) = self.persist(command).await {
-            tracing::error!(%refusal, payment = %held.payment, "a hold stays until the next start releases it");
-        }
-    }
-
-    /// Has a command carried out that must not be given up because others are waiting.
-    async fn persist(&self, command: Command) -> Result<Answer, Refusal> {
-        const TRIES: usize = 300;
-        for _ in 0..TRIES {
-            match self.config.execute.execute(command.clone()).await {
-                Err(Refusal::Busy { retry_after }) => {
-                    tokio::time::sleep(Duration::from_millis(retry_after.millis().clamp(10, 100))).await;
-                }
-                result => return result,
-            }
-        }
-        self.config.execute.execute(command).await
-    }
-
     /// What the upstream is told.
     pub(super) fn note(
         &self,
@@ -377,7 +305,7 @@ impl Shared {
 
 /// What a hold leads to.
 enum Outcome {
-    Held(Box<Held>),
+    Held(Arc<Held>),
     Again(Box<Again>),
 }
 
@@ -393,6 +321,11 @@ fn tag(outputs: &[OutputText], digest: Option<&str>) -> RequestTag {
         outputs.iter().map(|o| format!("{} {} {}", o.amount, o.id, o.blinded.to_ascii_lowercase())).collect();
     let parts = outputs.iter().map(String::as_bytes).chain([digest.unwrap_or("unread").as_bytes()]);
     RequestTag::of_parts("farthing/request/1", parts)
+}
+
+/// Whether the upstream's answer is what was paid for.
+fn is_delivery(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// An answer for which nothing was charged: the client's own mistake passes as it is, the upstream's is said to be one.
@@ -412,13 +345,19 @@ where
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    /// Asks the service behind us, with a note for it.
+    /// Asks the service behind us, with a note for it. That it panics is its own failure: what is held is released.
     pub(super) async fn call(self, note: Option<HeaderValue>) -> Result<Response<Body>, UpstreamError> {
         let Self { inner, mut parts, body, quote: _ } = self;
         if let Some(note) = note {
             parts.headers.insert(header::FARTHING_PAYMENT, note);
         }
-        let response = inner.oneshot(Request::from_parts(parts, body)).await.map_err(Into::into)?;
-        Ok(response.map(Body::wrap))
+        let mut asked = std::pin::pin!(inner.oneshot(Request::from_parts(parts, body)));
+        let response = poll_fn(|cx| {
+            // It is not asked again after a panic, so that nothing sees what the panic left half done.
+            let polled = catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(cx).map(Some)));
+            polled.unwrap_or(Poll::Ready(None))
+        });
+        let response = response.await.ok_or(UpstreamError::Panicked)?;
+        Ok(response.map_err(Into::into)?.map(Body::wrap))
     }
 }

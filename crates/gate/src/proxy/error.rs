@@ -38,6 +38,9 @@ pub enum UpstreamError {
     /// A service inside the same program failed.
     #[error("the service behind the gate failed")]
     Service(#[source] BoxError),
+    /// A service inside the same program panicked.
+    #[error("the service behind the gate broke off")]
+    Panicked,
 }
 
 /// What an upstream can be too slow at.
@@ -92,7 +95,7 @@ impl UpstreamError {
         match self {
             Self::Connect(_) | Self::Timeout { stage: Stage::Connect, .. } => Retry::Safe,
             Self::Timeout { .. } | Self::Reset(_) | Self::RequestBody(_) => Retry::IfIdempotent,
-            Self::Protocol(_) | Self::Service(_) => Retry::No,
+            Self::Protocol(_) | Self::Service(_) | Self::Panicked => Retry::No,
         }
     }
 

@@ -1,0 +1,169 @@
+//! How a hold ends: charged or given back, and never left lying because the writer had no time for it.
+//!
+//! The payer waits for a few seconds at the most. Then the answer says that the outcome is not known yet, and the gate goes
+//! on trying by itself. Repeating is safe: what is posted or released already stays as it is.
+//! No later hold of the same credits is ended by mistake: while one is held there is no other, and after a fault the writer
+//! accepts nothing more until a restart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use farthing_ecash::BlindSignature;
+use farthing_engine::{
+    Answer, Command, FaultKind, PaymentId, PaymentRow, Post, Refusal, Reject, Release, SignedOutput,
+};
+use farthing_money::{Amount, Money, Timestamp};
+
+use super::Shared;
+use super::credits::Credits;
+use super::refusal::Refused;
+
+/// Credits that are set aside for a request.
+pub(super) struct Held {
+    pub(super) payment: PaymentId,
+    pub(super) credits: Credits,
+    pub(super) row: PaymentRow,
+    pub(super) price: Money,
+    pub(super) change: Vec<SignedOutput>,
+    /// Whether the payment holds for the request's body alone; if not, it buys one delivery.
+    pub(super) bound: bool,
+}
+
+/// What becomes of a hold.
+#[derive(Clone, Copy)]
+enum End {
+    Charge { pass_until: Option<Timestamp> },
+    Release,
+}
+
+/// The row of a posted payment, and the signatures of its change.
+pub(super) type Charged = (PaymentRow, Vec<BlindSignature>);
+
+/// How often a payer waits for a writer that has no time, and how long each time.
+const TRIES_MAX: usize = 50;
+const WAIT_MS: std::ops::RangeInclusive<u64> = 10..=100;
+/// How long is waited between tries that nobody waits for.
+const PATIENCE_MIN: Duration = Duration::from_millis(50);
+const PATIENCE_MAX: Duration = Duration::from_secs(10);
+
+impl Shared {
+    /// Charges what is held.
+    pub(super) async fn post(
+        self: &Arc<Self>,
+        held: &Arc<Held>,
+        pass_until: Option<Timestamp>,
+    ) -> Result<Charged, Refused> {
+        match self.end(held, End::Charge { pass_until }).await? {
+            Some(charged) => Ok(charged),
+            None => Err(Refused::Engine(Refusal::Reject(Reject::PaymentNotHeld(held.payment)))),
+        }
+    }
+
+    /// Gives back what is held.
+    pub(super) async fn release(self: &Arc<Self>, held: &Arc<Held>) -> Result<(), Refused> {
+        self.end(held, End::Release).await.map(|_| ())
+    }
+
+    /// Ends a hold, while the payer waits or later.
+    async fn end(self: &Arc<Self>, held: &Arc<Held>, end: End) -> Result<Option<Charged>, Refused> {
+        for _ in 0..TRIES_MAX {
+            match self.end_once(held, end).await {
+                Err(Refused::Unrecorded { source: Refusal::Busy { retry_after }, .. }) => {
+                    let millis = retry_after.millis().clamp(*WAIT_MS.start(), *WAIT_MS.end());
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
+                }
+                result => return self.or_go_on(result, held, end),
+            }
+        }
+        let result = self.end_once(held, end).await;
+        self.or_go_on(result, held, end)
+    }
+
+    /// What is not recorded yet is tried until it is. The writer is not kept from stopping: then the next start releases.
+    fn or_go_on(
+        self: &Arc<Self>,
+        result: Result<Option<Charged>, Refused>,
+        held: &Arc<Held>,
+        end: End,
+    ) -> Result<Option<Charged>, Refused> {
+        let Err(Refused::Unrecorded { payment, source }) = &result else { return result };
+        tracing::error!(refusal = %source, %payment, "a hold has not ended yet; trying on");
+        let (shared, held) = (Arc::downgrade(self), Arc::clone(held));
+        tokio::spawn(async move {
+            let mut patience = PATIENCE_MIN;
+            loop {
+                tokio::time::sleep(patience).await;
+                patience = patience.saturating_mul(2).min(PATIENCE_MAX);
+                let Some(shared) = shared.upgrade() else { return };
+                match shared.end_once(&held, end).await {
+                    Err(Refused::Unrecorded { source: Refusal::Fault(fault), payment })
+                        if fault.kind == FaultKind::Stopped =>
+                    {
+                        tracing::error!(%payment, "a hold stays until the next start releases it");
+                        return;
+                    }
+                    Err(Refused::Unrecorded { .. }) => {}
+                    _ => return tracing::info!(payment = %held.payment, "a hold has ended after all"),
+                }
+            }
+        });
+        result
+    }
+
+    /// One try. Only [`Refused::Unrecorded`] leaves the hold as it is.
+    async fn end_once(&self, held: &Held, end: End) -> Result<Option<Charged>, Refused> {
+        let refused = match end {
+            End::Release => None,
+            End::Charge { pass_until } => match self.post_once(held, pass_until).await {
+                Err(refused) if !matches!(refused, Refused::Unrecorded { .. }) => {
+                    tracing::error!(%refused, payment = %held.payment, "a held payment cannot be charged");
+                    Some(refused)
+                }
+                result => return result.map(Some),
+            },
+        };
+        let command = Command::Release(Release {
+            payment: held.payment,
+            credits: held.row.credits.clone(),
+            accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
+            asset: held.row.asset,
+        });
+        match self.config.execute.execute(command).await {
+            Ok(_) => refused.map_or(Ok(None), Err),
+            Err(Refusal::Reject(reject)) => Err(Refused::Engine(Refusal::Reject(reject))),
+            Err(source) => Err(Refused::Unrecorded { payment: held.payment, source }),
+        }
+    }
+
+    async fn post_once(&self, held: &Held, pass_until: Option<Timestamp>) -> Result<Charged, Refused> {
+        let execute = |change: &[SignedOutput]| {
+            self.config.execute.execute(Command::Post(Post {
+                payment: held.payment,
+                credits: held.row.credits.clone(),
+                accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
+                merchant: held.row.merchant,
+                asset: held.row.asset,
+                charged: held.price.amount(),
+                change: change.iter().map(|signed| signed.output).collect(),
+                pass_until,
+            }))
+        };
+        let mut change = held.change.clone();
+        let mut result = execute(&change).await;
+        if let Err(Refusal::Reject(Reject::OutputSigned(_) | Reject::DuplicateOutput(_))) = result {
+            // The payer's blank outputs cannot be signed; what was delivered is charged, and the change is a token.
+            let sum = Amount::try_sum(change.iter().map(|signed| Amount::from(signed.output.amount)));
+            let now = (self.config.clock)();
+            change = self.sign_change(held, sum.unwrap_or_default(), true, now).await?;
+            result = execute(&change).await;
+        }
+        match result {
+            Ok(Answer::Posted(row)) => {
+                Ok((*row, change.into_iter().map(|signed| signed.signature).collect()))
+            }
+            Ok(_) => Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
+            Err(Refusal::Reject(reject)) => Err(Refused::Engine(Refusal::Reject(reject))),
+            Err(source) => Err(Refused::Unrecorded { payment: held.payment, source }),
+        }
+    }
+}
