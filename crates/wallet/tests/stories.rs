@@ -316,6 +316,25 @@ fn an_open_payment_is_carried_on_within_the_limit_of_the_call() {
 }
 
 #[test]
+fn credits_that_no_swap_takes_out_of_reach_are_told_before_another_payment() {
+    // Credits worth less than the fee of a swap cannot be taken back: whoever has the credential may still spend them.
+    let mut world = World::new();
+    world.mint = Mint::with_fee(1_000);
+    world.shop.price = 1;
+    let (mut wallet, _) = world.wallet_with((1 << 10) - 1);
+    world.faults = vec![Fault::None];
+    world.faults.extend([Fault::RequestLost; 4]);
+    assert_eq!(world.pay(&mut wallet, "/page").unwrap_err().kind(), ErrorKind::Unknown);
+    world.shop.conduct = Conduct::Failing;
+    let asked = world.log.len();
+    let outcome = world.pay(&mut wallet, "/page").unwrap();
+    let Outcome::Refused(refused) = outcome else { panic!("expected a refusal, got {outcome:?}") };
+    assert_eq!(refused.settled.unwrap(), Settled::Back(usd(0)));
+    let sent = world.log[asked..].iter().filter(|request| request.url.starts_with(SHOP)).count();
+    assert_eq!((sent, total_spent(&wallet)), (1, 1), "nothing else was asked, and the budget stays charged");
+}
+
+#[test]
 fn bad_offers_are_refused_with_their_reasons() {
     let mut world = World::new();
     let (mut wallet, _) = world.wallet_with(1 << 20);

@@ -1,6 +1,6 @@
 //! What `farthing pay` tells of a payment: what it cost, to whom, and what became of it if it went wrong.
 
-use farthing_money::{Money, Timestamp};
+use farthing_money::{Amount, Money, Timestamp};
 use farthing_wallet::{Outcome, RefusedPayment, Settled, Shown, asset_of};
 use farthing_wire::Receipt;
 use serde_json::{Value, json};
@@ -167,6 +167,10 @@ pub fn refusal(refused: RefusedPayment, tally: &Tally) -> Failure {
     let is_charged = matches!(settled, Ok(Settled::Charged { .. }));
     let (exit, money) = match settled {
         Err(error) => (Exit::OutcomeUnknown, format!("the credits stay set aside for now: {error}")),
+        Ok(Settled::Back(money)) if money.amount() == Amount::ZERO => {
+            let why = "the credits are worth less than the mint's fee for taking them back";
+            (Exit::Failed, format!("{why}; they count as spent, because the merchant may still take them"))
+        }
         Ok(Settled::Back(money)) if status == 402 => {
             (Exit::PaymentRequired, format!("nothing was charged, {money} is back"))
         }
@@ -194,4 +198,25 @@ pub fn refusal(refused: RefusedPayment, tally: &Tally) -> Failure {
 /// Text of others, without what would move the terminal's cursor.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use farthing_money::Asset;
+
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_reach_is_not_said_to_be_back() {
+        let refused = |back| {
+            let money = Asset::micro("USD").unwrap().money(Amount::new(back));
+            let url = "https://a.example/".to_owned();
+            let settled = Ok(Settled::Back(money));
+            refusal(RefusedPayment { url, status: 402, problem: None, settled }, &Tally::default())
+        };
+        assert!(refused(10_000).message.ends_with("nothing was charged, 0.01 USD is back"));
+        assert_eq!(refused(10_000).exit, Exit::PaymentRequired);
+        assert!(refused(0).message.contains("the merchant may still take them"));
+        assert_eq!(refused(0).exit, Exit::Failed);
+    }
 }
