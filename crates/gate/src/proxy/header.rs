@@ -13,6 +13,9 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
+/// How the names of our own headers begin.
+const OURS: &str = "farthing-";
+
 /// The tokens of a list header.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
@@ -46,12 +49,14 @@ pub(super) fn upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderVal
     good.then(|| value.clone())
 }
 
-/// Removes what is for one connection only, and what `Connection` names.
+/// Removes what is for one connection only, and what `Connection` names; but what we tell the upstream is not the client's
+/// to take away.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let usual = ["close", "keep-alive", "upgrade", "te", "host", "content-length"];
         let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
             .filter(|token| !usual.iter().any(|usual| usual.eq_ignore_ascii_case(token)))
+            .filter(|token| !token.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS)))
             .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
             .collect();
         for name in named {
