@@ -32,12 +32,31 @@ const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", 
 /// Removes claims that are not a client's to make, and passes, which are ours alone. For every request.
 pub fn remove_spoofed(headers: &mut HeaderMap) {
     remove(headers, &SPOOFED);
-    retain(headers, &COOKIE, |value| match value.to_str() {
-        Ok(text) if text.contains(header::PASS_COOKIE) => {
-            pass::without_passes(text).and_then(|rest| HeaderValue::try_from(rest).ok())
+    retain(headers, &COOKIE, |value| {
+        if cookies(value).all(|(name, _)| name != header::PASS_COOKIE.as_bytes()) {
+            return Some(value.clone());
         }
-        _ => Some(value.clone()),
+        let others = cookies(value).filter(|(name, _)| *name != header::PASS_COOKIE.as_bytes());
+        let others: Vec<_> = others.map(|(_, pair)| pair).filter(|pair| !pair.is_empty()).collect();
+        HeaderValue::from_bytes(&others.join(&b"; "[..])).ok().filter(|rest| !rest.is_empty())
     });
+}
+
+/// The cookies of a field, each as its name and the whole pair. Bytes, because other cookies need not be text.
+fn cookies(value: &HeaderValue) -> impl Iterator<Item = (&[u8], &[u8])> {
+    value.as_bytes().split(|byte| *byte == b';').map(|pair| {
+        let pair = pair.trim_ascii();
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        (name.trim_ascii(), pair)
+    })
+}
+
+/// The passes in the cookies of a request.
+pub fn pass_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let cookies = headers.get_all(COOKIE).iter().flat_map(cookies);
+    let passes = cookies.filter(|(name, _)| *name == header::PASS_COOKIE.as_bytes());
+    passes
+        .filter_map(|(_, pair)| std::str::from_utf8(pair).ok().and_then(|pair| pass::in_cookies(pair).next()))
 }
 
 /// Removes overrides of the method. For requests under rules when any rule names methods.

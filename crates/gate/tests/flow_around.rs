@@ -9,14 +9,16 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use farthing_gate::serve::Limits;
-use farthing_gate::{Gate, Price, Proxy, ProxyConfig, Rule, Rules};
+use farthing_gate::{Body, Gate, Price, Proxy, ProxyConfig, Rule, Rules};
 use farthing_money::Amount;
+use http::{HeaderName, Request, Response};
+use http_body_util::BodyExt;
 use support::bank::{Bank, usd};
-use support::pay::{Answer, cashu, cent, get};
-use support::{Server, raw, start_service};
+use support::pay::{Answer, cashu, cent, get, send};
+use support::{Server, raw, start, start_service};
 
 async fn gate_of(bank: &Arc<Bank>, rules: Vec<Rule>, upstream: SocketAddr) -> Server {
     let proxy = Proxy::new(ProxyConfig::new(format!("http://{upstream}").parse().unwrap())).unwrap();
@@ -82,4 +84,78 @@ async fn another_host_is_no_way_round() {
     let gate = gate_of(&bank, vec![shop(), all], upstream.address).await;
     let other = "GET /open HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     assert_eq!(Answer::of(&raw(gate.address, other).await).status, 200);
+}
+
+/// A preflight is free, and was passed on with its body and with an override of its method: frameworks that follow such
+/// overrides did the work and said its result in a header.
+#[tokio::test]
+async fn a_preflight_does_nothing_that_has_a_price() {
+    let upstream = start(Limits::default(), async |request: Request<Body>| {
+        let override_of = |name: &HeaderName| name.as_str().contains("override");
+        let overridden = request.headers().keys().any(override_of);
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        let result = if overridden || !body.is_empty() { "work" } else { "none" };
+        let answer = Response::builder().header("access-control-allow-origin", "*").header("vary", "origin");
+        answer
+            .header("x-result", result)
+            .header("access-control-seen", result)
+            .body(Body::from("OK"))
+            .unwrap()
+    })
+    .await;
+    let bank = Bank::new();
+    let gate = gate_of(&bank, vec![Rule::new("/**", cent()).unwrap()], upstream.address).await;
+    let ask = "Origin: https://a.example\r\nAccess-Control-Request-Method: GET\r\n";
+    let headers = format!("{ask}X-HTTP-Method-Override: POST\r\nX_Method_Override: POST\r\n");
+    let answer = send(gate.address, "OPTIONS", "/paid/x", &headers, "work").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{answer:?}");
+    assert_eq!(
+        (answer.header("access-control-allow-origin"), answer.header("vary")),
+        (Some("*"), Some("origin"))
+    );
+    assert_eq!((answer.header("x-result"), answer.header("content-length")), (None, Some("0")), "{answer:?}");
+    assert_eq!(answer.header("access-control-seen"), Some("none"));
+    // A pass opens what it paid for, and nothing that changes things.
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate_of(&bank, vec![Rule::new("/**", cent()).unwrap()], upstream.address).await;
+    let pass = pass_of(&bank, gate.address, "/x").await;
+    let answer = get(gate.address, "/x", &format!("{pass}X-HTTP-Method-Override: POST\r\n")).await;
+    assert!(answer.status == 200 && !answer.body.contains("override"), "{answer:?}");
+}
+
+/// `Connection` names what is for one connection only, and a client that named our note there kept it from the upstream.
+#[tokio::test]
+async fn the_note_is_not_the_clients_to_take_away() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate_of(&bank, vec![Rule::new("/**", cent()).unwrap()], upstream.address).await;
+    let headers =
+        format!("{}Connection: Farthing-Payment, x-own\r\nX-Own: 1\r\n", cashu(&bank.token(&[16_384])));
+    let answer = get(gate.address, "/x", &headers).await;
+    assert!(answer.status == 200 && answer.body.contains("\nfarthing-payment: "), "{answer:?}");
+    assert!(!answer.body.contains("x-own"), "{answer:?}");
+}
+
+/// One letter outside ASCII in any cookie, and the pass went to the upstream and was not seen by the gate.
+#[tokio::test]
+async fn a_pass_among_cookies_of_any_bytes_is_seen_and_kept() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (bank, cookies) = (Bank::new(), Arc::clone(&seen));
+    let upstream = start(Limits::default(), move |request: Request<Body>| {
+        cookies
+            .lock()
+            .unwrap()
+            .extend(request.headers().get_all("cookie").iter().map(|c| c.as_bytes().to_vec()));
+        async { Response::new(Body::from("content")) }
+    })
+    .await;
+    let gate = gate_of(&bank, vec![Rule::new("/paid/**", cent()).unwrap()], upstream.address).await;
+    let pass = pass_of(&bank, gate.address, "/paid/x").await;
+    let pass = pass.trim_end().strip_prefix("Farthing-Pass: ").unwrap();
+    for (path, status) in [("/paid/x", 200), ("/open", 200), ("/paid/y", 402)] {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\nCookie: n=");
+        let rest = format!("; farthing_pass={pass}; b=2;farthing_pass =x\r\n\r\n");
+        let request = [head.as_bytes(), b"\xe9", rest.as_bytes()].concat();
+        assert_eq!(Answer::of(&raw(gate.address, request).await).status, status, "{path}");
+    }
+    assert_eq!(*seen.lock().unwrap(), vec![b"n=\xe9; b=2".to_vec(); 2]);
 }

@@ -19,8 +19,11 @@ use bytes::Bytes;
 use ed25519_dalek::VerifyingKey;
 use farthing_engine::PaymentId;
 use farthing_wire::upstream::Standing;
-use farthing_wire::{Credential, Pass, digest, header, pass};
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, EXPECT, ORIGIN};
+use farthing_wire::{Credential, Pass, digest, header};
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
+    ORIGIN, TRAILER, TRANSFER_ENCODING, VARY,
+};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
@@ -163,7 +166,8 @@ impl Shared {
             own_header::remove_spoofed(&mut parts.headers);
             return pass_on(inner, parts, body).await;
         };
-        if rules.name_methods() {
+        // Where a pass stands for the payment, an override would repeat what changes things.
+        if rules.name_methods() || quote.as_ref().is_some_and(Quote::is_safe) {
             own_header::remove_method_overrides(&mut parts.headers);
         }
         if let Some(quote) = quote {
@@ -197,8 +201,7 @@ impl Shared {
             return self.serve_pass(Answering { inner, parts, body, quote }, &pass).await;
         }
         if is_preflight(&parts) {
-            // A browser asks for leave without money; it gets the leave and nothing that has a price.
-            return pass_on(inner, parts, body).await.map(|_| Body::empty());
+            return preflight(inner, parts).await;
         }
         let credential = match credential {
             // HEAD delivers nothing, so nothing is taken for it.
@@ -231,13 +234,11 @@ impl Shared {
     /// The pass that a request brings for what it asks.
     fn pass(&self, headers: &HeaderMap, quote: &Quote) -> Option<Pass> {
         let fields = headers.get_all(header::FARTHING_PASS).iter().filter_map(|value| value.to_str().ok());
-        let cookies =
-            headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(pass::in_cookies);
         let now = (self.config.clock)();
         let good = |text: &str| {
             Pass::verify(text, &self.verifying, now).ok().filter(|pass| pass.scope == quote.scope)
         };
-        fields.chain(cookies).take(PASSES_MAX).find_map(good)
+        fields.chain(own_header::pass_cookies(headers)).take(PASSES_MAX).find_map(good)
     }
 
     async fn serve_pass<S, B>(&self, answering: Answering<S>, pass: &Pass) -> Response<Body>
@@ -290,6 +291,30 @@ fn is_preflight(parts: &Parts) -> bool {
     parts.method == Method::OPTIONS
         && parts.headers.contains_key(ORIGIN)
         && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// A browser asks for leave without money. It gets the leave and nothing that has a price: no body goes in, and only the
+/// leave comes out.
+async fn preflight<S, B>(inner: S, mut parts: Parts) -> Response<Body>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<UpstreamError>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    own_header::remove_method_overrides(&mut parts.headers);
+    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, TRANSFER_ENCODING, TRAILER, EXPECT] {
+        parts.headers.remove(name);
+    }
+    let answer = pass_on(inner, parts, Body::empty()).await;
+    let mut leave = Response::new(Body::empty());
+    *leave.status_mut() = answer.status();
+    let granted = answer
+        .headers()
+        .iter()
+        .filter(|(name, _)| *name == VARY || name.as_str().starts_with("access-control-"));
+    leave.headers_mut().extend(granted.map(|(name, value)| (name.clone(), value.clone())));
+    leave
 }
 
 /// Reads a small body of known length and digests it; a larger one streams on unread and without a digest. No body has
