@@ -4,6 +4,7 @@ mod challenge;
 mod config;
 mod credits;
 mod deliver;
+mod handover;
 mod pay;
 mod quote;
 mod refusal;
@@ -32,7 +33,8 @@ use tower::{Layer, Service, ServiceExt};
 
 use self::challenge::Asked;
 pub use self::config::{Clock, GateConfig, Names, OfferStyle, Secrets, XCashu, system_clock};
-use self::pay::Attempt;
+use self::handover::{Handover, Handovers};
+use self::pay::{Attempt, Delivery};
 use self::quote::Quote;
 use self::refusal::Refused;
 use crate::body::{Body, BoxError};
@@ -56,6 +58,7 @@ pub struct GateLayer(Arc<Shared>);
 struct Shared {
     config: GateConfig,
     verifying: VerifyingKey,
+    handovers: Arc<Handovers>,
 }
 
 /// A request on its way to the service behind us.
@@ -76,7 +79,8 @@ const BOUND_BODY_WAIT: Duration = Duration::from_secs(10);
 impl Shared {
     fn new(config: GateConfig) -> Self {
         let verifying = config.secrets.signing.verifying_key();
-        Self { config, verifying }
+        let handovers = Handovers::new(Arc::clone(&config.clock));
+        Self { config, verifying, handovers }
     }
 }
 
@@ -223,7 +227,11 @@ impl Shared {
         let attempt = Attempt { parts, body, quote, credential, digest };
         let task = tokio::spawn(self.pay(inner, attempt));
         match task.await {
-            Ok(response) => response,
+            Ok(Delivery { response, handover }) => {
+                // Whoever is gone by now never comes here, and the answer is lost with the task's result.
+                handover.into_iter().for_each(Handover::done);
+                response
+            }
             Err(error) => {
                 tracing::error!(%error, "a payment's task broke off");
                 problem::answer(&problem::broken())

@@ -24,6 +24,7 @@ use tower::{Service, ServiceExt};
 use super::challenge::Asked;
 use super::credits;
 use super::deliver::Posted;
+use super::handover::{Claim, Handover};
 use super::quote::Quote;
 use super::refusal::Refused;
 use super::settle::Held;
@@ -43,9 +44,21 @@ pub(super) struct Attempt {
     pub(super) digest: Option<String>,
 }
 
+/// An answer, and whether it matters that the client gets it.
+pub(super) struct Delivery {
+    pub(super) response: Response<Body>,
+    pub(super) handover: Option<Handover>,
+}
+
+impl Delivery {
+    fn of_nothing(response: Response<Body>) -> Self {
+        Self { response, handover: None }
+    }
+}
+
 impl Shared {
     /// The whole way. The answer is the client's in any case.
-    pub(super) async fn pay<S, B>(self: Arc<Self>, inner: S, attempt: Attempt) -> Response<Body>
+    pub(super) async fn pay<S, B>(self: Arc<Self>, inner: S, attempt: Attempt) -> Delivery
     where
         S: Service<Request<Body>, Response = Response<B>>,
         S::Error: Into<UpstreamError>,
@@ -58,16 +71,13 @@ impl Shared {
             Ok(held) => held,
             Err(refused) => {
                 let digest = digest.filter(|digest| !digest.is_empty());
-                return self.refuse(
-                    &Asked { quote: &quote, headers: &parts.headers, digest },
-                    &refused,
-                    cashu,
-                );
+                let asked = Asked { quote: &quote, headers: &parts.headers, digest };
+                return Delivery::of_nothing(self.refuse(&asked, &refused, cashu));
             }
         };
         let answering = Answering { inner, parts, body, quote };
         match held {
-            Outcome::Again(again) => self.serve_again(answering, again, &credential).await,
+            Outcome::Again(again) => self.serve_again(answering, *again, &credential).await,
             Outcome::Held(held) => self.serve_held(answering, &held, &credential).await,
         }
     }
@@ -107,12 +117,14 @@ impl Shared {
         let row = match answer {
             Answer::Held(row) => *row,
             Answer::Posted(row) => {
-                let again = row.pass_until.is_some_and(|until| until > now);
-                return if again {
-                    Ok(Outcome::Again(Box::new(Again { payment, row: *row })))
-                } else {
-                    Err(Refused::Used(payment))
+                let lasts = row.pass_until.is_some_and(|until| until > now);
+                let handover = match self.handovers.claim(payment) {
+                    Claim::Again(handover) => Some(handover),
+                    _ if lasts => None,
+                    Claim::UnderWay => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
+                    Claim::None => return Err(Refused::Used(payment)),
                 };
+                return Ok(Outcome::Again(Box::new(Again { payment, row: *row, handover })));
             }
             _ => return Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
         };
@@ -205,7 +217,7 @@ impl Shared {
         answering: Answering<S>,
         held: &Arc<Held>,
         credential: &Credential,
-    ) -> Response<Body>
+    ) -> Delivery
     where
         S: Service<Request<Body>, Response = Response<B>>,
         S::Error: Into<UpstreamError>,
@@ -226,19 +238,28 @@ impl Shared {
             Err(answer) => {
                 // That nothing was charged is said once it is so.
                 let released = self.release(held).await;
-                return released.map_or_else(|refused| self.refuse(&asked, &refused, cashu), |()| answer);
+                let answer =
+                    released.map_or_else(|refused| self.refuse(&asked, &refused, cashu), |()| answer);
+                return Delivery::of_nothing(answer);
             }
         };
         let now = (self.config.clock)();
         let pass_until = (held.bound && quote.pass.millis() > 0).then(|| now.after(quote.pass));
+        let handover = self.handovers.begin(held.payment);
         match self.post(held, pass_until).await {
             Ok((row, signatures)) => {
                 let posted =
                     Posted { payment: held.payment, row: &row, signatures, dialect: credential.dialect() };
                 self.deliver(response.headers_mut(), &quote, posted, (self.config.clock)());
-                response
+                Delivery { response, handover: Some(handover) }
             }
-            Err(refused) => self.refuse(&asked, &refused, cashu),
+            Err(refused) => {
+                // Charged or not, its answer is not delivered: not lost only if there is no charge.
+                if !matches!(refused, Refused::Unrecorded { .. }) {
+                    handover.done();
+                }
+                Delivery::of_nothing(self.refuse(&asked, &refused, cashu))
+            }
         }
     }
 
@@ -246,24 +267,31 @@ impl Shared {
     async fn serve_again<S, B>(
         &self,
         answering: Answering<S>,
-        again: Box<Again>,
+        again: Again,
         credential: &Credential,
-    ) -> Response<Body>
+    ) -> Delivery
     where
         S: Service<Request<Body>, Response = Response<B>>,
         S::Error: Into<UpstreamError>,
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Again { payment, row } = *again;
+        let Again { payment, row, handover } = again;
         let quote = answering.quote.clone();
         let note = self.note(&quote, payment, Standing::Pass, row.asset.money(row.charged), Some(&row));
         let mut response = match answering.call(note).await {
             Ok(response) => response,
-            Err(error) => return problem::answer(&problem::of_upstream_again(&error)),
+            Err(error) => {
+                handover.into_iter().for_each(Handover::failed);
+                return Delivery::of_nothing(problem::answer(&problem::of_upstream_again(&error)));
+            }
         };
         if !response.status().is_success() {
-            return uncharged(response);
+            if response.status().is_server_error() {
+                handover.into_iter().for_each(Handover::failed);
+                return Delivery::of_nothing(uncharged(response));
+            }
+            return Delivery { response: uncharged(response), handover };
         }
         let keyring = self.config.keyring.borrow().clone();
         let change = row.change.clone();
@@ -277,7 +305,7 @@ impl Shared {
         };
         let posted = Posted { payment, row: &row, signatures, dialect: credential.dialect() };
         self.deliver(response.headers_mut(), &quote, posted, (self.config.clock)());
-        response
+        Delivery { response, handover }
     }
 
     /// What the upstream is told.
@@ -309,10 +337,12 @@ enum Outcome {
     Again(Box<Again>),
 }
 
-/// A payment that was posted before and whose pass lasts.
+/// A payment that was posted before, and whose pass lasts or whose answer was lost.
 struct Again {
     payment: PaymentId,
     row: PaymentRow,
+    /// Of an answer that was lost.
+    handover: Option<Handover>,
 }
 
 /// What the request asks for besides its resource: where change goes, and with which body.

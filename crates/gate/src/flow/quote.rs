@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{Method, header};
 
 use crate::peer::Peer;
-use crate::rule::{PassScope, Rule};
+use crate::rule::{PassScope, Rule, is_safe};
 use crate::target::Target;
 
 /// A price for a request.
@@ -43,7 +43,7 @@ impl Quote {
         };
         Self {
             price,
-            pass: rule.pass_span(),
+            pass: rule.pass_for(&method),
             scope,
             cookie_path: cookie_path.to_owned(),
             url: url(parts, https),
@@ -64,7 +64,7 @@ impl Quote {
 
     /// Whether a pass may stand for the payment: what changes things is repeated only with its own credential.
     pub(super) fn is_safe(&self) -> bool {
-        matches!(self.method, Method::GET | Method::OPTIONS)
+        is_safe(&self.method)
     }
 }
 

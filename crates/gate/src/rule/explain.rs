@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use farthing_money::Span;
 use http::Method;
 
 use super::choose::{covers, specificity};
@@ -15,6 +16,8 @@ pub struct Explanation {
     pub asked: String,
     /// The rule; none is proxied untouched.
     pub winner: Option<Rule>,
+    /// For how long one payment opens what the winner prices, to this method.
+    pub pass: Span,
     /// Whether the winner is one of the built-in free paths.
     pub built_in: bool,
     /// All others.
@@ -47,6 +50,7 @@ impl Rules {
         Ok(Explanation {
             asked: format!("{method} {}{}", target.host(), String::from_utf8_lossy(target.path())),
             winner: chosen.map(|chosen| chosen.rule.clone()),
+            pass: chosen.map_or(Span::ZERO, |chosen| chosen.rule.pass_for(method)),
             built_in: chosen.is_some_and(|chosen| chosen.built_in),
             losers,
         })
@@ -102,9 +106,10 @@ impl fmt::Display for Explanation {
             Some(rule) => {
                 let price = match rule.price() {
                     Price::Free => "free".to_owned(),
-                    Price::Paid { amount } => {
-                        format!("{amount}, a payment opens it for {}", rule.pass_span())
+                    Price::Paid { amount } if self.pass == Span::ZERO => {
+                        format!("{amount}, a payment buys one delivery")
                     }
+                    Price::Paid { amount } => format!("{amount}, a payment opens it for {}", self.pass),
                 };
                 let note = if self.built_in { ", built in" } else { "" };
                 writeln!(f, "  {rule}: {price}{note}")?;
@@ -148,6 +153,8 @@ GET a.org/articles/one
   not /articles/** (line 7): has more ** in its path
 ";
         assert_eq!(text, expected);
+        let post = rules.explain(&Method::POST, &target).unwrap().to_string();
+        assert!(post.contains("POST /articles/one: 0.01 USD, a payment buys one delivery"), "{post}");
         let robots = rules.explain(&Method::GET, &Target::new("b.org", "/robots.txt").unwrap()).unwrap();
         assert!(
             robots.built_in && robots.to_string().contains("not b.org/**: names the path less exactly"),

@@ -38,7 +38,8 @@ pub enum PassScope {
     Rule,
 }
 
-/// How long one payment opens what it paid for, unless a rule says otherwise.
+/// How long one payment opens what it paid for, unless a rule says otherwise: for methods that change nothing. What
+/// changes things is done once for one payment.
 pub const PASS_DEFAULT: Span = Span::from_secs(60);
 
 /// One price for some requests.
@@ -50,7 +51,7 @@ pub struct Rule {
     methods: Vec<Method>,
     path: PathPattern,
     price: Price,
-    pass: Span,
+    pass: Option<Span>,
     pass_scope: PassScope,
     description: String,
     line: Option<usize>,
@@ -104,7 +105,7 @@ impl Rule {
             methods: Vec::new(),
             path: PathPattern::parse(path)?,
             price,
-            pass: PASS_DEFAULT,
+            pass: None,
             pass_scope: PassScope::default(),
             description: String::new(),
             line: None,
@@ -126,10 +127,16 @@ impl Rule {
         Ok(Self { methods: names.into_iter().map(parse).collect::<Result<_, _>>()?, ..self })
     }
 
-    /// For how long one payment opens it, and what.
+    /// For how long one payment opens it, whatever the method, and what.
     #[must_use]
     pub fn pass(self, pass: Span, pass_scope: PassScope) -> Self {
-        Self { pass, pass_scope, ..self }
+        Self { pass: Some(pass), pass_scope, ..self }
+    }
+
+    /// What one payment opens, for as long as it does by default.
+    #[must_use]
+    pub fn opening(self, pass_scope: PassScope) -> Self {
+        Self { pass_scope, ..self }
     }
 
     /// What people read about it.
@@ -164,9 +171,15 @@ impl Rule {
         self.price
     }
 
-    /// For how long one payment opens it.
+    /// For how long one payment opens it, by the most lasting of its methods.
     pub fn pass_span(&self) -> Span {
-        self.pass
+        let changing = !self.methods.is_empty() && !self.methods.iter().any(is_safe);
+        self.pass.unwrap_or(if changing { Span::ZERO } else { PASS_DEFAULT })
+    }
+
+    /// For how long one payment opens it to requests of a method.
+    pub fn pass_for(&self, method: &Method) -> Span {
+        self.pass.unwrap_or(if is_safe(method) { PASS_DEFAULT } else { Span::ZERO })
     }
 
     /// What one payment opens.
@@ -194,6 +207,11 @@ impl Rule {
     fn covers_path(&self, path: &[u8]) -> bool {
         self.path.matches(path, matches!(self.price, Price::Paid { .. }))
     }
+}
+
+/// Whether a method changes nothing (RFC 9110, 9.2.1).
+pub(crate) fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 impl Rule {

@@ -232,8 +232,8 @@ pub const KEYS: &[KeyNote] = &[
         "pass",
         SPAN,
         r#""1m""#,
-        Some(r#""1m""#),
-        "how long one payment opens what it paid for",
+        Some(r#""1m"; for what changes things "0s""#),
+        "how long one payment opens what it paid for; without one, GET, HEAD and OPTIONS have 1m and all others 0s: exactly one delivery",
     ),
     note(
         "[[price]]",

@@ -1,6 +1,6 @@
 //! `[[price]]` and `[[free]]`: what costs how much.
 
-use farthing_gate::rule::{HostPattern, PASS_DEFAULT, PathPattern};
+use farthing_gate::rule::{HostPattern, PathPattern};
 use farthing_gate::{PassScope, Price, Rule, RuleError, Rules};
 use farthing_money::{AssetTable, Money, MoneyError};
 use thiserror::Error;
@@ -64,7 +64,7 @@ fn place_of(error: &RuleError, places: &[(usize, String)]) -> usize {
 
 fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable) -> Option<Rule> {
     let price = section.judged("amount", |text| amount(text, assets));
-    let pass = section.given_or("pass", PASS_DEFAULT, |key| section.parsed(key, |text| text.parse().ok()));
+    let pass = section.given_or("pass", None, |key| section.parsed(key, |text| text.parse().ok()).map(Some));
     let scope = section.given_or("pass_scope", PassScope::default(), |key| section.parsed(key, scope));
     let description = section.line("description", 512);
     if price == Some(Price::Free) {
@@ -73,7 +73,9 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable) -
         }
     }
     let rule = read_rule(section, source, price)?;
-    Some(rule.pass(pass?, scope?).description(description.unwrap_or_default()))
+    let (pass, scope) = (pass?, scope?);
+    let rule = if let Some(pass) = pass { rule.pass(pass, scope) } else { rule.opening(scope) };
+    Some(rule.description(description.unwrap_or_default()))
 }
 
 fn read_rule(section: &Section<'_>, source: &Source<'_>, price: Option<Price>) -> Option<Rule> {
