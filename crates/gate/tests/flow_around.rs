@@ -11,6 +11,7 @@ mod support;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use farthing_engine::PaymentId;
 use farthing_gate::serve::Limits;
 use farthing_gate::{Body, Gate, Price, Proxy, ProxyConfig, Rule, Rules};
 use farthing_money::Amount;
@@ -158,4 +159,30 @@ async fn a_pass_among_cookies_of_any_bytes_is_seen_and_kept() {
         assert_eq!(Answer::of(&raw(gate.address, request).await).status, status, "{path}");
     }
     assert_eq!(*seen.lock().unwrap(), vec![b"n=\xe9; b=2".to_vec(); 2]);
+}
+
+/// The books kept the whole URL of each payment for ever, and with it whatever a query said of the payer.
+#[tokio::test]
+async fn the_books_keep_no_query() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate_of(&bank, vec![Rule::new("/**", cent()).unwrap()], upstream.address).await;
+    let headers = cashu(&bank.token(&[16_384]));
+    let answer = get(gate.address, "/paid/x?email=alice@example.org", &headers).await;
+    let receipt = answer.receipt();
+    assert_eq!(receipt.resource, "http://shop.example/paid/x?email=alice@example.org");
+    let resource = {
+        let id: PaymentId = receipt.payment.parse().unwrap();
+        bank.rows.lock().unwrap().payments.get(&id).unwrap().unwrap().resource.clone()
+    };
+    let code = resource.strip_prefix("GET http://shop.example/paid/x?").unwrap();
+    assert!(code.len() == 16 && code.bytes().all(|byte| byte.is_ascii_hexdigit()), "{resource}");
+    // The code tells queries apart as well as the query did.
+    for (path, expected) in [
+        ("/paid/x?email=bob@example.org", 400),
+        ("/paid/x", 400),
+        ("/paid/x?", 400),
+        ("/paid/x?email=alice@example.org", 200),
+    ] {
+        assert_eq!(get(gate.address, path, &headers).await.status, expected, "{path}");
+    }
 }

@@ -105,7 +105,7 @@ impl Shared {
         let weight = credits::weight(credential.token());
         let credits = self.config.crypto.run(weight, work).await??;
         let payment = credits.payment;
-        let resource = quote.resource();
+        let resource = quote.resource(&self.config.secrets.challenge);
         let answer = if let Some(over) = over {
             self.made_before(payment, &resource, tag, over)?
         } else {

@@ -2,8 +2,10 @@
 
 use farthing_engine::RequestTag;
 use farthing_money::{Money, Span};
+use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
 use http::{Method, header};
+use sha2::Sha256;
 
 use crate::peer::Peer;
 use crate::rule::{PassScope, Rule, is_safe};
@@ -52,9 +54,17 @@ impl Quote {
         }
     }
 
-    /// The payment's resource in the books: a credential buys this and nothing else.
-    pub(super) fn resource(&self) -> String {
-        format!("{} {}", self.method, self.url)
+    /// The payment's resource in the books: a credential buys this and nothing else. Of a query, which may say who asks,
+    /// the books keep a code that only our secret makes.
+    pub(super) fn resource(&self, secret: &[u8; 32]) -> String {
+        let Some((place, query)) = self.url.split_once('?') else {
+            return format!("{} {}", self.method, self.url);
+        };
+        let code = Hmac::<Sha256>::new_from_slice(secret).map(|code| {
+            let code = code.chain_update(b"farthing/query/1").chain_update(query);
+            hex::encode(code.finalize().into_bytes().get(..8).unwrap_or_default())
+        });
+        format!("{} {place}?{}", self.method, code.unwrap_or_default())
     }
 
     /// Binds a challenge to the request that it was made for.
