@@ -70,9 +70,17 @@ impl View for Explanation {
             }
             json
         });
+        let winner = self.winner.as_ref().map(|rule| {
+            let mut json = rule_json(rule, self.built_in);
+            // What the pass is for the method that was asked about.
+            if let Some(pass) = json.get_mut("pass") {
+                *pass = self.pass.to_string().into();
+            }
+            json
+        });
         json!({
             "asked": self.asked,
-            "winner": self.winner.as_ref().map(|rule| rule_json(rule, self.built_in)),
+            "winner": winner,
             "losers": losers.collect::<Vec<_>>(),
         })
     }

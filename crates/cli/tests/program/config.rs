@@ -118,7 +118,7 @@ GET example.com/articles/one
     assert_eq!(answer["asked"], "POST example.com/api/x");
     let price = json!({ "amount": "500", "asset": "USD", "unit": "uusd", "scale": 6, "decimal": "0.0005" });
     assert_eq!((&answer["winner"]["line"], &answer["winner"]["price"]), (&json!(11), &price));
-    assert_eq!((&answer["winner"]["pass"], &answer["winner"]["pass_scope"]), (&json!("1m"), &json!("url")));
+    assert_eq!((&answer["winner"]["pass"], &answer["winner"]["pass_scope"]), (&json!("0s"), &json!("url")));
     assert_eq!(answer["losers"].as_array().unwrap().len(), 2);
 
     let robots = parse(&run(GOOD, &["price", "explain", "/robots.txt"]));
@@ -148,7 +148,7 @@ fn price_list_is_a_table_for_people() {
 LINE      METHOD  HOST  PATH               PRICE       PASS      DESCRIPTION
 16        all     *     /articles/welcome  free        -
 5         all     *     /articles/**       0.01 USD    1d (url)  an article
-11        POST    *     /api/**            0.0005 USD  1m (url)
+11        POST    *     /api/**            0.0005 USD  0s (url)
 built in  all     *     /robots.txt        free        -         free by default
 ";
     assert!(list.stdout.starts_with(expected), "{}", list.stdout);
