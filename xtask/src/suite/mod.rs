@@ -129,7 +129,9 @@ fn stories(root: &Path) -> Outcome {
     files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
     files.sort();
     let mut node = program("node", &folder);
-    node.args(["--test", "--test-timeout=120000", "--test-reporter=spec"]).args(files).env("FARTHING_BIN", binary);
+    node.args(["--test", "--test-timeout=120000", "--test-reporter=spec"])
+        .args(files)
+        .env("FARTHING_BIN", binary);
     watch(&mut node, Some(Counter::Node)).with_tests()
 }
 
