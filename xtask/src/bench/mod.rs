@@ -31,6 +31,8 @@ pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
     let wants = |measurement: &str| asked.wants(measurement);
     peers::debian(root, wants)?;
     let cdk = if wants("swap") { Some(peers::cdk_mintd(root, asked.peer_bin.as_deref())?) } else { None };
+    // What is built now is what is measured; by the end of the run there may be other commits.
+    let source = source(root);
     let binaries = build(root)?;
     warn_if_busy();
     let mut command = Command::new(&binaries.bench);
@@ -43,7 +45,7 @@ pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
         println!("{}", table::for_terminal(&figures));
     }
     if asked.write {
-        write_down(root, &figures, &asked.flags)?;
+        write_down(root, &source, &figures, &asked.flags)?;
     }
     Ok(())
 }
@@ -148,17 +150,26 @@ fn measure(command: &mut Command, json: bool) -> Result<Vec<Value>, String> {
     Ok(figures)
 }
 
-fn write_down(root: &Path, figures: &[Value], flags: &[String]) -> Result<(), String> {
-    let said = |name: &str, words: &[&str]| {
-        let output = program(name, root).args(words).output().ok()?;
-        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|text| !text.is_empty())
-    };
-    let date = said("date", &["-u", "+%F"]).unwrap_or_else(|| "an unknown day".to_owned());
-    let commit = said("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
+/// What a program says, if it says anything.
+fn said(root: &Path, name: &str, words: &[&str]) -> Option<String> {
+    let output = program(name, root).args(words).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// The commit, and whether the work tree has more than it.
+fn source(root: &Path) -> String {
+    let commit = said(root, "git", &["rev-parse", "--short", "HEAD"]);
+    let commit = commit.unwrap_or_else(|| "unknown".to_owned());
+    let changed = said(root, "git", &["status", "--porcelain", "--", ".", ":!docs"]).is_some();
+    if changed { format!("commit {commit} with uncommitted changes") } else { format!("commit {commit}") }
+}
+
+fn write_down(root: &Path, source: &str, figures: &[Value], flags: &[String]) -> Result<(), String> {
+    let date = said(root, "date", &["-u", "+%F"]).unwrap_or_else(|| "an unknown day".to_owned());
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let flags = if flags.is_empty() { String::new() } else { format!(" {}", flags.join(" ")) };
     let head = format!(
-        "Measured {date} at commit {commit} with `cargo xtask bench --write{flags}`, {cores} cores, {}.",
+        "Measured {date} at {source} with `cargo xtask bench --write{flags}`, {cores} cores, {}.",
         std::env::consts::ARCH
     );
     let path = root.join(PAGE);
