@@ -13,7 +13,7 @@ const START_LIMIT_MS = 30_000
 /** Path of the binary under test; every story fails, loudly, without it. */
 export function binary() {
   const path = process.env.FARTHING_BIN
-  if (!path) throw new Error('FARTHING_BIN is not set: build with `cargo build -p farthing-cli` and name target/debug/farthing')
+  if (!path) throw new Error('FARTHING_BIN is not set: build with `cargo build -p farthing` and name target/debug/farthing')
   return path
 }
 

@@ -19,7 +19,7 @@ impl Farthing {
     /// Starts `FARTHING_BIN serve` on port 0 and waits until it says that it listens.
     pub fn start() -> Result<Self, Box<dyn Error>> {
         let binary = std::env::var("FARTHING_BIN").map_err(|_| {
-            "FARTHING_BIN is not set: build with `cargo build -p farthing-cli` and name target/debug/farthing"
+            "FARTHING_BIN is not set: build with `cargo build -p farthing` and name target/debug/farthing"
         })?;
         let folder = TempDir::new()?;
         let passphrase = folder.path().join("passphrase");
