@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
 mod bench;
+mod lab;
 mod readme;
 mod source;
 mod suite;
@@ -17,6 +18,10 @@ cargo xtask tidy             check the rules of the house
 cargo xtask test [STEP..]    run every check and test, or only the named steps
 cargo xtask bench [NAME..]   measure against peers and show ratios: --json, --write into docs/performance.md,
                              --seconds N, --rounds N, --spent N, --peer-bin DIR (where cdk-mintd is)
+cargo xtask sim ..           simulate everything with faults: --seed N --steps M; --help shows all
+cargo xtask crash ..         kill the real program under load: --rounds N; --help shows all
+cargo xtask soak ..          load the real program and watch its memory: --minutes N; --help shows all
+cargo xtask linkability ..   guess which top-up paid for which page; --help shows all
 cargo xtask readme [--write] compare the README's transcript with the demo, or write it anew
 ";
 
@@ -28,6 +33,7 @@ fn main() -> ExitCode {
         ["tidy"] => done(tidy::run(&root).map(|rules| format!("tidy: {rules} rules hold"))),
         ["test", steps @ ..] => suite::run(&root, steps),
         ["bench", words @ ..] => quietly(bench::run(&root, words)),
+        ["sim" | "crash" | "soak" | "linkability", ..] => quietly(lab::run(&root, &words)),
         ["readme"] => done(readme::compare(&root)),
         ["readme", "--write"] => done(readme::write(&root)),
         ["help" | "--help" | "-h"] => {
