@@ -3,12 +3,9 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures go to stdout, talk to stderr")]
 
 mod cdk;
-mod connection;
-mod failure;
 mod figure;
 mod load;
 mod memory;
-mod mint;
 mod nginx;
 mod ours;
 mod paid;
@@ -20,7 +17,8 @@ mod swap;
 
 use std::process::ExitCode;
 
-use failure::{Failure, Result};
+use farthing_bench::failure::{Failure, Result};
+use farthing_bench::{connection, credential, failure, mint};
 use figure::Figure;
 use settings::Settings;
 

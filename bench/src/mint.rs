@@ -4,6 +4,7 @@
 //! cannot tell, and does the same work; the driver does less of it on the cores that it shares with the server.
 
 use farthing_ecash::{PublicKey, hash_to_curve};
+use farthing_wire::mpp::credit::OutputText;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,7 @@ struct Output {
 }
 
 /// Outputs and their secrets, in the same order.
+#[derive(Clone)]
 pub struct Outputs {
     secrets: Vec<String>,
     outputs: Vec<Output>,
@@ -120,7 +122,8 @@ impl Mint {
         })
     }
 
-    fn path(&self, end: &str) -> String {
+    /// The path of an endpoint.
+    pub fn path(&self, end: &str) -> String {
         format!("{}/v1/{end}", self.prefix)
     }
 
@@ -150,12 +153,17 @@ impl Mint {
             let quote: Quote = read(answer.body, "a mint quote")?;
             self.wait_paid(&mut connection, &quote).await?;
             let outputs = self.outputs(batch)?;
-            let body = write(&MintRequest { quote: &quote.quote, outputs: &outputs.outputs })?;
-            let answer = connection.exchange(&post(&self.address, &self.path("mint/bolt11"), &body)).await?;
+            let answer = connection.exchange(&self.minting("bolt11", &quote.quote, &outputs)?).await?;
             answer.expect(200)?;
             credits.extend(outputs.signed(answer.body)?);
         }
         Ok(credits)
+    }
+
+    /// Has outputs signed for a paid quote.
+    pub fn minting(&self, method: &str, quote: &str, outputs: &Outputs) -> Result<Vec<u8>> {
+        let body = write(&MintRequest { quote, outputs: &outputs.outputs })?;
+        Ok(post(&self.address, &self.path(&format!("mint/{method}")), &body))
     }
 
     async fn wait_paid(&self, connection: &mut Connection, quote: &Quote) -> Result<()> {
@@ -188,6 +196,15 @@ impl Mint {
 }
 
 impl Outputs {
+    /// As JSON writes them.
+    pub fn texts(&self) -> impl Iterator<Item = OutputText> {
+        self.outputs.iter().map(|output| OutputText {
+            amount: output.amount,
+            id: output.id.clone(),
+            blinded: output.b_.clone(),
+        })
+    }
+
     /// The credits that an answer's signatures make of the outputs.
     pub fn signed(self, answer: &[u8]) -> Result<Vec<Credit>> {
         let Signatures { signatures } = read(answer, "signatures")?;

@@ -1,12 +1,8 @@
 //! Paid requests: a page of a cent, every request with credits of its own, against the same page for nothing.
 
-use farthing_ecash::{Proof, Token};
-use farthing_wire::header::WWW_AUTHENTICATE;
-use farthing_wire::mpp::credit::{Payload, is_credit_charge};
-use farthing_wire::mpp::{Challenge, Credential};
-
-use crate::connection::{Connection, get};
-use crate::failure::{Failure, Result};
+use crate::connection::get;
+use crate::credential::{authorization, challenge, token};
+use crate::failure::Result;
 use crate::figure::Figure;
 use crate::load;
 use crate::mint::{Credit, Mint, split};
@@ -76,42 +72,15 @@ async fn paying(ours: &Ours, mint: &Mint, dialect: Dialect, count: usize) -> Res
     let credits = mint.fund(&parts.repeat(count)).await?;
     let challenge = match dialect {
         Dialect::Cashu => None,
-        Dialect::Credit => Some(challenge(&ours.address).await?),
+        Dialect::Credit => Some(challenge(&ours.address, CENT_PATH).await?),
     };
     let request = |credits: &[Credit]| {
         let token = token(&ours.issuer, &mint.unit, credits)?;
         let field = match &challenge {
             None => format!("x-cashu: {token}\r\n"),
-            Some(challenge) => format!("authorization: {}\r\n", authorization(challenge, token)?),
+            Some(challenge) => format!("authorization: {}\r\n", authorization(challenge, token, None)?),
         };
         Ok(get(&ours.address, CENT_PATH, &field))
     };
     credits.chunks(parts.len()).map(request).collect()
-}
-
-fn token(issuer: &str, unit: &str, credits: &[Credit]) -> Result<String> {
-    let proof = |credit: &Credit| {
-        let id = credit.id.parse().map_err(Failure::at("reading a keyset's name"))?;
-        let c = credit.c.parse().map_err(Failure::at("reading a signature"))?;
-        Ok(Proof::new(credit.amount, id, credit.secret.clone(), c))
-    };
-    let proofs: Vec<Proof> = credits.iter().map(proof).collect::<Result<_>>()?;
-    let unit = unit.parse().map_err(Failure::at("reading a unit"))?;
-    Ok(Token::new(issuer, unit, None, proofs).with_short_ids().encode())
-}
-
-/// The challenge of the page: it is not used up, the credits are.
-async fn challenge(address: &str) -> Result<Challenge> {
-    let mut connection = Connection::open(address).await?;
-    let answer = connection.exchange(&get(address, CENT_PATH, "")).await?;
-    answer.expect(402)?;
-    let fields: Vec<&str> = answer.fields(WWW_AUTHENTICATE).collect();
-    let challenge = Challenge::parse_all(&fields).into_iter().find(is_credit_charge);
-    challenge.ok_or_else(|| Failure::new("the 402 offers no credit charge"))
-}
-
-fn authorization(challenge: &Challenge, token: String) -> Result<String> {
-    let payload = Payload { token, outputs: None }.to_json().map_err(Failure::at("writing a payload"))?;
-    let credential = Credential { challenge: challenge.clone(), source: None, payload };
-    credential.encode().map_err(Failure::at("writing a credential"))
 }

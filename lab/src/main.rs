@@ -3,6 +3,7 @@
 
 mod crash;
 mod linkability;
+mod program;
 mod sim;
 mod soak;
 
