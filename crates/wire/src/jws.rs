@@ -127,8 +127,18 @@ pub(crate) fn verify<T: DeserializeOwned>(
     text: &str,
     expected: Option<&VerifyingKey>,
 ) -> Result<(T, VerifyingKey), JwsError> {
-    if text.len() > LIMIT_BYTES {
-        return Err(JwsError::TooLong { limit: LIMIT_BYTES, got: text.len() });
+    verify_within(LIMIT_BYTES, typ, text, expected)
+}
+
+/// The same for documents that do not travel in headers and may be longer.
+pub(crate) fn verify_within<T: DeserializeOwned>(
+    limit: usize,
+    typ: &'static str,
+    text: &str,
+    expected: Option<&VerifyingKey>,
+) -> Result<(T, VerifyingKey), JwsError> {
+    if text.len() > limit {
+        return Err(JwsError::TooLong { limit, got: text.len() });
     }
     let malformed = || JwsError::Malformed("three base64url parts joined by dots");
     let (signed, signature) = text.rsplit_once('.').ok_or_else(malformed)?;

@@ -19,6 +19,7 @@
 )]
 
 mod b64;
+pub mod books;
 pub mod cashu;
 pub mod challenge;
 pub mod credential;
@@ -34,6 +35,7 @@ pub mod receipt;
 mod rfc3339;
 pub mod upstream;
 
+pub use books::{DayHead, PeriodClose};
 pub use challenge::Challenge;
 pub use credential::{Credential, CredentialError};
 pub use jws::JwsError;
