@@ -21,6 +21,7 @@ mod account;
 mod audit;
 mod journal;
 mod reject;
+mod sum_tree;
 mod transfer;
 mod trial;
 
@@ -28,5 +29,6 @@ pub use account::{Account, AccountId, AccountKind, Limit, Totals};
 pub use audit::{Audit, AuditError};
 pub use journal::{Batch, BatchDigest, Entry, EntryKind, FrameError, Head, Reference};
 pub use reject::LedgerReject;
+pub use sum_tree::{Branch, Leaf, LeafKey, Node, Root, SumTree, SumTreeError, TreeDigest, TreeName};
 pub use transfer::{Accounts, Step, Transfer, apply};
 pub use trial::{TrialBalance, TrialLine};
