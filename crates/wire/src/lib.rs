@@ -27,6 +27,7 @@ pub mod digest;
 pub mod header;
 pub mod json;
 pub mod jws;
+pub mod liabilities;
 pub mod mpp;
 pub mod offer;
 pub mod pass;
