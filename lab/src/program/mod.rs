@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
-pub use home::Home;
+pub use home::{Home, UNIT};
 pub use site::{Asked, Reply, Site};
 
 const START_PATIENCE: Duration = Duration::from_mins(1);
