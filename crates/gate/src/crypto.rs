@@ -6,9 +6,15 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-/// A pool of threads for cryptography; cloning shares it.
+/// Where cryptography is done; cloning shares it.
 #[derive(Clone, Debug)]
-pub struct Crypto(Arc<rayon::ThreadPool>);
+pub struct Crypto(Place);
+
+#[derive(Clone, Debug)]
+enum Place {
+    Pool(Arc<rayon::ThreadPool>),
+    OnTheSpot,
+}
 
 /// Why a piece of work has no result.
 #[derive(Debug, Error)]
@@ -30,7 +36,12 @@ impl Crypto {
     pub fn new(threads: usize) -> Result<Self, CryptoError> {
         let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let pool = builder.thread_name(|n| format!("crypto-{n}")).build()?;
-        Ok(Self(Arc::new(pool)))
+        Ok(Self(Place::Pool(Arc::new(pool))))
+    }
+
+    /// No threads: all is done at once by who asks, so that a simulation runs the same way every time.
+    pub const fn on_the_spot() -> Self {
+        Self(Place::OnTheSpot)
     }
 
     /// Does a piece of work of about so many multiplications of a point. On the pool, it may use rayon to spread itself.
@@ -39,11 +50,12 @@ impl Crypto {
         multiplications: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CryptoError> {
-        if multiplications <= ON_THE_SPOT_MAX {
-            return Ok(work());
-        }
+        let pool = match &self.0 {
+            Place::Pool(pool) if multiplications > ON_THE_SPOT_MAX => pool,
+            _ => return Ok(work()),
+        };
         let (sender, result) = oneshot::channel();
-        self.0.spawn(move || {
+        pool.spawn(move || {
             // Who asked may be gone; then nobody needs the result.
             let _ = sender.send(work());
         });
@@ -62,5 +74,6 @@ mod tests {
         let thread = || std::thread::current().id();
         assert_eq!(crypto.run(ON_THE_SPOT_MAX, thread).await.unwrap(), here);
         assert_ne!(crypto.run(ON_THE_SPOT_MAX + 1, thread).await.unwrap(), here);
+        assert_eq!(Crypto::on_the_spot().run(ON_THE_SPOT_MAX + 1, thread).await.unwrap(), here);
     }
 }

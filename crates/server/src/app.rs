@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{Request, Response};
-use farthing_gate::crypto::CryptoError;
+use farthing_gate::crypto::{Crypto, CryptoError};
 use farthing_gate::flow::Gate;
 use farthing_gate::proxy::{ProxyConfig, ProxyError, Timeouts};
 use farthing_gate::serve::{Limits, serve};
@@ -26,13 +26,11 @@ use tower::{Layer, Service, ServiceExt};
 
 use crate::config::{Config, Origin, Passphrase};
 use crate::installation::{Installation, OpenError};
-use crate::keysets::Keysets;
 use crate::mount::{ABOUT_PATH, ISSUER_PATH, Mount};
 use crate::operator::Operator;
-use crate::{admin_api, reload};
+use crate::{admin_api, reload, workers};
 
 const CERTIFICATE_WATCH: Duration = Duration::from_secs(5);
-const ROTATION_WATCH: Duration = Duration::from_mins(1);
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// What is known once the server answers.
@@ -100,7 +98,9 @@ pub async fn run(
         ServeError::Listen { address, source }
     })?;
     let (rules, watched) = watch::channel(Arc::new(config.rules.clone()));
-    let site = Site::new(&config, Mount::with_rules(&config, &installation, &origin, watched)?)?;
+    let crypto = Crypto::new(std::thread::available_parallelism().map_or(2, usize::from))?;
+    let mount = Mount::with(&config, &installation, &origin, watched, crypto);
+    let site = Site::new(&config, mount)?;
     let ready = Ready {
         gate: origin.to_string(),
         issuer: format!("{origin}{ISSUER_PATH}"),
@@ -110,7 +110,7 @@ pub async fn run(
     };
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(answer_operator(socket, Operator::new(&installation)));
-    tasks.spawn(rotate(Arc::clone(&installation.keysets), Arc::clone(&installation.clock)));
+    workers::start(&mut tasks, &installation);
     if let Some(file) = file {
         tasks.spawn(reload::watch(file.to_owned(), rules));
     }
@@ -139,19 +139,6 @@ async fn close(installation: Installation) {
     let closed = tokio::task::spawn_blocking(move || installation.close());
     if tokio::time::timeout(DRAIN, closed).await.is_err() {
         tracing::warn!("some payments were still on hold at the end; the next start releases them");
-    }
-}
-
-/// Looks at the keysets for ever; one that is half over makes room for the next.
-async fn rotate(keysets: Arc<Keysets>, clock: Clock) {
-    let mut ticks = tokio::time::interval(ROTATION_WATCH);
-    loop {
-        ticks.tick().await;
-        match keysets.rotate(clock()).await {
-            Ok(true) => tracing::info!("a new keyset signs from now on"),
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, "no new keyset could be opened"),
-        }
     }
 }
 

@@ -1,7 +1,10 @@
-//! A data folder, opened: books, seed, keysets and the writer. What a crash left on hold is released here.
+//! An open installation: books, seed, keysets and the writer. What a crash left on hold is released here.
+//!
+//! [`Installation::open`] opens a data folder; [`Installation::over`] does the part that does not depend on where the
+//! rows are kept, so that a simulation starts as the real program does.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use farthing_engine::{
@@ -17,16 +20,34 @@ use zeroize::Zeroizing;
 use crate::config::{Config, IssuerConfig, Passphrase, PassphraseError, environment};
 use crate::issuer_api::Events;
 use crate::keysets::Keysets;
+use crate::random::{Random, system_random};
 use crate::seed::{Purpose, Seed, SeedError, private_folder};
 
 const BOOKS_FOLDER: &str = "books";
 
-/// An open installation. One program at a time has it.
+/// What an installation is opened over.
+pub struct Parts {
+    /// Committed rows.
+    pub books: Arc<dyn Read>,
+    /// The writer of these rows.
+    pub writer: Arc<dyn Execute>,
+    /// The secret from which every key is derived.
+    pub seed: Seed,
+    /// What changed: the writer tells its observer.
+    pub events: Events,
+    /// What time it is.
+    pub clock: Clock,
+    /// Draws codes and ids.
+    pub random: Random,
+}
+
+/// An open installation. One program at a time has it; clones share it.
+#[derive(Clone)]
 pub struct Installation {
     /// Committed rows.
-    pub books: RowStore<Fjall>,
+    pub books: Arc<dyn Read>,
     /// The writer.
-    pub writer: Writer,
+    pub writer: Arc<dyn Execute>,
     /// The keysets, as they are now.
     pub keyring: watch::Receiver<Arc<Keyring>>,
     /// Who opens and retires them.
@@ -47,9 +68,11 @@ pub struct Installation {
     pub events: Events,
     /// What time it is.
     pub clock: Clock,
+    /// Draws codes and ids.
+    pub random: Random,
     /// How many payments a crash had left on hold.
     pub released: usize,
-    thread: WriterThread,
+    thread: Arc<Mutex<Option<WriterThread>>>,
 }
 
 /// Why a data folder does not open.
@@ -108,18 +131,28 @@ impl Installation {
         let folder: &Path = &config.server.data;
         private_folder(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
         let books = RowStore::open(Fjall::open(&folder.join(BOOKS_FOLDER))?)?;
-        let known = books.keysets()?;
-        let seed = Seed::open(folder, passphrase, known.is_empty())?;
-        same_assets(&known, &config.assets)?;
+        let seed = Seed::open(folder, passphrase, books.keysets()?.is_empty())?;
         let events = Events::default();
-        let (writer, thread) =
-            Writer::start(books.clone(), WriterOptions::default(), Arc::clone(&clock), events.observer())?;
-        open_books(&writer, &config.assets, &config.server.merchant).await?;
-        let keysets = Keysets::new(seed.key(Purpose::Keysets), config, books.clone(), writer.clone());
+        let options = WriterOptions::default();
+        let (writer, thread) = Writer::start(books.clone(), options, Arc::clone(&clock), events.observer())?;
+        let (books, writer) = (Arc::new(books), Arc::new(writer));
+        let parts = Parts { books, writer, seed, events, clock, random: system_random() };
+        let opened = Self::over(config, parts).await?;
+        *opened.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(opened)
+    }
+
+    /// Opens what these rows are: the accounts and keysets that the configuration asks for, and nothing left on hold.
+    pub async fn over(config: &Config, parts: Parts) -> Result<Self, OpenError> {
+        let Parts { books, writer, seed, events, clock, random } = parts;
+        same_assets(&books.keysets()?, &config.assets)?;
+        open_books(&*writer, &config.assets, &config.server.merchant).await?;
+        let key = seed.key(Purpose::Keysets);
+        let keysets = Keysets::new(key, config, Arc::clone(&books), Arc::clone(&writer));
         keysets.rotate(clock()).await?;
         let held = books.held()?;
         for (payment, row) in &held {
-            execute(&writer, release_of(*payment, row)).await?;
+            execute(&*writer, release_of(*payment, row)).await?;
         }
         Ok(Self {
             books,
@@ -134,8 +167,9 @@ impl Installation {
             terms: seed.key(Purpose::Terms),
             events,
             clock,
+            random,
             released: held.len(),
-            thread,
+            thread: Arc::default(),
         })
     }
 
@@ -144,15 +178,18 @@ impl Installation {
         Chart::of(asset).merchant(&self.merchant).id()
     }
 
-    /// Waits for the last commit. Other holders of the writer must be gone.
+    /// Waits for the last commit. Other holders of the writer must be gone, clones of this too.
     pub fn close(self) {
         let Self { writer, keysets, thread, .. } = self;
         drop((writer, keysets));
-        thread.join();
+        let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            thread.join();
+        }
     }
 }
 
-pub(crate) async fn execute(writer: &Writer, command: Command) -> Result<(), OpenError> {
+pub(crate) async fn execute(writer: &dyn Execute, command: Command) -> Result<(), OpenError> {
     writer.execute(command).await.map(drop).map_err(|refusal| match refusal {
         Refusal::Fault(fault) => OpenError::Fault(fault),
         refusal => OpenError::Refused(refusal),
@@ -175,7 +212,7 @@ fn same_assets(known: &[KeysetRow], assets: &AssetTable) -> Result<(), OpenError
     Ok(())
 }
 
-async fn open_books(writer: &Writer, assets: &AssetTable, merchant: &str) -> Result<(), OpenError> {
+async fn open_books(writer: &dyn Execute, assets: &AssetTable, merchant: &str) -> Result<(), OpenError> {
     let accounts = assets.iter().flat_map(|asset| {
         let chart = Chart::of(asset);
         chart.accounts().into_iter().chain([chart.merchant(merchant)])

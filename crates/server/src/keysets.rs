@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use farthing_engine::{Command, Keyring, KeysetRow, OpenKeyset, Read, credits_account};
+use farthing_engine::{Command, Execute, Keyring, KeysetRow, OpenKeyset, Read, credits_account};
 use farthing_money::{Asset, AssetTable, Timestamp};
-use farthing_store::{Fjall, RowStore, Writer};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
@@ -17,8 +16,8 @@ pub struct Keysets {
     key: Zeroizing<[u8; 32]>,
     config: IssuerConfig,
     assets: AssetTable,
-    books: RowStore<Fjall>,
-    writer: Writer,
+    books: Arc<dyn Read>,
+    writer: Arc<dyn Execute>,
     keyring: watch::Sender<Arc<Keyring>>,
 }
 
@@ -27,8 +26,8 @@ impl Keysets {
     pub(crate) fn new(
         key: Zeroizing<[u8; 32]>,
         config: &Config,
-        books: RowStore<Fjall>,
-        writer: Writer,
+        books: Arc<dyn Read>,
+        writer: Arc<dyn Execute>,
     ) -> Self {
         let (keyring, _) = watch::channel(Arc::default());
         Self { key, config: config.issuer.clone(), assets: config.assets.clone(), books, writer, keyring }
@@ -54,7 +53,7 @@ impl Keysets {
             let keyset = Keyring::draft(&self.key, &self.draft(asset, index, now))?;
             let account = credits_account(asset, &keyset.id);
             let retire = active.iter().map(|row| row.index).collect();
-            execute(&self.writer, Command::OpenKeyset(OpenKeyset { keyset, account, retire })).await?;
+            execute(&*self.writer, Command::OpenKeyset(OpenKeyset { keyset, account, retire })).await?;
             index = index.saturating_add(1);
             changed = true;
         }
@@ -74,6 +73,7 @@ impl Keysets {
             final_expiry: self.config.final_expiry.map(|span| now.after(span).secs()),
             active: true,
             opened_at: now,
+            closed: false,
         }
     }
 }

@@ -11,5 +11,7 @@ pub mod issuer_api;
 pub mod keysets;
 pub mod mount;
 pub mod operator;
+pub mod random;
 mod reload;
 pub mod seed;
+pub mod workers;

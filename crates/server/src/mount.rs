@@ -39,23 +39,24 @@ impl Mount {
     /// With the configuration's prices, which stay as they are.
     pub fn new(config: &Config, installation: &Installation, origin: &Origin) -> Result<Self, CryptoError> {
         let (_, rules) = watch::channel(Arc::new(config.rules.clone()));
-        Self::with_rules(config, installation, origin, rules)
+        let crypto = Crypto::new(std::thread::available_parallelism().map_or(2, usize::from))?;
+        Ok(Self::with(config, installation, origin, rules, crypto))
     }
 
-    /// With prices that may change while they are in force.
-    pub fn with_rules(
+    /// With prices that may change while they are in force, and a place for the cryptography.
+    pub fn with(
         config: &Config,
         installation: &Installation,
         origin: &Origin,
         rules: watch::Receiver<Arc<Rules>>,
-    ) -> Result<Self, CryptoError> {
-        let crypto = Crypto::new(std::thread::available_parallelism().map_or(2, usize::from))?;
+        crypto: Crypto,
+    ) -> Self {
         let issuer_url = format!("{origin}{ISSUER_PATH}");
         let routes = Router::new()
             .nest(ISSUER_PATH, Arc::new(issuer(config, installation, &issuer_url, crypto.clone())).router())
             .route(ABOUT_PATH, get(about_page(config, installation, &issuer_url)));
         let layer = GateLayer::new(gate_config(config, installation, origin, issuer_url, rules, crypto));
-        Ok(Self { layer, routes })
+        Self { layer, routes }
     }
 }
 
@@ -69,11 +70,12 @@ fn issuer(config: &Config, installation: &Installation, url: &str, crypto: Crypt
             test_funding: config.issuer.test_funding,
         },
         assets: config.assets.clone(),
-        execute: Arc::new(installation.writer.clone()),
-        read: Arc::new(installation.books.clone()),
+        execute: Arc::clone(&installation.writer),
+        read: Arc::clone(&installation.books),
         keyring: installation.keyring.clone(),
         crypto,
         clock: Arc::clone(&installation.clock),
+        random: Arc::clone(&installation.random),
         quote_lifetime: QUOTE_LIFETIME,
         terms: installation.terms.clone(),
         events: installation.events.clone(),
@@ -108,8 +110,8 @@ fn gate_config(
     GateConfig {
         rules,
         keyring: installation.keyring.clone(),
-        execute: Arc::new(installation.writer.clone()),
-        read: Arc::new(installation.books.clone()),
+        execute: Arc::clone(&installation.writer),
+        read: Arc::clone(&installation.books),
         crypto,
         clock: Arc::clone(&installation.clock),
         secrets: Secrets {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::installation::Installation;
-use crate::seed::random;
+use crate::random::{Random, RandomError, draw};
 
 /// Codes in one go at the most.
 pub const CODES_MOST: usize = 10_000;
@@ -25,6 +25,7 @@ pub struct Operator {
     read: Arc<dyn Read>,
     assets: AssetTable,
     clock: Clock,
+    random: Random,
 }
 
 /// Why an operator's request is not carried out.
@@ -50,7 +51,7 @@ pub enum OperatorError {
     Audit(#[from] AuditError),
     /// No random bytes.
     #[error(transparent)]
-    Random(#[from] crate::seed::SeedError),
+    Random(#[from] RandomError),
 }
 
 /// Top-up codes, shown once.
@@ -144,10 +145,11 @@ impl Operator {
     /// The operator of an open installation.
     pub fn new(installation: &Installation) -> Self {
         Self {
-            execute: Arc::new(installation.writer.clone()),
-            read: Arc::new(installation.books.clone()),
+            execute: Arc::clone(&installation.writer),
+            read: Arc::clone(&installation.books),
             assets: installation.assets.clone(),
             clock: Arc::clone(&installation.clock),
+            random: Arc::clone(&installation.random),
         }
     }
 
@@ -165,7 +167,7 @@ impl Operator {
         if money.amount().is_zero() || money.amount().to_u64().is_none() {
             return Err(OperatorError::Amount(money));
         }
-        let codes: Vec<String> = (0..count).map(|_| new_code()).collect::<Result<_, _>>()?;
+        let codes: Vec<String> = (0..count).map(|_| new_code(&self.random)).collect::<Result<_, _>>()?;
         let expires_at = lifetime.map(|span| (self.clock)().after(span));
         let command = CreateCodes {
             codes: codes.iter().map(|code| CodeId::of_text(code)).collect(),
@@ -292,9 +294,8 @@ fn journal_lines(batch: &Batch, names: &std::collections::BTreeMap<AccountId, Ac
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// A code of 100 random bits: `FT-XXXXX-XXXXX-XXXXX-XXXXX`.
-fn new_code() -> Result<String, OperatorError> {
-    let random = random::<20>()?;
-    let symbols: Vec<char> = random
+fn new_code(random: &Random) -> Result<String, RandomError> {
+    let symbols: Vec<char> = draw::<20>(random)?
         .iter()
         .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)).copied().map(char::from))
         .collect();
@@ -305,13 +306,14 @@ fn new_code() -> Result<String, OperatorError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::system_random;
 
     #[test]
     fn codes_are_random_and_readable() {
-        let code = new_code().unwrap();
+        let code = new_code(&system_random()).unwrap();
         assert_eq!(code.len(), 26);
         assert!(code.starts_with("FT-"), "{code}");
-        assert_ne!(code, new_code().unwrap());
+        assert_ne!(code, new_code(&system_random()).unwrap());
         assert!(!code.contains(['I', 'L', 'O', 'U']), "{code}");
     }
 }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::config::Passphrase;
+use crate::random::{RandomError, draw, system_random};
 
 /// The file in the data folder.
 pub const SEED_FILE: &str = "seed.json";
@@ -67,11 +68,16 @@ pub enum SeedError {
     )]
     Missing(PathBuf),
     /// The system gives no random bytes.
-    #[error("the system gives no random bytes: {0}")]
-    Random(getrandom::Error),
+    #[error(transparent)]
+    Random(#[from] RandomError),
 }
 
 impl Seed {
+    /// A seed that is kept elsewhere than in a folder.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
     /// Reads the seed of a data folder, or makes one if the folder is new.
     pub fn open(folder: &Path, passphrase: &Passphrase, is_new: bool) -> Result<Self, SeedError> {
         let path = folder.join(SEED_FILE);
@@ -128,9 +134,7 @@ pub(crate) fn mac(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
 
 /// Random bytes of the system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], SeedError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(SeedError::Random)?;
-    Ok(bytes)
+    Ok(draw(&system_random())?)
 }
 
 /// Makes a folder that only its owner may enter, or closes one that is there to all others.

@@ -5,15 +5,21 @@
 
 mod codec;
 mod fjall_folder;
+mod format_1;
+mod freeze;
 mod key_value;
 mod memory;
 mod row_store;
+mod seal;
+mod wal;
 mod wallet_folder;
+mod whole;
 mod writer;
 
 pub use fjall_folder::Fjall;
+pub use freeze::{Freeze, Frozen};
 pub use key_value::{KeyValue, Pair, Pairs, TableName, Write};
 pub use memory::Memory;
 pub use row_store::RowStore;
 pub use wallet_folder::WalletFolder;
-pub use writer::{Clock, Observer, Writer, WriterOptions, WriterThread};
+pub use writer::{Clock, Committer, Observer, Writer, WriterOptions, WriterThread};

@@ -1,5 +1,7 @@
 //! The one writer: it drains the queue, loads the rows of all commands at once, decides each in turn, commits once and
 //! only then answers. After a failed commit it refuses everything until a restart.
+//!
+//! What is done with a batch is a [`Committer`]; the [`Writer`]'s thread drives it, and so does a simulation, in a task.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -63,10 +65,10 @@ impl Writer {
         observer: Observer,
     ) -> Result<(Self, WriterThread), Fault> {
         let (queue, jobs) = mpsc::channel(options.queue);
-        let head = store.head()?;
-        let state = State { store, head, clock, observer, stopped: None };
-        let thread =
-            std::thread::Builder::new().name("writer".into()).spawn(move || state.run(jobs, options.batch));
+        let committer = Committer::new(store, clock, observer)?;
+        let thread = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || run(committer, jobs, options.batch));
         let thread = thread.map_err(|error| {
             Fault::new(FaultKind::Stopped, format!("the writer's thread cannot be started: {error}"))
         })?;
@@ -92,7 +94,28 @@ impl Execute for Writer {
     }
 }
 
-struct State<S> {
+fn run(mut committer: Committer<impl Store>, mut jobs: mpsc::Receiver<(Command, Reply)>, batch: usize) {
+    let (mut commands, mut replies) = (Vec::new(), Vec::new());
+    while let Some((command, reply)) = jobs.blocking_recv() {
+        commands.push(command);
+        replies.push(reply);
+        while commands.len() < batch
+            && let Ok((command, reply)) = jobs.try_recv()
+        {
+            commands.push(command);
+            replies.push(reply);
+        }
+        let answers = committer.commit(&commands);
+        commands.clear();
+        for (reply, answer) in replies.drain(..).zip(answers) {
+            // Who asked may be gone; what it asked for stands all the same.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+/// Decides and commits batches of commands, one after the other, until a commit fails.
+pub struct Committer<S> {
     store: S,
     head: Head,
     clock: Clock,
@@ -100,28 +123,16 @@ struct State<S> {
     stopped: Option<Fault>,
 }
 
-impl<S: Store> State<S> {
-    fn run(mut self, mut jobs: mpsc::Receiver<(Command, Reply)>, batch: usize) {
-        let (mut commands, mut replies) = (Vec::new(), Vec::new());
-        while let Some((command, reply)) = jobs.blocking_recv() {
-            commands.push(command);
-            replies.push(reply);
-            while commands.len() < batch
-                && let Ok((command, reply)) = jobs.try_recv()
-            {
-                commands.push(command);
-                replies.push(reply);
-            }
-            let answers = self.commit(&commands);
-            commands.clear();
-            for (reply, answer) in replies.drain(..).zip(answers) {
-                // Who asked may be gone; what it asked for stands all the same.
-                let _ = reply.send(answer);
-            }
-        }
+impl<S: Store> Committer<S> {
+    /// One that goes on where the store's journal ends.
+    pub fn new(store: S, clock: Clock, observer: Observer) -> Result<Self, Fault> {
+        let head = store.head()?;
+        Ok(Self { store, head, clock, observer, stopped: None })
     }
 
-    fn commit(&mut self, commands: &[Command]) -> Vec<Result<Answer, Refusal>> {
+    /// Carries out a batch: loads the rows of all commands, decides each in turn, commits once. An answer for each, in
+    /// order, to be given only now. After a failure everything is refused.
+    pub fn commit(&mut self, commands: &[Command]) -> Vec<Result<Answer, Refusal>> {
         let fault = match &self.stopped {
             Some(fault) => fault.clone(),
             None => match self.try_commit(commands) {

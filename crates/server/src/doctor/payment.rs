@@ -13,7 +13,7 @@ use super::place::Place;
 use super::{Bad, Check, Report, ask};
 use crate::access::{Access, AccessError};
 use crate::config::Config;
-use crate::seed::random;
+use crate::random::{RandomError, draw, system_random};
 
 const BOOKS: &str = "run `farthing ledger verify`";
 
@@ -133,9 +133,11 @@ where
 
 /// A wallet in memory.
 fn wallet() -> Result<Wallet, String> {
-    let bytes = |error: crate::seed::SeedError| error.to_string();
-    let (key, salt, nonce) = (random().map_err(bytes)?, random().map_err(bytes)?, random().map_err(bytes)?);
-    let seed = Seed::from_entropy(random().map_err(bytes)?).map_err(|error| error.to_string())?;
+    let random = system_random();
+    let bytes = |error: RandomError| error.to_string();
+    let key = draw(&random).map_err(bytes)?;
+    let (salt, nonce) = (draw(&random).map_err(bytes)?, draw(&random).map_err(bytes)?);
+    let seed = Seed::from_entropy(draw(&random).map_err(bytes)?).map_err(|error| error.to_string())?;
     let entropy = SealingEntropy { salt, nonce };
     Wallet::create(MemoryVault::default(), seed, Unlock::Key(&key), &entropy)
         .map_err(|error| error.to_string())

@@ -32,6 +32,8 @@ use farthing_money::{AssetTable, Span, Timestamp};
 use farthing_store::Clock;
 use tokio::sync::watch;
 
+use crate::random::Random;
+
 pub use error::IssuerError;
 pub use events::{Event, Events};
 pub use terms::TermsKey;
@@ -76,6 +78,8 @@ pub struct Issuer {
     pub crypto: Crypto,
     /// What time it is.
     pub clock: Clock,
+    /// Draws the ids of quotes.
+    pub random: Random,
     /// How long a quote may wait for its payment.
     pub quote_lifetime: Span,
     /// Seals the terms of quotes that are not written down.

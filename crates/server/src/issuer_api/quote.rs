@@ -13,6 +13,7 @@ use farthing_money::{Amount, Asset, Span, Timestamp};
 
 use super::extract::{Content, Named};
 use super::{Issuer, IssuerError, QUOTES_MOST, body, invoice, terms};
+use crate::random::draw;
 
 /// The method that top-up codes are.
 pub(super) const CODE: &str = "code";
@@ -71,10 +72,8 @@ impl Issuer {
 /// So short a quote would end before it could be paid.
 const LIFETIME_LEAST: Span = Span::from_secs(60);
 
-fn random_bytes<const N: usize>() -> Result<[u8; N], IssuerError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| IssuerError::internal("the system gives no random bytes"))?;
-    Ok(bytes)
+fn random_bytes<const N: usize>(issuer: &Issuer) -> Result<[u8; N], IssuerError> {
+    draw(&issuer.random).map_err(|_| IssuerError::internal("the system gives no random bytes"))
 }
 
 pub(super) async fn open_mint(
@@ -88,7 +87,7 @@ pub(super) async fn open_mint(
     let pubkey = request.pubkey.map(|key| key.parse::<PublicKey>()).transpose();
     let pubkey = pubkey.map_err(|error| IssuerError::malformed(format!("pubkey: {error}")))?;
     let now = issuer.now();
-    let quote = QuoteId::from_bytes(random_bytes()?);
+    let quote = QuoteId::from_bytes(random_bytes(&issuer)?);
     let mut row = MintQuoteRow {
         method: method.to_owned(),
         request: String::new(),
@@ -218,12 +217,12 @@ pub(super) async fn open_melt(
         paid: None,
     };
     if method == CODE {
-        let salt = random_bytes()?;
+        let salt = random_bytes(&issuer)?;
         let id = terms::seal(&issuer.terms, &row, salt)
             .ok_or_else(|| IssuerError::internal("no quote can be made"))?;
         return body::write(&shown_melt(&id, &row, None));
     }
-    let quote = QuoteId::from_bytes(random_bytes()?);
+    let quote = QuoteId::from_bytes(random_bytes(&issuer)?);
     issuer.execute.execute(Command::OpenMeltQuote(OpenMeltQuote { quote, row: row.clone() })).await?;
     body::write(&shown_melt(&quote.to_string(), &row, None))
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
-use farthing_engine::Read;
 use http::Request;
 use serde_json::{Value, json};
 use tower::ServiceExt;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use axum::Router;
 use axum::body::Body;
-use farthing_engine::{Command, Execute, Read, Refusal};
+use farthing_engine::{Command, Refusal};
 use farthing_gate::crypto::Crypto;
 use farthing_money::{Span, Timestamp};
 use farthing_server::config::{Config, Passphrase};
@@ -183,12 +183,13 @@ impl Open {
                 test_funding: config.issuer.test_funding,
             },
             assets: installation.assets.clone(),
-            execute: Arc::new(installation.writer.clone()),
-            read: Arc::new(installation.books.clone()),
+            execute: Arc::clone(&installation.writer),
+            read: Arc::clone(&installation.books),
             keyring: installation.keyring.clone(),
             terms: installation.terms.clone(),
             crypto: Crypto::new(2).unwrap(),
             clock: Arc::clone(&installation.clock),
+            random: Arc::clone(&installation.random),
             quote_lifetime: Span::from_secs(600),
             events: installation.events.clone(),
         };

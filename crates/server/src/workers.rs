@@ -1,0 +1,54 @@
+//! What goes on in the background while the server answers: a list of short pieces of work, each done again and again.
+//!
+//! A worker keeps nothing between two runs but what is in the books, so that a crash in the middle costs one run. A
+//! simulation runs the same pieces whenever it likes.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::installation::Installation;
+
+/// One run of a worker. It says itself what went wrong; the next run comes in any case.
+pub type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A piece of work that is done again and again.
+#[derive(Clone, Copy, Debug)]
+pub struct Worker {
+    /// Its name.
+    pub name: &'static str,
+    /// How long it rests between two runs.
+    pub every: Duration,
+    /// Does it once.
+    pub run: fn(Installation) -> Run,
+}
+
+/// All workers. To add one, add a line.
+pub const WORKERS: &[Worker] =
+    &[Worker { name: "keysets", every: Duration::from_mins(1), run: |at| Box::pin(rotate(at)) }];
+
+/// Starts all workers; they end with the set.
+pub(crate) fn start(tasks: &mut JoinSet<()>, installation: &Installation) {
+    for worker in WORKERS {
+        let installation = installation.clone();
+        tasks.spawn(async move {
+            let mut ticks = tokio::time::interval(worker.every);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                (worker.run)(installation.clone()).await;
+            }
+        });
+    }
+}
+
+/// Looks at the keysets; one that is half over makes room for the next.
+async fn rotate(at: Installation) {
+    match at.keysets.rotate((at.clock)()).await {
+        Ok(true) => tracing::info!("a new keyset signs from now on"),
+        Ok(false) => {}
+        Err(error) => tracing::error!(%error, "no new keyset could be opened"),
+    }
+}
