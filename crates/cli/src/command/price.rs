@@ -45,6 +45,7 @@ pub fn rule_json(rule: &Rule, built_in: bool) -> Value {
         fields.insert("price".to_owned(), money_json(amount));
         fields.insert("pass".to_owned(), rule.pass_span().to_string().into());
         fields.insert("pass_scope".to_owned(), scope(rule.pass_scope()).into());
+        fields.insert("tax".to_owned(), json!(rule.tax_code()));
     }
     json
 }

@@ -1,7 +1,7 @@
 //! What one request would cost, and what a payment for it opens.
 
 use farthing_engine::RequestTag;
-use farthing_money::{Money, Span};
+use farthing_money::{Label, Money, Span};
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
 use http::{Method, header};
@@ -23,6 +23,8 @@ pub(super) struct Quote {
     pub(super) method: Method,
     pub(super) url: String,
     pub(super) description: String,
+    /// Goes with the payment into the books.
+    pub(super) tax_code: Option<Label>,
 }
 
 impl Quote {
@@ -51,6 +53,7 @@ impl Quote {
             url: url(parts, https),
             method,
             description: rule.describe().to_owned(),
+            tax_code: rule.tax_code(),
         }
     }
 

@@ -5,7 +5,7 @@ mod explain;
 mod host;
 mod path;
 
-use farthing_money::{Money, Span};
+use farthing_money::{Label, Money, Span};
 use http::Method;
 use thiserror::Error;
 
@@ -54,6 +54,7 @@ pub struct Rule {
     pass: Option<Span>,
     pass_scope: PassScope,
     description: String,
+    tax_code: Option<Label>,
     line: Option<usize>,
 }
 
@@ -108,6 +109,7 @@ impl Rule {
             pass: None,
             pass_scope: PassScope::default(),
             description: String::new(),
+            tax_code: None,
             line: None,
         })
     }
@@ -143,6 +145,12 @@ impl Rule {
     #[must_use]
     pub fn description(self, description: impl Into<String>) -> Self {
         Self { description: description.into(), ..self }
+    }
+
+    /// Under which code the operator's books tax what it earns.
+    #[must_use]
+    pub fn taxed(self, tax_code: Label) -> Self {
+        Self { tax_code: Some(tax_code), ..self }
     }
 
     /// The line of the configuration that it stands on.
@@ -190,6 +198,11 @@ impl Rule {
     /// What people read about it.
     pub fn describe(&self) -> &str {
         &self.description
+    }
+
+    /// Under which code the operator's books tax what it earns.
+    pub fn tax_code(&self) -> Option<Label> {
+        self.tax_code
     }
 
     /// The line of the configuration, when it came from one.

@@ -2,7 +2,7 @@
 
 use farthing_gate::rule::{HostPattern, PathPattern};
 use farthing_gate::{PassScope, Price, Rule, RuleError, Rules};
-use farthing_money::{AssetTable, Money, MoneyError};
+use farthing_money::{AssetTable, Label, LabelError, Money, MoneyError};
 use thiserror::Error;
 
 use super::section::Section;
@@ -18,6 +18,11 @@ enum AmountError {
     #[error("expected at most 2^64 - 1 minor units, got {0}")]
     TooLarge(Money),
 }
+
+/// Why a text is not a tax code.
+#[derive(Debug, Error)]
+#[error("expected a tax code of 1 to 15 letters, digits and . _ - % such as standard, got {0:?}")]
+struct TaxCodeError(String);
 
 /// Compiles the rules of the file.
 pub(super) fn read(
@@ -67,13 +72,17 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable) -
     let pass = section.given_or("pass", None, |key| section.parsed(key, |text| text.parse().ok()).map(Some));
     let scope = section.given_or("pass_scope", PassScope::default(), |key| section.parsed(key, scope));
     let description = section.line("description", 512);
+    let tax = section.given_or("tax", None, |key| section.judged(key, tax_code).map(Some));
     if price == Some(Price::Free) {
-        for key in ["pass", "pass_scope"].into_iter().filter(|key| section.has(key)) {
-            section.remark(key, "what is free needs no pass", Some("remove it or give an amount".to_owned()));
+        let useless = [("pass", "needs no pass"), ("pass_scope", "needs no pass"), ("tax", "is not taxed")];
+        for (key, why) in useless.into_iter().filter(|(key, _)| section.has(key)) {
+            let hint = "remove it or give an amount".to_owned();
+            section.remark(key, format!("what is free {why}"), Some(hint));
         }
     }
     let rule = read_rule(section, source, price)?;
-    let (pass, scope) = (pass?, scope?);
+    let (pass, scope, tax) = (pass?, scope?, tax?);
+    let rule = if let Some(tax_code) = tax { rule.taxed(tax_code) } else { rule };
     let rule = if let Some(pass) = pass { rule.pass(pass, scope) } else { rule.opening(scope) };
     Some(rule.description(description.unwrap_or_default()))
 }
@@ -113,6 +122,13 @@ fn amount(text: &str, assets: &AssetTable) -> Result<Price, AmountError> {
         return Err(AmountError::TooLarge(amount));
     }
     Ok(Price::Paid { amount })
+}
+
+/// A tax code is the operator's own word; it goes into exports, so it is kept to what every reader of them takes.
+fn tax_code(text: &str) -> Result<Label, TaxCodeError> {
+    let good = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-%".contains(&byte));
+    let label: Label = text.parse().map_err(|LabelError(text)| TaxCodeError(text))?;
+    if good { Ok(label) } else { Err(TaxCodeError(text.to_owned())) }
 }
 
 fn scope(text: &str) -> Option<PassScope> {

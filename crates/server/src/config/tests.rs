@@ -79,6 +79,7 @@ amount = "0.01 USD"
 pass = "24h"
 pass_scope = "rule"
 description = "an article"
+tax = "reduced"
 
 [[price]]
 host = "api.example.com"
@@ -120,9 +121,13 @@ fn a_whole_file_is_read() {
     };
     let expected = |price: &str, line, pass: &str| Some((price.to_owned(), line, pass.to_owned()));
     assert_eq!(price(Method::GET, "example.com", "/articles/x"), expected("0.01 USD", 27, "1d"));
-    assert_eq!(price(Method::GET, "example.com", "/articles/welcome"), expected("free", 40, "1m"));
-    assert_eq!(price(Method::POST, "api.example.com", "/x"), expected("3 SAT", 34, "1m"));
+    assert_eq!(price(Method::GET, "example.com", "/articles/welcome"), expected("free", 41, "1m"));
+    assert_eq!(price(Method::POST, "api.example.com", "/x"), expected("3 SAT", 35, "1m"));
     assert_eq!(price(Method::PUT, "api.example.com", "/x"), None);
+    let mut codes: Vec<_> =
+        config.rules.iter().map(|rule| rule.tax_code().map(|code| code.to_string())).collect();
+    codes.sort();
+    assert_eq!(codes, [None, None, Some("reduced".to_owned())]);
 }
 
 #[test]
