@@ -1,5 +1,7 @@
 //! What a decided command answers.
 
+use farthing_money::Amount;
+
 use crate::{MeltQuoteRow, MintQuoteRow, PaymentRow, QuoteId};
 
 /// The answer to a command that was carried out, or that repeats one that was.
@@ -15,4 +17,11 @@ pub enum Answer {
     Held(Box<PaymentRow>),
     /// The payment is charged, now or before.
     Posted(Box<PaymentRow>),
+    /// Codes are given back: what is to be paid for them.
+    Refunded {
+        /// By this command.
+        now: Amount,
+        /// By commands before it.
+        before: Amount,
+    },
 }

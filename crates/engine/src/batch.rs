@@ -39,6 +39,15 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::Hold(command) => op::hold::hold(rows, command, now),
         Command::Post(command) => op::post::post(rows, command, now),
         Command::Release(command) => op::release::release(rows, command),
+        Command::RefundCodes(command) => op::code::refund(rows, command),
+        Command::ExpireKeyset(command) => op::expire::expire(rows, command, now),
+        Command::Prune(command) => op::expire::prune(rows, command),
+        Command::Enter(command) => op::entry::enter(rows, command),
+        Command::Reverse(command) => op::entry::reverse(rows, command, now),
+        Command::Publish(command) => op::standing::publish(rows, command),
+        Command::SetMode(mode) => op::standing::set_mode(rows, *mode),
+        Command::OpenEpoch(number) => op::standing::open_epoch(rows, *number, now),
+        Command::ClosePeriod(until) => op::standing::close_period(rows, *until, now),
     }
 }
 
@@ -64,8 +73,10 @@ pub fn decide_batch(
         None
     } else {
         let number = head.number.saturating_add(1);
-        let frame = Batch { number, previous: head.digest, at: now, opened, entries }.to_frame()?;
-        let head = Head { number, digest: Batch::digest(&frame) };
+        // A clock that was put back does not put the journal back.
+        let at = head.at.max(now.hour());
+        let frame = Batch { number, previous: head.digest, at, opened, entries }.to_frame()?;
+        let head = Head { number, digest: Batch::digest(&frame), at };
         Some(Sealed { frame, head })
     };
     Ok(Decided { answers, changes, batch })

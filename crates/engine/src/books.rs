@@ -6,9 +6,10 @@ use farthing_ledger::{
     Account, AccountId, AccountKind, Accounts, Entry, EntryKind, LedgerReject, Limit, Reference, Transfer,
     apply,
 };
-use farthing_money::{Amount, Asset};
+use farthing_money::{Amount, Asset, Label, Timestamp};
+use sha2::{Digest, Sha256};
 
-use crate::{Input, Output, Reject, Rows};
+use crate::{CodeId, Input, Output, Reject, Rows};
 
 /// The accounts of one asset that every installation has.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,8 @@ pub struct Chart {
     pub codes_sold: AccountId,
     /// What the issuer keeps of swaps.
     pub fees: AccountId,
+    /// What was out of keysets when they expired: nobody can claim it any more.
+    pub expired: AccountId,
     /// Credits given away for nothing so that wallets can be tested.
     pub test_funding: AccountId,
 }
@@ -29,8 +32,10 @@ pub struct Chart {
 const CLEARING: &str = "clearing";
 const CODES: &str = "codes";
 const CODES_SOLD: &str = "codes-sold";
+const EXPIRED: &str = "expired";
 const FEES: &str = "fees";
 const TEST_FUNDING: &str = "test-funding";
+const CREDITS: &str = "credits:";
 
 impl Chart {
     /// The chart of an asset.
@@ -41,6 +46,7 @@ impl Chart {
             clearing: id(CLEARING),
             codes: id(CODES),
             codes_sold: id(CODES_SOLD),
+            expired: id(EXPIRED),
             fees: id(FEES),
             test_funding: id(TEST_FUNDING),
         }
@@ -52,6 +58,7 @@ impl Chart {
             (CLEARING, AccountKind::Liability, Limit::DebitsWithinCredits),
             (CODES, AccountKind::Liability, Limit::DebitsWithinCredits),
             (CODES_SOLD, AccountKind::Asset, Limit::None),
+            (EXPIRED, AccountKind::Income, Limit::None),
             (FEES, AccountKind::Income, Limit::None),
             (TEST_FUNDING, AccountKind::Expense, Limit::None),
         ]
@@ -64,16 +71,35 @@ impl Chart {
         Account::new(format!("merchant:{name}"), self.asset, AccountKind::Liability, Limit::None)
     }
 
-    pub(crate) fn shared(&self) -> [AccountId; 5] {
-        [self.clearing, self.codes, self.codes_sold, self.fees, self.test_funding]
+    pub(crate) fn shared(&self) -> [AccountId; 6] {
+        [self.clearing, self.codes, self.codes_sold, self.expired, self.fees, self.test_funding]
+    }
+
+    /// An account of the operator's own, such as its bank's: it is called `own:<name>`.
+    pub fn own(&self, name: &str, kind: AccountKind) -> Account {
+        Account::new(format!("own:{name}"), self.asset, kind, Limit::None)
+    }
+
+    /// Whether the operator may enter transfers of an account by hand: not of what payers hold, and not of `clearing`.
+    pub fn is_open_to_entries(account: &Account) -> bool {
+        !matches!(account.name.as_str(), CLEARING | CODES) && !account.name.starts_with(CREDITS)
     }
 }
 
 /// The account of a keyset: what the issuer owes to whoever holds its credits. Its limit is the rule that no keyset
 /// ever redeems more than it issued, even if its key leaks.
 pub fn credits_account(asset: Asset, keyset_id: &str) -> Account {
-    let name = format!("credits:{keyset_id}");
+    let name = format!("{CREDITS}{keyset_id}");
     Account::new(name, asset, AccountKind::Liability, Limit::DebitsWithinCredits)
+}
+
+/// The name of a sale of codes: SHA-256 over their ids.
+pub fn sale_reference(codes: &[CodeId]) -> Reference {
+    let mut hash = Sha256::new().chain_update(b"farthing/sale/1");
+    for code in codes {
+        hash.update(code.as_bytes());
+    }
+    Reference::from_bytes(hash.finalize().into())
 }
 
 /// Sums of inputs by account, in account order.
@@ -107,7 +133,26 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(crate) fn new(kind: EntryKind, reference: Option<Reference>) -> Self {
-        Self { entry: Entry { kind, reference, transfers: Vec::new() } }
+        Self { entry: Entry { reference, ..Entry::of(kind, Vec::new()) } }
+    }
+
+    pub(crate) fn tax_code(mut self, tax_code: Option<Label>) -> Self {
+        self.entry.tax_code = tax_code;
+        self
+    }
+
+    pub(crate) fn dated(mut self, dated: Timestamp) -> Self {
+        self.entry.dated = Some(dated);
+        self
+    }
+
+    pub(crate) fn memo(mut self, memo: impl Into<String>) -> Self {
+        self.entry.memo = Some(memo.into());
+        self
+    }
+
+    pub(crate) fn transfers(&self) -> &[Transfer] {
+        &self.entry.transfers
     }
 
     pub(crate) fn push(&mut self, transfer: Transfer) {

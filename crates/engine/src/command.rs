@@ -1,11 +1,11 @@
 //! What the engine is asked to do. Every command is complete: cryptography is done, ids are drawn, sums are named.
 
-use farthing_ledger::{Account, AccountId};
-use farthing_money::{Amount, Asset, Timestamp};
+use farthing_ledger::{Account, AccountId, Reference};
+use farthing_money::{Amount, Asset, Label, Timestamp};
 
 use crate::{
-    Chart, CodeId, CreditId, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, PaymentId, QuoteId,
-    RequestTag,
+    BOOKS, Chart, CodeId, CreditId, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, Mode, OutputId, PaymentId,
+    QuoteId, RequestTag, StatementId, StatementRow, sale_reference,
 };
 
 /// A verified credit that is to be spent.
@@ -155,6 +155,8 @@ pub struct Hold {
     pub resource: String,
     /// What the request asked for besides (blank outputs).
     pub tag: RequestTag,
+    /// The tax code of the rule that set the price.
+    pub tax_code: Option<Label>,
 }
 
 /// Charges a held payment.
@@ -191,6 +193,82 @@ pub struct Release {
     pub asset: Asset,
 }
 
+/// Pays unused codes back to their holders, outside of the books: what was sold is no longer sold.
+#[derive(Clone, Debug)]
+pub struct RefundCodes {
+    /// Which.
+    pub codes: Vec<CodeId>,
+    /// In what.
+    pub asset: Asset,
+}
+
+/// Writes an expired keyset off: what is out of it becomes income, and it never redeems again.
+#[derive(Clone, Debug)]
+pub struct ExpireKeyset {
+    /// Which.
+    pub index: u32,
+    /// Its account.
+    pub account: AccountId,
+    /// In what.
+    pub asset: Asset,
+}
+
+/// Forgets rows of a keyset that was written off. Rows of others are left as they are.
+#[derive(Clone, Debug)]
+pub struct Prune {
+    /// Which keyset.
+    pub index: u32,
+    /// Its account.
+    pub account: AccountId,
+    /// Spent credits.
+    pub credits: Vec<CreditId>,
+    /// Signed outputs.
+    pub outputs: Vec<OutputId>,
+    /// Payments that were made with nothing but this keyset's credits.
+    pub payments: Vec<PaymentId>,
+}
+
+/// An entry of the operator's own: money received, paid out, moved between its accounts.
+#[derive(Clone, Debug)]
+pub struct Enter {
+    /// Its name; the same name with the same contents is the same entry.
+    pub reference: Reference,
+    /// Where the money comes from.
+    pub debit: AccountId,
+    /// Where it goes.
+    pub credit: AccountId,
+    /// How much.
+    pub amount: Amount,
+    /// In what.
+    pub asset: Asset,
+    /// The day that it is about.
+    pub dated: Timestamp,
+    /// What it is.
+    pub memo: String,
+}
+
+/// Takes an entry back that [`Enter`] or [`CreateCodes`] made, by one that moves the same money the other way.
+#[derive(Clone, Debug)]
+pub struct Reverse {
+    /// Which.
+    pub reference: Reference,
+    /// The codes that it sold, as its row names them; all must be unused.
+    pub codes: Vec<CodeId>,
+    /// The accounts that it moved, as its row names them.
+    pub accounts: Vec<AccountId>,
+    /// Why.
+    pub memo: String,
+}
+
+/// Publishes a signed text, which never changes afterwards.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// Which.
+    pub id: StatementId,
+    /// The text.
+    pub row: StatementRow,
+}
+
 /// Anything that changes a row.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each variant is the struct of the same name")]
@@ -206,11 +284,24 @@ pub enum Command {
     Hold(Hold),
     Post(Post),
     Release(Release),
+    RefundCodes(RefundCodes),
+    ExpireKeyset(ExpireKeyset),
+    Prune(Prune),
+    Enter(Enter),
+    Reverse(Reverse),
+    Publish(Publish),
+    /// Opens, pauses or ends the issuer.
+    SetMode(Mode),
+    /// Ends the present epoch and begins the one with this number, which is the next.
+    OpenEpoch(u32),
+    /// Closes everything dated before this: nothing is entered there any more.
+    ClosePeriod(Timestamp),
 }
 
 impl Command {
     /// Adds the keys of every row that deciding this command reads or writes.
     pub fn keys(&self, keys: &mut Keys) {
+        keys.books.push(BOOKS);
         match self {
             Self::OpenAccounts(accounts) => keys.accounts.extend(accounts.iter().map(Account::id)),
             Self::OpenKeyset(command) => {
@@ -220,6 +311,7 @@ impl Command {
             }
             Self::CreateCodes(command) => {
                 keys.codes.extend(&command.codes);
+                keys.entries.push(sale_reference(&command.codes));
                 keys.chart(command.asset);
             }
             Self::OpenMintQuote(command) => {
@@ -268,6 +360,39 @@ impl Command {
                 keys.accounts.extend(&command.accounts);
                 keys.chart(command.asset);
             }
+            operator => operator.operator_keys(keys),
+        }
+    }
+
+    /// The keys of what only the operator asks for.
+    fn operator_keys(&self, keys: &mut Keys) {
+        match self {
+            Self::RefundCodes(command) => {
+                keys.codes.extend(&command.codes);
+                keys.chart(command.asset);
+            }
+            Self::ExpireKeyset(command) => {
+                keys.keysets.push(command.index);
+                keys.accounts.push(command.account);
+                keys.chart(command.asset);
+            }
+            Self::Prune(command) => {
+                keys.keysets.push(command.index);
+                keys.credits.extend(&command.credits);
+                keys.outputs.extend(&command.outputs);
+                keys.payments.extend(&command.payments);
+            }
+            Self::Enter(command) => {
+                keys.entries.push(command.reference);
+                keys.accounts.extend([command.debit, command.credit]);
+            }
+            Self::Reverse(command) => {
+                keys.entries.push(command.reference);
+                keys.codes.extend(&command.codes);
+                keys.accounts.extend(&command.accounts);
+            }
+            Self::Publish(command) => keys.statements.push(command.id),
+            _ => {}
         }
     }
 }

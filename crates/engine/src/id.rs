@@ -1,6 +1,6 @@
 //! The names of rows. Each is its own type, so that one is never taken for another.
 
-use farthing_money::byte_id;
+use farthing_money::{Timestamp, byte_id};
 use sha2::{Digest, Sha256};
 
 byte_id!(
@@ -33,6 +33,70 @@ byte_id!(
     RequestTag,
     16
 );
+
+byte_id!(
+    /// A signed text that was published: what kind it is of, and which one of that kind.
+    StatementId,
+    16
+);
+
+/// What a published text says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatementKind {
+    /// The journal's head at the end of a day.
+    DayHead,
+    /// What a closed period came to.
+    Close,
+    /// What a keyset had issued and redeemed at the end of an epoch.
+    Liabilities,
+}
+
+impl StatementKind {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::DayHead => 1,
+            Self::Close => 2,
+            Self::Liabilities => 3,
+        }
+    }
+
+    /// The first id that a statement of this kind can have. Ids of one kind are in the order of their numbers.
+    pub fn first(self) -> StatementId {
+        StatementId::new(self, 0, 0)
+    }
+}
+
+impl StatementId {
+    fn new(kind: StatementKind, number: u64, part: u32) -> Self {
+        let bytes = [kind.byte()].into_iter().chain(number.to_be_bytes()).chain(part.to_be_bytes());
+        let mut id = [0; 16];
+        id.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        Self::from_bytes(id)
+    }
+
+    /// The head at the end of a day, counted in days since 1970-01-01 (UTC).
+    pub fn day_head(day: u64) -> Self {
+        Self::new(StatementKind::DayHead, day, 0)
+    }
+
+    /// The close of the period that ended then.
+    pub fn close(until: Timestamp) -> Self {
+        Self::new(StatementKind::Close, until.secs(), 0)
+    }
+
+    /// The liabilities of a keyset, by its index, at the end of an epoch.
+    pub fn liabilities(epoch: u32, keyset: u32) -> Self {
+        Self::new(StatementKind::Liabilities, u64::from(epoch), keyset)
+    }
+
+    /// Its kind; nothing if it is of a later version.
+    pub fn kind(self) -> Option<StatementKind> {
+        let [kind, ..] = *self.as_bytes();
+        [StatementKind::DayHead, StatementKind::Close, StatementKind::Liabilities]
+            .into_iter()
+            .find(|known| known.byte() == kind)
+    }
+}
 
 impl PaymentId {
     /// SHA-256 over the credits of a credential in ascending order: neither their order nor the dialect matters.
@@ -86,6 +150,21 @@ mod tests {
     fn a_code_is_read_as_people_type_it() {
         assert_eq!(CodeId::of_text("FT-ABCD-1234"), CodeId::of_text("ft abcd 1234"));
         assert_ne!(CodeId::of_text("FT-ABCD-1234"), CodeId::of_text("FT-ABCD-1235"));
+    }
+
+    #[test]
+    fn statements_are_in_the_order_of_their_numbers() {
+        let ids = [
+            StatementKind::DayHead.first(),
+            StatementId::day_head(3),
+            StatementId::day_head(300),
+            StatementId::close(Timestamp::from_secs(1)),
+            StatementId::liabilities(1, 9),
+            StatementId::liabilities(2, 0),
+        ];
+        assert!(ids.is_sorted());
+        assert_eq!(ids[3].kind(), Some(StatementKind::Close));
+        assert_eq!(StatementId::from_bytes([9; 16]).kind(), None);
     }
 
     #[test]

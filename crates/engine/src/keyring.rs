@@ -190,7 +190,10 @@ impl Keyring {
     fn unexpired(&self, id: KeysetId, now: Timestamp) -> Result<&Entry, KeyringReject> {
         let entry = self.entry(id)?;
         match entry.row.final_expiry {
-            Some(expiry) if expiry <= now.secs() => Err(KeyringReject::ExpiredKeyset { id, expiry }),
+            // What was written off stays so, whatever the clock says.
+            Some(expiry) if expiry <= now.secs() || entry.row.closed => {
+                Err(KeyringReject::ExpiredKeyset { id, expiry })
+            }
             _ => Ok(entry),
         }
     }
@@ -264,8 +267,9 @@ impl Keyring {
 
     /// Makes the signatures of change again.
     pub fn sign_change_again(&self, change: &[ChangeOutput]) -> Result<Vec<BlindSignature>, KeyringReject> {
-        let again =
-            |c: &ChangeOutput| self.sign_again(c.output, &OutputRow { account: c.account, amount: c.amount });
+        let again = |c: &ChangeOutput| {
+            self.sign_again(c.output, &OutputRow { account: c.account, amount: c.amount, epoch: 0 })
+        };
         change.iter().map(again).collect()
     }
 
@@ -324,6 +328,7 @@ mod tests {
             final_expiry,
             active,
             opened_at: NOW,
+            closed: false,
         };
         Keyring::draft(&[7; 32], &row).unwrap()
     }
@@ -374,8 +379,10 @@ mod tests {
         let blanks: Vec<_> = [0, 1, 2].map(|n| message(n, &rows[0].id)).to_vec();
         let signed = keyring.sign_change(&blanks, Amount::new(5), usd, NOW).unwrap();
         assert_eq!(signed.iter().map(|s| s.output.amount).collect::<Vec<_>>(), [1, 4]);
-        let again = keyring
-            .sign_again(signed[1].output.output, &OutputRow { account: signed[1].output.account, amount: 4 });
+        let again = keyring.sign_again(
+            signed[1].output.output,
+            &OutputRow { account: signed[1].output.account, amount: 4, epoch: 0 },
+        );
         assert_eq!(again.unwrap(), signed[1].signature);
         let few = keyring.sign_change(&blanks, Amount::new(15), usd, NOW).unwrap_err();
         assert_eq!(few, KeyringReject::BlankOutputs { amount: 15, needed: 4, got: 3 });

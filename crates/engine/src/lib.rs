@@ -34,18 +34,19 @@ mod table;
 
 pub use answer::Answer;
 pub use batch::{Decided, Sealed, decide, decide_batch};
-pub use books::{Chart, credits_account};
+pub use books::{Chart, credits_account, sale_reference};
 pub use command::{
-    Command, CreateCodes, Hold, Input, Issue, IssuePart, Melt, OpenKeyset, OpenMeltQuote, OpenMintQuote,
-    Output, Post, Release, Swap,
+    Command, CreateCodes, Enter, ExpireKeyset, Hold, Input, Issue, IssuePart, Melt, OpenKeyset,
+    OpenMeltQuote, OpenMintQuote, Output, Post, Prune, Publish, RefundCodes, Release, Reverse, Swap,
 };
-pub use id::{CodeId, CreditId, OutputId, PaymentId, QuoteId, RequestTag};
+pub use id::{CodeId, CreditId, OutputId, PaymentId, QuoteId, RequestTag, StatementId, StatementKind};
 pub use keyring::{Keyring, KeyringReject, SignedOutput};
+pub use op::standing::epoch_reference;
 pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Refusal, Store};
 pub use recover::release_of;
 pub use reject::Reject;
 pub use row::{
-    ChangeOutput, CodeRow, CodeState, CreditRow, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputRow,
-    PaymentRow, PaymentState,
+    BOOKS, BooksRow, ChangeOutput, CodeRow, CodeState, CreditRow, EntryRow, KeysetRow, MeltQuoteRow,
+    MintQuoteRow, Mode, OutputRow, PaymentRow, PaymentState, StatementRow, Worth,
 };
 pub use table::{Changes, Keys, Rows, Table};

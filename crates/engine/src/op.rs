@@ -1,6 +1,8 @@
 //! One file an operation. Each checks everything first, then changes rows; no branch returns after the first change.
 
 pub(crate) mod code;
+pub(crate) mod entry;
+pub(crate) mod expire;
 pub(crate) mod hold;
 pub(crate) mod issue;
 pub(crate) mod melt;
@@ -8,13 +10,16 @@ pub(crate) mod open;
 pub(crate) mod post;
 pub(crate) mod quote;
 pub(crate) mod release;
+pub(crate) mod standing;
 pub(crate) mod swap;
 
 use std::collections::BTreeSet;
 
 use farthing_ledger::Entry;
 
-use crate::{Answer, CreditId, CreditRow, Input, Output, OutputId, OutputRow, Reject, RequestTag, Rows};
+use crate::{
+    Answer, CreditId, CreditRow, Input, Mode, Output, OutputId, OutputRow, Reject, RequestTag, Rows, Worth,
+};
 
 /// What an operation comes to.
 pub(crate) type Decision = Result<(Answer, Option<Entry>), Reject>;
@@ -60,16 +65,39 @@ pub(crate) fn is_repetition(rows: &Rows, inputs: &[Input], by: RequestTag) -> Re
     Ok(!inputs.is_empty())
 }
 
+/// The present epoch, unless the issuer is paused.
+pub(crate) fn epoch(rows: &Rows) -> Result<u32, Reject> {
+    let standing = rows.standing()?;
+    if standing.mode == Mode::Paused { Err(Reject::Paused) } else { Ok(standing.epoch) }
+}
+
+/// Refuses what brings new money in, unless the issuer is open.
+pub(crate) fn check_open(rows: &Rows) -> Result<(), Reject> {
+    match rows.standing()?.mode {
+        Mode::Open => Ok(()),
+        Mode::Paused => Err(Reject::Paused),
+        Mode::Sunset => Err(Reject::Sunset),
+    }
+}
+
+impl Input {
+    pub(crate) const fn worth(&self) -> Worth {
+        Worth { account: self.account, amount: self.amount }
+    }
+}
+
 /// Marks inputs spent.
-pub(crate) fn spend(rows: &mut Rows, inputs: &[Input], tag: RequestTag) {
+pub(crate) fn spend(rows: &mut Rows, inputs: &[Input], tag: RequestTag, epoch: u32) {
     for input in inputs {
-        rows.credits.put(input.credit, CreditRow::Spent { tag, witness: input.witness.clone() });
+        let worth = Some(input.worth());
+        let row = CreditRow::Spent { tag, witness: input.witness.clone(), worth, epoch };
+        rows.credits.put(input.credit, row);
     }
 }
 
 /// Marks outputs signed.
-pub(crate) fn sign(rows: &mut Rows, outputs: &[Output]) {
-    for output in outputs {
-        rows.outputs.put(output.output, OutputRow { account: output.account, amount: output.amount });
+pub(crate) fn sign(rows: &mut Rows, outputs: &[Output], epoch: u32) {
+    for Output { output, account, amount } in outputs {
+        rows.outputs.put(*output, OutputRow { account: *account, amount: *amount, epoch });
     }
 }

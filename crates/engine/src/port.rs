@@ -3,13 +3,14 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use farthing_ledger::{Account, Head};
+use farthing_ledger::{Account, Head, Reference};
 use farthing_money::Span;
 use thiserror::Error;
 
 use crate::{
-    Answer, Changes, CodeId, CodeRow, Command, CreditId, CreditRow, Keys, KeysetRow, MeltQuoteRow,
-    MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Reject, Rows, Sealed,
+    Answer, BooksRow, Changes, CodeId, CodeRow, Command, CreditId, CreditRow, EntryRow, Keys, KeysetRow,
+    MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Reject, Rows, Sealed,
+    StatementId, StatementRow,
 };
 
 /// Where a failure of the machine came from.
@@ -79,6 +80,39 @@ pub trait Read: Send + Sync + 'static {
     fn keysets(&self) -> Result<Vec<KeysetRow>, Fault>;
     /// Every account.
     fn accounts(&self) -> Result<Vec<Account>, Fault>;
+    /// What holds for the books as a whole.
+    fn books(&self) -> Result<BooksRow, Fault>;
+
+    /// A published text.
+    fn statement(&self, id: StatementId) -> Result<Option<StatementRow>, Fault>;
+
+    /// Published texts from `from` on, in the order of their ids, at most `limit`.
+    fn statements(&self, from: StatementId, limit: usize) -> Result<Vec<(StatementId, StatementRow)>, Fault>;
+
+    /// An entry that may be taken back.
+    fn entry(&self, reference: Reference) -> Result<Option<EntryRow>, Fault>;
+
+    /// Credits that are pending or spent, after `after` or from the first on, in the order of their ids.
+    fn credits_after(
+        &self,
+        after: Option<CreditId>,
+        limit: usize,
+    ) -> Result<Vec<(CreditId, CreditRow)>, Fault>;
+
+    /// Signed outputs, after `after` or from the first on, in the order of their ids.
+    fn outputs_after(
+        &self,
+        after: Option<OutputId>,
+        limit: usize,
+    ) -> Result<Vec<(OutputId, OutputRow)>, Fault>;
+
+    /// Charged payments, after `after` or from the first on, in the order of their ids.
+    fn payments_after(
+        &self,
+        after: Option<PaymentId>,
+        limit: usize,
+    ) -> Result<Vec<(PaymentId, PaymentRow)>, Fault>;
+
     /// The end of the journal.
     fn head(&self) -> Result<Head, Fault>;
     /// At most `limit` journal frames from batch `from` on.

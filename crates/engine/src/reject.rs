@@ -1,10 +1,10 @@
 //! Why the engine refuses a command. The code of each is stable and listed in docs/errors.md.
 
-use farthing_ledger::LedgerReject;
-use farthing_money::{Amount, Asset};
+use farthing_ledger::{LedgerReject, Reference};
+use farthing_money::{Amount, Asset, Timestamp};
 use thiserror::Error;
 
-use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId};
+use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId, StatementId};
 
 /// A refusal. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -117,6 +117,62 @@ pub enum Reject {
     /// No such keyset.
     #[error("there is no keyset with index {0}")]
     UnknownKeyset(u32),
+    /// The issuer is paused.
+    #[error("the issuer is paused; nothing was taken, try again later")]
+    Paused,
+    /// The issuer takes no new money.
+    #[error("the issuer takes no new money: it is in its sunset; spend or refund what you have")]
+    Sunset,
+    /// The operator took the code back.
+    #[error("the top-up code was taken back by the operator; ask whoever gave it to you")]
+    CodeWithdrawn,
+    /// The keyset has not expired or was not written off.
+    #[error(
+        "the keyset with index {0} is still good; only what expired is written off, and only then forgotten"
+    )]
+    KeysetAlive(u32),
+    /// Something of the keyset is on hold.
+    #[error("credits of the keyset with index {0} are on hold; try again when their payments have ended")]
+    KeysetHeld(u32),
+    /// Not the next epoch.
+    #[error("the present epoch is {present}, the next is the one after it; {got} was to begin")]
+    EpochOutOfTurn {
+        /// The present one.
+        present: u32,
+        /// What was to begin.
+        got: u32,
+    },
+    /// The period is not over.
+    #[error("the period ends at {until}, it is {now}; close it when it is over")]
+    PeriodOpen {
+        /// Its end.
+        until: Timestamp,
+        /// The time.
+        now: Timestamp,
+    },
+    /// The period is closed.
+    #[error("everything before {until} is closed, the entry is dated {dated}; date it later")]
+    PeriodClosed {
+        /// The end of what is closed.
+        until: Timestamp,
+        /// The date of the entry.
+        dated: Timestamp,
+    },
+    /// Another text was published there.
+    #[error("another text was published as {0}; what is published never changes")]
+    StatementExists(StatementId),
+    /// No such entry.
+    #[error("there is no entry {0} that could be taken back: only manual entries and sales of codes are")]
+    UnknownEntry(Reference),
+    /// Another entry has the name.
+    #[error("another entry is called {0}; the same entry again must have the same contents")]
+    EntryExists(Reference),
+    /// It was taken back.
+    #[error("the entry {0} was taken back before")]
+    EntryReversed(Reference),
+    /// Not an account for manual entries.
+    #[error("the account {0} moves by payments alone; enter transfers of others")]
+    AccountReserved(String),
     /// The ledger refuses.
     #[error(transparent)]
     Ledger(LedgerReject),
@@ -154,6 +210,19 @@ impl Reject {
             Self::PaymentNotHeld(_) => "payment-not-held",
             Self::KeysetExists(_) => "keyset-exists",
             Self::UnknownKeyset(_) => "unknown-keyset",
+            Self::Paused => "paused",
+            Self::Sunset => "sunset",
+            Self::CodeWithdrawn => "code-withdrawn",
+            Self::KeysetAlive(_) => "keyset-alive",
+            Self::KeysetHeld(_) => "keyset-held",
+            Self::EpochOutOfTurn { .. } => "epoch-out-of-turn",
+            Self::PeriodOpen { .. } => "period-open",
+            Self::PeriodClosed { .. } => "period-closed",
+            Self::StatementExists(_) => "statement-exists",
+            Self::UnknownEntry(_) => "unknown-entry",
+            Self::EntryExists(_) => "entry-exists",
+            Self::EntryReversed(_) => "entry-reversed",
+            Self::AccountReserved(_) => "account-reserved",
             Self::Ledger(LedgerReject::DebitsExceedCredits { .. }) => "limit-reached",
             Self::Ledger(_) => "ledger-refused",
             Self::NotLoaded => "internal",
@@ -162,6 +231,14 @@ impl Reject {
 
     /// Whether the same command may succeed later.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::CreditPending(_) | Self::PaymentUnderWay(_) | Self::QuoteNotPaid { .. })
+        matches!(
+            self,
+            Self::CreditPending(_)
+                | Self::PaymentUnderWay(_)
+                | Self::QuoteNotPaid { .. }
+                | Self::Paused
+                | Self::KeysetHeld(_)
+                | Self::PeriodOpen { .. }
+        )
     }
 }

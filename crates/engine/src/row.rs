@@ -1,10 +1,19 @@
 //! What is kept, one row a thing. Nothing in any row tells who a payer is.
 
-use farthing_ledger::AccountId;
-use farthing_money::{Amount, Asset, Timestamp};
+use farthing_ledger::{AccountId, EntryKind, Transfer};
+use farthing_money::{Amount, Asset, Label, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId, RequestTag};
+
+/// What a credit is worth to whom it is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worth {
+    /// The account of its keyset.
+    pub account: AccountId,
+    /// How much.
+    pub amount: u64,
+}
 
 /// A credit that is no longer unspent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +24,8 @@ pub enum CreditRow {
         payment: PaymentId,
         /// The witness that unlocked it.
         witness: Option<String>,
+        /// What it is worth; not known of what was set aside before format 2.
+        worth: Option<Worth>,
     },
     /// Gone: swapped, melted or charged.
     Spent {
@@ -22,6 +33,10 @@ pub enum CreditRow {
         tag: RequestTag,
         /// The witness that unlocked it (NUT-07 shows it).
         witness: Option<String>,
+        /// What it was worth; not known of what was spent before format 2.
+        worth: Option<Worth>,
+        /// In which epoch.
+        epoch: u32,
     },
 }
 
@@ -32,6 +47,8 @@ pub struct OutputRow {
     pub account: AccountId,
     /// For how much.
     pub amount: u64,
+    /// In which epoch.
+    pub epoch: u32,
 }
 
 /// A keyset of the issuer. Its keys are derived from the seed and `index`.
@@ -53,6 +70,8 @@ pub struct KeysetRow {
     pub active: bool,
     /// When it was opened.
     pub opened_at: Timestamp,
+    /// Whether it expired and was written off: it never redeems again, whatever the clock says.
+    pub closed: bool,
 }
 
 /// How far a top-up code is.
@@ -62,6 +81,10 @@ pub enum CodeState {
     Unused,
     /// A quote was opened with it; whoever holds the code may go on with that quote.
     Claimed(QuoteId),
+    /// The operator paid its holder back.
+    Refunded,
+    /// The operator took its sale back.
+    Void,
 }
 
 /// A top-up code, by the hash of its text.
@@ -174,4 +197,74 @@ pub struct PaymentRow {
     pub at: Timestamp,
     /// Until when it opens its resource.
     pub pass_until: Option<Timestamp>,
+    /// The tax code of the rule that set the price.
+    pub tax_code: Option<Label>,
+}
+
+/// What the issuer does at present.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Everything.
+    #[default]
+    Open,
+    /// Nothing new: what is on hold ends, all else is refused for the time being.
+    Paused,
+    /// No new money comes in: what is out is spent, swapped and paid back until nothing is left.
+    Sunset,
+}
+
+impl Mode {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Paused => "paused",
+            Self::Sunset => "sunset",
+        }
+    }
+}
+
+/// What holds for the books as a whole. There is one row of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BooksRow {
+    /// What the issuer does at present.
+    pub mode: Mode,
+    /// The present epoch.
+    pub epoch: u32,
+    /// When it began.
+    pub epoch_opened_at: Timestamp,
+    /// Everything dated before this is closed.
+    pub closed_until: Timestamp,
+}
+
+/// The key of the one [`BooksRow`].
+pub const BOOKS: u8 = 0;
+
+/// A signed text. It never changes once it is published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementRow {
+    /// The text, in compact JWS form.
+    pub text: String,
+    /// When it was published.
+    pub at: Timestamp,
+}
+
+/// An entry that may be taken back: the operator's own, and sales of codes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryRow {
+    /// What it was.
+    pub kind: EntryKind,
+    /// In what.
+    pub asset: Asset,
+    /// How the money moved.
+    pub transfers: Vec<Transfer>,
+    /// The day that it is about.
+    pub dated: Timestamp,
+    /// What the operator wrote beside it.
+    pub memo: Option<String>,
+    /// The codes that were sold.
+    pub codes: Vec<CodeId>,
+    /// Whether it was taken back.
+    pub reversed: bool,
 }

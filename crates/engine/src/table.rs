@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use farthing_ledger::{Account, AccountId};
+use farthing_ledger::{Account, AccountId, Reference};
 
 use crate::{
-    CodeId, CodeRow, CreditId, CreditRow, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow,
-    PaymentId, PaymentRow, QuoteId, Reject,
+    BOOKS, BooksRow, CodeId, CodeRow, CreditId, CreditRow, EntryRow, KeysetRow, MeltQuoteRow, MintQuoteRow,
+    OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Reject, StatementId, StatementRow,
 };
 
 /// Loaded rows of one kind and which of them changed. It is never iterated in hash order.
@@ -97,6 +97,11 @@ macro_rules! tables {
         }
 
         impl Rows {
+            /// Takes every row that is named and not loaded for absent: what rows in memory that nobody stores need.
+            pub fn load_absent(&mut self, keys: &Keys) {
+                $(keys.$field.iter().for_each(|key| self.$field.load(*key, None));)*
+            }
+
             pub(crate) fn into_changes(self) -> Changes {
                 Changes { $($field: self.$field.into_changes(),)* }
             }
@@ -123,4 +128,17 @@ tables! {
     payments: PaymentId => PaymentRow,
     /// The ledger's accounts.
     accounts: AccountId => Account,
+    /// What holds for the books as a whole.
+    books: u8 => BooksRow,
+    /// Signed texts that were published.
+    statements: StatementId => StatementRow,
+    /// Entries that may be taken back.
+    entries: Reference => EntryRow,
+}
+
+impl Rows {
+    /// What holds for the books as a whole.
+    pub(crate) fn standing(&self) -> Result<BooksRow, Reject> {
+        Ok(self.books.get(&BOOKS)?.copied().unwrap_or_default())
+    }
 }

@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 
 use farthing_engine::{
-    Chart, CodeId, Command, CreateCodes, CreditId, Hold, Input, Issue, IssuePart, Keys, KeysetRow, Melt,
-    MeltQuoteRow, MintQuoteRow, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, OutputId, PaymentId, Post,
-    QuoteId, Reject, Release, RequestTag, Rows, Swap, credits_account, decide,
+    BOOKS, Chart, CodeId, Command, CreateCodes, CreditId, CreditRow, Enter, ExpireKeyset, Hold, Input, Issue,
+    IssuePart, Keys, KeysetRow, Melt, MeltQuoteRow, MintQuoteRow, Mode, OpenKeyset, OpenMeltQuote,
+    OpenMintQuote, Output, OutputId, PaymentId, Post, Prune, Publish, QuoteId, RefundCodes, Reject, Release,
+    RequestTag, Reverse, Rows, StatementId, StatementRow, Swap, credits_account, decide, sale_reference,
 };
-use farthing_ledger::{Account, AccountId, LedgerReject};
+use farthing_ledger::{Account, AccountId, AccountKind, LedgerReject, Reference};
 use farthing_money::{Amount, Asset, Timestamp};
 
-const NOW: Timestamp = Timestamp::from_secs(1_000);
+const NOW: Timestamp = Timestamp::from_secs(10_000);
 
 fn usd() -> Asset {
     Asset::micro("USD").unwrap()
@@ -137,6 +138,7 @@ fn hold(inputs: Vec<Input>, price: u128, resource: &str) -> Command {
         merchant: merchant().id(),
         resource: resource.into(),
         tag: tag(0),
+        tax_code: None,
     })
 }
 
@@ -163,6 +165,7 @@ fn keyset(index: u32, id: &str, retire: Vec<u32>) -> Command {
         final_expiry: None,
         active: true,
         opened_at: NOW,
+        closed: false,
     };
     Command::OpenKeyset(OpenKeyset { account: credits_account(usd(), id), keyset, retire })
 }
@@ -171,15 +174,7 @@ fn keyset(index: u32, id: &str, retire: Vec<u32>) -> Command {
 fn load(rows: &mut Rows, command: &Command) {
     let mut keys = Keys::default();
     command.keys(&mut keys);
-    keys.credits.iter().for_each(|key| rows.credits.load(*key, None));
-    keys.outputs.iter().for_each(|key| rows.outputs.load(*key, None));
-    keys.keysets.iter().for_each(|key| rows.keysets.load(*key, None));
-    keys.codes.iter().for_each(|key| rows.codes.load(*key, None));
-    keys.mint_quotes.iter().for_each(|key| rows.mint_quotes.load(*key, None));
-    keys.melt_quotes.iter().for_each(|key| rows.melt_quotes.load(*key, None));
-    keys.held.iter().for_each(|key| rows.held.load(*key, None));
-    keys.payments.iter().for_each(|key| rows.payments.load(*key, None));
-    keys.accounts.iter().for_each(|key| rows.accounts.load(*key, None));
+    rows.load_absent(&keys);
 }
 
 fn unbalanced(inputs: u128, outputs: u128, fee: u128) -> Reject {
@@ -195,7 +190,9 @@ fn units(n: u128) -> Amount {
 
 /// Commands in order: each part goes on where the one before it stopped.
 fn table() -> Vec<Case> {
-    [openings(), quotes(), issues(), swaps(), payments(), melts()].into_iter().flatten().collect()
+    let parts =
+        [openings(), quotes(), issues(), swaps(), payments(), melts(), refunds(), entries(), ends(), modes()];
+    parts.into_iter().flatten().collect()
 }
 
 fn openings() -> Vec<Case> {
@@ -312,7 +309,7 @@ fn melts() -> Vec<Case> {
         (open_melt(1, melt_row(10, None, NOW)), Some(Reject::QuoteExists(quote(1)))),
         (Command::Melt(melt(1, vec![input(7, 10)], None, 7)), Some(Reject::QuoteExpired(quote(1)))),
         (Command::Melt(melt(8, vec![input(7, 10)], None, 7)), Some(Reject::UnknownQuote(quote(8)))),
-        (open_melt(2, melt_row(10, Some(code(20)), Timestamp::from_secs(2_000))), None),
+        (open_melt(2, melt_row(10, Some(code(20)), Timestamp::from_secs(20_000))), None),
         (Command::Melt(melt(2, vec![input(7, 9)], Some(code(20)), 7)), Some(unbalanced(9, 10, 0))),
         (
             Command::Melt(Melt { asset: eur(), ..melt(2, vec![input(7, 10)], Some(code(20)), 7) }),
@@ -326,30 +323,202 @@ fn melts() -> Vec<Case> {
     ]
 }
 
+fn refund(ids: &[u8]) -> Command {
+    Command::RefundCodes(RefundCodes { codes: ids.iter().map(|n| code(*n)).collect(), asset: usd() })
+}
+
+fn refunds() -> Vec<Case> {
+    vec![
+        (codes(&[30, 31], 100, None), None),
+        (refund(&[1]), Some(Reject::CodeUsed)),
+        (refund(&[9]), Some(Reject::UnknownCode)),
+        (refund(&[30, 30]), None),
+        (refund(&[30]), None),
+        (open_mint(9, mint_row(Some(code(30)))), Some(Reject::CodeWithdrawn)),
+        (open_mint(9, mint_row(Some(code(31)))), None),
+    ]
+}
+
+fn reference(n: u8) -> Reference {
+    Reference::from_bytes([n; 32])
+}
+
+fn bank() -> AccountId {
+    Chart::of(usd()).own("bank", AccountKind::Asset).id()
+}
+
+fn enter(n: u8, debit: AccountId, credit: AccountId, amount: u128, dated: u64) -> Command {
+    Command::Enter(Enter {
+        reference: reference(n),
+        debit,
+        credit,
+        amount: units(amount),
+        asset: usd(),
+        dated: Timestamp::from_secs(dated),
+        memo: "a note".into(),
+    })
+}
+
+fn reverse(reference: Reference, codes: &[u8], accounts: &[AccountId]) -> Command {
+    let codes = codes.iter().map(|n| code(*n)).collect();
+    Command::Reverse(Reverse { reference, codes, accounts: accounts.to_vec(), memo: "by mistake".into() })
+}
+
+fn entries() -> Vec<Case> {
+    let chart = Chart::of(usd());
+    let (sold, pair) = (chart.codes_sold, [chart.codes_sold, chart.codes]);
+    let bought = |ids: &[u8]| sale_reference(&ids.iter().map(|n| code(*n)).collect::<Vec<_>>());
+    vec![
+        (Command::OpenAccounts(vec![chart.own("bank", AccountKind::Asset)]), None),
+        (enter(1, bank(), sold, 50, 900), None),
+        (enter(1, bank(), sold, 50, 900), None),
+        (enter(1, bank(), sold, 51, 900), Some(Reject::EntryExists(reference(1)))),
+        (enter(2, bank(), chart.codes, 5, 900), Some(Reject::AccountReserved("codes".into()))),
+        (enter(2, credits(), bank(), 5, 900), Some(Reject::AccountReserved("credits:01aa".into()))),
+        (enter(2, bank(), sold, 0, 900), Some(Reject::Ledger(LedgerReject::ZeroAmount))),
+        (reverse(reference(8), &[], &[]), Some(Reject::UnknownEntry(reference(8)))),
+        (reverse(reference(1), &[], &[bank(), sold]), None),
+        (reverse(reference(1), &[], &[bank(), sold]), Some(Reject::EntryReversed(reference(1)))),
+        (codes(&[11, 12], 10, None), None),
+        (reverse(bought(&[1, 2]), &[1, 2], &pair), Some(Reject::CodeUsed)),
+        (reverse(bought(&[11, 12]), &[11, 12], &pair), None),
+        (open_mint(9, mint_row(Some(code(11)))), Some(Reject::QuoteExists(quote(9)))),
+        (open_mint(10, mint_row(Some(code(11)))), Some(Reject::CodeWithdrawn)),
+    ]
+}
+
+fn publish(text: &str) -> Command {
+    let row = StatementRow { text: text.into(), at: NOW };
+    Command::Publish(Publish { id: StatementId::day_head(1), row })
+}
+
+fn expire(index: u32, id: &str) -> Command {
+    let account = credits_account(usd(), id).id();
+    Command::ExpireKeyset(ExpireKeyset { index, account, asset: usd() })
+}
+
+fn prune(index: u32, id: &str) -> Command {
+    let account = credits_account(usd(), id).id();
+    let (credits, outputs) = (vec![credit(40), credit(5)], vec![output(40, 0).output]);
+    Command::Prune(Prune { index, account, credits, outputs, payments: vec![] })
+}
+
+fn of_dying(command: Command) -> Command {
+    let dying = credits_account(usd(), "01cc").id();
+    match command {
+        Command::OpenKeyset(mut open) => {
+            open.keyset.final_expiry = Some(NOW.secs());
+            Command::OpenKeyset(open)
+        }
+        Command::Swap(mut swap) => {
+            swap.outputs.iter_mut().for_each(|output| output.account = dying);
+            Command::Swap(swap)
+        }
+        Command::Hold(mut hold) => {
+            hold.inputs.iter_mut().for_each(|input| input.account = dying);
+            Command::Hold(hold)
+        }
+        Command::Release(mut release) => {
+            release.accounts = vec![dying];
+            Command::Release(release)
+        }
+        other => other,
+    }
+}
+
+/// Epochs, periods, published texts, and the end of a keyset.
+fn ends() -> Vec<Case> {
+    let hour = Timestamp::from_secs(3_600);
+    let release = Command::Release(Release {
+        payment: PaymentId::of_credits(&[credit(40)]),
+        credits: vec![credit(40)],
+        accounts: vec![],
+        asset: usd(),
+    });
+    vec![
+        (publish("a"), None),
+        (publish("a"), None),
+        (publish("b"), Some(Reject::StatementExists(StatementId::day_head(1)))),
+        (Command::OpenEpoch(1), None),
+        (Command::OpenEpoch(1), None),
+        (Command::OpenEpoch(3), Some(Reject::EpochOutOfTurn { present: 1, got: 3 })),
+        (Command::ClosePeriod(NOW), Some(Reject::PeriodOpen { until: NOW, now: NOW })),
+        (Command::ClosePeriod(hour), None),
+        (Command::ClosePeriod(hour), None),
+        (
+            enter(3, bank(), Chart::of(usd()).codes_sold, 5, 900),
+            Some(Reject::PeriodClosed { until: hour, dated: Timestamp::from_secs(900) }),
+        ),
+        (of_dying(keyset(5, "01cc", vec![])), None),
+        (of_dying(swap(vec![input(6, 20)], vec![output(40, 20)], 9)), None),
+        (of_dying(hold(vec![input(40, 8)], 8, "/dying")), None),
+        (expire(0, "01aa"), Some(Reject::KeysetAlive(0))),
+        (expire(5, "01aa"), Some(Reject::UnknownKeyset(5))),
+        (expire(5, "01cc"), Some(Reject::KeysetHeld(5))),
+        (prune(5, "01cc"), Some(Reject::KeysetAlive(5))),
+        (of_dying(release), None),
+        (expire(5, "01cc"), None),
+        (expire(5, "01cc"), None),
+        (prune(5, "01cc"), None),
+    ]
+}
+
+fn modes() -> Vec<Case> {
+    vec![
+        (Command::SetMode(Mode::Sunset), None),
+        (codes(&[13], 100, None), Some(Reject::Sunset)),
+        (open_mint(12, mint_row(None)), Some(Reject::Sunset)),
+        (hold(vec![input(50, 2)], 2, "/sunset"), None),
+        (Command::SetMode(Mode::Paused), None),
+        (post(&[credit(50)], 2), None), // what is under way ends
+        (codes(&[13], 100, None), Some(Reject::Paused)),
+        (hold(vec![input(51, 2)], 2, "/paused"), Some(Reject::Paused)),
+        (swap(vec![input(51, 2)], vec![output(51, 2)], 51), Some(Reject::Paused)),
+        (swap(vec![input(1, 60)], vec![output(3, 60)], 3), None), // what was answered is answered again
+        (Command::SetMode(Mode::Open), None),
+        (swap(vec![input(51, 2)], vec![output(51, 2)], 51), None),
+    ]
+}
+
 /// Every code but the one of a bug.
-const CODES: [&str; 25] = [
+const CODES: [&str; 40] = [
+    "account-reserved",
     "amount-overflow",
     "code-exists",
     "code-expired",
+    "code-used",
+    "code-withdrawn",
     "credit-pending",
     "credit-spent",
     "duplicate-credit",
     "duplicate-output",
+    "entry-exists",
+    "entry-reversed",
+    "epoch-out-of-turn",
     "insufficient",
+    "keyset-alive",
     "keyset-exists",
+    "keyset-held",
+    "ledger-refused",
     "limit-reached",
     "output-signed",
+    "paused",
     "payment-elsewhere",
     "payment-not-held",
     "payment-under-way",
+    "period-closed",
+    "period-open",
     "quote-amount",
     "quote-exists",
     "quote-expired",
     "quote-locked",
     "quote-not-paid",
     "quote-used",
+    "statement-exists",
+    "sunset",
     "unbalanced",
     "unknown-code",
+    "unknown-entry",
     "unknown-keyset",
     "unknown-quote",
     "wrong-asset",
@@ -373,19 +542,42 @@ fn every_reject_appears_and_changes_nothing() {
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), CODES);
 }
 
+#[test]
+fn pruning_forgets_the_closed_keyset_and_nothing_else() {
+    let mut rows = Rows::default();
+    let orphan = output(40, 0).output;
+    for (n, (command, expected)) in table().into_iter().enumerate() {
+        load(&mut rows, &command);
+        let signed = rows.outputs.get(&orphan).ok().flatten().cloned();
+        assert_eq!(decide(&mut rows, &command, NOW).err(), expected, "row {n}");
+        if matches!(command, Command::Prune(_)) && expected.is_none() {
+            assert!(signed.is_some(), "it was there before");
+        }
+    }
+    assert_eq!(rows.outputs.get(&orphan), Ok(None));
+    assert!(matches!(rows.credits.get(&credit(5)), Ok(Some(CreditRow::Spent { .. }))), "another keyset's");
+    let dying = rows.accounts.get(&credits_account(usd(), "01cc").id()).unwrap().unwrap().totals;
+    assert_eq!((dying.credits_posted, dying.debits_posted), (units(20), units(20)), "written off");
+    let expired = rows.accounts.get(&Chart::of(usd()).expired).unwrap().unwrap().totals;
+    assert_eq!(expired.credits_posted, units(20));
+}
+
 /// The rows that matter, in an order that does not differ from run to run.
 fn snapshot(rows: &Rows) -> Vec<String> {
     let mut lines = Vec::new();
-    for n in 0..=32_u8 {
+    for n in 0..=52_u8 {
         lines.push(format!("{:?}", rows.credits.get(&credit(n))));
         lines.push(format!("{:?}", rows.outputs.get(&output(n, 0).output)));
         lines.push(format!("{:?}", rows.codes.get(&code(n))));
         lines.push(format!("{:?}", rows.mint_quotes.get(&quote(n))));
         lines.push(format!("{:?}", rows.melt_quotes.get(&quote(n))));
+        lines.push(format!("{:?}", rows.entries.get(&reference(n))));
         lines.push(format!("{:?}", rows.keysets.get(&u32::from(n))));
         lines.push(format!("{:?}", rows.held.get(&PaymentId::of_credits(&[credit(n)]))));
         lines.push(format!("{:?}", rows.payments.get(&PaymentId::of_credits(&[credit(n)]))));
     }
+    lines.push(format!("{:?}", rows.books.get(&BOOKS)));
+    lines.push(format!("{:?}", rows.statements.get(&StatementId::day_head(1))));
     let chart = Chart::of(usd());
     for id in [chart.clearing, chart.codes, chart.codes_sold, credits(), merchant().id()] {
         lines.push(format!("{:?}", rows.accounts.get(&id)));

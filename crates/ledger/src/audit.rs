@@ -11,7 +11,6 @@ use crate::{Account, Accounts, Batch, BatchDigest, FrameError, Head, LedgerRejec
 pub struct Audit {
     accounts: Accounts,
     head: Head,
-    at: Timestamp,
     entries: u64,
 }
 
@@ -43,6 +42,16 @@ pub enum AuditError {
         expected: BatchDigest,
         /// The digest that it names.
         got: BatchDigest,
+    },
+    /// A batch is dated before its predecessor.
+    #[error("batch {number} is dated {got}, before the batch that it follows ({previous})")]
+    Time {
+        /// Which.
+        number: u64,
+        /// The date of its predecessor.
+        previous: Timestamp,
+        /// Its own.
+        got: Timestamp,
     },
     /// An account is opened twice, or with money on it.
     #[error("batch {number} opens the account {name} wrongly")]
@@ -83,7 +92,7 @@ pub enum AuditError {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { accounts: Accounts::new(), head: Head::START, at: Timestamp::default(), entries: 0 }
+        Self { accounts: Accounts::new(), head: Head::START, entries: 0 }
     }
 }
 
@@ -98,6 +107,9 @@ impl Audit {
         if batch.previous != self.head.digest {
             return Err(AuditError::Chain { number, expected: self.head.digest, got: batch.previous });
         }
+        if Batch::keeps_time(frame) && batch.at < self.head.at {
+            return Err(AuditError::Time { number, previous: self.head.at, got: batch.at });
+        }
         for account in batch.opened {
             let clean =
                 Account::new(account.name.clone(), account.asset, account.kind, account.limit) == account;
@@ -110,8 +122,7 @@ impl Audit {
             apply(&mut self.accounts, transfer).map_err(|reject| AuditError::Refused { number, reject })?;
         }
         self.entries = self.entries.saturating_add(u64::try_from(batch.entries.len()).unwrap_or(u64::MAX));
-        self.head = Head { number, digest: Batch::digest(frame) };
-        self.at = batch.at;
+        self.head = Head { number, digest: Batch::digest(frame), at: batch.at };
         Ok(())
     }
 
@@ -175,10 +186,10 @@ mod tests {
         let (mut head, mut frames) = (Head::START, Vec::new());
         for number in 1..=3 {
             let opened = if number == 1 { opened.clone() } else { Vec::new() };
-            let entries = vec![Entry { kind: EntryKind::Swap, reference: None, transfers: vec![transfer] }];
+            let entries = vec![Entry::of(EntryKind::Swap, vec![transfer])];
             let at = Timestamp::from_secs(number);
             let frame = Batch { number, previous: head.digest, at, opened, entries }.to_frame().unwrap();
-            head = Head { number, digest: Batch::digest(&frame) };
+            head = Head { number, digest: Batch::digest(&frame), at };
             frames.push(frame);
             apply(&mut accounts, &transfer).unwrap();
         }
@@ -211,6 +222,17 @@ mod tests {
         batch.at = Timestamp::from_secs(9);
         frames[1] = batch.to_frame().unwrap();
         assert!(matches!(audit(&frames, &books, head), Err(AuditError::Chain { number: 3, .. })));
+    }
+
+    #[test]
+    fn time_does_not_go_back() {
+        let (frames, books, head) = journal();
+        let first = Batch::from_frame(&frames[0]).unwrap();
+        let mut second = Batch::from_frame(&frames[1]).unwrap();
+        second.at = Timestamp::from_secs(0);
+        let frames = [first, second].map(|batch| batch.to_frame().unwrap());
+        let refused = audit(&frames, &books, head).unwrap_err();
+        assert!(matches!(refused, AuditError::Time { number: 2, .. }), "{refused}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use farthing_money::{Timestamp, byte_id};
+use farthing_money::{Label, Timestamp, byte_id};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -38,6 +38,20 @@ pub enum EntryKind {
     Post,
     /// A held payment was given back.
     Release,
+    /// What was out of an expired keyset became income.
+    Expire,
+    /// Unused top-up codes were paid back.
+    Refund,
+    /// The operator entered it.
+    Manual,
+    /// An earlier entry was taken back.
+    Reversal,
+    /// An epoch ended: no money moved, but what was issued and redeemed up to here is what its lists say.
+    Epoch,
+    /// A period was closed: no money moved.
+    Close,
+    /// The issuer was opened, paused or sent into its sunset: no money moved.
+    Mode,
 }
 
 impl EntryKind {
@@ -51,6 +65,13 @@ impl EntryKind {
             Self::Hold => "hold",
             Self::Post => "post",
             Self::Release => "release",
+            Self::Expire => "expire",
+            Self::Refund => "refund",
+            Self::Manual => "manual",
+            Self::Reversal => "reversal",
+            Self::Epoch => "epoch",
+            Self::Close => "close",
+            Self::Mode => "mode",
         }
     }
 }
@@ -68,8 +89,21 @@ pub struct Entry {
     pub kind: EntryKind,
     /// About what, where that can be told without telling of a payer.
     pub reference: Option<Reference>,
-    /// How the money moved.
+    /// The day that it is about, where that is not the day on which it was written.
+    pub dated: Option<Timestamp>,
+    /// The tax code of the rule that set the price.
+    pub tax_code: Option<Label>,
+    /// What the operator wrote beside it.
+    pub memo: Option<String>,
+    /// How the money moved; nothing for a mark in the journal.
     pub transfers: Vec<Transfer>,
+}
+
+impl Entry {
+    /// An entry with nothing beside its transfers.
+    pub const fn of(kind: EntryKind, transfers: Vec<Transfer>) -> Self {
+        Self { kind, reference: None, dated: None, tax_code: None, memo: None, transfers }
+    }
 }
 
 /// All that one commit did, sealed to the batch before it.
@@ -79,7 +113,8 @@ pub struct Batch {
     pub number: u64,
     /// The digest of the batch before, zeros for the first.
     pub previous: BatchDigest,
-    /// When it was decided.
+    /// The hour in which it was decided. Never before the batch before it; not more exact, so that the journal does not
+    /// tell when a payer was issued credits.
     pub at: Timestamp,
     /// Accounts that it opened, with nothing on them.
     pub opened: Vec<Account>,
@@ -94,25 +129,68 @@ pub struct Head {
     pub number: u64,
     /// Its digest; zeros if there is none.
     pub digest: BatchDigest,
+    /// Its hour; the beginning of 1970 if there is none.
+    pub at: Timestamp,
 }
 
 /// Why bytes are not a batch of this journal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FrameError {
     /// Not a frame that this version writes.
-    #[error("a journal frame of format {0}; this version reads format {FORMAT}")]
+    #[error("a journal frame of format {0}; this version reads formats {FORMAT_BEFORE} and {FORMAT}")]
     Format(u8),
     /// Damaged.
     #[error("a journal frame cannot be read: it is damaged")]
     Damaged,
 }
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+const FORMAT_BEFORE: u8 = 1;
 const DOMAIN: &[u8] = b"farthing/journal/1";
 
 impl Head {
     /// Before the first batch.
-    pub const START: Self = Self { number: 0, digest: BatchDigest::from_bytes([0; 32]) };
+    pub const START: Self =
+        Self { number: 0, digest: BatchDigest::from_bytes([0; 32]), at: Timestamp::from_millis(0) };
+
+    /// The head that this frame makes.
+    pub fn of(frame: &[u8]) -> Result<Self, FrameError> {
+        let batch = Batch::from_frame(frame)?;
+        Ok(Self { number: batch.number, digest: Batch::digest(frame), at: batch.at })
+    }
+}
+
+/// A batch as format 1 had it.
+#[derive(Deserialize)]
+struct BatchBefore {
+    number: u64,
+    previous: BatchDigest,
+    at: Timestamp,
+    opened: Vec<Account>,
+    entries: Vec<EntryBefore>,
+}
+
+/// An entry as format 1 had it.
+#[derive(Deserialize)]
+struct EntryBefore {
+    kind: EntryKind,
+    reference: Option<Reference>,
+    transfers: Vec<Transfer>,
+}
+
+impl From<BatchBefore> for Batch {
+    fn from(before: BatchBefore) -> Self {
+        let BatchBefore { number, previous, at, opened, entries } = before;
+        let entries = entries.into_iter().map(|EntryBefore { kind, reference, transfers }| Entry {
+            kind,
+            reference,
+            dated: None,
+            tax_code: None,
+            memo: None,
+            transfers,
+        });
+        Self { number, previous, at, opened, entries: entries.collect() }
+    }
 }
 
 impl Batch {
@@ -123,22 +201,32 @@ impl Batch {
         Ok(frame)
     }
 
-    /// Reads what [`to_frame`](Self::to_frame) wrote; trailing bytes are damage.
+    /// Reads what [`to_frame`](Self::to_frame) wrote, now or in the format before; trailing bytes are damage.
     pub fn from_frame(frame: &[u8]) -> Result<Self, FrameError> {
         match frame.split_first() {
-            Some((&FORMAT, body)) => match postcard::take_from_bytes(body) {
-                Ok((batch, [])) => Ok(batch),
-                _ => Err(FrameError::Damaged),
-            },
+            Some((&FORMAT, body)) => whole(body),
+            Some((&FORMAT_BEFORE, body)) => whole::<BatchBefore>(body).map(Self::from),
             Some((&format, _)) => Err(FrameError::Format(format)),
             None => Err(FrameError::Damaged),
         }
+    }
+
+    /// Whether the frame was written by a version whose journal never goes back in time.
+    pub(crate) fn keeps_time(frame: &[u8]) -> bool {
+        frame.first() != Some(&FORMAT_BEFORE)
     }
 
     /// The digest of a frame. The frame itself names its predecessor's digest, which makes the chain.
     pub fn digest(frame: &[u8]) -> BatchDigest {
         let digest = Sha256::new().chain_update(DOMAIN).chain_update(frame).finalize();
         BatchDigest::from_bytes(digest.into())
+    }
+}
+
+fn whole<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
+    match postcard::take_from_bytes(body) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(FrameError::Damaged),
     }
 }
 
@@ -161,6 +249,9 @@ mod tests {
             entries: vec![Entry {
                 kind: EntryKind::Hold,
                 reference: Some(Reference::from_bytes([9; 32])),
+                dated: Some(Timestamp::from_secs(86_400)),
+                tax_code: Some("standard".parse().unwrap()),
+                memo: Some("a note".to_owned()),
                 transfers: vec![Transfer::hold(a, b, Amount::new(u128::MAX))],
             }],
         }
@@ -173,6 +264,21 @@ mod tests {
         assert_eq!(Batch::from_frame(&[&frame[..], &[0]].concat()), Err(FrameError::Damaged));
         assert_eq!(Batch::from_frame(&[9, 1, 2]), Err(FrameError::Format(9)));
         assert_eq!(Batch::from_frame(&[]), Err(FrameError::Damaged));
+    }
+
+    #[test]
+    fn frames_of_the_format_before_are_read() {
+        let batch = batch();
+        let entry = &batch.entries[0];
+        let entries = vec![(entry.kind, entry.reference, entry.transfers.clone())];
+        let before = (batch.number, batch.previous, batch.at, batch.opened.clone(), entries);
+        let frame = [vec![1], postcard::to_allocvec(&before).unwrap()].concat();
+        let read = Batch::from_frame(&frame).unwrap();
+        assert_eq!(read.entries[0], Entry { dated: None, tax_code: None, memo: None, ..entry.clone() });
+        assert_eq!(
+            Head::of(&frame).unwrap(),
+            Head { number: 7, digest: Batch::digest(&frame), at: batch.at }
+        );
     }
 
     proptest! {

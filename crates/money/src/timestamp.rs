@@ -48,6 +48,13 @@ impl Timestamp {
         self.0 / 1_000
     }
 
+    /// The beginning of its hour.
+    #[must_use]
+    pub const fn hour(self) -> Self {
+        const HOUR_MS: u64 = 3_600_000;
+        Self((self.0 / HOUR_MS).saturating_mul(HOUR_MS))
+    }
+
     /// Later by `span`; the end of time if it does not fit.
     #[must_use]
     pub const fn after(self, span: Span) -> Self {

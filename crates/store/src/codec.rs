@@ -1,56 +1,111 @@
-//! Rows as bytes: a format byte, then postcard. A row of a later format, or a damaged one, is named and refused.
+//! Rows as bytes: a format byte, then postcard. Rows of the format before are read; a row of a later format, or a damaged
+//! one, is named and refused.
 
-use farthing_engine::{Fault, FaultKind};
+use farthing_engine::{
+    BooksRow, CodeRow, CreditRow, EntryRow, Fault, FaultKind, KeysetRow, MeltQuoteRow, MintQuoteRow,
+    OutputRow, PaymentRow, StatementRow,
+};
+use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::TableName;
+use crate::format_1::{Credit1, Keyset1, Output1, Payment1};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+const FORMAT_BEFORE: u8 = 1;
 
-pub(crate) fn encode<R: Serialize>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {
+/// A row, and what it was in the format before.
+pub(crate) trait Row: Serialize + DeserializeOwned {
+    type Before: DeserializeOwned + Into<Self>;
+}
+
+macro_rules! rows {
+    ($($row:ty: $before:ty,)*) => {$(
+        impl Row for $row {
+            type Before = $before;
+        }
+    )*};
+}
+
+rows! {
+    CreditRow: Credit1,
+    OutputRow: Output1,
+    KeysetRow: Keyset1,
+    CodeRow: CodeRow,
+    MintQuoteRow: MintQuoteRow,
+    MeltQuoteRow: MeltQuoteRow,
+    PaymentRow: Payment1,
+    Account: Account,
+    BooksRow: BooksRow,
+    StatementRow: StatementRow,
+    EntryRow: EntryRow,
+}
+
+pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {
     postcard::to_extend(row, vec![FORMAT]).map_err(|error| {
         Fault::new(FaultKind::Corrupt, format!("a row of {} cannot be written: {error}", table.as_str()))
     })
 }
 
-pub(crate) fn decode<R: DeserializeOwned>(table: TableName, bytes: &[u8]) -> Result<R, Fault> {
+pub(crate) fn decode<R: Row>(table: TableName, bytes: &[u8]) -> Result<R, Fault> {
     let damaged = |what: &str| {
         let advice = "restore the folder from a backup";
         Fault::new(FaultKind::Corrupt, format!("a row of {} {what}; {advice}", table.as_str()))
     };
-    match bytes.split_first() {
-        Some((&FORMAT, body)) => match postcard::take_from_bytes(body) {
-            Ok((row, [])) => Ok(row),
-            _ => Err(damaged("is damaged")),
-        },
-        Some((format, _)) => Err(damaged(&format!("has format {format}, this version reads {FORMAT}"))),
-        None => Err(damaged("is empty")),
+    let row = match bytes.split_first() {
+        Some((&FORMAT, body)) => whole(body),
+        Some((&FORMAT_BEFORE, body)) => whole::<R::Before>(body).map(Into::into),
+        Some((format, _)) => {
+            let known = format!("this version reads {FORMAT_BEFORE} and {FORMAT}");
+            return Err(damaged(&format!("has format {format}, {known}")));
+        }
+        None => return Err(damaged("is empty")),
+    };
+    row.ok_or_else(|| damaged("is damaged"))
+}
+
+fn whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    match postcard::take_from_bytes(body) {
+        Ok((row, [])) => Some(row),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use farthing_engine::{RequestTag, Worth};
+    use farthing_ledger::AccountId;
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
         #[test]
-        fn rows_and_bytes_are_inverse(row: (u64, Option<String>, Vec<u128>)) {
+        fn rows_and_bytes_are_inverse(tag: [u8; 16], witness: Option<String>, amount: u64, epoch: u32) {
+            let worth = Some(Worth { account: AccountId::from_bytes(tag), amount });
+            let row = CreditRow::Spent { tag: RequestTag::from_bytes(tag), witness, worth, epoch };
             let bytes = encode(TableName::Credits, &row).unwrap();
-            prop_assert_eq!(decode::<(u64, Option<String>, Vec<u128>)>(TableName::Credits, &bytes).unwrap(), row);
+            prop_assert_eq!(decode::<CreditRow>(TableName::Credits, &bytes).unwrap(), row);
         }
 
         #[test]
         fn strange_bytes_are_a_fault(bytes: Vec<u8>) {
-            let _ = decode::<farthing_engine::PaymentRow>(TableName::Payments, &bytes);
+            let _ = decode::<PaymentRow>(TableName::Payments, &bytes);
+            let _ = decode::<CreditRow>(TableName::Credits, &bytes);
         }
     }
 
     #[test]
     fn a_later_format_is_named() {
-        let fault = decode::<u8>(TableName::Held, &[2, 1]).unwrap_err();
+        let fault = decode::<OutputRow>(TableName::Outputs, &[3, 1]).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Corrupt);
-        assert!(fault.message.contains("has format 2, this version reads 1"), "{fault}");
+        assert!(fault.message.contains("has format 3, this version reads 1 and 2"), "{fault}");
+    }
+
+    #[test]
+    fn the_format_before_is_read() {
+        let bytes = postcard::to_extend(&(AccountId::from_bytes([7; 16]), 300_u64), vec![1]).unwrap();
+        let row: OutputRow = decode(TableName::Outputs, &bytes).unwrap();
+        assert_eq!(row, OutputRow { account: AccountId::from_bytes([7; 16]), amount: 300, epoch: 0 });
     }
 }

@@ -17,6 +17,9 @@ pub enum TableName {
     Held,
     Payments,
     Accounts,
+    Books,
+    Statements,
+    Entries,
     /// Journal frames by batch number, big endian.
     Journal,
     /// The format of all this.
@@ -25,7 +28,7 @@ pub enum TableName {
 
 impl TableName {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Credits,
         Self::Outputs,
         Self::Keysets,
@@ -35,6 +38,9 @@ impl TableName {
         Self::Held,
         Self::Payments,
         Self::Accounts,
+        Self::Books,
+        Self::Statements,
+        Self::Entries,
         Self::Journal,
         Self::Meta,
     ];
@@ -51,6 +57,9 @@ impl TableName {
             Self::Held => "held",
             Self::Payments => "payments",
             Self::Accounts => "accounts",
+            Self::Books => "books",
+            Self::Statements => "statements",
+            Self::Entries => "entries",
             Self::Journal => "journal",
             Self::Meta => "meta",
         }

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use farthing_engine::{
-    Changes, CodeId, CodeRow, CreditId, CreditRow, Fault, FaultKind, Keys, KeysetRow, MeltQuoteRow,
-    MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, Rows, Sealed, Store, Table,
+    BOOKS, BooksRow, Changes, CodeId, CodeRow, CreditId, CreditRow, EntryRow, Fault, FaultKind, Keys,
+    KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, Rows,
+    Sealed, StatementId, StatementRow, Store, Table,
 };
-use farthing_ledger::{Account, AccountId, Batch, Head};
-use serde::{Serialize, de::DeserializeOwned};
+use farthing_ledger::{Account, AccountId, Head, Reference};
 
-use crate::codec::{decode, encode};
+use crate::codec::{Row, decode, encode};
 use crate::{KeyValue, TableName, Write};
 
 const FORMAT_KEY: &[u8] = b"format";
-const FORMAT: &[u8] = b"1";
+const FORMAT: &[u8] = b"2";
+const FORMAT_BEFORE: &[u8] = b"1";
 const SCAN: usize = 1024;
 
 /// Rows over bytes. Clones share the same bytes; one of them belongs to the writer.
@@ -46,7 +47,16 @@ macro_rules! row_keys {
     )*};
 }
 
-row_keys!(CreditId, OutputId, CodeId, QuoteId, PaymentId, AccountId);
+row_keys!(CreditId, OutputId, CodeId, QuoteId, PaymentId, AccountId, StatementId, Reference);
+
+impl RowKey for u8 {
+    fn bytes(&self) -> Vec<u8> {
+        vec![*self]
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
 
 impl RowKey for u32 {
     fn bytes(&self) -> Vec<u8> {
@@ -58,10 +68,11 @@ impl RowKey for u32 {
 }
 
 impl<B: KeyValue> RowStore<B> {
-    /// Rows over these bytes; refuses bytes of another format.
+    /// Rows over these bytes. Those of the format before are taken over: their rows are read as they are and written anew
+    /// when they change, and older versions refuse them from now on. Bytes of another format are refused.
     pub fn open(bytes: B) -> Result<Self, Fault> {
         match bytes.get(TableName::Meta, FORMAT_KEY)?.as_deref() {
-            None => {
+            None | Some(FORMAT_BEFORE) => {
                 let value = Some(FORMAT.to_vec());
                 bytes.write(vec![Write { table: TableName::Meta, key: FORMAT_KEY.to_vec(), value }])?;
             }
@@ -78,32 +89,41 @@ impl<B: KeyValue> RowStore<B> {
         Ok(Self { bytes: Arc::new(bytes) })
     }
 
-    fn row<R: DeserializeOwned>(&self, table: TableName, key: &impl RowKey) -> Result<Option<R>, Fault> {
+    fn row<R: Row>(&self, table: TableName, key: &impl RowKey) -> Result<Option<R>, Fault> {
         let bytes = self.bytes.get(table, &key.bytes())?;
         bytes.map(|bytes| decode(table, &bytes)).transpose()
     }
 
-    fn rows<K: RowKey, R: DeserializeOwned>(&self, table: TableName) -> Result<Vec<(K, R)>, Fault> {
+    fn rows<K: RowKey, R: Row>(&self, table: TableName) -> Result<Vec<(K, R)>, Fault> {
         let mut rows = Vec::new();
-        let mut from = Vec::new();
         loop {
-            let pairs = self.bytes.scan(table, &from, SCAN)?;
-            let full = pairs.len() == SCAN;
-            for (key, value) in pairs {
-                let id = K::from_bytes(&key).ok_or_else(|| {
-                    Fault::new(FaultKind::Corrupt, format!("a key of {} is damaged", table.as_str()))
-                })?;
-                rows.push((id, decode(table, &value)?));
-                from = key;
-                from.push(0);
-            }
+            let from = beyond(rows.last().map(|(key, _)| *key));
+            let page = self.page(table, &from, SCAN)?;
+            let full = page.len() == SCAN;
+            rows.extend(page);
             if !full {
                 return Ok(rows);
             }
         }
     }
 
-    fn load_table<K: RowKey + Eq + std::hash::Hash, R: DeserializeOwned>(
+    /// At most `limit` rows from a key on.
+    fn page<K: RowKey, R: Row>(
+        &self,
+        table: TableName,
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(K, R)>, Fault> {
+        let row = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let key = K::from_bytes(&key).ok_or_else(|| {
+                Fault::new(FaultKind::Corrupt, format!("a key of {} is damaged", table.as_str()))
+            })?;
+            Ok((key, decode(table, &value)?))
+        };
+        self.bytes.scan(table, from, limit)?.into_iter().map(row).collect()
+    }
+
+    fn load_table<K: RowKey + Eq + std::hash::Hash, R: Row>(
         &self,
         name: TableName,
         keys: &[K],
@@ -118,7 +138,12 @@ impl<B: KeyValue> RowStore<B> {
     }
 }
 
-fn writes<K: RowKey, R: Serialize>(
+/// The least key after this one; the least of all if there is none.
+fn beyond<K: RowKey>(after: Option<K>) -> Vec<u8> {
+    after.map_or_else(Vec::new, |key| [key.bytes(), vec![0]].concat())
+}
+
+fn writes<K: RowKey, R: Row>(
     table: TableName,
     rows: &[(K, Option<R>)],
     writes: &mut Vec<Write>,
@@ -140,7 +165,10 @@ impl<B: KeyValue> Store for RowStore<B> {
         self.load_table(TableName::MeltQuotes, &keys.melt_quotes, &mut rows.melt_quotes)?;
         self.load_table(TableName::Held, &keys.held, &mut rows.held)?;
         self.load_table(TableName::Payments, &keys.payments, &mut rows.payments)?;
-        self.load_table(TableName::Accounts, &keys.accounts, &mut rows.accounts)
+        self.load_table(TableName::Accounts, &keys.accounts, &mut rows.accounts)?;
+        self.load_table(TableName::Books, &keys.books, &mut rows.books)?;
+        self.load_table(TableName::Statements, &keys.statements, &mut rows.statements)?;
+        self.load_table(TableName::Entries, &keys.entries, &mut rows.entries)
     }
 
     fn commit(&mut self, changes: &Changes, batch: Option<Sealed>) -> Result<(), Fault> {
@@ -154,6 +182,9 @@ impl<B: KeyValue> Store for RowStore<B> {
         writes(TableName::Held, &changes.held, &mut out)?;
         writes(TableName::Payments, &changes.payments, &mut out)?;
         writes(TableName::Accounts, &changes.accounts, &mut out)?;
+        writes(TableName::Books, &changes.books, &mut out)?;
+        writes(TableName::Statements, &changes.statements, &mut out)?;
+        writes(TableName::Entries, &changes.entries, &mut out)?;
         if let Some(Sealed { frame, head }) = batch {
             let key = head.number.to_be_bytes().to_vec();
             out.push(Write { table: TableName::Journal, key, value: Some(frame) });
@@ -210,9 +241,53 @@ impl<B: KeyValue> Read for RowStore<B> {
         let Some((key, frame)) = self.bytes.last(TableName::Journal)? else {
             return Ok(Head::START);
         };
-        let number = <[u8; 8]>::try_from(key.as_slice()).map(u64::from_be_bytes);
-        let number = number.map_err(|_| Fault::new(FaultKind::Corrupt, "a key of journal is damaged"))?;
-        Ok(Head { number, digest: Batch::digest(&frame) })
+        let damaged = |what: String| Fault::new(FaultKind::Corrupt, format!("the journal's end: {what}"));
+        let head = Head::of(&frame).map_err(|error| damaged(error.to_string()))?;
+        if head.number.to_be_bytes().as_slice() == key.as_slice() {
+            Ok(head)
+        } else {
+            Err(damaged(format!("batch {} stands at another's place", head.number)))
+        }
+    }
+
+    fn books(&self) -> Result<BooksRow, Fault> {
+        Ok(self.row(TableName::Books, &BOOKS)?.unwrap_or_default())
+    }
+
+    fn statement(&self, id: StatementId) -> Result<Option<StatementRow>, Fault> {
+        self.row(TableName::Statements, &id)
+    }
+
+    fn statements(&self, from: StatementId, limit: usize) -> Result<Vec<(StatementId, StatementRow)>, Fault> {
+        self.page(TableName::Statements, &from.bytes(), limit)
+    }
+
+    fn entry(&self, reference: Reference) -> Result<Option<EntryRow>, Fault> {
+        self.row(TableName::Entries, &reference)
+    }
+
+    fn credits_after(
+        &self,
+        after: Option<CreditId>,
+        limit: usize,
+    ) -> Result<Vec<(CreditId, CreditRow)>, Fault> {
+        self.page(TableName::Credits, &beyond(after), limit)
+    }
+
+    fn outputs_after(
+        &self,
+        after: Option<OutputId>,
+        limit: usize,
+    ) -> Result<Vec<(OutputId, OutputRow)>, Fault> {
+        self.page(TableName::Outputs, &beyond(after), limit)
+    }
+
+    fn payments_after(
+        &self,
+        after: Option<PaymentId>,
+        limit: usize,
+    ) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {
+        self.page(TableName::Payments, &beyond(after), limit)
     }
 
     fn frames(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Fault> {

@@ -140,6 +140,7 @@ impl<B: KeyValue> House<B> {
             merchant: merchant().id(),
             resource: resource.into(),
             tag: tag(0),
+            tax_code: None,
         };
         self.writer.execute(Command::Hold(command)).await
     }

@@ -8,7 +8,7 @@ use crate::books::{Draft, input_sums, total};
 use crate::{Answer, Chart, CreditRow, Hold, PaymentRow, PaymentState, Reject, Rows};
 
 pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision {
-    let Hold { payment, inputs, price, asset, merchant, resource, tag } = command;
+    let Hold { payment, inputs, price, asset, merchant, resource, tag, tax_code } = command;
     if let Some(row) = rows.payments.get(payment)? {
         return if row.resource == *resource && row.tag == *tag {
             Ok((Answer::Posted(Box::new(row.clone())), None))
@@ -19,6 +19,7 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
     if rows.held.get(payment)?.is_some() {
         return Err(Reject::PaymentUnderWay(*payment));
     }
+    super::epoch(rows)?;
     super::check_inputs(rows, inputs)?;
     let sums = input_sums(inputs)?;
     let got = total(&sums)?;
@@ -32,8 +33,8 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
     }
     let entry = draft.apply(rows)?;
     for input in inputs {
-        let witness = input.witness.clone();
-        rows.credits.put(input.credit, CreditRow::Pending { payment: *payment, witness });
+        let (witness, worth) = (input.witness.clone(), Some(input.worth()));
+        rows.credits.put(input.credit, CreditRow::Pending { payment: *payment, witness, worth });
     }
     let row = PaymentRow {
         state: PaymentState::Held,
@@ -47,6 +48,7 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
         change: Vec::new(),
         at: now,
         pass_until: None,
+        tax_code: *tax_code,
     };
     rows.held.put(*payment, row.clone());
     Ok((Answer::Held(Box::new(row)), Some(entry)))

@@ -36,6 +36,10 @@ pub(crate) fn issue(rows: &mut Rows, command: &Issue, now: Timestamp) -> Decisio
         let whole = repeated == parts.len();
         return if whole { Ok((Answer::Done, None)) } else { Err(Reject::NotLoaded) };
     }
+    let epoch = super::epoch(rows)?;
+    if parts.iter().any(|part| part.source == Chart::of(*asset).test_funding) {
+        super::check_open(rows)?;
+    }
     super::check_outputs(rows, outputs)?;
     let sums = output_sums(outputs)?;
     let given = total(&sums)?;
@@ -54,7 +58,7 @@ pub(crate) fn issue(rows: &mut Rows, command: &Issue, now: Timestamp) -> Decisio
     for (quote, row) in changed {
         rows.mint_quotes.put(quote, row);
     }
-    super::sign(rows, outputs);
+    super::sign(rows, outputs, epoch);
     Ok((Answer::Done, Some(entry)))
 }
 
@@ -82,5 +86,7 @@ fn draw(
         return Err(Reject::QuoteAmount { quote: part.quote, expected: left, got: part.amount });
     }
     let issued = row.issued.checked_add(part.amount).ok_or(Reject::AmountOverflow)?;
-    Ok(MintQuoteRow { issued, updated_at: now, tag: Some(command.tag), ..row.clone() })
+    // The hour is enough: what is kept does not say when exactly a payer was issued credits.
+    let expires_at = row.expires_at.map(Timestamp::hour);
+    Ok(MintQuoteRow { issued, updated_at: now.hour(), expires_at, tag: Some(command.tag), ..row.clone() })
 }

@@ -32,6 +32,7 @@ pub(crate) fn melt(rows: &mut Rows, command: &Melt, now: Timestamp) -> Decision 
     {
         return Err(Reject::CodeExists(*code));
     }
+    let epoch = super::epoch(rows)?;
     super::check_inputs(rows, inputs)?;
     super::check_outputs(rows, change)?;
     let (spent, signed) = (input_sums(inputs)?, output_sums(change)?);
@@ -52,8 +53,8 @@ pub(crate) fn melt(rows: &mut Rows, command: &Melt, now: Timestamp) -> Decision 
     }
     draft.push(Transfer::post(chart.clearing, chart.fees, *fee));
     let entry = draft.apply(rows)?;
-    super::spend(rows, inputs, *tag);
-    super::sign(rows, change);
+    super::spend(rows, inputs, *tag, epoch);
+    super::sign(rows, change, epoch);
     if let Some(code) = code {
         let funded = CodeRow {
             amount: row.amount,

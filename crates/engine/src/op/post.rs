@@ -24,8 +24,11 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
     if charged.checked_add(back) != Some(held) {
         return Err(Reject::Unbalanced { inputs: held, outputs: back, fee: *charged });
     }
+    // A pause lets end what is under way.
+    let epoch = rows.standing()?.epoch;
     let clearing = Chart::of(*asset).clearing;
-    let mut draft = Draft::new(EntryKind::Post, Some(Reference::from_bytes(*payment.as_bytes())));
+    let reference = Some(Reference::from_bytes(*payment.as_bytes()));
+    let mut draft = Draft::new(EntryKind::Post, reference).tax_code(row.tax_code);
     for (account, amount) in &row.held {
         let step = Step::PostHeld { held: *amount, posted: *amount };
         draft.push(Transfer { debit: *account, credit: clearing, step });
@@ -37,8 +40,9 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
     let mut spent = Vec::with_capacity(row.credits.len());
     for credit in &row.credits {
         match rows.credits.get(credit)? {
-            Some(CreditRow::Pending { payment: by, witness }) if by == payment => {
-                spent.push((*credit, CreditRow::Spent { tag: row.tag, witness: witness.clone() }));
+            Some(CreditRow::Pending { payment: by, witness, worth }) if by == payment => {
+                let (tag, witness, worth) = (row.tag, witness.clone(), *worth);
+                spent.push((*credit, CreditRow::Spent { tag, witness, worth, epoch }));
             }
             _ => return Err(Reject::PaymentNotHeld(*payment)),
         }
@@ -47,7 +51,7 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
     for (credit, row) in spent {
         rows.credits.put(credit, row);
     }
-    super::sign(rows, change);
+    super::sign(rows, change, epoch);
     let posted = PaymentRow {
         state: PaymentState::Posted,
         charged: *charged,

@@ -10,19 +10,23 @@ pub(crate) fn open_mint(rows: &mut Rows, command: &OpenMintQuote, now: Timestamp
     if rows.mint_quotes.get(quote)?.is_some() {
         return Err(Reject::QuoteExists(*quote));
     }
-    let mut row = MintQuoteRow { updated_at: now, ..row.clone() };
+    let mut row = MintQuoteRow { updated_at: now.hour(), ..row.clone() };
+    if row.code.is_none() {
+        super::check_open(rows)?;
+    }
     if let Some(id) = row.code {
         let code = rows.codes.get(&id)?.ok_or(Reject::UnknownCode)?.clone();
         match code.state {
             // The store loads no row that only another row names; who asks reads that quote by its id.
             CodeState::Claimed(claimed) => return Ok((Answer::MintQuote(claimed, Box::new(row)), None)),
+            CodeState::Refunded | CodeState::Void => return Err(Reject::CodeWithdrawn),
             CodeState::Unused if code.expires_at.is_some_and(|end| end <= now) => {
                 return Err(Reject::CodeExpired);
             }
             CodeState::Unused if code.asset != row.asset => {
                 return Err(Reject::WrongAsset { expected: code.asset, got: row.asset });
             }
-            CodeState::Unused => {}
+            CodeState::Unused => drop(super::epoch(rows)?),
         }
         row.amount = code.amount;
         row.paid = code.amount;
@@ -43,6 +47,7 @@ pub(crate) fn open_melt(rows: &mut Rows, command: &OpenMeltQuote) -> Decision {
     {
         return Err(Reject::CodeExists(code));
     }
+    super::epoch(rows)?;
     rows.melt_quotes.put(*quote, row.clone());
     Ok((Answer::MeltQuote(*quote, Box::new(row.clone())), None))
 }

@@ -11,6 +11,7 @@ pub(crate) fn swap(rows: &mut Rows, command: &Swap) -> Decision {
     if super::is_repetition(rows, inputs, *tag)? {
         return Ok((Answer::Done, None));
     }
+    let epoch = super::epoch(rows)?;
     super::check_inputs(rows, inputs)?;
     super::check_outputs(rows, outputs)?;
     let (spent, signed) = (input_sums(inputs)?, output_sums(outputs)?);
@@ -28,7 +29,7 @@ pub(crate) fn swap(rows: &mut Rows, command: &Swap) -> Decision {
     }
     draft.push(Transfer::post(chart.clearing, chart.fees, *fee));
     let entry = draft.apply(rows)?;
-    super::spend(rows, inputs, *tag);
-    super::sign(rows, outputs);
+    super::spend(rows, inputs, *tag, epoch);
+    super::sign(rows, outputs, epoch);
     Ok((Answer::Done, Some(entry)))
 }

@@ -111,7 +111,8 @@ impl Shared {
         } else {
             let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
             let inputs = credits.inputs.clone();
-            let command = Hold { payment, inputs, price: price.amount(), asset, merchant, resource, tag };
+            let (price, tax_code) = (price.amount(), quote.tax_code);
+            let command = Hold { payment, inputs, price, asset, merchant, resource, tag, tax_code };
             self.config.execute.execute(Command::Hold(command)).await?
         };
         let row = match answer {

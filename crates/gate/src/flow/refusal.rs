@@ -11,6 +11,9 @@ use thiserror::Error;
 
 use crate::crypto::CryptoError;
 
+/// When to ask again while the issuer is paused.
+const PAUSE: Span = Span::from_secs(60);
+
 /// A refused credential.
 #[derive(Debug, Error)]
 pub(super) enum Refused {
@@ -65,6 +68,7 @@ impl Refused {
             Self::Engine(Refusal::Reject(Reject::PaymentUnderWay(_) | Reject::CreditPending(_))) => {
                 Kind::Conflict
             }
+            Self::Engine(Refusal::Reject(Reject::Paused)) => Kind::Unavailable(PAUSE),
             Self::Engine(Refusal::Busy { retry_after }) => Kind::Unavailable(*retry_after),
             Self::Engine(Refusal::Fault(_)) | Self::Crypto(_) | Self::Unrecorded { .. } => {
                 Kind::Unavailable(Span::from_secs(5))

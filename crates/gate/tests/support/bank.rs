@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use ed25519_dalek::SigningKey;
 use farthing_ecash::{BlindSignature, BlindedMessage, Proof, PublicKey, SecretKey, Token, blind, unblind};
 use farthing_engine::{
-    Answer, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, Execute, ExecuteFuture, Fault, FaultKind,
-    Issue, IssuePart, Keyring, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OpenKeyset, OpenMintQuote,
-    OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, Refusal, RequestTag, Rows, credits_account,
-    decide,
+    Answer, BooksRow, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, EntryRow, Execute, ExecuteFuture,
+    Fault, FaultKind, Issue, IssuePart, Keyring, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OpenKeyset,
+    OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, Refusal, RequestTag, Rows,
+    StatementId, StatementRow, credits_account, decide,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
 use farthing_gate::flow::{GateConfig, Names, OfferStyle, Secrets, XCashu};
-use farthing_ledger::{Account, AccountId, Head};
+use farthing_ledger::{Account, AccountId, Head, Reference};
 use farthing_money::{Amount, Asset, Span, Timestamp};
 use tokio::sync::watch;
 
@@ -56,6 +56,7 @@ impl Bank {
             final_expiry: None,
             active: true,
             opened_at: Timestamp::from_secs(1),
+            closed: false,
         };
         let row = Keyring::draft(&[7; 32], &row).unwrap();
         let keyring = Arc::new(Keyring::new(&[7; 32], std::slice::from_ref(&row)).unwrap());
@@ -80,10 +81,7 @@ impl Bank {
         let mut rows = self.rows.lock().unwrap();
         let mut keys = Keys::default();
         command.keys(&mut keys);
-        macro_rules! load {
-            ($($table:ident)*) => { $(for key in &keys.$table { rows.$table.load(*key, None); })* };
-        }
-        load!(credits outputs keysets codes mint_quotes melt_quotes held payments accounts);
+        rows.load_absent(&keys);
         let (answer, _) = decide(&mut rows, command, self.time())?;
         Ok(answer)
     }
@@ -269,6 +267,34 @@ impl Read for Desk {
     }
 
     fn frames(&self, _: u64, _: usize) -> Result<Vec<Vec<u8>>, Fault> {
+        unread()
+    }
+
+    fn books(&self) -> Result<BooksRow, Fault> {
+        unread()
+    }
+
+    fn statement(&self, _: StatementId) -> Result<Option<StatementRow>, Fault> {
+        unread()
+    }
+
+    fn statements(&self, _: StatementId, _: usize) -> Result<Vec<(StatementId, StatementRow)>, Fault> {
+        unread()
+    }
+
+    fn entry(&self, _: Reference) -> Result<Option<EntryRow>, Fault> {
+        unread()
+    }
+
+    fn credits_after(&self, _: Option<CreditId>, _: usize) -> Result<Vec<(CreditId, CreditRow)>, Fault> {
+        unread()
+    }
+
+    fn outputs_after(&self, _: Option<OutputId>, _: usize) -> Result<Vec<(OutputId, OutputRow)>, Fault> {
+        unread()
+    }
+
+    fn payments_after(&self, _: Option<PaymentId>, _: usize) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {
         unread()
     }
 }

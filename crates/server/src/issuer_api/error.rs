@@ -17,6 +17,9 @@ pub struct IssuerError {
     retry_after_secs: Option<u64>,
 }
 
+/// When to ask again while the issuer is paused.
+const PAUSE_SECS: u64 = 60;
+
 /// The numbers of NUT-00's error list.
 mod number {
     pub(super) const OTHER: u32 = 10_000;
@@ -171,7 +174,15 @@ impl From<Reject> for IssuerError {
             Reject::QuoteLocked(_) => number::QUOTE_SIGNATURE,
             _ => number::OTHER,
         };
-        Self::refused(number, reject.code(), reject.to_string())
+        let refused = Self::refused(number, reject.code(), reject.to_string());
+        if reject == Reject::Paused {
+            return Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                retry_after_secs: Some(PAUSE_SECS),
+                ..refused
+            };
+        }
+        refused
     }
 }
 

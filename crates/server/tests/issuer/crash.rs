@@ -28,6 +28,7 @@ async fn hold(mint: &Mint, credits: &[Proof], resource: &str) -> PaymentId {
         merchant: mint.installation().merchant_account(asset),
         resource: resource.to_owned(),
         tag: RequestTag::of_parts("test", [resource.as_bytes()]),
+        tax_code: None,
     };
     let answer = mint.execute(Command::Hold(command)).await.unwrap();
     assert!(matches!(answer, Answer::Held(_)), "{answer:?}");
