@@ -4,6 +4,7 @@
 //! enough by itself, and keys of the one never count for the other.
 
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use crate::lock::Path;
@@ -42,7 +43,18 @@ pub enum ConditionError {
         "a SIG_ALL credit can only be spent with credits of the same lock; send the others in an operation of their own"
     )]
     Mixed,
+    /// More signature checks than anyone needs.
+    #[error(
+        "the locks may take {got} signature checks, at most {CHECKS_MAX} are made at once; spend fewer of them together"
+    )]
+    Checks {
+        /// How many it may take: for each credit its keys times the signatures in its witness.
+        got: usize,
+    },
 }
+
+/// Signature checks in one operation at the most: a thousand credits of one key, or four keys each.
+pub const CHECKS_MAX: usize = 4_096;
 
 impl ConditionError {
     /// The stable code of this refusal.
@@ -53,8 +65,20 @@ impl ConditionError {
             Self::Signatures { .. } => "lock-signatures",
             Self::Preimage => "lock-preimage",
             Self::Mixed => "lock-mixed",
+            Self::Checks { .. } => "lock-checks",
         }
     }
+}
+
+/// How many signature checks the locks of these credits may take, each about a multiplication of a point. A lock that
+/// cannot be read takes none.
+pub fn weight(inputs: &[Proof]) -> usize {
+    let one = |input: &Proof| {
+        let lock = Lock::parse(&WellKnownSecret::parse(&input.secret).ok()??).ok()?;
+        let signatures = Witness::parse(input.witness.as_deref()).ok()?.signatures.len();
+        Some(lock.keys_len().saturating_mul(signatures))
+    };
+    inputs.iter().filter_map(one).fold(0, usize::saturating_add)
 }
 
 /// Checks the locks of all credits that an operation spends. `quote` is the melt quote's id, `None` for a swap.
@@ -64,6 +88,10 @@ pub fn check(
     quote: Option<&str>,
     now_secs: u64,
 ) -> Result<(), ConditionError> {
+    let checks = weight(inputs);
+    if checks > CHECKS_MAX {
+        return Err(ConditionError::Checks { got: checks });
+    }
     let mut locks = Vec::new();
     for input in inputs {
         if let Some(secret) = WellKnownSecret::parse(&input.secret)? {
@@ -134,7 +162,7 @@ fn open(
 }
 
 fn shows_preimage(witness: &Witness, hash: &[u8; 32]) -> bool {
-    witness.preimage_bytes().is_some_and(|preimage| <[u8; 32]>::from(Sha256::digest(preimage)) == *hash)
+    witness.preimage_bytes().is_some_and(|preimage| Sha256::digest(preimage).ct_eq(hash).into())
 }
 
 /// Whether enough different keys have signed; more signatures of one key are one.
@@ -205,6 +233,19 @@ mod tests {
         assert_eq!(check(&[proof.clone()], &[], None, 0), unsigned(1, 0));
         proof.witness = Some(p2pk::sign(&proof.secret, &key(2)));
         assert_eq!(check(&[proof], &[], None, 0), Ok(()));
+    }
+
+    /// Eleven keys and eleven signatures are 121 checks, a thousand times over.
+    #[test]
+    fn locks_are_weighed_and_too_much_is_refused() {
+        let lock = Lock { keys: (3..13).map(point).collect(), ..Lock::to_key(point(2)) };
+        let heavy = credit(&lock, &|_| {
+            Some(Witness { signatures: vec!["00".repeat(64); 11], preimage: None }.to_text())
+        });
+        let plain = Proof::new(1, KeysetId::V1([0; 8]), "secret".to_owned(), point(1));
+        assert_eq!(weight(&[heavy.clone(), plain, heavy.clone()]), 242);
+        assert_eq!(check(&vec![heavy.clone(); 33], &[], None, 0), unsigned(1, 0));
+        assert_eq!(check(&vec![heavy; 34], &[], None, 0), Err(ConditionError::Checks { got: 34 * 121 }));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use secp256k1::{Keypair, schnorr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -17,7 +18,7 @@ use crate::scalar::{Scalar, reduce};
 pub struct PublicKey(secp256k1::PublicKey);
 
 /// A secret number: an issuer's signing key, a payer's blinding factor or locking key. Wiped when dropped; never shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct SecretKey(secp256k1::SecretKey);
 
 /// Why something is not a key.
@@ -188,6 +189,15 @@ impl SecretKey {
         Self(self.0.negate())
     }
 }
+
+impl PartialEq for SecretKey {
+    /// In constant time.
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_bytes().ct_eq(other.expose_bytes().as_ref()).into()
+    }
+}
+
+impl Eq for SecretKey {}
 
 impl Drop for SecretKey {
     fn drop(&mut self) {

@@ -130,6 +130,11 @@ impl Lock {
         Ok(())
     }
 
+    /// How many keys it names, on both paths.
+    pub(crate) fn keys_len(&self) -> usize {
+        self.main_path().keys.len().saturating_add(self.refund_keys.len())
+    }
+
     /// The way that is always open.
     pub(crate) fn main_path(&self) -> Path<'_> {
         let own = match &self.kind {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use farthing_money::Unit;
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use crate::key::uncompressed;
@@ -187,12 +188,9 @@ impl SigningKeyset {
         }
         let key = self.key(amount).ok_or(VerifyError::Amount { id, amount })?;
         let y = hash_to_curve(proof.secret.as_bytes());
-        // What is compared is public either way; only the multiplication must not tell the key.
-        if proof.c.uncompressed() == uncompressed(&y.point().times_secret(&key.secret)) {
-            Ok(y)
-        } else {
-            Err(VerifyError::Signature)
-        }
+        // Ours is as good as money to who has sent a wrong one: how far the two agree must not be told by the time.
+        let ours = uncompressed(&y.point().times_secret(&key.secret));
+        if bool::from(proof.c.uncompressed().ct_eq(&ours)) { Ok(y) } else { Err(VerifyError::Signature) }
     }
 
     /// A credit whose secret the issuer itself knows, for change that nobody blinded.

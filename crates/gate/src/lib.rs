@@ -3,6 +3,7 @@
 pub mod body;
 pub mod crypto;
 pub mod flow;
+pub mod limit;
 pub mod network;
 pub mod own_header;
 pub mod page;

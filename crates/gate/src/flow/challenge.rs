@@ -47,7 +47,8 @@ impl Shared {
         let problem = refused.problem(cashu);
         let retry_after_secs = match refused.kind() {
             Kind::Conflict => 1,
-            Kind::Unavailable(span) => span.secs().max(1),
+            // Rounded up: who comes back a moment too early is refused again.
+            Kind::Limited(span) | Kind::Unavailable(span) => span.millis().div_ceil(1_000).max(1),
             Kind::Over | Kind::Invalid | Kind::Unsupported => {
                 return self.challenge_with(asked, problem, Some(refused));
             }

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ed25519_dalek::VerifyingKey;
-use farthing_engine::PaymentId;
+use farthing_engine::{PaymentId, Refusal};
+use farthing_money::Span;
 use farthing_wire::upstream::Standing;
 use farthing_wire::{Credential, Pass, digest, header};
 use http::header::{
@@ -29,6 +30,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service, ServiceExt};
 
 use self::challenge::Asked;
@@ -38,6 +40,7 @@ use self::pay::{Attempt, Delivery};
 use self::quote::Quote;
 use self::refusal::Refused;
 use crate::body::{Body, BoxError};
+use crate::limit::{Client, Limited, Work};
 use crate::own_header;
 use crate::problem;
 use crate::proxy::UpstreamError;
@@ -59,6 +62,8 @@ struct Shared {
     config: GateConfig,
     verifying: VerifyingKey,
     handovers: Arc<Handovers>,
+    /// Places for payments that are under way.
+    payments: Arc<Semaphore>,
 }
 
 /// A request on its way to the service behind us.
@@ -73,6 +78,8 @@ struct Answering<S> {
 const BOUND_BODY_BYTES_MAX: u64 = 64 * 1024;
 /// Nobody needs more passes in one request; checking signatures for free is work that anyone could ask for.
 const PASSES_MAX: usize = 4;
+/// Payments under way at once, from the credential to the upstream's answer. More are asked to come back.
+const PAYMENTS_MAX: usize = 4_096;
 /// How long such a body may take.
 const BOUND_BODY_WAIT: Duration = Duration::from_secs(10);
 
@@ -80,7 +87,8 @@ impl Shared {
     fn new(config: GateConfig) -> Self {
         let verifying = config.secrets.signing.verifying_key();
         let handovers = Handovers::new(Arc::clone(&config.clock));
-        Self { config, verifying, handovers }
+        let payments = Arc::new(Semaphore::new(PAYMENTS_MAX));
+        Self { config, verifying, handovers, payments }
     }
 }
 
@@ -88,6 +96,13 @@ impl GateLayer {
     /// A layer for these prices.
     pub fn new(config: GateConfig) -> Self {
         Self(Arc::new(Shared::new(config)))
+    }
+
+    /// The same with room for so many payments under way at once.
+    #[must_use]
+    pub fn payments_max(self, payments: usize) -> Self {
+        let payments = Arc::new(Semaphore::new(payments.min(Semaphore::MAX_PERMITS)));
+        Self(Arc::new(Shared { payments, ..Shared::new(self.0.config.clone()) }))
     }
 }
 
@@ -196,13 +211,19 @@ impl Shared {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let pass = self.pass(&parts.headers, &quote);
+        let client = self.config.crypto.limiter().client(&parts.extensions, &parts.headers);
+        let pass = self.pass(&parts.headers, &quote, client.as_ref());
         let credential = credential(&parts.headers);
         let cashu = parts.headers.contains_key(header::X_CASHU);
         own_header::remove_spoofed(&mut parts.headers);
         own_header::remove_credentials(&mut parts.headers);
-        if let Some(pass) = pass {
-            return self.serve_pass(Answering { inner, parts, body, quote }, &pass).await;
+        match pass {
+            Ok(None) => {}
+            Ok(Some(pass)) => return self.serve_pass(Answering { inner, parts, body, quote }, &pass).await,
+            Err(limited) => {
+                let asked = Asked { quote: &quote, headers: &parts.headers, digest: None };
+                return self.refuse(&asked, &limited.into(), cashu);
+            }
         }
         if is_preflight(&parts) {
             return preflight(inner, parts).await;
@@ -215,17 +236,31 @@ impl Shared {
                 return self.refuse(&asked, &Refused::Credential(error), cashu);
             }
         };
+        // Before anything of it is read any further.
+        let begun = credential.as_ref().map(|credential| self.begin(credential, client.as_ref())).transpose();
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(refused) => {
+                let asked = Asked { quote: &quote, headers: &parts.headers, digest: None };
+                return self.refuse(&asked, &refused, cashu);
+            }
+        };
         let wanted = credential.is_some() || !parts.headers.contains_key(EXPECT);
         let (body, digest) = match read_bound(body, wanted).await {
             Ok(read) => read,
             Err(error) => return problem::answer(&problem::of_upstream(&error)),
         };
-        let Some(credential) = credential else {
+        let (Some(credential), Some((work, place))) = (credential, begun) else {
             let digest = digest.filter(|digest| !digest.is_empty());
             return self.challenge(&Asked { quote: &quote, headers: &parts.headers, digest });
         };
-        let attempt = Attempt { parts, body, quote, credential, digest };
-        let task = tokio::spawn(self.pay(inner, attempt));
+        let attempt = Attempt { parts, body, quote, credential, digest, work };
+        let paying = self.pay(inner, attempt);
+        let task = tokio::spawn(async move {
+            let delivery = paying.await;
+            drop(place);
+            delivery
+        });
         match task.await {
             Ok(Delivery { response, handover }) => {
                 // Whoever is gone by now never comes here, and the answer is lost with the task's result.
@@ -239,14 +274,44 @@ impl Shared {
         }
     }
 
+    /// Begins to look at a credential: a place among the payments that are under way, and what the client may ask for.
+    fn begin(
+        &self,
+        credential: &Credential,
+        client: Option<&Client>,
+    ) -> Result<(Work, OwnedSemaphorePermit), Refused> {
+        let work = self.config.crypto.limiter().begin(client, credits::weight(credential.token()))?;
+        match Arc::clone(&self.payments).try_acquire_owned() {
+            Ok(place) => Ok((work, place)),
+            Err(_) => {
+                work.genuine();
+                Err(Refused::Engine(Refusal::Busy { retry_after: Span::from_secs(1) }))
+            }
+        }
+    }
+
     /// The pass that a request brings for what it asks.
-    fn pass(&self, headers: &HeaderMap, quote: &Quote) -> Option<Pass> {
+    fn pass(
+        &self,
+        headers: &HeaderMap,
+        quote: &Quote,
+        client: Option<&Client>,
+    ) -> Result<Option<Pass>, Limited> {
         let fields = headers.get_all(header::FARTHING_PASS).iter().filter_map(|value| value.to_str().ok());
+        let passes: Vec<&str> = fields.chain(own_header::pass_cookies(headers)).take(PASSES_MAX).collect();
+        if passes.is_empty() {
+            return Ok(None);
+        }
+        let mut work = self.config.crypto.limiter().begin(client, passes.len())?;
         let now = (self.config.clock)();
-        let good = |text: &str| {
-            Pass::verify(text, &self.verifying, now).ok().filter(|pass| pass.scope == quote.scope)
-        };
-        fields.chain(own_header::pass_cookies(headers)).take(PASSES_MAX).find_map(good)
+        let genuine: Vec<Pass> =
+            passes.iter().filter_map(|text| Pass::verify(text, &self.verifying, now).ok()).collect();
+        if genuine.is_empty() {
+            work.cost(passes.len());
+        } else {
+            work.genuine();
+        }
+        Ok(genuine.into_iter().find(|pass| pass.scope == quote.scope))
     }
 
     async fn serve_pass<S, B>(&self, answering: Answering<S>, pass: &Pass) -> Response<Body>

@@ -30,6 +30,7 @@ use super::refusal::Refused;
 use super::settle::Held;
 use super::{Answering, Shared};
 use crate::body::{Body, BoxError};
+use crate::limit::Work;
 use crate::own_header::{self, FARTHING_CHARGE};
 use crate::problem;
 use crate::proxy::UpstreamError;
@@ -42,6 +43,8 @@ pub(super) struct Attempt {
     pub(super) credential: Credential,
     /// The digest of the body; empty for no body, none for one that streams unread.
     pub(super) digest: Option<String>,
+    /// What it takes to look at the credential; given back when it pays.
+    pub(super) work: Work,
 }
 
 /// An answer, and whether it matters that the client gets it.
@@ -66,8 +69,8 @@ impl Shared {
         B::Error: Into<BoxError>,
     {
         let cashu = matches!(attempt.credential, Credential::Cashu { .. });
-        let Attempt { parts, body, quote, credential, digest } = attempt;
-        let held = match self.hold(&quote, &credential, digest.as_deref()).await {
+        let Attempt { parts, body, quote, credential, digest, work } = attempt;
+        let held = match self.hold(&quote, &credential, digest.as_deref(), work).await {
             Ok(held) => held,
             Err(refused) => {
                 let digest = digest.filter(|digest| !digest.is_empty());
@@ -87,6 +90,7 @@ impl Shared {
         quote: &Quote,
         credential: &Credential,
         digest: Option<&str>,
+        mut work: Work,
     ) -> Result<Outcome, Refused> {
         let now = (self.config.clock)();
         let (price, over) = self.price(quote, credential, digest, now)?;
@@ -101,9 +105,22 @@ impl Shared {
         let tag = tag(&outputs, digest);
         let mints = self.config.names.mints.clone();
         let ring = Arc::clone(&keyring);
-        let work = move || credits::recognise(&ring, &mints, &token, &outputs, asset, now);
+        let look = move || {
+            let mut done = 0;
+            let credits = credits::recognise(&ring, &mints, &token, &outputs, (asset, now), &mut done);
+            (credits, done)
+        };
         let weight = credits::weight(credential.token());
-        let credits = self.config.crypto.run(weight, work).await??;
+        let credits = match self.config.crypto.run(weight, look).await {
+            Ok((credits, done)) => {
+                work.cost(done);
+                credits?
+            }
+            Err(error) => {
+                work.genuine();
+                return Err(error.into());
+            }
+        };
         let payment = credits.payment;
         let resource = quote.resource(&self.config.secrets.challenge);
         let answer = if let Some(over) = over {
@@ -113,7 +130,12 @@ impl Shared {
             let inputs = credits.inputs.clone();
             let (price, tax_code) = (price.amount(), quote.tax_code);
             let command = Hold { payment, inputs, price, asset, merchant, resource, tag, tax_code };
-            self.config.execute.execute(Command::Hold(command)).await?
+            let answer = self.config.execute.execute(Command::Hold(command)).await;
+            // Who pays has asked for nothing in vain, and what we cannot do now is not the payer's fault.
+            if matches!(answer, Ok(Answer::Held(_)) | Err(Refusal::Busy { .. } | Refusal::Fault(_))) {
+                work.genuine();
+            }
+            answer?
         };
         let row = match answer {
             Answer::Held(row) => *row,

@@ -10,6 +10,7 @@ use farthing_wire::{CredentialError, mpp};
 use thiserror::Error;
 
 use crate::crypto::CryptoError;
+use crate::limit::Limited;
 
 /// When to ask again while the issuer is paused.
 const PAUSE: Span = Span::from_secs(60);
@@ -41,6 +42,8 @@ pub(super) enum Refused {
     Engine(#[from] Refusal),
     #[error(transparent)]
     Crypto(#[from] CryptoError),
+    #[error(transparent)]
+    Limited(#[from] Limited),
     #[error("the payment {0} was made before, and what it opened has ended")]
     Used(PaymentId),
     #[error("whether the payment {payment} was charged is not known yet: {source}")]
@@ -57,6 +60,8 @@ pub(super) enum Kind {
     Over,
     /// The same credential is at work right now.
     Conflict,
+    /// The client has asked for too much in vain.
+    Limited(Span),
     /// We cannot say now.
     Unavailable(Span),
 }
@@ -69,7 +74,9 @@ impl Refused {
                 Kind::Conflict
             }
             Self::Engine(Refusal::Reject(Reject::Paused)) => Kind::Unavailable(PAUSE),
+            Self::Limited(limited) => Kind::Limited(limited.retry_after),
             Self::Engine(Refusal::Busy { retry_after }) => Kind::Unavailable(*retry_after),
+            Self::Crypto(CryptoError::Busy) => Kind::Unavailable(Span::from_secs(1)),
             Self::Engine(Refusal::Fault(_)) | Self::Crypto(_) | Self::Unrecorded { .. } => {
                 Kind::Unavailable(Span::from_secs(5))
             }
@@ -90,7 +97,8 @@ impl Refused {
             Self::Keyring(reject) => reject.code(),
             Self::Lock(error) => error.code(),
             Self::Engine(Refusal::Reject(reject)) => reject.code(),
-            Self::Engine(Refusal::Busy { .. }) => "busy",
+            Self::Engine(Refusal::Busy { .. }) | Self::Crypto(CryptoError::Busy) => "busy",
+            Self::Limited(limited) => limited.code(),
             Self::Engine(Refusal::Fault(_)) | Self::Crypto(_) => "unavailable",
             Self::Used(_) => "payment-used",
             Self::Unrecorded { .. } => "charge-unknown",
@@ -125,6 +133,11 @@ impl Refused {
             }
             Kind::Over => (402, "Payment required", "pay again, with other credits"),
             Kind::Conflict => (409, "Payment under way", "send the same request again in a moment"),
+            Kind::Limited(_) => (
+                429,
+                "Too much in vain",
+                "nothing was taken; wait as long as Retry-After says, then send the same request again",
+            ),
             Kind::Unavailable(_) => {
                 (503, "Not now", "send the same request with the same credential again; it is charged once")
             }

@@ -42,6 +42,7 @@ impl Proxy {
     pub async fn forward(&self, mut request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
         let upgrade = header::upgrade(request.version(), request.headers());
         let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+        let peer = client.is_some().then(|| request.extensions().get::<Peer>().cloned()).flatten();
         let request = self.prepare(request, upgrade)?;
         let mut response = self.send(request).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -51,7 +52,7 @@ impl Proxy {
             let Some(protocol) = header::upgrade(Version::HTTP_11, response.headers()) else {
                 return Err(UpstreamError::Protocol("it switched to no protocol that was asked for".into()));
             };
-            tunnel::join(client, hyper::upgrade::on(&mut response));
+            tunnel::join(client, hyper::upgrade::on(&mut response), self.0.timeouts.silence, peer);
             header::strip_hop_by_hop(response.headers_mut());
             switch_headers(response.headers_mut(), protocol);
             return Ok(response.map(|_| Body::empty()));

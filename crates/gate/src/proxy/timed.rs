@@ -40,7 +40,7 @@ impl Progress {
         Self { begun: Instant::now(), millis: AtomicU64::new(0) }
     }
 
-    fn note(&self) {
+    pub(super) fn note(&self) {
         let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.millis.store(millis, Ordering::Relaxed);
     }
