@@ -1,32 +1,25 @@
 //! The running server: one listener for the gate and the issuer, one socket for the operator, until told to stop.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::{Request, Response};
+use farthing_gate::Proxy;
 use farthing_gate::crypto::{Crypto, CryptoError};
-use farthing_gate::flow::Gate;
 use farthing_gate::proxy::{ProxyConfig, ProxyError, Timeouts};
 use farthing_gate::serve::{Limits, serve};
 use farthing_gate::tls::{Certificate, TlsError};
-use farthing_gate::{Body, Proxy};
 use farthing_money::Span;
 use farthing_store::Clock;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
-use tower::{Layer, Service, ServiceExt};
 
 use crate::config::{Config, Origin, Passphrase};
 use crate::installation::{Installation, OpenError};
-use crate::mount::{ABOUT_PATH, ISSUER_PATH, Mount};
+use crate::mount::{ISSUER_PATH, Mount};
 use crate::operator::Operator;
 use crate::{admin_api, reload, workers};
 
@@ -100,7 +93,7 @@ pub async fn run(
     let (rules, watched) = watch::channel(Arc::new(config.rules.clone()));
     let crypto = Crypto::new(std::thread::available_parallelism().map_or(2, usize::from))?;
     let mount = Mount::with(&config, &installation, &origin, watched, crypto);
-    let site = Site::new(&config, mount)?;
+    let site = mount.before(Proxy::new(proxy_config(&config))?);
     let ready = Ready {
         gate: origin.to_string(),
         issuer: format!("{origin}{ISSUER_PATH}"),
@@ -160,20 +153,6 @@ fn duration(span: Span) -> Duration {
     Duration::from_millis(span.millis())
 }
 
-/// Everything behind the listener: our own routes by their paths, the gate for all else.
-#[derive(Clone)]
-struct Site {
-    own: Router,
-    gate: Gate<Proxy>,
-}
-
-impl Site {
-    fn new(config: &Config, mount: Mount) -> Result<Self, ServeError> {
-        let proxy = Proxy::new(proxy_config(config))?;
-        Ok(Self { gate: mount.layer.layer(proxy), own: mount.routes })
-    }
-}
-
 fn proxy_config(config: &Config) -> ProxyConfig {
     let timeouts = &config.server.timeouts;
     let defaults = ProxyConfig::new(config.server.upstream.uri());
@@ -186,25 +165,5 @@ fn proxy_config(config: &Config) -> ProxyConfig {
         },
         trusted_proxies: config.server.trusted_proxies.clone(),
         ..defaults
-    }
-}
-
-impl Service<Request<Body>> for Site {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let path = request.uri().path();
-        if path == ABOUT_PATH || path.starts_with(ISSUER_PATH) {
-            let own = self.own.clone().oneshot(request.map(axum::body::Body::new));
-            Box::pin(async move { Ok(own.await?.map(Body::boxed)) })
-        } else {
-            Box::pin(self.gate.call(request))
-        }
     }
 }

@@ -1,19 +1,26 @@
 //! What an axum program mounts by itself: prices before its own routes, and the issuer's routes beside them. The server
 //! mounts the same before its proxy.
 
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::http::header;
+use axum::body::HttpBody;
+use axum::http::{Request, Response, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use farthing_gate::Rules;
+use bytes::Bytes;
 use farthing_gate::crypto::{Crypto, CryptoError};
 use farthing_gate::flow::{GateConfig, GateLayer, Names, OfferStyle, Secrets, XCashu};
+use farthing_gate::{Body, BoxError, Gate, Rules, UpstreamError};
 use farthing_money::Span;
 use farthing_wire::jws::key_text;
 use serde_json::json;
 use tokio::sync::watch;
+use tower::{Layer, Service, ServiceExt};
 
 use crate::config::{Config, Origin, RequestForms};
 use crate::installation::Installation;
@@ -57,6 +64,47 @@ impl Mount {
             .route(ABOUT_PATH, get(about_page(config, installation, &issuer_url)));
         let layer = GateLayer::new(gate_config(config, installation, origin, issuer_url, rules, crypto));
         Self { layer, routes }
+    }
+}
+
+/// Everything behind a listener: our own routes by their paths, the gate before a service for all else.
+#[derive(Clone)]
+pub struct Site<S> {
+    own: Router,
+    gate: Gate<S>,
+}
+
+impl Mount {
+    /// The whole site, with this service as what is paid for.
+    pub fn before<S>(self, service: S) -> Site<S> {
+        Site { gate: self.layer.layer(service), own: self.routes }
+    }
+}
+
+impl<S, B> Service<Request<Body>> for Site<S>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<UpstreamError>,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        if path == ABOUT_PATH || path.starts_with(ISSUER_PATH) {
+            let own = self.own.clone().oneshot(request.map(axum::body::Body::new));
+            Box::pin(async move { Ok(own.await?.map(Body::boxed)) })
+        } else {
+            Box::pin(self.gate.call(request))
+        }
     }
 }
 
