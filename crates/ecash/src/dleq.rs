@@ -120,14 +120,23 @@ pub fn verify_proof(
     signature: PublicKey,
     proof: &ProofDleq,
 ) -> Result<(), DleqError> {
-    let rebuilt = || {
-        let r = SecretKey::from_bytes(*proof.r.as_bytes()).ok()?;
-        let blinded = hash_to_curve(secret).point().plus(r.public_key())?;
-        let offset = PublicKey::from_coordinates(&issuer_key.times_secret(&r))?;
-        Some((blinded, signature.plus(offset)?))
-    };
-    let (blinded, blind_signature) = rebuilt().ok_or(DleqError::Invalid)?;
+    let signed = as_signed(issuer_key, secret, signature, proof);
+    let (blinded, blind_signature) = signed.ok_or(DleqError::Invalid)?;
     verify(issuer_key, blinded, blind_signature, &Dleq { e: proof.e, s: proof.s })
+}
+
+/// What the issuer saw and gave: the blinded message and its signature, rebuilt from a credit. With `e` and `s` they prove
+/// to anyone that the issuer signed this message, without showing the credit.
+pub fn as_signed(
+    issuer_key: PublicKey,
+    secret: &[u8],
+    signature: PublicKey,
+    proof: &ProofDleq,
+) -> Option<(PublicKey, PublicKey)> {
+    let r = SecretKey::from_bytes(*proof.r.as_bytes()).ok()?;
+    let blinded = hash_to_curve(secret).point().plus(r.public_key())?;
+    let offset = PublicKey::from_coordinates(&issuer_key.times_secret(&r))?;
+    Some((blinded, signature.plus(offset)?))
 }
 
 /// NUT-12's challenge: SHA-256 of the hexadecimal texts of the points with both coordinates.

@@ -192,6 +192,11 @@ impl SumTree {
         Ok(())
     }
 
+    /// How many leaves were added.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The root of what was added.
     pub fn root(&self) -> Result<Root, SumTreeError> {
         self.fold(None)

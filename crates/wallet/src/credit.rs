@@ -1,7 +1,7 @@
 //! A credit that the wallet owns.
 
 use farthing_ecash::{Proof, Y};
-use farthing_money::Unit;
+use farthing_money::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
 /// A credit and what it is set aside for.
@@ -16,12 +16,15 @@ pub struct Credit {
     /// The attempt that it is set aside for; free if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<u64>,
+    /// When it was taken in; it was signed before. Not known of credits from before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 impl Credit {
     /// A free credit.
-    pub fn new(proof: Proof, mint: &str, unit: Unit) -> Self {
-        Self { proof, mint: mint.to_owned(), unit, reserved: None }
+    pub fn new(proof: Proof, mint: &str, unit: Unit, now: Timestamp) -> Self {
+        Self { proof, mint: mint.to_owned(), unit, reserved: None, since: Some(now) }
     }
 
     /// The point under which the mint will remember it as spent.

@@ -107,6 +107,9 @@ pub enum WalletError {
         /// Why each offer is not taken.
         reasons: String,
     },
+    /// The issuer publishes nothing about what it owes.
+    #[error("{0} publishes no statements of what it owes; ask it why, or look at the address")]
+    NoStatements(String),
     /// The mint says no.
     #[error("{mint} refuses: {detail} (code {code})")]
     Refused {
@@ -211,6 +214,7 @@ impl WalletError {
             Self::WhichUnit { .. } => "mint-which-unit",
             Self::FundsShort(_) => "wallet-funds-short",
             Self::NoOffer { .. } => "wallet-no-offer",
+            Self::NoStatements(_) => "mint-no-statements",
             Self::Refused { .. } => "mint-refused",
             Self::Pending(_) => "wallet-credits-pending",
             Self::Spent(_) => "wallet-credits-spent",
@@ -235,7 +239,7 @@ impl WalletError {
             Self::FundsShort(_) => ErrorKind::FundsShort,
             Self::Budget(_) => ErrorKind::Budget,
             Self::Unknown { .. } | Self::Pending(_) | Self::BadAnswer { .. } => ErrorKind::Unknown,
-            Self::NoWallet | Self::UnknownAttempt(_) => ErrorKind::NotFound,
+            Self::NoWallet | Self::UnknownAttempt(_) | Self::NoStatements(_) => ErrorKind::NotFound,
             _ => ErrorKind::Failed,
         }
     }

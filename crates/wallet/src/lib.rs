@@ -34,6 +34,9 @@
 mod address;
 mod api;
 mod attempt;
+mod audit;
+mod audit_history;
+mod audit_lists;
 mod backup;
 mod budget;
 mod credit;
@@ -56,12 +59,14 @@ mod words;
 
 pub use address::{Address, AddressError, mint_address};
 pub use attempt::{Attempt, AttemptKind, Booking, Outputs, Payment};
+pub use audit::{AuditReport, Audited, CheckedKeyset, Counted, Finding, FindingKind, OwnCredits};
 pub use backup::Backup;
 pub use budget::{BudgetReject, LimitKind, Limits, Scope, Shown, Spent, day_of};
 pub use credit::Credit;
 pub use error::{ErrorKind, FundsShort, WalletError};
 pub use flow::{
-    Flow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow, RedeemFlow, RestoreFlow, SendFlow,
+    AuditFlow, Flow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow, RedeemFlow, RestoreFlow,
+    SendFlow,
 };
 pub use history::{Entry, EntryKind};
 pub use http::{ANSWER_LIMIT_BYTES, Event, HttpRequest, HttpResponse, Read, Step};

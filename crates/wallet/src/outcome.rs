@@ -3,6 +3,7 @@
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Problem;
 
+use crate::audit::AuditReport;
 use crate::error::WalletError;
 
 /// What an operation came to.
@@ -51,6 +52,8 @@ pub enum Outcome {
         /// How much, by unit.
         units: Vec<RestoredUnit>,
     },
+    /// An issuer's statements and lists were looked through.
+    Audited(Box<AuditReport>),
 }
 
 /// A payment that went through.

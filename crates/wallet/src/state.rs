@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use farthing_ecash::{KeysetId, Proof, RestoreError, Y};
-use farthing_money::{Amount, Unit};
+use farthing_money::{Amount, Timestamp, Unit};
 
 use crate::attempt::{Attempt, Booking, Outputs};
+use crate::audit::Audited;
 use crate::budget::{Limits, Scope, Spent};
 use crate::credit::Credit;
 use crate::history::Entry;
@@ -27,6 +28,7 @@ pub(crate) struct State {
     pub(crate) spent: BTreeMap<(Unit, Scope), Amount>,
     pub(crate) passes: BTreeMap<RowKey, StoredPass>,
     pub(crate) signers: BTreeMap<String, Signer>,
+    pub(crate) audits: BTreeMap<String, Audited>,
 }
 
 impl State {
@@ -71,6 +73,9 @@ impl State {
             }
             Row::Signer(signer) => {
                 self.signers.insert(signer.host.clone(), signer);
+            }
+            Row::Audited(audited) => {
+                self.audits.insert(audited.issuer.clone(), *audited);
             }
         }
     }
@@ -220,9 +225,9 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes credits in.
-    pub(crate) fn take_in(&mut self, proofs: &[Proof], mint: &str, unit: Unit) {
+    pub(crate) fn take_in(&mut self, proofs: &[Proof], mint: &str, unit: Unit, now: Timestamp) {
         for proof in proofs {
-            self.put(Row::Credit(Box::new(Credit::new(proof.clone(), mint, unit))));
+            self.put(Row::Credit(Box::new(Credit::new(proof.clone(), mint, unit, now))));
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::attempt::Attempt;
+use crate::audit::Audited;
 use crate::budget::{Limits, Spent};
 use crate::credit::Credit;
 use crate::history::Entry;
@@ -46,6 +47,8 @@ pub enum Row {
     Pass(StoredPass),
     /// The key with which a host signs its receipts.
     Signer(Signer),
+    /// What an issuer's statements said when they were last looked at.
+    Audited(Box<Audited>),
 }
 
 /// The numbers that are given out next.
@@ -169,6 +172,7 @@ impl Row {
             Self::Spent(spent) => RowKey(format!("spent/{}/{}", spent.unit, spent.scope)),
             Self::Pass(pass) => RowKey::pass(pass),
             Self::Signer(signer) => RowKey(format!("signer/{}", signer.host)),
+            Self::Audited(audited) => RowKey(format!("audited/{}", audited.issuer)),
         }
     }
 }

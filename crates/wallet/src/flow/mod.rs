@@ -1,5 +1,6 @@
 //! The operations, each a state machine: what to send next, what came back, what to write down in between.
 
+mod audit;
 mod exact;
 mod exchange;
 mod keys;
@@ -15,6 +16,7 @@ mod settle;
 
 use farthing_money::Timestamp;
 
+pub use audit::AuditFlow;
 pub(crate) use exact::funds_short;
 pub use pay::{PayFlow, PayRequest};
 pub use receive::ReceiveFlow;

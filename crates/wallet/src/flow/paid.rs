@@ -126,7 +126,7 @@ fn keep_pass(
 fn close(draft: &mut Draft<'_>, attempt: &Attempt, payment: &Payment, found: &Found, entry: Entry) {
     let back = worth(&found.change).min(payment.booking.amount);
     draft.spend(&attempt.inputs);
-    draft.take_in(&found.change, &attempt.mint, attempt.unit);
+    draft.take_in(&found.change, &attempt.mint, attempt.unit, entry.at);
     draft.unbook(attempt.unit, &payment.booking, back);
     let (receipt, notes) = (found.receipt.clone(), found.notes.clone());
     draft.finish(attempt.id, Some(Entry { receipt, notes, ..entry }));
@@ -243,7 +243,7 @@ fn check(wallet: &Wallet, attempt: &Attempt, payment: &Payment, address: &Addres
 pub(crate) fn note(paid: &mut Paid, settled: Settled) {
     match settled {
         Settled::Charged { charged, .. } => paid.charged = charged,
-        Settled::Back(_) => {}
+        Settled::Back(_) | Settled::Refunded(_) => {}
         Settled::Taken(money) => paid.notes.push(format!("change of {money} was spent by someone else")),
         Settled::Open(money) => {
             paid.notes.push(format!("{money} stays set aside until the merchant has taken the credits"));

@@ -202,7 +202,7 @@ impl RedeemFlow {
     ) -> Result<Step, WalletError> {
         let money = money(attempt.unit, worth(proofs))?;
         let mut draft = Draft::new(&wallet.state);
-        draft.take_in(proofs, &attempt.mint, attempt.unit);
+        draft.take_in(proofs, &attempt.mint, attempt.unit, now);
         let entry = Entry {
             number: attempt.id,
             at: now,

@@ -138,7 +138,7 @@ impl RestoreFlow {
         let sum = self.sums.entry(search.unit).or_default();
         *sum = sum.saturating_add(worth(&kept));
         let mut draft = Draft::new(&wallet.state);
-        draft.take_in(&kept, &self.mint, search.unit);
+        draft.take_in(&kept, &self.mint, search.unit, now);
         draft.advance(search.keyset, search.end);
         let changes = draft.into_changes();
         wallet.commit(changes)?;

@@ -160,7 +160,7 @@ fn swapped(
     let back = worth(proofs);
     let mut draft = Draft::new(&wallet.state);
     draft.spend(&attempt.inputs);
-    draft.take_in(proofs, &attempt.mint, attempt.unit);
+    draft.take_in(proofs, &attempt.mint, attempt.unit, now);
     let kind = match &attempt.kind {
         AttemptKind::Pay(payment) => {
             draft.unbook(attempt.unit, &payment.booking, back.min(payment.booking.amount));
@@ -197,7 +197,7 @@ fn charged(
     let cost = payment.booking.amount.saturating_sub(back);
     let mut draft = Draft::new(&wallet.state);
     draft.spend(&attempt.inputs);
-    draft.take_in(change, &attempt.mint, attempt.unit);
+    draft.take_in(change, &attempt.mint, attempt.unit, now);
     draft.unbook(attempt.unit, &payment.booking, back);
     draft.finish(attempt.id, Some(entry(attempt, EntryKind::Pay, cost, now)?));
     let changes = draft.into_changes();

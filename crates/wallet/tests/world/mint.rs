@@ -13,7 +13,9 @@ pub struct Mint {
     keysets: Vec<(SigningKeyset, bool)>,
     spent: BTreeMap<Y, String>,
     pub pending: BTreeSet<Y>,
-    signed: BTreeMap<PublicKey, BlindSignature>,
+    pub signed: BTreeMap<PublicKey, BlindSignature>,
+    /// The keyset and the amount of every credit that was ever shown.
+    shown: BTreeMap<Y, (KeysetId, u64)>,
     codes: BTreeMap<String, (u64, Option<String>)>,
     quotes: BTreeMap<String, (u64, PublicKey, Option<String>)>,
     /// What was ever put into circulation by codes.
@@ -63,6 +65,7 @@ impl Mint {
             spent: BTreeMap::new(),
             pending: BTreeSet::new(),
             signed: BTreeMap::new(),
+            shown: BTreeMap::new(),
             codes: BTreeMap::new(),
             quotes: BTreeMap::new(),
             issued: 0,
@@ -93,7 +96,7 @@ impl Mint {
     }
 
     /// The points of credits, if all of them are good and free.
-    pub fn check(&self, proofs: &[Proof]) -> Result<Vec<Y>, (u64, String)> {
+    pub fn check(&mut self, proofs: &[Proof]) -> Result<Vec<Y>, (u64, String)> {
         let mut ys = BTreeSet::new();
         for proof in proofs {
             assert!(proof.dleq.is_none(), "the mint must not see the proof of equality");
@@ -104,6 +107,7 @@ impl Mint {
             if self.spent.contains_key(&y) || !ys.insert(y) {
                 return Err((11_001, "spent".to_owned()));
             }
+            self.shown.insert(y, (proof.id, proof.amount));
         }
         Ok(ys.into_iter().collect())
     }
@@ -114,6 +118,11 @@ impl Mint {
 
     pub fn is_spent(&self, y: Y) -> bool {
         self.spent.contains_key(&y)
+    }
+
+    /// Every spent credit with its keyset and amount.
+    pub fn redeemed(&self) -> impl Iterator<Item = (Y, KeysetId, u64)> + '_ {
+        self.spent.keys().map(|y| (*y, self.shown[y].0, self.shown[y].1))
     }
 
     pub fn sign(&mut self, message: &BlindedMessage) -> Result<BlindSignature, (u64, String)> {

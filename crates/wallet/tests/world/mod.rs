@@ -3,16 +3,18 @@
 #![expect(dead_code, reason = "each test file uses its own part")]
 
 pub mod mint;
+pub mod publisher;
 pub mod shop;
 pub mod vault;
 
-use farthing_money::Timestamp;
+use farthing_money::{Span, Timestamp};
 use farthing_wallet::{
-    Event, Flow, HttpRequest, HttpResponse, Limits, Outcome, PayFlow, PayRequest, RecoverFlow, RedeemFlow,
-    Step, Unlock, Wallet, WalletError,
+    AuditFlow, AuditReport, Event, Flow, HttpRequest, HttpResponse, Limits, Outcome, PayFlow, PayRequest,
+    RecoverFlow, RedeemFlow, Step, Unlock, Wallet, WalletError,
 };
 
 use self::mint::Mint;
+use self::publisher::Publisher;
 use self::shop::Shop;
 use self::vault::SharedVault;
 
@@ -39,6 +41,7 @@ pub enum Fault {
 pub struct World {
     pub mint: Mint,
     pub shop: Shop,
+    pub publisher: Publisher,
     pub now: Timestamp,
     /// What happens to the next requests; after them nothing does.
     pub faults: Vec<Fault>,
@@ -52,11 +55,15 @@ impl World {
     pub fn new() -> Self {
         let now = "2026-11-22T12:00:00Z".parse().unwrap();
         let (faults, log) = (Vec::new(), Vec::new());
-        Self { mint: Mint::new(), shop: Shop::new(), now, faults, log, delivered: 0 }
+        let (mint, shop, publisher) = (Mint::new(), Shop::new(), Publisher::new(now));
+        Self { mint, shop, publisher, now, faults, log, delivered: 0 }
     }
 
     fn handle(&mut self, request: &HttpRequest) -> HttpResponse {
-        if request.url.starts_with(MINT) {
+        let stated = [MINT, SHOP].map(|origin| format!("{origin}{}", farthing_wire::liabilities::PATH));
+        if let Some(path) = stated.iter().find_map(|prefix| request.url.strip_prefix(prefix)) {
+            self.publisher.handle(path)
+        } else if request.url.starts_with(MINT) {
             self.mint.handle(request)
         } else {
             self.shop.handle(&mut self.mint, request, self.now)
@@ -111,6 +118,24 @@ impl World {
 
     pub fn recover(&mut self, wallet: &mut Wallet) -> Result<Outcome, WalletError> {
         self.run(wallet, RecoverFlow::new())
+    }
+
+    /// An epoch ends, a day after the one before it.
+    pub fn end_epoch(&mut self) {
+        self.now = self.now.after(Span::from_secs(86_400));
+        self.publisher.end_epoch(&self.mint, self.now);
+        self.now = self.now.after(Span::from_secs(1));
+    }
+
+    pub fn audit(&mut self, wallet: &mut Wallet) -> AuditReport {
+        self.audit_with(wallet, false)
+    }
+
+    pub fn audit_with(&mut self, wallet: &mut Wallet, is_full: bool) -> AuditReport {
+        match self.run(wallet, AuditFlow::new(MINT, is_full).unwrap()) {
+            Ok(Outcome::Audited(report)) => *report,
+            other => panic!("expected an audit, got {other:?}"),
+        }
     }
 
     /// A wallet with credits of one code, and without limits.
