@@ -60,12 +60,14 @@ pub(crate) fn melt(rows: &mut Rows, command: &Melt, now: Timestamp) -> Decision 
             amount: row.amount,
             asset: *asset,
             state: CodeState::Unused,
-            created_at: now,
+            created_at: now.hour(),
             expires_at: None,
         };
         rows.codes.put(*code, funded);
     }
-    let paid = MeltQuoteRow { paid: Some((*tag, change_outputs(change))), ..row };
+    // As with an issue, the hour is enough.
+    let expires_at = row.expires_at.hour();
+    let paid = MeltQuoteRow { paid: Some((*tag, change_outputs(change))), expires_at, ..row };
     rows.melt_quotes.put(*quote, paid.clone());
     Ok((Answer::MeltQuote(*quote, Box::new(paid)), Some(entry)))
 }

@@ -31,6 +31,8 @@ pub(crate) fn open_mint(rows: &mut Rows, command: &OpenMintQuote, now: Timestamp
         row.amount = code.amount;
         row.paid = code.amount;
         row.source = Chart::of(code.asset).codes;
+        // It is paid, so it never ends; and an exact end would say when exactly the payer came.
+        row.expires_at = None;
         rows.codes.put(id, CodeRow { state: CodeState::Claimed(*quote), ..code });
     }
     rows.mint_quotes.put(*quote, row.clone());
