@@ -3,6 +3,7 @@
 //! [`RowStore`] turns rows into bytes and back for whatever keeps bytes: [`Fjall`] on disk, [`Memory`] in tests and
 //! simulations. [`Writer`] is the one thread that loads, decides, commits and answers; many commands share one sync.
 
+mod archive;
 mod codec;
 mod fjall_folder;
 mod format_1;
@@ -16,6 +17,7 @@ mod wallet_folder;
 mod whole;
 mod writer;
 
+pub use archive::{ArchiveError, ArchiveHeader, ArchiveReader, ArchiveRecord, write_archive};
 pub use fjall_folder::Fjall;
 pub use freeze::{Freeze, Frozen};
 pub use key_value::{KeyValue, Pair, Pairs, TableName, Write};

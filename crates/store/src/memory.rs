@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 use farthing_engine::Fault;
 
 use crate::key_value::{Pair, Pairs};
-use crate::{KeyValue, TableName, Write};
+use crate::{Freeze, Frozen, KeyValue, TableName, Write};
 
 type SortedRows = BTreeMap<(TableName, Vec<u8>), Vec<u8>>;
 
@@ -47,5 +47,25 @@ impl KeyValue for Memory {
         let mut of_table = below.take_while(|((t, _), _)| *t == table);
         let last = of_table.by_ref().last();
         Ok(last.map(|((_, key), value)| (key.clone(), value.clone())))
+    }
+}
+
+/// A copy of all rows.
+struct Copy(Memory);
+
+impl Frozen for Copy {
+    fn scan(&self, table: TableName, from: &[u8], limit: usize) -> Result<Pairs, Fault> {
+        self.0.scan(table, from, limit)
+    }
+
+    fn last(&self, table: TableName) -> Result<Option<Pair>, Fault> {
+        self.0.last(table)
+    }
+}
+
+impl Freeze for Memory {
+    fn freeze(&self) -> Result<Box<dyn Frozen>, Fault> {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Box::new(Copy(Self { rows: RwLock::new(rows) })))
     }
 }
