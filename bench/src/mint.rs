@@ -4,7 +4,7 @@
 //! cannot tell, and does the same work; the driver does less of it on the cores that it shares with the server.
 
 use farthing_ecash::{PublicKey, hash_to_curve};
-use farthing_wire::mpp::credit::OutputText;
+use farthing_wire::mpp::credit::{OutputText, SignatureText};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -79,13 +79,7 @@ struct Quote {
 
 #[derive(Deserialize)]
 struct Signatures {
-    signatures: Vec<Signature>,
-}
-
-#[derive(Deserialize)]
-struct Signature {
-    #[serde(rename = "C_")]
-    c_: String,
+    signatures: Vec<SignatureText>,
 }
 
 #[derive(Deserialize)]
@@ -212,14 +206,16 @@ impl Outputs {
             let (expected, got) = (self.secrets.len(), signatures.len());
             return Err(Failure::new(format!("expected {expected} signatures, got {got}")));
         }
-        let pairs = self.outputs.into_iter().zip(self.secrets).zip(signatures);
-        let credit = |((output, secret), signature): ((Output, String), Signature)| Credit {
-            amount: output.amount,
-            id: output.id,
-            secret,
-            c: signature.c_,
+        Ok(self.credits(signatures))
+    }
+
+    /// The credits that signatures make of the first outputs, with the signatures' own amounts.
+    pub fn credits(self, signatures: Vec<SignatureText>) -> Vec<Credit> {
+        let credit = |(secret, signature): (String, SignatureText)| {
+            let SignatureText { amount, id, signed: c, .. } = signature;
+            Credit { amount, id, secret, c }
         };
-        Ok(pairs.map(credit).collect())
+        self.secrets.into_iter().zip(signatures).map(credit).collect()
     }
 }
 

@@ -15,6 +15,7 @@ use serde::Deserialize;
 pub use home::{Home, UNIT};
 pub use site::{Asked, Reply, Site};
 
+const READY: &str = "ready.json";
 const START_PATIENCE: Duration = Duration::from_mins(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(40);
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -49,36 +50,44 @@ pub fn binary() -> Result<PathBuf, String> {
 impl Program {
     /// Starts it in its home and waits until it answers. `environment` goes to this run alone.
     pub fn start(home: &Home, environment: &[(&str, &Path)]) -> Result<Self, String> {
-        let ready_file = home.path().join("ready.json");
+        let mut program = Self::spawn(home, environment)?;
+        program.until_ready(home)?;
+        Ok(program)
+    }
+
+    /// Starts it and does not wait.
+    pub fn spawn(home: &Home, environment: &[(&str, &Path)]) -> Result<Self, String> {
+        let ready_file = home.path().join(READY);
         if ready_file.exists() {
             fs::remove_file(&ready_file).map_err(|error| format!("removing an old ready file: {error}"))?;
         }
         let log = home.path().join("log.txt");
-        let mut command = home.command(&["serve", "--ready-file", "ready.json"]);
+        let mut command = home.command(&["serve", "--ready-file", READY]);
         command.envs(environment.iter().copied());
         let written = File::create(&log).map_err(|error| format!("opening a log: {error}"))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(written);
         let child = spawn(&mut command)?;
         let ready = Ready { gate: String::new(), issuer: String::new(), released: 0 };
-        let mut program = Self { child, log, ready };
+        Ok(Self { child, log, ready })
+    }
+
+    /// Waits until it answers.
+    pub fn until_ready(&mut self, home: &Home) -> Result<(), String> {
+        let ready_file = home.path().join(READY);
         let begun = Instant::now();
         while !ready_file.exists() {
-            if let Some(status) = program.ended()? {
-                return Err(format!(
-                    "the program ended with {status} before it answered: {}",
-                    program.said()
-                ));
+            if let Some(status) = self.ended()? {
+                return Err(format!("the program ended with {status} before it answered: {}", self.said()));
             }
             if begun.elapsed() > START_PATIENCE {
-                return Err(format!("the program did not answer within a minute: {}", program.said()));
+                return Err(format!("the program did not answer within a minute: {}", self.said()));
             }
             thread::sleep(LOOK_AGAIN);
         }
         let text = fs::read(&ready_file).map_err(|error| format!("reading the ready file: {error}"))?;
-        program.ready =
+        self.ready =
             serde_json::from_slice(&text).map_err(|error| format!("reading the ready file: {error}"))?;
-        home.keep_address(&program.ready.gate)?;
-        Ok(program)
+        home.keep_address(&self.ready.gate)
     }
 
     /// `host:port` of gate and issuer.
