@@ -4,7 +4,9 @@
 
 mod books;
 mod demo;
+mod privacy;
 mod serve;
+mod tap;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
