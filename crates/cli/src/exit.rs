@@ -119,7 +119,10 @@ impl From<AccessError> for Failure {
             AccessError::Open(error) => error.into(),
             AccessError::Unreachable { .. } => Self::new(Exit::Unreachable, error.to_string())
                 .hint("ask again; if it stays so, look whether `farthing serve` still runs on this folder"),
-            AccessError::Refused(_) | AccessError::Operator(_) => Self::new(Exit::Failed, error.to_string()),
+            AccessError::Missing(_) => Self::new(Exit::NotFound, error.to_string()),
+            AccessError::Refused(_) | AccessError::Operator(_) | AccessError::Write(_) => {
+                Self::new(Exit::Failed, error.to_string())
+            }
         }
     }
 }

@@ -4,17 +4,24 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use farthing_engine::Refusal;
-use farthing_money::Span;
+use farthing_engine::Reject;
+use farthing_money::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
+use tokio::sync::mpsc;
 
-use crate::operator::{JOURNAL_MOST, Operator, OperatorError};
+use crate::operator::{
+    EntryRequest, ExportQuery, JOURNAL_MOST, Merchants, Operator, OperatorError, ReverseRequest,
+};
+
+/// Chunks of an export that wait for their reader at the most.
+const CHUNKS_WAITING: usize = 4;
 
 /// The socket's name in the data folder.
 pub const SOCKET_FILE: &str = "admin.sock";
@@ -46,6 +53,45 @@ pub struct JournalQuery {
     pub limit: Option<usize>,
 }
 
+/// How many heads.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct HeadsQuery {
+    /// The latest so many.
+    #[serde(default)]
+    pub limit: Option<usize>,
+}
+
+/// A period that is to be closed or shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PeriodRequest {
+    /// Its name: `2026-11`.
+    pub period: String,
+}
+
+/// A receipt, or a payment's id.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrailRequest {
+    /// Its text.
+    pub text: String,
+}
+
+/// How the statement is to be drawn up.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct StatementQuery {
+    /// What merchants are.
+    #[serde(default)]
+    pub merchants: Merchants,
+}
+
+/// Of which days.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ReportQuery {
+    /// The first moment, in milliseconds.
+    pub from: Timestamp,
+    /// The first moment after it.
+    pub until: Timestamp,
+}
+
 /// An answer that is not what was asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdminFailure {
@@ -74,44 +120,115 @@ pub fn router(operator: Operator) -> Router {
         .route("/ledger/trial", get(trial))
         .route("/ledger/journal", get(journal))
         .route("/ledger/verify", get(verify))
+        .route("/ledger/export", post(export))
+        .route("/ledger/heads", get(heads))
+        .route("/ledger/closes", get(closes))
+        .route("/ledger/close", post(close))
+        .route("/ledger/closed", get(closed))
+        .route("/ledger/enter", post(enter))
+        .route("/ledger/reverse", post(reverse))
+        .route("/ledger/trail", post(trail))
+        .route("/ledger/statement", get(statement))
+        .route("/ledger/report", get(report))
         .with_state(operator)
 }
 
 impl IntoResponse for OperatorError {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::Count(_) | Self::Amount(_) | Self::Money(_) | Self::Refused(Refusal::Reject(_)) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Missing(_) | Self::Rejected(Reject::UnknownEntry(_)) => StatusCode::NOT_FOUND,
             Self::Refused(_) | Self::Fault(_) | Self::Random(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Audit(_) => StatusCode::CONFLICT,
+            Self::Audit(_) | Self::Disagree(_) | Self::Overflow => StatusCode::CONFLICT,
+            Self::Text(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
         };
         (status, Json(AdminFailure { detail: self.to_string() })).into_response()
     }
 }
 
-async fn create_codes(
-    State(operator): State<Operator>,
-    Json(request): Json<CodesRequest>,
-) -> Result<Response, OperatorError> {
+type Answered = Result<Response, OperatorError>;
+
+/// Reads much, so on a thread that may take its time.
+async fn read<T: Serialize + Send + 'static>(
+    question: impl FnOnce() -> Result<T, OperatorError> + Send + 'static,
+) -> Answered {
+    match tokio::task::spawn_blocking(question).await {
+        Ok(answer) => Ok(Json(answer?).into_response()),
+        Err(error) => Err(OperatorError::Text(error.to_string())),
+    }
+}
+
+async fn create_codes(State(operator): State<Operator>, Json(request): Json<CodesRequest>) -> Answered {
     Ok(Json(operator.create_codes(&request.amount, request.count, request.lifetime).await?).into_response())
 }
 
-async fn trial(State(operator): State<Operator>) -> Result<Response, OperatorError> {
+async fn trial(State(operator): State<Operator>) -> Answered {
     Ok(Json(operator.trial()?).into_response())
 }
 
-async fn journal(
-    State(operator): State<Operator>,
-    Query(page): Query<JournalQuery>,
-) -> Result<Response, OperatorError> {
-    Ok(Json(operator.journal(page.from, page.limit.unwrap_or(JOURNAL_MOST))?).into_response())
+async fn journal(State(operator): State<Operator>, Query(page): Query<JournalQuery>) -> Answered {
+    read(move || operator.journal(page.from, page.limit.unwrap_or(JOURNAL_MOST))).await
 }
 
-async fn verify(State(operator): State<Operator>) -> Result<Response, OperatorError> {
-    let audited = tokio::task::spawn_blocking(move || operator.verify()).await;
-    match audited {
-        Ok(verified) => Ok(Json(verified?).into_response()),
-        Err(_) => Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
-    }
+async fn verify(State(operator): State<Operator>) -> Answered {
+    read(move || operator.verify()).await
+}
+
+/// In chunks, as they are made. An error in the middle breaks the connection: the other side sees that the answer is not
+/// whole.
+async fn export(State(operator): State<Operator>, Json(query): Json<ExportQuery>) -> Answered {
+    let export = operator.export(&query)?;
+    let (chunks, taken) = mpsc::channel::<Result<String, OperatorError>>(CHUNKS_WAITING);
+    tokio::task::spawn_blocking(move || {
+        for chunk in export {
+            // Whoever asked may have seen enough.
+            if chunks.blocking_send(chunk).is_err() {
+                return;
+            }
+        }
+    });
+    let stream = futures_util::stream::unfold(taken, |mut taken| async move {
+        let chunk = taken.recv().await?;
+        if let Err(error) = &chunk {
+            tracing::error!(%error, "an export was cut off");
+        }
+        Some((chunk, taken))
+    });
+    Ok((StatusCode::OK, Body::from_stream(stream)).into_response())
+}
+
+async fn heads(State(operator): State<Operator>, Query(query): Query<HeadsQuery>) -> Answered {
+    read(move || operator.heads(query.limit.unwrap_or(usize::MAX))).await
+}
+
+async fn closes(State(operator): State<Operator>) -> Answered {
+    read(move || operator.closes()).await
+}
+
+async fn close(State(operator): State<Operator>, Json(request): Json<PeriodRequest>) -> Answered {
+    Ok(Json(operator.close(&request.period).await?).into_response())
+}
+
+async fn closed(State(operator): State<Operator>, Query(request): Query<PeriodRequest>) -> Answered {
+    read(move || operator.closed(&request.period)).await
+}
+
+async fn enter(State(operator): State<Operator>, Json(request): Json<EntryRequest>) -> Answered {
+    Ok(Json(operator.enter(&request).await?).into_response())
+}
+
+async fn reverse(State(operator): State<Operator>, Json(request): Json<ReverseRequest>) -> Answered {
+    Ok(Json(operator.reverse(&request).await?).into_response())
+}
+
+async fn trail(State(operator): State<Operator>, Json(request): Json<TrailRequest>) -> Answered {
+    read(move || operator.trail(&request.text)).await
+}
+
+async fn statement(State(operator): State<Operator>, Query(query): Query<StatementQuery>) -> Answered {
+    read(move || operator.statement(query.merchants)).await
+}
+
+async fn report(State(operator): State<Operator>, Query(query): Query<ReportQuery>) -> Answered {
+    read(move || operator.report(query.from, query.until)).await
 }

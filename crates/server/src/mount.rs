@@ -7,11 +7,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::body::HttpBody;
+use axum::extract::State;
 use axum::http::{Request, Response, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Json, Router};
 use bytes::Bytes;
 use farthing_gate::crypto::{Crypto, CryptoError};
 use farthing_gate::flow::{GateConfig, GateLayer, Names, OfferStyle, Secrets, XCashu};
@@ -25,12 +26,19 @@ use tower::{Layer, Service, ServiceExt};
 use crate::config::{Config, Origin, RequestForms};
 use crate::installation::Installation;
 use crate::issuer_api::{About, Issuer};
+use crate::operator::{Operator, OperatorError};
 
 /// Where the issuer answers below the gate's address. Free of charge, as all of `/.well-known/` is.
 pub const ISSUER_PATH: &str = "/.well-known/farthing/mint";
 
 /// Where the gate says who it is: its issuer, its assets, the key of its receipts.
 pub const ABOUT_PATH: &str = "/.well-known/farthing.json";
+
+/// Everything of our own is below it.
+const OWN_PATH: &str = "/.well-known/farthing/";
+
+/// The journal's signed heads of the latest days, so that others can keep them.
+pub const HEADS_PATH: &str = "/.well-known/farthing/heads";
 
 const QUOTE_LIFETIME: Span = Span::from_secs(24 * 3600);
 
@@ -61,7 +69,8 @@ impl Mount {
         let issuer_url = format!("{origin}{ISSUER_PATH}");
         let routes = Router::new()
             .nest(ISSUER_PATH, Arc::new(issuer(config, installation, &issuer_url, crypto.clone())).router())
-            .route(ABOUT_PATH, get(about_page(config, installation, &issuer_url)));
+            .route(ABOUT_PATH, get(about_page(config, installation, &issuer_url)))
+            .route(HEADS_PATH, get(heads_page).with_state(Operator::new(installation)));
         let layer = GateLayer::new(gate_config(config, installation, origin, issuer_url, rules, crypto));
         Self { layer, routes }
     }
@@ -99,7 +108,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        if path == ABOUT_PATH || path.starts_with(ISSUER_PATH) {
+        if path == ABOUT_PATH || path.starts_with(OWN_PATH) {
             let own = self.own.clone().oneshot(request.map(axum::body::Body::new));
             Box::pin(async move { Ok(own.await?.map(Body::boxed)) })
         } else {
@@ -128,6 +137,12 @@ fn issuer(config: &Config, installation: &Installation, url: &str, crypto: Crypt
         terms: installation.terms.clone(),
         events: installation.events.clone(),
     }
+}
+
+/// Answers with the journal's heads, signed with the key of the receipts.
+async fn heads_page(State(operator): State<Operator>) -> Result<Response<axum::body::Body>, OperatorError> {
+    let heads = operator.latest_heads()?;
+    Ok(Json(json!({ "receipt_key": operator.key_text(), "heads": heads })).into_response())
 }
 
 /// Answers with who we are.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::installation::Installation;
+use crate::operator::Operator;
 
 /// One run of a worker. It says itself what went wrong; the next run comes in any case.
 pub type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -26,8 +27,10 @@ pub struct Worker {
 }
 
 /// All workers. To add one, add a line.
-pub const WORKERS: &[Worker] =
-    &[Worker { name: "keysets", every: Duration::from_mins(1), run: |at| Box::pin(rotate(at)) }];
+pub const WORKERS: &[Worker] = &[
+    Worker { name: "keysets", every: Duration::from_mins(1), run: |at| Box::pin(rotate(at)) },
+    Worker { name: "heads", every: Duration::from_mins(10), run: |at| Box::pin(publish_heads(at)) },
+];
 
 /// Starts all workers; they end with the set.
 pub(crate) fn start(tasks: &mut JoinSet<()>, installation: &Installation) {
@@ -50,5 +53,14 @@ async fn rotate(at: Installation) {
         Ok(true) => tracing::info!("a new keyset signs from now on"),
         Ok(false) => {}
         Err(error) => tracing::error!(%error, "no new keyset could be opened"),
+    }
+}
+
+/// Signs the journal's head at the end of each day that is over.
+async fn publish_heads(at: Installation) {
+    match Operator::new(&at).publish_heads().await {
+        Ok(0) => {}
+        Ok(heads) => tracing::info!(heads, "signed the journal's head at the end of the day"),
+        Err(error) => tracing::error!(%error, "the journal's head could not be signed"),
     }
 }

@@ -1,60 +1,130 @@
-//! `farthing ledger trial|journal|verify`: the books, for whoever wants to see that they are right.
+//! `farthing ledger ..`: the books, for whoever wants to see that they are right, take them elsewhere, or close them.
 
 use clap::{Args, Subcommand};
 use farthing_gate::flow::system_clock;
+use farthing_money::Timestamp;
 use farthing_server::access::{Access, AccessError};
-use farthing_server::operator::{JOURNAL_MOST, JournalLine, Trial, TrialRow, Verified};
-use serde_json::{Value, json};
+use farthing_server::operator::{Merchants, Period};
 
+use super::{
+    ledger_books, ledger_close, ledger_entry, ledger_export, ledger_heads, ledger_receipt, ledger_statement,
+};
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, View};
+use crate::output::Output;
 use crate::runtime;
-use crate::table::table;
 
 #[derive(Debug, Subcommand)]
 pub enum Ledger {
     /// The trial balance: every account's debits and credits, and that their sums are equal
     Trial(Books),
     /// The journal: every transfer, oldest first
-    Journal(Journal),
-    /// Replay the whole hash-chained journal and compare it with the books
+    Journal(ledger_books::Journal),
+    /// Recompute everything from the hash-chained journal and compare it with the books, the signed heads and the closed
+    /// periods
     Verify(Books),
+    /// The journal for other programs: csv, jsonl, hledger, beancount
+    Export(ledger_export::Export),
+    /// Balance sheet and income: what you have, what you owe to customers, what you earned
+    Statement(ledger_statement::Statement),
+    /// What was earned in a period, by tax code
+    Report(ledger_statement::Report),
+    /// From a receipt or a payment's id to the payment and its entries
+    Receipt(ledger_receipt::Trail),
+    /// An entry of your own, such as money that came from the bank
+    Enter(ledger_entry::Enter),
+    /// Take an entry of your own or a sale of unused codes back, by an entry that moves the same money the other way
+    Reverse(ledger_entry::Reverse),
+    /// Close a month or a day: a signed statement of every account, and no entry is dated in it any more
+    Close(ledger_close::Close),
+    /// The closed periods
+    Closes(Books),
+    /// The journal's signed head at the end of each day; keep copies elsewhere
+    Heads(ledger_heads::Heads),
 }
 
 #[derive(Debug, Args)]
 pub struct Books {
     #[command(flatten)]
-    config: ConfigFile,
+    pub config: ConfigFile,
 }
 
-#[derive(Debug, Args)]
-pub struct Journal {
-    /// The first batch to show
-    #[arg(long, value_name = "BATCH", default_value = "1")]
-    from: u64,
-    /// How many transfers to show at the most; the last batch is shown whole
-    #[arg(long, value_name = "N", default_value = "100")]
-    limit: usize,
-    #[command(flatten)]
-    config: ConfigFile,
+/// Which days; all without a word.
+#[derive(Clone, Debug, Args)]
+pub struct Days {
+    /// The first day, such as 2026-11-01 (UTC)
+    #[arg(long, value_name = "DATE", conflicts_with = "period")]
+    pub from: Option<String>,
+    /// The last day, such as 2026-11-30
+    #[arg(long, value_name = "DATE", conflicts_with = "period")]
+    pub to: Option<String>,
+    /// A month, a day or a year, such as 2026-11
+    #[arg(long, value_name = "PERIOD")]
+    pub period: Option<Period>,
 }
 
-/// What the journal's page shows.
-struct Lines(Vec<JournalLine>);
+/// What merchants are to the operator.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Sellers {
+    /// What was charged is your income, or is owed to the merchant for whom you charge: income or owed
+    #[arg(long, value_name = "WORD", default_value = "income")]
+    pub merchants: Merchants,
+}
 
 impl Ledger {
     pub fn run(&self, output: &Output) -> Result<(), Failure> {
         match self {
-            Self::Trial(books) => trial(books, output),
+            Self::Trial(books) => ledger_books::trial(books, output),
             Self::Journal(journal) => journal.run(output),
-            Self::Verify(books) => verify(books, output),
+            Self::Verify(books) => ledger_books::verify(books, output),
+            Self::Export(export) => export.run(output),
+            Self::Statement(statement) => statement.run(output),
+            Self::Report(report) => report.run(output),
+            Self::Receipt(trail) => trail.run(output),
+            Self::Enter(enter) => enter.run(output),
+            Self::Reverse(reverse) => reverse.run(output),
+            Self::Close(close) => close.run(output),
+            Self::Closes(books) => ledger_close::closes(books, output),
+            Self::Heads(heads) => heads.run(output),
         }
     }
 }
 
+impl Days {
+    /// The first moment and the first moment after them.
+    pub fn bounds(&self) -> Result<(Option<Timestamp>, Option<Timestamp>), Failure> {
+        if let Some(period) = &self.period {
+            return Ok((Some(period.from()), Some(period.until())));
+        }
+        let day = |flag: &str, text: &Option<String>| {
+            let day: Option<Period> = match text {
+                Some(text) if text.len() == "2026-11-22".len() => {
+                    let parsed = text.parse().map_err(|error| format!("{error}"));
+                    Some(parsed.map_err(|error| Failure::new(Exit::Usage, format!("{flag}: {error}")))?)
+                }
+                Some(text) => {
+                    let message = format!("{flag}: expected a day such as 2026-11-22, got {text:?}");
+                    return Err(Failure::new(Exit::Usage, message));
+                }
+                None => None,
+            };
+            Ok(day)
+        };
+        let (from, to) = (day("--from", &self.from)?, day("--to", &self.to)?);
+        if let (Some(from), Some(to)) = (&from, &to)
+            && from.from() > to.from()
+        {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("expected --from before --to, got {from} and {to}"),
+            ));
+        }
+        Ok((from.map(|day| day.from()), to.map(|day| day.until())))
+    }
+}
+
 /// Asks the books by whichever way there is.
-fn ask<T>(
+pub fn ask<T>(
     config: &ConfigFile,
     question: impl AsyncFnOnce(&Access) -> Result<T, AccessError>,
 ) -> Result<T, Failure> {
@@ -67,103 +137,10 @@ fn ask<T>(
     })
 }
 
-fn trial(books: &Books, output: &Output) -> Result<(), Failure> {
-    let trial = ask(&books.config, async |access| access.trial().await)?;
-    output.show(&trial)?;
-    if trial.balances {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::Failed, "expected debits to equal credits in every asset, and they do not")
-        .hint("stop the server, keep the data folder as it is, and run `farthing ledger verify`"))
-}
-
-fn verify(books: &Books, output: &Output) -> Result<(), Failure> {
-    let verified = ask(&books.config, async |access| access.verify().await)?;
-    output.show(&verified)?;
-    if verified.balances {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::Failed, "the journal is whole, but its debits do not equal its credits")
-        .hint("stop the server and keep the data folder as it is"))
-}
-
-impl Journal {
-    fn run(&self, output: &Output) -> Result<(), Failure> {
-        let lines =
-            ask(&self.config, async |access| access.journal(self.from, self.limit.min(JOURNAL_MOST)).await)?;
-        let shown = lines.len();
-        let next = lines.last().map(|line| line.batch.saturating_add(1));
-        output.show(&Lines(lines))?;
-        if let Some(next) = next.filter(|_| shown >= self.limit.min(JOURNAL_MOST)) {
-            output.say(format_args!("there may be more: --from {next}"));
-        }
-        Ok(())
-    }
-}
-
-impl View for Trial {
-    fn json(&self) -> Value {
-        json!(self)
-    }
-
-    fn text(&self) -> String {
-        let row = |row: &TrialRow| {
-            let TrialRow { account, asset, kind, debits, credits, debits_pending, credits_pending } =
-                row.clone();
-            [short(&account), kind, asset, debits, credits, debits_pending, credits_pending]
-        };
-        let rows: Vec<_> = self.rows.iter().chain(&self.sums).map(row).collect();
-        let head = ["ACCOUNT", "KIND", "ASSET", "DEBITS", "CREDITS", "DEBITS HELD", "CREDITS HELD"];
-        format!("{}\n{}", table(head, &rows), state(self.balances, self.settled))
-    }
-}
-
-impl View for Lines {
-    fn json(&self) -> Value {
-        json!(self.0)
-    }
-
-    fn text(&self) -> String {
-        let row = |line: &JournalLine| {
-            let reference = line.reference.as_deref().unwrap_or("-");
-            [
-                line.batch.to_string(),
-                line.at.clone(),
-                line.kind.as_str().to_owned(),
-                line.step.clone(),
-                short(&line.debit),
-                short(&line.credit),
-                line.shown.clone(),
-                reference.chars().take(16).collect(),
-            ]
-        };
-        let rows: Vec<_> = self.0.iter().map(row).collect();
-        table(["BATCH", "AT", "WHAT", "STEP", "DEBIT", "CREDIT", "AMOUNT", "ABOUT"], &rows)
-    }
-}
-
-impl View for Verified {
-    fn json(&self) -> Value {
-        json!(self)
-    }
-
-    fn text(&self) -> String {
-        let Self { batches, entries, head, balances, settled } = self;
-        let state = state(*balances, *settled);
-        format!("replayed {batches} batches with {entries} entries; {state}\nhead {head}")
-    }
-}
-
-fn state(balances: bool, settled: bool) -> String {
-    let balances = if balances { "debits equal credits" } else { "DEBITS DO NOT EQUAL CREDITS" };
-    let settled = if settled { "nothing is on hold" } else { "some payments are on hold" };
-    format!("{balances}; {settled}")
-}
-
 const ACCOUNT_CHARS_MAX: usize = 28;
 
 /// An account's name as it fits a table: the id of a keyset is long.
-fn short(account: &str) -> String {
+pub fn short(account: &str) -> String {
     if account.chars().count() <= ACCOUNT_CHARS_MAX {
         return account.to_owned();
     }

@@ -5,6 +5,13 @@ mod code;
 mod demo;
 mod doctor;
 mod ledger;
+mod ledger_books;
+mod ledger_close;
+mod ledger_entry;
+mod ledger_export;
+mod ledger_heads;
+mod ledger_receipt;
+mod ledger_statement;
 mod pay;
 mod pay_report;
 mod price;
@@ -40,7 +47,7 @@ pub enum Command {
     Demo(demo::Demo),
     /// Is the endpoint payable? Look as a payer would, and pay it once
     Doctor(doctor::Doctor),
-    /// The books: trial balance, journal, and the proof that both agree
+    /// The books: trial balance, journal, exports, statements, closed periods, and the proof that all agree
     #[command(subcommand)]
     Ledger(ledger::Ledger),
     /// Ask for a page and pay for it, like curl with a purse

@@ -1,0 +1,86 @@
+//! What was earned in a period, by tax code: the figures of a tax return.
+
+use std::collections::BTreeMap;
+
+use farthing_ledger::{Account, AccountKind, EntryKind};
+use farthing_money::{Label, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::balance::Balance;
+use super::journal::{Entries, Names};
+use super::period::day_text;
+use super::{Operator, OperatorError};
+
+/// Earnings of a period.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The first day.
+    pub from: String,
+    /// The first day after it.
+    pub until: String,
+    /// One for each account, tax code and asset.
+    pub lines: Vec<ReportLine>,
+}
+
+/// What an account earned under a tax code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportLine {
+    /// The account: `merchant:<name>`, or one of income.
+    pub account: String,
+    /// The tax code of the price rule; none where the rule has none.
+    pub tax_code: Option<Label>,
+    /// Of what.
+    pub asset: String,
+    /// How many payments were charged.
+    pub payments: u64,
+    /// What was earned, in decimals; negative if more was taken back.
+    pub amount: String,
+}
+
+impl Operator {
+    /// What was earned on days from `from` on and before `until`.
+    pub fn report(&self, from: Timestamp, until: Timestamp) -> Result<Report, OperatorError> {
+        let head = self.read.head()?;
+        let names = Names::of(&*self.read)?;
+        let mut sums = BTreeMap::new();
+        for dated in Entries::about(&self.read, head, from, until)? {
+            let dated = dated?;
+            let is_payment = dated.entry.kind == EntryKind::Post;
+            for (debit, credit, amount) in dated.posted() {
+                for (id, moved) in [
+                    (credit, Balance { credits: amount, ..Balance::default() }),
+                    (debit, Balance { debits: amount, ..Balance::default() }),
+                ] {
+                    let Some(account) = names.get(&id).filter(|account| is_earning(account)) else {
+                        continue;
+                    };
+                    let key = (account.asset, account.name.as_str(), dated.entry.tax_code);
+                    let (payments, balance): &mut (u64, Balance) = sums.entry(key).or_default();
+                    *payments = payments.saturating_add(u64::from(is_payment));
+                    balance.add(moved)?;
+                }
+            }
+        }
+        let line = |((asset, account, tax_code), (payments, balance)): (
+            (farthing_money::Asset, &str, _),
+            (_, Balance),
+        )| {
+            ReportLine {
+                account: account.to_owned(),
+                tax_code,
+                asset: asset.code().to_string(),
+                payments,
+                amount: balance.turned().text(asset),
+            }
+        };
+        Ok(Report {
+            from: day_text(from),
+            until: day_text(until),
+            lines: sums.into_iter().map(line).collect(),
+        })
+    }
+}
+
+fn is_earning(account: &Account) -> bool {
+    account.kind == AccountKind::Income || account.name.starts_with("merchant:")
+}
