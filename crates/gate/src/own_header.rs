@@ -23,8 +23,9 @@ const OURS_ALONE: [&str; 5] = [
     header::X_CASHU,
 ];
 
-/// What carries a payment.
-const CREDENTIALS: [&str; 2] = [header::X_CASHU, header::PAYMENT_AUTHORIZATION];
+/// What carries a payment, and what says that there was one: under a price only our own note says that.
+const CREDENTIALS: [&str; 4] =
+    [header::X_CASHU, header::PAYMENT_AUTHORIZATION, header::FARTHING_RECEIPT, header::PAYMENT_RECEIPT];
 
 /// Headers by which some servers act on another method than the one that was priced.
 const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
@@ -64,7 +65,7 @@ pub fn remove_method_overrides(headers: &mut HeaderMap) {
     remove(headers, &METHOD_OVERRIDES);
 }
 
-/// Removes credentials of ours, and leaves logins. For requests under a rule.
+/// Removes credentials and receipts of ours, and leaves logins. For requests under a rule.
 pub fn remove_credentials(headers: &mut HeaderMap) {
     remove(headers, &CREDENTIALS);
     retain(headers, &AUTHORIZATION, |value| (!is_payment(value.as_bytes())).then(|| value.clone()));

@@ -6,7 +6,7 @@ use farthing_money::Timestamp;
 use farthing_wire::mpp::{self, credit};
 use farthing_wire::{JwsError, Pass, Receipt, header};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Shared;
 use super::credits::{Change, change_of};
@@ -105,8 +105,18 @@ fn put(headers: &mut HeaderMap, name: &'static str, text: &str) {
     }
 }
 
-/// What was paid for is kept by no shared cache; how long the payer's own may keep it, the upstream says.
+/// What was paid for is kept by no shared cache; how long the payer's own may keep it, the upstream says. Words for one
+/// kind of cache alone (RFC 9213), which would count more than ours, are taken out.
 pub(super) fn keep_private(headers: &mut HeaderMap) {
+    let targeted = |name: &HeaderName| {
+        let name = name.as_str();
+        name != CACHE_CONTROL.as_str() && name.ends_with("cache-control")
+            || matches!(name, "surrogate-control" | "edge-control" | "x-accel-expires")
+    };
+    let names: Vec<HeaderName> = headers.keys().filter(|name| targeted(name)).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
     let shared = |token: &&str| {
         let name = token.split('=').next().unwrap_or_default().trim();
         !["public", "private", "s-maxage", "proxy-revalidate"]

@@ -281,13 +281,11 @@ impl Shared {
         client: Option<&Client>,
     ) -> Result<(Work, OwnedSemaphorePermit), Refused> {
         let work = self.config.crypto.limiter().begin(client, credits::weight(credential.token()))?;
-        match Arc::clone(&self.payments).try_acquire_owned() {
-            Ok(place) => Ok((work, place)),
-            Err(_) => {
-                work.genuine();
-                Err(Refused::Engine(Refusal::Busy { retry_after: Span::from_secs(1) }))
-            }
+        if let Ok(place) = Arc::clone(&self.payments).try_acquire_owned() {
+            return Ok((work, place));
         }
+        work.genuine();
+        Err(Refused::Engine(Refusal::Busy { retry_after: Span::from_secs(1) }))
     }
 
     /// The pass that a request brings for what it asks.

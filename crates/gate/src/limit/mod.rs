@@ -235,6 +235,11 @@ impl Work {
         self.done = Some(multiplications);
     }
 
+    /// It counts, but it was no forgery.
+    pub fn fair(mut self) {
+        self.forged = false;
+    }
+
     /// It was not in vain, or not by the client's fault: all of it is given back.
     pub fn genuine(mut self) {
         self.done = Some(0);

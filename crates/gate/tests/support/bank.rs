@@ -1,15 +1,18 @@
 //! A small issuer in memory: the engine's own decisions on rows that never leave the process.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ed25519_dalek::SigningKey;
-use farthing_ecash::{BlindSignature, BlindedMessage, Proof, PublicKey, SecretKey, Token, blind, unblind};
+use farthing_ecash::{
+    BlindSignature, BlindedMessage, Lock, Proof, PublicKey, SecretKey, Token, blind, unblind,
+};
 use farthing_engine::{
     Answer, BooksRow, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, EntryRow, Execute, ExecuteFuture,
-    Fault, FaultKind, Issue, IssuePart, Keyring, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OpenKeyset,
-    OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, Refusal, RequestTag, Rows,
-    StatementId, StatementRow, credits_account, decide,
+    Fault, FaultKind, Hold, Issue, IssuePart, Keyring, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow,
+    OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, Post, QuoteId, Read, Refusal,
+    Reject, RequestTag, Rows, StatementId, StatementRow, credits_account, decide,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -28,12 +31,23 @@ pub struct Bank {
     pub now: AtomicU64,
     /// So many commands are answered with Busy before the next is carried out.
     pub busy: AtomicUsize,
-    keyset: KeysetRow,
+    /// One for each asset.
+    keysets: Vec<KeysetRow>,
     drawn: AtomicU64,
 }
 
 pub fn usd() -> Asset {
     Asset::micro("USD").unwrap()
+}
+
+/// Another currency, with amounts that look the same.
+pub fn eur() -> Asset {
+    Asset::micro("EUR").unwrap()
+}
+
+/// The same currency, counted in cents.
+pub fn cents() -> Asset {
+    Asset::new("USD", 2, "usd").unwrap()
 }
 
 pub fn signing_key() -> SigningKey {
@@ -47,33 +61,42 @@ fn secret_key(n: u64) -> SecretKey {
 
 impl Bank {
     pub fn new() -> Arc<Self> {
-        let row = KeysetRow {
-            id: String::new(),
-            index: 0,
-            asset: usd(),
-            orders: 32,
-            input_fee_ppk: 0,
-            final_expiry: None,
-            active: true,
-            opened_at: Timestamp::from_secs(1),
-            closed: false,
+        Self::of(&[usd()])
+    }
+
+    /// One that issues credits of these assets.
+    pub fn of(assets: &[Asset]) -> Arc<Self> {
+        let draft = |(index, asset): (u32, &Asset)| {
+            let row = KeysetRow {
+                id: String::new(),
+                index,
+                asset: *asset,
+                orders: 32,
+                input_fee_ppk: 0,
+                final_expiry: None,
+                active: true,
+                opened_at: Timestamp::from_secs(1),
+                closed: false,
+            };
+            Keyring::draft(&[7; 32], &row).unwrap()
         };
-        let row = Keyring::draft(&[7; 32], &row).unwrap();
-        let keyring = Arc::new(Keyring::new(&[7; 32], std::slice::from_ref(&row)).unwrap());
+        let keysets: Vec<_> = (0..).zip(assets).map(draft).collect();
         let bank = Self {
             rows: Mutex::default(),
-            keyring,
+            keyring: Arc::new(Keyring::new(&[7; 32], &keysets).unwrap()),
             now: AtomicU64::new(1_795_341_457_943),
             busy: AtomicUsize::new(0),
-            keyset: row.clone(),
+            keysets: keysets.clone(),
             drawn: AtomicU64::new(0),
         };
-        let chart = Chart::of(usd());
-        let mut accounts = chart.accounts();
-        accounts.push(chart.merchant("shop"));
-        bank.decide(&Command::OpenAccounts(accounts)).unwrap();
-        let account = credits_account(usd(), &row.id);
-        bank.decide(&Command::OpenKeyset(OpenKeyset { keyset: row, account, retire: Vec::new() })).unwrap();
+        for keyset in keysets {
+            let chart = Chart::of(keyset.asset);
+            let mut accounts = chart.accounts();
+            accounts.extend([chart.merchant("shop"), chart.merchant("elsewhere")]);
+            bank.decide(&Command::OpenAccounts(accounts)).unwrap();
+            let account = credits_account(keyset.asset, &keyset.id);
+            bank.decide(&Command::OpenKeyset(OpenKeyset { keyset, account, retire: Vec::new() })).unwrap();
+        }
         Arc::new(bank)
     }
 
@@ -98,31 +121,57 @@ impl Bank {
         self.drawn.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// A blank output with what it takes to open its signature.
-    pub fn blank(&self, amount: u64) -> (BlindedMessage, String, SecretKey) {
-        let secret = format!("{:064x}", self.draw());
+    fn next_secret(&self) -> String {
+        format!("{:064x}", self.draw())
+    }
+
+    fn blinded(&self, asset: Asset, amount: u64, secret: String) -> (BlindedMessage, String, SecretKey) {
         let r = secret_key(self.draw());
         let b_ = blind(secret.as_bytes(), &r).unwrap();
-        (BlindedMessage { amount, id: self.keyset.id.parse().unwrap(), b_ }, secret, r)
+        let id = self.keyring.active(asset.unit()).unwrap().id;
+        (BlindedMessage { amount, id, b_ }, secret, r)
+    }
+
+    /// A blank output with what it takes to open its signature.
+    pub fn blank(&self, amount: u64) -> (BlindedMessage, String, SecretKey) {
+        self.blinded(usd(), amount, self.next_secret())
     }
 
     pub fn open(&self, signature: &BlindSignature, secret: &str, r: &SecretKey) -> Proof {
-        let key: PublicKey = self.keyring.active(usd().unit()).unwrap().key(signature.amount).unwrap();
+        let keysets: Vec<_> = self.keyring.published().collect();
+        let keyset = keysets.iter().find(|keyset| keyset.id == signature.id).unwrap();
+        let key: PublicKey = keyset.key(signature.amount).unwrap();
         let c = unblind(signature.c_, r, key).unwrap();
         Proof::new(signature.amount, signature.id, secret.to_owned(), c)
     }
 
     /// New credits, backed by the test account.
     pub fn credits(&self, amounts: &[u64]) -> Vec<Proof> {
-        let sum = Amount::from(amounts.iter().sum::<u64>());
-        let source = Chart::of(usd()).test_funding;
+        self.credits_in(usd(), amounts)
+    }
+
+    pub fn credits_in(&self, asset: Asset, amounts: &[u64]) -> Vec<Proof> {
+        let secrets = amounts.iter().map(|amount| (*amount, self.next_secret())).collect();
+        self.issue(asset, secrets)
+    }
+
+    /// A new credit whose secret is a lock.
+    pub fn locked(&self, amount: u64, lock: &Lock) -> Proof {
+        let secret = lock.to_secret(&self.next_secret()).unwrap();
+        self.issue(usd(), vec![(amount, secret)]).remove(0)
+    }
+
+    /// Credits of these secrets.
+    fn issue(&self, asset: Asset, secrets: Vec<(u64, String)>) -> Vec<Proof> {
+        let sum = Amount::from(secrets.iter().map(|(amount, _)| amount).sum::<u64>());
+        let source = Chart::of(asset).test_funding;
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.draw().to_le_bytes());
         let quote = QuoteId::from_bytes(bytes);
         let row = MintQuoteRow {
             method: "test".to_owned(),
             request: String::new(),
-            asset: usd(),
+            asset,
             amount: sum,
             paid: sum,
             issued: Amount::ZERO,
@@ -134,20 +183,53 @@ impl Bank {
             tag: None,
         };
         self.decide(&Command::OpenMintQuote(OpenMintQuote { quote, row })).unwrap();
-        let blanks: Vec<_> = amounts.iter().map(|amount| self.blank(*amount)).collect();
+        let blanks: Vec<_> =
+            secrets.into_iter().map(|(amount, secret)| self.blinded(asset, amount, secret)).collect();
         let sign = |blank: &(BlindedMessage, String, SecretKey)| {
-            self.keyring.sign(&blank.0, usd(), self.time()).unwrap()
+            self.keyring.sign(&blank.0, asset, self.time()).unwrap()
         };
         let signed: Vec<_> = blanks.iter().map(sign).collect();
         let part = IssuePart { quote, pubkey: None, amount: sum, source };
         let outputs = signed.iter().map(|signed| signed.output).collect();
         let tag = RequestTag::of_parts("test", [&bytes[..]]);
-        self.decide(&Command::Issue(Issue { parts: vec![part], outputs, asset: usd(), tag })).unwrap();
+        self.decide(&Command::Issue(Issue { parts: vec![part], outputs, asset, tag })).unwrap();
         signed
             .iter()
             .zip(&blanks)
             .map(|(signed, (_, secret, r))| self.open(&signed.signature, secret, r))
             .collect()
+    }
+
+    /// Charges credits at once, for somebody else than the gate: what a facilitator calls to settle.
+    pub fn charge(&self, proofs: &[Proof], price: u128, merchant: &str) -> Result<(), Refusal> {
+        let asset = self.keyring.asset(proofs[0].id).unwrap();
+        let inputs: Vec<_> = proofs
+            .iter()
+            .map(|proof| {
+                let refusal = Refusal::Reject(Reject::NotLoaded);
+                self.keyring.verify(proof, asset, self.time()).map_err(|_| refusal)
+            })
+            .collect::<Result<_, _>>()?;
+        let credits: Vec<_> = inputs.iter().map(|input| input.credit).collect();
+        let accounts: BTreeSet<_> = inputs.iter().map(|input| input.account).collect();
+        let payment = PaymentId::of_credits(&credits);
+        let merchant = Chart::of(asset).merchant(merchant).id();
+        let (price, tag) = (Amount::new(price), RequestTag::of_parts("settle", [&b""[..]]));
+        let total = Amount::try_sum(inputs.iter().map(|input| Amount::from(input.amount))).unwrap();
+        let resource = "settled".to_owned();
+        let hold = Hold { payment, inputs, price, asset, merchant, resource, tag, tax_code: None };
+        self.decide(&Command::Hold(hold))?;
+        let post = Post {
+            payment,
+            credits,
+            accounts: accounts.into_iter().collect(),
+            merchant,
+            asset,
+            charged: total,
+            change: Vec::new(),
+            pass_until: None,
+        };
+        self.decide(&Command::Post(post)).map(|_| ())
     }
 
     /// A token of new credits.
@@ -163,7 +245,11 @@ impl Bank {
 
     /// What the merchant has taken.
     pub fn taken(&self) -> u128 {
-        self.credited(Chart::of(usd()).merchant("shop").id())
+        self.taken_in(usd())
+    }
+
+    pub fn taken_in(&self, asset: Asset) -> u128 {
+        self.credited(Chart::of(asset).merchant("shop").id())
     }
 
     /// Whether a credit is unspent, pending or spent.

@@ -2,6 +2,7 @@
 #![expect(dead_code, reason = "each test file uses its own part")]
 
 pub mod bank;
+pub mod naive;
 pub mod pay;
 
 use std::convert::Infallible;
@@ -167,4 +168,12 @@ where
         }
     });
     address
+}
+
+/// A token in the older form, of credits as JSON.
+pub fn token_v3(proofs: &[serde_json::Value]) -> String {
+    use base64::Engine as _;
+    let json = serde_json::json!({ "token": [{ "mint": bank::MINT, "proofs": proofs }], "unit": "uusd" });
+    let text = base64::engine::general_purpose::URL_SAFE.encode(json.to_string());
+    format!("cashuA{text}")
 }
