@@ -11,8 +11,8 @@ use farthing_engine::{
     Chart, Command, Execute, Fault, Keyring, KeyringReject, KeysetRow, Read, Refusal, release_of,
 };
 use farthing_ledger::AccountId;
-use farthing_money::{Asset, AssetTable};
-use farthing_store::{Clock, Fjall, RowStore, Writer, WriterOptions, WriterThread};
+use farthing_money::{Asset, AssetTable, Span};
+use farthing_store::{Clock, Fjall, Freeze, RowStore, Writer, WriterOptions, WriterThread};
 use thiserror::Error;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
@@ -23,7 +23,8 @@ use crate::keysets::Keysets;
 use crate::random::{Random, system_random};
 use crate::seed::{Purpose, Seed, SeedError, private_folder};
 
-const BOOKS_FOLDER: &str = "books";
+/// The folder of the books in a data folder.
+pub const BOOKS_FOLDER: &str = "books";
 
 /// What an installation is opened over.
 pub struct Parts {
@@ -70,8 +71,12 @@ pub struct Installation {
     pub clock: Clock,
     /// Draws codes and ids.
     pub random: Random,
+    /// How long an epoch lasts, at whose end it is stated what is owed.
+    pub epoch: Span,
     /// How many payments a crash had left on hold.
     pub released: usize,
+    /// All rows, for a backup; none where they are not in a folder.
+    pub rows: Option<Arc<dyn Freeze>>,
     thread: Arc<Mutex<Option<WriterThread>>>,
 }
 
@@ -130,14 +135,16 @@ impl Installation {
     pub async fn open(config: &Config, passphrase: &Passphrase, clock: Clock) -> Result<Self, OpenError> {
         let folder: &Path = &config.server.data;
         private_folder(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
-        let books = RowStore::open(Fjall::open(&folder.join(BOOKS_FOLDER))?)?;
+        let rows = Arc::new(Fjall::open(&folder.join(BOOKS_FOLDER))?);
+        let books = RowStore::open(Arc::clone(&rows))?;
         let seed = Seed::open(folder, passphrase, books.keysets()?.is_empty())?;
         let events = Events::default();
         let options = WriterOptions::default();
         let (writer, thread) = Writer::start(books.clone(), options, Arc::clone(&clock), events.observer())?;
         let (books, writer) = (Arc::new(books), Arc::new(writer));
         let parts = Parts { books, writer, seed, events, clock, random: system_random() };
-        let opened = Self::over(config, parts).await?;
+        let mut opened = Self::over(config, parts).await?;
+        opened.rows = Some(rows);
         *opened.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(opened)
     }
@@ -168,7 +175,9 @@ impl Installation {
             events,
             clock,
             random,
+            epoch: config.issuer.epoch,
             released: held.len(),
+            rows: None,
             thread: Arc::default(),
         })
     }
@@ -180,11 +189,14 @@ impl Installation {
 
     /// Waits for the last commit. Other holders of the writer must be gone, clones of this too.
     pub fn close(self) {
-        let Self { writer, keysets, thread, .. } = self;
+        let Self { writer, keysets, thread, rows, .. } = self;
         drop((writer, keysets));
         let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             thread.join();
+        }
+        if let Some(rows) = rows {
+            rows.rest();
         }
     }
 }

@@ -282,12 +282,10 @@ impl Freeze for Fjall {
         let (keyspaces, folder) = (self.keyspaces.clone(), self.folder.clone());
         Ok(Box::new(Moment { snapshot: self.database.snapshot(), keyspaces, folder }))
     }
-}
 
-impl Drop for Fjall {
     /// Writes the tables out, so that the next start has little to replay, and makes the seal outlive a power cut.
-    fn drop(&mut self) {
-        let last = self.last.get_mut().unwrap_or_else(PoisonError::into_inner);
+    fn rest(&self) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.failed {
             return;
         }
@@ -297,15 +295,22 @@ impl Drop for Fjall {
         if last.logged < LOG_LEAST {
             return;
         }
-        let begun = Instant::now();
         if let Err(error) = self.write_out() {
             tracing::warn!(%error, "the tables were not written out; the next start replays the log");
             return;
         }
+        last.logged = 0;
+        let begun = Instant::now();
         while self.keyspaces.iter().any(|keyspace| keyspace.sealed_memtable_count() > 0)
             && begun.elapsed() < CLOSE_WAIT
         {
             std::thread::sleep(CLOSE_LOOK);
         }
+    }
+}
+
+impl Drop for Fjall {
+    fn drop(&mut self) {
+        self.rest();
     }
 }

@@ -17,4 +17,7 @@ pub trait Frozen: Send {
 pub trait Freeze: KeyValue {
     /// The rows of this moment.
     fn freeze(&self) -> Result<Box<dyn Frozen>, Fault>;
+
+    /// Makes the next start quick. Nothing is written from now on.
+    fn rest(&self);
 }
