@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod installation;
 pub mod issuer_api;
 pub mod keysets;
+pub mod liabilities;
 pub mod mount;
 pub mod operator;
 pub mod random;

@@ -26,6 +26,7 @@ use tower::{Layer, Service, ServiceExt};
 use crate::config::{Config, Origin, RequestForms};
 use crate::installation::Installation;
 use crate::issuer_api::{About, Issuer};
+use crate::liabilities;
 use crate::operator::{Operator, OperatorError};
 
 /// Where the issuer answers below the gate's address. Free of charge, as all of `/.well-known/` is.
@@ -70,7 +71,8 @@ impl Mount {
         let routes = Router::new()
             .nest(ISSUER_PATH, Arc::new(issuer(config, installation, &issuer_url, crypto.clone())).router())
             .route(ABOUT_PATH, get(about_page(config, installation, &issuer_url)))
-            .route(HEADS_PATH, get(heads_page).with_state(Operator::new(installation)));
+            .route(HEADS_PATH, get(heads_page).with_state(Operator::new(installation)))
+            .merge(liabilities::routes(Arc::clone(&installation.books)));
         let layer = GateLayer::new(gate_config(config, installation, origin, issuer_url, rules, crypto));
         Self { layer, routes }
     }

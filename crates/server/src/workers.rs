@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::installation::Installation;
+use crate::liabilities::Liabilities;
 use crate::operator::Operator;
 
 /// One run of a worker. It says itself what went wrong; the next run comes in any case.
@@ -29,6 +30,7 @@ pub struct Worker {
 /// All workers. To add one, add a line.
 pub const WORKERS: &[Worker] = &[
     Worker { name: "keysets", every: Duration::from_mins(1), run: |at| Box::pin(rotate(at)) },
+    Worker { name: "liabilities", every: Duration::from_mins(1), run: |at| Box::pin(state_liabilities(at)) },
     Worker { name: "heads", every: Duration::from_mins(10), run: |at| Box::pin(publish_heads(at)) },
 ];
 
@@ -62,5 +64,14 @@ async fn publish_heads(at: Installation) {
         Ok(0) => {}
         Ok(heads) => tracing::info!(heads, "signed the journal's head at the end of the day"),
         Err(error) => tracing::error!(%error, "the journal's head could not be signed"),
+    }
+}
+
+/// Ends the epoch when it is over, and publishes what is owed.
+async fn state_liabilities(at: Installation) {
+    match Liabilities::new(&at).turn(at.epoch).await {
+        Ok(0) => {}
+        Ok(statements) => tracing::info!(statements, "signed what is owed at the end of the epoch"),
+        Err(error) => tracing::error!(%error, "it could not be stated what is owed"),
     }
 }

@@ -25,7 +25,14 @@ pub struct IssuerConfig {
     pub input_fee_ppk: u32,
     /// How long after its making a keyset's credits are worth something; nothing is for ever.
     pub final_expiry: Option<Span>,
+    /// How long an epoch lasts, at whose end it is stated what is owed.
+    pub epoch: Span,
 }
+
+/// Rows tell the epoch in which credits were issued and spent: shorter ones would tell more of payers than the journal,
+/// which counts in hours.
+const EPOCH_MIN: Span = Span::from_secs(3_600);
+const EPOCH_USUAL: Span = Span::from_secs(86_400);
 
 impl Default for IssuerConfig {
     fn default() -> Self {
@@ -37,6 +44,7 @@ impl Default for IssuerConfig {
             keyset_orders: 32,
             input_fee_ppk: 0,
             final_expiry: None,
+            epoch: EPOCH_USUAL,
         }
     }
 }
@@ -66,9 +74,14 @@ pub(super) fn read(section: Section<'_>) -> IssuerConfig {
         keyset_orders: orders.unwrap_or(default.keyset_orders),
         input_fee_ppk: section.number("input_fee_ppk", 0..=1_000_000).unwrap_or(default.input_fee_ppk),
         final_expiry: section.parsed("final_expiry", positive),
+        epoch: section.parsed("epoch", epoch).unwrap_or(default.epoch),
     };
     section.finish();
     config
+}
+
+fn epoch(text: &str) -> Option<Span> {
+    positive(text).filter(|span| *span >= EPOCH_MIN)
 }
 
 #[cfg(test)]
@@ -85,6 +98,6 @@ mod tests {
         let bytes = |given| config.passphrase(given).unwrap().unwrap().as_str().as_bytes().to_vec();
         assert_eq!(bytes(Some(environment)), b"from the environment");
         assert_eq!(bytes(None), b"from the file");
-        assert_eq!(IssuerConfig::default().passphrase(None).unwrap(), None);
+        assert!(IssuerConfig::default().passphrase(None).unwrap().is_none());
     }
 }

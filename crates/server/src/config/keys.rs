@@ -31,6 +31,7 @@ const fn note(
 
 const ADDRESS: &str = "an address and port";
 const FILE: &str = "the path of a file";
+const NUMBER: &str = "a whole number";
 const SPAN: &str = "a span";
 const TEXT: &str = "a text";
 const HOST: &str = "a host pattern";
@@ -137,6 +138,31 @@ pub const KEYS: &[KeyNote] = &[
         "until a client has sent its fields",
     ),
     note(
+        "[server.limits]",
+        "work_per_second",
+        NUMBER,
+        "1024",
+        Some("1024"),
+        "what one address may ask for in vain each second, in multiplications of a point (a forged credit is one); payments that are good are never counted; 0 is no limit",
+    ),
+    note("[server.limits]", "work_burst", NUMBER, "16384", Some("16384"), "how much of it at once, after a quiet time"),
+    note(
+        "[server.limits]",
+        "work_waiting",
+        NUMBER,
+        "65536",
+        Some("32768 for each core"),
+        "multiplications that may wait for a core; more is answered with 503",
+    ),
+    note(
+        "[server.limits]",
+        "payments",
+        NUMBER,
+        "4096",
+        Some("4096"),
+        "payments under way at one time; more are answered with 503",
+    ),
+    note(
         "[issuer]",
         "name",
         TEXT,
@@ -191,6 +217,14 @@ pub const KEYS: &[KeyNote] = &[
         r#""365d""#,
         None,
         "how long after its making a keyset's credits are worth something; otherwise for ever",
+    ),
+    note(
+        "[issuer]",
+        "epoch",
+        "a span of an hour or more",
+        r#""24h""#,
+        Some(r#""24h""#),
+        "how often it is stated and signed what the issuer owes, and to how much of a span rows tell when",
     ),
     note("[[asset]]", "code", "an upper-case code", r#""USD""#, None, "what people call it; must be given"),
     note("[[asset]]", "scale", "a whole number", "6", Some("6"), "decimals of its minor unit"),

@@ -64,6 +64,7 @@ test_funding = true
 keyset_orders = 20
 input_fee_ppk = 100
 final_expiry = "365d"
+epoch = "6h"
 
 [[asset]]
 code = "USD"
@@ -108,6 +109,7 @@ fn a_whole_file_is_read() {
     assert_eq!((config.issuer.keyset_orders, config.issuer.input_fee_ppk), (20, 100));
     assert!(config.issuer.test_funding);
     assert_eq!(config.issuer.final_expiry, Some("365d".parse().unwrap()));
+    assert_eq!(config.issuer.epoch, "6h".parse().unwrap());
     assert_eq!(config.gate.x_cashu, RequestForms::B);
     assert_eq!(config.gate.realm.as_deref(), Some("Example"));
     let price = |method, host: &'static str, path| {
@@ -182,6 +184,10 @@ const SLIPS: &[(&str, &str)] = &[
     (
         "[issuer]\nfinal_expiry = \"0s\"",
         "2:16: final_expiry in [issuer]: expected a span such as \"365d\", got \"0s\"",
+    ),
+    (
+        "[issuer]\nepoch = \"59m\"",
+        "2:9: epoch in [issuer]: expected a span of an hour or more such as \"24h\", got \"59m\"",
     ),
     ("[gate]\nx_cashu = \"c\"", "expected \"a\", \"b\" or \"both\" such as \"a\", got \"c\""),
     ("[gate]\nrealm = \"a\\\"b\"", "2:9: realm in [gate]: expected a text such as \"example.com\", got"),

@@ -6,6 +6,7 @@ mod batches;
 mod bodies;
 mod crash;
 mod credits;
+mod liabilities;
 mod locks;
 mod melts;
 mod outputs;
