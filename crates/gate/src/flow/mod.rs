@@ -268,7 +268,8 @@ impl Shared {
                 response
             }
             Err(error) => {
-                tracing::error!(%error, "a payment's task broke off");
+                // Not why: what a service says in a panic may be about who asks.
+                tracing::error!(panicked = error.is_panic(), "a payment's task broke off");
                 problem::answer(&problem::broken())
             }
         }
