@@ -25,6 +25,7 @@ use farthing_wire::JwsError;
 use thiserror::Error;
 
 use crate::installation::Installation;
+use crate::liabilities::Liabilities;
 use crate::random::{Random, RandomError};
 
 pub use close::{Closed, ClosedPeriod};
@@ -138,5 +139,11 @@ impl Operator {
             clock: Arc::clone(&installation.clock),
             key: installation.receipts.clone(),
         }
+    }
+
+    /// What the issuer owes, to be stated.
+    pub fn liabilities(&self) -> Liabilities {
+        let (read, execute) = (Arc::clone(&self.read), Arc::clone(&self.execute));
+        Liabilities::over(read, execute, self.key.clone(), Arc::clone(&self.clock))
     }
 }

@@ -14,6 +14,7 @@ use super::heads::Head;
 use super::journal::Names;
 use super::period::{day_of, day_text, read_day, start_of};
 use super::{Operator, OperatorError};
+use crate::liabilities::verify_statements;
 
 /// Frames and rows that are read at once.
 const PAGE: usize = 256;
@@ -37,6 +38,8 @@ pub struct Verified {
     pub heads: usize,
     /// Closed periods whose signatures and sums were compared.
     pub closes: usize,
+    /// Statements of liabilities whose signatures, sums and batches were compared.
+    pub statements: usize,
     /// Keysets whose rows were summed up and compared; nothing if money moved meanwhile.
     pub keysets: Option<KeysetsCompared>,
 }
@@ -91,6 +94,7 @@ impl Operator {
             accounts: is_still.then_some(accounts.len()),
             heads: heads.len(),
             closes: closes.len(),
+            statements: verify_statements(&*self.read, &self.key)?,
             // A payment in between makes rows and journal differ without anything being wrong.
             keysets: if still()? { keysets.transpose()? } else { None },
         })

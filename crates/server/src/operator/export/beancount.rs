@@ -6,6 +6,9 @@ use super::super::journal::Dated;
 use super::super::period::day_text;
 use super::Book;
 
+/// The day on which accounts are opened: before any day that an entry can be about.
+const BEGINNING: &str = "1970-01-01";
+
 pub(super) fn head(book: &Book) -> String {
     let mut text = String::new();
     for line in book.title() {
@@ -16,13 +19,12 @@ pub(super) fn head(book: &Book) -> String {
         let _ = writeln!(text, "option \"operating_currency\" \"{}\"", currency(code));
     }
     text.push('\n');
-    let begins = day_text(book.begins.min(book.query.from.unwrap_or(book.begins)));
     for (code, scale) in book.codes() {
-        let _ = writeln!(text, "{begins} commodity {}\n  precision: {scale}", currency(code));
+        let _ = writeln!(text, "{BEGINNING} commodity {}\n  precision: {scale}", currency(code));
     }
     for (name, (own, codes)) in book.by_name() {
         let codes: Vec<String> = codes.into_iter().map(currency).collect();
-        let _ = writeln!(text, "{begins} open {name} {}\n  farthing: {}", codes.join(","), quoted(own));
+        let _ = writeln!(text, "{BEGINNING} open {name} {}\n  farthing: {}", codes.join(","), quoted(own));
     }
     text
 }

@@ -110,8 +110,6 @@ struct Book {
     accounts: BTreeMap<AccountId, Exported>,
     head: Head,
     query: ExportQuery,
-    /// The day of the first batch.
-    begins: Timestamp,
 }
 
 /// An export under way: an iterator of text.
@@ -138,12 +136,8 @@ impl Operator {
         let from = query.from.unwrap_or_default();
         let until = query.until.unwrap_or(Timestamp::from_millis(u64::MAX));
         let entries = Entries::about(&self.read, head, from, until)?;
-        let begins = match self.read.frames(1, 1)?.pop() {
-            Some(frame) => farthing_ledger::Batch::from_frame(&frame).map_or(head.at, |batch| batch.at),
-            None => head.at,
-        };
         let accounts = accounts(&names, query.merchants);
-        let book = Book { names, accounts, head, query: *query, begins };
+        let book = Book { names, accounts, head, query: *query };
         Ok(Export { book, entries, stage: Stage::Head, written: 0 })
     }
 }

@@ -2,10 +2,11 @@
 //! name, and an account keeps its name from one export to the next.
 
 use farthing_ledger::{Account, AccountKind};
+use sha2::{Digest, Sha256};
 
 use super::Merchants;
 
-/// Digits of the account's id that set apart what would else look alike.
+/// Digits of the name's hash that set apart what would else look alike.
 const MARK_CHARS: usize = 8;
 
 /// `credits:01ab` is `Liabilities:Customers:Credits:01ab`.
@@ -28,7 +29,8 @@ pub(super) fn exported_name(account: &Account, merchants: Merchants) -> String {
     }
     if !exact {
         name.push('-');
-        name.extend(account.id().to_string().chars().take(MARK_CHARS));
+        // Of the name alone: accounts of one name are one account outside, with several assets.
+        name.extend(hex::encode(Sha256::digest(&account.name)).chars().take(MARK_CHARS));
     }
     name
 }
@@ -106,6 +108,14 @@ mod tests {
             .into();
         assert_eq!(names.len(), 5, "{names:?}");
         assert!(names.contains("Income:Sales:My-shop"), "{names:?}");
+    }
+
+    /// The mark was made of the account's id, which names the asset: a merchant had one account for each.
+    #[test]
+    fn accounts_of_one_name_are_one_account_with_several_assets() {
+        let sat = Asset::new("SAT", 0, "sat").unwrap();
+        let sat = Account::new("merchant:my_shop", sat, AccountKind::Liability, Limit::None);
+        assert_eq!(exported_name(&sat, Merchants::Income), named("merchant:my_shop", AccountKind::Liability));
     }
 
     proptest! {
