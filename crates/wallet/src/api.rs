@@ -47,6 +47,42 @@ struct SwapBody<'a> {
 }
 
 #[derive(Serialize)]
+struct MeltQuoteBody<'a> {
+    request: &'a str,
+    unit: Unit,
+    amount: u64,
+}
+
+#[derive(Serialize)]
+struct MeltBody<'a> {
+    quote: &'a str,
+    inputs: &'a [Proof],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outputs: Option<&'a [BlindedMessage]>,
+}
+
+/// A melt quote of the method `code`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct MeltQuote {
+    /// Its name.
+    #[serde(rename = "quote")]
+    pub(crate) id: String,
+    /// What the amount counts.
+    pub(crate) unit: Unit,
+    /// What the code will be worth.
+    pub(crate) amount: u64,
+    /// What is kept back for the mint's cost of paying.
+    #[serde(default)]
+    pub(crate) fee_reserve: u64,
+    /// Whether it is paid.
+    #[serde(default)]
+    pub(crate) paid: bool,
+    /// What came back.
+    #[serde(default)]
+    pub(crate) change: Option<Vec<BlindSignature>>,
+}
+
+#[derive(Serialize)]
 struct RestoreBody<'a> {
     outputs: &'a [BlindedMessage],
 }
@@ -140,6 +176,30 @@ pub(crate) fn swap_request(
     post(format!("{mint}/v1/swap"), &SwapBody { inputs, outputs })
 }
 
+/// Asks what it takes to fund a code that only its hash tells of.
+pub(crate) fn melt_quote_request(
+    mint: &str,
+    unit: Unit,
+    code_hash: &str,
+    amount: u64,
+) -> Result<HttpRequest, WalletError> {
+    post(format!("{mint}/v1/melt/quote/code"), &MeltQuoteBody { request: code_hash, unit, amount })
+}
+
+pub(crate) fn melt_request(
+    mint: &str,
+    quote: &str,
+    inputs: &[Proof],
+    outputs: Option<&[BlindedMessage]>,
+) -> Result<HttpRequest, WalletError> {
+    post(format!("{mint}/v1/melt/code"), &MeltBody { quote, inputs, outputs })
+}
+
+/// Asks whether a melt quote is paid.
+pub(crate) fn melt_state_request(mint: &str, quote: &str) -> HttpRequest {
+    HttpRequest::get(format!("{mint}/v1/melt/quote/code/{quote}"))
+}
+
 pub(crate) fn restore_request(mint: &str, outputs: &[BlindedMessage]) -> Result<HttpRequest, WalletError> {
     post(format!("{mint}/v1/restore"), &RestoreBody { outputs })
 }
@@ -210,6 +270,13 @@ pub(crate) fn keys(mint: &str, asked: &KeysetInfo, answer: &HttpResponse) -> Res
 
 pub(crate) fn quote(mint: &str, answer: &HttpResponse) -> Result<Result<Quote, Refusal>, WalletError> {
     read(mint, "a mint quote", answer)
+}
+
+pub(crate) fn melt_quote(
+    mint: &str,
+    answer: &HttpResponse,
+) -> Result<Result<MeltQuote, Refusal>, WalletError> {
+    read(mint, "a melt quote", answer)
 }
 
 pub(crate) fn signatures(

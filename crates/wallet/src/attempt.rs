@@ -64,6 +64,15 @@ pub enum AttemptKind {
     },
     /// Something is paid.
     Pay(Box<Payment>),
+    /// Credits become a top-up code, which the operator takes back for money.
+    Refund {
+        /// The code, the wallet's own secret until it is handed in.
+        code: String,
+        /// The melt quote, once there is one.
+        quote: Option<String>,
+        /// What the code will be worth.
+        amount: u64,
+    },
     /// A token was given away and may be taken back.
     Sent {
         /// What it is worth.
@@ -129,6 +138,7 @@ impl Attempt {
             AttemptKind::Change => "change",
             AttemptKind::Receive { .. } => "receive",
             AttemptKind::Pay(_) => "pay",
+            AttemptKind::Refund { .. } => "refund",
             AttemptKind::Sent { .. } => "sent",
         }
     }

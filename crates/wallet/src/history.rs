@@ -21,6 +21,8 @@ pub enum EntryKind {
     Reclaim,
     /// Credits were found again by the words.
     Restore,
+    /// Credits became a top-up code, for the operator to take back.
+    Refund,
     /// Credits turned out to be spent by someone else with the same words.
     Lost,
 }
@@ -60,6 +62,7 @@ impl EntryKind {
             Self::Receive => "receive",
             Self::Reclaim => "reclaim",
             Self::Restore => "restore",
+            Self::Refund => "refund",
             Self::Lost => "lost",
         }
     }

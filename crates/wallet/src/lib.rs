@@ -65,8 +65,8 @@ pub use budget::{BudgetReject, LimitKind, Limits, Scope, Shown, Spent, day_of};
 pub use credit::Credit;
 pub use error::{ErrorKind, FundsShort, WalletError};
 pub use flow::{
-    AuditFlow, Flow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow, RedeemFlow, RestoreFlow,
-    SendFlow,
+    AuditFlow, Flow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow, RedeemFlow, RefundFlow,
+    RestoreFlow, SendFlow,
 };
 pub use history::{Entry, EntryKind};
 pub use http::{ANSWER_LIMIT_BYTES, Event, HttpRequest, HttpResponse, Read, Step};

@@ -43,6 +43,17 @@ pub enum Outcome {
         /// How much, after the mint's fee.
         money: Money,
     },
+    /// Credits became a top-up code. Whoever has the code has the money.
+    Refunded {
+        /// The mint.
+        mint: String,
+        /// The code.
+        code: String,
+        /// What it is worth.
+        money: Money,
+        /// What the mint kept.
+        fee: Money,
+    },
     /// Open attempts were brought to their ends, as far as that goes now.
     Recovered(Vec<Recovered>),
     /// Credits were found by the words.
@@ -104,6 +115,8 @@ pub enum Settled {
     },
     /// Someone else has spent them: the receiver of a token, or another copy of the wallet.
     Taken(Money),
+    /// They became a top-up code, which the history keeps.
+    Refunded(Money),
     /// It stays as it is: a token that nobody took yet.
     Open(Money),
 }

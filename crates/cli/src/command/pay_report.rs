@@ -174,7 +174,9 @@ pub fn refusal(refused: RefusedPayment, tally: &Tally) -> Failure {
         Ok(Settled::Back(money)) if status == 402 => {
             (Exit::PaymentRequired, format!("nothing was charged, {money} is back"))
         }
-        Ok(Settled::Back(money)) => (Exit::Failed, format!("nothing was charged, {money} is back")),
+        Ok(Settled::Back(money) | Settled::Refunded(money)) => {
+            (Exit::Failed, format!("nothing was charged, {money} is back"))
+        }
         Ok(Settled::Charged { charged, .. }) => {
             let charged = tally.of(charged.asset()).unwrap_or(charged);
             (Exit::Failed, format!("{charged} was charged all the same"))

@@ -58,6 +58,7 @@ fn end_json(recovered: &Recovered) -> Value {
             json!({ "end": "charged", "amount": money_json(*charged), "change": money_json(*change) })
         }
         Ok(Settled::Taken(money)) => json!({ "end": "taken", "amount": money_json(*money) }),
+        Ok(Settled::Refunded(money)) => json!({ "end": "refunded", "amount": money_json(*money) }),
         Ok(Settled::Open(money)) => json!({ "end": "open", "amount": money_json(*money) }),
         Err(error) => json!({ "end": "open", "code": error.code(), "reason": error.to_string() }),
     };

@@ -119,6 +119,7 @@ pub fn tell(recovered: &Recovered) -> Option<String> {
         "redeem" => "an earlier top-up code",
         "receive" => "a token that was being received",
         "change" => "a change of credits",
+        "refund" => "an earlier refund",
         _ => "a token that was given away",
     };
     match &recovered.ended {
@@ -130,6 +131,9 @@ pub fn tell(recovered: &Recovered) -> Option<String> {
             Some(format!("recovered: {what} was charged {charged}; {change} came back"))
         }
         Ok(Settled::Taken(money)) => Some(format!("{what} of {money} was taken")),
+        Ok(Settled::Refunded(money)) => {
+            Some(format!("recovered: {what} of {money} has its top-up code; `farthing wallet history` shows it"))
+        }
         Ok(Settled::Open(_)) => None,
         Err(error) => Some(format!("note: {what} stays open: {error}")),
     }

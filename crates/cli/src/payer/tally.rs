@@ -18,7 +18,7 @@ impl Tally {
                 Ok(
                     Settled::Charged { charged: money, .. } | Settled::Taken(money) | Settled::Open(money),
                 ) => Some(*money),
-                Ok(Settled::Back(_)) | Err(_) => None,
+                Ok(Settled::Back(_) | Settled::Refunded(_)) | Err(_) => None,
             },
             _ => None,
         };

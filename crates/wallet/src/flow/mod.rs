@@ -10,6 +10,7 @@ mod pay;
 mod receive;
 mod recover;
 mod redeem;
+mod refund;
 mod restore;
 mod send;
 mod settle;
@@ -22,6 +23,7 @@ pub use pay::{PayFlow, PayRequest};
 pub use receive::ReceiveFlow;
 pub use recover::{ReclaimFlow, RecoverFlow};
 pub use redeem::RedeemFlow;
+pub use refund::RefundFlow;
 pub use restore::RestoreFlow;
 pub use send::SendFlow;
 

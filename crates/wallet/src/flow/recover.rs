@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use farthing_money::{Money, Span, Timestamp};
 
 use super::settle::Settle;
-use super::{Flow, RedeemFlow, Sub, done};
+use super::{Flow, RedeemFlow, RefundFlow, Sub, done};
 use crate::attempt::{Attempt, AttemptKind};
 use crate::error::WalletError;
 use crate::http::{Event, Step};
@@ -30,6 +30,7 @@ const OVERDUE: Span = Span::from_secs(600);
 enum Part {
     Settle(Settle),
     Redeem(Box<RedeemFlow>),
+    Refund(Box<RefundFlow>),
 }
 
 impl RecoverFlow {
@@ -49,6 +50,7 @@ impl RecoverFlow {
         let part = match &attempt.kind {
             AttemptKind::Redeem { code, .. } => RedeemFlow::new(code, &attempt.mint, Some(attempt.unit))
                 .map(|flow| Part::Redeem(Box::new(flow))),
+            AttemptKind::Refund { .. } => Ok(Part::Refund(Box::new(RefundFlow::again(attempt)))),
             _ => Ok(Part::Settle(Settle::new(id))),
         };
         Some(part.map(|part| (id, attempt.kind_name(), part)))
@@ -70,6 +72,14 @@ impl Part {
                 Step::Done(outcome) => match *outcome {
                     Outcome::Redeemed { money, .. } => Ok(redeemed(money)),
                     _ => Err(WalletError::Misuse("a redeemed code")),
+                },
+                Step::Wait(_) | Step::Deliver => Err(WalletError::Misuse("a request or an end")),
+            },
+            Self::Refund(flow) => match flow.next(wallet, event, now)? {
+                Step::Send(request) => Ok(Sub::Send(request)),
+                Step::Done(outcome) => match *outcome {
+                    Outcome::Refunded { money, .. } => Ok(Sub::Done(Settled::Refunded(money))),
+                    _ => Err(WalletError::Misuse("a refund")),
                 },
                 Step::Wait(_) | Step::Deliver => Err(WalletError::Misuse("a request or an end")),
             },

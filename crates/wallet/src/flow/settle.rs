@@ -172,7 +172,7 @@ fn swapped(
         }
         AttemptKind::Receive { .. } => Some(EntryKind::Receive),
         AttemptKind::Sent { .. } => Some(EntryKind::Reclaim),
-        AttemptKind::Change | AttemptKind::Redeem { .. } => None,
+        AttemptKind::Change | AttemptKind::Redeem { .. } | AttemptKind::Refund { .. } => None,
     };
     let mut entry = kind.map(|kind| entry(attempt, kind, back, now)).transpose()?;
     if let (AttemptKind::Sent { .. }, Some(entry)) = (&attempt.kind, &mut entry) {
@@ -206,7 +206,7 @@ fn charged(
 }
 
 /// Some or all of the credits are spent, and nothing of ours came of them.
-fn gone(
+pub(crate) fn gone(
     wallet: &mut Wallet,
     attempt: &Attempt,
     spent: &BTreeSet<Y>,

@@ -18,6 +18,10 @@ pub struct Mint {
     shown: BTreeMap<Y, (KeysetId, u64)>,
     codes: BTreeMap<String, (u64, Option<String>)>,
     quotes: BTreeMap<String, (u64, PublicKey, Option<String>)>,
+    /// Melt quotes: the hash of the code, its worth, and the answer once it is paid.
+    melts: BTreeMap<String, (String, u64, Option<(String, Value)>)>,
+    /// Codes that credits were turned into, by their hashes.
+    pub funded: BTreeMap<String, u64>,
     /// What was ever put into circulation by codes.
     pub issued: u64,
     /// What the mint kept as fees.
@@ -48,6 +52,20 @@ struct QuoteBody {
 }
 
 #[derive(Deserialize)]
+struct MeltQuoteBody {
+    request: String,
+    amount: u64,
+}
+
+#[derive(Deserialize)]
+struct MeltBody {
+    quote: String,
+    inputs: Vec<Proof>,
+    #[serde(default)]
+    outputs: Vec<BlindedMessage>,
+}
+
+#[derive(Deserialize)]
 struct Outputs {
     outputs: Vec<BlindedMessage>,
 }
@@ -68,6 +86,8 @@ impl Mint {
             shown: BTreeMap::new(),
             codes: BTreeMap::new(),
             quotes: BTreeMap::new(),
+            melts: BTreeMap::new(),
+            funded: BTreeMap::new(),
             issued: 0,
             fees: 0,
             taken: 0,
@@ -170,7 +190,12 @@ impl Mint {
         let path = request.url.strip_prefix(super::MINT).unwrap();
         let answer = match (request.method.as_str(), path) {
             ("GET", "/v1/keysets") => Ok(self.list()),
-            ("GET", path) => self.keys(path.strip_prefix("/v1/keys/").unwrap()),
+            ("GET", path) if path.starts_with("/v1/keys/") => {
+                self.keys(path.strip_prefix("/v1/keys/").unwrap())
+            }
+            ("GET", path) if path.starts_with("/v1/melt/quote/code/") => self.melt_state(path),
+            (_, "/v1/melt/quote/code") => self.melt_quote(&request.body),
+            (_, "/v1/melt/code") => self.melt(&request.body),
             (_, "/v1/swap") => self.swap(&request.body),
             (_, "/v1/mint/quote/code") => self.quote(&request.body),
             (_, "/v1/mint/code") => self.mint(&request.body),
@@ -244,6 +269,59 @@ impl Mint {
         self.quotes.insert(quote, (amount, pubkey, Some(tag)));
         self.issued += amount;
         Ok(json!({ "signatures": signatures }))
+    }
+
+    /// Quotes that nobody paid end: the next request for one gets `quote expired`.
+    pub fn forget_melt_quotes(&mut self) {
+        self.melts.retain(|_, (_, _, paid)| paid.is_some());
+    }
+
+    fn melt_quote(&mut self, body: &[u8]) -> Answer {
+        let MeltQuoteBody { request, amount } = serde_json::from_slice(body).unwrap();
+        if self.funded.contains_key(&request) {
+            return Err((20_000, "the code exists".to_owned()));
+        }
+        let id = format!("melt-{}", self.melts.len());
+        self.melts.insert(id.clone(), (request, amount, None));
+        Ok(json!({ "quote": id, "unit": "uusd", "amount": amount, "fee_reserve": 0, "paid": false }))
+    }
+
+    fn melt_state(&self, path: &str) -> Answer {
+        let id = path.rsplit('/').next().unwrap();
+        let (_, amount, paid) = self.melts.get(id).ok_or((20_000, "no quote".to_owned()))?;
+        let unpaid = json!({ "quote": id, "unit": "uusd", "amount": amount, "paid": false });
+        Ok(paid.as_ref().map_or(unpaid, |(_, answer)| answer.clone()))
+    }
+
+    fn melt(&mut self, body: &[u8]) -> Answer {
+        let MeltBody { quote, inputs, outputs } = serde_json::from_slice(body).unwrap();
+        let tag = String::from_utf8(body.to_vec()).unwrap();
+        let (code, amount, paid) =
+            self.melts.get(&quote).cloned().ok_or((20_007, "quote expired".to_owned()))?;
+        match paid {
+            Some((by, answer)) if by == tag => return Ok(answer),
+            Some(_) => return Err((20_006, "paid before".to_owned())),
+            None => {}
+        }
+        let ys = self.check(&inputs)?;
+        let rates = inputs.iter().map(|proof| self.keyset(proof.id).unwrap().0.public().input_fee_ppk);
+        let fee = input_fee(rates).unwrap();
+        let came = inputs.iter().map(|proof| proof.amount).sum::<u64>();
+        let change = came.checked_sub(amount + fee).ok_or((11_005, "too little".to_owned()))?;
+        assert!(change == 0 || !outputs.is_empty(), "the rest would be lost");
+        let powers = (0..64).map(|order| 1_u64 << order).filter(|power| change & power > 0);
+        let signed: Vec<BlindedMessage> =
+            outputs.iter().zip(powers).map(|(blank, amount)| BlindedMessage { amount, ..*blank }).collect();
+        assert_eq!(signed.iter().map(|one| one.amount).sum::<u64>(), change, "there are blanks enough");
+        let change = self.sign_all(&signed)?;
+        self.spend(&ys, &tag);
+        self.fees += fee;
+        self.taken += amount;
+        self.funded.insert(code.clone(), amount);
+        let answer =
+            json!({ "quote": quote, "unit": "uusd", "amount": amount, "paid": true, "change": change });
+        self.melts.insert(quote, (code, amount, Some((tag, answer.clone()))));
+        Ok(answer)
     }
 
     fn restore(&self, body: &[u8]) -> Value {
