@@ -16,6 +16,7 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use farthing_gate::crypto::{Crypto, CryptoError};
 use farthing_gate::flow::{GateConfig, GateLayer, Names, OfferStyle, Secrets, XCashu};
+use farthing_gate::limit::Limiter;
 use farthing_gate::{Body, BoxError, Gate, Rules, UpstreamError};
 use farthing_money::Span;
 use farthing_wire::jws::key_text;
@@ -55,8 +56,7 @@ impl Mount {
     /// With the configuration's prices, which stay as they are.
     pub fn new(config: &Config, installation: &Installation, origin: &Origin) -> Result<Self, CryptoError> {
         let (_, rules) = watch::channel(Arc::new(config.rules.clone()));
-        let crypto = Crypto::new(std::thread::available_parallelism().map_or(2, usize::from))?;
-        Ok(Self::with(config, installation, origin, rules, crypto))
+        Ok(Self::with(config, installation, origin, rules, crypto(config, installation)?))
     }
 
     /// With prices that may change while they are in force, and a place for the cryptography.
@@ -74,8 +74,17 @@ impl Mount {
             .route(HEADS_PATH, get(heads_page).with_state(Operator::new(installation)))
             .merge(liabilities::routes(Arc::clone(&installation.books)));
         let layer = GateLayer::new(gate_config(config, installation, origin, issuer_url, rules, crypto));
-        Self { layer, routes }
+        Self { layer: layer.payments_max(config.server.limits.payments), routes }
     }
+}
+
+/// A thread for each core, and the configuration's limits on what waits for them and on what clients ask for in vain.
+pub fn crypto(config: &Config, installation: &Installation) -> Result<Crypto, CryptoError> {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let limits = &config.server.limits;
+    let trusted = config.server.trusted_proxies.clone();
+    let limiter = Limiter::new(limits.work, Arc::clone(&installation.clock), trusted);
+    Ok(Crypto::with_waiting(cores, limits.work_waiting.unwrap_or(0))?.limited(limiter))
 }
 
 /// Everything behind a listener: our own routes by their paths, the gate before a service for all else.

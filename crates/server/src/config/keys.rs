@@ -145,7 +145,14 @@ pub const KEYS: &[KeyNote] = &[
         Some("1024"),
         "what one address may ask for in vain each second, in multiplications of a point (a forged credit is one); payments that are good are never counted; 0 is no limit",
     ),
-    note("[server.limits]", "work_burst", NUMBER, "16384", Some("16384"), "how much of it at once, after a quiet time"),
+    note(
+        "[server.limits]",
+        "work_burst",
+        NUMBER,
+        "16384",
+        Some("16384"),
+        "how much of it at once, after a quiet time",
+    ),
     note(
         "[server.limits]",
         "work_waiting",

@@ -33,7 +33,7 @@ pub use keys::{KEYS, KeyNote};
 pub use mistake::Mistake;
 pub use origin::{Origin, OriginError};
 pub use passphrase::{Passphrase, PassphraseError};
-pub use server::{ServerConfig, TimeoutConfig, TlsConfig};
+pub use server::{LimitConfig, ServerConfig, TimeoutConfig, TlsConfig};
 
 use section::Section;
 use source::{NamedFile, Source};

@@ -8,7 +8,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 /// A secret text that is wiped from memory when it is dropped and that is never shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Passphrase(Zeroizing<String>);
 
 /// Why there is no passphrase.

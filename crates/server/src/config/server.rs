@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use farthing_gate::Network;
+use farthing_gate::limit::WorkLimits;
 use farthing_money::Span;
 
 use super::Origin;
@@ -31,6 +32,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
     /// How long anything may take.
     pub timeouts: TimeoutConfig,
+    /// How much work anybody may ask for.
+    pub limits: LimitConfig,
 }
 
 /// `[server.tls]`.
@@ -66,6 +69,23 @@ impl Default for TimeoutConfig {
     }
 }
 
+/// `[server.limits]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitConfig {
+    /// What one address may ask for in vain.
+    pub work: WorkLimits,
+    /// Multiplications that may wait for a core; the usual number if it is not said.
+    pub work_waiting: Option<usize>,
+    /// Payments under way at one time.
+    pub payments: usize,
+}
+
+impl Default for LimitConfig {
+    fn default() -> Self {
+        Self { work: WorkLimits::default(), work_waiting: None, payments: PAYMENTS_DEFAULT }
+    }
+}
+
 impl ServerConfig {
     /// How payers reach this server: `public_url`, or else what it was bound to.
     pub fn origin(&self, bound: SocketAddr) -> Origin {
@@ -75,6 +95,7 @@ impl ServerConfig {
 
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8402);
 const CONNECTIONS_DEFAULT: u32 = 4_096;
+const PAYMENTS_DEFAULT: usize = 4_096;
 const MERCHANT_DEFAULT: &str = "merchant";
 
 /// Reads the section; nothing only if there is no upstream, which is noted.
@@ -88,6 +109,7 @@ pub(super) fn read(section: Section<'_>, source: &Source<'_>, torn: bool) -> Opt
     let trusted_proxies = section.list("trusted_proxies", str::parse).unwrap_or_default();
     let tls = read_tls(section.section("tls", "[server.tls]"), torn);
     let timeouts = read_timeouts(section.section("timeouts", "[server.timeouts]"));
+    let limits = read_limits(section.section("limits", "[server.limits]"));
     section.finish();
     Some(ServerConfig {
         listen: listen.unwrap_or(LISTEN_DEFAULT),
@@ -99,6 +121,7 @@ pub(super) fn read(section: Section<'_>, source: &Source<'_>, torn: bool) -> Opt
         max_connections: usize::try_from(max_connections).unwrap_or(usize::MAX),
         tls,
         timeouts,
+        limits,
     })
 }
 
@@ -129,6 +152,22 @@ fn read_timeouts(section: Section<'_>) -> TimeoutConfig {
     };
     section.finish();
     timeouts
+}
+
+fn read_limits(section: Section<'_>) -> LimitConfig {
+    const MOST: u32 = 1_000_000_000;
+    let default = LimitConfig::default();
+    let size = |key, least| section.number(key, least..=MOST).and_then(|number| usize::try_from(number).ok());
+    let limits = LimitConfig {
+        work: WorkLimits {
+            per_second: section.number("work_per_second", 0..=MOST).unwrap_or(default.work.per_second),
+            burst: section.number("work_burst", 1..=MOST).unwrap_or(default.work.burst),
+        },
+        work_waiting: size("work_waiting", 1),
+        payments: size("payments", 1).unwrap_or(default.payments),
+    };
+    section.finish();
+    limits
 }
 
 /// A span that is not nothing.

@@ -5,6 +5,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use farthing_ecash::{ConditionError, QuoteSignatureError};
 use farthing_engine::{Fault, FaultKind, KeyringReject, Refusal, Reject};
+use farthing_gate::crypto::CryptoError;
+use farthing_gate::limit::Limited;
+use farthing_money::Span;
 use serde_json::json;
 
 /// Why a request to the issuer is not carried out.
@@ -117,6 +120,15 @@ impl IssuerError {
         )
     }
 
+    /// The body does not come.
+    pub(crate) fn slow(secs: u64) -> Self {
+        let detail = format!("the body did not come within {secs} seconds; send it again");
+        Self {
+            status: StatusCode::REQUEST_TIMEOUT,
+            ..Self::refused(number::OTHER, "request-body-slow", detail)
+        }
+    }
+
     /// Whether a keyset that has retired or expired is the reason.
     pub(crate) fn is_of_old_keyset(&self) -> bool {
         matches!(self.number, number::KEYSET_INACTIVE | number::KEYSET_EXPIRED)
@@ -198,6 +210,27 @@ impl From<Fault> for IssuerError {
         let detail = "the issuer cannot write or read its books; nothing was answered that was not kept, try again later";
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self { status, retry_after_secs: Some(30), ..Self::refused(number::OTHER, code, detail) }
+    }
+}
+
+impl From<Limited> for IssuerError {
+    fn from(limited: Limited) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            retry_after_secs: Some(limited.retry_after_secs()),
+            ..Self::refused(number::OTHER, limited.code(), limited.to_string())
+        }
+    }
+}
+
+impl From<CryptoError> for IssuerError {
+    fn from(error: CryptoError) -> Self {
+        match error {
+            CryptoError::Busy => Refusal::Busy { retry_after: Span::from_secs(1) }.into(),
+            CryptoError::Start(_) | CryptoError::BrokeOff => {
+                Self::internal("the cryptography ended early; please report this")
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What axum takes from a request, refused in our own words: every answer of the issuer is JSON.
 
+use std::time::Duration;
+
 use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
@@ -10,6 +12,9 @@ use serde::de::DeserializeOwned;
 
 use super::{IssuerError, MAX_BODY_BYTES};
 
+/// How long a body may take: the largest at half a megabit each second.
+const BODY_WAIT: Duration = Duration::from_secs(30);
+
 /// The body, within the limit.
 pub(super) struct Content(pub(super) Bytes);
 
@@ -17,7 +22,8 @@ impl<S: Send + Sync> FromRequest<S> for Content {
     type Rejection = IssuerError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, IssuerError> {
-        let bytes = Bytes::from_request(request, state).await;
+        let bytes = tokio::time::timeout(BODY_WAIT, Bytes::from_request(request, state)).await;
+        let bytes = bytes.map_err(|_| IssuerError::slow(BODY_WAIT.as_secs()))?;
         bytes.map(Self).map_err(|rejection: BytesRejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => IssuerError::too_large(MAX_BODY_BYTES),
             _ => IssuerError::malformed("the body broke off; send it again"),

@@ -69,7 +69,7 @@ impl Issuer {
         let (keyring, now) = (self.keyring(), self.now());
         let work = move || keyring.sign_change(&blanks, change, asset, now);
         let signed = self.crypto.run(64, work).await;
-        let signed = signed.map_err(|_| IssuerError::internal("the cryptography ended early"))??;
+        let signed = signed??;
         Ok(signed.into_iter().map(|signed| signed.output).collect())
     }
 }

@@ -11,6 +11,7 @@ mod extract;
 mod info;
 mod invoice;
 mod keys;
+mod limit;
 mod melt;
 mod mint;
 mod prepare;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 use farthing_engine::{Execute, Keyring, Read};
 use farthing_gate::crypto::Crypto;
@@ -36,6 +38,7 @@ use crate::random::Random;
 
 pub use error::IssuerError;
 pub use events::{Event, Events};
+pub use socket::Subscriptions;
 pub use terms::TermsKey;
 
 /// Inputs, outputs or states in one request at the most.
@@ -118,6 +121,7 @@ impl Issuer {
             .route("/v1/restore", post(restore::restore))
             .route("/v1/ws", any(socket::socket))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(from_fn_with_state(Arc::clone(&self), limit::watch))
             .fallback(error::not_found)
             .method_not_allowed_fallback(error::method_not_allowed)
             .with_state(self)

@@ -259,7 +259,7 @@ impl Issuer {
                 let (keyring, change) = (self.keyring(), change.clone());
                 let weight = change.len() * 3;
                 let signed = self.crypto.run(weight, move || keyring.sign_change_again(&change)).await;
-                Some(signed.map_err(|_| IssuerError::internal("the cryptography ended early"))??)
+                Some(signed??)
             }
             _ => None,
         };

@@ -52,6 +52,6 @@ impl Issuer {
                 .collect()
         };
         let pairs = self.crypto.run(multiplications, again).await;
-        Ok(pairs.map_err(|_| IssuerError::internal("the cryptography ended early"))??)
+        Ok(pairs??)
     }
 }

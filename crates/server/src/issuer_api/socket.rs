@@ -42,6 +42,17 @@ struct Params {
     filters: Vec<String>,
 }
 
+/// What one connection has subscribed to.
+#[derive(Default)]
+pub struct Subscriptions(BTreeMap<String, Filter>);
+
+impl Subscriptions {
+    /// The replies to one message.
+    pub fn answer(&mut self, issuer: &Issuer, text: &str) -> Vec<Value> {
+        answer(issuer, &mut self.0, text)
+    }
+}
+
 enum Filter {
     MintQuotes(Vec<QuoteId>),
     /// By their ids in the books, with the ids that were told.
@@ -55,18 +66,18 @@ pub(super) async fn socket(State(issuer): State<Arc<Issuer>>, Upgrade(upgrade): 
 
 async fn serve(issuer: Arc<Issuer>, mut socket: WebSocket) {
     let mut events = issuer.events.subscribe();
-    let mut filters: BTreeMap<String, Filter> = BTreeMap::new();
+    let mut subscribed = Subscriptions::default();
     loop {
         let replies = tokio::select! {
             message = socket.recv() => match message {
-                Some(Ok(Message::Text(text))) => answer(&issuer, &mut filters, &text),
+                Some(Ok(Message::Text(text))) => subscribed.answer(&issuer, &text),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => Vec::new(),
             },
             event = events.recv() => match event {
-                Ok(event) => notify(&issuer, &filters, &event),
+                Ok(event) => notify(&issuer, &subscribed.0, &event),
                 // Too slow: the present state of everything makes up for what was missed.
-                Err(RecvError::Lagged(_)) => filters.iter().flat_map(|(id, filter)| present(&issuer, id, filter)).collect(),
+                Err(RecvError::Lagged(_)) => subscribed.0.iter().flat_map(|(id, filter)| present(&issuer, id, filter)).collect(),
                 Err(RecvError::Closed) => return,
             },
         };

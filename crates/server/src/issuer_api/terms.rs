@@ -4,6 +4,7 @@
 use farthing_engine::{Chart, CodeId, MeltQuoteRow, QuoteId};
 use farthing_money::{Amount, AssetTable, Timestamp};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::quote::CODE;
@@ -33,8 +34,7 @@ pub(super) fn open(key: &TermsKey, text: &str, assets: &AssetTable) -> Option<(Q
     let bytes = hex::decode(text.strip_prefix(PREFIX).filter(|hex| hex.len() <= 256)?).ok()?;
     let (body, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL_BYTES)?)?;
     let expected = seal_of(key, body);
-    let differences = expected.iter().zip(seal).fold(0, |sum, (a, b)| sum | (a ^ b));
-    if differences != 0 {
+    if !bool::from(expected.ct_eq(seal)) {
         return None;
     }
     let (amount, rest) = body.split_first_chunk::<8>()?;
