@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check and test of the repository in one run, from a clean clone.
 
+mod books;
 mod count;
 mod needs;
 pub mod step;
@@ -17,7 +18,7 @@ use crate::{readme, tidy};
 /// What one step does.
 type Run = fn(&Path) -> Outcome;
 
-const STEPS: [(&str, &str, Run); 9] = [
+const STEPS: [(&str, &str, Run); 10] = [
     ("needs", "programs beyond cargo that the stories use", needs::run),
     ("fmt", "cargo fmt --all --check", fmt),
     ("tidy", "the rules of the house; licences, sources and bans by deny.toml", tidy_step),
@@ -25,6 +26,7 @@ const STEPS: [(&str, &str, Run); 9] = [
     ("unit", "every test of the workspace", unit),
     ("doc", "cargo test --workspace --doc", doc),
     ("stories", "real npm clients and curl against the real binary", stories),
+    ("books", "the real hledger and beancount on an export of the real binary", books_step),
     ("cdk", "the cdk wallet against the real binary", cdk),
     ("readme", "the README's transcript against the demo", readme_step),
 ];
@@ -133,6 +135,13 @@ fn stories(root: &Path) -> Outcome {
         .args(files)
         .env("FARTHING_BIN", binary);
     watch(&mut node, Some(Counter::Node)).with_tests()
+}
+
+fn books_step(root: &Path) -> Outcome {
+    match binary(root) {
+        Ok(binary) => books::run(root, &binary),
+        Err(outcome) => outcome,
+    }
 }
 
 fn cdk(root: &Path) -> Outcome {

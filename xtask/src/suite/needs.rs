@@ -5,14 +5,23 @@ use std::process::Stdio;
 
 use super::step::{Outcome, program, watch};
 
-/// A program, what shows that it works, and the Debian packages that bring it.
-const NEEDS: [(&str, &[&str]); 3] = [("node", &["nodejs"]), ("npm", &["npm"]), ("curl", &["curl"])];
+/// A program, the words with which it shows that it works, and the Debian packages that bring it.
+const NEEDS: [(&str, &[&str], &[&str]); 5] = [
+    ("node", VERSION, &["nodejs"]),
+    ("npm", VERSION, &["npm"]),
+    ("curl", VERSION, &["curl"]),
+    ("hledger", VERSION, &["hledger"]),
+    // A Python without its installer makes no folder of packages.
+    ("python3", &["-c", "import ensurepip, venv"], &["python3", "python3-venv"]),
+];
+
+const VERSION: &[&str] = &["--version"];
 
 /// Installs what is missing and says so.
 pub fn run(root: &Path) -> Outcome {
-    let packages = packages(|name| works(name, root));
+    let packages = packages(|name, words| works(name, words, root));
     if packages.is_empty() {
-        println!("node, npm and curl are here; nothing of Debian is needed");
+        println!("node, npm, curl, hledger and python3 are here; nothing of Debian is needed");
         return Outcome::default();
     }
     println!("missing; installing from Debian: {}", packages.join(" "));
@@ -27,13 +36,14 @@ pub fn run(root: &Path) -> Outcome {
     outcome
 }
 
-fn works(name: &str, root: &Path) -> bool {
-    let status = program(name, root).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+fn works(name: &str, words: &[&str], root: &Path) -> bool {
+    let status = program(name, root).args(words).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
-fn packages(works: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    NEEDS.iter().filter(|(name, _)| !works(name)).flat_map(|(_, packages)| packages.iter().copied()).collect()
+fn packages(works: impl Fn(&str, &[&str]) -> bool) -> Vec<&'static str> {
+    let missing = NEEDS.iter().filter(|(name, words, _)| !works(name, words));
+    missing.flat_map(|(_, _, packages)| packages.iter().copied()).collect()
 }
 
 #[cfg(test)]
@@ -42,12 +52,12 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_is_installed() {
-        assert!(packages(|_| true).is_empty());
-        assert_eq!(packages(|name| name == "curl"), ["nodejs", "npm"]);
+        assert!(packages(|_, _| true).is_empty());
+        assert_eq!(packages(|name, _| name != "npm" && name != "hledger"), ["npm", "hledger"]);
     }
 
     #[test]
     fn a_missing_program_does_not_work() {
-        assert!(!works("no-such-program-anywhere", Path::new(".")));
+        assert!(!works("no-such-program-anywhere", VERSION, Path::new(".")));
     }
 }
