@@ -20,6 +20,8 @@ pub struct Page<'a> {
     pub request: Option<&'a str>,
     /// What went wrong with the payment that came, if one did.
     pub problem: Option<&'a str>,
+    /// Whether the issuer is ending.
+    pub sunset: bool,
 }
 
 /// The page's `Content-Security-Policy`: its own style and nothing else, not even a script.
@@ -55,6 +57,12 @@ impl Page<'_> {
                 html,
                 "<p>With any Cashu wallet, the payment request:</p>\n<code>{}</code>",
                 escape(request)
+            );
+        }
+        if self.sunset {
+            html.push_str(
+                "<p>The issuer of these credits is ending: it sells no new ones. Spend what you have, or turn it into \
+                 money with <code>farthing wallet refund</code></p>\n",
             );
         }
         html.push_str("</body>\n</html>\n");
@@ -120,7 +128,7 @@ mod tests {
     fn page<'a>(url: &'a str, description: &'a str) -> Page<'a> {
         let price = Asset::micro("USD").unwrap().money(Amount::new(10_000));
         let pass = Span::from_secs(60);
-        Page { url, description, price, pass, request: Some("CREQB1XYZ"), problem: None }
+        Page { url, description, price, pass, request: Some("CREQB1XYZ"), problem: None, sunset: false }
     }
 
     #[test]
@@ -143,6 +151,9 @@ mod tests {
             assert!(html.contains(part), "{part}\n{html}");
         }
         assert!(!html.contains("<script") && !html.contains("<article>"));
+        assert!(!html.contains("is ending"));
+        let ending = Page { sunset: true, ..page("https://example.com/", "") }.to_html();
+        assert!(ending.contains("is ending") && ending.contains("farthing wallet refund"));
     }
 
     #[test]

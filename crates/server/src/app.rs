@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farthing_gate::Proxy;
-use farthing_gate::crypto::{Crypto, CryptoError};
+use farthing_gate::crypto::CryptoError;
 use farthing_gate::proxy::{ProxyConfig, ProxyError, Timeouts};
 use farthing_gate::serve::{Limits, serve};
 use farthing_gate::tls::{Certificate, TlsError};
@@ -17,11 +17,13 @@ use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
+use crate::backup::Source;
 use crate::config::{Config, Origin, Passphrase};
 use crate::installation::{Installation, OpenError};
+use crate::life::{self, Life};
 use crate::mount::{ISSUER_PATH, Mount};
 use crate::operator::Operator;
-use crate::{admin_api, reload, workers};
+use crate::{admin_api, backup, mount, reload, workers};
 
 const CERTIFICATE_WATCH: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(30);
@@ -91,7 +93,7 @@ pub async fn run(
         ServeError::Listen { address, source }
     })?;
     let (rules, watched) = watch::channel(Arc::new(config.rules.clone()));
-    let crypto = Crypto::new(std::thread::available_parallelism().map_or(2, usize::from))?;
+    let crypto = mount::crypto(&config, &installation)?;
     let mount = Mount::with(&config, &installation, &origin, watched, crypto);
     let site = mount.before(Proxy::new(proxy_config(&config))?);
     let ready = Ready {
@@ -102,7 +104,9 @@ pub async fn run(
         released: installation.released,
     };
     let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(answer_operator(socket, Operator::new(&installation)));
+    let backup = Source::of(&installation, &config.server.data).map(backup::router).unwrap_or_default();
+    let routes = admin_api::router(Operator::new(&installation)).merge(backup);
+    tasks.spawn(answer_operator(socket, routes.merge(life::admin::router(Life::new(&installation)))));
     workers::start(&mut tasks, &installation);
     if let Some(file) = file {
         tasks.spawn(reload::watch(file.to_owned(), rules));
@@ -135,8 +139,8 @@ async fn close(installation: Installation) {
     }
 }
 
-async fn answer_operator(socket: UnixListener, operator: Operator) {
-    if let Err(error) = axum::serve(socket, admin_api::router(operator)).await {
+async fn answer_operator(socket: UnixListener, routes: axum::Router) {
+    if let Err(error) = axum::serve(socket, routes).await {
         tracing::error!(%error, "the operator's socket has closed");
     }
 }
@@ -145,6 +149,7 @@ fn limits(config: &Config) -> Limits {
     Limits {
         connections: config.server.max_connections,
         head: duration(config.server.timeouts.header),
+        idle: duration(config.server.timeouts.idle),
         ..Limits::default()
     }
 }

@@ -1,7 +1,8 @@
 //! The life of keysets: each asset has one that signs; it retires when half of its life is over, so that no credit is
 //! sold shortly before it is worth nothing.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use farthing_engine::{Command, Execute, Keyring, KeysetRow, OpenKeyset, Read, credits_account};
 use farthing_money::{Asset, AssetTable, Timestamp};
@@ -19,6 +20,8 @@ pub struct Keysets {
     books: Arc<dyn Read>,
     writer: Arc<dyn Execute>,
     keyring: watch::Sender<Arc<Keyring>>,
+    /// Keysets of which no row is left, by index, as far as this run knows.
+    forgotten: Mutex<BTreeSet<u32>>,
 }
 
 impl Keysets {
@@ -30,7 +33,8 @@ impl Keysets {
         writer: Arc<dyn Execute>,
     ) -> Self {
         let (keyring, _) = watch::channel(Arc::default());
-        Self { key, config: config.issuer.clone(), assets: config.assets.clone(), books, writer, keyring }
+        let (config, assets) = (config.issuer.clone(), config.assets.clone());
+        Self { key, config, assets, books, writer, keyring, forgotten: Mutex::default() }
     }
 
     /// The keyring as it is, and as it will be.
@@ -58,9 +62,25 @@ impl Keysets {
             changed = true;
         }
         if changed {
-            self.keyring.send_replace(Arc::new(Keyring::new(&self.key, &self.books.keysets()?)?));
+            self.reload()?;
         }
         Ok(changed)
+    }
+
+    /// Makes the keyring anew of what the books say: what was written off redeems no more.
+    pub(crate) fn reload(&self) -> Result<(), OpenError> {
+        self.keyring.send_replace(Arc::new(Keyring::new(&self.key, &self.books.keysets()?)?));
+        Ok(())
+    }
+
+    /// Whether no row of a keyset is left.
+    pub(crate) fn is_forgotten(&self, index: u32) -> bool {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).contains(&index)
+    }
+
+    /// Notes that no row of a keyset is left.
+    pub(crate) fn forget(&self, index: u32) {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
     }
 
     fn draft(&self, asset: Asset, index: u32, now: Timestamp) -> KeysetRow {

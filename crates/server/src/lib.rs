@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admin_api;
 pub mod app;
+pub mod backup;
 pub mod config;
 pub mod demo;
 pub mod doctor;
@@ -10,6 +11,7 @@ pub mod installation;
 pub mod issuer_api;
 pub mod keysets;
 pub mod liabilities;
+pub mod life;
 pub mod mount;
 pub mod operator;
 pub mod random;

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::installation::Installation;
 use crate::liabilities::Liabilities;
+use crate::life;
 use crate::operator::Operator;
 
 /// One run of a worker. It says itself what went wrong; the next run comes in any case.
@@ -30,6 +31,8 @@ pub struct Worker {
 /// All workers. To add one, add a line.
 pub const WORKERS: &[Worker] = &[
     Worker { name: "keysets", every: Duration::from_mins(1), run: |at| Box::pin(rotate(at)) },
+    Worker { name: "expiry", every: Duration::from_mins(10), run: |at| Box::pin(life::expire_work(at)) },
+    Worker { name: "pruning", every: Duration::from_mins(30), run: |at| Box::pin(life::prune_work(at)) },
     Worker { name: "liabilities", every: Duration::from_mins(1), run: |at| Box::pin(state_liabilities(at)) },
     Worker { name: "heads", every: Duration::from_mins(10), run: |at| Box::pin(publish_heads(at)) },
 ];

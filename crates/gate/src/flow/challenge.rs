@@ -1,5 +1,6 @@
 //! The 402: every offer at one price, for programs and for people.
 
+use farthing_engine::{Mode, Refusal, Reject};
 use farthing_money::{Amount, Timestamp};
 use farthing_wire::cashu::PaymentRequest;
 use farthing_wire::header;
@@ -28,6 +29,10 @@ pub(super) struct Asked<'a> {
 impl Shared {
     /// The answer to a request that brought nothing.
     pub(super) fn challenge(&self, asked: &Asked<'_>) -> Response<Body> {
+        if self.mode() == Mode::Paused {
+            // No credential would be taken now, so none is asked for.
+            return self.refuse(asked, &Refused::Engine(Refusal::Reject(Reject::Paused)), false);
+        }
         let quote = asked.quote;
         let what = if quote.description.is_empty() { "This resource" } else { &quote.description };
         let detail = format!("{what} costs {}.", quote.price);
@@ -58,6 +63,11 @@ impl Shared {
         response
     }
 
+    /// What the issuer does at present; if that cannot be read, what is paid for will say so.
+    fn mode(&self) -> Mode {
+        self.config.read.books().map(|books| books.mode).unwrap_or_default()
+    }
+
     fn challenge_with(
         &self,
         asked: &Asked<'_>,
@@ -70,6 +80,8 @@ impl Shared {
         let problem = problem
             .with("price", json!({"amount": money.amount(), "unit": money.asset().unit(), "asset": money.asset().code(), "scale": money.asset().scale()}))
             .with("resource", quote.url.clone());
+        let sunset = self.mode() == Mode::Sunset;
+        let problem = if sunset { problem.with("issuer_mode", Mode::Sunset.as_str()) } else { problem };
         let mut fields = Vec::new();
         let request = self.cashu_request(quote);
         let creq_b = request.as_ref().and_then(|request| request.encode_b().ok());
@@ -85,7 +97,8 @@ impl Shared {
                 fields.push((header::WWW_AUTHENTICATE, text));
                 problem = problem.with("challengeId", id);
             }
-            Err(error) => tracing::error!(%error, url = quote.url, "an MPP challenge cannot be written"),
+            // Not for which URL: its query may say who asks.
+            Err(error) => tracing::error!(%error, "an MPP challenge cannot be written"),
         }
         let mut response = problem::answer(&problem);
         if prefers_html(asked.headers) {
@@ -97,6 +110,7 @@ impl Shared {
                 pass: quote.pass,
                 request: creq_b.as_deref(),
                 problem: refusal.as_deref(),
+                sunset,
             };
             *response.body_mut() = Body::from(page.to_html());
             let headers = response.headers_mut();

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use farthing_engine::Mode;
 use serde_json::{Value, json};
 
+use super::quote::CODE;
 use super::{Issuer, IssuerError, MAX_ITEMS, QUOTES_MOST, body};
 
 pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, IssuerError> {
@@ -44,6 +46,18 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
         .map(|path| json!({ "method": "POST", "path": path }))
         .collect();
     let supported = json!({ "supported": true });
+    let mode = issuer.read.books()?.mode;
+    // In a sunset codes that were sold still become credits, and credits codes; only test funding ends.
+    let minting: Vec<Value> = if mode == Mode::Sunset {
+        methods.iter().filter(|method| method["method"] == CODE).cloned().collect()
+    } else {
+        methods.clone()
+    };
+    let motd = match mode {
+        Mode::Open => None,
+        Mode::Paused => Some("The issuer is paused: nothing is issued, swapped or redeemed for now."),
+        Mode::Sunset => Some("The issuer is ending: spend your credits, or have them refunded."),
+    };
     body::write(&json!({
         "name": issuer.about.name,
         "description": issuer.about.description,
@@ -53,9 +67,11 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
         "time": issuer.now().secs(),
         "max_array_length": MAX_ITEMS,
         "receipt_key": issuer.about.receipt_key,
+        "mode": mode,
+        "motd": motd,
         "nuts": {
-            "4": { "methods": methods, "disabled": false },
-            "5": { "methods": methods, "disabled": false },
+            "4": { "methods": minting, "disabled": mode == Mode::Paused },
+            "5": { "methods": methods, "disabled": mode == Mode::Paused },
             "7": supported, "8": supported, "9": supported, "10": supported, "11": supported,
             "12": supported, "14": supported,
             "17": { "supported": commands(&kinds) },

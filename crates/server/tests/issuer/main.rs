@@ -7,6 +7,7 @@ mod bodies;
 mod crash;
 mod credits;
 mod liabilities;
+mod life;
 mod locks;
 mod melts;
 mod outputs;
