@@ -117,6 +117,7 @@ pub fn bind(data: &Path) -> io::Result<UnixListener> {
 pub fn router(operator: Operator) -> Router {
     Router::new()
         .route("/codes", post(create_codes))
+        .route("/issuer/epoch", post(end_epoch))
         .route("/ledger/trial", get(trial))
         .route("/ledger/journal", get(journal))
         .route("/ledger/verify", get(verify))
@@ -160,6 +161,10 @@ async fn read<T: Serialize + Send + 'static>(
 
 async fn create_codes(State(operator): State<Operator>, Json(request): Json<CodesRequest>) -> Answered {
     Ok(Json(operator.create_codes(&request.amount, request.count, request.lifetime).await?).into_response())
+}
+
+async fn end_epoch(State(operator): State<Operator>) -> Answered {
+    Ok(Json(operator.liabilities().end_epoch_now().await?).into_response())
 }
 
 async fn trial(State(operator): State<Operator>) -> Answered {

@@ -115,7 +115,8 @@ impl View for Verified {
     }
 
     fn text(&self) -> String {
-        let Self { batches, entries, head, balances, settled, accounts, heads, closes, keysets } = self;
+        let Self { batches, entries, head, balances, settled, accounts, heads, closes, statements, keysets } =
+            self;
         let mut lines = vec![
             format!("replayed {batches} batches with {entries} entries; {}", state(*balances, *settled)),
             match accounts {
@@ -130,9 +131,10 @@ impl View for Verified {
                 None => "keysets not compared: money moved meanwhile; run it again".to_owned(),
             },
             format!(
-                "compared {} and {} with their signatures",
+                "compared {}, {} and {} with their signatures",
                 counted(*heads, "signed head"),
-                counted(*closes, "closed period")
+                counted(*closes, "closed period"),
+                counted(*statements, "liabilities statement")
             ),
         ];
         lines.push(format!("head {head}"));

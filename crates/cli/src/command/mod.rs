@@ -21,6 +21,7 @@ mod receipt;
 mod schema;
 mod serve;
 mod wallet;
+mod wallet_audit;
 mod wallet_backup;
 mod wallet_balance;
 mod wallet_history;

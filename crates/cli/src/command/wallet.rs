@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::wallet_audit::Audit;
 use super::wallet_backup::{Backup, Restore};
 use super::wallet_balance::Balance;
 use super::wallet_history::History;
@@ -42,6 +43,8 @@ pub enum Action {
     /// Limits: what may be spent at most
     #[command(subcommand)]
     Limits(Limits),
+    /// Look whether an issuer counts your credits among what it says it owes, without telling it which are yours
+    Audit(Audit),
     /// Write the 12 words, the mints and the counters down
     Backup(Backup),
     /// Find credits again, from a backup or from the words
@@ -63,6 +66,7 @@ impl Wallet {
             Action::Restore(restore) => restore.run(place, output).await,
             Action::Receive(receive) => receive.run(place, output).await,
             Action::Recover(recover) => recover.run(&mut Payer::new(place.open().await?), output).await,
+            Action::Audit(audit) => audit.run(place, output).await,
             Action::Balance(balance) => balance.run(&opened(place, output).await?, output),
             Action::Send(send) => send.run(&mut opened(place, output).await?, output).await,
             Action::Reclaim(reclaim) => reclaim.run(&mut opened(place, output).await?, output).await,

@@ -82,7 +82,7 @@ impl Journal {
     }
 
     /// From the beginning; told at the end of each epoch.
-    pub(super) async fn walk(
+    pub(super) fn walk(
         read: &dyn Read,
         mut at_end: impl FnMut(u32, &Self) -> Result<(), LiabilitiesError>,
     ) -> Result<(), LiabilitiesError> {
@@ -107,7 +107,6 @@ impl Journal {
                 }
                 next = next.saturating_add(1);
             }
-            tokio::task::yield_now().await;
         }
     }
 

@@ -8,8 +8,9 @@
 mod api;
 mod booked;
 mod lists;
+mod operator;
+mod verify;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
@@ -28,6 +29,8 @@ use crate::installation::Installation;
 pub use api::routes;
 use booked::{Booked, Journal};
 use lists::Lists;
+pub use operator::EpochEnded;
+pub use verify::verify_statements;
 
 /// Publishes what an issuer owes.
 #[derive(Clone)]
@@ -96,12 +99,13 @@ struct Due {
 impl Liabilities {
     /// Those of an installation.
     pub fn new(at: &Installation) -> Self {
-        Self {
-            read: Arc::clone(&at.books),
-            execute: Arc::clone(&at.writer),
-            key: at.receipts.clone(),
-            clock: Arc::clone(&at.clock),
-        }
+        let (read, execute) = (Arc::clone(&at.books), Arc::clone(&at.writer));
+        Self::over(read, execute, at.receipts.clone(), Arc::clone(&at.clock))
+    }
+
+    /// Over these ports.
+    pub fn over(read: Arc<dyn Read>, execute: Arc<dyn Execute>, key: SigningKey, clock: Clock) -> Self {
+        Self { read, execute, key, clock }
     }
 
     /// Publishes what is missing, and ends the epoch if it has lasted so long. How many statements were published.
@@ -252,54 +256,4 @@ fn state(
         },
         previous: previous.as_ref().map(|(_, digest)| *digest),
     })
-}
-
-/// Compares every statement that was published with the journal: the sums are what was booked when its epoch ended, and
-/// it names the batch that says so. How many were compared.
-pub async fn verify_statements(read: &dyn Read, key: &SigningKey) -> Result<usize, LiabilitiesError> {
-    let mut by_epoch: BTreeMap<u32, Vec<Statement>> = BTreeMap::new();
-    let mut from = farthing_engine::StatementKind::Liabilities.first();
-    loop {
-        let page = api::statements(read, from)?;
-        for (_, row) in &page.rows {
-            let (statement, _) = Statement::verify(&row.text, Some(&key.verifying_key()))?;
-            by_epoch.entry(statement.epoch).or_default().push(statement);
-        }
-        match page.next {
-            Some(next) => from = next,
-            None => break,
-        }
-    }
-    let mut accounts: BTreeMap<String, AccountId> = BTreeMap::new();
-    for keyset in read.keysets()? {
-        accounts.insert(keyset.id.clone(), credits_account(keyset.asset, &keyset.id).id());
-    }
-    let mut compared = 0_usize;
-    Journal::walk(read, |epoch, journal| {
-        for statement in by_epoch.get(&epoch).into_iter().flatten() {
-            let account = accounts.get(&statement.keyset);
-            let booked = account.and_then(|account| journal.booked.get(account)).copied().unwrap_or_default();
-            for side in Side::ALL {
-                let (listed, booked) = (statement.side(side).total(), booked.of(side));
-                if listed != Some(booked) {
-                    let (keyset, listed) = (statement.keyset.clone(), listed.unwrap_or_default());
-                    return Err(LiabilitiesError::Differs { keyset, epoch, side, listed, booked });
-                }
-            }
-            let head = &journal.head;
-            if (statement.journal.batch, statement.journal.digest.as_bytes())
-                != (head.number, head.digest.as_bytes())
-            {
-                return Err(LiabilitiesError::Mark(epoch));
-            }
-            compared = compared.saturating_add(1);
-        }
-        Ok(())
-    })
-    .await?;
-    let stated = by_epoch.values().map(Vec::len).sum::<usize>();
-    match by_epoch.keys().next_back() {
-        Some(last) if compared < stated => Err(LiabilitiesError::Mark(*last)),
-        _ => Ok(compared),
-    }
 }
