@@ -217,7 +217,8 @@ where
                     connection.as_mut().graceful_shutdown();
                     told = Some(Instant::now());
                 }
-                () = sleep_until(due(told).0) => match due(told) {
+                // What is due may change while we sleep.
+                () = sleep_until(due(told).0.min(Instant::now() + limits.idle)) => match due(told) {
                     (at, _) if at > Instant::now() => {}
                     (_, Due::Nothing) => {}
                     (_, Due::Cut) => return tracing::debug!("a connection sent no request, or did not end, in time"),
