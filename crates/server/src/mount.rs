@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use axum::body::HttpBody;
 use axum::extract::State;
-use axum::http::{Request, Response, header};
+use axum::http::{Request, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -28,7 +28,7 @@ use crate::config::{Config, Origin, RequestForms};
 use crate::installation::Installation;
 use crate::issuer_api::{About, Issuer};
 use crate::liabilities;
-use crate::operator::{Operator, OperatorError};
+use crate::operator::Operator;
 
 /// Where the issuer answers below the gate's address. Free of charge, as all of `/.well-known/` is.
 pub const ISSUER_PATH: &str = "/.well-known/farthing/mint";
@@ -151,9 +151,15 @@ fn issuer(config: &Config, installation: &Installation, url: &str, crypto: Crypt
 }
 
 /// Answers with the journal's heads, signed with the key of the receipts.
-async fn heads_page(State(operator): State<Operator>) -> Result<Response<axum::body::Body>, OperatorError> {
-    let heads = operator.latest_heads()?;
-    Ok(Json(json!({ "receipt_key": operator.key_text(), "heads": heads })).into_response())
+async fn heads_page(State(operator): State<Operator>) -> axum::response::Response {
+    match operator.latest_heads() {
+        Ok(heads) => Json(json!({ "receipt_key": operator.key_text(), "heads": heads })).into_response(),
+        Err(error) => {
+            // What is wrong inside is not for strangers.
+            tracing::error!(%error, "the journal's heads cannot be read");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
 }
 
 /// Answers with who we are.

@@ -118,11 +118,14 @@ impl Operator {
         if period.from() < open_from {
             return Err(out_of_turn(open_from));
         }
-        let mut between = Entries::about(&self.read, self.read.head()?, open_from, period.from())?;
-        match between.next().transpose()? {
-            Some(entry) => Err(out_of_turn(entry.date)),
-            None => Ok(()),
+        for dated in Entries::about(&self.read, self.read.head()?, open_from, period.from())? {
+            let dated = dated?;
+            // Marks, such as that of the close before, move nothing.
+            if !dated.entry.transfers.is_empty() {
+                return Err(out_of_turn(dated.date));
+            }
         }
+        Ok(())
     }
 
     /// Where the closed periods before this end came to an end themselves.

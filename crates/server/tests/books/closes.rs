@@ -75,6 +75,19 @@ async fn a_closed_period_is_locked() {
     shop.at("2026-11-06").operator.close("2026-11-01").await.unwrap();
 }
 
+#[tokio::test]
+async fn a_month_without_entries_may_be_left_out() {
+    let shop = Shop::open("2026-08-03").await;
+    shop.sale("1.00 USD", 250_000, None).await;
+    shop.at("2026-12-05");
+    shop.operator.close("2026-08").await.unwrap();
+    let november = shop.operator.close("2026-11").await.unwrap().statement;
+    assert_eq!(figures(row(&november, "merchant:example", "USD")), ["-0.25", "0.00", "0.00", "-0.25"]);
+    let locked = shop.enter("2026-10-01", "own:bank", "codes-sold", "1.00 USD").await.unwrap_err();
+    assert!(locked.to_string().ends_with("(period-closed)"), "{locked}");
+    assert_eq!(shop.operator.verify().unwrap().closes, 2);
+}
+
 /// The program was killed after the lock and before the statement.
 #[tokio::test]
 async fn a_close_that_was_cut_off_goes_on() {
