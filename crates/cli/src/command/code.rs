@@ -7,6 +7,7 @@ use farthing_server::access::Access;
 use farthing_server::operator::NewCodes;
 use serde_json::{Value, json};
 
+use super::code_refund::Refund;
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, View, counted};
@@ -16,6 +17,8 @@ use crate::runtime;
 pub enum Code {
     /// Make top-up codes; whoever has one can turn it into credits
     Create(Create),
+    /// Take unused codes back for money that is paid outside, and say how much
+    Refund(Refund),
 }
 
 #[derive(Debug, Args)]
@@ -37,6 +40,7 @@ impl Code {
     pub fn run(&self, output: &Output) -> Result<(), Failure> {
         match self {
             Self::Create(create) => create.run(output),
+            Self::Refund(refund) => refund.run(output),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The commands, one file each.
 
+mod backup;
 mod check;
 mod code;
+mod code_refund;
 mod demo;
 mod doctor;
+mod issuer;
 mod ledger;
 mod ledger_books;
 mod ledger_close;
@@ -18,6 +21,7 @@ mod price;
 mod price_explain;
 mod price_list;
 mod receipt;
+mod restore;
 mod schema;
 mod serve;
 mod wallet;
@@ -29,6 +33,7 @@ mod wallet_init;
 mod wallet_limits;
 mod wallet_recover;
 mod wallet_redeem;
+mod wallet_refund;
 mod wallet_token;
 
 use clap::Subcommand;
@@ -39,6 +44,8 @@ use crate::output::Output;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Back the issuer up into one file, while it runs
+    Backup(backup::Backup),
     /// Look whether a configuration is sound, and tell every mistake in it
     Check(check::Check),
     /// Top-up codes: they buy credits
@@ -48,6 +55,9 @@ pub enum Command {
     Demo(demo::Demo),
     /// Is the endpoint payable? Look as a payer would, and pay it once
     Doctor(doctor::Doctor),
+    /// The issuer: how it stands, pause it, end it
+    #[command(subcommand)]
+    Issuer(issuer::Issuer),
     /// The books: trial balance, journal, exports, statements, closed periods, and the proof that all agree
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -59,6 +69,8 @@ pub enum Command {
     /// Receipts: proof of what was paid
     #[command(subcommand)]
     Receipt(receipt::Receipt),
+    /// Check a backup, or make a data folder of it
+    Restore(restore::Restore),
     /// Commands, flags, exit codes and configuration keys as JSON, for programs
     Schema(schema::Schema),
     /// Charge for what a web server has: gate, issuer and books in one
@@ -70,14 +82,17 @@ pub enum Command {
 /// Runs one command.
 pub fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
+        Command::Backup(backup) => backup.run(output),
         Command::Check(check) => check.run(output),
         Command::Code(code) => code.run(output),
         Command::Demo(demo) => demo.run(output),
         Command::Doctor(doctor) => doctor.run(output),
+        Command::Issuer(issuer) => issuer.run(output),
         Command::Ledger(ledger) => ledger.run(output),
         Command::Pay(pay) => pay.run(output),
         Command::Price(price) => price.run(output),
         Command::Receipt(receipt) => receipt.run(output),
+        Command::Restore(restore) => restore.run(output),
         Command::Schema(schema) => schema.run(output),
         Command::Serve(serve) => serve.run(output),
         Command::Wallet(wallet) => wallet.run(output),

@@ -10,6 +10,7 @@ use super::wallet_init::Init;
 use super::wallet_limits::Limits;
 use super::wallet_recover::{Reclaim, Recover};
 use super::wallet_redeem::Redeem;
+use super::wallet_refund::Refund;
 use super::wallet_token::{Receive, Send};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -32,6 +33,8 @@ pub enum Action {
     Redeem(Redeem),
     /// What there is, by mint and asset
     Balance(Balance),
+    /// Turn credits back into a top-up code, for the operator to pay out
+    Refund(Refund),
     /// Make a token that whoever has it can spend
     Send(Send),
     /// Take in a token
@@ -63,6 +66,7 @@ impl Wallet {
         match &self.action {
             Action::Init(init) => init.run(place, output).await,
             Action::Redeem(redeem) => redeem.run(place, output).await,
+            Action::Refund(refund) => refund.run(place, output).await,
             Action::Restore(restore) => restore.run(place, output).await,
             Action::Receive(receive) => receive.run(place, output).await,
             Action::Recover(recover) => recover.run(&mut Payer::new(place.open().await?), output).await,

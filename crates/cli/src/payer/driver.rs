@@ -131,9 +131,9 @@ pub fn tell(recovered: &Recovered) -> Option<String> {
             Some(format!("recovered: {what} was charged {charged}; {change} came back"))
         }
         Ok(Settled::Taken(money)) => Some(format!("{what} of {money} was taken")),
-        Ok(Settled::Refunded(money)) => {
-            Some(format!("recovered: {what} of {money} has its top-up code; `farthing wallet history` shows it"))
-        }
+        Ok(Settled::Refunded(money)) => Some(format!(
+            "recovered: {what} of {money} has its top-up code; `farthing wallet history` shows it"
+        )),
         Ok(Settled::Open(_)) => None,
         Err(error) => Some(format!("note: {what} stays open: {error}")),
     }

@@ -6,6 +6,7 @@ mod crash;
 mod pay;
 mod purse;
 mod redirect;
+mod refund;
 mod shop;
 mod site;
 mod thief;
