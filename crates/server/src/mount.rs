@@ -174,9 +174,18 @@ fn about_page(
         "issuer": issuer_url,
         "assets": assets,
         "receipt_key": key_text(&installation.receipts.verifying_key()),
-    })
-    .to_string();
-    move || std::future::ready(([(header::CONTENT_TYPE, "application/json")], page.clone()).into_response())
+    });
+    let books = Arc::clone(&installation.books);
+    move || {
+        let mut page = page.clone();
+        // If it cannot be read, whoever pays is told so.
+        if let (Ok(books), Some(page)) = (books.books(), page.as_object_mut()) {
+            page.insert("issuer_mode".to_owned(), books.mode.as_str().into());
+        }
+        std::future::ready(
+            ([(header::CONTENT_TYPE, "application/json")], page.to_string()).into_response(),
+        )
+    }
 }
 
 fn gate_config(
