@@ -100,7 +100,7 @@ fn follow(statements: &[Signed]) -> Vec<Finding> {
             findings.push(finding(FindingKind::Forked, statement, message, evidence));
         } else if let Err(error) = statement.follows(&before.statement, before.digest) {
             let why = match error {
-                Break::Other => "is of another unit than".to_owned(),
+                Break::Other => "is of another unit or expiry than".to_owned(),
                 Break::Time => "overlaps in time with".to_owned(),
                 Break::Fell(side) => {
                     let what = match side {

@@ -437,6 +437,47 @@ fn a_keyset_that_is_kept_silent_is_found() {
 }
 
 #[test]
+fn a_keyset_that_has_expired_may_fall_silent() {
+    let (mut world, mut wallet, _) = world();
+    world.mint.rotate();
+    let ids = world.mint.ids();
+    world.publisher.texts.clear();
+    for _ in 0..4 {
+        world.publisher.final_expiry = Some(world.now.after(Span::from_secs(86_400 * 9)));
+        world.publisher.texts.clear();
+        world.publisher.epoch = 0;
+        world.end_epoch();
+    }
+    world.publisher.silent = vec![ids[0]];
+    world.publisher.texts.retain(|text| read(text).keyset == ids[0].to_string());
+    world.publisher.final_expiry = None;
+    for _ in 0..3 {
+        world.end_epoch();
+    }
+    // The wallet itself was told that its keyset does not end: then it must not fall silent.
+    assert_found(&world.audit(&mut wallet), FindingKind::Keyset);
+    // Another, that never heard of it, goes by the statement.
+    assert_found(&world.audit(&mut another_wallet(9)), FindingKind::Keyset);
+    world.now = world.now.after(Span::from_secs(86_400 * 9));
+    assert_clean(&world.audit(&mut another_wallet(9)));
+}
+
+#[test]
+fn a_busy_issuer_is_asked_again() {
+    let (mut world, mut wallet, _) = world();
+    let requests = |world: &World| world.log.iter().filter(|one| one.url.contains("liabilities")).count();
+    assert_clean(&world.audit(&mut wallet));
+    let usual = requests(&world);
+    world.log.clear();
+    world.publisher.busy.set(3);
+    assert_clean(&world.audit(&mut wallet));
+    assert_eq!(requests(&world), usual + 3);
+    world.publisher.busy.set(100);
+    let error = world.run(&mut wallet, AuditFlow::new(MINT, false).unwrap()).unwrap_err();
+    assert_eq!((error.code(), error.kind()), ("wallet-bad-answer", ErrorKind::Unknown));
+}
+
+#[test]
 fn who_publishes_nothing_is_told_from_who_has_nothing_yet() {
     let mut world = World::new();
     let (mut wallet, _) = world.wallet_with(64);

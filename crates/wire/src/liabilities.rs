@@ -93,6 +93,9 @@ pub struct Statement {
     pub keyset: String,
     /// What amounts count.
     pub unit: Unit,
+    /// When the keyset's credits end; after that nothing more is stated of it.
+    #[serde(default, with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub final_expiry: Option<Timestamp>,
     /// The epoch at whose end it was made.
     pub epoch: u32,
     /// When that epoch began; of the first statement of a keyset, when the keyset was opened.
@@ -117,7 +120,7 @@ pub struct Statement {
 /// Why a statement does not follow another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Break {
-    /// Another keyset or unit.
+    /// Another keyset, unit or expiry.
     Other,
     /// Epochs that do not rise, or times that go back.
     Time,
@@ -164,7 +167,8 @@ impl Statement {
 
     /// Whether it may follow another statement, given with the digest of its text.
     pub fn follows(&self, before: &Self, digest: Sha256Digest) -> Result<(), Break> {
-        if self.keyset != before.keyset || self.unit != before.unit {
+        let what = |one: &Self| (one.keyset.clone(), one.unit, one.final_expiry);
+        if what(self) != what(before) {
             return Err(Break::Other);
         }
         if self.epoch <= before.epoch || self.opened_at < before.closed_at {
@@ -231,6 +235,7 @@ mod tests {
             format: FORMAT,
             keyset: "00ab".into(),
             unit: "uusd".parse().unwrap(),
+            final_expiry: Some(Timestamp::from_secs(500)),
             epoch,
             opened_at: Timestamp::from_secs(u64::from(epoch) * 100),
             closed_at: Timestamp::from_secs(u64::from(epoch) * 100 + 100),
@@ -253,6 +258,7 @@ mod tests {
             "format": 1,
             "keyset": "00ab",
             "unit": "uusd",
+            "final_expiry": "1970-01-01T00:08:20.000Z",
             "epoch": 1,
             "opened_at": "1970-01-01T00:01:40.000Z",
             "closed_at": "1970-01-01T00:03:20.000Z",
@@ -307,6 +313,7 @@ mod tests {
         for (bad, why) in [
             (Statement { keyset: "00ac".into(), ..next.clone() }, Break::Other),
             (Statement { unit: "sat".parse().unwrap(), ..next.clone() }, Break::Other),
+            (Statement { final_expiry: None, ..next.clone() }, Break::Other),
             (Statement { epoch: 1, ..next.clone() }, Break::Time),
             (Statement { opened_at: Timestamp::from_secs(199), ..next.clone() }, Break::Time),
             (Statement { issued: listed(29, 3), ..next.clone() }, Break::Fell(Side::Issued)),

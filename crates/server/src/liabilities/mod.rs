@@ -244,6 +244,7 @@ fn state(
         format: Statement::FORMAT,
         keyset: keyset.id.clone(),
         unit: keyset.asset.unit(),
+        final_expiry: keyset.final_expiry.map(Timestamp::from_secs),
         epoch,
         opened_at,
         closed_at,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use farthing_money::{Span, Timestamp};
 use farthing_wire::json;
-use farthing_wire::liabilities::{LeafPage, PATH, StatementPage};
+use farthing_wire::liabilities::{LeafPage, PATH, Statement, StatementPage};
 use serde_json::json;
 
 use super::{Flow, answer_of, done};
@@ -23,6 +23,8 @@ use crate::wallet::Wallet;
 
 /// No honest issuer has more statements than this.
 const STATEMENTS_MAX: usize = 1_000_000;
+/// How often a busy issuer is asked for one page.
+const TRIES_MAX: u32 = 20;
 /// A newest statement that is older than this is told of.
 const STALE: Span = Span::from_secs(8 * 86_400);
 
@@ -32,6 +34,8 @@ pub struct AuditFlow {
     is_full: bool,
     stage: Stage,
     report: AuditReport,
+    /// The last request, and how often it was sent.
+    asked: Option<(HttpRequest, u32)>,
 }
 
 enum Stage {
@@ -56,18 +60,36 @@ impl AuditFlow {
             findings: Vec::new(),
             notes: Vec::new(),
         };
-        Ok(Self { issuer, is_full, stage: Stage::Start, report })
+        Ok(Self { issuer, is_full, stage: Stage::Start, report, asked: None })
     }
 
     fn origin(&self) -> &str {
         &self.report.issuer
     }
 
+    fn ask(&mut self, request: HttpRequest) -> Step {
+        self.asked = Some((request.clone(), 1));
+        Step::Send(request)
+    }
+
+    /// Whoever is busy is asked again, a little later.
+    fn again(&mut self, event: &Event) -> Option<Step> {
+        let (request, tries) = self.asked.as_mut()?;
+        match event {
+            Event::Go => Some(Step::Send(request.clone())),
+            Event::Answer(answer) if matches!(answer.status, 429 | 503) && *tries < TRIES_MAX => {
+                *tries = tries.saturating_add(1);
+                Some(Step::Wait(answer.retry_after()))
+            }
+            _ => None,
+        }
+    }
+
     fn ask_statements(&mut self, texts: Vec<String>, after: Option<String>) -> Step {
         let query = after.as_ref().map(|after| format!("?after={after}")).unwrap_or_default();
         let request = HttpRequest::get(format!("{}{PATH}{query}", self.origin()));
         self.stage = Stage::Statements { texts, after };
-        Step::Send(request)
+        self.ask(request)
     }
 
     fn statements(
@@ -203,7 +225,7 @@ impl AuditFlow {
                 .since
                 .zip(opened)
                 .is_some_and(|(since, opened)| since.after(Span::from_secs(3_600)) < opened);
-            if is_old && !has_expired(wallet, &keyset, now) {
+            if is_old && !is_known_expired(wallet, &keyset, now).unwrap_or_default() {
                 hidden.insert(keyset);
             }
         }
@@ -240,7 +262,7 @@ impl AuditFlow {
     fn ask_leaves(&mut self, lists: Box<Lists>, waiting: Vec<Lists>) -> Step {
         let request = HttpRequest::get(format!("{}{PATH}{}", self.origin(), lists.next_path()));
         self.stage = Stage::Lists { lists, waiting };
-        Step::Send(request)
+        self.ask(request)
     }
 
     fn leaves(
@@ -272,7 +294,7 @@ impl AuditFlow {
     fn refused(&mut self, wallet: &Wallet, lists: &Lists, now: Timestamp) {
         let statement = &lists.newest.statement;
         let keyset = &statement.keyset;
-        if has_expired(wallet, keyset, now) {
+        if has_expired(wallet, statement, now) {
             let note = format!("the keyset {keyset} has expired; its lists are no longer shown");
             self.report.notes.push(note);
             return;
@@ -289,7 +311,7 @@ impl AuditFlow {
         for checked in &self.report.keysets {
             let statement = &checked.statement;
             // Those of one epoch come one after another: the last may be on its way.
-            if statement.epoch.saturating_add(1) >= newest || has_expired(wallet, &statement.keyset, now) {
+            if statement.epoch.saturating_add(1) >= newest || has_expired(wallet, statement, now) {
                 continue;
             }
             let epoch = statement.epoch;
@@ -303,7 +325,7 @@ impl AuditFlow {
 
     /// Writes down what was seen. What contradicts what was seen before is not taken over: it stays an open contradiction.
     fn finish(&mut self, wallet: &mut Wallet, now: Timestamp) -> Result<Step, WalletError> {
-        self.stage = Stage::Over;
+        (self.stage, self.asked) = (Stage::Over, None);
         let mut changes = Vec::new();
         if let Some(key) = &self.report.key
             && self.report.findings.is_empty()
@@ -332,11 +354,18 @@ impl AuditFlow {
     }
 }
 
-/// Whether credits of a keyset are worth nothing any more, as far as the wallet knows.
-fn has_expired(wallet: &Wallet, keyset: &str, now: Timestamp) -> bool {
-    let infos = wallet.state.mints.values().flat_map(|mint| &mint.keysets);
-    let mut ends = infos.filter(|info| info.id.to_string() == keyset).filter_map(|info| info.final_expiry);
-    ends.any(|end| end > 0 && end <= now.secs())
+/// Whether credits of a keyset are worth nothing any more, by what the wallet was told when it took them, or else by the
+/// keyset's statement.
+fn has_expired(wallet: &Wallet, statement: &Statement, now: Timestamp) -> bool {
+    let stated = || statement.final_expiry.is_some_and(|end| end <= now);
+    is_known_expired(wallet, &statement.keyset, now).unwrap_or_else(stated)
+}
+
+/// The same, if the wallet knows the keyset.
+fn is_known_expired(wallet: &Wallet, keyset: &str, now: Timestamp) -> Option<bool> {
+    let mut infos = wallet.state.mints.values().flat_map(|mint| &mint.keysets);
+    let info = infos.find(|info| info.id.to_string() == keyset)?;
+    Some(info.final_expiry.is_some_and(|end| end > 0 && end <= now.secs()))
 }
 
 /// The keysets that the wallet has or had credits of.
@@ -349,6 +378,9 @@ fn used_keysets(wallet: &Wallet, mints: &[String]) -> BTreeSet<String> {
 
 impl Flow for AuditFlow {
     fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError> {
+        if let Some(step) = self.again(&event) {
+            return Ok(step);
+        }
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Start => Ok(self.ask_statements(Vec::new(), None)),
             Stage::Statements { texts, after } => {

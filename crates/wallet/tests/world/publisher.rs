@@ -1,5 +1,6 @@
 //! An issuer's statements of liabilities and the lists behind them, honest unless a test meddles with them.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use ed25519_dalek::SigningKey;
@@ -29,6 +30,10 @@ pub struct Publisher {
     pub texts: Vec<String>,
     /// Keysets of which nothing is stated any more.
     pub silent: Vec<KeysetId>,
+    /// How many of the next requests are told to come again.
+    pub busy: Cell<u32>,
+    /// When keysets end.
+    pub final_expiry: Option<Timestamp>,
     /// Whether nothing is shown at all.
     pub is_silent: bool,
 }
@@ -37,7 +42,17 @@ impl Publisher {
     pub fn new(now: Timestamp) -> Self {
         let key = SigningKey::from_bytes(&[4; 32]);
         let (lists, texts, silent) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { key, epoch: 0, opened_at: now, lists, texts, silent, is_silent: false }
+        Self {
+            key,
+            epoch: 0,
+            opened_at: now,
+            lists,
+            texts,
+            silent,
+            busy: Cell::new(0),
+            final_expiry: None,
+            is_silent: false,
+        }
     }
 
     /// Lists what is new and signs statements.
@@ -76,6 +91,7 @@ impl Publisher {
             format: Statement::FORMAT,
             keyset: keyset.to_owned(),
             unit: "uusd".parse().unwrap(),
+            final_expiry: self.final_expiry,
             epoch: self.epoch,
             opened_at: self.opened_at,
             closed_at: now,
@@ -108,6 +124,12 @@ impl Publisher {
     pub fn handle(&self, path: &str) -> HttpResponse {
         if self.is_silent {
             return super::json(404, &serde_json::json!({ "detail": "no such page" }));
+        }
+        if self.busy.get() > 0 {
+            self.busy.set(self.busy.get() - 1);
+            let mut busy = super::json(503, &serde_json::json!({ "detail": "busy" }));
+            busy.headers.push(("Retry-After".into(), "2".into()));
+            return busy;
         }
         let (path, after) = path.split_once("?after=").unwrap_or((path, ""));
         let body = match path.trim_start_matches('/').split('/').collect::<Vec<_>>()[..] {
