@@ -12,11 +12,12 @@ use farthing_ecash::BlindSignature;
 use farthing_engine::{
     Answer, Command, FaultKind, PaymentId, PaymentRow, Post, Refusal, Reject, Release, SignedOutput,
 };
-use farthing_money::{Amount, Money, Timestamp};
+use farthing_money::{Amount, Money, Span, Timestamp};
 
 use super::Shared;
 use super::credits::Credits;
 use super::refusal::Refused;
+use crate::crypto::CryptoError;
 
 /// Credits that are set aside for a request.
 pub(super) struct Held {
@@ -154,7 +155,16 @@ impl Shared {
             // The payer's blank outputs cannot be signed; what was delivered is charged, and the change is a token.
             let sum = Amount::try_sum(change.iter().map(|signed| Amount::from(signed.output.amount)));
             let now = (self.config.clock)();
-            change = self.sign_change(held, sum.unwrap_or_default(), true, now).await?;
+            change = self.sign_change(held, sum.unwrap_or_default(), true, now).await.map_err(|refused| {
+                match refused {
+                    // It was delivered, so it is charged as soon as there is time for it.
+                    Refused::Crypto(CryptoError::Busy) => {
+                        let source = Refusal::Busy { retry_after: Span::from_secs(1) };
+                        Refused::Unrecorded { payment: held.payment, source }
+                    }
+                    refused => refused,
+                }
+            })?;
             result = execute(&change).await;
         }
         match result {
