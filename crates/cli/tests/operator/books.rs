@@ -34,17 +34,15 @@ fn codes_are_made_over_the_socket_and_on_the_folder() {
     let server = Server::serve(path);
     let lines = run(path, &["ledger", "journal"]).ok();
     let lines = lines.as_array().unwrap();
-    assert_eq!(lines.len(), 2);
-    assert!(
-        lines.iter().all(|line| line["kind"] == "code-sold" && line["shown"] == "10.00 USD"),
-        "{lines:#?}"
-    );
+    // Beside the sales stands the mark of an epoch that the server ended, before or after the second.
+    let sales: Vec<_> = lines.iter().filter(|line| line["kind"] == "code-sold").collect();
+    assert!(sales.len() == 2 && sales.iter().all(|line| line["shown"] == "10.00 USD"), "{lines:#?}");
     let page = run(path, &["ledger", "journal", "--limit", "1"]);
     let (first, next) = (page.json(), lines[0]["batch"].as_u64().unwrap() + 1);
     assert_eq!(first[0], lines[0]);
     assert_eq!(page.stderr, format!("there may be more: --from {next}\n"));
     let rest = run(path, &["ledger", "journal", "--from", &next.to_string()]).ok();
-    assert_eq!(rest, json!([lines[1]]));
+    assert_eq!(rest[0], lines[1]);
     server.stop();
 }
 
@@ -57,13 +55,11 @@ fn the_journal_is_replayed() {
     assert_eq!((&on_the_folder["balances"], &on_the_folder["entries"]), (&json!(true), &json!(1)));
     let server = Server::serve(path);
     let over_the_socket = run(path, &["ledger", "verify"]).ok();
-    assert_eq!(over_the_socket["entries"], 1);
-    let text = run(path, &["ledger", "verify", "--text"]);
-    assert!(
-        text.stdout.ends_with(&format!("\nhead {}\n", over_the_socket["head"].as_str().unwrap())),
-        "{}",
-        text.stdout
-    );
+    // The server may have ended an epoch since: that is an entry too.
+    assert!(over_the_socket["entries"].as_u64().unwrap() >= 1, "{over_the_socket}");
+    let text = run(path, &["ledger", "verify", "--text"]).stdout;
+    let head = text.trim_end().rsplit_once("\nhead ").unwrap().1;
+    assert!(head.len() == 64 && head.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
     let table = run(path, &["ledger", "trial", "--text"]);
     assert!(table.stdout.starts_with("ACCOUNT"), "{}", table.stdout);
     assert!(table.stdout.ends_with("\ndebits equal credits; nothing is on hold\n"), "{}", table.stdout);

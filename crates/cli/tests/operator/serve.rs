@@ -20,7 +20,7 @@ fn it_says_where_it_listens_and_stops_when_told() {
     server.signal("TERM");
     let (code, said) = server.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.starts_with("stopping once what is in flight is done"), "{said}");
+    assert!(said.contains("stopping once what is in flight is done"), "{said}");
     assert!(!socket.exists(), "the command line opens the folder itself from now on");
     Server::serve(folder.path()).stop();
 }
@@ -40,6 +40,53 @@ fn a_second_signal_ends_at_once() {
     let (code, said) = server.end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("error: ended before what was in flight was done"), "{said}");
+}
+
+/// A payment whose upstream still works when the server is told to stop: it is charged and delivered, no other begins, and
+/// the start after it finds nothing on hold.
+#[test]
+fn a_payment_under_way_ends_before_the_stop() {
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let price = "[[asset]]\ncode = \"USD\"\n[[price]]\npath = \"/paid\"\namount = \"0.01 USD\"\n";
+    let folder = folder(&format!("http://{}", upstream.local_addr().unwrap()), price);
+    let server = Server::serve(folder.path());
+    let (gate, issuer) = (server.text("gate").to_owned(), server.text("issuer").to_owned());
+    let code = run(folder.path(), &["code", "create", "--amount", "1.00 USD"]).ok();
+    let code = code["codes"][0].as_str().unwrap().to_owned();
+    let purse = tempfile::tempdir().unwrap();
+    let redeemed = run(purse.path(), &["wallet", "redeem", &code, "--mint", &issuer, "--wallet", "w"]);
+    assert_eq!(redeemed.exit, 0, "{}", redeemed.stderr);
+    let (place, page) = (purse.path().to_owned(), format!("{gate}/paid"));
+    let payer = std::thread::spawn(move || run(&place, &["pay", &page, "--wallet", "w"]));
+    let mut asked = paid_request(&upstream);
+    server.signal("TERM");
+    // It takes no connection any more, and waits for the one that it has.
+    while TcpStream::connect(gate.trim_start_matches("http://")).is_ok() {
+        std::thread::yield_now();
+    }
+    asked.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\npage").unwrap();
+    let paid = payer.join().unwrap();
+    assert_eq!((paid.exit, paid.stdout.as_str()), (0, "page"), "{}", paid.stderr);
+    let (code, said) = server.end();
+    assert_eq!(code, Some(0), "{said}");
+    let again = Server::serve(folder.path());
+    assert_eq!(again.ready["released"], 0, "nothing was left on hold");
+    let trial = run(folder.path(), &["ledger", "trial"]).ok();
+    assert!(trial.to_string().contains("merchant:example"), "{trial}");
+    again.stop();
+}
+
+/// Waits for the request that was paid for. The gate may look whether the upstream is there before that.
+fn paid_request(upstream: &TcpListener) -> TcpStream {
+    loop {
+        let (stream, _) = upstream.accept().unwrap();
+        let mut head = String::new();
+        let mut reader = std::io::BufReader::new(stream.try_clone().unwrap());
+        while std::io::BufRead::read_line(&mut reader, &mut head).unwrap() > 2 {}
+        if head.to_ascii_lowercase().contains("farthing-payment: ") {
+            return stream;
+        }
+    }
 }
 
 #[test]
