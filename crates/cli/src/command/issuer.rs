@@ -1,4 +1,4 @@
-//! `farthing issuer status|pause|resume|sunset`: how the issuer stands, and the operator's hand on it.
+//! `farthing issuer status|pause|resume|epoch|sunset`: how the issuer stands, and the operator's hand on it.
 
 use std::fmt::Write;
 
@@ -9,6 +9,7 @@ use farthing_server::access::{Access, AccessError};
 use farthing_server::life::{IssuerStatus, KeysetStatus};
 use serde_json::{Value, json};
 
+use super::issuer_epoch;
 use crate::args::ConfigFile;
 use crate::exit::Failure;
 use crate::output::{Output, View};
@@ -23,6 +24,8 @@ pub enum Issuer {
     Pause(Place),
     /// Do everything again
     Resume(Place),
+    /// End the present epoch now, and publish signed statements of what is owed; each day does so by itself
+    Epoch(issuer_epoch::Epoch),
     /// End it: no new money comes in, and everybody may spend or refund what they have
     Sunset(Place),
 }
@@ -36,6 +39,7 @@ pub struct Place {
 impl Issuer {
     pub fn run(&self, output: &Output) -> Result<(), Failure> {
         let status = match self {
+            Self::Epoch(epoch) => return epoch.run(output),
             Self::Status(place) => ask(place, async |access| access.issuer_status().await)?,
             Self::Pause(place) => turn(place, Mode::Paused)?,
             Self::Resume(place) => turn(place, Mode::Open)?,

@@ -7,6 +7,7 @@ mod code_refund;
 mod demo;
 mod doctor;
 mod issuer;
+mod issuer_epoch;
 mod ledger;
 mod ledger_books;
 mod ledger_close;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
+mod audit;
 mod crash;
 mod pay;
 mod purse;

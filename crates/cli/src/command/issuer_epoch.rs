@@ -1,0 +1,42 @@
+//! `farthing issuer epoch`: end the present epoch now and state what is owed.
+
+use clap::Args;
+use farthing_gate::flow::system_clock;
+use farthing_server::access::Access;
+use farthing_server::liabilities::EpochEnded;
+use serde_json::{Value, json};
+
+use crate::args::ConfigFile;
+use crate::exit::Failure;
+use crate::output::{Output, View, counted};
+use crate::runtime;
+
+#[derive(Debug, Args)]
+pub struct Epoch {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Epoch {
+    pub fn run(&self, output: &Output) -> Result<(), Failure> {
+        let config = self.config.load()?;
+        let ended = runtime::block_on(async {
+            let access = Access::open(&config, system_clock()).await?;
+            let ended = access.end_epoch().await;
+            access.close().await;
+            Ok::<_, Failure>(ended?)
+        })?;
+        output.show(&ended)
+    }
+}
+
+impl View for EpochEnded {
+    fn json(&self) -> Value {
+        json!(self)
+    }
+
+    fn text(&self) -> String {
+        let statements = counted(self.statements, "statement");
+        format!("epoch {} ended {}; {statements} published", self.epoch, self.ended_at)
+    }
+}
