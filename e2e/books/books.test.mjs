@@ -4,7 +4,7 @@
 // HLEDGER and BEANCOUNT_BIN say where they are: the program, and the folder of bean-check and bean-query.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -120,6 +120,12 @@ describe('an accountant reads the books', { timeout: 120_000 }, () => {
     await json('code', 'create', '--amount', '2.50 USD', '--count', '3')
     const mistake = await json('code', 'create', '--amount', '40.00 USD')
     await json('ledger', 'reverse', mistake.reference, '--memo', 'nobody paid for it; "never mind"')
+    // Paid back: a code that nobody has used, and a purse that its owner turned into a code.
+    const unused = await json('code', 'create', '--amount', '1.50 USD')
+    const leaving = await purseWith('0.40 USD', 'uusd')
+    const refund = await leaving.wallet(['refund', scene.farthing.issuer, '--json'])
+    const codes = [...unused.codes, JSON.parse(refund.stdout).code]
+    await run(['code', 'refund', '-', '--config', scene.home.config], { input: `${codes.join('\n')}\n` })
     // What came from the bank, what was paid out, what was put in, and one entry too many.
     const enter = (debit, credit, amount, memo, ...more) =>
       json('ledger', 'enter', '--debit', debit, '--credit', credit, '--amount', amount, '--memo', memo, ...more)
@@ -173,10 +179,21 @@ describe('an accountant reads the books', { timeout: 120_000 }, () => {
     assert.match(tagged.stdout, /^\s*-3 SAT {2}Income:Sales:/)
     const january = await program(hledger, ['-f', file, 'register', 'date:2026-01-15', 'desc:twice'], MUCH)
     assert.match(january.stdout, /2026-01-15 manual \| twice/)
+    for (const kind of ['code-sold', 'issue', 'swap', 'melt', 'post', 'refund', 'manual', 'reversal']) {
+      assert.ok(text.includes(`, kind:${kind}`), `${kind} happened`)
+    }
+
+    // A part of it is a file of its own.
+    const part = await exported('hledger', '--period', '2026-01')
+    await program(hledger, ['-f', part.file, 'check', '--strict'], MUCH)
+    const { stdout: few } = await program(hledger, ['-f', part.file, 'balance', '--flat', '-N'], MUCH)
+    assert.match(few, /^\s*9 SAT {2}Assets:Own:Bank\s+-9 SAT {2}Assets:Codes-sold|^\s*-9 SAT {2}Assets:Codes-sold\s+9 SAT {2}Assets:Own:Bank/)
   })
 
   test('beancount accepts the file and has the same balances', async () => {
     const { file, text } = await exported('beancount')
+    // The next export goes under the same name.
+    copyFileSync(file, join(files, 'whole.beancount'))
     const bin = (name) => join(process.env.BEANCOUNT_BIN ?? '', name)
     const check = await program(bin('bean-check'), [file], MUCH)
     assert.equal(check.stdout + check.stderr, '', 'bean-check has nothing to say')
@@ -190,8 +207,12 @@ describe('an accountant reads the books', { timeout: 120_000 }, () => {
     const names = new Map([...text.matchAll(/open (\S+) \S+\n {2}farthing: "([^"]+)"/g)].map(([, name, own]) => [own, name]))
     assert.deepEqual(nonZero(sums), await expected(names))
 
+    const part = await exported('beancount', '--period', '2026-01')
+    const silent = await program(bin('bean-check'), [part.file], MUCH)
+    assert.equal(silent.stdout + silent.stderr, '', 'a part of it is a file of its own')
+
     const earned = "SELECT sum(number) WHERE account ~ 'Income:Sales' AND any_meta('tax') = 'reduced'"
-    const taxed = await program(bin('bean-query'), ['-f', 'csv', '-q', file, earned], MUCH)
+    const taxed = await program(bin('bean-query'), ['-f', 'csv', '-q', join(files, 'whole.beancount'), earned], MUCH)
     assert.equal(taxed.stdout.trim().split(/\r?\n/)[1].trim(), '-3')
   })
 
