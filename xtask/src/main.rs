@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
 mod bench;
+mod fuzz;
 mod lab;
 mod readme;
 mod source;
@@ -18,6 +19,7 @@ cargo xtask tidy             check the rules of the house
 cargo xtask test [STEP..]    run every check and test, or only the named steps
 cargo xtask bench [NAME..]   measure against peers and show ratios: --json, --write into docs/performance.md,
                              --seconds N, --rounds N, --spent N, --peer-bin DIR (where cdk-mintd is)
+cargo xtask fuzz [TARGET..]  fuzz every parser of strangers' bytes, or the named ones: --seconds N for each
 cargo xtask sim ..           simulate everything with faults: --seed N --steps M; --help shows all
 cargo xtask crash ..         kill the real program under load: --rounds N; --help shows all
 cargo xtask soak ..          load the real program and watch its memory: --minutes N; --help shows all
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["tidy"] => done(tidy::run(&root).map(|rules| format!("tidy: {rules} rules hold"))),
         ["test", steps @ ..] => suite::run(&root, steps),
+        ["fuzz", words @ ..] => quietly(fuzz::run(&root, words)),
         ["bench", words @ ..] => quietly(bench::run(&root, words)),
         ["sim" | "crash" | "soak" | "linkability", ..] => quietly(lab::run(&root, &words)),
         ["readme"] => done(readme::compare(&root)),

@@ -13,18 +13,19 @@ use std::time::Instant;
 use count::{Count, Counter};
 use step::{Outcome, cargo, program, watch};
 
-use crate::{readme, tidy};
+use crate::{fuzz, readme, tidy};
 
 /// What one step does.
 type Run = fn(&Path) -> Outcome;
 
-const STEPS: [(&str, &str, Run); 10] = [
+const STEPS: [(&str, &str, Run); 11] = [
     ("needs", "programs beyond cargo that the stories use", needs::run),
     ("fmt", "cargo fmt --all --check", fmt),
     ("tidy", "the rules of the house; licences, sources and bans by deny.toml", tidy_step),
     ("clippy", "cargo clippy --workspace --all-targets -- -D warnings", clippy),
     ("unit", "every test of the workspace", unit),
     ("doc", "cargo test --workspace --doc", doc),
+    ("fuzz", "20 seconds for each parser of strangers' bytes, where there is a nightly toolchain", fuzz_step),
     ("stories", "real npm clients and curl against the real binary", stories),
     ("books", "the real hledger and beancount on an export of the real binary", books_step),
     ("cdk", "the cdk wallet against the real binary", cdk),
@@ -101,6 +102,13 @@ fn unit(root: &Path) -> Outcome {
 
 fn doc(root: &Path) -> Outcome {
     watch(cargo(root).args(["test", "--workspace", "--doc", "--no-fail-fast"]), Some(Counter::Libtest))
+}
+
+fn fuzz_step(root: &Path) -> Outcome {
+    match fuzz::run(root, &[]) {
+        Ok(()) => Outcome::default(),
+        Err(error) => Outcome::failed(error),
+    }
 }
 
 /// Builds the binary that the stories start.

@@ -1,0 +1,4 @@
+//! See `farthing_fuzz::issuer_api`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| farthing_fuzz::issuer_api(bytes));

@@ -1,0 +1,4 @@
+//! See `farthing_fuzz::mpp_challenges`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| farthing_fuzz::mpp_challenges(bytes));
