@@ -1,4 +1,4 @@
-//! Makes top-up codes.
+//! Makes top-up codes: they are shown once, and only their hashes are kept.
 
 use farthing_engine::{CodeId, Command, CreateCodes, sale_reference};
 use farthing_money::{Amount, Span, Timestamp};

@@ -1,4 +1,4 @@
-//! The trial balance.
+//! The trial balance: every account, and that the sums of each asset agree.
 
 use farthing_ledger::{Account, AccountKind, AuditError, Limit, Totals, TrialBalance};
 use serde::{Deserialize, Serialize};

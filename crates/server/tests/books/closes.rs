@@ -1,4 +1,4 @@
-//! Closed periods.
+//! Closed periods: in turn, locked, with balances that carry on, and nothing false about them passes.
 
 use farthing_engine::{Command, Publish, Reject, StatementId, StatementRow};
 use farthing_server::operator::OperatorError;

@@ -1,4 +1,4 @@
-//! The operator's own entries, and taking back.
+//! The operator's own entries, and taking back: once each, and never of what payers hold.
 
 use farthing_engine::Reject;
 use farthing_ledger::AccountKind;

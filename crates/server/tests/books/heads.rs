@@ -1,4 +1,4 @@
-//! Signed heads of days.
+//! Signed heads of days: one for each, none before its day is over, and a false one is named.
 
 use farthing_engine::{Command, Publish, StatementId, StatementRow};
 use farthing_ledger::Batch;
