@@ -12,6 +12,7 @@ mod paid;
 mod proxy;
 mod server;
 mod settings;
+mod start;
 mod stat;
 mod swap;
 
@@ -33,15 +34,19 @@ fn main() -> ExitCode {
 }
 
 fn run(settings: &Settings) -> Result<()> {
+    if let Some(books) = &settings.fill {
+        return start::fill(books, settings.payments);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Failure::at("starting the load generator"))?;
     let mut shown = show(&runtime.block_on(swap::measure(settings))?)?;
     shown += show(&proxy::measure(settings)?)?;
     shown += show(&runtime.block_on(paid::measure(settings))?)?;
     shown += show(&runtime.block_on(memory::measure(settings))?)?;
+    shown += show(&start::measure(settings)?)?;
     if shown == 0 {
         return Err(Failure::new(
-            "no measurement has that name; they begin with swap, proxy, paid and memory",
+            "no measurement has that name; they begin with swap, proxy, paid and memory; start is only measured by name",
         ));
     }
     Ok(())

@@ -69,7 +69,8 @@ async fn spend(mint: Mint, swaps: usize) -> Result<()> {
     Ok(())
 }
 
-fn bytes_below(folder: &Path) -> std::io::Result<u64> {
+/// How large everything below a folder is.
+pub fn bytes_below(folder: &Path) -> std::io::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

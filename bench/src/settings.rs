@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Result};
 
-const USAGE: &str = "bench [NAME..] --farthing FILE [--cdk FILE] [--seconds N] [--rounds N] [--spent N]";
+const USAGE: &str =
+    "bench [NAME..] --farthing FILE [--cdk FILE] [--seconds N] [--rounds N] [--spent N] [--payments N]";
 const SECONDS: u64 = 5;
 const SECONDS_MAX: u64 = 60;
 const ROUNDS: usize = 5;
 const ROUNDS_MAX: usize = 25;
 const SPENT: usize = 1_000_000;
+const PAYMENTS: usize = 100_000;
 
 /// The command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub struct Settings {
     pub rounds: usize,
     /// How many credits are spent before memory is weighed.
     pub spent: usize,
+    /// How many payments there are before a start is measured.
+    pub payments: usize,
+    /// Only fill these books with payments: what the measurement of a start has done for it.
+    pub fill: Option<PathBuf>,
     /// Our binary.
     pub farthing: PathBuf,
     cdk: Option<PathBuf>,
@@ -35,6 +41,8 @@ impl Settings {
             seconds: SECONDS,
             rounds: ROUNDS,
             spent: SPENT,
+            payments: PAYMENTS,
+            fill: None,
             farthing: PathBuf::new(),
             cdk: None,
         };
@@ -54,11 +62,13 @@ impl Settings {
                 "--cdk" => settings.cdk = Some(absolute(&value)?),
                 "--seconds" => settings.seconds = u64::try_from(number(60)?).unwrap_or(SECONDS_MAX),
                 "--rounds" => settings.rounds = number(ROUNDS_MAX)?,
+                "--payments" => settings.payments = number(1000 * PAYMENTS)?,
+                "--fill" => settings.fill = Some(absolute(&value)?),
                 "--spent" => settings.spent = number(10 * SPENT)?,
                 _ => return Err(Failure::new(format!("unknown flag {word}; expected {USAGE}"))),
             }
         }
-        if settings.farthing.as_os_str().is_empty() {
+        if settings.farthing.as_os_str().is_empty() && settings.fill.is_none() {
             return Err(Failure::new(format!("expected {USAGE}")));
         }
         Ok(settings)
@@ -70,6 +80,11 @@ impl Settings {
             measurement.starts_with(name.as_str()) || name.strip_prefix(measurement).is_some_and(is_figure)
         };
         self.names.is_empty() || self.names.iter().any(asked)
+    }
+
+    /// Whether a measurement was asked for by name.
+    pub fn asks(&self, measurement: &str) -> bool {
+        !self.names.is_empty() && self.wants(measurement)
     }
 
     /// The peer mint's binary.
