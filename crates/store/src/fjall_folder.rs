@@ -25,8 +25,9 @@ const TABLES_KEY: &[u8] = b"store/tables";
 /// In the table `meta`: keys that are this folder's own and no backup's.
 pub(crate) const OWN_KEYS: &[u8] = b"store/";
 
-/// Logged bytes after which all tables are written out, so that the log can go.
-const LOG_MOST: u64 = 48 * 1024 * 1024;
+/// Logged bytes after which all tables are written out, so that the log can go: just above the size from which fjall begins
+/// a new file of it.
+const LOG_MOST: u64 = 64_200_000;
 /// Less than this in the log is replayed faster than it is written out.
 const LOG_LEAST: u64 = 4 * 1024 * 1024;
 /// The least that fjall allows: beyond it, tables that nobody writes to are written out as well.
