@@ -149,16 +149,19 @@ async fn send_until_cut(
     sent
 }
 
+/// A request that is worked on.
+struct Working(Arc<AtomicUsize>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Streams that are opened and reset at once (CVE-2023-44487): each began work that nobody waited for.
 #[tokio::test]
 async fn streams_that_are_reset_at_once_do_not_pile_up() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    struct Working(Arc<AtomicUsize>);
-    impl Drop for Working {
-        fn drop(&mut self) {
-            self.0.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
     let (counted, peak) = (Arc::clone(&now), Arc::clone(&most));
     let limits = Limits { streams: 8, ..Limits::default() };
     let server = start(limits, move |request: Request<Body>| {

@@ -89,6 +89,14 @@ pub struct Client {
     connection: Option<Arc<Standing>>,
 }
 
+impl Client {
+    /// The client by its address alone: for work that even who is honest may not ask for without end.
+    #[must_use]
+    pub fn by_address(self) -> Self {
+        Self { connection: None, ..self }
+    }
+}
+
 /// Work that is being done. Dropped without a word, it was in vain.
 #[must_use = "work that is dropped was in vain"]
 pub struct Work {
@@ -233,11 +241,6 @@ impl Work {
     /// What it really was, if it was in vain.
     pub fn cost(&mut self, multiplications: usize) {
         self.done = Some(multiplications);
-    }
-
-    /// It counts, but it was no forgery.
-    pub fn fair(mut self) {
-        self.forged = false;
     }
 
     /// It was not in vain, or not by the client's fault: all of it is given back.

@@ -23,7 +23,7 @@ async fn a_credential_buys_one_resource() {
         let challenge = get(door.address, "/paid/z", "").await;
         let paid = credential(&challenge, &bank.token(&[16_384]), None);
         assert_eq!(get(door.address, "/paid/z", &paid).await.status, 200);
-        let taken = bank.taken();
+        let charged = bank.taken();
         let mut stolen = 0;
         for (method, path, headers, code) in [
             ("GET", "/paid/y", cashu(&token), "payment-elsewhere"),
@@ -38,7 +38,7 @@ async fn a_credential_buys_one_resource() {
                 assert_eq!(answer.code(), code, "{method} {path}: {answer:?}");
             }
         }
-        assert_eq!(bank.taken(), taken, "{house:?}");
+        assert_eq!(bank.taken(), charged, "{house:?}");
         assert_eq!(stolen > 0, house.falls(), "{house:?}: {stolen} pages for nothing");
     }
 }

@@ -22,13 +22,17 @@ impl<S: Send + Sync> FromRequest<S> for Content {
     type Rejection = IssuerError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, IssuerError> {
-        let bytes = tokio::time::timeout(BODY_WAIT, Bytes::from_request(request, state)).await;
-        let bytes = bytes.map_err(|_| IssuerError::slow(BODY_WAIT.as_secs()))?;
+        let bytes = within(BODY_WAIT, Bytes::from_request(request, state)).await?;
         bytes.map(Self).map_err(|rejection: BytesRejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => IssuerError::too_large(MAX_BODY_BYTES),
             _ => IssuerError::malformed("the body broke off; send it again"),
         })
     }
+}
+
+/// Waits for a body, but not for ever.
+async fn within<T>(wait: Duration, body: impl Future<Output = T>) -> Result<T, IssuerError> {
+    tokio::time::timeout(wait, body).await.map_err(|_| IssuerError::slow(wait.as_secs()))
 }
 
 /// What the path names.
@@ -52,5 +56,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, IssuerError> {
         let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
         upgrade.map(Self).map_err(|rejection| IssuerError::not_a_socket(&rejection.body_text()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A body that never came kept its connection for ever.
+    #[tokio::test]
+    async fn a_body_must_come() {
+        let waited = within(Duration::from_millis(1), std::future::pending::<()>()).await;
+        assert_eq!(waited, Err(IssuerError::slow(0)));
+        assert_eq!(within(BODY_WAIT, std::future::ready(1)).await, Ok(1));
     }
 }

@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use farthing_gate::limit::Client;
 
 use super::{Issuer, IssuerError, MAX_BODY_BYTES};
 
@@ -55,16 +56,17 @@ pub(super) async fn watch(State(issuer): State<Arc<Issuer>>, request: Request, n
     let (Price::InVain(work) | Price::Always(work)) = price else { return next.run(request).await };
     let limiter = issuer.crypto.limiter();
     let client = limiter.client(request.extensions(), request.headers());
+    // What was given before is given again, but not without end.
+    let client = if matches!(price, Price::Always(_)) { client.map(Client::by_address) } else { client };
     let work = match limiter.begin(client.as_ref(), work) {
         Ok(work) => work,
         Err(limited) => return IssuerError::from(limited).into_response(),
     };
     let response = next.run(request).await;
-    let refused = response.status().is_client_error();
+    let (refused, failed) = (response.status().is_client_error(), response.status().is_server_error());
     match price {
         Price::InVain(_) if refused => drop(work),
-        // What was given before is given again, but not without end; nobody is to blame for it.
-        Price::Always(_) if !response.status().is_server_error() => work.fair(),
+        Price::Always(_) if !failed => drop(work),
         _ => work.genuine(),
     }
     response

@@ -8,6 +8,7 @@ mod crash;
 mod credits;
 mod liabilities;
 mod life;
+mod limits;
 mod locks;
 mod melts;
 mod outputs;

@@ -80,6 +80,11 @@ impl Mint {
         self.open().router.clone()
     }
 
+    /// The same issuer with its cryptography elsewhere.
+    pub fn router_with(&self, crypto: Crypto) -> Router {
+        Arc::new(issuer_of(self.installation(), true, crypto)).router()
+    }
+
     pub fn now(&self) -> Timestamp {
         Timestamp::from_secs(self.time.load(SeqCst))
     }
@@ -174,26 +179,30 @@ impl Open {
         let config = Config::read(&text, &folder.join("farthing.toml")).expect("the configuration is sound");
         let words = Passphrase::new("correct horse".to_owned(), "a test").unwrap();
         let installation = Installation::open(&config, &words, clock).await.expect("the folder opens");
-        let issuer = Issuer {
-            about: About {
-                name: config.issuer.name.clone(),
-                description: config.issuer.description.clone(),
-                url: "http://mint.example".to_owned(),
-                receipt_key: "key".to_owned(),
-                test_funding: config.issuer.test_funding,
-            },
-            assets: installation.assets.clone(),
-            execute: Arc::clone(&installation.writer),
-            read: Arc::clone(&installation.books),
-            keyring: installation.keyring.clone(),
-            terms: installation.terms.clone(),
-            crypto: Crypto::new(2).unwrap(),
-            clock: Arc::clone(&installation.clock),
-            random: Arc::clone(&installation.random),
-            quote_lifetime: Span::from_secs(600),
-            events: installation.events.clone(),
-        };
+        let issuer = issuer_of(&installation, config.issuer.test_funding, Crypto::new(2).unwrap());
         Self { installation, router: Arc::new(issuer).router() }
+    }
+}
+
+fn issuer_of(installation: &Installation, test_funding: bool, crypto: Crypto) -> Issuer {
+    Issuer {
+        about: About {
+            name: "Farthing".to_owned(),
+            description: String::new(),
+            url: "http://mint.example".to_owned(),
+            receipt_key: "key".to_owned(),
+            test_funding,
+        },
+        assets: installation.assets.clone(),
+        execute: Arc::clone(&installation.writer),
+        read: Arc::clone(&installation.books),
+        keyring: installation.keyring.clone(),
+        terms: installation.terms.clone(),
+        crypto,
+        clock: Arc::clone(&installation.clock),
+        random: Arc::clone(&installation.random),
+        quote_lifetime: Span::from_secs(600),
+        events: installation.events.clone(),
     }
 }
 
