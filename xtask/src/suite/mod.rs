@@ -2,6 +2,7 @@
 
 mod books;
 mod count;
+mod experiments;
 mod needs;
 pub mod step;
 
@@ -18,7 +19,7 @@ use crate::{fuzz, readme, tidy};
 /// What one step does.
 type Run = fn(&Path) -> Outcome;
 
-const STEPS: [(&str, &str, Run); 11] = [
+const STEPS: [(&str, &str, Run); 15] = [
     ("needs", "programs beyond cargo that the stories use", needs::run),
     ("fmt", "cargo fmt --all --check", fmt),
     ("tidy", "the rules of the house; licences, sources and bans by deny.toml", tidy_step),
@@ -28,6 +29,18 @@ const STEPS: [(&str, &str, Run); 11] = [
     ("fuzz", "20 seconds for each parser of strangers' bytes, where there is a nightly toolchain", fuzz_step),
     ("stories", "real npm clients and curl against the real binary", stories),
     ("books", "the real hledger and beancount on an export of the real binary", books_step),
+    (
+        "sim",
+        "everything in one thread, with faults: known seeds for a minute, new ones for half",
+        experiments::sim,
+    ),
+    ("crash", "the real binary killed under load, and each fault of the disk", experiments::crash),
+    ("soak", "the memory of the real binary under load", experiments::soak),
+    (
+        "linkability",
+        "guesses which top-up paid for which page, and how often they may be right",
+        experiments::linkability,
+    ),
     ("cdk", "the cdk wallet against the real binary", cdk),
     ("readme", "the README's transcript against the demo", readme_step),
 ];
