@@ -62,7 +62,7 @@ impl Asked {
                 "--json" => asked.json = true,
                 "--write" => asked.write = true,
                 "--peer-bin" => asked.peer_bin = Some(PathBuf::from(value()?)),
-                "--seconds" | "--rounds" | "--spent" => {
+                "--seconds" | "--rounds" | "--spent" | "--payments" => {
                     let value = value()?;
                     asked.flags.extend([(*word).to_owned(), value]);
                 }
