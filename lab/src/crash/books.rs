@@ -81,7 +81,7 @@ pub fn verify(home: &Home) -> Result<(), String> {
 }
 
 fn run(home: &Home, words: &[&str]) -> Result<Vec<u8>, String> {
-    let output = home.run(words)?;
+    let output = home.run(words, &[])?;
     if output.status.success() {
         return Ok(output.stdout);
     }

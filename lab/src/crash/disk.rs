@@ -39,6 +39,8 @@ type Old = (u64, Vec<u8>);
 pub struct Disk {
     place: TempDir,
     control: File,
+    /// Whether syncs do nothing: a control that must find what is lost.
+    lies: bool,
 }
 
 /// What the log says of a file.
@@ -54,7 +56,7 @@ struct Unsynced {
 
 impl Disk {
     /// Builds the shim with the C compiler that secp256k1 needs anyway.
-    pub fn build() -> Result<Self, String> {
+    pub fn build(lies: bool) -> Result<Self, String> {
         let failed = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
         let place = TempDir::with_prefix("farthing-disk-").map_err(failed("making a folder"))?;
         let source = place.path().join("faulty_disk.c");
@@ -73,7 +75,7 @@ impl Disk {
         let control = options.create(true).truncate(false).read(true).write(true).open(path);
         let control = control.map_err(failed("making the control page"))?;
         control.set_len(CONTROL_BYTES).map_err(failed("making the control page"))?;
-        Ok(Self { place, control })
+        Ok(Self { place, control, lies })
     }
 
     /// What a program below this folder has to be started with.
@@ -129,7 +131,7 @@ impl Disk {
     pub fn cut_power(&self, chance: &mut Chance) -> Result<u64, String> {
         let text = fs::read(self.place.path().join("log")).unwrap_or_default();
         let mut lost: u64 = 0;
-        for (path, unsynced) in read_log(&String::from_utf8_lossy(&text)) {
+        for (path, unsynced) in read_log(&String::from_utf8_lossy(&text), self.lies) {
             lost += lose(Path::new(&path), &unsynced, chance)
                 .map_err(|error| format!("cutting {path}: {error}"))?;
         }
@@ -138,7 +140,7 @@ impl Disk {
 }
 
 /// What was not synced, by file.
-fn read_log(text: &str) -> BTreeMap<String, Unsynced> {
+fn read_log(text: &str, lies: bool) -> BTreeMap<String, Unsynced> {
     let mut files: BTreeMap<String, Unsynced> = BTreeMap::new();
     for line in text.lines() {
         if let Some((offset, bytes, path)) = replaced(line) {
@@ -161,7 +163,7 @@ fn read_log(text: &str) -> BTreeMap<String, Unsynced> {
                 files.insert(path.to_owned(), Unsynced { kept: Some(0), ..Unsynced::default() });
             }
             // Whatever was renamed here: its bytes were synced before or they are not ours to lose.
-            "S" | "R" => {
+            "S" | "R" if !lies => {
                 files.remove(path);
             }
             _ => {}
@@ -207,13 +209,12 @@ fn lose(path: &Path, unsynced: &Unsynced, chance: &mut Chance) -> std::io::Resul
         while at < end {
             let next = (at / SECTOR + 1).saturating_mul(SECTOR).min(end);
             let width = usize::try_from(next - at).unwrap_or_default();
-            let fill = match chance.below(4) {
+            let now: Option<Vec<u8>> = match chance.below(4) {
                 0 => None,
                 1 => Some((0..width).map(|_| chance.below(256).to_le_bytes()[0]).collect()),
                 _ => Some(vec![0; width]),
             };
-            if let Some(bytes) = fill {
-                let bytes: Vec<u8> = bytes;
+            if let Some(bytes) = now {
                 file.write_all_at(&bytes, at)?;
                 lost += next - at;
             }
@@ -221,15 +222,15 @@ fn lose(path: &Path, unsynced: &Unsynced, chance: &mut Chance) -> std::io::Resul
         }
     }
     // Where the file grew with what was not synced, its new length may be lost as well.
-    let last = unsynced.writes.iter().map(|(offset, length)| offset.saturating_add(*length)).max();
-    let first = unsynced.writes.iter().map(|(offset, _)| *offset).min().or(unsynced.kept);
+    let written_to = unsynced.writes.iter().map(|(offset, length)| offset.saturating_add(*length)).max();
+    let kept = unsynced.writes.iter().map(|(offset, _)| *offset).min().or(unsynced.kept);
     let length = file.metadata()?.len();
     if unsynced.old.is_empty()
-        && let Some(first) = first
-        && last.unwrap_or(length) >= length
+        && let Some(kept) = kept
+        && written_to.unwrap_or(length) >= length
         && chance.once_in(2)
     {
-        let cut = first + chance.below(length.saturating_sub(first));
+        let cut = kept + chance.below(length.saturating_sub(kept));
         file.set_len(cut)?;
         lost += length - cut;
     }
@@ -243,10 +244,11 @@ mod tests {
     #[test]
     fn what_was_synced_is_not_lost() {
         let log = "C 0 0 /d/a\nW 0 10 /d/a\nW 10 5 /d/a\nS 0 0 /d/a\nW 15 7 /d/a\nW 0 4 /d/b c\nT 4 0 /d/b c\nnonsense\n";
-        let files = read_log(log);
+        let files = read_log(log, false);
         assert_eq!(files["/d/a"], Unsynced { writes: vec![(15, 7)], ..Unsynced::default() });
         assert_eq!(files["/d/b c"], Unsynced { writes: vec![(0, 4)], ..Unsynced::default() });
         assert_eq!(files.len(), 2);
+        assert_eq!(read_log(log, true)["/d/a"].writes.len(), 3, "a disk that lies has synced nothing");
     }
 
     #[test]
@@ -268,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_was_replaced_is_old_or_new() {
-        let files = read_log("S 0 0 /d/a\nO 4 6f6c64 /d/a\nW 4 3 /d/a\nO 4 6d6964 /d/a\nW 4 3 /d/a\n");
+        let files = read_log("S 0 0 /d/a\nO 4 6f6c64 /d/a\nW 4 3 /d/a\nO 4 6d6964 /d/a\nW 4 3 /d/a\n", false);
         assert_eq!(files["/d/a"].old, [(4, b"old".to_vec())], "the oldest is what was synced");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("slots");
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_shim_fails_as_it_is_told_and_logs_what_is_synced() {
-        let disk = Disk::build().unwrap();
+        let disk = Disk::build(false).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let run = |script: &str| {
             let mut command = Command::new("sh");
@@ -294,7 +296,7 @@ mod tests {
             |name: &str| fs::canonicalize(folder.path()).unwrap().join(name).to_string_lossy().into_owned();
         assert!(run("echo one > a; sync a; echo two > b"));
         let text = fs::read_to_string(disk.place.path().join("log")).unwrap();
-        let files = read_log(&text);
+        let files = read_log(&text, false);
         assert_eq!(files.keys().collect::<Vec<_>>(), [&at("b")], "{text}");
         for fault in [Fault::Full, Fault::ReadOnly, Fault::WriteFails] {
             disk.set(fault, 0).unwrap();

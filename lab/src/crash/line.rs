@@ -69,11 +69,6 @@ impl Line {
         Self { address: address.to_owned(), connection: None }
     }
 
-    /// Where it leads.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
     /// Sends a request once.
     pub async fn ask(&mut self, request: &[u8]) -> Heard {
         let mut connection = match self.connection.take() {

@@ -194,6 +194,13 @@ impl Payer {
                 self.found.tally.refused += 1;
                 true
             }
+            // A mint whose disk has failed says so, and the wallet hands it on.
+            Err(WalletError::BadAnswer { got, .. })
+                if got.contains("status 503") || got.contains("status 429") =>
+            {
+                self.found.tally.refused += 1;
+                false
+            }
             Err(error) => {
                 self.found.violation(format!("payer {}: {what}: {error}", self.number));
                 true
@@ -300,7 +307,7 @@ impl Payer {
                     }
                 }
                 Step::Wait(span) => {
-                    tokio::time::sleep(WAIT_MOST.min(Duration::from_millis(span.millis()))).await
+                    tokio::time::sleep(WAIT_MOST.min(Duration::from_millis(span.millis()))).await;
                 }
                 Step::Deliver => delivered = last.take(),
                 Step::Done(outcome) => return Ok(Driven { outcome: *outcome, delivered }),
@@ -312,7 +319,9 @@ impl Payer {
 /// A request of the wallet as bytes.
 fn bytes_of(request: &HttpRequest, address: &str) -> Vec<u8> {
     let path = request.url.split_once(address).map_or("/", |(_, path)| path);
-    let fields: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines: Vec<String> =
+        request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let fields = lines.concat();
     if request.method == "GET" {
         return connection::get(address, path, &fields);
     }

@@ -35,6 +35,19 @@ pub enum End {
     Fault(Fault, Duration),
 }
 
+/// What the clients believe of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Believed {
+    /// Everything is there.
+    Whole,
+    /// The program refuses to say.
+    Refused(String),
+    /// `ledger verify` says that the books are not sound.
+    Unsound(String),
+    /// Something is missing or wrong, and nobody says so.
+    Wrong(String),
+}
+
 /// Everything that a run has.
 pub struct Stage {
     /// Where the program lives.
@@ -62,12 +75,12 @@ struct Sales {
 
 impl Stage {
     /// Sets the stage: a new folder, clients without money, and the program, which runs.
-    pub async fn open(clients: u64) -> Result<(Self, Program), String> {
+    pub async fn open(clients: u64, disk_lies: bool) -> Result<(Self, Program), String> {
         let served = Served::default();
         let answers = served.clone();
         let site = Site::start(move |asked| answers.answer(asked)).await?;
         let home = Arc::new(Home::new(&program::binary()?, site.address(), PRICES)?);
-        let disk = Disk::build()?;
+        let disk = Disk::build(disk_lies)?;
         let program = start(&home, &disk)?;
         let world = World::around(&program, served).await?;
         // Every third client has a wallet.
@@ -83,6 +96,12 @@ impl Stage {
     /// Starts the program on what is there.
     pub fn start(&self) -> Result<Program, String> {
         start(&self.home, &self.disk)
+    }
+
+    /// The same without waiting.
+    pub fn spawn(&self) -> Result<Program, String> {
+        let environment = environment(&self.home, &self.disk);
+        Program::spawn(&self.home, &borrowed(&environment))
     }
 
     /// Load until its end. The program comes back if it is still there.
@@ -112,7 +131,8 @@ impl Stage {
             });
         }
         let (home, world, told) = (Arc::clone(&self.home), self.world.clone(), Arc::clone(&stop));
-        let sales = tokio::task::spawn_blocking(move || sell(&home, &world, &told));
+        let environment = environment(&self.home, &self.disk);
+        let sales = tokio::task::spawn_blocking(move || sell(&home, &environment, &world, &told));
         let survivor = self.wait(&mut program, end).await?;
         let program = if survivor { Some(program) } else { program.kill().map(|()| None)? };
         stop.store(true, Ordering::Relaxed);
@@ -168,7 +188,9 @@ impl Stage {
         for raw in &mut self.raws {
             accepted |= raw.probe().await;
         }
-        let sold = self.home.run(&["code", "create", "--amount", CODE_TEXT, "--json"])?;
+        let environment = environment(&self.home, &self.disk);
+        let words = ["code", "create", "--amount", CODE_TEXT, "--json"];
+        let sold = self.home.run(&words, &borrowed(&environment))?;
         if sold.status.success() {
             accepted = true;
             self.put_codes(&sold.stdout)?;
@@ -231,54 +253,74 @@ impl Stage {
         Ok(())
     }
 
-    /// The books say what the clients have, were charged, and can still redeem.
-    fn compare(&mut self, totals: &Totals) {
-        let balances = self.raws.iter().map(Raw::balance).chain(self.payers.iter().map(Payer::balance));
-        let credits: u64 = balances.sum();
-        let charges = self.raws.iter().map(Raw::charged).chain(self.payers.iter().map(Payer::charged));
-        let earned: u64 = charges.sum();
-        if totals.credits != credits {
-            self.found.violation(format!(
-                "the books owe {} of credits, the clients have {credits}",
-                totals.credits
-            ));
-        }
-        if totals.earned != earned {
-            self.found.violation(format!(
-                "the merchant earned {}, the clients were charged {earned}",
-                totals.earned
-            ));
-        }
-        // Codes that were made while the operator lost the answer are in the books and nowhere else.
-        let known = self.world.unused() + self.orphans;
-        let more = totals.codes.checked_sub(known).filter(|more| more % CODE == 0);
-        match more {
-            Some(more) if more <= self.batches_lost * BATCH * CODE => self.orphans += more,
-            _ => {
-                let (owed, lost) = (totals.codes, self.batches_lost);
-                self.found.violation(format!(
-                    "the books owe {owed} of codes, {known} are known, {lost} batches were lost"
-                ));
+    /// What the clients find in a copy of the folder, with nothing open and nothing changed.
+    pub async fn believe(&mut self, twin: &Home) -> Believed {
+        let mut refused = None;
+        for raw in &mut self.raws {
+            raw.hang_up();
+            match raw.believe().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let why =
+                        format!("client {}: credits or signatures are not what they were", raw.number());
+                    // Wrong, unless the operator's own check says so too.
+                    return books::verify(twin).map_or_else(Believed::Unsound, |()| Believed::Wrong(why));
+                }
+                Err(why) => refused = Some(why),
             }
+        }
+        if let Err(why) = books::verify(twin) {
+            return Believed::Unsound(why);
+        }
+        match books::trial(twin).and_then(|totals| self.differs(&totals).map_or(Ok(()), Err)) {
+            Err(why) => Believed::Wrong(why),
+            Ok(()) => refused.map_or(Believed::Whole, Believed::Refused),
+        }
+    }
+
+    /// How the books differ from what the clients have, were charged, and can still redeem.
+    fn differs(&self, totals: &Totals) -> Option<String> {
+        let balances = self.raws.iter().map(Raw::balance).chain(self.payers.iter().map(Payer::balance));
+        let charges = self.raws.iter().map(Raw::charged).chain(self.payers.iter().map(Payer::charged));
+        let codes = self.world.unused() + self.orphans;
+        let known = Totals { credits: balances.sum(), codes, earned: charges.sum() };
+        (known != *totals).then(|| format!("the books say {totals:?}, the clients {known:?}"))
+    }
+
+    /// The books say what the clients say. Codes that were made while the operator lost the answer are in the books alone.
+    fn compare(&mut self, totals: &Totals) {
+        let known = self.world.unused() + self.orphans;
+        let more = totals.codes.checked_sub(known).filter(|more| more % CODE == 0).unwrap_or_default();
+        if more <= self.batches_lost * BATCH * CODE {
+            self.orphans += more;
+        }
+        if let Some(why) = self.differs(totals) {
+            self.found.violation(why);
         }
         self.batches_lost = 0;
     }
 }
 
-fn start(home: &Home, disk: &Disk) -> Result<Program, String> {
-    let environment = disk.environment(&home.data());
-    let environment: Vec<(&str, &Path)> =
-        environment.iter().map(|(name, value): &(&str, PathBuf)| (*name, value.as_path())).collect();
-    std::fs::create_dir_all(home.path()).map_err(|error| format!("making the home: {error}"))?;
-    Program::start(home, &environment)
+fn environment(home: &Home, disk: &Disk) -> Vec<(&'static str, PathBuf)> {
+    disk.environment(&home.path().canonicalize().unwrap_or_else(|_| home.path().to_owned()).join("data"))
 }
 
-/// The operator sells codes, over the socket as long as the program is there.
-fn sell(home: &Home, world: &World, stop: &AtomicBool) -> Sales {
+fn borrowed<'a>(environment: &'a [(&'static str, PathBuf)]) -> Vec<(&'static str, &'a Path)> {
+    environment.iter().map(|(name, value)| (*name, value.as_path())).collect()
+}
+
+fn start(home: &Home, disk: &Disk) -> Result<Program, String> {
+    Program::start(home, &borrowed(&environment(home, disk)))
+}
+
+/// The operator sells codes: over the socket as long as the program is there, by opening the folder when it is gone. So the
+/// disk is the same for both.
+fn sell(home: &Home, environment: &[(&'static str, PathBuf)], world: &World, stop: &AtomicBool) -> Sales {
     let mut sales = Sales::default();
     let count = BATCH.to_string();
     while !stop.load(Ordering::Relaxed) {
-        let output = home.run(&["code", "create", "--amount", CODE_TEXT, "--count", &count, "--json"]);
+        let words = ["code", "create", "--amount", CODE_TEXT, "--count", &count, "--json"];
+        let output = home.run(&words, &borrowed(environment));
         let codes = output.ok().filter(|output| output.status.success());
         match codes.and_then(|output| serde_json::from_slice::<Codes>(&output.stdout).ok()) {
             Some(Codes { codes }) => {

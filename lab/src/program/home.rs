@@ -59,6 +59,15 @@ impl Home {
         &self.binary
     }
 
+    /// A home with a copy of everything that is in this one.
+    pub fn twin(&self) -> Result<Self, String> {
+        let folder =
+            TempDir::with_prefix("farthing-lab-").map_err(|error| format!("making a folder: {error}"))?;
+        copy(self.path(), folder.path())
+            .map_err(|error| format!("copying {}: {error}", self.path().display()))?;
+        Ok(Self { folder, binary: self.binary.clone(), config: self.config.clone() })
+    }
+
     /// Keeps the folder after the end, for whoever wants to look at it.
     pub fn keep(&mut self) -> &Path {
         self.folder.disable_cleanup(true);
@@ -77,9 +86,36 @@ impl Home {
     }
 }
 
+/// Copies what is below a folder; sockets are not things to copy.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            fs::create_dir(&target)?;
+            fs::set_permissions(&target, entry.metadata()?.permissions())?;
+            copy(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_twin_has_everything() {
+        let home = Home::new(Path::new("farthing"), "127.0.0.1:9", "").unwrap();
+        fs::create_dir_all(home.data().join("books")).unwrap();
+        fs::write(home.data().join("books/1.jnl"), "all").unwrap();
+        let twin = home.twin().unwrap();
+        drop(home);
+        assert_eq!(fs::read_to_string(twin.data().join("books/1.jnl")).unwrap(), "all");
+        assert!(twin.path().join("farthing.toml").exists());
+    }
 
     #[test]
     fn a_home_keeps_its_address() {

@@ -90,6 +90,11 @@ impl Program {
         home.keep_address(&self.ready.gate)
     }
 
+    /// Whether it has said that it answers.
+    pub fn is_ready(home: &Home) -> bool {
+        home.path().join(READY).exists()
+    }
+
     /// `host:port` of gate and issuer.
     pub fn address(&self) -> &str {
         let gate = self.ready.gate.as_str();
@@ -161,10 +166,10 @@ impl Home {
         command
     }
 
-    /// Runs an operator's command to its end.
-    pub fn run(&self, words: &[&str]) -> Result<Output, String> {
+    /// Runs an operator's command to its end. `environment` goes to this run alone.
+    pub fn run(&self, words: &[&str], environment: &[(&str, &Path)]) -> Result<Output, String> {
         let mut command = self.command(words);
-        command.stdin(Stdio::null());
+        command.stdin(Stdio::null()).envs(environment.iter().copied());
         command.output().map_err(|error| format!("running farthing {}: {error}", words.join(" ")))
     }
 }

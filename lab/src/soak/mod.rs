@@ -93,7 +93,7 @@ async fn soak(settings: &Settings, span: Duration) -> Result<(Vec<Sample>, Count
     if !status.success() {
         return Err(format!("the program was stopped and ended with {status}"));
     }
-    let verified = home.run(&["ledger", "verify"])?;
+    let verified = home.run(&["ledger", "verify"], &[])?;
     if !verified.status.success() {
         return Err(format!("the books are not sound: {}", String::from_utf8_lossy(&verified.stderr)));
     }

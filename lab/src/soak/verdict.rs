@@ -143,6 +143,6 @@ mod tests {
 
     #[test]
     fn a_short_run_says_nothing() {
-        assert!(Verdict::of(&[Sample::default(); 11], &Counts::default()).is_err());
+        assert!(Verdict::of(&[Sample::default(); 10], &Counts::default()).is_err());
     }
 }

@@ -68,6 +68,22 @@ impl Raw {
         self.expect_signatures(&purse).await;
     }
 
+    /// Whether credits and signatures are what they were told to be, with nothing open and nothing changed. Not saying is an
+    /// error.
+    pub async fn believe(&mut self) -> Result<bool, String> {
+        let before = std::mem::take(&mut self.found);
+        let (purse, spent) = (self.purse.clone(), self.spent.clone());
+        self.expect("UNSPENT", &purse).await;
+        self.expect("SPENT", &spent).await;
+        self.expect_signatures(&purse).await;
+        let found = std::mem::replace(&mut self.found, before);
+        match (found.tally.refused, found.violations.as_slice()) {
+            (_, [why, ..]) if why.contains("500 ") || why.contains("no answer") => Err(why.clone()),
+            (0, violations) => Ok(violations.is_empty()),
+            (refused, _) => Err(format!("{refused} questions were refused")),
+        }
+    }
+
     /// Counts in which state the crash left payments whose answers were lost. Nothing may be on hold.
     async fn look_at_open(&mut self) {
         let firsts: Vec<Credit> = self
@@ -83,7 +99,8 @@ impl Raw {
                 "UNSPENT" => self.found.tally.found_whole += 1,
                 "SPENT" => self.found.tally.found_charged += 1,
                 _ => {
-                    self.found.violation(format!("client {}: a credit is {state} after a start", self.number))
+                    let number = self.number;
+                    self.found.violation(format!("client {number}: a credit is {state} after a start"));
                 }
             }
         }

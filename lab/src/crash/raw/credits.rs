@@ -61,14 +61,12 @@ impl Raw {
 
     async fn redeem(&mut self, code: String) -> bool {
         let body = json!({ "unit": UNIT, "code": code }).to_string();
-        match self.quote("code", &body).await {
-            // Once there is a quote, the code is asked for no more: the quote's own request is what is repeated.
-            Some(quote) => self.issue("code", &quote, &split(CODE)).await,
-            None => {
-                self.open.push_back(Open::Redeem { code });
-                false
-            }
+        // Once there is a quote, the code is asked for no more: the quote's own request is what is repeated.
+        if let Some(quote) = self.quote("code", &body).await {
+            return self.issue("code", &quote, &split(CODE)).await;
         }
+        self.open.push_back(Open::Redeem { code });
+        false
     }
 
     /// Changes some credits for as many others.
@@ -160,9 +158,9 @@ impl Raw {
         let signatures = serde_json::from_value(restored.get_mut("signatures")?.take()).ok()?;
         Some(blanks.clone().credits(signatures))
     }
+}
 
-    /// Whether the change is what it should be.
-    pub(super) fn is_change(&self, credits: &[Credit], paid: &[Credit]) -> bool {
-        sum(credits).checked_add(CENT) == Some(sum(paid))
-    }
+/// Whether the change is what it should be.
+pub(super) fn is_change(credits: &[Credit], paid: &[Credit]) -> bool {
+    sum(credits).checked_add(CENT) == Some(sum(paid))
 }

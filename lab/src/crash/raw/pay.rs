@@ -11,7 +11,7 @@ use farthing_wire::mpp::credit::ReceiptExtra;
 
 use super::super::line::{Heard, Owned};
 use super::super::world::{CENT, Page, body_of};
-use super::credits::EXTRA;
+use super::credits::{EXTRA, is_change};
 use super::{Open, Paid, Pay, Raw, sum};
 
 /// How a payment is made.
@@ -179,7 +179,7 @@ impl Raw {
             self.found.violation(format!("{path}: {failure}"));
             Vec::new()
         });
-        if !self.is_change(&change, &pay.credits) {
+        if !is_change(&change, &pay.credits) {
             self.found.violation(format!(
                 "{path}: {} was sent, {} came back",
                 sum(&pay.credits),
@@ -241,15 +241,15 @@ impl Raw {
     async fn used(&mut self, pay: Pay) -> bool {
         let change = match &pay.blanks {
             None => Vec::new(),
-            Some(blanks) => match self.restore(blanks).await {
-                Some(change) => change,
-                None => {
+            Some(blanks) => {
+                let Some(change) = self.restore(blanks).await else {
                     self.open.push_back(Open::Pay(Box::new(pay)));
                     return false;
-                }
-            },
+                };
+                change
+            }
         };
-        if !self.is_change(&change, &pay.credits) {
+        if !is_change(&change, &pay.credits) {
             let path = &pay.path;
             self.found.violation(format!(
                 "{path}: {} was sent, {} can be restored",
@@ -288,11 +288,12 @@ impl Raw {
         let names = |credits: &[Credit]| credits.iter().map(|credit| credit.c.clone()).collect::<Vec<_>>();
         match self.change_of(&paid.pay, &answer) {
             Ok(change) if same && names(&change) == names(&paid.change) => {
-                self.found.tally.answered_again += 1
+                self.found.tally.answered_again += 1;
             }
-            _ => self
-                .found
-                .violation(format!("{path}: the same credential got another answer: {}", answer.said())),
+            _ => {
+                let said = answer.said();
+                self.found.violation(format!("{path}: the same credential got another answer: {said}"));
+            }
         }
         true
     }
