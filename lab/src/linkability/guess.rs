@@ -262,7 +262,8 @@ mod tests {
 
     #[test]
     fn an_old_keyset_and_a_question_for_keysets_tell_the_hour() {
-        let mut round = round(&[500; 2], &[2 * HOUR, 1_000]);
+        // The first pays a little more than an hour after it topped up, the second a little less.
+        let mut round = round(&[500; 2], &[HOUR + 12_000, HOUR - 52_000]);
         round.payments[1].asked_keysets = true;
         assert_eq!((right(&round, clock), right(&round, likeliest)), (2, 2));
         let mut round = self::round(&[500; 2], &[300_000, 200_000]);

@@ -12,12 +12,26 @@ use farthing_money::Timestamp;
 use super::tap::{PEER, PLANTED, Tap, WORDS, connect};
 use super::{Run, Server, farthing, folder, run};
 
-/// What the operator may ask.
-const COMMANDS: [&[&str]; 3] = [&["ledger", "trial"], &["ledger", "journal"], &["ledger", "verify"]];
+/// What the operator may ask; the last leaves a file.
+const COMMANDS: [&str; 13] = [
+    "ledger trial",
+    "ledger journal",
+    "ledger verify",
+    "ledger export --format csv",
+    "ledger export --format jsonl",
+    "ledger export --format hledger",
+    "ledger export --format beancount",
+    "ledger statement",
+    "ledger report",
+    "ledger heads",
+    "ledger closes",
+    "issuer status",
+    "backup --to copy",
+];
 
-/// A word is there, as it is or in lower case.
-fn contains(hay: &[u8], needle: &[u8]) -> bool {
-    hay.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
+/// Bytes as a text that is searched fast, in lower case: a letter for each.
+fn letters(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect()
 }
 
 /// Every file below a folder, its name before it.
@@ -212,22 +226,14 @@ fn bearer(tap: &Tap) -> Vec<Vec<u8>> {
     found
 }
 
-/// A number as the rows have it.
-fn varint(mut number: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while number >= 0x80 {
-        bytes.push(u8::try_from(number & 0x7f).unwrap() | 0x80);
-        number >>= 7;
-    }
-    bytes.push(u8::try_from(number).unwrap());
-    bytes
-}
-
-/// Whether any millisecond of a span is in the bytes.
+/// Whether any millisecond of a span is in the bytes, as the rows have numbers: seven bits a byte, the lowest first.
 fn has_time(hay: &[u8], (from, to): (Timestamp, Timestamp)) -> bool {
-    (from.millis()..=to.millis()).any(|millis| {
-        let number = varint(millis);
-        hay.windows(number.len()).any(|window| window == number)
+    // Forty-one bits, for the times of this century.
+    hay.windows(6).any(|window| {
+        let (last, first) = window.split_last().unwrap();
+        let whole = first.iter().all(|byte| byte & 0x80 != 0) && last & 0x80 == 0;
+        let number = window.iter().rev().fold(0, |sum, byte| sum << 7 | u64::from(byte & 0x7f));
+        whole && (from.millis()..=to.millis()).contains(&number)
     })
 }
 
@@ -296,36 +302,52 @@ fn folder_log_and_commands_know_no_payer() {
     assert!(server.said.contains("1 payment on hold: released"), "{}", server.said);
     let _ = hanging.kill();
     hanging.wait().unwrap();
+    let published = lists(path, &gate, &tap.address.to_string(), issuer.trim_start_matches(&tap.url("")));
+    let mut said = std::fs::read(path.join("ready.json")).unwrap();
+    for command in COMMANDS {
+        let run = run(path, &command.split(' ').collect::<Vec<_>>());
+        assert_eq!(run.exit, 0, "{command}: {}", run.stderr);
+        said.extend(format!("{}{}", run.stdout, run.stderr).into_bytes());
+    }
+    let copy = std::fs::read(path.join("copy")).unwrap();
+    assert!(letters(&copy).contains("planted-path") && !has_time(&copy, issued), "a backup is as the folder");
+    said.extend([copy, published.into_bytes()].concat());
     server.signal("TERM");
     log += &server.end().1;
 
     let mut folder = Vec::new();
     bytes(&path.join("farthing-data"), &mut folder);
-    let mut said = std::fs::read(path.join("ready.json")).unwrap();
-    for command in COMMANDS {
-        let run = run(path, command);
-        assert_eq!(run.exit, 0, "{command:?}: {}", run.stderr);
-        said.extend(format!("{}{}", run.stdout, run.stderr).into_bytes());
-    }
+    let [kept, written, told] = [&folder[..], log.as_bytes(), &said[..]].map(letters);
     // What is kept by design is found, so the search would find the rest as well.
-    for kept in ["planted-path", "merchant:example"] {
-        assert!(contains(&folder, kept.as_bytes()), "{kept}");
-    }
+    assert!(kept.contains("planted-path") && kept.contains("merchant:example"), "the search finds nothing");
     assert!(has_time(&folder, paid), "the time of a payment is kept");
-    assert!(log.contains("DEBUG") && contains(&said, b"merchant:example"), "{log}");
+    assert!(written.contains("debug") && told.contains("merchant:example"), "{log}");
     let needles = needles(&tap, &code, &sent);
     let secrets = needles.iter().filter(|needle| needle.len() == 64).count();
     assert!(secrets > 10, "only {secrets} secrets of {} things to look for", needles.len());
-    for needle in &needles {
-        let text = String::from_utf8_lossy(needle);
-        assert!(!contains(&folder, needle), "the folder has {text:?}");
-        assert!(!contains(log.as_bytes(), needle), "the log has {text:?}:\n{log}");
-        assert!(!contains(&said, needle), "a command says {text:?}");
+    for needle in needles.iter().map(|needle| letters(needle)) {
+        assert!(!kept.contains(&needle), "the folder has {needle:?}");
+        assert!(!written.contains(&needle), "the log has {needle:?}:\n{log}");
+        assert!(!told.contains(&needle), "a command says {needle:?}");
     }
     assert!(!has_time(&folder, issued), "the folder says when credits were issued");
     let (from, to) = (issued.0.to_string(), issued.1.to_string());
     let then = |line: &&str| line.get(..23).is_some_and(|at| from[..23] <= *at && at <= &to[..23]);
     assert_eq!(log.lines().find(then), None, "the log says when credits were issued");
+}
+
+/// What everybody may read once an epoch has ended: statements, and the lists of what was signed and spent.
+fn lists(shop: &Path, gate: &str, host: &str, issuer: &str) -> String {
+    let ended = run(shop, &["issuer", "epoch"]);
+    assert_eq!(ended.exit, 0, "{}", ended.stderr);
+    let get =
+        |path: &str| raw(gate, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+    let keysets = get(&format!("{issuer}/v1/keysets"));
+    let keyset = keysets.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let place = "/.well-known/farthing/liabilities";
+    let lists = ["issued", "redeemed"].map(|side| get(&format!("{place}/{keyset}/0/{side}")));
+    assert!(lists.iter().all(|list| list.starts_with("HTTP/1.1 200")), "{lists:?}");
+    ended.stdout + &get(place) + &lists.concat()
 }
 
 /// Everything that must be nowhere.
