@@ -56,8 +56,8 @@ fn forms(text: &str) -> Option<RequestForms> {
     }
 }
 
-/// A realm stands between quotes in a header field.
+/// A realm stands between quotes in a header field; in what is authenticated, | stands between the members.
 fn realm(text: &str) -> Option<String> {
-    let good = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'\\');
+    let good = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'\\' | b'|');
     (!text.is_empty() && text.len() <= 128 && text.bytes().all(good)).then(|| text.to_owned())
 }

@@ -191,6 +191,8 @@ const SLIPS: &[(&str, &str)] = &[
     ),
     ("[gate]\nx_cashu = \"c\"", "expected \"a\", \"b\" or \"both\" such as \"a\", got \"c\""),
     ("[gate]\nrealm = \"a\\\"b\"", "2:9: realm in [gate]: expected a text such as \"example.com\", got"),
+    // With it no MPP challenge could be written, and each 402 would have said so in the log.
+    ("[gate]\nrealm = \"a|b\"", "2:9: realm in [gate]: expected a text such as \"example.com\", got"),
     (
         "[price]\npath = \"/\"",
         "1:1: expected the section [[price]], got a section; write [[price]], with two brackets",
