@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 const MAGIC: [u8; 8] = *b"farseal1";
 /// Far enough apart that no write tears both.
 const SLOT_BYTES: u64 = 4096;
-const SYNC_EVERY: Duration = Duration::from_secs(60);
+const SYNC_EVERY: Duration = Duration::from_mins(1);
 
 /// Where the books are: their name, the number of their last commit, and what all commits so far came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,12 +164,11 @@ pub(crate) fn compare(books: &Path, sealed: Option<Mark>, found: Option<Mark>) -
     let place = books.display();
     let advice = "Keep the folder as it is and restore a backup; without one, `farthing backup --salvage` saves what is left";
     let problem = match (sealed, found) {
-        (None, None) => return Ok(()),
+        (None | Some(Mark { number: 0, .. }), None) => return Ok(()),
         (None, Some(Mark { number, .. })) => format!(
             "the books {place} stand at commit {number}, but their seal {} is missing, so nobody can tell whether they are whole; put it back",
             Seal::path(books).display()
         ),
-        (Some(Mark { number: 0, .. }), None) => return Ok(()),
         (Some(sealed), Some(found)) if sealed.books != found.books => {
             format!(
                 "the books {place} are not those that the seal {} belongs to",

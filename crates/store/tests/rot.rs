@@ -189,7 +189,7 @@ fn a_torn_tail_is_no_damage() {
     disk.open().unwrap().write(rows(40..44)).unwrap();
     let whole = fs::read(disk.log()).unwrap();
     let begun = before.log_length();
-    for torn in [begun + 1, begun + 20, (begun + disk.log_length()) / 2, disk.log_length() - 1] {
+    for torn in [begun + 1, begun + 20, usize::midpoint(begun, disk.log_length()), disk.log_length() - 1] {
         let left = before.copy();
         fs::write(left.log(), &whole[..torn]).unwrap();
         assert_eq!(left.read().unwrap().len(), 40, "torn at {torn}");
