@@ -98,13 +98,13 @@ impl Raw {
                 self.paid_for(pay, &one)
             }
             (Heard::Answer(answer), other) | (other, Heard::Answer(answer)) if answer.status == 200 => {
-                self.not_now(&pay, &other);
+                self.not_now(&mut pay, &other);
                 self.paid_for(pay, &answer)
             }
             (one, two) => {
                 debug_assert!(!is_paid(&one) && !is_paid(&two));
-                self.not_now(&pay, &one);
-                self.not_now(&pay, &two);
+                self.not_now(&mut pay, &one);
+                self.not_now(&mut pay, &two);
                 let gone = lost > 0 || one == Heard::NotSent;
                 self.open.push_back(Open::Pay(Box::new(pay)));
                 !gone
@@ -113,11 +113,13 @@ impl Raw {
     }
 
     /// The other of two at once may be told to wait, nothing else.
-    fn not_now(&mut self, pay: &Pay, heard: &Heard) {
+    fn not_now(&mut self, pay: &mut Pay, heard: &Heard) {
         if let Heard::Answer(answer) = heard
             && answer.status != 409
         {
             self.refused(&pay.path, answer);
+            // It may have been served.
+            pay.lost += u32::from(answer.code() == "charge-unknown");
         }
     }
 
