@@ -68,18 +68,14 @@ impl History {
         }
         let other = now.iter().find(|signed| signed.statement.epoch == seen.epoch);
         let epoch = seen.epoch;
-        Some(match other {
-            Some(other) => {
-                let message = format!(
-                    "epoch {epoch} of the keyset {keyset} was stated otherwise before: two histories"
-                );
-                finding(FindingKind::Forked, &seen, message, json!({ "statements": [text, other.text] }))
-            }
-            None => {
-                let message = format!("the statement of epoch {epoch} of the keyset {keyset} is gone");
-                let shown: Vec<_> = now.iter().map(|signed| signed.text.as_str()).collect();
-                finding(FindingKind::Withdrawn, &seen, message, json!({ "statement": text, "shown": shown }))
-            }
+        Some(if let Some(other) = other {
+            let message =
+                format!("epoch {epoch} of the keyset {keyset} was stated otherwise before: two histories");
+            finding(FindingKind::Forked, &seen, message, json!({ "statements": [text, other.text] }))
+        } else {
+            let message = format!("the statement of epoch {epoch} of the keyset {keyset} is gone");
+            let shown: Vec<_> = now.iter().map(|signed| signed.text.as_str()).collect();
+            finding(FindingKind::Withdrawn, &seen, message, json!({ "statement": text, "shown": shown }))
         })
     }
 }

@@ -196,7 +196,10 @@ impl Lists {
 
     /// After the last page: the wallet's own credits.
     pub(crate) fn judge(&mut self, wallet: &Wallet) -> OwnCredits {
-        let mut report = OwnCredits { past: self.past / Side::ALL.len(), ..OwnCredits::default() };
+        let mut report = OwnCredits {
+            past: self.past.checked_div(Side::ALL.len()).unwrap_or_default(),
+            ..OwnCredits::default()
+        };
         let own = std::mem::take(&mut self.own);
         for own in &own {
             match &own.held {

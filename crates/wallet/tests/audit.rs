@@ -372,7 +372,7 @@ fn reopened(world: &mut World) -> Wallet {
 }
 
 fn sha(parts: &[&[u8]]) -> [u8; 32] {
-    let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part));
+    let hash = parts.iter().fold(Sha256::new(), Digest::chain_update);
     hash.finalize().into()
 }
 

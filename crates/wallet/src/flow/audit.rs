@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Flow, answer_of, done};
 use crate::address::Address;
-use crate::audit::{AuditReport, Audited, CheckedKeyset, Counted, Finding, FindingKind, Signed};
+use crate::audit::{AuditReport, Audited, CheckedKeyset, Finding, FindingKind, Signed};
 use crate::audit_history::{History, finding};
 use crate::audit_lists::Lists;
 use crate::credit::Credit;
@@ -220,7 +220,7 @@ impl AuditFlow {
                 continue;
             }
             let unit = credit.unit;
-            self.report.uncovered.entry(unit).or_insert_with(Counted::default).add(credit.amount());
+            self.report.uncovered.entry(unit).or_default().add(credit.amount());
             let is_old = credit
                 .since
                 .zip(opened)

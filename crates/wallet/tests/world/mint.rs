@@ -19,7 +19,7 @@ pub struct Mint {
     codes: BTreeMap<String, (u64, Option<String>)>,
     quotes: BTreeMap<String, (u64, PublicKey, Option<String>)>,
     /// Melt quotes: the hash of the code, its worth, and the answer once it is paid.
-    melts: BTreeMap<String, (String, u64, Option<(String, Value)>)>,
+    melts: BTreeMap<String, Melt>,
     /// Codes that credits were turned into, by their hashes.
     pub funded: BTreeMap<String, u64>,
     /// What was ever put into circulation by codes.
@@ -31,6 +31,9 @@ pub struct Mint {
     /// Signs with this keyset's keys what another's are asked for: a mint that marks its payers.
     pub false_keys: Option<SigningKeyset>,
 }
+
+/// The hash of the code, its worth, and by which request it was paid with what answer.
+type Melt = (String, u64, Option<(String, Value)>);
 
 #[derive(Deserialize)]
 struct Swap {

@@ -112,8 +112,8 @@ impl Publisher {
     }
 
     pub fn leaves(&self, keyset: &str, side: Side, last: u32) -> Vec<Leaf> {
-        let list = self.lists.get(&(keyset.to_owned(), side)).into_iter().flatten();
-        let leaves = list.map(|(key, (amount, epoch))| Leaf { key: *key, amount: *amount, epoch: *epoch });
+        let entries = self.lists.get(&(keyset.to_owned(), side)).into_iter().flatten();
+        let leaves = entries.map(|(key, (amount, epoch))| Leaf { key: *key, amount: *amount, epoch: *epoch });
         leaves.filter(|leaf| leaf.epoch <= last).collect()
     }
 
