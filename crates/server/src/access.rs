@@ -153,7 +153,7 @@ impl Access {
                 }
                 while let Some(frame) = asked.response.frame().await {
                     let frame =
-                        frame.map_err(|error| unreachable(path, format!("it was cut off: {error}")))?;
+                        frame.map_err(|error| unreachable(path, &format!("it was cut off: {error}")))?;
                     if let Ok(chunk) = frame.into_data() {
                         sink(&chunk).map_err(AccessError::Write)?;
                     }
@@ -280,10 +280,10 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     }
     let body = asked.body(socket).await?;
     serde_json::from_slice(&body)
-        .map_err(|error| unreachable(socket, format!("its answer cannot be read: {error}")))
+        .map_err(|error| unreachable(socket, &format!("its answer cannot be read: {error}")))
 }
 
-fn unreachable(socket: &Path, reason: impl ToString) -> AccessError {
+fn unreachable(socket: &Path, reason: &dyn ToString) -> AccessError {
     AccessError::Unreachable { path: socket.to_owned(), reason: reason.to_string() }
 }
 
@@ -308,26 +308,26 @@ impl Asked {
         target: &str,
         body: Option<&impl Serialize>,
     ) -> Result<Self, AccessError> {
-        let stream = UnixStream::connect(socket).await.map_err(|error| unreachable(socket, error))?;
+        let stream = UnixStream::connect(socket).await.map_err(|error| unreachable(socket, &error))?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(|error| unreachable(socket, error))?;
+        let (mut sender, connection) = handshake.map_err(|error| unreachable(socket, &error))?;
         let driver = tokio::spawn(connection);
-        let body = body.map(serde_json::to_vec).transpose().map_err(|error| unreachable(socket, error))?;
+        let body = body.map(serde_json::to_vec).transpose().map_err(|error| unreachable(socket, &error))?;
         let request = Request::builder()
             .method(method)
             .uri(target)
             .header("host", "operator")
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body.unwrap_or_default())))
-            .map_err(|error| unreachable(socket, error))?;
-        let response = sender.send_request(request).await.map_err(|error| unreachable(socket, error))?;
+            .map_err(|error| unreachable(socket, &error))?;
+        let response = sender.send_request(request).await.map_err(|error| unreachable(socket, &error))?;
         Ok(Self { response, _sender: sender, driver })
     }
 
     /// The whole answer.
     async fn body(mut self, socket: &Path) -> Result<Bytes, AccessError> {
         let body = Limited::new(self.response.body_mut(), ANSWER_BYTES_MOST).collect().await;
-        Ok(body.map_err(|error| unreachable(socket, error))?.to_bytes())
+        Ok(body.map_err(|error| unreachable(socket, &error))?.to_bytes())
     }
 
     /// An answer that is not what was asked for.

@@ -52,13 +52,12 @@ pub struct TrailPayment {
 impl Operator {
     /// The trail of a receipt (its signed text) or of a payment's id.
     pub fn trail(&self, text: &str) -> Result<PaymentTrail, OperatorError> {
-        let (payment, receipt) = match text.trim().parse::<PaymentId>() {
-            Ok(payment) => (payment, None),
-            Err(_) => {
-                let receipt = Receipt::verify(text.trim(), Some(&self.key.verifying_key()))?;
-                let wrong = || OperatorError::Disagree("our receipt names no payment".to_owned());
-                (receipt.payment.parse().map_err(|_| wrong())?, Some(receipt))
-            }
+        let (payment, receipt) = if let Ok(payment) = text.trim().parse::<PaymentId>() {
+            (payment, None)
+        } else {
+            let receipt = Receipt::verify(text.trim(), Some(&self.key.verifying_key()))?;
+            let wrong = || OperatorError::Disagree("our receipt names no payment".to_owned());
+            (receipt.payment.parse().map_err(|_| wrong())?, Some(receipt))
         };
         let row = self.read.payment(payment)?;
         let names = Names::of(&*self.read)?;

@@ -59,12 +59,13 @@ pub struct KeysetsCompared {
 impl Operator {
     /// Replays the whole journal and compares it with everything else that the books say.
     pub fn verify(&self) -> Result<Verified, OperatorError> {
-        // The books as they stand now; what is committed meanwhile is beyond this head.
-        let head = self.read.head()?;
-        let accounts = self.read.accounts()?;
+        // Statements first: none of them names a batch that the journal does not have by then.
         let heads = self.heads(usize::MAX)?;
         let closes: Vec<PeriodClose> =
             self.all_closes()?.into_iter().map(|closed| closed.statement).collect();
+        // The books as they stand now; what is committed meanwhile is beyond this head.
+        let head = self.read.head()?;
+        let accounts = self.read.accounts()?;
         let mut replay = Replay::new(&heads, &closes);
         while replay.audit.head().number < head.number {
             let next = replay.audit.head().number.saturating_add(1);

@@ -201,12 +201,12 @@ impl Book {
         lines
     }
 
-    fn beginning(&self) -> Result<String, OperatorError> {
+    fn beginning(&self) -> String {
         match self.query.format {
-            Format::Csv => Ok(csv::head()),
-            Format::Jsonl => Ok(String::new()),
-            Format::Hledger => Ok(hledger::head(self)),
-            Format::Beancount => Ok(beancount::head(self)),
+            Format::Csv => csv::head(),
+            Format::Jsonl => String::new(),
+            Format::Hledger => hledger::head(self),
+            Format::Beancount => beancount::head(self),
         }
     }
 
@@ -243,7 +243,7 @@ impl Export {
     fn chunk(&mut self) -> Result<String, OperatorError> {
         let mut text = String::new();
         if self.stage == Stage::Head {
-            text = self.book.beginning()?;
+            text = self.book.beginning();
             self.stage = Stage::Body;
         }
         while text.len() < CHUNK_BYTES {
