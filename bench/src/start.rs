@@ -194,7 +194,7 @@ impl Filler {
         farthing_engine::Command::Hold(Hold {
             payment: PaymentId::of_credits(credits),
             inputs: credits.iter().map(input).collect(),
-            price: self.price(),
+            price: price(),
             asset: self.keyset.asset,
             merchant: self.merchant,
             resource: "GET https://shop.example/articles/1".to_owned(),
@@ -210,14 +210,10 @@ impl Filler {
             accounts: vec![self.account],
             merchant: self.merchant,
             asset: self.keyset.asset,
-            charged: self.price(),
+            charged: price(),
             change: Vec::new(),
             pass_until: None,
         })
-    }
-
-    fn price(&self) -> Amount {
-        Amount::from(WORTH * u64::try_from(CREDITS).unwrap_or_default())
     }
 
     /// Bytes that never come again and look like any others.
@@ -240,6 +236,11 @@ impl Filler {
         }
         bytes
     }
+}
+
+/// What a payment costs: all that it is paid with.
+fn price() -> Amount {
+    Amount::from(WORTH * u64::try_from(CREDITS).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl Restore {
         let Some(folder) = &self.to else {
             return output.show(&Shown(backup::check(&self.file)?));
         };
-        let restored = backup::restore(&self.file, folder, system_clock()).map_err(|error| match error {
+        let restored = backup::restore(&self.file, folder, &system_clock()).map_err(|error| match error {
             error @ backup::BackupError::NotEmpty(_) => Failure::new(Exit::NotAllowed, error.to_string()),
             error => error.into(),
         })?;

@@ -106,7 +106,7 @@ fn next(
 }
 
 /// Makes a data folder of a backup. Its issuer is paused until the operator says otherwise.
-pub fn restore(path: &Path, folder: &Path, clock: Clock) -> Result<Restored, BackupError> {
+pub fn restore(path: &Path, folder: &Path, clock: &Clock) -> Result<Restored, BackupError> {
     let backup = check(path)?;
     make_room(folder, &backup.seed)?;
     let undone = folder.join(UNDONE_FOLDER);
@@ -177,7 +177,7 @@ fn fill(path: &Path, books: &Path) -> Result<(), BackupError> {
 }
 
 /// Audits what was written, where it was written, and pauses the issuer.
-fn settle(path: &Path, folder: &Path, clock: Clock) -> Result<(), BackupError> {
+fn settle(path: &Path, folder: &Path, clock: &Clock) -> Result<(), BackupError> {
     let wrong = |reason: String| BackupError::Books { path: path.to_owned(), reason };
     let books = RowStore::open(Fjall::open(folder)?)?;
     let mut audit = Audit::default();
@@ -191,7 +191,7 @@ fn settle(path: &Path, folder: &Path, clock: Clock) -> Result<(), BackupError> {
         }
     }
     compare(&books, &audit).map_err(wrong)?;
-    let mut committer = Committer::new(books, Arc::clone(&clock), Box::new(|_| {}))?;
+    let mut committer = Committer::new(books, Arc::clone(clock), Box::new(|_| {}))?;
     let refused = committer.commit(&[Command::SetMode(Mode::Paused)]).into_iter().find_map(Result::err);
     refused.map_or(Ok(()), |refusal| Err(wrong(format!("the issuer cannot be paused: {refusal}"))))
 }
