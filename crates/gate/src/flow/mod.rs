@@ -220,10 +220,7 @@ impl Shared {
         match pass {
             Ok(None) => {}
             Ok(Some(pass)) => return self.serve_pass(Answering { inner, parts, body, quote }, &pass).await,
-            Err(limited) => {
-                let asked = Asked { quote: &quote, headers: &parts.headers, digest: None };
-                return self.refuse(&asked, &limited.into(), cashu);
-            }
+            Err(limited) => return self.refuse_unread(&quote, &parts, &limited.into(), cashu),
         }
         if is_preflight(&parts) {
             return preflight(inner, parts).await;
@@ -231,19 +228,13 @@ impl Shared {
         let credential = match credential {
             // HEAD delivers nothing, so nothing is taken for it.
             Ok(credential) => credential.filter(|_| parts.method != Method::HEAD),
-            Err(error) => {
-                let asked = Asked { quote: &quote, headers: &parts.headers, digest: None };
-                return self.refuse(&asked, &Refused::Credential(error), cashu);
-            }
+            Err(error) => return self.refuse_unread(&quote, &parts, &Refused::Credential(error), cashu),
         };
         // Before anything of it is read any further.
         let begun = credential.as_ref().map(|credential| self.begin(credential, client.as_ref())).transpose();
         let begun = match begun {
             Ok(begun) => begun,
-            Err(refused) => {
-                let asked = Asked { quote: &quote, headers: &parts.headers, digest: None };
-                return self.refuse(&asked, &refused, cashu);
-            }
+            Err(refused) => return self.refuse_unread(&quote, &parts, &refused, cashu),
         };
         let wanted = credential.is_some() || !parts.headers.contains_key(EXPECT);
         let (body, digest) = match read_bound(body, wanted).await {
@@ -273,6 +264,11 @@ impl Shared {
                 problem::answer(&problem::broken())
             }
         }
+    }
+
+    /// Refuses a request of which no body was read.
+    fn refuse_unread(&self, quote: &Quote, parts: &Parts, refused: &Refused, cashu: bool) -> Response<Body> {
+        self.refuse(&Asked { quote, headers: &parts.headers, digest: None }, refused, cashu)
     }
 
     /// Begins to look at a credential: a place among the payments that are under way, and what the client may ask for.

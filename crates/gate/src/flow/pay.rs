@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use farthing_engine::{
-    Answer, Chart, Command, Hold, PaymentId, PaymentRow, PaymentState, Refusal, Reject, RequestTag,
+    Answer, Chart, Command, Hold, Keyring, PaymentId, PaymentRow, PaymentState, Refusal, Reject, RequestTag,
     SignedOutput,
 };
-use farthing_money::{Amount, Money, Timestamp};
+use farthing_money::{Amount, Asset, Money, Timestamp};
 use farthing_wire::mpp::ChallengeError;
 use farthing_wire::mpp::credit::{self, OutputText};
 use farthing_wire::upstream::Standing;
@@ -22,7 +22,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tower::{Service, ServiceExt};
 
 use super::challenge::Asked;
-use super::credits;
+use super::credits::{self, Credits};
 use super::deliver::Posted;
 use super::handover::{Claim, Handover};
 use super::quote::Quote;
@@ -103,23 +103,14 @@ impl Shared {
             }
         };
         let tag = tag(&outputs, digest);
-        let mints = self.config.names.mints.clone();
-        let ring = Arc::clone(&keyring);
-        let look = move || {
-            let mut done = 0;
-            let credits = credits::recognise(&ring, &mints, &token, &outputs, (asset, now), &mut done);
-            (credits, done)
-        };
-        let weight = credits::weight(credential.token());
-        let credits = match self.config.crypto.run(weight, look).await {
-            Ok((credits, done)) => {
-                work.cost(done);
-                credits?
-            }
-            Err(error) => {
+        let asked = (token, outputs, asset, now);
+        let credits = self.recognise(keyring, asked, &mut work).await;
+        let credits = match credits {
+            Err(refused @ Refused::Crypto(_)) => {
                 work.genuine();
-                return Err(error.into());
+                return Err(refused);
             }
+            credits => credits?,
         };
         let payment = credits.payment;
         let resource = quote.resource(&self.config.secrets.challenge);
@@ -162,6 +153,24 @@ impl Shared {
             }
         }
         Ok(Outcome::Held(Arc::new(held)))
+    }
+
+    /// Looks at the credits, and notes what that took.
+    async fn recognise(
+        &self,
+        keyring: Arc<Keyring>,
+        (token, outputs, asset, now): (String, Vec<OutputText>, Asset, Timestamp),
+        work: &mut Work,
+    ) -> Result<Credits, Refused> {
+        let (weight, mints) = (credits::weight(&token), self.config.names.mints.clone());
+        let look = move || {
+            let mut done = 0;
+            let credits = credits::recognise(&keyring, &mints, &token, &outputs, (asset, now), &mut done);
+            (credits, done)
+        };
+        let (credits, done) = self.config.crypto.run(weight, look).await?;
+        work.cost(done);
+        credits
     }
 
     /// The payment that was made with a challenge which is over by now: it may be delivered again, never made.
