@@ -1,0 +1,87 @@
+//! What the books must have kept: every row that was ever acknowledged, as it was last.
+
+use std::collections::BTreeMap;
+
+use farthing_engine::{
+    BooksRow, Changes, CodeId, CodeRow, CreditId, CreditRow, EntryRow, KeysetRow, MeltQuoteRow, MintQuoteRow,
+    OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, StatementId, StatementRow,
+};
+use farthing_ledger::{Account, AccountId, Reference};
+
+use super::broken::{Broken, hold};
+
+macro_rules! kept {
+    ($($table:ident: $key:ty => $row:ty,)*) => {
+        /// Rows by table.
+        #[derive(Clone, Debug, Default)]
+        pub struct Kept {
+            $(pub $table: BTreeMap<$key, $row>,)*
+        }
+
+        impl Kept {
+            /// Takes changes over.
+            pub fn apply(&mut self, changes: &Changes) {
+                $(for (key, row) in &changes.$table {
+                    match row {
+                        Some(row) => self.$table.insert(*key, row.clone()),
+                        None => self.$table.remove(key),
+                    };
+                })*
+            }
+        }
+    };
+}
+
+kept! {
+    credits: CreditId => CreditRow,
+    outputs: OutputId => OutputRow,
+    keysets: u32 => KeysetRow,
+    codes: CodeId => CodeRow,
+    mint_quotes: QuoteId => MintQuoteRow,
+    melt_quotes: QuoteId => MeltQuoteRow,
+    held: PaymentId => PaymentRow,
+    payments: PaymentId => PaymentRow,
+    accounts: AccountId => Account,
+    books: u8 => BooksRow,
+    statements: StatementId => StatementRow,
+    entries: Reference => EntryRow,
+}
+
+const RULE: &str = "every acknowledged change is still there after a crash, and no other";
+
+/// More than there are, of any table.
+const ALL: usize = 1_000_000;
+
+impl Kept {
+    /// Compares what must be there with what is.
+    pub fn compare(&self, books: &dyn Read) -> Result<(), Broken> {
+        let read = |fault: farthing_engine::Fault| Broken::new("the books can be read", fault.to_string());
+        let same = |holds: bool, what: &str| hold(holds, RULE, || what.to_owned());
+        same(self.credits.clone().into_iter().eq(books.credits_after(None, ALL).map_err(read)?), "credits")?;
+        same(self.outputs.clone().into_iter().eq(books.outputs_after(None, ALL).map_err(read)?), "outputs")?;
+        same(
+            self.payments.clone().into_iter().eq(books.payments_after(None, ALL).map_err(read)?),
+            "payments",
+        )?;
+        same(self.held.clone().into_iter().eq(books.held().map_err(read)?), "held payments")?;
+        same(self.keysets.values().eq(books.keysets().map_err(read)?.iter()), "keysets")?;
+        same(self.accounts.values().eq(books.accounts().map_err(read)?.iter()), "accounts")?;
+        for (id, row) in &self.codes {
+            same(books.code(*id).map_err(read)?.as_ref() == Some(row), "a top-up code")?;
+        }
+        for (id, row) in &self.mint_quotes {
+            same(books.mint_quote(*id).map_err(read)?.as_ref() == Some(row), "a mint quote")?;
+        }
+        for (id, row) in &self.melt_quotes {
+            same(books.melt_quote(*id).map_err(read)?.as_ref() == Some(row), "a melt quote")?;
+        }
+        for (id, row) in &self.statements {
+            same(books.statement(*id).map_err(read)?.as_ref() == Some(row), "a statement")?;
+        }
+        for (id, row) in &self.entries {
+            same(books.entry(*id).map_err(read)?.as_ref() == Some(row), "an entry")?;
+        }
+        let standing = self.books.values().next().copied().unwrap_or_default();
+        same(books.books().map_err(read)? == standing, "the books' own row")
+    }
+}

@@ -1,0 +1,68 @@
+//! What is for sale in the simulated world: the configuration, its prices and how they change.
+
+use std::path::Path;
+
+use farthing_gate::Rules;
+use farthing_server::config::{Config, Origin};
+
+use super::dice::Dice;
+
+/// Where payers find the shop.
+pub const SHOP: &str = "https://shop.example";
+
+/// Requests that cost something: method, path, whether a pass of it may open more than one address, and the body.
+pub const PAGES: [(&str, &str, bool, &str); 8] = [
+    ("GET", "/page", false, ""),
+    ("GET", "/once", false, ""),
+    ("GET", "/shelf/1", true, ""),
+    ("GET", "/shelf/2", true, ""),
+    ("GET", "/list?q=1", true, ""),
+    ("POST", "/order", false, "one"),
+    ("POST", "/order", false, "two"),
+    ("POST", "/slow", false, "three"),
+];
+
+/// What costs nothing.
+pub const FREE: &str = "/free";
+
+/// Credits end so many days after their keyset began.
+const KEYSET_DAYS: u64 = 60;
+
+/// The configuration of a seed, with prices drawn from dice.
+pub fn config(seed: u64, dice: &mut Dice) -> Result<Config, String> {
+    let fee = if seed.is_multiple_of(3) { 100 } else { 0 };
+    let expiry =
+        if seed.is_multiple_of(2) { format!("final_expiry = \"{KEYSET_DAYS}d\"\n") } else { String::new() };
+    let mut price = |most: u64| {
+        let micro = dice.within(1..=most);
+        format!("0.{micro:06} USD")
+    };
+    let rules = [
+        format!("path = \"/page\"\namount = \"{}\"\n", price(9_000)),
+        format!("path = \"/once\"\npass = \"0s\"\namount = \"{}\"\n", price(9_000)),
+        format!(
+            "path = \"/shelf/*\"\npass = \"10m\"\npass_scope = \"rule\"\namount = \"{}\"\n",
+            price(30_000)
+        ),
+        format!("path = \"/list\"\npass = \"2s\"\npass_scope = \"path\"\namount = \"{}\"\n", price(2_000)),
+        format!("path = \"/order\"\namount = \"{}\"\n", price(20_000)),
+        format!("path = \"/slow\"\npass = \"1h\"\namount = \"{}\"\n", price(50)),
+    ];
+    let prices = rules.map(|rule| format!("[[price]]\n{rule}")).concat();
+    let text = format!(
+        "[server]\nupstream = \"http://127.0.0.1:1\"\ndata = \"data\"\npublic_url = \"{SHOP}\"\nmerchant = \"shop\"\n\
+         [issuer]\nkeyset_orders = 20\ninput_fee_ppk = {fee}\n{expiry}\
+         [[asset]]\ncode = \"USD\"\n{prices}[[free]]\npath = \"{FREE}\"\n"
+    );
+    Config::read(&text, Path::new("/sim/farthing.toml")).map_err(|mistakes| format!("{mistakes:?}"))
+}
+
+/// Other prices for the same pages.
+pub fn prices(seed: u64, dice: &mut Dice) -> Result<Rules, String> {
+    config(seed, dice).map(|config| config.rules)
+}
+
+/// Where the shop is.
+pub fn origin() -> Result<Origin, String> {
+    SHOP.parse().map_err(|error| format!("{error}"))
+}

@@ -1,0 +1,115 @@
+//! The web server behind the gate: mostly it does what it is paid for, sometimes it is slow, fails, breaks or panics.
+
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use farthing_engine::PaymentId;
+use farthing_gate::{Body, UpstreamError};
+use farthing_money::Span;
+use farthing_wire::upstream::Standing;
+use farthing_wire::{PaymentNote, header};
+use http::{Request, Response, StatusCode};
+use tower::Service;
+
+use super::server::Surroundings;
+
+/// The first word of everything that costs something.
+pub const CONTENT: &str = "content";
+
+/// How long the gate waits for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The service.
+#[derive(Clone)]
+pub struct Upstream {
+    around: Surroundings,
+    gate: VerifyingKey,
+}
+
+impl Upstream {
+    /// One that believes the gate's notes.
+    pub fn new(around: Surroundings, gate: &SigningKey) -> Self {
+        Self { around, gate: gate.verifying_key() }
+    }
+
+    async fn answer(self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
+        if self.around.disk.is_off() {
+            pending::<Infallible>().await;
+        }
+        let note = request.headers().get(header::FARTHING_PAYMENT).and_then(|value| value.to_str().ok());
+        let note = note.and_then(|text| {
+            PaymentNote::verify(text, &self.gate, self.around.time.now(), Span::from_secs(86_400)).ok()
+        });
+        let paid =
+            note.as_ref().and_then(|note| Some((note.payment.parse::<PaymentId>().ok()?, note.standing)));
+        if let Some((payment, Standing::Held)) = paid {
+            let mut book = self.around.bookkeeper.book();
+            let asked = book.deliveries.asks(payment);
+            book.note(asked);
+        }
+        let (mood, millis) = {
+            let mut dice = self.around.chance.dice();
+            let mood = dice.below(100);
+            (
+                mood,
+                match dice.below(100) {
+                    0..50 => 0,
+                    50..93 => dice.within(1..=40),
+                    _ => dice.within(500..=40_000),
+                },
+            )
+        };
+        if millis > 0 {
+            let waited =
+                tokio::time::timeout(PATIENCE, tokio::time::sleep(Duration::from_millis(millis))).await;
+            if waited.is_err() {
+                let stage = farthing_gate::proxy::Stage::Answer;
+                return Err(UpstreamError::Timeout { stage, after: PATIENCE });
+            }
+        }
+        if self.around.disk.is_off() {
+            pending::<Infallible>().await;
+        }
+        let status = match mood {
+            0..84 => StatusCode::OK,
+            84..88 => StatusCode::INTERNAL_SERVER_ERROR,
+            88..91 => StatusCode::NOT_FOUND,
+            91..93 => StatusCode::FOUND,
+            93..97 => return Err(UpstreamError::Reset("it broke".into())),
+            // Not a panic that is printed.
+            97 => std::panic::resume_unwind(Box::new("simulated")),
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let text = match paid {
+            Some((payment, standing)) if status.is_success() => {
+                if standing == Standing::Held {
+                    self.around.bookkeeper.book().deliveries.succeeded(payment);
+                }
+                format!("{CONTENT} {payment} {}", if standing == Standing::Held { "held" } else { "pass" })
+            }
+            None if status.is_success() && request.uri().path() != "/free" => format!("{CONTENT} unpaid"),
+            _ => "nothing".to_owned(),
+        };
+        let mut response = Response::new(Body::from(text));
+        *response.status_mut() = status;
+        Ok(response)
+    }
+}
+
+impl Service<Request<Body>> for Upstream {
+    type Response = Response<Body>;
+    type Error = UpstreamError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, UpstreamError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.clone().answer(request))
+    }
+}
