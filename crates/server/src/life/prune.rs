@@ -55,7 +55,9 @@ pub async fn prune(at: &Installation) -> Result<Pruned, Refusal> {
     outputs(at, &closed, &mut pruned).await?;
     payments(at, &closed, &mut pruned).await?;
     // A closed keyset gets no new rows: until the next start it is not looked for again.
-    last_of_all.into_iter().for_each(|index| at.keysets.forget(index));
+    for index in last_of_all {
+        at.keysets.forget(index);
+    }
     Ok(pruned)
 }
 
