@@ -182,9 +182,7 @@ fn about_page(
         if let (Ok(books), Some(page)) = (books.books(), page.as_object_mut()) {
             page.insert("issuer_mode".to_owned(), books.mode.as_str().into());
         }
-        std::future::ready(
-            ([(header::CONTENT_TYPE, "application/json")], page.to_string()).into_response(),
-        )
+        std::future::ready(([(header::CONTENT_TYPE, "application/json")], page.to_string()).into_response())
     }
 }
 
