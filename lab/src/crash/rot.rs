@@ -98,9 +98,9 @@ fn flip(path: &Path, chance: &mut Chance) -> Result<Option<String>, String> {
     let written: Vec<(usize, u8)> =
         bytes.iter().copied().enumerate().filter(|(_, byte)| *byte != 0).collect();
     let Some((at, old)) = written.get(chance.place(written.len())) else { return Ok(None) };
-    let change = u8::try_from(1 + chance.below(255)).unwrap_or(1);
+    let mask = u8::try_from(1 + chance.below(255)).unwrap_or(1);
     let file = fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
-    file.write_all_at(&[old ^ change], u64::try_from(*at).unwrap_or_default()).map_err(failed)?;
+    file.write_all_at(&[old ^ mask], u64::try_from(*at).unwrap_or_default()).map_err(failed)?;
     Ok(Some(format!("at byte {at} of {}", bytes.len())))
 }
 

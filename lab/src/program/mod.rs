@@ -153,7 +153,7 @@ impl Drop for Program {
     }
 }
 
-/// Starts a command; a program that an experiment leaves behind would go on for ever, so its folder goes with it.
+/// Starts a command.
 fn spawn(command: &mut Command) -> Result<Child, String> {
     command.spawn().map_err(|error| format!("starting {}: {error}", command.get_program().to_string_lossy()))
 }
