@@ -60,7 +60,7 @@ pub(super) async fn watch(State(issuer): State<Arc<Issuer>>, request: Request, n
     let client = if matches!(price, Price::Always(_)) { client.map(Client::by_address) } else { client };
     let work = match limiter.begin(client.as_ref(), work) {
         Ok(work) => work,
-        Err(limited) => return IssuerError::from(limited).into_response(),
+        Err(error) => return IssuerError::from(error).into_response(),
     };
     let response = next.run(request).await;
     let (refused, failed) = (response.status().is_client_error(), response.status().is_server_error());

@@ -191,7 +191,7 @@ impl Liabilities {
             let from = (first.journal.batch, first.epoch);
             let journal = Journal::read(&*self.read, Some(from), epoch).await?;
             if due.iter().all(|due| due.previous.is_some() || journal.opened.contains(&due.account)) {
-                return Ok(journal.on_top_of(due.iter().filter_map(before))?);
+                return journal.on_top_of(due.iter().filter_map(before));
             }
         }
         Journal::read(&*self.read, None, epoch).await
