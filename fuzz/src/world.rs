@@ -43,6 +43,7 @@ upstream = "http://127.0.0.1:1"
 
 [issuer]
 test_funding = true
+keyset_orders = 16
 
 [[asset]]
 code = "USD"
@@ -53,7 +54,8 @@ amount = "0.000007 USD"
 "#;
 
 /// Carries a command out before anybody looks.
-struct OnTheSpot(Mutex<Committer<RowStore<Arc<Memory>>>>);
+#[derive(Clone)]
+struct OnTheSpot(Arc<Mutex<Committer<RowStore<Arc<Memory>>>>>);
 
 impl Execute for OnTheSpot {
     fn execute(&self, command: Command) -> ExecuteFuture {
@@ -72,22 +74,16 @@ pub struct Answer {
 
 /// What an input is played with.
 pub struct World {
-    runtime: Rc<Runtime>,
+    runtime: Runtime,
+    writer: OnTheSpot,
     pub installation: Installation,
     router: Router,
     memory: Arc<Memory>,
     books: RowStore<Arc<Memory>>,
 }
 
-/// Rows and keys to begin with.
-struct Start {
-    runtime: Rc<Runtime>,
-    config: Config,
-    rows: Vec<Write>,
-}
-
 thread_local! {
-    static START: OnceCell<Rc<Start>> = const { OnceCell::new() };
+    static WORLD: OnceCell<(Rc<World>, Vec<Write>)> = const { OnceCell::new() };
     static RANDOM: RefCell<u64> = const { RefCell::new(0) };
 }
 
@@ -96,18 +92,17 @@ pub fn now() -> Timestamp {
     Timestamp::from_secs(1_800_000_000)
 }
 
-/// A world as it is before any input.
-pub fn fresh() -> World {
-    let start = START.with(|start| Rc::clone(start.get_or_init(|| Rc::new(begin()))));
-    RANDOM.with(|random| *random.borrow_mut() = 1 << 32);
-    World::over(&start.runtime, &start.config, start.rows.clone())
+/// The world as it is before any input.
+pub fn fresh() -> Rc<World> {
+    let (world, start) = WORLD.with(|world| world.get_or_init(begin).clone());
+    world.begin_again(start);
+    world
 }
 
-fn begin() -> Start {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let runtime = Rc::new(runtime);
+fn begin() -> (Rc<World>, Vec<Write>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let config = Config::read(CONFIG, Path::new("farthing.toml")).expect("a configuration");
-    let world = World::over(&runtime, &config, Vec::new());
+    let world = World::over(runtime, &config);
     let asset = Asset::micro("USD").expect("an asset");
     for (code, units) in [(CODE, CODE_UNITS), ("SPENT-CODE", ISSUED)] {
         let codes = vec![CodeId::of_text(code)];
@@ -124,12 +119,8 @@ fn begin() -> Start {
     let body = serde_json::json!({ "quote": quote["quote"], "outputs": outputs }).to_string();
     let issued = world.json(&format!("{ISSUER_PATH}/v1/mint/code"), &body);
     assert!(issued["signatures"].is_array(), "{issued}");
-    let mut rows = Vec::new();
-    for table in TableName::ALL {
-        let pairs = world.memory.scan(table, &[], usize::MAX).expect("memory answers");
-        rows.extend(pairs.into_iter().map(|(key, value)| Write { table, key, value: Some(value) }));
-    }
-    Start { runtime, config, rows }
+    let rows = world.rows();
+    (Rc::new(world), rows)
 }
 
 /// A blinded message whose secret follows from a number.
@@ -141,15 +132,35 @@ pub fn output(keyring: &Keyring, amount: u64, number: u8) -> BlindedMessage {
 }
 
 impl World {
-    fn over(runtime: &Rc<Runtime>, config: &Config, rows: Vec<Write>) -> Self {
+    /// All rows, as they are.
+    fn rows(&self) -> Vec<Write> {
+        let mut rows = Vec::new();
+        for table in TableName::ALL {
+            let pairs = self.memory.scan(table, &[], usize::MAX).expect("memory answers");
+            rows.extend(pairs.into_iter().map(|(key, value)| Write { table, key, value: Some(value) }));
+        }
+        rows
+    }
+
+    /// Puts the rows back that were there at the beginning; opening everything anew would take most of the time.
+    fn begin_again(&self, start: Vec<Write>) {
+        let gone = self.rows().into_iter().map(|write| Write { value: None, ..write });
+        self.memory.write(gone.chain(start).collect()).expect("memory takes everything");
+        let (clock, events) = (Arc::clone(&self.installation.clock), self.installation.events.observer());
+        let committer = Committer::new(self.books.clone(), clock, events).expect("a head");
+        *self.writer.0.lock().unwrap_or_else(PoisonError::into_inner) = committer;
+        RANDOM.with(|random| *random.borrow_mut() = 1 << 32);
+    }
+
+    fn over(runtime: Runtime, config: &Config) -> Self {
         let memory = Arc::new(Memory::default());
-        memory.write(rows).expect("memory takes everything");
         let books = RowStore::open(Arc::clone(&memory)).expect("rows");
         let (clock, events): (farthing_store::Clock, _) = (Arc::new(now), Events::default());
         let committer = Committer::new(books.clone(), Arc::clone(&clock), events.observer()).expect("a head");
+        let writer = OnTheSpot(Arc::new(Mutex::new(committer)));
         let parts = Parts {
             books: Arc::new(books.clone()),
-            writer: Arc::new(OnTheSpot(Mutex::new(committer))),
+            writer: Arc::new(writer.clone()),
             seed: Seed::from_bytes([5; 32]),
             events,
             clock,
@@ -168,7 +179,7 @@ impl World {
         let origin: Origin = ORIGIN.parse().expect("an origin");
         let (_, rules) = tokio::sync::watch::channel(Arc::new(config.rules.clone()));
         let mount = Mount::with(config, &installation, &origin, rules, Crypto::on_the_spot());
-        Self { runtime: Rc::clone(runtime), installation, router: mount.routes, memory, books }
+        Self { runtime, writer, installation, router: mount.routes, memory, books }
     }
 
     /// The issuer without its routes.
