@@ -1,8 +1,10 @@
 //! Whoever has tokens and no wallet: sends them raw, several at once, in pieces and mixtures, for one page and another, and
 //! melts them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use farthing_ecash::{KeysetId, Proof, Token};
 use farthing_engine::{CodeId, CreditId, Keyring, PaymentId};
 use farthing_money::Timestamp;
@@ -45,7 +47,7 @@ pub struct Bearer {
     pub seen: BTreeMap<CreditId, (KeysetId, u64)>,
     asked: BTreeMap<CallId, Asked>,
     /// Payments whose change has come back as a token.
-    pub changed: Vec<PaymentId>,
+    pub changed: BTreeSet<PaymentId>,
     /// Codes that were perhaps funded.
     pub codes: Vec<String>,
     /// The keysets that tokens may name.
@@ -64,6 +66,19 @@ impl Bearer {
             self.pocket.remove(0);
         }
         true
+    }
+
+    /// Sees change come to whoever paid: its receipt says by which payment.
+    pub fn sees(&mut self, event: &Event) {
+        let Event::Answer(answer) = event else { return };
+        let change = answer.header(header::X_CASHU).filter(|_| answer.status < 300);
+        let Some(coin) = change.and_then(|token| self.read(token)) else { return };
+        if let Some(payment) = answer.header(header::FARTHING_RECEIPT).and_then(payment_of) {
+            for (proof, name) in coin.proofs.iter().zip(&coin.names) {
+                self.seen.insert(*name, (proof.id, proof.amount));
+            }
+            self.changed.insert(payment);
+        }
     }
 
     fn read(&self, text: &str) -> Option<Coin> {
@@ -110,6 +125,7 @@ impl Bearer {
         let Some(coin) = self.mixture(dice) else { return Vec::new() };
         let payment = PaymentId::of_credits(&coin.names);
         book.pays(payment, Payer::Bearer, now);
+        book.is_bare(payment);
         let times = if dice.per_mille(700) { 1 } else { dice.within(2..=6) };
         let Some(mut page) = dice.pick(&PAGES) else { return Vec::new() };
         let mut requests = Vec::new();
@@ -163,7 +179,7 @@ impl Bearer {
                 if let Some(token) = answer.header(header::X_CASHU).filter(|_| answer.status < 300) {
                     let token = token.to_owned();
                     if self.take(&token) {
-                        self.changed.push(payment);
+                        self.changed.insert(payment);
                     }
                 }
                 None
@@ -176,6 +192,13 @@ impl Bearer {
             Asked::Melt => None,
         }
     }
+}
+
+/// The payment that a receipt is of.
+fn payment_of(receipt: &str) -> Option<PaymentId> {
+    let body = URL_SAFE_NO_PAD.decode(receipt.split('.').nth(1)?).ok()?;
+    let body: Value = serde_json::from_slice(&body).ok()?;
+    body.get("payment")?.as_str()?.parse().ok()
 }
 
 fn post(path: &str, body: &Value) -> HttpRequest {

@@ -7,11 +7,14 @@ use farthing_engine::{CodeState, CreditId, credits_account};
 use farthing_money::Asset;
 use farthing_wallet::{Row, Vault};
 
-use super::bookkeeper::{Book, Broken, Payer, hold};
+use super::bookkeeper::{Book, Broken, hold};
 use super::payer::{Person, Wish};
 use super::world::World;
 
 const OPEN_END: &str = "after a recovery nothing is left open";
+
+/// How often a wallet recovers.
+const ROUNDS: u32 = 3;
 
 impl World {
     /// Brings everything to its end and adds it up.
@@ -45,12 +48,12 @@ impl World {
 
     /// A wallet is started again and recovers, several times if it must.
     fn settle(&mut self, who: usize) -> Result<(), Broken> {
-        for round in 0..4 {
+        for round in 0..=ROUNDS {
             let Some(person) = self.people.get_mut(who) else { return Ok(()) };
             person.kill();
             person.restart()?;
-            let restored = matches!(person.payer(), Payer::Wallet(_, 1..));
-            let wish = if round == 0 && restored { Wish::Search } else { Wish::Recover };
+            // What a request that came very late has brought is found by the words.
+            let wish = if round == ROUNDS { Wish::Search } else { Wish::Recover };
             person.begin(wish).map_err(|error| Broken::new(OPEN_END, error.to_string()))?;
             for _ in 0..10_000 {
                 if self.people.get(who).is_none_or(Person::is_idle) {
@@ -58,6 +61,12 @@ impl World {
                 }
                 self.advance(who);
                 self.pass(50);
+            }
+            if round == ROUNDS
+                && let Some(person) = self.people.get(who)
+            {
+                let found = person.found();
+                self.by_words = self.by_words.saturating_add(found);
             }
         }
         let (now, dead) = (self.around.time.now().secs(), self.ended(self.around.time.now().secs()));
@@ -79,6 +88,15 @@ impl World {
         hold(open.is_none(), OPEN_END, || {
             format!("wallet {who} at {now}: {} {ended}", open.map_or("", |open| open.kind_name()))
         })
+    }
+
+    /// What wallets have not finished, and what they said last.
+    fn left_open(&self) -> Vec<(Vec<String>, &str)> {
+        let kinds = |person: &Person| {
+            let attempts = person.wallet().into_iter().flat_map(farthing_wallet::Wallet::attempts);
+            attempts.map(|one| format!("{} {}", one.kind_name(), one.id)).collect()
+        };
+        self.people.iter().map(|person| (kinds(person), person.ended.as_str())).collect()
     }
 
     /// Keysets whose credits are worth nothing any more.
@@ -119,16 +137,20 @@ impl World {
                 .kept
                 .payments
                 .iter()
-                .filter(|(payment, _)| {
-                    book.payer(**payment) == Some(Payer::Bearer) && !self.bearer.changed.contains(payment)
-                })
+                .filter(|(payment, _)| book.bare().contains(payment))
+                .filter(|(payment, _)| !self.bearer.changed.contains(payment))
                 .flat_map(|(_, row)| &row.change)
                 .filter(|change| change.account == account)
                 .map(|change| u128::from(change.amount))
                 .sum();
             let have = sums.get(&row.id).copied().unwrap_or(0);
-            let seen =
-                || format!("{}: {out} are out, {have} are held, {unclaimed} of change unclaimed", row.id);
+            let seen = || {
+                let open = self.left_open();
+                format!(
+                    "{}: {out} are out, {have} are held, {unclaimed} of change unclaimed; open: {open:?}",
+                    row.id
+                )
+            };
             hold(have.saturating_add(unclaimed) <= out, "no money is made of nothing", seen)?;
             let ended = row.closed || row.final_expiry.is_some_and(|end| end <= now);
             hold(ended || have.saturating_add(unclaimed) == out, "no money is lost", seen)?;

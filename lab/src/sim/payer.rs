@@ -72,6 +72,8 @@ pub struct Person {
     searching: bool,
     /// What the last operation came to.
     pub ended: String,
+    /// What the last search by the words has found.
+    found: u64,
 }
 
 /// The only unit.
@@ -104,6 +106,7 @@ impl Person {
             per_day,
             searching: false,
             ended: String::new(),
+            found: 0,
         };
         person.create()?;
         Ok(person)
@@ -129,6 +132,11 @@ impl Person {
             total: some(self.total),
             ..Limits::none(unit)
         }
+    }
+
+    /// What the last search by the words has found.
+    pub fn found(&self) -> u64 {
+        self.found
     }
 
     /// Its disk.
@@ -275,7 +283,10 @@ impl Person {
                 Ok(Step::Deliver) => event = Event::Go,
                 Ok(Step::Done(outcome)) => {
                     self.ended = format!("{outcome:?}");
-                    self.searching &= !matches!(*outcome, Outcome::Restored { .. });
+                    if let Outcome::Restored { units, .. } = &*outcome {
+                        let sums = units.iter().filter_map(|unit| unit.money.amount().to_u64());
+                        (self.searching, self.found) = (false, sums.fold(0, u64::saturating_add));
+                    }
                     if let Outcome::Sent { token, .. } = *outcome {
                         act.token = Some(token);
                     }
@@ -324,7 +335,11 @@ fn register(wallet: &Wallet, payer: Payer, now: Timestamp, book: &mut Book) {
     for attempt in wallet.attempts().filter(|attempt| attempt.payment().is_some()) {
         let credits: Vec<CreditId> =
             attempt.inputs.iter().map(|y| CreditId::from_bytes(y.to_bytes())).collect();
-        book.pays(PaymentId::of_credits(&credits), payer, now);
+        let payment = PaymentId::of_credits(&credits);
+        book.pays(payment, payer, now);
+        if attempt.payment().is_some_and(|payment| payment.change.is_none()) {
+            book.is_bare(payment);
+        }
     }
 }
 

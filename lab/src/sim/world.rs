@@ -36,6 +36,8 @@ pub struct Counts {
     pub jumps: u64,
     /// Payments that were charged.
     pub charged: u64,
+    /// Whether at the end a wallet needed its words to find everything.
+    pub needed_words: u64,
 }
 
 /// The world.
@@ -56,6 +58,8 @@ pub struct World {
     codes: Arc<Mutex<Vec<String>>>,
     trace: Trace,
     counts: Counts,
+    /// What only a search by the words has found at the end.
+    pub by_words: u64,
 }
 
 impl World {
@@ -85,6 +89,7 @@ impl World {
             codes: Arc::default(),
             trace: Trace::default(),
             counts: Counts::default(),
+            by_words: 0,
         };
         world.start();
         Ok(world)
@@ -100,7 +105,14 @@ impl World {
         let book = self.around.bookkeeper.book();
         let charged = u64::try_from(book.kept.payments.len()).unwrap_or(u64::MAX);
         let (commits, doubts) = (book.commits, book.doubts);
-        Counts { requests: self.network.requests, commits, doubts, charged, ..self.counts }
+        Counts {
+            requests: self.network.requests,
+            commits,
+            doubts,
+            charged,
+            needed_words: u64::from(self.by_words > 0),
+            ..self.counts
+        }
     }
 
     /// One step: something happens, and some time goes by.
@@ -255,6 +267,7 @@ impl World {
 
     fn tell(&mut self, call: u64, event: &farthing_wallet::Event) {
         self.learn();
+        self.bearer.sees(event);
         if let Some(request) = self.bearer.hears(call, event) {
             let id = self.send(request);
             self.bearer.waits_for_melt(id);
@@ -387,17 +400,19 @@ impl Counts {
             kills: self.kills.saturating_add(other.kills),
             jumps: self.jumps.saturating_add(other.jumps),
             charged: self.charged.saturating_add(other.charged),
+            needed_words: self.needed_words.saturating_add(other.needed_words),
         }
     }
 }
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { requests, commits, doubts, crashes, kills, jumps, charged } = self;
+        let Self { requests, commits, doubts, crashes, kills, jumps, charged, needed_words } = self;
         write!(
             f,
             "{requests} requests, {commits} commits ({doubts} in doubt), {charged} charges, {crashes} crashes, {kills} \
-             kills of wallets, {jumps} jumps of the clock"
+             kills of wallets, {jumps} jumps of the clock; {needed_words} \
+             seeds needed the words at the end"
         )
     }
 }

@@ -46,6 +46,8 @@ pub struct Book {
     pub deliveries: Deliveries,
     /// Who sent a credential.
     payers: BTreeMap<PaymentId, (Payer, u64)>,
+    /// Payments without blank outputs: their change is a token in the answer.
+    bare: BTreeSet<PaymentId>,
     /// What each was charged, by the day on which it sent the credential first.
     charged: BTreeMap<Payer, BTreeMap<u64, u128>>,
     /// What merchants earned, by asset.
@@ -86,9 +88,14 @@ impl Book {
         self.payers.entry(payment).or_insert((payer, now.secs() / 86_400));
     }
 
-    /// Whose payment it is.
-    pub fn payer(&self, payment: PaymentId) -> Option<Payer> {
-        self.payers.get(&payment).map(|(payer, _)| *payer)
+    /// A credential names no outputs for its change.
+    pub fn is_bare(&mut self, payment: PaymentId) {
+        self.bare.insert(payment);
+    }
+
+    /// Payments whose change is a token in the answer, which may be lost with it.
+    pub fn bare(&self) -> &BTreeSet<PaymentId> {
+        &self.bare
     }
 
     /// What a payer was charged.
