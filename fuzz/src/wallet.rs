@@ -1,9 +1,12 @@
 //! The wallet: what it keeps as text, and what mints and merchants answer it.
 
+use std::cell::OnceCell;
 use std::str::from_utf8;
+use std::sync::{Arc, Mutex};
 
 use farthing_money::{Amount, Timestamp};
 use farthing_server::mount::ISSUER_PATH;
+use farthing_store::Write;
 use farthing_wallet::{
     Address, Backup, Event, Flow, HttpRequest, HttpResponse, Limits, MemoryVault, PayFlow, PayRequest,
     ReceiveFlow, RecoverFlow, RedeemFlow, RestoreFlow, Row, Sealed, SealingEntropy, Seed, Step, Unlock,
@@ -54,10 +57,13 @@ pub fn wallet_texts(bytes: &[u8]) {
 ///
 /// Whatever they are, it ends, the wallet never believes in more than was issued, and it sends no more than it may.
 pub fn wallet_answers(bytes: &[u8]) {
-    let world = world::fresh();
     let mut cut = Cut(bytes);
     let which = cut.byte() % 5;
-    let vault = if which == 0 { empty() } else { filled(&world) };
+    let (vault, rows) = STARTS.with(|starts| {
+        let (empty, filled) = starts.get_or_init(|| (empty(), filled()));
+        if which == 0 { empty.clone() } else { filled.clone() }
+    });
+    let world = world::fresh_with(rows);
     let mut wallet = Wallet::open(vault, Unlock::Key(&KEY)).expect("a wallet");
     let flow: Option<Box<dyn Flow>> = match which {
         0 => RedeemFlow::new(CODE, &mint(), None).ok().map(|flow| Box::new(flow) as Box<dyn Flow>),
@@ -85,7 +91,14 @@ fn request() -> PayRequest {
     PayRequest { method: "GET".into(), url: format!("{SHOP}/page"), headers, body, max: None }
 }
 
-fn empty() -> MemoryVault {
+thread_local! {
+    /// A wallet's rows and the issuer's: before and after the code was redeemed.
+    static STARTS: OnceCell<(Start, Start)> = const { OnceCell::new() };
+}
+
+type Start = (MemoryVault, Vec<Write>);
+
+fn empty() -> Start {
     let entropy = SealingEntropy { salt: [1; 16], nonce: [2; 24] };
     let vault = Shared::default();
     let seed = Seed::from_entropy([7; 16]).expect("a seed");
@@ -93,17 +106,19 @@ fn empty() -> MemoryVault {
     let unit = "uusd".parse().expect("a unit");
     let limits = Limits { per_call: Some(Amount::from(CALL_UNITS)), ..Limits::none(unit) };
     wallet.set_limits(limits).expect("limits");
-    vault.rows()
+    (vault.rows(), world::fresh().rows())
 }
 
 /// A wallet that has redeemed the code.
-fn filled(world: &World) -> MemoryVault {
-    let vault = Shared::default();
-    *vault.0.lock().expect("a lock") = empty();
+fn filled() -> Start {
+    let (rows, _) = empty();
+    let world = world::fresh();
+    let vault = Shared(Arc::new(Mutex::new(rows)));
     let mut wallet = Wallet::open(vault.clone(), Unlock::Key(&KEY)).expect("a wallet");
     let flow = RedeemFlow::new(CODE, &mint(), None).expect("a flow");
-    play(world, &mut wallet, Box::new(flow), &mut Cut(&[]));
-    vault.rows()
+    play(&world, &mut wallet, Box::new(flow), &mut Cut(&[]));
+    assert!(!wallet.balances().expect("balances").is_empty(), "the truth redeems the code");
+    (vault.rows(), world.rows())
 }
 
 /// Drives a flow: for each request one byte says what happens to it; when none are left, the truth does.
@@ -190,7 +205,7 @@ fn truth(world: &World, request: &HttpRequest) -> HttpResponse {
 
 /// A vault that outlives its wallet.
 #[derive(Clone, Default)]
-struct Shared(std::sync::Arc<std::sync::Mutex<MemoryVault>>);
+struct Shared(Arc<Mutex<MemoryVault>>);
 
 impl Shared {
     fn rows(&self) -> MemoryVault {

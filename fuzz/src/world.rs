@@ -99,6 +99,13 @@ pub fn fresh() -> Rc<World> {
     world
 }
 
+/// The world as it was when these were its rows.
+pub fn fresh_with(rows: Vec<Write>) -> Rc<World> {
+    let (world, _) = WORLD.with(|world| world.get_or_init(begin).clone());
+    world.begin_again(rows);
+    world
+}
+
 fn begin() -> (Rc<World>, Vec<Write>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let config = Config::read(CONFIG, Path::new("farthing.toml")).expect("a configuration");
@@ -133,7 +140,7 @@ pub fn output(keyring: &Keyring, amount: u64, number: u8) -> BlindedMessage {
 
 impl World {
     /// All rows, as they are.
-    fn rows(&self) -> Vec<Write> {
+    pub fn rows(&self) -> Vec<Write> {
         let mut rows = Vec::new();
         for table in TableName::ALL {
             let pairs = self.memory.scan(table, &[], usize::MAX).expect("memory answers");
