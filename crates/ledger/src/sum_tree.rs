@@ -306,7 +306,9 @@ mod tests {
 
     fn built(leaves: &[Leaf]) -> SumTree {
         let mut tree = SumTree::new(name());
-        leaves.iter().for_each(|leaf| tree.push(leaf).unwrap());
+        for leaf in leaves {
+            tree.push(leaf).unwrap();
+        }
         tree
     }
 
@@ -316,7 +318,9 @@ mod tests {
 
     fn branch_of(leaves: &[Leaf], key: LeafKey) -> Option<Branch> {
         let mut tree = SumTree::watching(name(), key);
-        leaves.iter().for_each(|leaf| tree.push(leaf).unwrap());
+        for leaf in leaves {
+            tree.push(leaf).unwrap();
+        }
         tree.branch().unwrap()
     }
 
@@ -371,7 +375,9 @@ mod tests {
     fn a_tree_is_not_another_and_a_leaf_is_no_node() {
         let list = leaves(&[1, 2]);
         let mut other = SumTree::new(TreeName::new("another tree"));
-        list.iter().for_each(|leaf| other.push(leaf).unwrap());
+        for leaf in &list {
+            other.push(leaf).unwrap();
+        }
         assert_ne!(other.root(), built(&list).root());
         let branch = branch_of(&list, list[0].key).unwrap();
         assert_eq!(branch.verify(TreeName::new("another tree"), &root_of(&list)), Err(SumTreeError::Root));

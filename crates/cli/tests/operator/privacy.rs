@@ -210,7 +210,7 @@ fn bearer(tap: &Tap) -> Vec<Vec<u8>> {
                     continue;
                 }
                 let middle = value.len() / 2;
-                found.push(value[middle - 16..middle + 16].as_bytes().to_vec());
+                found.push(value.as_bytes()[middle - 16..middle + 16].to_vec());
                 // A pass names its payment, as the books do; it has no secrets of credits.
                 if !is_answer && name != "farthing-pass" {
                     secrets(value.as_bytes(), 3, &mut found);
@@ -273,8 +273,8 @@ fn folder_log_and_commands_know_no_payer() {
     let mut server = serve(path);
     let code = run(path, &["code", "create", "--amount", "1.00 USD", "--text"]).stdout.trim().to_owned();
     let (purse, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let issuer = server.text("issuer").to_owned();
-    let redeem = ["wallet", "redeem", &code, "--mint", &issuer];
+    let mint = server.text("issuer").to_owned();
+    let redeem = ["wallet", "redeem", &code, "--mint", &mint];
     let (redeemed, issued) = timed(|| payer(purse.path(), &redeem));
     assert_eq!(redeemed.exit, 0, "{}", redeemed.stderr);
     let page = tap.url("/planted-path?who=planted-query");
@@ -287,7 +287,7 @@ fn folder_log_and_commands_know_no_payer() {
     let sent = payer(purse.path(), &["wallet", "send", "0.10 USD", "--memo", "planted-memo"]).stdout;
     let received = payer(other.path(), &["wallet", "receive", sent.trim(), "--any-mint"]);
     assert_eq!(received.exit, 0, "{}", received.stderr);
-    let answered = trouble(&gate, &tap.address.to_string(), issuer.trim_start_matches(&tap.url("")));
+    let answered = trouble(&gate, &tap.address.to_string(), mint.trim_start_matches(&tap.url("")));
     assert!(answered > 20, "only {answered} of the troubles were answered");
 
     // A payment is on hold when the program is killed, and released by the next one.
@@ -302,7 +302,7 @@ fn folder_log_and_commands_know_no_payer() {
     assert!(server.said.contains("1 payment on hold: released"), "{}", server.said);
     let _ = hanging.kill();
     hanging.wait().unwrap();
-    let published = lists(path, &gate, &tap.address.to_string(), issuer.trim_start_matches(&tap.url("")));
+    let published = lists(path, &gate, &tap.address.to_string(), mint.trim_start_matches(&tap.url("")));
     let mut said = std::fs::read(path.join("ready.json")).unwrap();
     for command in COMMANDS {
         let run = run(path, &command.split(' ').collect::<Vec<_>>());

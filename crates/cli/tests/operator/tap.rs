@@ -58,7 +58,7 @@ impl Tap {
             for client in listener.incoming().map_while(Result::ok) {
                 let (gate, seen) = (gate.clone(), Arc::clone(&keep));
                 // Who leaves early ends its own connection only.
-                std::thread::spawn(move || pass_on(client, &gate, &seen).ok());
+                std::thread::spawn(move || pass_on(&client, &gate, &seen).ok());
             }
         });
         Self { address, seen }
@@ -88,7 +88,7 @@ pub fn connect(gate: &str) -> std::io::Result<TcpStream> {
 }
 
 /// One request of a connection.
-fn pass_on(client: TcpStream, gate: &str, seen: &Seen) -> std::io::Result<()> {
+fn pass_on(mut client: &TcpStream, gate: &str, seen: &Seen) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let (mut first, mut head, mut length) = (String::new(), String::new(), 0);
     reader.read_line(&mut first)?;
@@ -112,7 +112,7 @@ fn pass_on(client: TcpStream, gate: &str, seen: &Seen) -> std::io::Result<()> {
     let mut stream = connect(gate)?;
     stream.write_all(&asked)?;
     let ended = stream.read_to_end(&mut answer);
-    (&client).write_all(&answer)?;
+    client.write_all(&answer)?;
     seen.lock().unwrap().push((asked, answer));
     client.shutdown(Shutdown::Both)?;
     ended.map(drop)

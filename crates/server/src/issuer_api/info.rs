@@ -53,11 +53,6 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
     } else {
         methods.clone()
     };
-    let motd = match mode {
-        Mode::Open => None,
-        Mode::Paused => Some("The issuer is paused: nothing is issued, swapped or redeemed for now."),
-        Mode::Sunset => Some("The issuer is ending: spend your credits, or have them refunded."),
-    };
     body::write(&json!({
         "name": issuer.about.name,
         "description": issuer.about.description,
@@ -68,7 +63,7 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
         "max_array_length": MAX_ITEMS,
         "receipt_key": issuer.about.receipt_key,
         "mode": mode,
-        "motd": motd,
+        "motd": motd(mode),
         "nuts": {
             "4": { "methods": minting, "disabled": mode == Mode::Paused },
             "5": { "methods": methods, "disabled": mode == Mode::Paused },
@@ -80,4 +75,13 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
             "29": { "max_batch_size": QUOTES_MOST, "methods": issuer.methods() },
         },
     }))
+}
+
+/// What wallets show to their owners (NUT-06).
+const fn motd(mode: Mode) -> Option<&'static str> {
+    match mode {
+        Mode::Open => None,
+        Mode::Paused => Some("The issuer is paused: nothing is issued, swapped or redeemed for now."),
+        Mode::Sunset => Some("The issuer is ending: spend your credits, or have them refunded."),
+    }
 }

@@ -83,7 +83,9 @@ async fn assert_proved(mint: &Mint, statement: &Statement) {
     for side in Side::ALL {
         let mut tree = SumTree::new(TreeName::new(&side.tree_name(&statement.keyset)));
         let (_, leaves) = list(mint, statement, side).await;
-        leaves.iter().for_each(|leaf| tree.push(leaf).unwrap());
+        for leaf in &leaves {
+            tree.push(leaf).unwrap();
+        }
         let (root, listed) = (tree.root().unwrap(), statement.side(side));
         assert_eq!((root.digest.as_bytes(), root.sum), (listed.root.as_bytes(), listed.sum));
         assert_eq!((root.count, listed.unlisted.value()), (listed.count, 0));

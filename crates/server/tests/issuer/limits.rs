@@ -57,10 +57,10 @@ async fn forged_swaps_are_cut_off_and_payers_are_not() {
     let forge = |n: usize| Proof { secret: format!("forged {n}"), ..good.clone() };
     let forged: Vec<_> = (0..20).map(forge).collect();
     let body = swap(&forged, &payer.outputs(&[16, 4]));
-    let forger = peer("1.1.1.1");
+    let liar = peer("1.1.1.1");
     let mut looked_at = 0;
     let (refused, retry) = loop {
-        let (reply, retry) = ask(&router, &forger, "POST", "/v1/swap", &body).await;
+        let (reply, retry) = ask(&router, &liar, "POST", "/v1/swap", &body).await;
         if reply.status == 429 {
             break (reply, retry);
         }
@@ -78,11 +78,11 @@ async fn forged_swaps_are_cut_off_and_payers_are_not() {
         payer.credits(&outputs, &reply.ok()["signatures"]);
         assert_eq!(mint.states(&ys(&credits)).await, ["SPENT", "SPENT"], "{what}");
     }
-    assert_eq!(post(&router, &forger, "/v1/swap", &body).await.status, 429, "the forger stays out");
-    let info = ask(&router, &forger, "GET", "/v1/keysets", &Value::Null).await.0;
+    assert_eq!(post(&router, &liar, "/v1/swap", &body).await.status, 429, "the liar stays out");
+    let info = ask(&router, &liar, "GET", "/v1/keysets", &Value::Null).await.0;
     assert_eq!(info.status, 200, "and may read what all may read");
     mint.wait_secs(100);
-    assert_eq!(post(&router, &forger, "/v1/swap", &body).await.refusal().1, "credit-signature");
+    assert_eq!(post(&router, &liar, "/v1/swap", &body).await.refusal().1, "credit-signature");
 }
 
 /// Sixty-four swaps at once from one address, each of them heavier than the whole bucket's share of it.

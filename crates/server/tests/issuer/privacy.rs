@@ -118,7 +118,7 @@ async fn the_folder_knows_no_payer() {
 async fn trouble(mint: &Mint, payer: &Payer, spent: &Proof) -> usize {
     let unit = json!("uusd");
     let mut forged = spent.clone();
-    forged.secret = "planted witness".to_owned();
+    "planted witness".clone_into(&mut forged.secret);
     let bodies = [
         ("/v1/mint/quote/code", json!({ "unit": unit, "code": "FT-PLANTED-CODE-2" })),
         ("/v1/mint/code", json!({ "quote": "planted quote", "outputs": [] })),
