@@ -20,8 +20,7 @@ pub enum Ledger {
     Trial(Books),
     /// The journal: every transfer, oldest first
     Journal(ledger_books::Journal),
-    /// Recompute everything from the hash-chained journal and compare it with the books, the signed heads and the closed
-    /// periods
+    /// Recompute everything from the journal and compare it with all that was ever stated
     Verify(Books),
     /// The journal for other programs: csv, jsonl, hledger, beancount
     Export(ledger_export::Export),
@@ -33,7 +32,7 @@ pub enum Ledger {
     Receipt(ledger_receipt::Trail),
     /// An entry of your own, such as money that came from the bank
     Enter(ledger_entry::Enter),
-    /// Take an entry of your own or a sale of unused codes back, by an entry that moves the same money the other way
+    /// Take an entry of your own, or a sale of unused codes, back by an opposite entry
     Reverse(ledger_entry::Reverse),
     /// Close a month or a day: a signed statement of every account, and no entry is dated in it any more
     Close(ledger_close::Close),

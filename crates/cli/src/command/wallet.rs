@@ -46,7 +46,7 @@ pub enum Action {
     /// Limits: what may be spent at most
     #[command(subcommand)]
     Limits(Limits),
-    /// Look whether an issuer counts your credits among what it says it owes, without telling it which are yours
+    /// Look whether an issuer counts your credits among what it says it owes
     Audit(Audit),
     /// Write the 12 words, the mints and the counters down
     Backup(Backup),

@@ -158,8 +158,8 @@ pub const KEYS: &[KeyNote] = &[
         "work_waiting",
         NUMBER,
         "65536",
-        Some("32768 for each core"),
-        "multiplications that may wait for a core; more is answered with 503",
+        None,
+        "multiplications that may wait for a core, otherwise 32768 for each; more is answered with 503",
     ),
     note(
         "[server.limits]",

@@ -122,9 +122,9 @@ fn a_whole_file_is_read() {
         Some((price, chosen.rule.config_line().unwrap(), chosen.rule.pass_span().to_string()))
     };
     let expected = |price: &str, line, pass: &str| Some((price.to_owned(), line, pass.to_owned()));
-    assert_eq!(price(Method::GET, "example.com", "/articles/x"), expected("0.01 USD", 27, "1d"));
-    assert_eq!(price(Method::GET, "example.com", "/articles/welcome"), expected("free", 41, "1m"));
-    assert_eq!(price(Method::POST, "api.example.com", "/x"), expected("3 SAT", 35, "1m"));
+    assert_eq!(price(Method::GET, "example.com", "/articles/x"), expected("0.01 USD", 28, "1d"));
+    assert_eq!(price(Method::GET, "example.com", "/articles/welcome"), expected("free", 42, "1m"));
+    assert_eq!(price(Method::POST, "api.example.com", "/x"), expected("3 SAT", 36, "1m"));
     assert_eq!(price(Method::PUT, "api.example.com", "/x"), None);
     let mut codes: Vec<_> =
         config.rules.iter().map(|rule| rule.tax_code().map(|code| code.to_string())).collect();

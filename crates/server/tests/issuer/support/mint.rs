@@ -34,6 +34,7 @@ pub struct Mint {
 }
 
 struct Open {
+    config: Config,
     installation: Installation,
     router: Router,
 }
@@ -82,7 +83,7 @@ impl Mint {
 
     /// The same issuer with its cryptography elsewhere.
     pub fn router_with(&self, crypto: Crypto) -> Router {
-        Arc::new(issuer_of(self.installation(), true, crypto)).router()
+        Arc::new(issuer_of(self.installation(), &self.open().config, crypto)).router()
     }
 
     pub fn now(&self) -> Timestamp {
@@ -95,7 +96,7 @@ impl Mint {
 
     /// Closes the folder and opens it again, with these lines in `[issuer]`.
     pub async fn restart(&mut self, issuer: &str) {
-        let Open { installation, router } = self.open.take().expect("the issuer is open");
+        let Open { installation, router, .. } = self.open.take().expect("the issuer is open");
         drop(router);
         installation.close();
         self.open = Some(Open::at(self.folder.path(), issuer, clock(&self.time)).await);
@@ -179,19 +180,19 @@ impl Open {
         let config = Config::read(&text, &folder.join("farthing.toml")).expect("the configuration is sound");
         let words = Passphrase::new("correct horse".to_owned(), "a test").unwrap();
         let installation = Installation::open(&config, &words, clock).await.expect("the folder opens");
-        let issuer = issuer_of(&installation, config.issuer.test_funding, Crypto::new(2).unwrap());
-        Self { installation, router: Arc::new(issuer).router() }
+        let issuer = issuer_of(&installation, &config, Crypto::new(2).unwrap());
+        Self { config, installation, router: Arc::new(issuer).router() }
     }
 }
 
-fn issuer_of(installation: &Installation, test_funding: bool, crypto: Crypto) -> Issuer {
+fn issuer_of(installation: &Installation, config: &Config, crypto: Crypto) -> Issuer {
     Issuer {
         about: About {
-            name: "Farthing".to_owned(),
-            description: String::new(),
+            name: config.issuer.name.clone(),
+            description: config.issuer.description.clone(),
             url: "http://mint.example".to_owned(),
             receipt_key: "key".to_owned(),
-            test_funding,
+            test_funding: config.issuer.test_funding,
         },
         assets: installation.assets.clone(),
         execute: Arc::clone(&installation.writer),
