@@ -24,4 +24,4 @@ pub use key_value::{KeyValue, Pair, Pairs, TableName, Write};
 pub use memory::Memory;
 pub use row_store::RowStore;
 pub use wallet_folder::WalletFolder;
-pub use writer::{Clock, Committer, Observer, Writer, WriterOptions, WriterThread};
+pub use writer::{Clock, Committer, Observer, Reply, Writer, WriterOptions, WriterThread};

@@ -35,9 +35,10 @@ impl Default for WriterOptions {
     }
 }
 
-type Reply = oneshot::Sender<Result<Answer, Refusal>>;
+/// Where the answer to a command goes.
+pub type Reply = oneshot::Sender<Result<Answer, Refusal>>;
 
-/// Sends commands to the writer's thread.
+/// Sends commands to whoever drives a [`Committer`]: a thread, or a task of a simulation.
 #[derive(Clone, Debug)]
 pub struct Writer {
     queue: mpsc::Sender<(Command, Reply)>,
@@ -57,6 +58,12 @@ impl WriterThread {
 }
 
 impl Writer {
+    /// A queue in which so many commands may wait, and its other end.
+    pub fn queue(commands: usize) -> (Self, mpsc::Receiver<(Command, Reply)>) {
+        let (queue, jobs) = mpsc::channel(commands);
+        (Self { queue }, jobs)
+    }
+
     /// Starts the thread.
     pub fn start(
         store: impl Store,
@@ -64,7 +71,7 @@ impl Writer {
         clock: Clock,
         observer: Observer,
     ) -> Result<(Self, WriterThread), Fault> {
-        let (queue, jobs) = mpsc::channel(options.queue);
+        let (writer, jobs) = Self::queue(options.queue);
         let committer = Committer::new(store, clock, observer)?;
         let thread = std::thread::Builder::new()
             .name("writer".into())
@@ -72,7 +79,7 @@ impl Writer {
         let thread = thread.map_err(|error| {
             Fault::new(FaultKind::Stopped, format!("the writer's thread cannot be started: {error}"))
         })?;
-        Ok((Self { queue }, WriterThread(thread)))
+        Ok((writer, WriterThread(thread)))
     }
 }
 

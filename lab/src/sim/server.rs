@@ -6,23 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use farthing_engine::{
-    Changes, Command, Execute, ExecuteFuture, Fault, FaultKind, Keys, Refusal, Rows, Sealed, Store,
-};
+use farthing_engine::{Changes, Command, Fault, Keys, Rows, Sealed, Store};
 use farthing_gate::{Body, Crypto, Rules};
 use farthing_ledger::Head;
-use farthing_money::Span;
 use farthing_server::config::{Config, Origin};
 use farthing_server::installation::{Installation, Parts};
 use farthing_server::issuer_api::Events;
 use farthing_server::mount::{Mount, Site};
 use farthing_server::random::Random;
 use farthing_server::seed::Seed;
-use farthing_store::{Committer, RowStore};
+use farthing_store::{Committer, Reply, RowStore, Writer};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Collected};
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
 use super::bookkeeper::Bookkeeper;
@@ -30,8 +27,6 @@ use super::dice::Chance;
 use super::disk::Disk;
 use super::time::Time;
 use super::upstream::Upstream;
-
-type Reply = oneshot::Sender<Result<farthing_engine::Answer, Refusal>>;
 
 /// Commands in one commit at the most.
 const BATCH: usize = 16;
@@ -85,27 +80,6 @@ impl Store for Watched {
 
     fn head(&self) -> Result<Head, Fault> {
         Store::head(&self.rows)
-    }
-}
-
-/// The writer's queue, as the real one has it.
-struct Queue(mpsc::Sender<(Command, Reply)>);
-
-impl Execute for Queue {
-    fn execute(&self, command: Command) -> ExecuteFuture {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.0.try_send((command, reply));
-        Box::pin(async move {
-            let stopped =
-                || Refusal::Fault(Fault::new(FaultKind::Stopped, "the writer has stopped; restart"));
-            match sent {
-                Ok(()) => answer.await.unwrap_or_else(|_| Err(stopped())),
-                Err(mpsc::error::TrySendError::Full(_)) => {
-                    Err(Refusal::Busy { retry_after: Span::from_secs(1) })
-                }
-                Err(mpsc::error::TrySendError::Closed(_)) => Err(stopped()),
-            }
-        })
     }
 }
 
@@ -170,11 +144,11 @@ impl Surroundings {
         let watched = Watched { rows: rows.clone(), bookkeeper: self.bookkeeper.clone() };
         let committer = Committer::new(watched, Arc::clone(&clock), events.observer());
         let committer = committer.map_err(|fault| fault.to_string())?;
-        let (sender, jobs) = mpsc::channel(queue);
+        let (writer, jobs) = Writer::queue(queue);
         tokio::spawn(write(committer, jobs, self.clone()));
         let parts = Parts {
             books: Arc::new(rows),
-            writer: Arc::new(Queue(sender)),
+            writer: Arc::new(writer),
             seed: Seed::from_bytes(self.seed),
             events,
             clock,
