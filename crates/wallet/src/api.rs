@@ -135,6 +135,10 @@ pub(crate) struct Refusal {
 
 /// Said of credits that are part of another transaction.
 pub(crate) const CODE_PENDING: u64 = 11_002;
+/// An output was signed before.
+pub(crate) const CODE_SIGNED: u64 = 11_003;
+/// The quote was issued before.
+pub(crate) const CODE_ISSUED: u64 = 20_002;
 
 pub(crate) fn keysets_request(mint: &str) -> HttpRequest {
     HttpRequest::get(format!("{mint}/v1/keysets"))

@@ -12,6 +12,7 @@ mod recover;
 mod redeem;
 mod refund;
 mod restore;
+mod search;
 mod send;
 mod settle;
 

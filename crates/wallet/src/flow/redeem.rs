@@ -6,9 +6,11 @@ use farthing_money::{Timestamp, Unit};
 
 use super::exchange::found;
 use super::keys::{self, Refresh};
+use super::search::Search;
+use super::settle::plan_again;
 use super::{Flow, Sub, answer_of, done};
 use crate::address::mint_address;
-use crate::api::{self, Refusal};
+use crate::api::{self, CODE_ISSUED, CODE_SIGNED, Refusal};
 use crate::attempt::{Attempt, AttemptKind};
 use crate::error::WalletError;
 use crate::history::{Entry, EntryKind};
@@ -25,6 +27,7 @@ pub struct RedeemFlow {
     code: String,
     unit: Option<Unit>,
     id: Option<u64>,
+    searched: bool,
     stage: Stage,
 }
 
@@ -34,6 +37,7 @@ enum Stage {
     Quote,
     Mint,
     Restore(Refusal),
+    Search(Box<Search>),
     Over,
 }
 
@@ -49,7 +53,7 @@ impl RedeemFlow {
     /// A flow for a code at a mint; the unit may be left out if the mint has only one. Begun before, it carries on.
     pub fn new(code: &str, mint: &str, unit: Option<Unit>) -> Result<Self, WalletError> {
         let (mint, code) = (mint_address(mint)?, code.trim().to_owned());
-        Ok(Self { mint, code, unit, id: None, stage: Stage::Start })
+        Ok(Self { mint, code, unit, id: None, searched: false, stage: Stage::Start })
     }
 
     fn begun(&self, wallet: &Wallet) -> Result<Begun, WalletError> {
@@ -165,6 +169,13 @@ impl RedeemFlow {
                 let proofs = collect(&plan.derive(&wallet.seed)?, &signatures, keyset, &self.mint)?;
                 self.finish(wallet, &attempt, &proofs, now)
             }
+            // Whoever asks again for what was issued is told so, or is given it: these were signed for something else.
+            Err(refusal) if refusal.code == CODE_SIGNED && !self.searched => {
+                let plan = attempt.plans.last().ok_or(WalletError::Misuse("outputs"))?;
+                self.searched = true;
+                self.stage = Stage::Search(Box::new(Search::for_attempt(&attempt, plan.keyset)));
+                self.next(wallet, Event::Go, now)
+            }
             Err(refusal) => {
                 self.stage = Stage::Restore(refusal);
                 restore_request(wallet, &attempt).map(Step::Send)
@@ -188,8 +199,14 @@ impl RedeemFlow {
                 return self.finish(wallet, &attempt, &proofs, now);
             }
         }
-        let stale = keys::stale(wallet, &self.mint);
-        wallet.commit(stale.into_iter().collect())?;
+        let mut changes: Vec<_> = keys::stale(wallet, &self.mint).into_iter().collect();
+        if refusal.code == CODE_ISSUED {
+            // For outputs that are none of these: another copy of the wallet was first.
+            let mut draft = Draft::new(&wallet.state);
+            draft.finish(attempt.id, None);
+            changes.extend(draft.into_changes());
+        }
+        wallet.commit(changes)?;
         Err(refusal.at(&self.mint))
     }
 
@@ -256,6 +273,13 @@ impl Flow for RedeemFlow {
                     let answer = answer_of(&self.mint, came)?;
                     return self.restored(wallet, &answer, refusal, now);
                 }
+                Stage::Search(search) => match search.next(wallet, came, now)? {
+                    Sub::Send(request) => return Ok(Step::Send(request)),
+                    Sub::Done(_) => {
+                        plan_again(wallet, self.begun(wallet)?.attempt)?;
+                        return self.ask(wallet);
+                    }
+                },
                 Stage::Over => return Err(WalletError::Misuse("no more events")),
             }
         }

@@ -10,10 +10,11 @@ use sha2::{Digest, Sha256};
 use super::exchange::{Exchange, Verdict};
 use super::keys::{self, Refresh};
 use super::leftovers::Leftovers;
-use super::settle::gone;
+use super::search::Search;
+use super::settle::{gone, plan_again};
 use super::{Flow, Sub, answer_of, done, exact};
 use crate::address::mint_address;
-use crate::api::{self, MeltQuote, Refusal};
+use crate::api::{self, CODE_SIGNED, MeltQuote, Refusal};
 use crate::attempt::{Attempt, AttemptKind, Outputs};
 use crate::credit::Credit;
 use crate::error::WalletError;
@@ -38,6 +39,7 @@ pub struct RefundFlow {
     amount: Option<u64>,
     id: Option<u64>,
     quotes: u32,
+    searched: bool,
     stage: Stage,
 }
 
@@ -48,7 +50,8 @@ enum Stage {
     Melt,
     /// The issuer said no to the melt: is it paid all the same?
     Look(Refusal),
-    Ask(Exchange, Refusal),
+    Ask(Box<Exchange>, Refusal),
+    Search(Box<Search>),
     Over,
 }
 
@@ -75,14 +78,14 @@ impl RefundFlow {
             return Err(WalletError::Misuse("an amount above zero"));
         }
         let stage = Stage::Begin(Leftovers::default());
-        Ok(Self { mint: mint_address(mint)?, unit, amount, id: None, quotes: 0, stage })
+        Ok(Self { mint: mint_address(mint)?, unit, amount, id: None, quotes: 0, searched: false, stage })
     }
 
     /// The flow that carries on with an attempt.
     pub(crate) fn again(attempt: &Attempt) -> Self {
         let stage = Stage::Keys(Refresh::usable(&attempt.mint));
         let (mint, unit) = (attempt.mint.clone(), Some(attempt.unit));
-        Self { mint, unit, amount: None, id: Some(attempt.id), quotes: 0, stage }
+        Self { mint, unit, amount: None, id: Some(attempt.id), quotes: 0, searched: false, stage }
     }
 
     fn begun(&self, wallet: &Wallet) -> Result<Begun, WalletError> {
@@ -260,7 +263,7 @@ impl RefundFlow {
         let mut exchange = Exchange::ask(&self.mint, &wallet.state.inputs(&attempt), attempt.plans.last());
         match exchange.next(wallet, Event::Go)? {
             Sub::Send(request) => {
-                self.stage = Stage::Ask(exchange, refusal);
+                self.stage = Stage::Ask(Box::new(exchange), refusal);
                 Ok(Step::Send(request))
             }
             Sub::Done(_) => Err(WalletError::Misuse("a question first")),
@@ -283,7 +286,13 @@ impl RefundFlow {
             }
             Verdict::Pending => Err(WalletError::Pending(self.mint.clone())),
             // The quote may have ended while nobody looked.
-            Verdict::Unspent(_) | Verdict::Swapped(_) if self.quotes < QUOTES_MAX => {
+            Verdict::Unspent(_) if refusal.code == CODE_SIGNED && !self.searched => {
+                let plan = attempt.plans.last().ok_or(WalletError::Misuse("outputs"))?;
+                self.searched = true;
+                self.stage = Stage::Search(Box::new(Search::for_attempt(&attempt, plan.keyset)));
+                self.next(wallet, Event::Go, now)
+            }
+            Verdict::Unspent(_) | Verdict::Signed(_) | Verdict::Swapped(_) if self.quotes < QUOTES_MAX => {
                 self.quotes = self.quotes.saturating_add(1);
                 attempt.kind = AttemptKind::Refund { code, quote: None, amount };
                 let mut draft = Draft::new(&wallet.state);
@@ -292,7 +301,7 @@ impl RefundFlow {
                 wallet.commit(changes)?;
                 self.ask(wallet)
             }
-            Verdict::Unspent(_) | Verdict::Swapped(_) => self.give_up(wallet, refusal),
+            Verdict::Unspent(_) | Verdict::Signed(_) | Verdict::Swapped(_) => self.give_up(wallet, refusal),
         }
     }
 
@@ -398,6 +407,13 @@ impl Flow for RefundFlow {
                         Sub::Done(verdict) => self.end(wallet, verdict, refusal, now),
                     };
                 }
+                Stage::Search(search) => match search.next(wallet, came, now)? {
+                    Sub::Send(request) => return Ok(Step::Send(request)),
+                    Sub::Done(_) => {
+                        plan_again(wallet, self.begun(wallet)?.attempt)?;
+                        return self.ask(wallet);
+                    }
+                },
                 Stage::Over => return Err(WalletError::Misuse("no more events")),
             }
         }

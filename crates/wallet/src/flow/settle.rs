@@ -11,6 +11,7 @@ use farthing_money::Timestamp;
 use super::Sub;
 use super::exchange::{Exchange, Verdict};
 use super::keys::{self, Refresh};
+use super::search::Search;
 use crate::api::Refusal;
 use crate::attempt::{Attempt, AttemptKind, Booking, Payment};
 use crate::error::WalletError;
@@ -25,17 +26,19 @@ use crate::wallet::Wallet;
 pub(crate) struct Settle {
     id: u64,
     stage: Stage,
+    searched: bool,
 }
 
 enum Stage {
     Start,
     Keys(Refresh),
-    Exchange(Exchange),
+    Exchange(Box<Exchange>),
+    Search(Box<Search>),
 }
 
 impl Settle {
     pub(crate) fn new(id: u64) -> Self {
-        Self { id, stage: Stage::Start }
+        Self { id, stage: Stage::Start, searched: false }
     }
 
     fn attempt(&self, wallet: &Wallet) -> Result<Attempt, WalletError> {
@@ -58,19 +61,32 @@ impl Settle {
                 Stage::Keys(refresh) => match refresh.next(wallet, event, now)? {
                     Sub::Send(request) => return Ok(Sub::Send(request)),
                     Sub::Done(()) => {
-                        match self.begin(wallet)? {
-                            Some(exchange) => self.stage = Stage::Exchange(exchange),
-                            None => return self.give_up(wallet).map(Sub::Done),
-                        }
+                        let Some(exchange) = self.begin(wallet)? else {
+                            return self.give_up(wallet).map(Sub::Done);
+                        };
+                        self.stage = Stage::Exchange(Box::new(exchange));
                         event = Event::Go;
                     }
                 },
-                Stage::Exchange(exchange) => {
-                    return match exchange.next(wallet, event)? {
-                        Sub::Send(request) => Ok(Sub::Send(request)),
-                        Sub::Done(verdict) => self.end(wallet, verdict, now).map(Sub::Done),
-                    };
-                }
+                Stage::Exchange(exchange) => match exchange.next(wallet, event)? {
+                    Sub::Send(request) => return Ok(Sub::Send(request)),
+                    Sub::Done(Verdict::Signed(_)) if !self.searched => {
+                        let attempt = self.attempt(wallet)?;
+                        let plan = attempt.plans.last().ok_or(WalletError::Misuse("outputs"))?;
+                        self.searched = true;
+                        self.stage = Stage::Search(Box::new(Search::for_attempt(&attempt, plan.keyset)));
+                        event = Event::Go;
+                    }
+                    Sub::Done(verdict) => return self.end(wallet, verdict, now).map(Sub::Done),
+                },
+                Stage::Search(search) => match search.next(wallet, event, now)? {
+                    Sub::Send(request) => return Ok(Sub::Send(request)),
+                    Sub::Done(_) => {
+                        plan_again(wallet, self.attempt(wallet)?)?;
+                        self.stage = Stage::Start;
+                        event = Event::Go;
+                    }
+                },
             }
         }
     }
@@ -123,9 +139,20 @@ impl Settle {
             Verdict::Change(proofs) => charged(wallet, &attempt, &proofs, now),
             Verdict::Spent(spent) => gone(wallet, &attempt, &spent, now),
             Verdict::Unspent(refusal) => unspent(wallet, attempt, refusal),
+            Verdict::Signed(refusal) => unspent(wallet, attempt, Some(refusal)),
             Verdict::Pending => Err(WalletError::Pending(attempt.mint)),
         }
     }
+}
+
+/// Plans the last outputs of an attempt anew, with counters that nobody has used, after a search.
+pub(crate) fn plan_again(wallet: &mut Wallet, mut attempt: Attempt) -> Result<(), WalletError> {
+    let Some(plan) = attempt.plans.pop() else { return Ok(()) };
+    let mut draft = Draft::new(&wallet.state);
+    attempt.plans.push(draft.plan(plan.keyset, plan.amounts)?);
+    draft.attempt(attempt);
+    let changes = draft.into_changes();
+    wallet.commit(changes)
 }
 
 /// The credits that an attempt moves.

@@ -148,6 +148,11 @@ impl Mint {
         self.spent.keys().map(|y| (*y, self.shown[y].0, self.shown[y].1))
     }
 
+    /// Whether it would sign this output.
+    pub fn signs(&self, id: KeysetId, b_: &PublicKey) -> bool {
+        self.keyset(id).is_ok_and(|(_, active)| *active) && !self.signed.contains_key(b_)
+    }
+
     pub fn sign(&mut self, message: &BlindedMessage) -> Result<BlindSignature, (u64, String)> {
         let (keyset, active) = self.keyset(message.id)?;
         if !active {
