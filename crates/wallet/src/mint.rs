@@ -20,13 +20,16 @@ pub struct Mint {
     pub keys: Vec<Keyset>,
     /// When the list was fetched.
     pub fetched_at: Timestamp,
+    /// Keysets of which a lost wallet may have used counters: before one is drawn, they are searched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsearched: Vec<KeysetId>,
 }
 
 impl Mint {
     /// A mint of which nothing is known yet.
     pub fn new(url: &str) -> Self {
-        let (keysets, keys) = (Vec::new(), Vec::new());
-        Self { url: url.to_owned(), keysets, keys, fetched_at: Timestamp::default() }
+        let (keysets, keys, unsearched) = (Vec::new(), Vec::new(), Vec::new());
+        Self { url: url.to_owned(), keysets, keys, fetched_at: Timestamp::default(), unsearched }
     }
 
     /// The keys of a keyset.

@@ -58,6 +58,9 @@ pub struct Numbers {
     pub attempt: u64,
     /// For the keys that lock quotes (NUT-20).
     pub quote_key: u32,
+    /// Whether the wallet was made from words that had a wallet before, which has used counters that nobody knows of.
+    #[serde(default)]
+    pub restored: bool,
 }
 
 /// Under which name a row is kept: its kind, a slash, and what is unique in it.

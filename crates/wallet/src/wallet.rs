@@ -11,7 +11,7 @@ use crate::mint::Mint;
 use crate::sealed::{Unlock, seal};
 use crate::state::{Draft, State};
 use crate::unit::money;
-use crate::vault::{Change, Row, Vault, VaultFault, VaultFaultKind};
+use crate::vault::{Change, Numbers, Row, Vault, VaultFault, VaultFaultKind};
 use crate::words::Seed;
 
 /// A wallet that is open.
@@ -43,20 +43,43 @@ pub struct SealingEntropy {
 }
 
 impl Wallet {
-    /// Makes a wallet in an empty vault, its seed sealed.
+    /// Makes a new wallet in an empty vault, its seed sealed.
     pub fn create(
         vault: impl Vault + Send + 'static,
         seed: Seed,
         unlock: Unlock<'_>,
         entropy: &SealingEntropy,
     ) -> Result<Self, WalletError> {
+        Self::make(vault, seed, unlock, entropy, false)
+    }
+
+    /// Makes a wallet again from the words of one that is lost. Before it has anything signed by a mint it searches that
+    /// mint, so that it draws nothing that the lost wallet has drawn; a [`RestoreFlow`](crate::RestoreFlow) does so for
+    /// everything that a mint has.
+    pub fn restore(
+        vault: impl Vault + Send + 'static,
+        seed: Seed,
+        unlock: Unlock<'_>,
+        entropy: &SealingEntropy,
+    ) -> Result<Self, WalletError> {
+        Self::make(vault, seed, unlock, entropy, true)
+    }
+
+    fn make(
+        vault: impl Vault + Send + 'static,
+        seed: Seed,
+        unlock: Unlock<'_>,
+        entropy: &SealingEntropy,
+        restored: bool,
+    ) -> Result<Self, WalletError> {
         let state = load(&vault)?;
         if state.sealed.is_some() {
             return Err(WalletError::WalletExists);
         }
         let sealed = seal(seed.entropy(), unlock, &entropy.salt, &entropy.nonce)?;
+        let numbers = Numbers { restored, ..state.numbers };
         let mut wallet = Self { seed, state, vault: Box::new(vault), stopped: false };
-        wallet.commit(vec![Change::Put(Row::Seed(sealed))])?;
+        wallet.commit(vec![Change::Put(Row::Seed(sealed)), Change::Put(Row::Numbers(numbers))])?;
         Ok(wallet)
     }
 

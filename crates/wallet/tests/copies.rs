@@ -1,18 +1,19 @@
-//! Two copies of one wallet, which know nothing of each other: made from the same words, one perhaps lost, the other used
-//! before any search. They draw the same counters; nothing is lost by it, nothing stays open, and nothing is taken in that
-//! is spent.
+//! Two copies of one wallet. One that was made again from the words looks for what the lost one has used before it draws
+//! anything. Two that live and know nothing of each other draw the same counters; nothing is lost by it, nothing stays open,
+//! and nothing is taken in that is spent.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;
 
 use farthing_money::{Amount, Asset};
 use farthing_wallet::{
-    Outcome, PayRequest, ReclaimFlow, RecoverFlow, RefundFlow, RestoreFlow, SendFlow, Settled, Wallet, WalletError,
+    Outcome, PayRequest, ReclaimFlow, RecoverFlow, RefundFlow, RestoreFlow, SendFlow, Settled, Wallet,
+    WalletError,
 };
 use proptest::prelude::*;
 
 use crate::world::vault::SharedVault;
-use crate::world::{Fault, MINT, World, balance, get, reopen};
+use crate::world::{Fault, MINT, World, balance, get, reopen, total_spent};
 
 fn send(world: &mut World, wallet: &mut Wallet, amount: u64) -> Result<String, WalletError> {
     let money = Asset::micro("USD").unwrap().money(Amount::from(amount));
@@ -24,9 +25,38 @@ fn send(world: &mut World, wallet: &mut Wallet, amount: u64) -> Result<String, W
 
 /// What a wallet finds by the words alone: everything that is unspent.
 fn by_words(world: &mut World) -> u64 {
-    let mut found = SharedVault::default().create();
+    let mut found = SharedVault::default().restore();
     world.run(&mut found, RestoreFlow::new(MINT).unwrap()).unwrap();
     balance(&found).0
+}
+
+/// Nobody has told it to search, and the search that it begins by itself is cut short at first.
+#[test]
+fn a_wallet_made_again_from_its_words_draws_nothing_that_was_drawn() {
+    let mut world = World::new();
+    let (mut lost, _) = world.wallet_with(1_000);
+    world.pay(&mut lost, "/page").unwrap_err();
+    world.shop.price = 10;
+    world.pay(&mut lost, "/page").unwrap();
+    drop(lost);
+
+    let vault = SharedVault::default();
+    drop(vault.restore());
+    world.mint.add_code("SECOND", 64);
+    for faults in [vec![Fault::None, Fault::None, Fault::NotSent], vec![Fault::None, Fault::AnswerLost]] {
+        world.faults = faults;
+        world.redeem(&mut reopen(&vault), "SECOND").unwrap_err();
+        world.faults.clear();
+    }
+    world.log.clear();
+    let mut again = reopen(&vault);
+    world.redeem(&mut again, "SECOND").unwrap();
+    assert_eq!(balance(&again), (990 + 64, 0), "what the lost one had is found on the way");
+    let asked = |end: &str| world.log.iter().filter(|request| request.url.ends_with(end)).count();
+    assert_eq!((asked("/v1/restore"), asked("/v1/mint/code")), (4, 1), "nothing was refused");
+    world.log.clear();
+    world.pay(&mut again, "/other").unwrap();
+    assert!(!world.log.iter().any(|request| request.url.ends_with("/v1/restore")), "once is enough");
 }
 
 /// The first wallet took 64 with its first counter and has spent it. A copy redeems another 64: the issuer refuses the
@@ -93,7 +123,8 @@ fn change_of_another_copy_is_not_mistaken_for_ones_own() {
     world.shop.price = 63;
     world.pay(&mut first, "/first").unwrap();
     world.shop.price = 1_000;
-    world.faults = vec![Fault::None, Fault::AnswerLost, Fault::RequestLost, Fault::RequestLost, Fault::RequestLost];
+    world.faults =
+        vec![Fault::None, Fault::AnswerLost, Fault::RequestLost, Fault::RequestLost, Fault::RequestLost];
     world.pay(&mut copy, "/copy").unwrap_err();
     world.faults.clear();
     assert_eq!(world.shop.revenue, 1_063);
@@ -101,6 +132,24 @@ fn change_of_another_copy_is_not_mistaken_for_ones_own() {
     assert!(matches!(list[0].ended, Ok(Settled::Charged { .. })), "{list:?}");
     assert_eq!(balance(&copy), (0, 0));
     assert_eq!(copy.attempts().count(), 0);
+}
+
+/// The same, and the other has not spent it: it is taken in, and the budget gets nothing back that was not change.
+#[test]
+fn a_budget_gets_nothing_back_for_another_copys_credits() {
+    for (price, booked) in [(1_000, 1_000), (900, 1_024)] {
+        let mut world = World::new();
+        let (_first, mut copy) = two(&mut world);
+        world.shop.price = price;
+        world.faults = [Fault::None].into_iter().chain([Fault::AnswerLost; 4]).collect();
+        world.pay(&mut copy, "/copy").unwrap_err();
+        world.faults.clear();
+        assert_eq!(world.shop.revenue, price);
+        world.recover(&mut copy).unwrap();
+        // With blanks enough for 24 or 124 the outputs of the other's 1, 2, 4, 8, 16 are found, then 32 too.
+        assert!([31, 63].contains(&balance(&copy).0));
+        assert_eq!(total_spent(&copy), booked);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -225,7 +225,7 @@ proptest! {
     fn the_words_alone_bring_back_the_same(acts in prop::collection::vec(act(), 1..12)) {
         let mut model = run(&acts);
         let (free, reserved) = balance(&model.wallet);
-        let mut again = SharedVault::default().create();
+        let mut again = SharedVault::default().restore();
         model.world.run(&mut again, RestoreFlow::new(MINT).unwrap()).unwrap();
         prop_assert_eq!(balance(&again), (free + reserved, 0));
     }

@@ -489,7 +489,7 @@ fn the_words_bring_everything_back_even_after_a_rotation() {
 
     for with_counters in [true, false] {
         let vault = SharedVault::default();
-        let mut again = vault.create();
+        let mut again = vault.restore();
         assert_eq!(*again.seed().words(), *backup.seed.words());
         if with_counters {
             again.adopt(&backup).unwrap();
@@ -501,7 +501,7 @@ fn the_words_bring_everything_back_even_after_a_rotation() {
     }
     // What was restored can be spent, with counters that were never used before.
     let vault = SharedVault::default();
-    let mut again = vault.create();
+    let mut again = vault.restore();
     world.run(&mut again, RestoreFlow::new(MINT).unwrap()).unwrap();
     paid(world.pay(&mut again, "/page"));
     assert_eq!(balance(&again), (free - 10_000, 0));

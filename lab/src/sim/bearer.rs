@@ -125,7 +125,7 @@ impl Bearer {
         let Some(coin) = self.mixture(dice) else { return Vec::new() };
         let payment = PaymentId::of_credits(&coin.names);
         book.pays(payment, Payer::Bearer, now);
-        book.is_bare(payment);
+        book.wants_change(payment, &[]);
         let times = if dice.per_mille(700) { 1 } else { dice.within(2..=6) };
         let Some(mut page) = dice.pick(&PAGES) else { return Vec::new() };
         let mut requests = Vec::new();

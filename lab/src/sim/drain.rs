@@ -137,11 +137,12 @@ impl World {
                 .kept
                 .payments
                 .iter()
-                .filter(|(payment, _)| book.bare().contains(payment))
                 .filter(|(payment, _)| !self.bearer.changed.contains(payment))
-                .flat_map(|(_, row)| &row.change)
-                .filter(|change| change.account == account)
-                .map(|change| u128::from(change.amount))
+                .flat_map(|(payment, row)| row.change.iter().map(|change| (*payment, change)))
+                .filter(|(payment, change)| {
+                    change.account == account && book.is_in_token(*payment, change.output)
+                })
+                .map(|(_, change)| u128::from(change.amount))
                 .sum();
             let have = sums.get(&row.id).copied().unwrap_or(0);
             let seen = || {

@@ -1,13 +1,16 @@
 //! A payer with the real wallet: one operation at a time, one request a step. Its program can be killed between any two
 //! requests and at any commit, and is started again on what was durable.
 
-use farthing_engine::{CreditId, PaymentId};
+use farthing_ecash::PublicKey;
+use farthing_engine::{CreditId, OutputId, PaymentId};
 use farthing_money::{Amount, Asset, Timestamp, Unit};
 use farthing_wallet::{
     AttemptKind, Event, Flow, HttpRequest, Limits, Outcome, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow,
     RecoverFlow, RedeemFlow, RestoreFlow, Scope, SealingEntropy, Seed, SendFlow, Step, Unlock, Wallet,
     WalletError,
 };
+use farthing_wire::mpp::credit::OutputText;
+use farthing_wire::{Credential, header};
 
 use super::bookkeeper::{Book, Broken, Payer, hold};
 use super::dice::Dice;
@@ -16,6 +19,9 @@ use super::shop::{FREE, PAGES, SHOP};
 use super::vault::Folder;
 
 const KEY: [u8; 32] = [7; 32];
+
+/// How a wallet is made: new, or again from its words.
+type Make = fn(Folder, Seed, Unlock<'_>, &SealingEntropy) -> Result<Wallet, WalletError>;
 
 /// The most that one payment may cost.
 pub const PER_CALL: u64 = 40_000;
@@ -68,8 +74,6 @@ pub struct Person {
     generation: u32,
     total: u64,
     per_day: u64,
-    /// Whether a search by the words is not over yet: until then nothing else is begun.
-    searching: bool,
     /// What the last operation came to.
     pub ended: String,
     /// What the last search by the words has found.
@@ -104,19 +108,18 @@ impl Person {
             generation: 0,
             total,
             per_day,
-            searching: false,
             ended: String::new(),
             found: 0,
         };
-        person.create()?;
+        person.make(Wallet::create)?;
         Ok(person)
     }
 
-    fn create(&mut self) -> Result<(), WalletError> {
+    fn make(&mut self, make: Make) -> Result<(), WalletError> {
         self.folder = Folder::default();
         let entropy = SealingEntropy { salt: [1; 16], nonce: [2; 24] };
         let seed = Seed::from_entropy(self.entropy)?;
-        let mut wallet = Wallet::create(self.folder.clone(), seed, Unlock::Key(&KEY), &entropy)?;
+        let mut wallet = make(self.folder.clone(), seed, Unlock::Key(&KEY), &entropy)?;
         if let Some(unit) = unit() {
             wallet.set_limits(self.limits(unit))?;
         }
@@ -209,7 +212,6 @@ impl Person {
 
     /// Begins something.
     pub fn begin(&mut self, wish: Wish) -> Result<(), WalletError> {
-        let wish = if self.searching { Wish::Search } else { wish };
         let money = |amount| Asset::micro("USD").map(|asset| asset.money(Amount::from(amount)));
         self.flow = match wish {
             Wish::Page(page) => {
@@ -240,9 +242,8 @@ impl Person {
                 if open {
                     None
                 } else {
-                    self.create()?;
+                    self.make(Wallet::restore)?;
                     self.generation = self.generation.saturating_add(1);
-                    self.searching = true;
                     Some(Box::new(RestoreFlow::new(&mint())?))
                 }
             }
@@ -269,7 +270,7 @@ impl Person {
             match flow.next(wallet, event, now) {
                 Ok(Step::Send(request)) => {
                     if flow.is_paying() {
-                        register(wallet, Payer::Wallet(self.who, self.generation), now, book);
+                        register(wallet, Payer::Wallet(self.who, self.generation), now, &request, book);
                     }
                     act.send = Some(request);
                     self.flow = Some(flow);
@@ -285,7 +286,7 @@ impl Person {
                     self.ended = format!("{outcome:?}");
                     if let Outcome::Restored { units, .. } = &*outcome {
                         let sums = units.iter().filter_map(|unit| unit.money.amount().to_u64());
-                        (self.searching, self.found) = (false, sums.fold(0, u64::saturating_add));
+                        self.found = sums.fold(0, u64::saturating_add);
                     }
                     if let Outcome::Sent { token, .. } = *outcome {
                         act.token = Some(token);
@@ -330,16 +331,37 @@ impl Person {
     }
 }
 
-/// Tells the bookkeeper whose payments are under way.
-fn register(wallet: &Wallet, payer: Payer, now: Timestamp, book: &mut Book) {
+/// Tells the bookkeeper whose payments are under way, and for which outputs this request wants its change.
+fn register(wallet: &Wallet, payer: Payer, now: Timestamp, request: &HttpRequest, book: &mut Book) {
+    let named = outputs_of(request);
     for attempt in wallet.attempts().filter(|attempt| attempt.payment().is_some()) {
         let credits: Vec<CreditId> =
             attempt.inputs.iter().map(|y| CreditId::from_bytes(y.to_bytes())).collect();
         let payment = PaymentId::of_credits(&credits);
         book.pays(payment, payer, now);
-        if attempt.payment().is_some_and(|payment| payment.change.is_none()) {
-            book.is_bare(payment);
+        let is_this = attempt
+            .payment()
+            .is_some_and(|payment| request.headers.iter().any(|(_, value)| *value == payment.credential));
+        if is_this {
+            book.wants_change(payment, &named);
         }
+    }
+}
+
+/// The blank outputs that go along with a credential.
+fn outputs_of(request: &HttpRequest) -> Vec<OutputId> {
+    let values = |name: &str| -> Vec<&[u8]> {
+        let here = request.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        here.map(|(_, value)| value.as_bytes()).collect()
+    };
+    let (authorization, other) = (values("Authorization"), values("Payment-Authorization"));
+    match Credential::from_headers(&values(header::X_CASHU), &authorization, &other) {
+        Ok(Some(Credential::Credit { payload, .. })) => {
+            let outputs = payload.outputs.unwrap_or_default();
+            let point = |output: &OutputText| output.blinded.parse::<PublicKey>().ok();
+            outputs.iter().filter_map(point).map(|point| OutputId::from_bytes(point.to_bytes())).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -70,7 +70,7 @@ impl WalletPlace {
         if let Some(wants_passphrase) = Wallet::peek(&vault)? {
             return self.unlock(vault, wants_passphrase);
         }
-        let wallet = self.seal(vault, new_seed()?)?;
+        let wallet = self.seal(vault, None)?;
         self.show_words(&wallet, output)?;
         Ok(wallet)
     }
@@ -81,10 +81,10 @@ impl WalletPlace {
         if Wallet::peek(&vault)?.is_some() {
             return Err(WalletError::WalletExists.into());
         }
-        if let Some(seed) = seed {
+        if seed.is_some() {
             return self.seal(vault, seed);
         }
-        let wallet = self.seal(vault, new_seed()?)?;
+        let wallet = self.seal(vault, None)?;
         self.show_words(&wallet, output)?;
         Ok(wallet)
     }
@@ -157,13 +157,15 @@ impl WalletPlace {
         Ok(Wallet::open(vault, Unlock::Key(&key))?)
     }
 
-    /// Makes the wallet. The key is durable before anything is sealed with it.
-    fn seal(&self, vault: WalletFolder, seed: Seed) -> Result<Wallet, Failure> {
+    /// Makes a new wallet, or one again from the words of another. The key is durable before anything is sealed with it.
+    fn seal(&self, vault: WalletFolder, again: Option<Seed>) -> Result<Wallet, Failure> {
+        let make = if again.is_some() { Wallet::restore } else { Wallet::create };
+        let seed = again.map_or_else(new_seed, Ok)?;
         let mut entropy = SealingEntropy { salt: [0; 16], nonce: [0; 24] };
         random(&mut entropy.salt)?;
         random(&mut entropy.nonce)?;
         if let Some(passphrase) = self.passphrase()? {
-            return Ok(Wallet::create(vault, seed, Unlock::Passphrase(&passphrase), &entropy)?);
+            return Ok(make(vault, seed, Unlock::Passphrase(&passphrase), &entropy)?);
         }
         let path = self.folder()?.join(KEY);
         if !path.exists() {
@@ -173,7 +175,7 @@ impl WalletPlace {
             secret::write_secret(&path, &text)?;
         }
         let key = read_key(&path)?;
-        Ok(Wallet::create(vault, seed, Unlock::Key(&key), &entropy)?)
+        Ok(make(vault, seed, Unlock::Key(&key), &entropy)?)
     }
 }
 

@@ -181,8 +181,7 @@ impl Exchange {
         let mut verdict = self.found.take().ok_or(WalletError::Misuse("restored signatures"))?;
         let ys: Vec<Y> = verdict.proofs().iter().map(Proof::y).collect();
         let states = api::states(&self.mint, &ys, answer)?;
-        let is_spent =
-            |y: Y| states.iter().any(|one| one.y == y && one.state == SpentState::Spent);
+        let is_spent = |y: Y| states.iter().any(|one| one.y == y && one.state == SpentState::Spent);
         if let Verdict::Swapped(proofs) | Verdict::Change(proofs) = &mut verdict {
             proofs.retain(|proof| !is_spent(proof.y()));
         }

@@ -1,9 +1,10 @@
 //! Learns the keysets of a mint: the list, and the keys of those that matter. Every set of keys is checked against its
-//! name, and keys once seen under a name are kept.
+//! name, and keys once seen under a name are kept. A wallet that was made again from its words searches those that sign.
 
 use farthing_ecash::{Keyset, KeysetInfo};
 use farthing_money::Timestamp;
 
+use super::search::Search;
 use super::{Sub, answer_of};
 use crate::api;
 use crate::error::WalletError;
@@ -27,10 +28,12 @@ enum Stage {
     Start,
     List,
     Keys { list: Vec<KeysetInfo>, missing: Vec<KeysetInfo>, fetched: Vec<Keyset> },
+    Search(Box<Search>),
 }
 
 impl Refresh {
-    /// The keysets that sign, and those of the credits that the wallet has; not asked for again within the hour.
+    /// The keysets that sign, and those of the credits that the wallet has; not asked for again within the hour. Afterwards
+    /// outputs can be planned.
     pub(crate) fn usable(mint: &str) -> Self {
         Self { mint: mint.to_owned(), all: false, stage: Stage::Start }
     }
@@ -50,7 +53,7 @@ impl Refresh {
         match std::mem::replace(&mut self.stage, Stage::Start) {
             Stage::Start => {
                 if !self.all && known.is_some_and(|mint| mint.is_fresh(now)) {
-                    return Ok(Sub::Done(()));
+                    return self.search(wallet, now);
                 }
                 self.stage = Stage::List;
                 Ok(Sub::Send(api::keysets_request(&self.mint)))
@@ -60,7 +63,7 @@ impl Refresh {
                     Ok(answer) => answer,
                     // Old keys are good enough for what does not need new ones; the mint will say so if they are not.
                     Err(_) if !self.all && known.is_some_and(|mint| !mint.keys.is_empty()) => {
-                        return Ok(Sub::Done(()));
+                        return self.search(wallet, now);
                     }
                     Err(error) => return Err(error),
                 };
@@ -87,6 +90,33 @@ impl Refresh {
                 }
                 self.fetch(wallet, list, missing, fetched, now)
             }
+            Stage::Search(mut search) => match search.next(wallet, event, now)? {
+                Sub::Send(request) => {
+                    self.stage = Stage::Search(search);
+                    Ok(Sub::Send(request))
+                }
+                Sub::Done(_) => self.search(wallet, now),
+            },
+        }
+    }
+
+    /// Looks for what a lost wallet has had signed by the keysets that sign, one after another, if it was not looked for.
+    fn search(&mut self, wallet: &mut Wallet, now: Timestamp) -> Result<Sub<()>, WalletError> {
+        let mint = known(wallet, &self.mint)?;
+        let next = mint.unsearched.iter().find_map(|id| {
+            let keyset = mint.keyset(*id).filter(|_| mint.is_active(*id));
+            keyset.map(|keyset| Search::new(&self.mint, *id, keyset.unit))
+        });
+        match next {
+            Some(mut search) if !self.all => {
+                let first = search.next(wallet, Event::Go, now)?;
+                self.stage = Stage::Search(Box::new(search));
+                Ok(match first {
+                    Sub::Send(request) => Sub::Send(request),
+                    Sub::Done(_) => Sub::Done(()),
+                })
+            }
+            _ => Ok(Sub::Done(())),
         }
     }
 
@@ -105,13 +135,16 @@ impl Refresh {
         }
         let mut mint = wallet.state.mints.get(&self.mint).cloned().unwrap_or_else(|| Mint::new(&self.mint));
         // A keyset that is no longer listed may still have credits: what it cost to spend them stays known.
+        if wallet.state.numbers.restored && mint.keysets.is_empty() {
+            mint.unsearched = list.iter().map(|info| info.id).collect();
+        }
         let gone = mint.keysets.iter().filter(|old| list.iter().all(|info| info.id != old.id));
         let gone: Vec<_> = gone.map(|old| KeysetInfo { active: false, ..*old }).collect();
         mint.keysets = list.into_iter().chain(gone).collect();
         mint.keys.extend(fetched);
         mint.fetched_at = now;
         wallet.commit(vec![Change::Put(Row::Mint(Box::new(mint)))])?;
-        Ok(Sub::Done(()))
+        self.search(wallet, now)
     }
 }
 

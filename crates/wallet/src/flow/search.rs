@@ -146,6 +146,13 @@ impl Search {
         let mut draft = Draft::new(&wallet.state);
         draft.take_in(&kept, &self.mint, self.unit, now);
         draft.advance(self.keyset, self.end);
+        if let Some(mint) =
+            wallet.state.mints.get(&self.mint).filter(|mint| mint.unsearched.contains(&self.keyset))
+        {
+            let mut mint = mint.clone();
+            mint.unsearched.retain(|id| *id != self.keyset);
+            draft.put(Row::Mint(Box::new(mint)));
+        }
         if sum > 0 {
             let (number, money) = (draft.attempt_number(), money(self.unit, sum)?);
             let (kind, party) = (EntryKind::Restore, self.mint.clone());

@@ -220,7 +220,10 @@ fn charged(
     now: Timestamp,
 ) -> Result<Settled, WalletError> {
     let payment = attempt.payment().ok_or(WalletError::Misuse("change of a payment only"))?;
-    let back = worth(change).min(payment.booking.amount);
+    // What the price leaves, if so much came. What is signed for outputs of this payment may also have been signed for
+    // another copy of the wallet; the budget never gets more back for it than that.
+    let rest = payment.booking.amount.saturating_sub(payment.price);
+    let back = if worth(change) < rest { 0 } else { rest };
     let cost = payment.booking.amount.saturating_sub(back);
     let mut draft = Draft::new(&wallet.state);
     draft.spend(&attempt.inputs);

@@ -204,7 +204,8 @@ impl Shop {
         }
         let parts = denomination::split(change, denomination::powers_of_two(32)).unwrap();
         let mut extra = ReceiptExtra { change: Vec::new(), farthing: Some(farthing) };
-        let signs = |blank: &OutputText| mint.signs(blank.id.parse().unwrap(), &blank.blinded.parse().unwrap());
+        let signs =
+            |blank: &OutputText| mint.signs(blank.id.parse().unwrap(), &blank.blinded.parse().unwrap());
         if self.token_change || blanks.len() < parts.len() || !blanks.iter().all(signs) {
             let proofs: Vec<_> = parts.iter().map(|part| self.own_credit(mint, *part)).collect();
             if change > 0 {

@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use farthing_wallet::{
     Change, Entry, Limits, MemoryVault, Row, Scope, SealingEntropy, Seed, Unlock, Vault, VaultFault,
-    VaultFaultKind, Wallet,
+    VaultFaultKind, Wallet, WalletError,
 };
+
+type Make = fn(SharedVault, Seed, Unlock<'_>, &SealingEntropy) -> Result<Wallet, WalletError>;
 
 #[derive(Clone, Default)]
 pub struct SharedVault(Arc<Mutex<Inner>>);
@@ -19,9 +21,18 @@ struct Inner {
 
 impl SharedVault {
     pub fn create(&self) -> Wallet {
+        self.make(Wallet::create)
+    }
+
+    /// A wallet made again from the same words.
+    pub fn restore(&self) -> Wallet {
+        self.make(Wallet::restore)
+    }
+
+    fn make(&self, make: Make) -> Wallet {
         let entropy = SealingEntropy { salt: [1; 16], nonce: [2; 24] };
         let seed = Seed::from_entropy([7; 16]).unwrap();
-        let mut wallet = Wallet::create(self.clone(), seed, Unlock::Key(&super::KEY), &entropy).unwrap();
+        let mut wallet = make(self.clone(), seed, Unlock::Key(&super::KEY), &entropy).unwrap();
         wallet.set_limits(Limits::none("uusd".parse().unwrap())).unwrap();
         wallet
     }

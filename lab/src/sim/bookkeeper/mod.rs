@@ -9,7 +9,7 @@ mod kept;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use farthing_engine::{Answer, Changes, Command, PaymentId, Read, Refusal};
+use farthing_engine::{Answer, Changes, Command, OutputId, PaymentId, Read, Refusal};
 use farthing_ledger::{Account, AccountId, Audit, Totals};
 use farthing_money::{Amount, Asset, Timestamp};
 
@@ -46,8 +46,8 @@ pub struct Book {
     pub deliveries: Deliveries,
     /// Who sent a credential.
     payers: BTreeMap<PaymentId, (Payer, u64)>,
-    /// Payments without blank outputs: their change is a token in the answer.
-    bare: BTreeSet<PaymentId>,
+    /// The blank outputs that payers named for their change.
+    wanted: BTreeMap<PaymentId, BTreeSet<OutputId>>,
     /// What each was charged, by the day on which it sent the credential first.
     charged: BTreeMap<Payer, BTreeMap<u64, u128>>,
     /// What merchants earned, by asset.
@@ -88,14 +88,15 @@ impl Book {
         self.payers.entry(payment).or_insert((payer, now.secs() / 86_400));
     }
 
-    /// A credential names no outputs for its change.
-    pub fn is_bare(&mut self, payment: PaymentId) {
-        self.bare.insert(payment);
+    /// A credential names outputs for its change, or none.
+    pub fn wants_change(&mut self, payment: PaymentId, outputs: &[OutputId]) {
+        self.wanted.entry(payment).or_default().extend(outputs);
     }
 
-    /// Payments whose change is a token in the answer, which may be lost with it.
-    pub fn bare(&self) -> &BTreeSet<PaymentId> {
-        &self.bare
+    /// Whether this change is part of a token in the answer, which may be lost with it: the payer named no outputs, or such
+    /// as were signed before.
+    pub fn is_in_token(&self, payment: PaymentId, output: OutputId) -> bool {
+        self.wanted.get(&payment).is_some_and(|wanted| !wanted.contains(&output))
     }
 
     /// What a payer was charged.
