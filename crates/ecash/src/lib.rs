@@ -17,6 +17,7 @@
 )]
 
 mod blind;
+pub mod code;
 pub mod conditions;
 pub mod denomination;
 pub mod dleq;

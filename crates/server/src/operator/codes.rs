@@ -53,17 +53,9 @@ impl Operator {
     }
 }
 
-/// Letters and digits that are not taken for one another (Crockford's base 32).
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-/// A code of 100 random bits: `FT-XXXXX-XXXXX-XXXXX-XXXXX`.
+/// A code of 100 random bits.
 fn new_code(random: &Random) -> Result<String, RandomError> {
-    let symbols: Vec<char> = draw::<20>(random)?
-        .iter()
-        .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)).copied().map(char::from))
-        .collect();
-    let groups: Vec<String> = symbols.chunks(5).map(|group| group.iter().collect()).collect();
-    Ok(format!("FT-{}", groups.join("-")))
+    draw(random).map(|bits| farthing_ecash::code::text(&bits))
 }
 
 #[cfg(test)]

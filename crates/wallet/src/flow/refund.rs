@@ -3,7 +3,7 @@
 //! The code is the wallet's own secret and is written down before the issuer hears of it, by its hash alone. The same
 //! melt asked for again gets the same answer, so every step may be repeated.
 
-use farthing_ecash::{Proof, denomination, input_fee, restore};
+use farthing_ecash::{Proof, code, denomination, input_fee, restore};
 use farthing_money::{Amount, Timestamp, Unit};
 use sha2::{Digest, Sha256};
 
@@ -113,7 +113,7 @@ impl RefundFlow {
         let credits: Vec<&Credit> = credits.iter().collect();
         let mut draft = Draft::new(&wallet.state);
         let id = draft.attempt_number();
-        let code = code(wallet, draft.quote_key())?;
+        let code = new_code(wallet, draft.quote_key())?;
         draft.reserve(&credits, id);
         let inputs = credits.iter().map(|credit| credit.y()).collect();
         let mut plans = Vec::new();
@@ -182,8 +182,13 @@ impl RefundFlow {
         let Begun { attempt, code, quote, amount } = self.begun(wallet)?;
         let Some(quote) = quote else {
             self.stage = Stage::Quote;
-            return api::melt_quote_request(&self.mint, attempt.unit, &code_hash(&code), amount)
-                .map(Step::Send);
+            return api::melt_quote_request(
+                &self.mint,
+                attempt.unit,
+                &hex::encode(code::hash(&code)),
+                amount,
+            )
+            .map(Step::Send);
         };
         let inputs: Vec<Proof> = wallet.state.inputs(&attempt).iter().map(Proof::for_issuer).collect();
         let blanks = attempt.plans.last().map(|plan| plan.derive(&wallet.seed)).transpose()?;
@@ -346,28 +351,14 @@ impl RefundFlow {
     }
 }
 
-/// Letters and digits that are not taken for one another (Crockford's base 32).
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-/// The code of this number: 100 bits that follow from the seed, written as the operator's codes are.
-fn code(wallet: &Wallet, number: u32) -> Result<String, WalletError> {
+/// The code of this number: 100 bits that follow from the seed.
+fn new_code(wallet: &Wallet, number: u32) -> Result<String, WalletError> {
     let key = restore::quote_key(wallet.seed.bytes(), number)?;
     let digest = Sha256::new().chain_update(b"farthing/refund-code/1").chain_update(*key.expose_bytes());
     let digest: [u8; 32] = digest.finalize().into();
-    let symbols: Vec<char> = digest
-        .iter()
-        .take(20)
-        .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)).copied().map(char::from))
-        .collect();
-    let groups: Vec<String> = symbols.chunks(5).map(|group| group.iter().collect()).collect();
-    Ok(format!("FT-{}", groups.join("-")))
-}
-
-/// What the issuer knows a code by.
-fn code_hash(code: &str) -> String {
-    let plain: String =
-        code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
-    hex::encode(Sha256::new().chain_update(b"farthing/code/1").chain_update(plain).finalize())
+    let mut bits = [0; 20];
+    bits.iter_mut().zip(digest).for_each(|(bit, byte)| *bit = byte);
+    Ok(code::text(&bits))
 }
 
 impl Flow for RefundFlow {
@@ -417,16 +408,5 @@ impl Flow for RefundFlow {
                 Stage::Over => return Err(WalletError::Misuse("no more events")),
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn how_a_code_is_written_does_not_matter() {
-        assert_eq!(code_hash("FT-ABCDE"), code_hash(" ft abcde"));
-        assert_ne!(code_hash("FT-ABCDE"), code_hash("FT-ABCDF"));
     }
 }
