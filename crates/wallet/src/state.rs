@@ -173,6 +173,15 @@ impl<'a> Draft<'a> {
         Ok(outputs)
     }
 
+    /// Takes back the last plan, of which nothing has left this machine: unused counters in a row would end a search by the
+    /// words too early.
+    pub(crate) fn take_back(&mut self, plan: &Outputs) {
+        let here = self.counters.get(&plan.keyset).or_else(|| self.state.counters.get(&plan.keyset));
+        if plan.end().is_ok_and(|end| here == Some(&end)) {
+            self.counters.insert(plan.keyset, plan.first);
+        }
+    }
+
     /// Moves a keyset's counter forward, never back.
     pub(crate) fn advance(&mut self, keyset: KeysetId, next: u32) {
         let here = self.counters.get(&keyset).or_else(|| self.state.counters.get(&keyset));

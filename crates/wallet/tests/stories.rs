@@ -459,6 +459,21 @@ fn a_token_that_nobody_took_comes_back() {
     assert_eq!(short.kind(), ErrorKind::FundsShort);
 }
 
+/// Its reclaim succeeded and the answer was lost; then it takes its own token for someone else's and finds it spent.
+#[test]
+fn a_token_that_came_back_unnoticed_is_not_lost_when_it_is_received() {
+    let mut world = World::new();
+    let (mut wallet, _) = world.wallet_with(1 << 10);
+    let (attempt, token) = send(&mut world, &mut wallet, 300);
+    world.faults = vec![Fault::AnswerLost];
+    world.run(&mut wallet, ReclaimFlow::new(attempt)).unwrap_err();
+    world.faults.clear();
+    let received = world.run(&mut wallet, ReceiveFlow::new(&token, false).unwrap()).unwrap_err();
+    assert_eq!(received.code(), "wallet-credits-spent");
+    world.recover(&mut wallet).unwrap();
+    assert_eq!((balance(&wallet), wallet.attempts().count()), ((1 << 10, 0), 0));
+}
+
 #[test]
 fn fees_of_a_mint_are_paid_from_the_credits() {
     let mut world = World::new();
@@ -505,6 +520,22 @@ fn the_words_bring_everything_back_even_after_a_rotation() {
     world.run(&mut again, RestoreFlow::new(MINT).unwrap()).unwrap();
     paid(world.pay(&mut again, "/page"));
     assert_eq!(balance(&again), (free - 10_000, 0));
+}
+
+/// Each payment draws counters for its change. The search by the words gives up after 300 that were not signed.
+#[test]
+fn payments_that_were_never_sent_leave_no_gap_for_the_words() {
+    let mut world = World::new();
+    let (mut wallet, _) = world.wallet_with(1 << 20);
+    for _ in 0..40 {
+        world.faults = vec![Fault::None, Fault::NotSent];
+        world.pay(&mut wallet, "/page").unwrap_err();
+    }
+    world.faults.clear();
+    paid(world.pay(&mut wallet, "/page"));
+    let mut again = SharedVault::default().restore();
+    world.run(&mut again, RestoreFlow::new(MINT).unwrap()).unwrap();
+    assert_eq!(balance(&again), ((1 << 20) - 10_000, 0));
 }
 
 #[test]

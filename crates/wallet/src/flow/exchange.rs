@@ -93,7 +93,7 @@ impl Exchange {
                 self.stage = Stage::Swap;
                 api::swap_request(&self.mint, &self.inputs, &outputs).map(Sub::Send)
             }
-            Stage::Start { swap: false } => self.check(),
+            Stage::Start { swap: false } => self.check(wallet),
             Stage::Swap => {
                 let answer = answer_of(&self.mint, event)?;
                 match api::signatures(&self.mint, &answer)? {
@@ -108,7 +108,7 @@ impl Exchange {
                     Err(refusal) if refusal.code == CODE_PENDING => Ok(Sub::Done(Verdict::Pending)),
                     Err(refusal) => {
                         self.refusal = Some(refusal);
-                        self.check()
+                        self.check(wallet)
                     }
                 }
             }
@@ -118,7 +118,11 @@ impl Exchange {
         }
     }
 
-    fn check(&mut self) -> Result<Sub<Verdict>, WalletError> {
+    /// Asks which of the inputs are spent. If none is left, another attempt has found out that all are.
+    fn check(&mut self, wallet: &Wallet) -> Result<Sub<Verdict>, WalletError> {
+        if self.inputs.is_empty() {
+            return self.restore(wallet);
+        }
         self.stage = Stage::Check;
         api::state_request(&self.mint, &self.ys()).map(Sub::Send)
     }

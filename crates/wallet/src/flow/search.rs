@@ -21,7 +21,7 @@ use crate::wallet::Wallet;
 
 /// Counters asked for at once.
 const BATCH: u32 = 100;
-/// A keyset is done after so many batches without a find.
+/// A keyset is done after so many batches without a find, beyond what this wallet has drawn itself.
 const EMPTY_BATCHES: u32 = 3;
 
 /// The search in one keyset.
@@ -111,7 +111,8 @@ impl Search {
         }
         self.empty = if any { 0 } else { self.empty.saturating_add(1) };
         let next = self.batch.end()?;
-        if self.empty < EMPTY_BATCHES && next.checked_add(BATCH).is_some() {
+        let drawn = wallet.state.counters.get(&self.keyset).is_some_and(|drawn| next < *drawn);
+        if (drawn || self.empty < EMPTY_BATCHES) && next.checked_add(BATCH).is_some() {
             self.batch = batch(self.keyset, next);
             return self.ask(wallet);
         }

@@ -313,6 +313,9 @@ pub(crate) fn never_sent(
     let mut draft = Draft::new(&wallet.state);
     draft.free(&attempt.inputs);
     draft.unbook(attempt.unit, &payment.booking, payment.booking.amount);
+    if let Some(change) = &payment.change {
+        draft.take_back(change);
+    }
     draft.finish(attempt.id, None);
     let changes = draft.into_changes();
     wallet.commit(changes)

@@ -233,6 +233,9 @@ impl Mint {
 
     fn swap(&mut self, body: &[u8]) -> Answer {
         let Swap { inputs, outputs } = serde_json::from_slice(body).unwrap();
+        if inputs.is_empty() {
+            return Err((11_005, "no inputs".to_owned()));
+        }
         let tag = String::from_utf8(body.to_vec()).unwrap();
         if inputs.iter().all(|proof| self.spent.get(&proof.y()) == Some(&tag)) {
             return Ok(json!({ "signatures": self.again(&outputs) }));

@@ -46,7 +46,8 @@ pub struct Shop {
     pub revenue: u64,
     /// How many answers were delivered.
     pub served: usize,
-    tokens: u64,
+    /// The credits that were given as change in tokens.
+    pub given: Vec<(Y, u64)>,
 }
 
 impl Shop {
@@ -64,7 +65,7 @@ impl Shop {
             payments: BTreeMap::new(),
             revenue: 0,
             served: 0,
-            tokens: 0,
+            given: Vec::new(),
         }
     }
 
@@ -227,10 +228,11 @@ impl Shop {
     }
 
     fn own_credit(&mut self, mint: &mut Mint, amount: u64) -> Proof {
-        self.tokens += 1;
-        let secret = format!("shop {}", self.tokens);
+        let secret = format!("shop {}", self.given.len());
         let id = *mint.ids().last().unwrap();
-        let b_ = hash_to_curve(secret.as_bytes()).point();
+        let y = hash_to_curve(secret.as_bytes());
+        self.given.push((y, amount));
+        let b_ = y.point();
         let signature = mint.sign(&BlindedMessage { amount, id, b_ }).unwrap();
         Proof::new(amount, id, secret, signature.c_)
     }
