@@ -25,13 +25,16 @@ const TABLES_KEY: &[u8] = b"store/tables";
 /// In the table `meta`: keys that are this folder's own and no backup's.
 pub(crate) const OWN_KEYS: &[u8] = b"store/";
 
-/// Logged bytes after which all tables are written out, so that the log can go: just above the size from which fjall begins
-/// a new file of it.
-const LOG_MOST: u64 = 64_200_000;
+/// Logged bytes after which all tables are written out: what is in memory until then takes twice as much, and what a start
+/// replays is no more. The log itself goes once fjall has begun another file of it, after 64 MB.
+const LOG_MOST: u64 = 16 * 1024 * 1024;
 /// Less than this in the log is replayed faster than it is written out.
 const LOG_LEAST: u64 = 4 * 1024 * 1024;
 /// The least that fjall allows: beyond it, tables that nobody writes to are written out as well.
 const LOGS_MOST: u64 = 64 * 1024 * 1024;
+/// Threads that write out and merge. With more than one, fjall keeps one free for writing out, which takes a whole core while
+/// the others merge: it puts what it may not do back into the queue and looks again at once.
+const WORKERS: usize = 1;
 /// Blocks of tables in memory at the most.
 const CACHE: u64 = 64 * 1024 * 1024;
 /// How long a close waits for tables to be written out; what is not is replayed at the next start.
@@ -156,7 +159,7 @@ impl Fjall {
 /// Opens the database, whose log was looked through.
 fn open_database(folder: &Path, logs: &Logs) -> Result<Database, Fault> {
     logs.cut().map_err(|error| open_fault(folder, &error.into()))?;
-    let builder = Database::builder(folder).manual_journal_persist(true);
+    let builder = Database::builder(folder).manual_journal_persist(true).worker_threads(WORKERS);
     let opened = builder.max_journaling_size(LOGS_MOST).cache_size(CACHE).open();
     opened.map_err(|error| open_fault(folder, &error))
 }
