@@ -77,13 +77,11 @@ impl Flow for RestoreFlow {
                 }
                 Stage::Over => return Err(WalletError::Misuse("no more events")),
             }
-            match self.search() {
-                Some(stage) => self.stage = stage,
-                None => {
-                    self.stage = Stage::Over;
-                    return self.outcome();
-                }
-            }
+            let Some(stage) = self.search() else {
+                self.stage = Stage::Over;
+                return self.outcome();
+            };
+            self.stage = stage;
         }
     }
 }
