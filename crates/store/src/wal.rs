@@ -181,11 +181,11 @@ impl Frames {
     }
 
     fn only_zeros(&mut self) -> io::Result<bool> {
-        let mut block = vec![0; BUFFER];
+        let (zeros, mut block) = (vec![0; BUFFER], vec![0; BUFFER]);
         loop {
             match self.reader.read(&mut block)? {
                 0 => return Ok(true),
-                read if block.get(..read).unwrap_or_default().iter().all(|byte| *byte == 0) => {}
+                read if block.get(..read) == zeros.get(..read) => {}
                 _ => return Ok(false),
             }
         }
