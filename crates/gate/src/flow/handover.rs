@@ -30,23 +30,35 @@ struct Memory {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     UnderWay,
+    /// The same; and the payer has it from another request by now, because its pass lasted.
+    Had,
     Lost(Timestamp),
 }
 
-/// An answer on its way. Dropped before it is [`Handover::done`], it is lost; a repetition is not lost again.
+/// An answer on its way. Dropped before it is [`Handover::done`], it is lost if it is the first.
 pub(super) struct Handover {
     all: Arc<Handovers>,
     payment: PaymentId,
-    first: bool,
+    turn: Turn,
     done: bool,
+}
+
+/// Which of the answers to a payment one is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    /// The repetition of a lost one. It is not lost again.
+    Again,
+    /// By a pass that lasts, while another is on its way.
+    Beside,
 }
 
 /// What is known of the answer of a payment that was charged.
 pub(super) enum Claim {
     /// It was handed over, or nothing is remembered.
     None,
-    /// It is on its way to somebody.
-    UnderWay,
+    /// It is on its way to somebody; this one may go beside it while the pass lasts.
+    UnderWay(Handover),
     /// It was lost, and now comes again.
     Again(Handover),
 }
@@ -59,7 +71,7 @@ impl Handovers {
     /// Begins to hand an answer over; before its charge is recorded, so that nobody finds the one without the other.
     pub(super) fn begin(self: &Arc<Self>, payment: PaymentId) -> Handover {
         self.memory().states.insert(payment, State::UnderWay);
-        Handover { all: Arc::clone(self), payment, first: true, done: false }
+        self.handover(payment, Turn::First)
     }
 
     /// Takes a lost answer, for one repetition.
@@ -68,14 +80,17 @@ impl Handovers {
         let mut memory = self.memory();
         match memory.states.get(&payment).copied() {
             None => Claim::None,
-            Some(State::UnderWay) => Claim::UnderWay,
+            Some(State::UnderWay | State::Had) => Claim::UnderWay(self.handover(payment, Turn::Beside)),
             Some(State::Lost(at)) if at.after(REMEMBERED) <= now => Claim::None,
             Some(State::Lost(_)) => {
                 memory.states.insert(payment, State::UnderWay);
-                drop(memory);
-                Claim::Again(Handover { all: Arc::clone(self), payment, first: false, done: false })
+                Claim::Again(self.handover(payment, Turn::Again))
             }
         }
+    }
+
+    fn handover(self: &Arc<Self>, payment: PaymentId, turn: Turn) -> Handover {
+        Handover { all: Arc::clone(self), payment, turn, done: false }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -107,7 +122,9 @@ impl Handover {
 
     /// The upstream failed at the repetition: it may be tried again.
     pub(super) fn failed(mut self) {
-        self.first = true;
+        if self.turn == Turn::Again {
+            self.turn = Turn::First;
+        }
     }
 }
 
@@ -115,10 +132,17 @@ impl Drop for Handover {
     fn drop(&mut self) {
         let now = (self.all.clock)();
         let mut memory = self.all.memory();
-        if self.first && !self.done {
-            memory.lose(self.payment, now);
-        } else {
-            memory.states.remove(&self.payment);
+        let state = memory.states.get(&self.payment).copied();
+        match (self.turn, self.done, state) {
+            (Turn::Beside, false, _) => {}
+            (Turn::Beside, true, Some(State::UnderWay)) => {
+                memory.states.insert(self.payment, State::Had);
+            }
+            (Turn::Beside, true, Some(State::Had)) => {}
+            (Turn::First, false, state) if state != Some(State::Had) => memory.lose(self.payment, now),
+            _ => {
+                memory.states.remove(&self.payment);
+            }
         }
     }
 }
@@ -145,16 +169,43 @@ mod tests {
     fn a_lost_answer_comes_again_once() {
         let (all, _) = memory();
         let first = all.begin(id(1));
-        assert!(matches!(all.claim(id(1)), Claim::UnderWay));
+        assert!(matches!(all.claim(id(1)), Claim::UnderWay(_)));
         drop(first);
         let Claim::Again(again) = all.claim(id(1)) else { panic!("it was lost") };
-        assert!(matches!(all.claim(id(1)), Claim::UnderWay));
+        assert!(matches!(all.claim(id(1)), Claim::UnderWay(_)));
         again.failed();
         let Claim::Again(again) = all.claim(id(1)) else { panic!("the upstream failed") };
         drop(again);
         assert!(matches!(all.claim(id(1)), Claim::None), "a repetition is not repeated");
         all.begin(id(2)).done();
         assert!(matches!(all.claim(id(2)), Claim::None));
+    }
+
+    #[test]
+    fn what_a_pass_has_delivered_beside_is_not_lost() {
+        let (all, _) = memory();
+        let beside = |n| match all.claim(id(n)) {
+            Claim::UnderWay(beside) => beside,
+            Claim::None | Claim::Again(_) => panic!("it is under way"),
+        };
+        let (first, other) = (all.begin(id(1)), all.begin(id(2)));
+        beside(1).done();
+        drop(beside(2));
+        beside(2).failed();
+        drop((first, other));
+        assert!(matches!(all.claim(id(1)), Claim::None), "the payer has it");
+        assert!(matches!(all.claim(id(2)), Claim::Again(_)), "nobody has it");
+        let first = all.begin(id(3));
+        let late = beside(3);
+        drop(first);
+        late.done();
+        assert!(matches!(all.claim(id(3)), Claim::None), "the payer has it after all");
+        let first = all.begin(id(4));
+        beside(4).done();
+        beside(4).done();
+        first.done();
+        assert!(matches!(all.claim(id(4)), Claim::None));
+        assert!(all.memory().states.is_empty());
     }
 
     #[test]

@@ -134,8 +134,11 @@ impl Shared {
                 let lasts = row.pass_until.is_some_and(|until| until > now);
                 let handover = match self.handovers.claim(payment) {
                     Claim::Again(handover) => Some(handover),
-                    _ if lasts => None,
-                    Claim::UnderWay => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
+                    Claim::UnderWay(beside) if lasts => Some(beside),
+                    Claim::None if lasts => None,
+                    Claim::UnderWay(_) => {
+                        return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into());
+                    }
                     Claim::None => return Err(Refused::Used(payment)),
                 };
                 return Ok(Outcome::Again(Box::new(Again { payment, row: *row, handover })));
@@ -373,7 +376,7 @@ enum Outcome {
 struct Again {
     payment: PaymentId,
     row: PaymentRow,
-    /// Of an answer that was lost.
+    /// Of an answer that was lost, or that is still on its way to another request.
     handover: Option<Handover>,
 }
 
