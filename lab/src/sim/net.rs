@@ -210,11 +210,11 @@ impl Network {
             return bookkeeper.book().note(Err(broken));
         };
         let (departures, time, bookkeeper) = (Arc::clone(&self.departures), time.clone(), bookkeeper.clone());
-        let (began, read, what) = (time.now(), asked.read, (asked.method.clone(), asked.url.clone()));
+        let (began, read, what) = (time.moment(), asked.read, (asked.method.clone(), asked.url.clone()));
         server.answer(request, hang_up_after, move |response| {
-            let (earliest, latest) = (began.min(time.now()), began.max(time.now()));
+            let shown = time.since(began);
             let mut book = bookkeeper.book();
-            let checked = check(&mut book, &response, (&what.0, &what.1), (earliest, latest));
+            let checked = check(&mut book, &response, (&what.0, &what.1), shown);
             book.note(checked);
             let answer = answer_of(&response, read);
             departures.lock().unwrap_or_else(PoisonError::into_inner).push((call, answer));

@@ -20,6 +20,8 @@ struct Inner {
     /// How far clocks were put forward and back.
     forward: u64,
     back: u64,
+    /// What clocks showed right before and after each jump.
+    jumps: Vec<Timestamp>,
     /// When the server's runtime showed what.
     anchor: Option<(Instant, u64)>,
 }
@@ -31,10 +33,23 @@ impl Time {
 
     /// What clocks show.
     pub fn now(&self) -> Timestamp {
+        self.inner().now()
+    }
+
+    /// A moment, for [`since`](Self::since).
+    pub fn moment(&self) -> Moment {
         let inner = self.inner();
-        let running = inner.running();
-        let shown = NOON_MILLIS.saturating_add(running).saturating_add(inner.forward);
-        Timestamp::from_millis(shown.saturating_sub(inner.back))
+        Moment { shown: inner.now(), jumps: inner.jumps.len() }
+    }
+
+    /// The earliest and the latest that clocks have shown since a moment; they may have gone back and forth in between.
+    pub fn since(&self, moment: Moment) -> (Timestamp, Timestamp) {
+        let inner = self.inner();
+        let jumps = inner.jumps.get(moment.jumps..).unwrap_or_default();
+        let shown = jumps.iter().copied().chain([moment.shown]);
+        shown.fold((inner.now(), inner.now()), |(earliest, latest), shown| {
+            (earliest.min(shown), latest.max(shown))
+        })
     }
 
     /// Milliseconds since the world began.
@@ -60,18 +75,35 @@ impl Time {
 
     /// Puts clocks forward.
     pub fn jump(&self, millis: u64) {
-        let mut inner = self.inner();
-        inner.forward = inner.forward.saturating_add(millis);
+        self.inner().jump(|inner| inner.forward = inner.forward.saturating_add(millis));
     }
 
     /// Puts clocks back.
     pub fn jump_back(&self, millis: u64) {
-        let mut inner = self.inner();
-        inner.back = inner.back.saturating_add(millis);
+        self.inner().jump(|inner| inner.back = inner.back.saturating_add(millis));
     }
 }
 
+/// A moment in the life of a world.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    shown: Timestamp,
+    jumps: usize,
+}
+
 impl Inner {
+    fn now(&self) -> Timestamp {
+        let shown = NOON_MILLIS.saturating_add(self.running()).saturating_add(self.forward);
+        Timestamp::from_millis(shown.saturating_sub(self.back))
+    }
+
+    fn jump(&mut self, jump: impl FnOnce(&mut Self)) {
+        let before = self.now();
+        jump(self);
+        let after = self.now();
+        self.jumps.extend([before, after]);
+    }
+
     fn running(&self) -> u64 {
         match self.anchor {
             Some((at, elapsed)) if Handle::try_current().is_ok() => {
@@ -80,5 +112,30 @@ impl Inner {
             }
             _ => self.elapsed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clocks_showed_in_between_counts() {
+        let time = Time::default();
+        let (begun, shown) = (time.moment(), time.now().secs());
+        time.jump_back(60_000);
+        let back = time.moment();
+        time.jump(600_000);
+        let seconds = |(earliest, latest): (Timestamp, Timestamp)| {
+            (
+                earliest.secs().wrapping_sub(shown).cast_signed(),
+                latest.secs().wrapping_sub(shown).cast_signed(),
+            )
+        };
+        assert_eq!(seconds(time.since(begun)), (-60, 540));
+        time.jump_back(540_000);
+        assert_eq!(seconds(time.since(begun)), (-60, 540), "both ends show what the beginning did");
+        assert_eq!(seconds(time.since(back)), (-60, 540));
+        assert_eq!(seconds(time.since(time.moment())), (0, 0));
     }
 }
