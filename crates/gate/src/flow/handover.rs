@@ -134,11 +134,10 @@ impl Drop for Handover {
         let mut memory = self.all.memory();
         let state = memory.states.get(&self.payment).copied();
         match (self.turn, self.done, state) {
-            (Turn::Beside, false, _) => {}
+            (Turn::Beside, false, _) | (Turn::Beside, true, Some(State::Had)) => {}
             (Turn::Beside, true, Some(State::UnderWay)) => {
                 memory.states.insert(self.payment, State::Had);
             }
-            (Turn::Beside, true, Some(State::Had)) => {}
             (Turn::First, false, state) if state != Some(State::Had) => memory.lose(self.payment, now),
             _ => {
                 memory.states.remove(&self.payment);

@@ -130,19 +130,7 @@ impl Shared {
         };
         let row = match answer {
             Answer::Held(row) => *row,
-            Answer::Posted(row) => {
-                let lasts = row.pass_until.is_some_and(|until| until > now);
-                let handover = match self.handovers.claim(payment) {
-                    Claim::Again(handover) => Some(handover),
-                    Claim::UnderWay(beside) if lasts => Some(beside),
-                    Claim::None if lasts => None,
-                    Claim::UnderWay(_) => {
-                        return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into());
-                    }
-                    Claim::None => return Err(Refused::Used(payment)),
-                };
-                return Ok(Outcome::Again(Box::new(Again { payment, row: *row, handover })));
-            }
+            Answer::Posted(row) => return self.again(payment, *row, now),
             _ => return Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
         };
         // From here on the credits are set aside: every way out posts or releases.
@@ -156,6 +144,24 @@ impl Shared {
             }
         }
         Ok(Outcome::Held(Arc::new(held)))
+    }
+
+    /// What was paid for before is delivered again while its pass lasts, or once more if its answer was lost.
+    fn again(
+        self: &Arc<Self>,
+        payment: PaymentId,
+        row: PaymentRow,
+        now: Timestamp,
+    ) -> Result<Outcome, Refused> {
+        let lasts = row.pass_until.is_some_and(|until| until > now);
+        let handover = match self.handovers.claim(payment) {
+            Claim::Again(handover) => Some(handover),
+            Claim::UnderWay(beside) if lasts => Some(beside),
+            Claim::None if lasts => None,
+            Claim::UnderWay(_) => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
+            Claim::None => return Err(Refused::Used(payment)),
+        };
+        Ok(Outcome::Again(Box::new(Again { payment, row, handover })))
     }
 
     /// Looks at the credits, and notes what that took.
