@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use farthing_engine::{Fault, FaultKind};
+use fjall::config::PartitioningPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 
 use crate::freeze::{Freeze, Frozen};
@@ -35,8 +36,9 @@ const LOGS_MOST: u64 = 64 * 1024 * 1024;
 /// Threads that write out and merge. With more than one, fjall keeps one free for writing out, which takes a whole core while
 /// the others merge: it puts what it may not do back into the queue and looks again at once.
 const WORKERS: usize = 1;
-/// Blocks of tables in memory at the most.
-const CACHE: u64 = 64 * 1024 * 1024;
+/// Blocks of tables in memory at the most. Little, because keys are hashes: what was read once is not read again, and what
+/// helps is the tables' filters and indexes, of which a payment touches one small part each.
+const CACHE: u64 = 16 * 1024 * 1024;
 /// How long a close waits for tables to be written out; what is not is replayed at the next start.
 const CLOSE_WAIT: Duration = Duration::from_secs(20);
 const CLOSE_LOOK: Duration = Duration::from_millis(5);
@@ -164,8 +166,16 @@ fn open_database(folder: &Path, logs: &Logs) -> Result<Database, Fault> {
     opened.map_err(|error| open_fault(folder, &error))
 }
 
+/// How tables are laid out; a table that is there already keeps its own. Filters and indexes are in parts on every level: in
+/// one piece, those of a single large table would fill a good part of the cache.
+fn options() -> KeyspaceCreateOptions {
+    let parts = || PartitioningPolicy::all(true);
+    KeyspaceCreateOptions::default()
+        .filter_block_partitioning_policy(parts())
+        .index_block_partitioning_policy(parts())
+}
+
 fn keyspaces(database: &Database, folder: &Path) -> Result<Vec<Keyspace>, Fault> {
-    let options = KeyspaceCreateOptions::default;
     let keyspaces = TableName::ALL.into_iter().map(|table| database.keyspace(table.as_str(), options));
     keyspaces.collect::<Result<_, _>>().map_err(|error| open_fault(folder, &error))
 }
@@ -177,7 +187,7 @@ fn tables_are_there(database: &Database, folder: &Path) -> Result<Option<Mark>, 
         return Ok(None);
     }
     let fault = |error: fjall::Error| open_fault(folder, &error);
-    let meta = database.keyspace(meta, KeyspaceCreateOptions::default).map_err(fault)?;
+    let meta = database.keyspace(meta, options).map_err(fault)?;
     let names = meta.get(TABLES_KEY).map_err(fault)?;
     let names = names.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
     if let Some(gone) = names.lines().find(|name| !database.keyspace_exists(name)) {
