@@ -1,0 +1,9 @@
+//! Golden digests and signatures (`vectors/*.json`), made with reference packages by the accounts that everybody knows.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops at its vector")]
+
+#[path = "vectors/read.rs"]
+mod read;
+
+#[path = "vectors/signatures.rs"]
+mod signatures;
