@@ -3,8 +3,8 @@
 //!
 //! Header text lives only here. Strings come in, strings go out: nothing here knows an HTTP library, a socket, a clock
 //! or the arithmetic of credits (points and tokens are opaque text). One folder per dialect: [`cashu`] (NUT-18, NUT-24,
-//! NUT-26) and [`mpp`] (the `Payment` scheme of HTTP authentication). [`challenge`], [`offer`] and [`credential`] put the
-//! dialects side by side. Credentials are money, so no error repeats one.
+//! NUT-26), [`mpp`] (the `Payment` scheme of HTTP authentication) and [`x402`] (stablecoins). [`challenge`], [`offer`] and
+//! [`credential`] put the dialects side by side. Credentials are money, so no error repeats one.
 #![cfg_attr(
     not(test),
     deny(
@@ -35,6 +35,7 @@ pub mod problem;
 pub mod receipt;
 mod rfc3339;
 pub mod upstream;
+pub mod x402;
 
 pub use books::{DayHead, PeriodClose};
 pub use challenge::Challenge;
