@@ -1,5 +1,5 @@
 //! What a payer signs for a chain of the EVM: addresses, typed-data digests (EIP-712), authorisations of tokens
-//! (EIP-3009, EIP-2612), Permit2 transfers, and the calls that carry them to the chain.
+//! (EIP-3009, EIP-2612), Permit2 transfers, vouchers of channels, and the calls that carry them to the chain.
 //!
 //! Everything here is a pure function of its arguments: no clock, no randomness, no node. Whether a signature is worth
 //! money is for the chain to say, and asking it is done upstairs.
@@ -16,16 +16,23 @@
     )
 )]
 
+mod abi;
 mod address;
 mod authorization;
+pub mod call;
 mod chain_id;
 mod digest;
 mod domain;
+mod erc6492;
 mod hex_text;
 mod key;
+mod permit;
+pub mod permit2;
 mod public_key;
 mod signature;
+mod terms;
 mod typed_data;
+mod voucher;
 mod word;
 
 pub use address::{Address, AddressError};
@@ -33,9 +40,17 @@ pub use authorization::{Authorization, CancelAuthorization};
 pub use chain_id::{ChainId, ChainIdError};
 pub use digest::{AuthorizationNonce, Digest, TxHash, keccak256, message_digest};
 pub use domain::Domain;
+pub use erc6492::{WrappedSignature, WrappedSignatureError};
 pub use hex_text::{HexError, bytes_from_hex, bytes_to_hex};
 pub use key::{KeyError, SigningKey};
+pub use permit::Permit;
+pub use permit2::Permit2Transfer;
 pub use public_key::PublicKey;
 pub use signature::{Signature, SignatureError};
+pub use terms::{
+    AUTHORIZATION_COLLECTOR, BATCH_ESCROW, ChannelId, ChannelTerms, PERMIT2_COLLECTOR, Salt, SessionTerms,
+    batch_domain, deposit_nonce, session_domain,
+};
 pub use typed_data::StructHash;
+pub use voucher::{Claim, Refund, Voucher, claims_digest};
 pub use word::{Word, WordError};

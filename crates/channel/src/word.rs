@@ -69,6 +69,12 @@ impl Word {
         self.to_amount()?.to_u64()
     }
 
+    /// As an address, if nothing stands before its 20 bytes.
+    pub fn to_address(self) -> Option<Address> {
+        let (zeros, address) = self.0.split_last_chunk::<20>()?;
+        zeros.iter().all(|byte| *byte == 0).then_some(Address::from_bytes(*address))
+    }
+
     fn halves(self) -> (u128, u128) {
         let (mut high, mut low) = ([0; 16], [0; 16]);
         for ((high, low), (byte_1, byte_2)) in
@@ -264,6 +270,8 @@ mod tests {
         let word = Word::from(Address::from_bytes([0xaa; 20]));
         assert_eq!(word.as_bytes()[..12], [0; 12]);
         assert_eq!(word.as_bytes()[12..], [0xaa; 20]);
+        assert_eq!(word.to_address(), Some(Address::from_bytes([0xaa; 20])));
+        assert_eq!(Word::MAX.to_address(), None);
     }
 
     proptest! {

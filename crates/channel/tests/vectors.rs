@@ -1,9 +1,13 @@
-//! Golden digests and signatures (`vectors/*.json`), made with reference packages by the accounts that everybody knows.
+//! Golden digests, signatures and calls (`vectors/*.json`), made with reference packages by the accounts that everybody knows.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops at its vector")]
 
 #[path = "vectors/read.rs"]
 mod read;
 
+#[path = "vectors/calls.rs"]
+mod calls;
+#[path = "vectors/channels.rs"]
+mod channels;
 #[path = "vectors/signatures.rs"]
 mod signatures;

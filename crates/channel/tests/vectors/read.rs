@@ -1,6 +1,6 @@
 //! Reading the vector file, and the keys of the accounts in it.
 
-use farthing_channel::{Digest, Domain, Signature, SigningKey};
+use farthing_channel::{Address, ChainId, Digest, Domain, Signature, SigningKey};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,20 +13,20 @@ const ACCOUNTS: [&str; 4] = [
     "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
 ];
 
-/// One case of the file.
+/// One case of `eip712.json`.
 #[derive(Deserialize)]
 pub struct Vector {
     name: String,
-    signer: farthing_channel::Address,
+    signer: Address,
     domain: Value,
     message: Value,
     digest: Digest,
     signature: Signature,
 }
 
-/// The whole file.
-pub fn file() -> Value {
-    let path = format!("{}/tests/vectors/eip712.json", env!("CARGO_MANIFEST_DIR"));
+/// A whole file.
+pub fn file(name: &str) -> Value {
+    let path = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -37,14 +37,14 @@ pub fn at<T: DeserializeOwned>(value: &Value, path: &str) -> T {
 }
 
 /// The key of an account.
-pub fn key_of(account: farthing_channel::Address) -> SigningKey {
+pub fn key_of(account: Address) -> SigningKey {
     let keys = ACCOUNTS.iter().map(|secret| SigningKey::from_hex(secret).unwrap());
     keys.into_iter().find(|key| key.address() == account).unwrap()
 }
 
-/// The case of this name.
+/// The case of this name in `eip712.json`.
 pub fn vector(name: &str) -> Vector {
-    let vectors: Vec<Vector> = at(&file(), "vectors");
+    let vectors: Vec<Vector> = at(&file("eip712"), "vectors");
     vectors.into_iter().find(|vector| vector.name == name).unwrap()
 }
 
@@ -54,20 +54,31 @@ impl Vector {
         at(&self.message, path)
     }
 
+    /// The golden signature.
+    pub fn signature(&self) -> Signature {
+        self.signature
+    }
+
     /// Its domain.
     pub fn domain(&self) -> Domain {
         let version = self.domain.get("version").map(|version| version.as_str().unwrap());
-        let chain = farthing_channel::ChainId::new(at(&self.domain, "chainId"));
+        let chain = ChainId::new(at(&self.domain, "chainId"));
         let contract = at(&self.domain, "verifyingContract");
         Domain::new(self.domain["name"].as_str().unwrap(), version, chain, Some(contract))
     }
 
     /// That our digest is the golden one, and that its signature is what we make of it and comes from its signer.
     pub fn check(&self, digest: Digest) {
-        assert_eq!(digest, self.digest, "{}", self.name);
-        assert_eq!(self.signature.recover(&digest), Ok(self.signer), "{}", self.name);
-        let key = key_of(self.signer);
-        assert_eq!(key.sign(&digest), self.signature, "{}", self.name);
-        assert!(key.public_key().verify(&digest, &self.signature), "{}", self.name);
+        check(&self.name, self.signer, digest, (self.digest, self.signature));
     }
+}
+
+/// That our digest is the expected one, and that the expected signature is what we make of it and comes from its signer.
+pub fn check(name: &str, signer: Address, digest: Digest, expected: (Digest, Signature)) {
+    let (expected_digest, signature) = expected;
+    assert_eq!(digest, expected_digest, "{name}");
+    assert_eq!(signature.recover(&digest), Ok(signer), "{name}");
+    let key = key_of(signer);
+    assert_eq!(key.sign(&digest), signature, "{name}");
+    assert!(key.public_key().verify(&digest, &signature), "{name}");
 }
