@@ -216,7 +216,7 @@ impl Filler {
         };
         farthing_engine::Command::Hold(Hold {
             payment: PaymentId::of_credits(credits),
-            inputs: credits.iter().map(input).collect(),
+            funds: (credits.iter().map(input).collect()).into(),
             price: price(),
             asset: self.keyset.asset,
             merchant: self.merchant,

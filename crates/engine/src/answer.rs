@@ -2,7 +2,7 @@
 
 use farthing_money::Amount;
 
-use crate::{MeltQuoteRow, MintQuoteRow, PaymentRow, QuoteId};
+use crate::{CallRow, MeltQuoteRow, MintQuoteRow, PaymentRow, QuoteId, SettlementRow};
 
 /// The answer to a command that was carried out, or that repeats one that was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,12 @@ pub enum Answer {
     Held(Box<PaymentRow>),
     /// The payment is charged, now or before.
     Posted(Box<PaymentRow>),
+    /// The upstream has delivered, and a call that moves the money is under way: wait for its outcome.
+    Settling(Box<PaymentRow>),
+    /// The call as it stands.
+    Call(Box<CallRow>),
+    /// The call ended like this, now or before.
+    Settled(Box<SettlementRow>),
     /// Codes are given back: what is to be paid for them.
     Refunded {
         /// By this command.

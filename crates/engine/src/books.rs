@@ -71,6 +71,21 @@ impl Chart {
         Account::new(format!("merchant:{name}"), self.asset, AccountKind::Liability, Limit::None)
     }
 
+    /// What the operator has of the asset on a chain, in one token.
+    pub fn reserve(&self, token: &str) -> Account {
+        Account::new(format!("reserve:{token}"), self.asset, AccountKind::Asset, Limit::None)
+    }
+
+    /// What the operator has of a chain's own coin to pay its fees with.
+    pub fn purse(&self, chain: &str) -> Account {
+        Account::new(format!("purse:{chain}"), self.asset, AccountKind::Asset, Limit::None)
+    }
+
+    /// What a chain's fees have cost.
+    pub fn gas(&self, chain: &str) -> Account {
+        Account::new(format!("gas:{chain}"), self.asset, AccountKind::Expense, Limit::None)
+    }
+
     pub(crate) fn shared(&self) -> [AccountId; 6] {
         [self.clearing, self.codes, self.codes_sold, self.expired, self.fees, self.test_funding]
     }

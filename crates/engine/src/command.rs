@@ -4,8 +4,9 @@ use farthing_ledger::{Account, AccountId, Reference};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 
 use crate::{
-    BOOKS, Chart, CodeId, CreditId, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, Mode, OutputId, PaymentId,
-    QuoteId, RequestTag, StatementId, StatementRow, sale_reference,
+    BOOKS, CallId, Chart, CodeId, CreditId, EndCall, Facilitate, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow,
+    Mode, OutputId, PaymentId, QuoteId, ReopenCall, RequestTag, SendCall, Settle, SettledPayment,
+    StatementId, StatementRow, sale_reference,
 };
 
 /// A verified credit that is to be spent.
@@ -138,13 +139,33 @@ pub struct Melt {
     pub tag: RequestTag,
 }
 
-/// Sets a credential's credits aside for a request.
+/// What a credential pays with.
+#[derive(Clone, Debug)]
+pub enum Funds {
+    /// Credits of ours: from now on they pay for this or are given back.
+    Credits(Vec<Input>),
+    /// Money on a chain, which the payer has signed for.
+    Chain {
+        /// The account of what we have of it.
+        reserve: AccountId,
+        /// How much at the most, in the asset's units.
+        amount: Amount,
+    },
+}
+
+impl From<Vec<Input>> for Funds {
+    fn from(inputs: Vec<Input>) -> Self {
+        Self::Credits(inputs)
+    }
+}
+
+/// Sets what a credential pays with aside for a request.
 #[derive(Clone, Debug)]
 pub struct Hold {
-    /// The payment, derived from the credits.
+    /// The payment, derived from the credential.
     pub payment: PaymentId,
-    /// The credits.
-    pub inputs: Vec<Input>,
+    /// What it pays with.
+    pub funds: Funds,
     /// The least that they must be worth.
     pub price: Amount,
     /// In what.
@@ -284,6 +305,11 @@ pub enum Command {
     Hold(Hold),
     Post(Post),
     Release(Release),
+    Settle(Settle),
+    Facilitate(Facilitate),
+    SendCall(SendCall),
+    EndCall(EndCall),
+    ReopenCall(ReopenCall),
     RefundCodes(RefundCodes),
     ExpireKeyset(ExpireKeyset),
     Prune(Prune),
@@ -343,7 +369,10 @@ impl Command {
             }
             Self::Hold(command) => {
                 keys.payment(command.payment);
-                keys.spent(&command.inputs);
+                match &command.funds {
+                    Funds::Credits(inputs) => keys.spent(inputs),
+                    Funds::Chain { reserve, .. } => keys.accounts.push(*reserve),
+                }
                 keys.chart(command.asset);
             }
             Self::Post(command) => {
@@ -360,7 +389,38 @@ impl Command {
                 keys.accounts.extend(&command.accounts);
                 keys.chart(command.asset);
             }
+            Self::Settle(_)
+            | Self::Facilitate(_)
+            | Self::SendCall(_)
+            | Self::EndCall(_)
+            | Self::ReopenCall(_) => self.call_keys(keys),
             operator => operator.operator_keys(keys),
+        }
+    }
+
+    /// The keys of what goes to a chain and comes back.
+    fn call_keys(&self, keys: &mut Keys) {
+        match self {
+            Self::Settle(command) => {
+                keys.payment(command.payment);
+                keys.call(CallId::of_payment(command.payment));
+                keys.accounts.extend(&command.accounts);
+                keys.accounts.push(command.merchant);
+                keys.chart(command.asset);
+            }
+            Self::Facilitate(command) => keys.call(command.id),
+            Self::SendCall(command) => keys.call(command.call),
+            Self::EndCall(command) => {
+                keys.call(command.call);
+                keys.settled(command.payment.as_ref());
+                let gas = command.gas.as_ref().map(|gas| [gas.accounts.purse, gas.accounts.spent]);
+                keys.accounts.extend(gas.into_iter().flatten());
+            }
+            Self::ReopenCall(command) => {
+                keys.call(command.call);
+                keys.settled(command.payment.as_ref());
+            }
+            _ => {}
         }
     }
 
@@ -406,6 +466,20 @@ impl Keys {
     fn signed(&mut self, outputs: &[Output]) {
         self.outputs.extend(outputs.iter().map(|output| output.output));
         self.accounts.extend(outputs.iter().map(|output| output.account));
+    }
+
+    fn call(&mut self, call: CallId) {
+        self.calls.push(call);
+        self.settlements.push(call);
+    }
+
+    fn settled(&mut self, payment: Option<&SettledPayment>) {
+        if let Some(SettledPayment { payment, accounts, merchant, asset }) = payment {
+            self.payment(*payment);
+            self.accounts.extend(accounts);
+            self.accounts.push(*merchant);
+            self.chart(*asset);
+        }
     }
 
     fn payment(&mut self, payment: PaymentId) {

@@ -33,6 +33,21 @@ byte_id!(
     RequestTag,
     16
 );
+byte_id!(
+    /// A call on a chain: derived from what it does, so that the same call is made once.
+    CallId,
+    32
+);
+byte_id!(
+    /// A transaction on a chain, by its hash.
+    TransactionId,
+    32
+);
+byte_id!(
+    /// An account or a contract on a chain.
+    ChainAddress,
+    20
+);
 
 byte_id!(
     /// A signed text that was published: what kind it is of, and which one of that kind.
@@ -109,6 +124,31 @@ impl PaymentId {
         }
         Self::from_bytes(hash.finalize().into())
     }
+
+    /// The payment of an authorization that a chain takes once: by whom, and by which number that the contract which keeps
+    /// count of such numbers takes once. What it is written like does not matter.
+    pub fn of_authorization(
+        chain: u64,
+        counter: ChainAddress,
+        payer: ChainAddress,
+        nonce: &[u8; 32],
+    ) -> Self {
+        let chain = chain.to_be_bytes();
+        let parts = [&chain[..], counter.as_bytes(), payer.as_bytes(), nonce];
+        Self::from_bytes(hash_of_parts("farthing/payment/chain/1", parts))
+    }
+}
+
+impl CallId {
+    /// The call that settles a payment: there is one at the most.
+    pub fn of_payment(payment: PaymentId) -> Self {
+        Self::from_bytes(*payment.as_bytes())
+    }
+
+    /// A call that is made for nobody's payment here, named by what it is about; each part is preceded by its length.
+    pub fn of_parts<'a>(domain: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self::from_bytes(hash_of_parts(domain, parts))
+    }
 }
 
 impl CodeId {
@@ -121,15 +161,20 @@ impl CodeId {
 impl RequestTag {
     /// The tag of a request made of these parts; each is preceded by its length.
     pub fn of_parts<'a>(domain: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut hash = Sha256::new().chain_update(domain).chain_update([0]);
-        for part in parts {
-            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-            hash.update(part);
-        }
         let mut bytes = [0; 16];
-        bytes.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+        bytes.iter_mut().zip(hash_of_parts(domain, parts)).for_each(|(to, from)| *to = from);
         Self::from_bytes(bytes)
     }
+}
+
+/// SHA-256 over parts, each preceded by its length.
+fn hash_of_parts<'a>(domain: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    let mut hash = Sha256::new().chain_update(domain).chain_update([0]);
+    for part in parts {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@
 mod answer;
 mod batch;
 mod books;
+mod call;
 mod command;
 mod id;
 mod keyring;
@@ -35,15 +36,22 @@ mod table;
 pub use answer::Answer;
 pub use batch::{Decided, Sealed, decide, decide_batch};
 pub use books::{Chart, credits_account, sale_reference};
+pub use call::{
+    Attempt, Call, CallRow, EndCall, Facilitate, Gas, GasAccounts, Movement, Outcome, Purpose, ReopenCall,
+    SendCall, Settle, SettledPayment, SettlementRow,
+};
 pub use command::{
-    Command, CreateCodes, Enter, ExpireKeyset, Hold, Input, Issue, IssuePart, Melt, OpenKeyset,
+    Command, CreateCodes, Enter, ExpireKeyset, Funds, Hold, Input, Issue, IssuePart, Melt, OpenKeyset,
     OpenMeltQuote, OpenMintQuote, Output, Post, Prune, Publish, RefundCodes, Release, Reverse, Swap,
 };
-pub use id::{CodeId, CreditId, OutputId, PaymentId, QuoteId, RequestTag, StatementId, StatementKind};
+pub use id::{
+    CallId, ChainAddress, CodeId, CreditId, OutputId, PaymentId, QuoteId, RequestTag, StatementId,
+    StatementKind, TransactionId,
+};
 pub use keyring::{Keyring, KeyringReject, SignedOutput};
 pub use op::standing::epoch_reference;
 pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Refusal, Store};
-pub use recover::release_of;
+pub use recover::{is_given_back, release_of};
 pub use reject::Reject;
 pub use row::{
     BOOKS, BooksRow, ChangeOutput, CodeRow, CodeState, CreditRow, EntryRow, KeysetRow, MeltQuoteRow,

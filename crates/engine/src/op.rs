@@ -1,5 +1,6 @@
 //! One file an operation. Each checks everything first, then changes rows; no branch returns after the first change.
 
+pub(crate) mod call;
 pub(crate) mod code;
 pub(crate) mod entry;
 pub(crate) mod expire;

@@ -8,9 +8,9 @@ use farthing_money::Span;
 use thiserror::Error;
 
 use crate::{
-    Answer, BooksRow, Changes, CodeId, CodeRow, Command, CreditId, CreditRow, EntryRow, Keys, KeysetRow,
-    MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Reject, Rows, Sealed,
-    StatementId, StatementRow,
+    Answer, BooksRow, CallId, CallRow, Changes, CodeId, CodeRow, Command, CreditId, CreditRow, EntryRow,
+    Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Reject,
+    Rows, Sealed, SettlementRow, StatementId, StatementRow,
 };
 
 /// Where a failure of the machine came from.
@@ -112,6 +112,15 @@ pub trait Read: Send + Sync + 'static {
         after: Option<PaymentId>,
         limit: usize,
     ) -> Result<Vec<(PaymentId, PaymentRow)>, Fault>;
+
+    /// A call on a chain that is under way.
+    fn call(&self, id: CallId) -> Result<Option<CallRow>, Fault>;
+
+    /// Every call on a chain that is under way.
+    fn calls(&self) -> Result<Vec<(CallId, CallRow)>, Fault>;
+
+    /// A call on a chain that has ended.
+    fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault>;
 
     /// The end of the journal.
     fn head(&self) -> Result<Head, Fault>;

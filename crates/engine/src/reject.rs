@@ -4,7 +4,7 @@ use farthing_ledger::{LedgerReject, Reference};
 use farthing_money::{Amount, Asset, Timestamp};
 use thiserror::Error;
 
-use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId, StatementId};
+use crate::{CallId, CodeId, CreditId, OutputId, PaymentId, QuoteId, StatementId};
 
 /// A refusal. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -111,6 +111,25 @@ pub enum Reject {
     /// No such payment is on hold.
     #[error("the payment {0} is not on hold")]
     PaymentNotHeld(PaymentId),
+    /// A call that moves its money is under way.
+    #[error("the payment {0} is being settled on its chain; send the same request again in a moment")]
+    PaymentSettling(PaymentId),
+    /// Not held on a chain, or held on one where credits were expected.
+    #[error(
+        "the payment {0} is not paid like that: credits are charged here, money on a chain is settled there"
+    )]
+    NotOnChain(PaymentId),
+    /// No such call.
+    #[error("there is no call {0} under way")]
+    UnknownCall(CallId),
+    /// Another call has the name.
+    #[error("another call is called {0}; the same authorization moves its money once")]
+    CallExists(CallId),
+    /// A second transaction number for one call.
+    #[error(
+        "the call {0} has another sender or number; all its transactions have the same, so that one is carried out"
+    )]
+    CallSlot(CallId),
     /// The keyset exists with other contents.
     #[error("the keyset with index {0} exists already")]
     KeysetExists(u32),
@@ -208,6 +227,11 @@ impl Reject {
             Self::PaymentUnderWay(_) => "payment-under-way",
             Self::PaymentElsewhere(_) => "payment-elsewhere",
             Self::PaymentNotHeld(_) => "payment-not-held",
+            Self::PaymentSettling(_) => "payment-settling",
+            Self::NotOnChain(_) => "not-on-chain",
+            Self::UnknownCall(_) => "unknown-call",
+            Self::CallExists(_) => "call-exists",
+            Self::CallSlot(_) => "call-slot",
             Self::KeysetExists(_) => "keyset-exists",
             Self::UnknownKeyset(_) => "unknown-keyset",
             Self::Paused => "paused",
@@ -235,6 +259,7 @@ impl Reject {
             self,
             Self::CreditPending(_)
                 | Self::PaymentUnderWay(_)
+                | Self::PaymentSettling(_)
                 | Self::QuoteNotPaid { .. }
                 | Self::Paused
                 | Self::KeysetHeld(_)

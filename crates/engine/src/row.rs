@@ -170,6 +170,8 @@ pub enum PaymentState {
     Held,
     /// The money is charged.
     Posted,
+    /// The upstream has delivered; a call that moves the money on a chain is under way. Only its outcome ends this.
+    Settling,
 }
 
 /// A payment.

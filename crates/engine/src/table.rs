@@ -6,8 +6,9 @@ use std::hash::Hash;
 use farthing_ledger::{Account, AccountId, Reference};
 
 use crate::{
-    BOOKS, BooksRow, CodeId, CodeRow, CreditId, CreditRow, EntryRow, KeysetRow, MeltQuoteRow, MintQuoteRow,
-    OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Reject, StatementId, StatementRow,
+    BOOKS, BooksRow, CallId, CallRow, CodeId, CodeRow, CreditId, CreditRow, EntryRow, KeysetRow,
+    MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Reject, SettlementRow,
+    StatementId, StatementRow,
 };
 
 /// Loaded rows of one kind and which of them changed. It is never iterated in hash order.
@@ -134,6 +135,10 @@ tables! {
     statements: StatementId => StatementRow,
     /// Entries that may be taken back.
     entries: Reference => EntryRow,
+    /// Calls on chains that are under way.
+    calls: CallId => CallRow,
+    /// Calls on chains that have ended.
+    settlements: CallId => SettlementRow,
 }
 
 impl Rows {

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use farthing_engine::{
-    BOOKS, Chart, CodeId, Command, CreateCodes, CreditId, CreditRow, Enter, ExpireKeyset, Hold, Input, Issue,
-    IssuePart, Keys, KeysetRow, Melt, MeltQuoteRow, MintQuoteRow, Mode, OpenKeyset, OpenMeltQuote,
+    BOOKS, Chart, CodeId, Command, CreateCodes, CreditId, CreditRow, Enter, ExpireKeyset, Funds, Hold, Input,
+    Issue, IssuePart, Keys, KeysetRow, Melt, MeltQuoteRow, MintQuoteRow, Mode, OpenKeyset, OpenMeltQuote,
     OpenMintQuote, Output, OutputId, PaymentId, Post, Prune, Publish, QuoteId, RefundCodes, Reject, Release,
     RequestTag, Reverse, Rows, StatementId, StatementRow, Swap, credits_account, decide, sale_reference,
 };
@@ -132,7 +132,7 @@ fn hold(inputs: Vec<Input>, price: u128, resource: &str) -> Command {
     let ids: Vec<_> = inputs.iter().map(|input| input.credit).collect();
     Command::Hold(Hold {
         payment: PaymentId::of_credits(&ids),
-        inputs,
+        funds: inputs.into(),
         price: Amount::new(price),
         asset: usd(),
         merchant: merchant().id(),
@@ -415,7 +415,9 @@ fn of_dying(command: Command) -> Command {
             Command::Swap(swap)
         }
         Command::Hold(mut hold) => {
-            hold.inputs.iter_mut().for_each(|input| input.account = dying);
+            if let Funds::Credits(inputs) = &mut hold.funds {
+                inputs.iter_mut().for_each(|input| input.account = dying);
+            }
             Command::Hold(hold)
         }
         Command::Release(mut release) => {

@@ -52,6 +52,8 @@ pub enum EntryKind {
     Close,
     /// The issuer was opened, paused or sent into its sunset: no money moved.
     Mode,
+    /// A call on a chain ended, beside those that charge or release a payment of ours.
+    Settle,
 }
 
 impl EntryKind {
@@ -72,6 +74,7 @@ impl EntryKind {
             Self::Epoch => "epoch",
             Self::Close => "close",
             Self::Mode => "mode",
+            Self::Settle => "settle",
         }
     }
 }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use farthing_engine::{
-    Chart, Command, Execute, Fault, Keyring, KeyringReject, KeysetRow, Read, Refusal, release_of,
+    Chart, Command, Execute, Fault, Keyring, KeyringReject, KeysetRow, Read, Refusal, is_given_back,
+    release_of,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Asset, AssetTable, Span};
@@ -158,7 +159,7 @@ impl Installation {
         let keysets = Keysets::new(key, config, Arc::clone(&books), Arc::clone(&writer));
         keysets.rotate(clock()).await?;
         let held = books.held()?;
-        for (payment, row) in &held {
+        for (payment, row) in held.iter().filter(|(_, row)| is_given_back(row)) {
             execute(&*writer, release_of(*payment, row)).await?;
         }
         Ok(Self {

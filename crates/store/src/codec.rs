@@ -2,8 +2,8 @@
 //! one, is named and refused.
 
 use farthing_engine::{
-    BooksRow, CodeRow, CreditRow, EntryRow, Fault, FaultKind, KeysetRow, MeltQuoteRow, MintQuoteRow,
-    OutputRow, PaymentRow, StatementRow,
+    BooksRow, CallRow, CodeRow, CreditRow, EntryRow, Fault, FaultKind, KeysetRow, MeltQuoteRow, MintQuoteRow,
+    OutputRow, PaymentRow, SettlementRow, StatementRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -39,6 +39,8 @@ rows! {
     BooksRow: BooksRow,
     StatementRow: StatementRow,
     EntryRow: EntryRow,
+    CallRow: CallRow,
+    SettlementRow: SettlementRow,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

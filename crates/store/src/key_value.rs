@@ -20,6 +20,8 @@ pub enum TableName {
     Books,
     Statements,
     Entries,
+    Calls,
+    Settlements,
     /// Journal frames by batch number, big endian.
     Journal,
     /// The format of all this.
@@ -28,7 +30,7 @@ pub enum TableName {
 
 impl TableName {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Credits,
         Self::Outputs,
         Self::Keysets,
@@ -41,6 +43,8 @@ impl TableName {
         Self::Books,
         Self::Statements,
         Self::Entries,
+        Self::Calls,
+        Self::Settlements,
         Self::Journal,
         Self::Meta,
     ];
@@ -60,6 +64,8 @@ impl TableName {
             Self::Books => "books",
             Self::Statements => "statements",
             Self::Entries => "entries",
+            Self::Calls => "calls",
+            Self::Settlements => "settlements",
             Self::Journal => "journal",
             Self::Meta => "meta",
         }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use farthing_engine::{
-    BOOKS, BooksRow, Changes, CodeId, CodeRow, CreditId, CreditRow, EntryRow, Fault, FaultKind, Keys,
-    KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, Rows,
-    Sealed, StatementId, StatementRow, Store, Table,
+    BOOKS, BooksRow, CallId, CallRow, Changes, CodeId, CodeRow, CreditId, CreditRow, EntryRow, Fault,
+    FaultKind, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow,
+    QuoteId, Read, Rows, Sealed, SettlementRow, StatementId, StatementRow, Store, Table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -47,7 +47,7 @@ macro_rules! row_keys {
     )*};
 }
 
-row_keys!(CreditId, OutputId, CodeId, QuoteId, PaymentId, AccountId, StatementId, Reference);
+row_keys!(CallId, CreditId, OutputId, CodeId, QuoteId, PaymentId, AccountId, StatementId, Reference);
 
 impl RowKey for u8 {
     fn bytes(&self) -> Vec<u8> {
@@ -168,7 +168,9 @@ impl<B: KeyValue> Store for RowStore<B> {
         self.load_table(TableName::Accounts, &keys.accounts, &mut rows.accounts)?;
         self.load_table(TableName::Books, &keys.books, &mut rows.books)?;
         self.load_table(TableName::Statements, &keys.statements, &mut rows.statements)?;
-        self.load_table(TableName::Entries, &keys.entries, &mut rows.entries)
+        self.load_table(TableName::Entries, &keys.entries, &mut rows.entries)?;
+        self.load_table(TableName::Calls, &keys.calls, &mut rows.calls)?;
+        self.load_table(TableName::Settlements, &keys.settlements, &mut rows.settlements)
     }
 
     fn commit(&mut self, changes: &Changes, batch: Option<Sealed>) -> Result<(), Fault> {
@@ -185,6 +187,8 @@ impl<B: KeyValue> Store for RowStore<B> {
         writes(TableName::Books, &changes.books, &mut out)?;
         writes(TableName::Statements, &changes.statements, &mut out)?;
         writes(TableName::Entries, &changes.entries, &mut out)?;
+        writes(TableName::Calls, &changes.calls, &mut out)?;
+        writes(TableName::Settlements, &changes.settlements, &mut out)?;
         if let Some(Sealed { frame, head }) = batch {
             let key = head.number.to_be_bytes().to_vec();
             out.push(Write { table: TableName::Journal, key, value: Some(frame) });
@@ -264,6 +268,18 @@ impl<B: KeyValue> Read for RowStore<B> {
 
     fn entry(&self, reference: Reference) -> Result<Option<EntryRow>, Fault> {
         self.row(TableName::Entries, &reference)
+    }
+
+    fn call(&self, id: CallId) -> Result<Option<CallRow>, Fault> {
+        self.row(TableName::Calls, &id)
+    }
+
+    fn calls(&self) -> Result<Vec<(CallId, CallRow)>, Fault> {
+        self.rows(TableName::Calls)
+    }
+
+    fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault> {
+        self.row(TableName::Settlements, &id)
     }
 
     fn credits_after(

@@ -134,7 +134,7 @@ impl<B: KeyValue> House<B> {
         let ids: Vec<_> = inputs.iter().map(|input| input.credit).collect();
         let command = Hold {
             payment: PaymentId::of_credits(&ids),
-            inputs,
+            funds: inputs.into(),
             price: Amount::from(price),
             asset: usd(),
             merchant: merchant().id(),

@@ -1,14 +1,16 @@
-//! Sets a credential's credits aside, so that the upstream may be asked.
+//! Sets what a credential pays with aside, so that the upstream may be asked.
+
+use std::collections::BTreeMap;
 
 use farthing_ledger::{EntryKind, Reference, Transfer};
 use farthing_money::{Amount, Timestamp};
 
 use super::Decision;
 use crate::books::{Draft, input_sums, total};
-use crate::{Answer, Chart, CreditRow, Hold, PaymentRow, PaymentState, Reject, Rows};
+use crate::{Answer, Chart, CreditRow, Funds, Hold, PaymentRow, PaymentState, Reject, Rows};
 
 pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision {
-    let Hold { payment, inputs, price, asset, merchant, resource, tag, tax_code } = command;
+    let Hold { payment, funds, price, asset, merchant, resource, tag, tax_code } = command;
     if let Some(row) = rows.payments.get(payment)? {
         return if row.resource == *resource && row.tag == *tag {
             Ok((Answer::Posted(Box::new(row.clone())), None))
@@ -16,12 +18,21 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
             Err(Reject::PaymentElsewhere(*payment))
         };
     }
-    if rows.held.get(payment)?.is_some() {
-        return Err(Reject::PaymentUnderWay(*payment));
+    match rows.held.get(payment)? {
+        Some(row) if row.state == PaymentState::Settling && row.resource == *resource && row.tag == *tag => {
+            return Ok((Answer::Settling(Box::new(row.clone())), None));
+        }
+        Some(_) => return Err(Reject::PaymentUnderWay(*payment)),
+        None => {}
     }
     super::epoch(rows)?;
-    super::check_inputs(rows, inputs)?;
-    let sums = input_sums(inputs)?;
+    let (inputs, sums) = match funds {
+        Funds::Credits(inputs) => {
+            super::check_inputs(rows, inputs)?;
+            (inputs.as_slice(), input_sums(inputs)?)
+        }
+        Funds::Chain { reserve, amount } => (&[][..], BTreeMap::from([(*reserve, *amount)])),
+    };
     let got = total(&sums)?;
     if got < *price || got.is_zero() {
         return Err(Reject::Insufficient { price: *price, got });

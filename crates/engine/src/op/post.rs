@@ -17,6 +17,10 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
     if row.asset != *asset || row.merchant != *merchant {
         return Err(Reject::WrongAsset { expected: row.asset, got: *asset });
     }
+    if row.credits.is_empty() {
+        // Money on a chain is charged when the chain says that it has moved.
+        return Err(Reject::NotOnChain(*payment));
+    }
     super::check_outputs(rows, change)?;
     let held = Amount::try_sum(row.held.iter().map(|(_, amount)| *amount)).ok_or(Reject::AmountOverflow)?;
     let signed = output_sums(change)?;

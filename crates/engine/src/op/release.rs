@@ -4,7 +4,7 @@ use farthing_ledger::{EntryKind, Reference, Step, Transfer};
 
 use super::Decision;
 use crate::books::Draft;
-use crate::{Answer, Chart, CreditRow, Reject, Release, Rows};
+use crate::{Answer, Chart, CreditRow, PaymentState, Reject, Release, Rows};
 
 pub(crate) fn release(rows: &mut Rows, command: &Release) -> Decision {
     let payment = command.payment;
@@ -14,6 +14,9 @@ pub(crate) fn release(rows: &mut Rows, command: &Release) -> Decision {
     let Some(row) = rows.held.get(&payment)?.cloned() else {
         return Ok((Answer::Done, None));
     };
+    if row.state == PaymentState::Settling {
+        return Err(Reject::PaymentSettling(payment));
+    }
     let clearing = Chart::of(row.asset).clearing;
     let mut draft = Draft::new(EntryKind::Release, Some(Reference::from_bytes(*payment.as_bytes())));
     for (account, amount) in &row.held {

@@ -118,9 +118,9 @@ impl Shared {
             self.made_before(payment, &resource, tag, over)?
         } else {
             let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
-            let inputs = credits.inputs.clone();
+            let funds = credits.inputs.clone().into();
             let (price, tax_code) = (price.amount(), quote.tax_code);
-            let command = Hold { payment, inputs, price, asset, merchant, resource, tag, tax_code };
+            let command = Hold { payment, funds, price, asset, merchant, resource, tag, tax_code };
             let answer = self.config.execute.execute(Command::Hold(command)).await;
             // Who pays has asked for nothing in vain, and what we cannot do now is not the payer's fault.
             if matches!(answer, Ok(Answer::Held(_)) | Err(Refusal::Busy { .. } | Refusal::Fault(_))) {
@@ -196,7 +196,7 @@ impl Shared {
             Some(row) if row.resource != resource || row.tag != tag => {
                 reject(Reject::PaymentElsewhere(payment))
             }
-            Some(row) if row.state == PaymentState::Held => reject(Reject::PaymentUnderWay(payment)),
+            Some(row) if row.state != PaymentState::Posted => reject(Reject::PaymentUnderWay(payment)),
             Some(row) => Ok(Answer::Posted(Box::new(row))),
         }
     }

@@ -9,10 +9,10 @@ use farthing_ecash::{
     BlindSignature, BlindedMessage, Lock, Proof, PublicKey, SecretKey, Token, blind, unblind,
 };
 use farthing_engine::{
-    Answer, BooksRow, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, EntryRow, Execute, ExecuteFuture,
-    Fault, FaultKind, Hold, Issue, IssuePart, Keyring, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow,
-    OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, Post, QuoteId, Read, Refusal,
-    Reject, RequestTag, Rows, StatementId, StatementRow, credits_account, decide,
+    Answer, BooksRow, CallId, CallRow, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, EntryRow,
+    Execute, ExecuteFuture, Fault, FaultKind, Hold, Issue, IssuePart, Keyring, Keys, KeysetRow, MeltQuoteRow,
+    MintQuoteRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, Post, QuoteId, Read,
+    Refusal, Reject, RequestTag, Rows, SettlementRow, StatementId, StatementRow, credits_account, decide,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -217,7 +217,8 @@ impl Bank {
         let (price, tag) = (Amount::new(price), RequestTag::of_parts("settle", [&b""[..]]));
         let total = Amount::try_sum(inputs.iter().map(|input| Amount::from(input.amount))).unwrap();
         let resource = "settled".to_owned();
-        let hold = Hold { payment, inputs, price, asset, merchant, resource, tag, tax_code: None };
+        let hold =
+            Hold { payment, funds: inputs.into(), price, asset, merchant, resource, tag, tax_code: None };
         self.decide(&Command::Hold(hold))?;
         let post = Post {
             payment,
@@ -370,6 +371,22 @@ impl Read for Desk {
 
     fn entry(&self, _: Reference) -> Result<Option<EntryRow>, Fault> {
         unread()
+    }
+
+    fn call(&self, id: CallId) -> Result<Option<CallRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.calls.load(id, None);
+        Ok(rows.calls.get(&id).unwrap().cloned())
+    }
+
+    fn calls(&self) -> Result<Vec<(CallId, CallRow)>, Fault> {
+        unread()
+    }
+
+    fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.settlements.load(id, None);
+        Ok(rows.settlements.get(&id).unwrap().cloned())
     }
 
     fn credits_after(&self, _: Option<CreditId>, _: usize) -> Result<Vec<(CreditId, CreditRow)>, Fault> {

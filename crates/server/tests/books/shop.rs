@@ -128,7 +128,7 @@ impl Shop {
         let payment = PaymentId::of_credits(&[input.credit]);
         let hold = Hold {
             payment,
-            inputs: vec![input.clone()],
+            funds: (vec![input.clone()]).into(),
             price: Amount::from(price),
             asset,
             merchant: self.installation.merchant_account(asset),

@@ -22,7 +22,7 @@ async fn hold(mint: &Mint, credits: &[Proof], resource: &str) -> PaymentId {
     let payment = PaymentId::of_credits(&ids);
     let command = Hold {
         payment,
-        inputs,
+        funds: inputs.into(),
         price: Amount::new(1),
         asset,
         merchant: mint.installation().merchant_account(asset),

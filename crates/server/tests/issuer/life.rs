@@ -246,7 +246,7 @@ async fn what_is_on_hold_ends_before_its_keyset_is_written_off() {
     let merchant = installation.merchant_account(sat());
     let hold = Hold {
         payment,
-        inputs: vec![input.clone()],
+        funds: (vec![input.clone()]).into(),
         price: Amount::new(8),
         asset: sat(),
         merchant,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use farthing_engine::{
-    BooksRow, Changes, CodeId, CodeRow, CreditId, CreditRow, EntryRow, KeysetRow, MeltQuoteRow, MintQuoteRow,
-    OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, StatementId, StatementRow,
+    BooksRow, CallId, CallRow, Changes, CodeId, CodeRow, CreditId, CreditRow, EntryRow, KeysetRow,
+    MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, SettlementRow,
+    StatementId, StatementRow,
 };
 use farthing_ledger::{Account, AccountId, Reference};
 
@@ -45,6 +46,8 @@ kept! {
     books: u8 => BooksRow,
     statements: StatementId => StatementRow,
     entries: Reference => EntryRow,
+    calls: CallId => CallRow,
+    settlements: CallId => SettlementRow,
 }
 
 const RULE: &str = "every acknowledged change is still there after a crash, and no other";
@@ -80,6 +83,10 @@ impl Kept {
         }
         for (id, row) in &self.entries {
             same(books.entry(*id).map_err(read)?.as_ref() == Some(row), "an entry")?;
+        }
+        same(self.calls.clone().into_iter().eq(books.calls().map_err(read)?), "calls on chains")?;
+        for (id, row) in &self.settlements {
+            same(books.settlement(*id).map_err(read)?.as_ref() == Some(row), "an ended call")?;
         }
         let standing = self.books.values().next().copied().unwrap_or_default();
         same(books.books().map_err(read)? == standing, "the books' own row")

@@ -1,0 +1,204 @@
+//! What is sent to a chain: the outbox. A call is a row before it is a transaction, and stays one until its outcome is known,
+//! so that a crash at any moment leaves something to go on with and nothing to do twice.
+
+use farthing_ledger::AccountId;
+use farthing_money::{Amount, Asset, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{CallId, ChainAddress, PaymentId, TransactionId};
+
+/// What is called, as the chain takes it. The engine does not read it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// The chain's number (EIP-155).
+    pub chain: u64,
+    /// The contract.
+    pub to: ChainAddress,
+    /// The call's bytes.
+    pub input: Vec<u8>,
+    /// What must have moved when it is done; a transaction that does not say so has failed.
+    pub moves: Movement,
+    /// After this second the contract refuses it.
+    pub until: Timestamp,
+}
+
+/// A payer's signature is in the bytes: whoever has them can have them carried out.
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Call(chain {}, to {}, {} bytes)", self.chain, self.to, self.input.len())
+    }
+}
+
+/// Units of a token that go from one address to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Movement {
+    /// The token's contract.
+    pub token: ChainAddress,
+    /// Whose they were.
+    pub from: ChainAddress,
+    /// Whose they are then.
+    pub to: ChainAddress,
+    /// How many, in the token's smallest units.
+    pub units: Amount,
+}
+
+/// Why a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// It settles a payment of ours.
+    Payment(PaymentId),
+    /// Somebody else's gate asked for it. No money of ours moves but the fee.
+    Facilitated,
+}
+
+/// The accounts that pay a chain's own fees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GasAccounts {
+    /// In what.
+    pub asset: Asset,
+    /// What the operator has of it.
+    pub purse: AccountId,
+    /// What was spent.
+    pub spent: AccountId,
+}
+
+/// A transaction that was made for a call, written down before it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its hash.
+    pub transaction: TransactionId,
+    /// Its signed bytes, to be sent again.
+    pub signed: Vec<u8>,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+/// A call that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRow {
+    /// What.
+    pub call: Call,
+    /// Why.
+    pub purpose: Purpose,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// The sender and its transaction number, the same for all attempts: at most one of them is ever carried out.
+    pub slot: Option<(ChainAddress, u64)>,
+    /// Every transaction that was made for it, the latest last.
+    pub attempts: Vec<Attempt>,
+    /// Whether it had an outcome which the chain took back.
+    pub reopened: bool,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The money has moved.
+    Settled {
+        /// By which transaction.
+        transaction: TransactionId,
+        /// In which block.
+        block: u64,
+    },
+    /// It has not, and this call will not move it any more.
+    Failed {
+        /// By which transaction, if one was carried out.
+        transaction: Option<TransactionId>,
+        /// Why, as facilitators say it.
+        reason: String,
+    },
+}
+
+/// A call that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettlementRow {
+    /// The call with its attempts, should the chain take the outcome back.
+    pub row: CallRow,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Asks for a payment that is held on a chain to be settled.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    /// Which.
+    pub payment: PaymentId,
+    /// What moves the money; nothing if nothing is charged.
+    pub call: Option<Call>,
+    /// What is charged, at most what is held.
+    pub charged: Amount,
+    /// Until when it opens its resource.
+    pub pass_until: Option<Timestamp>,
+    /// The accounts that hold it, as its row names them.
+    pub accounts: Vec<AccountId>,
+    /// The merchant's account.
+    pub merchant: AccountId,
+    /// In what.
+    pub asset: Asset,
+}
+
+/// Makes a call for somebody else's gate.
+#[derive(Clone, Debug)]
+pub struct Facilitate {
+    /// Its name.
+    pub id: CallId,
+    /// What.
+    pub call: Call,
+}
+
+/// Writes a transaction down that is about to be sent.
+#[derive(Clone, Debug)]
+pub struct SendCall {
+    /// For which call.
+    pub call: CallId,
+    /// Its sender and number.
+    pub slot: (ChainAddress, u64),
+    /// The transaction.
+    pub attempt: Attempt,
+}
+
+/// The payment that a call settles, as its row names it.
+#[derive(Clone, Debug)]
+pub struct SettledPayment {
+    /// Which.
+    pub payment: PaymentId,
+    /// The accounts that hold it.
+    pub accounts: Vec<AccountId>,
+    /// The merchant's account.
+    pub merchant: AccountId,
+    /// In what.
+    pub asset: Asset,
+}
+
+/// What a transaction cost.
+#[derive(Clone, Debug)]
+pub struct Gas {
+    /// The accounts.
+    pub accounts: GasAccounts,
+    /// How much, in the chain's own smallest units.
+    pub paid: Amount,
+}
+
+/// Takes a chain's word for how a call ended.
+#[derive(Clone, Debug)]
+pub struct EndCall {
+    /// Which.
+    pub call: CallId,
+    /// How.
+    pub outcome: Outcome,
+    /// The payment that it settles.
+    pub payment: Option<SettledPayment>,
+    /// What it cost.
+    pub gas: Option<Gas>,
+}
+
+/// Goes on with a call whose outcome the chain has taken back.
+#[derive(Clone, Debug)]
+pub struct ReopenCall {
+    /// Which.
+    pub call: CallId,
+    /// The payment that it settled.
+    pub payment: Option<SettledPayment>,
+}

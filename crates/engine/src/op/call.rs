@@ -1,0 +1,218 @@
+//! Calls on chains: asked for, sent, ended, and opened again when a chain takes its outcome back.
+
+use farthing_ledger::{EntryKind, LedgerReject, Reference, Step, Transfer};
+use farthing_money::{Amount, Timestamp};
+
+use super::Decision;
+use crate::books::Draft;
+use crate::{
+    Answer, Attempt, CallId, CallRow, Chart, EndCall, Facilitate, Gas, Outcome, PaymentId, PaymentRow,
+    PaymentState, Purpose, Reject, ReopenCall, Rows, SendCall, Settle, SettledPayment, SettlementRow,
+};
+
+/// Asks for a held payment to be settled. From here on only the chain's answer ends it.
+pub(crate) fn settle(rows: &mut Rows, command: &Settle, now: Timestamp) -> Decision {
+    let Settle { payment, call, charged, pass_until, asset, .. } = command;
+    if let Some(row) = rows.payments.get(payment)? {
+        return Ok((Answer::Posted(Box::new(row.clone())), None));
+    }
+    let row = rows.held.get(payment)?.ok_or(Reject::PaymentNotHeld(*payment))?.clone();
+    if row.state == PaymentState::Settling {
+        return Ok((Answer::Settling(Box::new(row)), None));
+    }
+    if row.asset != *asset {
+        return Err(Reject::WrongAsset { expected: row.asset, got: *asset });
+    }
+    if !row.credits.is_empty() {
+        return Err(Reject::NotOnChain(*payment));
+    }
+    let held = Amount::try_sum(row.held.iter().map(|(_, amount)| *amount)).ok_or(Reject::AmountOverflow)?;
+    if *charged > held {
+        return Err(Reject::Ledger(LedgerReject::PostExceedsHold { held, posted: *charged }));
+    }
+    let row = PaymentRow { charged: *charged, pass_until: *pass_until, ..row };
+    let Some(call) = call.as_ref().filter(|_| !charged.is_zero()) else {
+        // Nothing to move, so that nothing is sent.
+        if !charged.is_zero() {
+            return Err(Reject::NotOnChain(*payment));
+        }
+        return post(rows, *payment, row, now, None);
+    };
+    let id = CallId::of_payment(*payment);
+    let row = PaymentRow { state: PaymentState::Settling, ..row };
+    rows.held.put(*payment, row.clone());
+    rows.calls.put(id, open(call.clone(), Purpose::Payment(*payment), now));
+    Ok((Answer::Settling(Box::new(row)), None))
+}
+
+/// Makes a call for somebody else's gate, once.
+pub(crate) fn facilitate(rows: &mut Rows, command: &Facilitate, now: Timestamp) -> Decision {
+    let Facilitate { id, call } = command;
+    if let Some(ended) = rows.settlements.get(id)? {
+        return if ended.row.call == *call {
+            Ok((Answer::Settled(Box::new(ended.clone())), None))
+        } else {
+            Err(Reject::CallExists(*id))
+        };
+    }
+    if let Some(row) = rows.calls.get(id)? {
+        return if row.call == *call {
+            Ok((Answer::Call(Box::new(row.clone())), None))
+        } else {
+            Err(Reject::CallExists(*id))
+        };
+    }
+    let row = open(call.clone(), Purpose::Facilitated, now);
+    rows.calls.put(*id, row.clone());
+    Ok((Answer::Call(Box::new(row)), None))
+}
+
+fn open(call: crate::Call, purpose: Purpose, at: Timestamp) -> CallRow {
+    CallRow { call, purpose, at, slot: None, attempts: Vec::new(), reopened: false }
+}
+
+/// Writes a transaction down, before it is sent. All attempts of a call have the same sender and number, so that a chain
+/// carries out one of them at the most.
+pub(crate) fn send(rows: &mut Rows, command: &SendCall) -> Decision {
+    let SendCall { call, slot, attempt } = command;
+    let row = rows.calls.get(call)?.ok_or(Reject::UnknownCall(*call))?;
+    if row.slot.is_some_and(|known| known != *slot) {
+        return Err(Reject::CallSlot(*call));
+    }
+    let known = |known: &Attempt| known.transaction == attempt.transaction;
+    if row.attempts.iter().any(known) {
+        return Ok((Answer::Call(Box::new(row.clone())), None));
+    }
+    let mut row = row.clone();
+    row.slot = Some(*slot);
+    row.attempts.push(attempt.clone());
+    rows.calls.put(*call, row.clone());
+    Ok((Answer::Call(Box::new(row)), None))
+}
+
+/// Takes a chain's word for how a call ended, and does what hangs on it: a payment is charged or given back.
+pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decision {
+    let EndCall { call, outcome, gas, payment: _ } = command;
+    if let Some(ended) = rows.settlements.get(call)? {
+        return Ok((Answer::Settled(Box::new(ended.clone())), None));
+    }
+    let row = rows.calls.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
+    let entry = match row.purpose {
+        Purpose::Payment(payment) => end_payment(rows, payment, &row, command, now)?,
+        Purpose::Facilitated => {
+            let mut draft = Draft::new(EntryKind::Settle, Some(reference(*call)));
+            push_gas(&mut draft, gas.as_ref());
+            draft.apply(rows)?
+        }
+    };
+    let ended = SettlementRow { row, outcome: outcome.clone(), at: now };
+    rows.calls.remove(*call);
+    rows.settlements.put(*call, ended.clone());
+    let entry = Some(entry).filter(|entry| !entry.transfers.is_empty());
+    Ok((Answer::Settled(Box::new(ended)), entry))
+}
+
+fn end_payment(
+    rows: &mut Rows,
+    payment: PaymentId,
+    call: &CallRow,
+    command: &EndCall,
+    now: Timestamp,
+) -> Result<farthing_ledger::Entry, Reject> {
+    let gas = command.gas.as_ref();
+    let named = command.payment.as_ref().ok_or(Reject::NotLoaded)?;
+    if call.reopened {
+        return end_again(rows, payment, named, command, gas);
+    }
+    let row = rows.held.get(&payment)?.ok_or(Reject::PaymentNotHeld(payment))?.clone();
+    if row.state != PaymentState::Settling {
+        return Err(Reject::PaymentNotHeld(payment));
+    }
+    if let Outcome::Settled { .. } = command.outcome {
+        let (_, entry) = post(rows, payment, row, now, gas)?;
+        return entry.ok_or(Reject::NotLoaded);
+    }
+    let clearing = Chart::of(row.asset).clearing;
+    let mut draft = Draft::new(EntryKind::Release, Some(Reference::from_bytes(*payment.as_bytes())));
+    for (account, amount) in &row.held {
+        draft.push(Transfer { debit: *account, credit: clearing, step: Step::Release(*amount) });
+    }
+    push_gas(&mut draft, gas);
+    let entry = draft.apply(rows)?;
+    rows.held.remove(payment);
+    Ok(entry)
+}
+
+/// What was taken back has moved after all, or never will: then it was served for nothing.
+fn end_again(
+    rows: &mut Rows,
+    payment: PaymentId,
+    named: &SettledPayment,
+    command: &EndCall,
+    gas: Option<&Gas>,
+) -> Result<farthing_ledger::Entry, Reject> {
+    let row = rows.payments.get(&payment)?.ok_or(Reject::PaymentNotHeld(payment))?.clone();
+    let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*payment.as_bytes())));
+    if let Outcome::Settled { .. } = command.outcome {
+        let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(payment))?;
+        draft.push(Transfer::post(*reserve, named.merchant, row.charged));
+    }
+    push_gas(&mut draft, gas);
+    draft.apply(rows)
+}
+
+/// Charges a payment whose money has moved on its chain; what it held beyond that is free again.
+fn post(rows: &mut Rows, payment: PaymentId, row: PaymentRow, now: Timestamp, gas: Option<&Gas>) -> Decision {
+    let clearing = Chart::of(row.asset).clearing;
+    let reference = Some(Reference::from_bytes(*payment.as_bytes()));
+    let mut draft = Draft::new(EntryKind::Post, reference).tax_code(row.tax_code);
+    let mut left = row.charged;
+    for (account, held) in &row.held {
+        let posted = left.min(*held);
+        left = left.checked_sub(posted).unwrap_or_default();
+        draft.push(Transfer {
+            debit: *account,
+            credit: clearing,
+            step: Step::PostHeld { held: *held, posted },
+        });
+    }
+    draft.push(Transfer::post(clearing, row.merchant, row.charged));
+    push_gas(&mut draft, gas);
+    let entry = draft.apply(rows)?;
+    let posted = PaymentRow { state: PaymentState::Posted, at: now, ..row };
+    rows.held.remove(payment);
+    rows.payments.put(payment, posted.clone());
+    Ok((Answer::Posted(Box::new(posted)), Some(entry)))
+}
+
+/// A chain has taken an outcome back: what it moved is taken out of the books, and the call is under way again.
+pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall) -> Decision {
+    let ReopenCall { call, payment } = command;
+    if let Some(row) = rows.calls.get(call)? {
+        return Ok((Answer::Call(Box::new(row.clone())), None));
+    }
+    let ended = rows.settlements.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
+    let mut entry = None;
+    if let (Outcome::Settled { .. }, Purpose::Payment(id)) = (&ended.outcome, ended.row.purpose) {
+        let named = payment.as_ref().ok_or(Reject::NotLoaded)?;
+        let row = rows.payments.get(&id)?.ok_or(Reject::PaymentNotHeld(id))?.clone();
+        let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(id))?;
+        let mut draft = Draft::new(EntryKind::Reversal, Some(reference(*call)));
+        draft.push(Transfer::post(named.merchant, *reserve, row.charged));
+        entry = Some(draft.apply(rows)?);
+    }
+    let row = CallRow { reopened: true, ..ended.row };
+    rows.settlements.remove(*call);
+    rows.calls.put(*call, row.clone());
+    Ok((Answer::Call(Box::new(row)), entry))
+}
+
+fn push_gas(draft: &mut Draft, gas: Option<&Gas>) {
+    if let Some(Gas { accounts, paid }) = gas {
+        draft.push(Transfer::post(accounts.spent, accounts.purse, *paid));
+    }
+}
+
+fn reference(call: CallId) -> Reference {
+    Reference::from_bytes(*call.as_bytes())
+}

@@ -1,0 +1,325 @@
+//! Payments on chains: what is held, settled, taken back and refused, and what the books say of it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use farthing_engine::{
+    Answer, Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Facilitate, Funds, Gas,
+    GasAccounts, Hold, Keys, Movement, Outcome, PaymentId, PaymentRow, PaymentState, Post, Reject, Release,
+    ReopenCall, RequestTag, Rows, SendCall, Settle, SettledPayment, TransactionId, decide, is_given_back,
+    release_of,
+};
+use farthing_ledger::{Account, AccountId, LedgerReject};
+use farthing_money::{Amount, Asset, Timestamp};
+
+const NOW: Timestamp = Timestamp::from_secs(10_000);
+const CHAIN: u64 = 84_532;
+
+fn usd() -> Asset {
+    Asset::micro("USD").unwrap()
+}
+
+fn coin() -> Asset {
+    Asset::new("ETH", 18, "wei").unwrap()
+}
+
+fn reserve() -> Account {
+    Chart::of(usd()).reserve("eip155:84532:USDC")
+}
+
+fn merchant() -> Account {
+    Chart::of(usd()).merchant("shop")
+}
+
+fn gas_accounts() -> GasAccounts {
+    let chart = Chart::of(coin());
+    GasAccounts {
+        asset: coin(),
+        purse: chart.purse("eip155:84532").id(),
+        spent: chart.gas("eip155:84532").id(),
+    }
+}
+
+fn address(n: u8) -> ChainAddress {
+    ChainAddress::from_bytes([n; 20])
+}
+
+fn payment() -> PaymentId {
+    PaymentId::of_authorization(CHAIN, address(1), address(2), &[3; 32])
+}
+
+fn call_id() -> CallId {
+    CallId::of_payment(payment())
+}
+
+fn call(units: u128) -> Call {
+    let moves = Movement { token: address(1), from: address(2), to: address(4), units: Amount::new(units) };
+    Call { chain: CHAIN, to: address(1), input: vec![1, 2, 3], moves, until: NOW }
+}
+
+/// Rows that nobody stores.
+struct Books(Rows);
+
+impl Books {
+    fn open() -> Self {
+        let mut accounts = Chart::of(usd()).accounts();
+        let chart = Chart::of(coin());
+        accounts.extend([reserve(), merchant(), chart.purse("eip155:84532"), chart.gas("eip155:84532")]);
+        let mut books = Self(Rows::default());
+        books.run(&Command::OpenAccounts(accounts)).unwrap();
+        books
+    }
+
+    /// A shop to which somebody has promised so much on a chain.
+    fn holding(amount: u128) -> Self {
+        let mut books = Self::open();
+        books.run(&hold(amount, 1, "/page")).unwrap();
+        books
+    }
+
+    /// The same, after the upstream has delivered.
+    fn settling(amount: u128) -> Self {
+        let mut books = Self::holding(amount);
+        books.run(&settle(amount)).unwrap();
+        books
+    }
+
+    fn run(&mut self, command: &Command) -> Result<Answer, Reject> {
+        let mut keys = Keys::default();
+        command.keys(&mut keys);
+        self.0.load_absent(&keys);
+        decide(&mut self.0, command, NOW).map(|(answer, _)| answer)
+    }
+
+    /// What was debited and credited for good, and what of each is pending.
+    fn totals(&self, id: AccountId) -> [u128; 4] {
+        let totals = self.0.accounts.get(&id).unwrap().unwrap().totals;
+        [totals.debits_posted, totals.credits_posted, totals.debits_pending, totals.credits_pending]
+            .map(Amount::value)
+    }
+
+    fn held(&self) -> Option<PaymentRow> {
+        self.0.held.get(&payment()).unwrap().cloned()
+    }
+}
+
+fn hold(amount: u128, price: u128, resource: &str) -> Command {
+    Command::Hold(Hold {
+        payment: payment(),
+        funds: Funds::Chain { reserve: reserve().id(), amount: Amount::new(amount) },
+        price: Amount::new(price),
+        asset: usd(),
+        merchant: merchant().id(),
+        resource: resource.into(),
+        tag: RequestTag::from_bytes([0; 16]),
+        tax_code: None,
+    })
+}
+
+fn settle(charged: u128) -> Command {
+    Command::Settle(Settle {
+        payment: payment(),
+        call: Some(call(charged)),
+        charged: Amount::new(charged),
+        pass_until: None,
+        accounts: vec![reserve().id()],
+        merchant: merchant().id(),
+        asset: usd(),
+    })
+}
+
+fn send(number: u64, transaction: u8) -> Command {
+    let transaction = TransactionId::from_bytes([transaction; 32]);
+    let attempt = Attempt { transaction, signed: vec![9], at: NOW };
+    Command::SendCall(SendCall { call: call_id(), slot: (address(7), number), attempt })
+}
+
+fn named() -> SettledPayment {
+    let accounts = vec![reserve().id()];
+    SettledPayment { payment: payment(), accounts, merchant: merchant().id(), asset: usd() }
+}
+
+fn end(outcome: Outcome, gas: u128) -> Command {
+    let gas = Gas { accounts: gas_accounts(), paid: Amount::new(gas) };
+    Command::EndCall(EndCall { call: call_id(), outcome, payment: Some(named()), gas: Some(gas) })
+}
+
+fn settled() -> Outcome {
+    Outcome::Settled { transaction: TransactionId::from_bytes([5; 32]), block: 17 }
+}
+
+fn failed() -> Outcome {
+    Outcome::Failed { transaction: None, reason: "invalid_exact_evm_transaction_failed".into() }
+}
+
+#[test]
+fn what_the_chain_has_moved_is_charged_once() {
+    let mut books = Books::holding(10);
+    assert_eq!(books.totals(reserve().id()), [0, 0, 10, 0], "promised, not there");
+    books.run(&settle(10)).unwrap();
+    books.run(&send(3, 5)).unwrap();
+    let Answer::Settled(ended) = books.run(&end(settled(), 21)).unwrap() else { panic!("it has ended") };
+    assert_eq!(ended.outcome, settled());
+    for _ in 0..2 {
+        assert_eq!(books.totals(reserve().id()), [10, 0, 0, 0]);
+        assert_eq!(books.totals(merchant().id()), [0, 10, 0, 0]);
+        assert_eq!(books.totals(Chart::of(usd()).clearing), [10, 10, 0, 0]);
+        assert_eq!(books.totals(gas_accounts().spent), [21, 0, 0, 0]);
+        assert_eq!(books.totals(gas_accounts().purse), [0, 21, 0, 0]);
+        // Whoever asks again, and says it again, changes nothing.
+        assert_eq!(books.run(&end(failed(), 99)).unwrap(), Answer::Settled(ended.clone()));
+        assert!(matches!(books.run(&settle(10)).unwrap(), Answer::Posted(_)));
+        assert!(matches!(books.run(&hold(10, 1, "/page")).unwrap(), Answer::Posted(_)));
+    }
+    assert_eq!(books.held(), None);
+}
+
+#[test]
+fn what_the_chain_refuses_is_given_back() {
+    let mut books = Books::settling(10);
+    books.run(&end(failed(), 21)).unwrap();
+    assert_eq!(books.totals(reserve().id()), [0; 4]);
+    assert_eq!(books.totals(merchant().id()), [0; 4]);
+    assert_eq!(books.totals(gas_accounts().spent), [21, 0, 0, 0], "the fee is gone all the same");
+    assert_eq!(books.held(), None);
+}
+
+#[test]
+fn less_than_the_ceiling_may_be_charged() {
+    let mut books = Books::holding(10);
+    books.run(&settle(4)).unwrap();
+    books.run(&end(settled(), 0)).unwrap();
+    assert_eq!(books.totals(reserve().id()), [4, 0, 0, 0]);
+    assert_eq!(books.totals(merchant().id()), [0, 4, 0, 0]);
+}
+
+#[test]
+fn nothing_is_sent_for_nothing() {
+    let mut books = Books::holding(10);
+    let Answer::Posted(row) = books.run(&settle(0)).unwrap() else { panic!("charged with nothing") };
+    assert_eq!(row.charged, Amount::ZERO);
+    assert_eq!(books.0.calls.get(&call_id()).unwrap(), None);
+    assert_eq!(books.totals(reserve().id()), [0; 4]);
+}
+
+#[test]
+fn a_retry_joins_what_is_being_settled() {
+    let mut books = Books::settling(10);
+    assert!(matches!(books.run(&hold(10, 1, "/page")).unwrap(), Answer::Settling(_)));
+    assert!(matches!(books.run(&settle(10)).unwrap(), Answer::Settling(_)));
+    assert_eq!(books.totals(reserve().id()), [0, 0, 10, 0], "held once");
+    let elsewhere = books.run(&hold(10, 1, "/other"));
+    assert_eq!(elsewhere.err(), Some(Reject::PaymentUnderWay(payment())));
+}
+
+/// A start after a crash must not give back what a transaction may be moving.
+#[test]
+fn a_start_gives_back_what_is_held_and_not_what_is_being_settled() {
+    let held = Books::holding(10).held().unwrap();
+    assert!(is_given_back(&held));
+    let mut books = Books::settling(10);
+    let row = books.held().unwrap();
+    assert!(!is_given_back(&row));
+    assert_eq!(books.run(&release_of(payment(), &row)).err(), Some(Reject::PaymentSettling(payment())));
+    assert_eq!(row.state, PaymentState::Settling);
+}
+
+#[test]
+fn what_the_chain_takes_back_leaves_the_books_until_it_has_moved_again() {
+    let mut books = Books::settling(10);
+    books.run(&send(3, 5)).unwrap();
+    books.run(&end(settled(), 1)).unwrap();
+    let reopen = Command::ReopenCall(ReopenCall { call: call_id(), payment: Some(named()) });
+    for _ in 0..2 {
+        let Answer::Call(row) = books.run(&reopen).unwrap() else { panic!("under way again") };
+        assert_eq!((row.attempts.len(), row.reopened), (1, true), "what was signed is sent again");
+        assert_eq!(books.totals(reserve().id()), [10, 10, 0, 0]);
+        assert_eq!(books.totals(merchant().id()), [10, 10, 0, 0]);
+    }
+    books.run(&end(settled(), 1)).unwrap();
+    assert_eq!(books.totals(reserve().id()), [20, 10, 0, 0]);
+    assert_eq!(books.totals(merchant().id()), [10, 20, 0, 0]);
+    books.run(&reopen).unwrap();
+    books.run(&end(failed(), 1)).unwrap();
+    assert_eq!(books.totals(merchant().id()), [20, 20, 0, 0], "served for nothing");
+}
+
+#[test]
+fn a_call_for_others_is_made_once() {
+    let id = CallId::of_parts("test", [&b"x"[..]]);
+    let facilitate = |units| Command::Facilitate(Facilitate { id, call: call(units) });
+    let mut books = Books::open();
+    assert!(matches!(books.run(&facilitate(1)).unwrap(), Answer::Call(_)));
+    assert!(matches!(books.run(&facilitate(1)).unwrap(), Answer::Call(_)));
+    assert_eq!(books.run(&facilitate(2)).err(), Some(Reject::CallExists(id)));
+    let gas = Some(Gas { accounts: gas_accounts(), paid: Amount::new(7) });
+    let end = Command::EndCall(EndCall { call: id, outcome: settled(), payment: None, gas });
+    books.run(&end).unwrap();
+    assert!(matches!(books.run(&facilitate(1)).unwrap(), Answer::Settled(_)));
+    assert_eq!(books.run(&facilitate(2)).err(), Some(Reject::CallExists(id)));
+    assert_eq!(books.totals(gas_accounts().spent), [7, 0, 0, 0]);
+    assert_eq!(books.totals(merchant().id()), [0; 4]);
+}
+
+/// All that is refused of calls, and after each refusal nothing has changed.
+#[test]
+fn every_refusal_of_calls_changes_nothing() {
+    let post = Command::Post(Post {
+        payment: payment(),
+        credits: vec![],
+        accounts: vec![reserve().id()],
+        merchant: merchant().id(),
+        asset: usd(),
+        charged: Amount::new(10),
+        change: vec![],
+        pass_until: None,
+    });
+    let release = Command::Release(Release {
+        payment: payment(),
+        credits: vec![],
+        accounts: vec![reserve().id()],
+        asset: usd(),
+    });
+    let exceeds = LedgerReject::PostExceedsHold { held: Amount::new(10), posted: Amount::new(11) };
+    let price = Amount::new(11);
+    let cases: Vec<(Books, Command, Reject)> = vec![
+        (Books::open(), hold(10, 11, "/"), Reject::Insufficient { price, got: Amount::new(10) }),
+        (Books::open(), settle(10), Reject::PaymentNotHeld(payment())),
+        (Books::open(), send(1, 1), Reject::UnknownCall(call_id())),
+        (Books::open(), end(settled(), 1), Reject::UnknownCall(call_id())),
+        (Books::holding(10), settle(11), Reject::Ledger(exceeds)),
+        (Books::holding(10), post, Reject::NotOnChain(payment())),
+        (Books::settling(10), release, Reject::PaymentSettling(payment())),
+        (Books::settling(10), hold(10, 1, "/other"), Reject::PaymentUnderWay(payment())),
+        (
+            {
+                let mut books = Books::settling(10);
+                books.run(&send(3, 5)).unwrap();
+                books
+            },
+            send(4, 6),
+            Reject::CallSlot(call_id()),
+        ),
+    ];
+    for (n, (mut books, command, reject)) in cases.into_iter().enumerate() {
+        let look = |books: &Books| {
+            let accounts = [reserve().id(), merchant().id(), Chart::of(usd()).clearing];
+            format!("{:?} {:?}", books.0.held.get(&payment()), accounts.map(|id| books.totals(id)))
+        };
+        let mut keys = Keys::default();
+        hold(1, 1, "/").keys(&mut keys);
+        books.0.load_absent(&keys);
+        let before = look(&books);
+        assert_eq!(books.run(&command).err(), Some(reject), "row {n}");
+        assert_eq!(look(&books), before, "row {n}");
+    }
+}
+
+#[test]
+fn an_authorization_is_one_payment_however_it_is_written() {
+    let id = |chain, counter, payer, nonce: u8| {
+        PaymentId::of_authorization(chain, address(counter), address(payer), &[nonce; 32])
+    };
+    assert_eq!(id(1, 1, 1, 1), id(1, 1, 1, 1));
+    for other in [id(2, 1, 1, 1), id(1, 2, 1, 1), id(1, 1, 2, 1), id(1, 1, 1, 2)] {
+        assert_ne!(other, id(1, 1, 1, 1));
+    }
+}
