@@ -1,4 +1,5 @@
-//! Secrets that a wallet can make again from its words (NUT-13), and the keys of its quotes (NUT-20).
+//! Secrets that a wallet can make again from its words (NUT-13), the keys of its quotes (NUT-20), and those of its accounts
+//! on chains (BIP-44).
 //!
 //! The seed is what the words give (64 bytes by BIP-39). Each keyset has a counter; the same counter is never used twice.
 
@@ -75,6 +76,17 @@ pub fn quote_key(seed: &[u8], counter: u32) -> Result<SecretKey, RestoreError> {
     key.ok_or(RestoreError::Skip(counter))
 }
 
+/// The key of the wallet's `index`th account on chains of the EVM: `m/44'/60'/0'/0/{index}`, where other wallets that are
+/// given the same words look for it.
+pub fn account_key(seed: &[u8], index: u32) -> Result<SecretKey, RestoreError> {
+    if index >= HARDENED {
+        return Err(RestoreError::Counter(index));
+    }
+    let path = [44, 60, 0].map(|index| index | HARDENED);
+    let purse = Node::at(seed, &path).and_then(|account| account.child(0));
+    purse.and_then(|purse| purse.child(index)).map(|node| node.key).ok_or(RestoreError::Skip(index))
+}
+
 /// A node of BIP-32's tree: a key and what its children are derived with.
 struct Node {
     key: SecretKey,
@@ -110,6 +122,24 @@ mod tests {
         assert!(derive(b"seed", v1, HARDENED - 1).is_ok());
         assert!(derive(b"seed", KeysetId::V2([1; 33]), u32::MAX).is_ok());
         assert_eq!(quote_key(b"seed", HARDENED).err(), Some(RestoreError::Counter(HARDENED)));
+    }
+
+    /// The seed of the words `test test test test test test test test test test test junk`, whose accounts everybody knows.
+    #[test]
+    fn accounts_are_where_other_wallets_look_for_them() {
+        let seed = hex::decode(concat!(
+            "9dfc3c64c2f8bede1533b6a79f8570e5943e0b8fd1cf77107adf7b72cef42185",
+            "d564a3aee24cab43f80e3c4538087d70fc824eabbad596a23c97b6ee8322ccc0"
+        ))
+        .unwrap();
+        for (index, secret) in [
+            (0, "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"),
+            (1, "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"),
+            (2, "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"),
+        ] {
+            assert_eq!(*account_key(&seed, index).unwrap().expose_hex(), secret);
+        }
+        assert_eq!(account_key(&seed, HARDENED).err(), Some(RestoreError::Counter(HARDENED)));
     }
 
     #[test]
