@@ -3,8 +3,8 @@
 use std::str::from_utf8;
 
 use farthing_money::Timestamp;
-use farthing_wire::mpp::{self, accept, credit};
-use farthing_wire::{Challenge, Credential, credential, json};
+use farthing_wire::mpp::{self, accept, credit, evm};
+use farthing_wire::{Challenge, Credential, CredentialFields, credential, json};
 
 use crate::{Cut, base64, json_again};
 
@@ -46,27 +46,34 @@ fn one_challenge(challenge: &mpp::Challenge) {
     }
     drop((challenge.request_json(), challenge.opaque_bytes(), challenge.expires_at()));
     drop(credit::Request::of(challenge));
+    if let Ok(request) = evm::Request::of(challenge) {
+        drop((request.takes_authorization(), request.to_json().expect("what was read can be written")));
+    }
     if let Some(shown) = challenge.shown_description() {
         assert!(!shown.chars().any(char::is_control));
     }
 }
 
-/// The three fields that may carry a credential, each several times.
+/// The five fields that may carry a credential, each several times.
 pub fn mpp_credentials(bytes: &[u8]) {
-    let mut fields: [Vec<&[u8]>; 3] = Default::default();
+    let mut fields: [Vec<&[u8]>; 5] = Default::default();
     let mut cut = Cut(bytes);
     while !cut.is_empty() {
-        let place = usize::from(cut.byte()) % 3;
+        let place = usize::from(cut.byte()) % 5;
         fields[place].push(cut.part());
     }
-    let [cashu, authorization, payment] = &fields;
-    let found = Credential::from_headers(cashu, authorization, payment);
-    drop(Credential::from_headers_within(64, cashu, authorization, payment));
-    if let Ok(Some(found)) = &found {
-        assert!(!found.token().is_empty());
-        assert!(!format!("{found:?}").contains(found.token()) || found.token().len() < 8);
+    let [x_cashu, authorization, payment_authorization, payment_signature, x_payment] = &fields;
+    let all = CredentialFields { x_cashu, authorization, payment_authorization, payment_signature, x_payment };
+    let found = Credential::from_headers(all);
+    drop(Credential::from_headers_within(64, all));
+    if let Ok(Some(found)) = &found
+        && let Some(token) = found.token()
+    {
+        assert!(!token.is_empty());
+        assert!(!format!("{found:?}").contains(token) || token.len() < 8);
     }
-    let by_authorization = Credential::from_headers(&[], authorization, &[]);
+    let by_authorization =
+        Credential::from_headers(CredentialFields { authorization, ..CredentialFields::default() });
     if matches!(by_authorization, Ok(Some(_))) {
         assert!(
             authorization.iter().any(|value| credential::is_payment(value)),
@@ -88,6 +95,10 @@ fn inside(bytes: &[u8]) {
         // The last digit of a fraction may change; nothing that counts is one.
         if json::canonical(&credential.payload).is_ok() {
             assert_eq!(again.as_ref(), Some(&credential));
+        }
+        if let Ok(signed) = evm::payload_from_json(credential.payload.clone()) {
+            let json = evm::payload_to_json(&signed).expect("what was read can be written");
+            assert_eq!(evm::payload_from_json(json), Ok(signed));
         }
         if let Ok(payload) = credit::Payload::from_json(credential.payload) {
             let json = payload.to_json().expect("what was read can be written");

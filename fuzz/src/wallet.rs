@@ -12,7 +12,7 @@ use farthing_wallet::{
     ReceiveFlow, RecoverFlow, RedeemFlow, RestoreFlow, Row, Sealed, SealingEntropy, Seed, Step, Unlock,
     Vault, Wallet, mint_address,
 };
-use farthing_wire::Credential;
+use farthing_wire::{Credential, CredentialFields};
 use http::Method;
 
 use crate::world::{self, CODE, CODE_UNITS, ORIGIN, World};
@@ -148,10 +148,16 @@ fn check_sent(request: &HttpRequest) {
         let named = request.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_bytes()).collect()
     };
-    let found = Credential::from_headers(&of("X-Cashu"), &of("Authorization"), &of("Payment-Authorization"));
+    let found = Credential::from_headers(CredentialFields {
+        x_cashu: &of("X-Cashu"),
+        authorization: &of("Authorization"),
+        payment_authorization: &of("Payment-Authorization"),
+        payment_signature: &of("PAYMENT-SIGNATURE"),
+        x_payment: &of("X-PAYMENT"),
+    });
     let Some(credential) = found.expect("what the wallet sends can be read") else { return };
     assert!(request.url.starts_with(SHOP), "{}", request.url);
-    let token = farthing_ecash::Token::decode(credential.token()).expect("a token");
+    let token = farthing_ecash::Token::decode(credential.token().expect("it pays with a token")).expect("a token");
     assert!(token.total().is_some_and(|total| total <= CALL_UNITS), "more than the limit");
 }
 

@@ -15,17 +15,29 @@ const SPOOFED: [&str; 5] =
 pub const FARTHING_CHARGE: &str = "Farthing-Charge";
 
 /// What an upstream must not say in our name on an answer under a price.
-const OURS_ALONE: [&str; 5] = [
+const OURS_ALONE: [&str; 8] = [
     FARTHING_CHARGE,
     header::FARTHING_PASS,
     header::FARTHING_RECEIPT,
     header::PAYMENT_RECEIPT,
+    header::PAYMENT_REQUIRED,
+    header::PAYMENT_RESPONSE,
+    header::X_PAYMENT_RESPONSE,
     header::X_CASHU,
 ];
 
 /// What carries a payment, and what says that there was one: under a price only our own note says that.
-const CREDENTIALS: [&str; 4] =
-    [header::X_CASHU, header::PAYMENT_AUTHORIZATION, header::FARTHING_RECEIPT, header::PAYMENT_RECEIPT];
+const CREDENTIALS: [&str; 9] = [
+    header::X_CASHU,
+    header::PAYMENT_AUTHORIZATION,
+    header::PAYMENT_SIGNATURE,
+    header::X_PAYMENT,
+    header::SIGN_IN_WITH_X,
+    header::FARTHING_RECEIPT,
+    header::PAYMENT_RECEIPT,
+    header::PAYMENT_RESPONSE,
+    header::X_PAYMENT_RESPONSE,
+];
 
 /// Headers by which some servers act on another method than the one that was priced.
 const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
@@ -126,6 +138,12 @@ mod tests {
             ("farthing_payment", "forged"),
             ("FARTHING_payment", "forged"),
             ("payment-authorization", "Payment e30"),
+            ("payment-signature", "e30="),
+            ("payment_signature", "e30="),
+            ("x-payment", "e30="),
+            ("sign-in-with-x", "e30="),
+            ("payment-response", "e30="),
+            ("x-payment-response", "e30="),
             ("authorization", "Basic eA=="),
             ("authorization", "payment e30"),
             ("cookie", "a=1; farthing_pass=x; b=2"),

@@ -55,6 +55,7 @@ pub(crate) fn choose(
         let asked = match offer {
             Offer::Mpp(challenge) => read_mpp(challenge, body, now),
             Offer::Cashu(request) => read_cashu(request),
+            Offer::X402(_) => Err("x402 is not paid from here".to_owned()),
         };
         match asked {
             Ok(asked) => understood.push(asked),

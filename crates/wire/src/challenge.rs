@@ -4,9 +4,10 @@
 use thiserror::Error;
 
 use crate::cashu::{self, PaymentRequest, RequestError};
-use crate::header::{CHALLENGE_LIMIT_BYTES, WWW_AUTHENTICATE, X_CASHU};
+use crate::header::{CHALLENGE_LIMIT_BYTES, PAYMENT_REQUIRED, WWW_AUTHENTICATE, X_CASHU};
 use crate::mpp;
 use crate::offer::Offer;
+use crate::x402::{PaymentRequired, X402Error};
 
 /// The offers of one 402, in the order of the merchant's preference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,12 @@ pub enum ChallengeFieldsError {
     /// An MPP challenge that cannot be written.
     #[error(transparent)]
     Mpp(#[from] mpp::ChallengeError),
+    /// Requirements of x402 that cannot be written.
+    #[error(transparent)]
+    X402(#[from] X402Error),
+    /// x402 puts all its ways to pay into one field, and clients read no second one.
+    #[error("expected one offer of x402 with all its ways to pay, got several")]
+    SeveralX402,
     /// More than proxies carry.
     #[error("expected the offers to fit in {limit} bytes of headers, got {got}; list fewer mints or offers")]
     TooLong {
@@ -44,6 +51,10 @@ impl Challenge {
                     fields.extend(cashu::challenge_fields(request)?.map(|value| (X_CASHU, value)));
                 }
                 Offer::Mpp(challenge) => fields.push((WWW_AUTHENTICATE, challenge.to_header()?)),
+                Offer::X402(_) if fields.iter().any(|(name, _)| *name == PAYMENT_REQUIRED) => {
+                    return Err(ChallengeFieldsError::SeveralX402);
+                }
+                Offer::X402(required) => fields.push((PAYMENT_REQUIRED, required.to_header()?)),
             }
         }
         // A field takes its name, its value, a colon, a space and a line break.
@@ -65,6 +76,9 @@ impl Challenge {
                 PaymentRequest::decode_list(value).unwrap_or_default().into_iter().map(Offer::Cashu).collect()
             } else if name.eq_ignore_ascii_case(WWW_AUTHENTICATE) {
                 mpp::Challenge::parse_all(&[value]).into_iter().map(Offer::Mpp).collect()
+            } else if name.eq_ignore_ascii_case(PAYMENT_REQUIRED) {
+                let required = PaymentRequired::from_header(value).ok().map(Box::new);
+                required.into_iter().map(Offer::X402).collect()
             } else {
                 Vec::new()
             };
@@ -84,6 +98,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::x402::Resource;
+    use crate::x402::tests::requirements;
 
     fn offers() -> Vec<Offer> {
         let request = PaymentRequest {
@@ -104,7 +120,13 @@ mod tests {
             opaque: None,
             description: None,
         };
-        vec![Offer::Cashu(request), Offer::Mpp(mpp::Challenge::issue(&[1; 32], &draft).unwrap())]
+        let required = PaymentRequired {
+            resource: Resource::of("https://shop.example/page"),
+            accepts: vec![requirements()],
+            ..PaymentRequired::default()
+        };
+        let challenge = mpp::Challenge::issue(&[1; 32], &draft).unwrap();
+        vec![Offer::Cashu(request), Offer::Mpp(challenge), Offer::X402(Box::new(required))]
     }
 
     fn bytes<'a>(fields: &'a [(&'static str, String)]) -> impl Iterator<Item = (&'a str, &'a [u8])> {
@@ -116,9 +138,12 @@ mod tests {
         let challenge = Challenge { offers: offers() };
         let fields = challenge.to_fields().unwrap();
         let begin: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {}", &value[..5])).collect();
-        assert_eq!(begin, ["X-Cashu: creqA", "X-Cashu: CREQB", "WWW-Authenticate: Payme"]);
+        assert_eq!(
+            begin,
+            ["X-Cashu: creqA", "X-Cashu: CREQB", "WWW-Authenticate: Payme", "PAYMENT-REQUIRED: eyJ4N"]
+        );
         assert_eq!(Challenge::from_fields(bytes(&fields)), challenge);
-        assert_eq!(challenge.offers.iter().map(Offer::dialect).collect::<Vec<_>>(), ["cashu", "mpp"]);
+        assert_eq!(challenge.offers.iter().map(Offer::dialect).collect::<Vec<_>>(), ["cashu", "mpp", "x402"]);
     }
 
     #[test]
@@ -134,6 +159,12 @@ mod tests {
     }
 
     #[test]
+    fn x402_has_one_field() {
+        let twice = vec![offers().remove(2), offers().remove(2)];
+        assert_eq!(Challenge { offers: twice }.to_fields(), Err(ChallengeFieldsError::SeveralX402));
+    }
+
+    #[test]
     fn too_many_offers_do_not_fit() {
         let mut offers = offers();
         let Offer::Cashu(request) = &mut offers[0] else { panic!("the first offer is Cashu's") };
@@ -145,7 +176,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_fields_are_no_panic(value: Vec<u8>) {
-            let _ = Challenge::from_fields([("X-Cashu", &value[..]), ("WWW-Authenticate", &value[..])]);
+            let _ = Challenge::from_fields([("X-Cashu", &value[..]), ("WWW-Authenticate", &value[..]), ("Payment-Required", &value[..])]);
         }
     }
 }

@@ -3,11 +3,18 @@
 
 use thiserror::Error;
 
-use crate::header::{AUTHORIZATION, CREDENTIAL_LIMIT_BYTES, PAYMENT_AUTHORIZATION, PAYMENT_SCHEME, X_CASHU};
+use crate::header::{
+    AUTHORIZATION, CREDENTIAL_LIMIT_BYTES, PAYMENT_AUTHORIZATION, PAYMENT_SCHEME, PAYMENT_SIGNATURE, X_CASHU,
+    X_PAYMENT,
+};
 use crate::mpp::credit::{self, CreditError, Payload};
-use crate::mpp::{self, CredentialTextError};
+use crate::mpp::{self, CredentialTextError, evm};
+use crate::x402::v1::PayloadV1;
+use crate::x402::{self, X402Error};
 
 const TOKEN_PREFIX: &str = "cashu";
+const X402_EXPECTED: &str =
+    "base64 of a payment payload's JSON (version 1 in X-PAYMENT, version 2 in PAYMENT-SIGNATURE)";
 
 /// What pays. Shown by no `Debug`: it is money.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,6 +31,34 @@ pub enum Credential {
         /// The token and the outputs for change.
         payload: Payload,
     },
+    /// MPP with the method `evm`.
+    Evm {
+        /// The echoed challenge, not yet verified.
+        challenge: Box<mpp::Challenge>,
+        /// Who pays, if he says so.
+        source: Option<String>,
+        /// The signed authorization.
+        payload: Box<x402::Eip3009>,
+    },
+    /// x402: a payment in `PAYMENT-SIGNATURE`.
+    X402(Box<x402::Payload>),
+    /// x402 version 1: a payment in `X-PAYMENT`.
+    X402V1(Box<PayloadV1>),
+}
+
+/// All values of the headers of a request that may carry a credential.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CredentialFields<'a> {
+    /// Of `X-Cashu`.
+    pub x_cashu: &'a [&'a [u8]],
+    /// Of `Authorization`.
+    pub authorization: &'a [&'a [u8]],
+    /// Of `Payment-Authorization`.
+    pub payment_authorization: &'a [&'a [u8]],
+    /// Of `PAYMENT-SIGNATURE`.
+    pub payment_signature: &'a [&'a [u8]],
+    /// Of `X-PAYMENT`.
+    pub x_payment: &'a [&'a [u8]],
 }
 
 impl std::fmt::Debug for Credential {
@@ -60,7 +95,7 @@ pub enum CredentialError {
     },
     /// A method that we do not offer.
     #[error(
-        "expected the method credit with the intent charge, got {method} with {intent}; nothing was taken"
+        "expected a method and an intent that were offered, got {method} with {intent}; nothing was taken"
     )]
     Method {
         /// What came.
@@ -87,43 +122,59 @@ impl Credential {
     pub fn dialect(&self) -> &'static str {
         match self {
             Self::Cashu { .. } => "cashu",
-            Self::Credit { .. } => "mpp",
+            Self::Credit { .. } | Self::Evm { .. } => "mpp",
+            Self::X402(_) | Self::X402V1(_) => "x402",
         }
     }
 
-    /// The token that pays.
-    pub fn token(&self) -> &str {
+    /// The token that pays; `None` if something else does.
+    pub fn token(&self) -> Option<&str> {
         match self {
-            Self::Cashu { token } => token,
-            Self::Credit { payload, .. } => &payload.token,
+            Self::Cashu { token } => Some(token),
+            Self::Credit { payload, .. } => Some(&payload.token),
+            Self::Evm { .. } | Self::X402(_) | Self::X402V1(_) => None,
         }
     }
 
-    /// The credential of a request, given all values of the three headers that may carry one, within the usual limit.
-    pub fn from_headers(
-        x_cashu: &[&[u8]],
-        authorization: &[&[u8]],
-        payment_authorization: &[&[u8]],
-    ) -> Result<Option<Self>, CredentialError> {
-        Self::from_headers_within(CREDENTIAL_LIMIT_BYTES, x_cashu, authorization, payment_authorization)
+    /// The refusal of a credential of this kind where nothing of the kind was offered.
+    pub fn not_offered(&self) -> CredentialError {
+        let (method, intent) = match self {
+            Self::Cashu { .. } => ("cashu", mpp::INTENT_CHARGE),
+            Self::Credit { .. } => (mpp::METHOD_CREDIT, mpp::INTENT_CHARGE),
+            Self::Evm { .. } => (mpp::METHOD_EVM, mpp::INTENT_CHARGE),
+            Self::X402(payload) => ("x402", payload.accepted.scheme.as_str()),
+            Self::X402V1(payload) => ("x402", payload.scheme.as_str()),
+        };
+        CredentialError::Method { method: method.to_owned(), intent: crate::beginning(intent) }
+    }
+
+    /// The credential of a request, within the usual limit.
+    pub fn from_headers(fields: CredentialFields<'_>) -> Result<Option<Self>, CredentialError> {
+        Self::from_headers_within(CREDENTIAL_LIMIT_BYTES, fields)
     }
 
     /// The same, within a limit of the operator's.
     pub fn from_headers_within(
         limit: usize,
-        x_cashu: &[&[u8]],
-        authorization: &[&[u8]],
-        payment_authorization: &[&[u8]],
+        fields: CredentialFields<'_>,
     ) -> Result<Option<Self>, CredentialError> {
         let mut found = Vec::new();
-        for value in x_cashu {
+        for value in fields.x_cashu {
             read_cashu(value, limit, &mut found)?;
         }
-        for value in authorization.iter().filter(|value| is_payment(value)) {
+        for value in fields.authorization.iter().filter(|value| is_payment(value)) {
             found.extend(read_payment(AUTHORIZATION, value, limit)?);
         }
-        for value in payment_authorization {
+        for value in fields.payment_authorization {
             found.extend(read_payment(PAYMENT_AUTHORIZATION, value, limit)?);
+        }
+        for text in texts(PAYMENT_SIGNATURE, fields.payment_signature) {
+            let payload = x402::Payload::from_header(text?, limit);
+            found.push(Self::X402(Box::new(payload.map_err(|error| of_x402(PAYMENT_SIGNATURE, &error))?)));
+        }
+        for text in texts(X_PAYMENT, fields.x_payment) {
+            let payload = PayloadV1::from_header(text?, limit);
+            found.push(Self::X402V1(Box::new(payload.map_err(|error| of_x402(X_PAYMENT, &error))?)));
         }
         // The same one twice, as some proxies join fields, is one.
         let mut found = found.into_iter();
@@ -159,6 +210,24 @@ fn read_cashu(value: &[u8], limit: usize, found: &mut Vec<Credential>) -> Result
     Ok(())
 }
 
+/// The texts in the values of a header: some proxies join several by commas, which base64 has none of.
+fn texts<'a>(
+    field: &'static str,
+    values: &'a [&'a [u8]],
+) -> impl Iterator<Item = Result<&'a str, CredentialError>> {
+    let all = values.iter().flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let malformed = CredentialError::Malformed { field, expected: X402_EXPECTED };
+    all.filter(|text| !text.is_empty())
+        .map(move |text| std::str::from_utf8(text).map_err(|_| malformed.clone()))
+}
+
+fn of_x402(field: &'static str, error: &X402Error) -> CredentialError {
+    match *error {
+        X402Error::TooLong { limit, got, .. } => CredentialError::TooLong { field, limit, got },
+        _ => CredentialError::Malformed { field, expected: X402_EXPECTED },
+    }
+}
+
 fn read_payment(
     field: &'static str,
     value: &[u8],
@@ -178,6 +247,12 @@ fn read_payment(
             return Err(malformed(expected));
         }
     };
+    if evm::is_evm_charge(&credential.challenge) {
+        let payload = evm::payload_from_json(credential.payload)
+            .map_err(|_| malformed("a payload of the type authorization with its signature"))?;
+        let (challenge, source) = (Box::new(credential.challenge), credential.source);
+        return Ok(Some(Credential::Evm { challenge, source, payload: Box::new(payload) }));
+    }
     if !credit::is_credit_charge(&credential.challenge) {
         let method = crate::beginning(&credential.challenge.method);
         let intent = crate::beginning(&credential.challenge.intent);
@@ -194,6 +269,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::x402::SchemePayload;
+    use crate::x402::tests::{eip3009, payload};
 
     fn payment(method: &str, payload: serde_json::Value) -> String {
         let request = json!({});
@@ -220,7 +297,43 @@ mod tests {
         fn all<'a>(values: &[&'a str]) -> Vec<&'a [u8]> {
             values.iter().map(|value| value.as_bytes()).collect()
         }
-        Credential::from_headers(&all(x_cashu), &all(authorization), &all(other))
+        Credential::from_headers(CredentialFields {
+            x_cashu: &all(x_cashu),
+            authorization: &all(authorization),
+            payment_authorization: &all(other),
+            ..CredentialFields::default()
+        })
+    }
+
+    fn read_x402(signature: &[&str], x_payment: &[&str]) -> Result<Option<Credential>, CredentialError> {
+        let of = |values: &[&str]| values.iter().map(|value| value.as_bytes().to_vec()).collect::<Vec<_>>();
+        let (signature, x_payment) = (of(signature), of(x_payment));
+        let (signature, x_payment) = (bytes(&signature), bytes(&x_payment));
+        let fields = CredentialFields {
+            payment_signature: &signature,
+            x_payment: &x_payment,
+            ..CredentialFields::default()
+        };
+        Credential::from_headers(fields)
+    }
+
+    fn authorized<'a>(authorization: &'a [&'a [u8]]) -> CredentialFields<'a> {
+        CredentialFields { authorization, ..CredentialFields::default() }
+    }
+
+    fn bytes(values: &[Vec<u8>]) -> Vec<&[u8]> {
+        values.iter().map(Vec::as_slice).collect()
+    }
+
+    fn v2(extra: u64) -> String {
+        let mut payload = payload(SchemePayload::Eip3009(eip3009()));
+        payload.accepted.max_timeout_seconds = extra;
+        payload.to_header().unwrap()
+    }
+
+    fn v1() -> String {
+        let payload = PayloadV1 { scheme: "exact".into(), network: "base".into(), payload: eip3009() };
+        payload.to_header().unwrap()
     }
 
     #[test]
@@ -232,8 +345,49 @@ mod tests {
             [(&[credit.as_str()][..], &[][..]), (&["Basic eA=="], &[credit.as_str()])]
         {
             let found = read(&[], authorization, other).unwrap().unwrap();
-            assert_eq!((found.dialect(), found.token()), ("mpp", "cashuBx"));
+            assert_eq!((found.dialect(), found.token()), ("mpp", Some("cashuBx")));
         }
+        let evm = payment("evm", evm::payload_to_json(&eip3009()).unwrap());
+        let found = read(&[], &[&evm], &[]).unwrap().unwrap();
+        assert!(matches!(&found, Credential::Evm { payload, .. } if **payload == eip3009()));
+        assert_eq!((found.dialect(), found.token()), ("mpp", None));
+    }
+
+    #[test]
+    fn x402_is_found_in_the_field_of_its_version() {
+        let (one, other) = (v2(300), v2(301));
+        let found = read_x402(&[&one], &[]).unwrap().unwrap();
+        assert!(matches!(&found, Credential::X402(payload) if payload.accepted.max_timeout_seconds == 300));
+        assert_eq!(
+            (found.dialect(), found.token(), found.not_offered().code()),
+            ("x402", None, "credential-method-unsupported")
+        );
+        assert!(matches!(read_x402(&[], &[&v1()]), Ok(Some(Credential::X402V1(_)))));
+        assert_eq!(read_x402(&[&one, &format!("{one}, {one}"), ""], &[]), Ok(Some(found)), "the same is one");
+        for (signature, x_payment) in [(vec![one.as_str(), &other], vec![]), (vec![one.as_str()], vec![v1()])]
+        {
+            let x_payment: Vec<_> = x_payment.iter().map(String::as_str).collect();
+            assert_eq!(read_x402(&signature, &x_payment), Err(CredentialError::Several));
+        }
+        let (one, cashu) = (one.into_bytes(), b"cashuBx".to_vec());
+        let both = CredentialFields {
+            payment_signature: &[&one],
+            x_cashu: &[&cashu],
+            ..CredentialFields::default()
+        };
+        assert_eq!(Credential::from_headers(both), Err(CredentialError::Several));
+    }
+
+    #[test]
+    fn unsound_x402_is_refused() {
+        let code = |result: Result<Option<Credential>, CredentialError>| result.unwrap_err().code();
+        assert_eq!(code(read_x402(&[&v1()], &[])), "credential-malformed");
+        assert_eq!(code(read_x402(&[], &[&v2(300)])), "credential-malformed");
+        assert_eq!(code(read_x402(&["SECRET!"], &[])), "credential-malformed");
+        assert_eq!(code(read_x402(&["é"], &[])), "credential-malformed");
+        assert_eq!(code(read_x402(&[&"A".repeat(CREDENTIAL_LIMIT_BYTES + 4)], &[])), "credential-too-long");
+        let raw = CredentialFields { x_payment: &[b"\xff"], ..CredentialFields::default() };
+        assert_eq!(code(Credential::from_headers(raw)), "credential-malformed");
     }
 
     #[test]
@@ -248,7 +402,7 @@ mod tests {
             assert_eq!(read(&[], &[login], &[]), Ok(None), "{login}");
             assert!(!is_payment(login.as_bytes()), "{login}");
         }
-        assert_eq!(Credential::from_headers(&[], &[b"Basic \xff\xfe"], &[]), Ok(None));
+        assert_eq!(Credential::from_headers(authorized(&[b"Basic \xff\xfe"])), Ok(None));
         assert!(is_payment(b"pAyMeNt \xff"));
     }
 
@@ -281,8 +435,9 @@ mod tests {
         };
         assert_eq!(code(read(&["SECRET"], &[], &[])), "credential-malformed");
         assert_eq!(code(read(&["cashuB SECRET"], &[], &[])), "credential-malformed");
-        assert_eq!(code(Credential::from_headers(&[b"cashuB\xff"], &[], &[])), "credential-malformed");
-        assert_eq!(code(Credential::from_headers(&[], &[b"Payment \xff"], &[])), "credential-malformed");
+        let raw = CredentialFields { x_cashu: &[b"cashuB\xff"], ..CredentialFields::default() };
+        assert_eq!(code(Credential::from_headers(raw)), "credential-malformed");
+        assert_eq!(code(Credential::from_headers(authorized(&[b"Payment \xff"]))), "credential-malformed");
         assert_eq!(code(read(&[], &["Payment SECRET!"], &[])), "credential-malformed");
         assert_eq!(code(read(&[], &[], &["Basic SECRET"])), "credential-malformed");
         let long = format!("cashuB{}", "x".repeat(CREDENTIAL_LIMIT_BYTES));
@@ -291,6 +446,8 @@ mod tests {
         assert_eq!(code(read(&[], &[&long], &[])), "credential-too-long");
         let other = payment("tempo", json!({"token": "SECRET"}));
         assert_eq!(code(read(&[], &[&other], &[])), "credential-method-unsupported");
+        let evm = payment("evm", json!({"type": "authorization", "signature": "SECRET"}));
+        assert_eq!(code(read(&[], &[&evm], &[])), "credential-malformed");
         let shape = payment("credit", json!({"cash": "SECRET"}));
         assert_eq!(code(read(&[], &[&shape], &[])), "credential-malformed");
         let shown = format!("{:?}", Credential::Cashu { token: "SECRET".into() });
@@ -301,8 +458,14 @@ mod tests {
         #[test]
         fn any_bytes_are_no_panic(bytes: Vec<u8>, text: String) {
             let payment = format!("Payment {text}");
-            let _ = Credential::from_headers(&[&bytes], &[], &[]);
-            let _ = Credential::from_headers(&[], &[&bytes, payment.as_bytes()], &[&bytes]);
+            let raw: &[&[u8]] = &[&bytes];
+            let _ = Credential::from_headers(CredentialFields { x_cashu: raw, ..CredentialFields::default() });
+            let both: &[&[u8]] = &[&bytes, payment.as_bytes()];
+            let other = CredentialFields { payment_authorization: raw, ..authorized(both) };
+            let _ = Credential::from_headers(other);
+            let x402 = CredentialFields { payment_signature: raw, ..CredentialFields::default() };
+            let _ = Credential::from_headers(x402);
+            let _ = Credential::from_headers(CredentialFields { x_payment: raw, ..CredentialFields::default() });
         }
     }
 }

@@ -12,6 +12,18 @@ pub const PAYMENT_AUTHORIZATION: &str = "Payment-Authorization";
 pub const PAYMENT_RECEIPT: &str = "Payment-Receipt";
 /// Which MPP methods a payer prefers.
 pub const ACCEPT_PAYMENT: &str = "Accept-Payment";
+/// x402: the offers of a 402.
+pub const PAYMENT_REQUIRED: &str = "PAYMENT-REQUIRED";
+/// x402: the payment of a request.
+pub const PAYMENT_SIGNATURE: &str = "PAYMENT-SIGNATURE";
+/// x402: what became of the payment.
+pub const PAYMENT_RESPONSE: &str = "PAYMENT-RESPONSE";
+/// x402: the proof of who has paid before.
+pub const SIGN_IN_WITH_X: &str = "SIGN-IN-WITH-X";
+/// x402 version 1: the payment of a request.
+pub const X_PAYMENT: &str = "X-PAYMENT";
+/// x402 version 1: what became of the payment.
+pub const X_PAYMENT_RESPONSE: &str = "X-PAYMENT-RESPONSE";
 /// Our signed receipt.
 pub const FARTHING_RECEIPT: &str = "Farthing-Receipt";
 /// Our signed pass: the right to come back without paying again.

@@ -39,7 +39,7 @@ pub mod x402;
 
 pub use books::{DayHead, PeriodClose};
 pub use challenge::Challenge;
-pub use credential::{Credential, CredentialError};
+pub use credential::{Credential, CredentialError, CredentialFields};
 pub use jws::JwsError;
 pub use offer::Offer;
 pub use pass::Pass;

@@ -1,6 +1,6 @@
 //! An offer: one way to pay a price, in one dialect.
 
-use crate::{cashu, mpp};
+use crate::{cashu, mpp, x402};
 
 /// One way to pay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub enum Offer {
     Cashu(cashu::PaymentRequest),
     /// MPP: a `Payment` credential. Ours is of the method `credit`; a payer may meet others.
     Mpp(mpp::Challenge),
+    /// x402: all its ways to pay, answered by `PAYMENT-SIGNATURE`.
+    X402(Box<x402::PaymentRequired>),
 }
 
 impl Offer {
@@ -17,6 +19,7 @@ impl Offer {
         match self {
             Self::Cashu(_) => "cashu",
             Self::Mpp(_) => "mpp",
+            Self::X402(_) => "x402",
         }
     }
 }

@@ -10,7 +10,7 @@ use farthing_wallet::{
     WalletError,
 };
 use farthing_wire::mpp::credit::OutputText;
-use farthing_wire::{Credential, header};
+use farthing_wire::{Credential, CredentialFields, header};
 
 use super::bookkeeper::{Book, Broken, Payer, hold};
 use super::dice::Dice;
@@ -355,7 +355,13 @@ fn outputs_of(request: &HttpRequest) -> Vec<OutputId> {
         here.map(|(_, value)| value.as_bytes()).collect()
     };
     let (authorization, other) = (values("Authorization"), values("Payment-Authorization"));
-    match Credential::from_headers(&values(header::X_CASHU), &authorization, &other) {
+    let fields = CredentialFields {
+        x_cashu: &values(header::X_CASHU),
+        authorization: &authorization,
+        payment_authorization: &other,
+        ..CredentialFields::default()
+    };
+    match Credential::from_headers(fields) {
         Ok(Some(Credential::Credit { payload, .. })) => {
             let outputs = payload.outputs.unwrap_or_default();
             let point = |output: &OutputText| output.blinded.parse::<PublicKey>().ok();

@@ -21,7 +21,7 @@ use ed25519_dalek::VerifyingKey;
 use farthing_engine::{PaymentId, Refusal};
 use farthing_money::Span;
 use farthing_wire::upstream::Standing;
-use farthing_wire::{Credential, Pass, digest, header};
+use farthing_wire::{Credential, CredentialFields, Pass, digest, header};
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
     ORIGIN, TRAILER, TRANSFER_ENCODING, VARY,
@@ -277,7 +277,8 @@ impl Shared {
         credential: &Credential,
         client: Option<&Client>,
     ) -> Result<(Work, OwnedSemaphorePermit), Refused> {
-        let work = self.config.crypto.limiter().begin(client, credits::weight(credential.token()))?;
+        let weight = credential.token().map_or(1, credits::weight);
+        let work = self.config.crypto.limiter().begin(client, weight)?;
         if let Ok(place) = Arc::clone(&self.payments).try_acquire_owned() {
             return Ok((work, place));
         }
@@ -347,11 +348,13 @@ where
 
 fn credential(headers: &HeaderMap) -> Result<Option<Credential>, farthing_wire::CredentialError> {
     let all = |name: &str| headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect::<Vec<_>>();
-    Credential::from_headers(
-        &all(header::X_CASHU),
-        &all(AUTHORIZATION.as_str()),
-        &all(header::PAYMENT_AUTHORIZATION),
-    )
+    Credential::from_headers(CredentialFields {
+        x_cashu: &all(header::X_CASHU),
+        authorization: &all(AUTHORIZATION.as_str()),
+        payment_authorization: &all(header::PAYMENT_AUTHORIZATION),
+        payment_signature: &all(header::PAYMENT_SIGNATURE),
+        x_payment: &all(header::X_PAYMENT),
+    })
 }
 
 /// CORS: the question that a browser asks before the real request.

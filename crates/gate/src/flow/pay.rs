@@ -101,6 +101,9 @@ impl Shared {
             Credential::Credit { payload, .. } => {
                 (payload.token.clone(), payload.outputs.clone().unwrap_or_default())
             }
+            Credential::Evm { .. } | Credential::X402(_) | Credential::X402V1(_) => {
+                return Err(credential.not_offered().into());
+            }
         };
         let tag = tag(&outputs, digest);
         let asked = (token, outputs, asset, now);

@@ -8,7 +8,7 @@ use farthing_money::{Amount, Asset, Span, Timestamp};
 use farthing_wallet::{HttpRequest, HttpResponse};
 use farthing_wire::cashu::PaymentRequest;
 use farthing_wire::mpp::credit::{self, MethodDetails, OutputText, ReceiptExtra, SignatureText};
-use farthing_wire::{Credential, Pass, Problem, Receipt, mpp};
+use farthing_wire::{Credential, CredentialFields, Pass, Problem, Receipt, mpp};
 use serde_json::{Value, json};
 
 use super::mint::Mint;
@@ -87,7 +87,13 @@ impl Shop {
         }
         let authorization = values("Authorization");
         let other = values("Payment-Authorization");
-        match Credential::from_headers(&values("X-Cashu"), &authorization, &other).unwrap() {
+        let fields = CredentialFields {
+            x_cashu: &values("X-Cashu"),
+            authorization: &authorization,
+            payment_authorization: &other,
+            ..CredentialFields::default()
+        };
+        match Credential::from_headers(fields).unwrap() {
             None => self.challenge(request, now),
             Some(credential) => self.paid(mint, request, &credential, now),
         }
@@ -135,7 +141,7 @@ impl Shop {
         credential: &Credential,
         now: Timestamp,
     ) -> HttpResponse {
-        let token = Token::decode(credential.token()).unwrap();
+        let token = Token::decode(credential.token().unwrap()).unwrap();
         let proofs = token.resolve(&mint.ids()).unwrap();
         let mut ys: Vec<Y> = proofs.iter().map(Proof::y).collect();
         ys.sort_unstable();

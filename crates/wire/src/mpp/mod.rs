@@ -1,9 +1,10 @@
-//! MPP: the `Payment` scheme of HTTP authentication, and our own method in it, `credit`.
+//! MPP: the `Payment` scheme of HTTP authentication, our own method in it, `credit`, and `evm`, which others know.
 
 pub mod accept;
 mod challenge;
 mod credential;
 pub mod credit;
+pub mod evm;
 mod parse;
 mod quoted;
 mod receipt;
@@ -15,5 +16,7 @@ pub use receipt::{MppReceiptError, Receipt};
 
 /// Our method.
 pub const METHOD_CREDIT: &str = "credit";
+/// The method of paying with an asset on a chain of Ethereum's kind.
+pub const METHOD_EVM: &str = "evm";
 /// The intent of paying once for one thing.
 pub const INTENT_CHARGE: &str = "charge";

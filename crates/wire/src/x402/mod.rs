@@ -53,9 +53,11 @@ pub fn eip155_network(chain_id: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
+    pub(crate) use super::payload::tests::{eip3009, payload};
+    pub(crate) use super::requirements::tests::requirements;
     use super::*;
 
     #[test]

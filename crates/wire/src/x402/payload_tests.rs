@@ -136,7 +136,7 @@ fn unsound_payloads_are_refused_without_showing_them() {
         ("x402-malformed", |j| j["payload"]["permit2Authorization"]["nonce"] = json!("0xabab")),
         ("x402-malformed", |j| j["payload"]["permit2Authorization"]["permitted"]["token"] = json!("SECRET")),
         ("x402-malformed", |j| {
-            j["payload"]["permit2Authorization"]["witness"]["facilitator"] = json!("SECRET")
+            j["payload"]["permit2Authorization"]["witness"]["facilitator"] = json!("SECRET");
         }),
         ("x402-malformed", |j| j["payload"]["permit2Authorization"]["witness"]["validAfter"] = json!(0)),
         ("x402-malformed", |j| j["payload"]["permit2Authorization"]["deadline"] = json!(null)),

@@ -75,6 +75,8 @@ pub(crate) mod tests {
         }
     }
 
+    type Change = fn(&mut Value);
+
     fn field(json: &Value) -> String {
         field::to_field(&json.to_string())
     }
@@ -94,7 +96,7 @@ pub(crate) mod tests {
     fn unsound_offers_are_refused() {
         let good: Value = serde_json::from_str(&required().to_json().unwrap()).unwrap();
         assert_eq!(PaymentRequired::from_header(&field(&good)), Ok(required()));
-        let changes: [(&str, fn(&mut Value)); 13] = [
+        let changes: [(&str, Change); 13] = [
             ("x402-version-unsupported", |j| j["x402Version"] = json!(1)),
             ("x402-malformed", |j| j["resource"] = json!(null)),
             ("x402-malformed", |j| j["resource"]["url"] = json!("")),

@@ -46,13 +46,13 @@ impl Resource {
         if self.url.is_empty() {
             return refuse("resource.url", "an address that is not empty");
         }
-        if !self.service_name.as_ref().is_none_or(name) {
+        if self.service_name.as_ref().is_some_and(|text| !name(text)) {
             return refuse("resource.serviceName", "1 to 32 printable characters of ASCII");
         }
         if !self.tags.as_ref().is_none_or(|tags| tags.len() <= TAGS_MOST && tags.iter().all(name)) {
             return refuse("resource.tags", "at most 5, each 1 to 32 printable characters of ASCII");
         }
-        if !self.icon_url.as_ref().is_none_or(|url| url.encode_utf16().count() <= ICON_URL_MOST) {
+        if self.icon_url.as_ref().is_some_and(|url| url.encode_utf16().count() > ICON_URL_MOST) {
             return refuse("resource.iconUrl", "at most 2048 characters");
         }
         Ok(())

@@ -195,6 +195,8 @@ mod tests {
     use super::super::requirements::tests::requirements;
     use super::*;
 
+    type Change = fn(&mut Value);
+
     fn required() -> PaymentRequiredV1 {
         let resource =
             Resource { description: Some("a page".into()), ..Resource::of("https://shop.example/page") };
@@ -251,7 +253,7 @@ mod tests {
     #[test]
     fn unsound_texts_are_refused() {
         let good: Value = serde_json::from_str(&required().to_json().unwrap()).unwrap();
-        let changes: [(&str, fn(&mut Value)); 6] = [
+        let changes: [(&str, Change); 6] = [
             ("x402-version-unsupported", |j| j["x402Version"] = json!(2)),
             ("x402-malformed", |j| j["accepts"] = json!([])),
             ("x402-malformed", |j| j["accepts"][0]["payTo"] = json!("")),

@@ -60,7 +60,7 @@ mod tests {
         Map::from_iter([(NAME.to_owned(), declare(required))])
     }
 
-    fn sent(id: Value) -> Map<String, Value> {
+    fn sent(id: &Value) -> Map<String, Value> {
         Map::from_iter([(NAME.to_owned(), json!({"info": {"required": false, "id": id}}))])
     }
 
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn names_of_another_form_are_refused() {
-        assert!(read(&sent(json!("a".repeat(16)))).is_ok() && read(&sent(json!("a".repeat(128)))).is_ok());
+        assert!(read(&sent(&json!("a".repeat(16)))).is_ok() && read(&sent(&json!("a".repeat(128)))).is_ok());
         for bad in [
             json!("a".repeat(15)),
             json!("a".repeat(129)),
@@ -91,7 +91,7 @@ mod tests {
             json!(1),
             json!(null),
         ] {
-            assert_eq!(read(&sent(bad.clone())).unwrap_err().code(), "x402-malformed", "{bad}");
+            assert_eq!(read(&sent(&bad)).unwrap_err().code(), "x402-malformed", "{bad}");
         }
         for none in [json!(null), json!([]), json!({}), json!({"info": []}), json!({"info": {}})] {
             assert_eq!(read(&Map::from_iter([(NAME.to_owned(), none.clone())])), Ok(None), "{none}");
@@ -108,7 +108,7 @@ mod tests {
 
         #[test]
         fn any_text_is_no_panic(text: String) {
-            let _ = (put(&mut offered(true), &text), read(&sent(text.into())));
+            let _ = (put(&mut offered(true), &text), read(&sent(&text.into())));
         }
     }
 }
