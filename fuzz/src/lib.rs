@@ -2,6 +2,7 @@
 //! read, and see that it is the same. A panic is a finding; so are too much memory and too much time.
 
 mod books;
+mod chain;
 mod ecash;
 mod gate;
 mod issuer;
@@ -13,6 +14,7 @@ mod wallet;
 mod world;
 
 pub use books::rows;
+pub use chain::chain_texts;
 pub use ecash::{cashu_json, secrets, tokens};
 pub use gate::{config, headers, price_rules};
 pub use issuer::{issuer_api, socket};
