@@ -30,6 +30,7 @@ mod permit;
 pub mod permit2;
 mod public_key;
 mod signature;
+mod statement;
 mod terms;
 mod typed_data;
 mod voucher;
@@ -47,6 +48,7 @@ pub use permit::Permit;
 pub use permit2::Permit2Transfer;
 pub use public_key::PublicKey;
 pub use signature::{Signature, SignatureError};
+pub use statement::{OfferStatement, ReceiptStatement};
 pub use terms::{
     AUTHORIZATION_COLLECTOR, BATCH_ESCROW, ChannelId, ChannelTerms, PERMIT2_COLLECTOR, Salt, SessionTerms,
     batch_domain, deposit_nonce, session_domain,

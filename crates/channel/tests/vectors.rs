@@ -11,3 +11,5 @@ mod calls;
 mod channels;
 #[path = "vectors/signatures.rs"]
 mod signatures;
+#[path = "vectors/statements.rs"]
+mod statements;
