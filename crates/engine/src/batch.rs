@@ -43,6 +43,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::Facilitate(command) => op::call::facilitate(rows, command, now),
         Command::SendCall(command) => op::call::send(rows, command),
         Command::EndCall(command) => op::call::end(rows, command, now),
+        Command::Delivered(call) => op::call::delivered(rows, *call),
         Command::ReopenCall(command) => op::call::reopen(rows, command),
         Command::RefundCodes(command) => op::code::refund(rows, command),
         Command::ExpireKeyset(command) => op::expire::expire(rows, command, now),

@@ -310,6 +310,8 @@ pub enum Command {
     SendCall(SendCall),
     EndCall(EndCall),
     ReopenCall(ReopenCall),
+    /// The payer has what the payment bought that this call settled.
+    Delivered(CallId),
     RefundCodes(RefundCodes),
     ExpireKeyset(ExpireKeyset),
     Prune(Prune),
@@ -329,17 +331,6 @@ impl Command {
     pub fn keys(&self, keys: &mut Keys) {
         keys.books.push(BOOKS);
         match self {
-            Self::OpenAccounts(accounts) => keys.accounts.extend(accounts.iter().map(Account::id)),
-            Self::OpenKeyset(command) => {
-                keys.keysets.push(command.keyset.index);
-                keys.keysets.extend(&command.retire);
-                keys.accounts.push(command.account.id());
-            }
-            Self::CreateCodes(command) => {
-                keys.codes.extend(&command.codes);
-                keys.entries.push(sale_reference(&command.codes));
-                keys.chart(command.asset);
-            }
             Self::OpenMintQuote(command) => {
                 keys.mint_quotes.push(command.quote);
                 keys.codes.extend(command.row.code);
@@ -393,7 +384,8 @@ impl Command {
             | Self::Facilitate(_)
             | Self::SendCall(_)
             | Self::EndCall(_)
-            | Self::ReopenCall(_) => self.call_keys(keys),
+            | Self::ReopenCall(_)
+            | Self::Delivered(_) => self.call_keys(keys),
             operator => operator.operator_keys(keys),
         }
     }
@@ -410,6 +402,7 @@ impl Command {
             }
             Self::Facilitate(command) => keys.call(command.id),
             Self::SendCall(command) => keys.call(command.call),
+            Self::Delivered(call) => keys.call(*call),
             Self::EndCall(command) => {
                 keys.call(command.call);
                 keys.settled(command.payment.as_ref());
@@ -427,6 +420,17 @@ impl Command {
     /// The keys of what only the operator asks for.
     fn operator_keys(&self, keys: &mut Keys) {
         match self {
+            Self::OpenAccounts(accounts) => keys.accounts.extend(accounts.iter().map(Account::id)),
+            Self::OpenKeyset(command) => {
+                keys.keysets.push(command.keyset.index);
+                keys.keysets.extend(&command.retire);
+                keys.accounts.push(command.account.id());
+            }
+            Self::CreateCodes(command) => {
+                keys.codes.extend(&command.codes);
+                keys.entries.push(sale_reference(&command.codes));
+                keys.chart(command.asset);
+            }
             Self::RefundCodes(command) => {
                 keys.codes.extend(&command.codes);
                 keys.chart(command.asset);

@@ -259,6 +259,20 @@ fn a_call_for_others_is_made_once() {
     assert_eq!(books.totals(merchant().id()), [0; 4]);
 }
 
+#[test]
+fn what_was_delivered_is_remembered() {
+    let delivered = Command::Delivered(call_id());
+    let mut books = Books::settling(10);
+    assert_eq!(books.run(&delivered).err(), Some(Reject::UnknownCall(call_id())), "not before it has ended");
+    books.run(&end(settled(), 1)).unwrap();
+    let row = |books: &Books| books.0.settlements.get(&call_id()).unwrap().cloned().unwrap();
+    assert!(!row(&books).delivered);
+    for _ in 0..2 {
+        assert_eq!(books.run(&delivered), Ok(Answer::Done));
+        assert!(row(&books).delivered);
+    }
+}
+
 /// All that is refused of calls, and after each refusal nothing has changed.
 #[test]
 fn every_refusal_of_calls_changes_nothing() {

@@ -105,7 +105,9 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
             draft.apply(rows)?
         }
     };
-    let ended = SettlementRow { row, outcome: outcome.clone(), at: now };
+    // What a chain takes back was served before.
+    let delivered = row.reopened;
+    let ended = SettlementRow { row, outcome: outcome.clone(), at: now, delivered };
     rows.calls.remove(*call);
     rows.settlements.put(*call, ended.clone());
     let entry = Some(entry).filter(|entry| !entry.transfers.is_empty());
@@ -183,6 +185,16 @@ fn post(rows: &mut Rows, payment: PaymentId, row: PaymentRow, now: Timestamp, ga
     rows.held.remove(payment);
     rows.payments.put(payment, posted.clone());
     Ok((Answer::Posted(Box::new(posted)), Some(entry)))
+}
+
+/// The payer has what a settled payment bought.
+pub(crate) fn delivered(rows: &mut Rows, call: CallId) -> Decision {
+    let ended = rows.settlements.get(&call)?.ok_or(Reject::UnknownCall(call))?;
+    if !ended.delivered {
+        let ended = SettlementRow { delivered: true, ..ended.clone() };
+        rows.settlements.put(call, ended);
+    }
+    Ok((Answer::Done, None))
 }
 
 /// A chain has taken an outcome back: what it moved is taken out of the books, and the call is under way again.
