@@ -293,6 +293,32 @@ mod tests {
         assert_eq!(Receipt::decode(&receipt.encode().unwrap()), Ok(receipt));
     }
 
+    /// Client and server of mppx 0.11.0 made these for each other.
+    #[test]
+    fn mppx_is_understood() {
+        let vectors: Value = serde_json::from_str(include_str!("../../tests/vectors/mppx-evm.json")).unwrap();
+        let text = |name: &str| vectors[name].as_str().unwrap();
+        let challenge = Challenge::parse_all(&[text("wwwAuthenticate")]).remove(0);
+        let secret = b"test-vector-secret-minimum-32-byte-secret";
+        assert_eq!(challenge.verify(secret, Timestamp::from_secs(1_900_000_000)), Ok(()));
+        let request = Request::of(&challenge).unwrap();
+        assert!(request.takes_authorization());
+        assert_eq!((request.amount.as_str(), request.method_details.chain_id), ("1000", 84_532));
+        let credential = super::super::Credential::decode(text("authorization"), 16 * 1024).unwrap().unwrap();
+        assert_eq!(credential.challenge, challenge);
+        let signed = payload_from_json(credential.payload).unwrap();
+        let paid = &signed.authorization;
+        assert_eq!((&paid.value, paid.to), (&request.amount, request.recipient));
+        assert!(is_source(&credential.source.unwrap(), 84_532, paid.from));
+        // Its hash is the nonce; there is no Keccak here to compute it with.
+        let bound = b"lLMLH5O1WBPEa_WliRDhIYTk3cSN8E7wJ0JTrkhmoSYshop.example";
+        assert_eq!(nonce_source(&challenge), bound);
+        let ours = receipt(HexText([0xab; 32]), "2030-03-17T17:46:40.000Z".parse().unwrap());
+        assert_eq!(ours.encode().unwrap(), text("receipt"));
+        let beside = crate::x402::PaymentRequired::from_header(text("paymentRequired")).unwrap();
+        assert_eq!((&beside.accepts[0].amount, beside.extensions.len()), (&request.amount, 1));
+    }
+
     proptest! {
         #[test]
         fn json_and_parts_are_inverse(amount: u128, chain_id in 0u64..1 << 53, decimals: u8, from: [u8; 20], nonce: [u8; 32], signature in prop::collection::vec(any::<u8>(), 1..100)) {

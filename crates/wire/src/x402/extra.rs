@@ -4,10 +4,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::AddressText;
+
 const NAME: &str = "name";
 const VERSION: &str = "version";
 const METHOD: &str = "assetTransferMethod";
 const FLOW: &str = "paymentFlow";
+const FACILITATOR: &str = "facilitatorAddress";
 
 /// How the asset is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,11 @@ impl Extra {
         Self::eip3009(name, version).with(METHOD, AssetTransferMethod::Permit2.as_str())
     }
 
+    /// An asset by Permit2 for the scheme `upto`, which names the one account that may settle.
+    pub fn upto(name: &str, version: &str, facilitator: AddressText) -> Self {
+        Self::permit2(name, version).with(FACILITATOR, facilitator.to_string())
+    }
+
     /// Says when the payment is settled. Nothing is written of the usual flow, as clients expect.
     #[must_use]
     pub fn in_flow(mut self, flow: PaymentFlow) -> Self {
@@ -109,6 +117,11 @@ impl Extra {
                 all.into_iter().find(|known| named.as_str() == Some(known.as_str()))
             }
         }
+    }
+
+    /// The one account that may settle: of the scheme `upto`.
+    pub fn facilitator(&self) -> Option<AddressText> {
+        self.text(FACILITATOR)?.parse().ok()
     }
 
     /// When the payment is settled. `None` if it names a flow that is not known here.

@@ -53,6 +53,9 @@ pub fn eip155_network(chain_id: u64) -> String {
 }
 
 #[cfg(test)]
+mod golden;
+
+#[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
 

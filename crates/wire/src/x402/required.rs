@@ -53,9 +53,11 @@ impl PaymentRequired {
         self.accepts.iter().try_for_each(Requirements::check)
     }
 
-    /// The requirements whose copy a payer sends back.
+    /// The requirements whose copy a payer sends back: those that are the same to the letter, or else the first that it
+    /// meets.
     pub fn met_by(&self, accepted: &Requirements) -> Option<&Requirements> {
-        self.accepts.iter().find(|requirements| requirements.is_met_by(accepted))
+        let same = self.accepts.iter().find(|requirements| *requirements == accepted);
+        same.or_else(|| self.accepts.iter().find(|requirements| requirements.is_met_by(accepted)))
     }
 }
 

@@ -74,6 +74,8 @@ impl Requirements {
             && self.max_timeout_seconds == accepted.max_timeout_seconds
             && self.other == accepted.other
             && self.extra.is_within(&accepted.extra)
+            && self.extra.method() == accepted.extra.method()
+            && self.extra.flow() == accepted.extra.flow()
     }
 }
 
@@ -154,6 +156,22 @@ pub(crate) mod tests {
             !named.is_met_by(&Requirements { asset: "usd".into(), ..requirements() }),
             "only addresses have no case"
         );
+    }
+
+    /// An offer by EIP-3009 does not say so, and was taken for the one by Permit2 that a payer sent back: his says more.
+    #[test]
+    fn what_is_usual_is_not_something_else() {
+        let wanted = requirements();
+        let permit2 = Requirements { extra: Extra::permit2("USDC", "2"), ..requirements() };
+        let upfront = Requirements {
+            extra: Extra::eip3009("USDC", "2").in_flow(PaymentFlow::Upfront),
+            ..requirements()
+        };
+        assert!(!wanted.is_met_by(&permit2) && !wanted.is_met_by(&upfront));
+        let said = Extra::eip3009("USDC", "2")
+            .with("assetTransferMethod", "eip3009")
+            .with("paymentFlow", "authorization");
+        assert!(wanted.is_met_by(&Requirements { extra: said, ..requirements() }));
     }
 
     #[test]
