@@ -12,6 +12,7 @@ mod request;
 mod signed;
 mod wallet;
 mod world;
+mod x402;
 
 pub use books::rows;
 pub use chain::chain_texts;
@@ -23,11 +24,12 @@ pub use mpp::{mpp_challenges, mpp_credentials};
 pub use request::payment_requests;
 pub use signed::signed_texts;
 pub use wallet::{wallet_answers, wallet_texts};
+pub use x402::{x402_offers, x402_payments};
 
 use std::fmt::Debug;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -60,6 +62,10 @@ impl<'a> Cut<'a> {
 
 fn base64(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn standard_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 /// What is read from JSON is read again from what is written.

@@ -63,7 +63,8 @@ pub fn mpp_credentials(bytes: &[u8]) {
         fields[place].push(cut.part());
     }
     let [x_cashu, authorization, payment_authorization, payment_signature, x_payment] = &fields;
-    let all = CredentialFields { x_cashu, authorization, payment_authorization, payment_signature, x_payment };
+    let all =
+        CredentialFields { x_cashu, authorization, payment_authorization, payment_signature, x_payment };
     let found = Credential::from_headers(all);
     drop(Credential::from_headers_within(64, all));
     if let Ok(Some(found)) = &found

@@ -157,7 +157,8 @@ fn check_sent(request: &HttpRequest) {
     });
     let Some(credential) = found.expect("what the wallet sends can be read") else { return };
     assert!(request.url.starts_with(SHOP), "{}", request.url);
-    let token = farthing_ecash::Token::decode(credential.token().expect("it pays with a token")).expect("a token");
+    let token =
+        farthing_ecash::Token::decode(credential.token().expect("it pays with a token")).expect("a token");
     assert!(token.total().is_some_and(|total| total <= CALL_UNITS), "more than the limit");
 }
 
