@@ -1,0 +1,42 @@
+//! The room that speaks to chains of the EVM: it judges x402 payments, sends the transactions that settle them, and
+//! watches what becomes of those. What is to be sent is read from the engine's outbox and what became of it goes back as
+//! a command, so that a crash loses nothing.
+//!
+//! JSON-RPC and what contracts answer are known here and nowhere else. There is no library of a chain below: one kind of
+//! transaction and a dozen questions are less than what it would bring along.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::float_arithmetic,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+mod abi;
+mod authorized;
+mod chain;
+mod movement;
+mod node;
+mod revert;
+mod rlp;
+mod transaction;
+
+use std::sync::Arc;
+
+use farthing_money::Timestamp;
+
+pub use chain::{ChainConfig, ChainMistake, Contracts, FeeConfig, TokenConfig, Way};
+pub use node::{
+    Asked, Block, Effect, HttpLimits, HttpNode, Log, LogFilter, Moment, Node, NodeError, Receipt,
+    ScriptedNode, Trial,
+};
+pub use revert::Revert;
+pub use transaction::{Fees, SignFault, SignedTransaction, Signer, Signing, Transaction};
+
+/// Says what time it is.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
