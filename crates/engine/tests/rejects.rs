@@ -416,7 +416,9 @@ fn of_dying(command: Command) -> Command {
         }
         Command::Hold(mut hold) => {
             if let Funds::Credits(inputs) = &mut hold.funds {
-                inputs.iter_mut().for_each(|input| input.account = dying);
+                for input in inputs {
+                    input.account = dying;
+                }
             }
             Command::Hold(hold)
         }

@@ -1,6 +1,8 @@
 //! The gate: price rules, the streaming proxy behind them, the accept loop before them, and the pages in between.
 
 pub mod body;
+pub mod chain;
+mod cors;
 pub mod crypto;
 pub mod flow;
 pub mod limit;

@@ -222,5 +222,6 @@ fn gate_config(
             },
             lifetime: config.gate.challenge_lifetime,
         },
+        chains: None,
     }
 }

@@ -6,6 +6,8 @@ use farthing_wire::cashu::PaymentRequest;
 use farthing_wire::header;
 use farthing_wire::mpp::{self, credit};
 use farthing_wire::problem::{PaymentAuthType, Problem};
+use farthing_wire::x402::v1::{self, RequirementsV1};
+use farthing_wire::x402::{PaymentRequired, Requirements, Resource};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use serde_json::json;
@@ -14,7 +16,9 @@ use super::Shared;
 use super::config::XCashu;
 use super::quote::Quote;
 use super::refusal::{Kind, Refused};
+use super::settled;
 use crate::body::Body;
+use crate::cors;
 use crate::page::{POLICY, Page, prefers_html};
 use crate::problem;
 
@@ -54,13 +58,28 @@ impl Shared {
             Kind::Conflict => 1,
             // Rounded up: who comes back a moment too early is refused again.
             Kind::Limited(span) | Kind::Unavailable(span) => span.millis().div_ceil(1_000).max(1),
-            Kind::Over | Kind::Invalid | Kind::Unsupported => {
+            Kind::Over | Kind::Invalid | Kind::Unsupported | Kind::Unprepared => {
                 return self.challenge_with(asked, problem, Some(refused));
             }
         };
         let mut response = problem::answer(&problem);
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after_secs));
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_secs));
+        self.put_unsettled(headers, asked.quote, refused);
+        cors::open(headers, asked.headers);
         response
+    }
+
+    /// Tells a payer on a chain that its payment was not settled, or not yet.
+    fn put_unsettled(&self, headers: &mut HeaderMap, quote: &Quote, refused: &Refused) {
+        if !matches!(refused, Refused::Settling(_) | Refused::NotSettled { .. }) {
+            return;
+        }
+        let Some(offer) = self.chain_offers(quote.price).into_iter().next() else { return };
+        let text = refused.reason().and_then(|reason| settled::unsettled(&offer.network, reason));
+        if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(header::PAYMENT_RESPONSE, value);
+        }
     }
 
     /// What the issuer does at present; if that cannot be read, what is paid for will say so.
@@ -100,6 +119,15 @@ impl Shared {
             // Not for which URL: its query may say who asks.
             Err(error) => tracing::error!(%error, "an MPP challenge cannot be written"),
         }
+        let chain_offers = self.chain_offers(money);
+        if let Some(text) = self.evm_challenge(quote, &chain_offers, asked.digest.clone(), now) {
+            fields.push((header::WWW_AUTHENTICATE, text));
+        }
+        if !chain_offers.is_empty() {
+            let required = required(quote, chain_offers, refused);
+            problem = for_version_1(problem, &required);
+            fields.extend(required.to_header().ok().map(|text| (header::PAYMENT_REQUIRED, text)));
+        }
         let mut response = problem::answer(&problem);
         if prefers_html(asked.headers) {
             let refusal = refused.map(ToString::to_string);
@@ -120,6 +148,10 @@ impl Shared {
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(VARY, HeaderValue::from_static("accept"));
+        cors::open(headers, asked.headers);
+        if let Some(refused) = refused {
+            self.put_unsettled(headers, quote, refused);
+        }
         for (name, text) in fields {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
                 headers.append(name, value);
@@ -153,20 +185,53 @@ impl Shared {
             mints: self.config.names.mints.clone(),
             method_details: credit::MethodDetails { decimals: asset.scale(), asset: asset.code() },
         };
+        let challenge = self.issue(quote, mpp::METHOD_CREDIT, &request.to_json()?, digest, now)?;
+        let text = challenge.to_header()?;
+        Ok((challenge.id, text))
+    }
+
+    /// A challenge of ours for a request, of one of MPP's methods.
+    pub(super) fn issue(
+        &self,
+        quote: &Quote,
+        method: &str,
+        request: &serde_json::Value,
+        digest: Option<String>,
+        now: Timestamp,
+    ) -> Result<mpp::Challenge, mpp::ChallengeError> {
         let tag = quote.tag();
         let draft = mpp::Draft {
             realm: &self.config.names.realm,
-            method: mpp::METHOD_CREDIT,
+            method,
             intent: mpp::INTENT_CHARGE,
-            request: &request.to_json()?,
+            request,
             expires: Some(now.after(self.config.offers.lifetime)),
             digest,
             header: None,
             opaque: Some(tag.as_bytes()),
             description: Some(quote.description.as_str()).filter(|text| !text.is_empty()),
         };
-        let challenge = mpp::Challenge::issue(&self.config.secrets.challenge, &draft)?;
-        let text = challenge.to_header()?;
-        Ok((challenge.id, text))
+        mpp::Challenge::issue(&self.config.secrets.challenge, &draft)
     }
+}
+
+/// All ways to pay on chains, and why what came was not enough.
+fn required(quote: &Quote, accepts: Vec<Requirements>, refused: Option<&Refused>) -> PaymentRequired {
+    let error = refused.map_or_else(
+        || "Payment required".to_owned(),
+        |refused| refused.reason().map_or_else(|| refused.to_string(), str::to_owned),
+    );
+    let description = (!quote.description.is_empty()).then(|| quote.description.clone());
+    let resource = Resource { description, ..Resource::of(quote.url.clone()) };
+    PaymentRequired { error: Some(error), resource, accepts, ..PaymentRequired::default() }
+}
+
+/// Clients of version 1 read the offers in the body.
+fn for_version_1(problem: Problem, required: &PaymentRequired) -> Problem {
+    let offers = required.accepts.iter().filter_map(|offer| RequirementsV1::of(offer, &required.resource));
+    let offers: Vec<_> = offers.filter_map(|offer| serde_json::to_value(offer).ok()).collect();
+    if offers.is_empty() {
+        return problem;
+    }
+    problem.with("x402Version", v1::VERSION).with("accepts", offers).with("error", required.error.clone())
 }

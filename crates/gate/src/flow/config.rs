@@ -8,6 +8,7 @@ use farthing_engine::{Execute, Keyring, Read};
 use farthing_money::{Span, Timestamp};
 use tokio::sync::watch;
 
+use crate::chain::Chains;
 use crate::crypto::Crypto;
 use crate::rule::Rules;
 
@@ -35,6 +36,8 @@ pub struct GateConfig {
     pub names: Names,
     /// How offers are written.
     pub offers: OfferStyle,
+    /// Who speaks to chains, if any are configured.
+    pub chains: Option<Arc<dyn Chains>>,
 }
 
 /// The gate's own secrets. All of them last: retries, passes and receipts outlive a restart.

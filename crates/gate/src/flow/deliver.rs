@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::Shared;
 use super::credits::{Change, change_of};
 use super::quote::Quote;
-use crate::own_header;
+use super::settled::Settled;
+use crate::{cors, own_header};
 
 /// A payment that is posted, now or before.
 pub(super) struct Posted<'a> {
@@ -40,8 +41,20 @@ impl Shared {
             Ok(receipt) => put(headers, header::FARTHING_RECEIPT, receipt),
             Err(error) => tracing::error!(%error, %payment, "a receipt cannot be written"),
         }
+        cors::widen_answer(headers);
+        let settled = if row.credits.is_empty() { self.settlement(payment) } else { None };
+        if dialect == "x402"
+            && let Some(text) = settled.as_ref().and_then(Settled::response)
+        {
+            put(headers, header::PAYMENT_RESPONSE, &text);
+            put(headers, header::X_PAYMENT_RESPONSE, &text);
+        }
         if dialect == "mpp" {
-            if let Some(text) = mpp_receipt(payment, row, change, receipt.ok()) {
+            let text = match &settled {
+                Some(settled) => settled.mpp_receipt(row.at).encode().ok(),
+                None => mpp_receipt(payment, row, change, receipt.ok()),
+            };
+            if let Some(text) = text {
                 put(headers, header::PAYMENT_RECEIPT, &text);
             } else {
                 tracing::error!(%payment, "an MPP receipt cannot be written");

@@ -115,6 +115,11 @@ impl Memory {
 }
 
 impl Handover {
+    /// Whose answer it is.
+    pub(super) fn payment(&self) -> PaymentId {
+        self.payment
+    }
+
     /// The client has the answer, or there is none.
     pub(super) fn done(mut self) {
         self.done = true;

@@ -4,11 +4,13 @@ mod challenge;
 mod config;
 mod credits;
 mod deliver;
+mod end;
 mod handover;
+mod on_chain;
 mod pay;
 mod quote;
 mod refusal;
-mod settle;
+mod settled;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -40,6 +42,7 @@ use self::pay::{Attempt, Delivery};
 use self::quote::Quote;
 use self::refusal::Refused;
 use crate::body::{Body, BoxError};
+use crate::cors;
 use crate::limit::{Client, Limited, Work};
 use crate::own_header;
 use crate::problem;
@@ -245,8 +248,9 @@ impl Shared {
             let digest = digest.filter(|digest| !digest.is_empty());
             return self.challenge(&Asked { quote: &quote, headers: &parts.headers, digest });
         };
+        let on_chain = credential.token().is_none();
         let attempt = Attempt { parts, body, quote, credential, digest, work };
-        let paying = self.pay(inner, attempt);
+        let paying = Arc::clone(&self).pay(inner, attempt);
         let task = tokio::spawn(async move {
             let delivery = paying.await;
             drop(place);
@@ -255,7 +259,10 @@ impl Shared {
         match task.await {
             Ok(Delivery { response, handover }) => {
                 // Whoever is gone by now never comes here, and the answer is lost with the task's result.
-                handover.into_iter().for_each(Handover::done);
+                match handover {
+                    Some(handover) if on_chain => self.note_delivered(handover),
+                    handover => handover.into_iter().for_each(Handover::done),
+                }
                 response
             }
             Err(error) => {
@@ -277,7 +284,7 @@ impl Shared {
         credential: &Credential,
         client: Option<&Client>,
     ) -> Result<(Work, OwnedSemaphorePermit), Refused> {
-        let weight = credential.token().map_or(1, credits::weight);
+        let weight = credential.token().map_or(on_chain::WEIGHT, credits::weight);
         let work = self.config.crypto.limiter().begin(client, weight)?;
         if let Ok(place) = Arc::clone(&self.payments).try_acquire_owned() {
             return Ok((work, place));
@@ -385,6 +392,7 @@ where
         .iter()
         .filter(|(name, _)| *name == VARY || name.as_str().starts_with("access-control-"));
     leave.headers_mut().extend(granted.map(|(name, value)| (name.clone(), value.clone())));
+    cors::widen_leave(leave.headers_mut());
     leave
 }
 

@@ -13,8 +13,8 @@ use farthing_engine::{
     SignedOutput,
 };
 use farthing_money::{Amount, Asset, Money, Timestamp};
-use farthing_wire::mpp::ChallengeError;
 use farthing_wire::mpp::credit::{self, OutputText};
+use farthing_wire::mpp::{self, ChallengeError};
 use farthing_wire::upstream::Standing;
 use farthing_wire::{Credential, PaymentNote, header};
 use http::request::Parts;
@@ -24,10 +24,10 @@ use tower::{Service, ServiceExt};
 use super::challenge::Asked;
 use super::credits::{self, Credits};
 use super::deliver::Posted;
+use super::end::{Funding, Held};
 use super::handover::{Claim, Handover};
 use super::quote::Quote;
 use super::refusal::Refused;
-use super::settle::Held;
 use super::{Answering, Shared};
 use crate::body::{Body, BoxError};
 use crate::limit::Work;
@@ -70,7 +70,12 @@ impl Shared {
     {
         let cashu = matches!(attempt.credential, Credential::Cashu { .. });
         let Attempt { parts, body, quote, credential, digest, work } = attempt;
-        let held = match self.hold(&quote, &credential, digest.as_deref(), work).await {
+        let held = if credential.token().is_some() {
+            self.hold(&quote, &credential, digest.as_deref(), work).await
+        } else {
+            self.hold_on_chain(&quote, &credential, digest.as_deref(), work).await
+        };
+        let held = match held {
             Ok(held) => held,
             Err(refused) => {
                 let digest = digest.filter(|digest| !digest.is_empty());
@@ -101,9 +106,7 @@ impl Shared {
             Credential::Credit { payload, .. } => {
                 (payload.token.clone(), payload.outputs.clone().unwrap_or_default())
             }
-            Credential::Evm { .. } | Credential::X402(_) | Credential::X402V1(_) => {
-                return Err(credential.not_offered().into());
-            }
+            other => return Err(other.not_offered().into()),
         };
         let tag = tag(&outputs, digest);
         let asked = (token, outputs, asset, now);
@@ -138,15 +141,19 @@ impl Shared {
         };
         // From here on the credits are set aside: every way out posts or releases.
         let change = credits.total.checked_sub(price.amount()).unwrap_or_default();
-        let mut held = Held { payment, credits, row, price, change: Vec::new(), bound: digest.is_some() };
-        match self.sign_change(&held, change, held.credits.blanks.is_empty(), now).await {
-            Ok(change) => held.change = change,
-            Err(refused) => {
-                self.release(&Arc::new(held)).await?;
-                return Err(refused);
-            }
+        let own = credits.blanks.is_empty();
+        let signed = self.sign_change((payment, price.asset()), &credits, change, own, now).await;
+        let (change, refused) = match signed {
+            Ok(change) => (change, None),
+            Err(refused) => (Vec::new(), Some(refused)),
+        };
+        let funding = Funding::Credits { credits, change };
+        let held = Arc::new(Held { payment, funding, row, price, bound: digest.is_some() });
+        if let Some(refused) = refused {
+            self.release(&held).await?;
+            return Err(refused);
         }
-        Ok(Outcome::Held(Arc::new(held)))
+        Ok(Outcome::Held(held))
     }
 
     /// What was paid for before is delivered again while its pass lasts, or once more if its answer was lost.
@@ -213,6 +220,22 @@ impl Shared {
         now: Timestamp,
     ) -> Result<(Money, Option<ChallengeError>), Refused> {
         let Credential::Credit { challenge, .. } = credential else { return Ok((quote.price, None)) };
+        let over = self.challenge_of(quote, challenge, digest, now)?;
+        let asset = quote.price.asset();
+        match credit::Request::of(challenge) {
+            Ok(request) if request.currency == asset.unit() => Ok((asset.money(request.amount), over)),
+            _ => Err(Refused::ChallengeElsewhere),
+        }
+    }
+
+    /// Whether an echoed challenge is ours and was made for this request, and whether it is over.
+    pub(super) fn challenge_of(
+        &self,
+        quote: &Quote,
+        challenge: &mpp::Challenge,
+        digest: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<ChallengeError>, Refused> {
         let over = match challenge.verify(&self.config.secrets.challenge, now) {
             Ok(()) => None,
             Err(over @ ChallengeError::Expired { .. }) => Some(over),
@@ -226,16 +249,13 @@ impl Shared {
         if challenge.digest.is_some() && challenge.digest.as_deref() != digest {
             return Err(Refused::ChallengeBody);
         }
-        let asset = quote.price.asset();
-        match credit::Request::of(challenge) {
-            Ok(request) if request.currency == asset.unit() => Ok((asset.money(request.amount), over)),
-            _ => Err(Refused::ChallengeElsewhere),
-        }
+        Ok(over)
     }
 
     pub(super) async fn sign_change(
         &self,
-        held: &Held,
+        (payment, asset): (PaymentId, Asset),
+        credits: &Credits,
         change: Amount,
         own: bool,
         now: Timestamp,
@@ -244,8 +264,8 @@ impl Shared {
             return Ok(Vec::new());
         }
         let keyring = self.config.keyring.borrow().clone();
-        let (secret, payment, asset) = (self.config.secrets.change, held.payment, held.price.asset());
-        let blanks = held.credits.blanks.clone();
+        let secret = self.config.secrets.change;
+        let blanks = credits.blanks.clone();
         let weight = 3 * blanks.len().max(4);
         let work = move || {
             let blanks =
@@ -299,7 +319,7 @@ impl Shared {
             }
             Err(refused) => {
                 // Charged or not, its answer is not delivered: not lost only if there is no charge.
-                if !matches!(refused, Refused::Unrecorded { .. }) {
+                if !matches!(refused, Refused::Unrecorded { .. } | Refused::Settling(_)) {
                     handover.done();
                 }
                 Delivery::of_nothing(self.refuse(&asked, &refused, cashu))
@@ -376,17 +396,17 @@ impl Shared {
 }
 
 /// What a hold leads to.
-enum Outcome {
+pub(super) enum Outcome {
     Held(Arc<Held>),
     Again(Box<Again>),
 }
 
 /// A payment that was posted before, and whose pass lasts or whose answer was lost.
-struct Again {
-    payment: PaymentId,
-    row: PaymentRow,
+pub(super) struct Again {
+    pub(super) payment: PaymentId,
+    pub(super) row: PaymentRow,
     /// Of an answer that was lost, or that is still on its way to another request.
-    handover: Option<Handover>,
+    pub(super) handover: Option<Handover>,
 }
 
 /// What the request asks for besides its resource: where change goes, and with which body.

@@ -6,9 +6,11 @@ use farthing_ecash::{ConditionError, TokenError};
 use farthing_engine::{KeyringReject, PaymentId, Refusal, Reject};
 use farthing_money::Span;
 use farthing_wire::problem::{PaymentAuthType, Problem};
+use farthing_wire::x402::Reason;
 use farthing_wire::{CredentialError, mpp};
 use thiserror::Error;
 
+use crate::chain::ChainRefusal;
 use crate::crypto::CryptoError;
 use crate::limit::Limited;
 
@@ -46,6 +48,16 @@ pub(super) enum Refused {
     Limited(#[from] Limited),
     #[error("the payment {0} was made before, and what it opened has ended")]
     Used(PaymentId),
+    #[error("the payment is for none of the offers of this answer: expected a copy of one of them")]
+    NotOffered,
+    #[error("the payment was made for another resource; ask for this one and pay its own offer")]
+    ResourceElsewhere,
+    #[error(transparent)]
+    Chain(#[from] ChainRefusal),
+    #[error("the payment {payment} was not settled ({reason}); nothing was taken")]
+    NotSettled { payment: PaymentId, reason: String },
+    #[error("the payment {0} is on its way to the chain; its outcome is not known yet")]
+    Settling(PaymentId),
     #[error("whether the payment {payment} was charged is not known yet: {source}")]
     Unrecorded { payment: PaymentId, source: Refusal },
 }
@@ -56,6 +68,8 @@ pub(super) enum Kind {
     Invalid,
     /// The method was not offered.
     Unsupported,
+    /// The payer has to allow something on the chain first.
+    Unprepared,
     /// It did once; another payment is required.
     Over,
     /// The same credential is at work right now.
@@ -80,6 +94,13 @@ impl Refused {
             Self::Engine(Refusal::Fault(_)) | Self::Crypto(_) | Self::Unrecorded { .. } => {
                 Kind::Unavailable(Span::from_secs(5))
             }
+            Self::Settling(_) | Self::Engine(Refusal::Reject(Reject::PaymentSettling(_))) => {
+                Kind::Unavailable(Span::from_secs(2))
+            }
+            Self::Chain(ChainRefusal::Unreachable(_)) => Kind::Unavailable(Span::from_secs(5)),
+            Self::Chain(ChainRefusal::Invalid { reason: Reason::Permit2AllowanceRequired, .. }) => {
+                Kind::Unprepared
+            }
             Self::Used(_) => Kind::Over,
             _ => Kind::Invalid,
         }
@@ -100,8 +121,24 @@ impl Refused {
             Self::Engine(Refusal::Busy { .. }) | Self::Crypto(CryptoError::Busy) => "busy",
             Self::Limited(limited) => limited.code(),
             Self::Engine(Refusal::Fault(_)) | Self::Crypto(_) => "unavailable",
+            Self::NotOffered => "offer-unknown",
+            Self::ResourceElsewhere => "resource-elsewhere",
+            Self::Chain(ChainRefusal::Invalid { .. }) => "chain-payment-invalid",
+            Self::Chain(ChainRefusal::Unreachable(_)) => "chain-unreachable",
+            Self::NotSettled { .. } => "not-settled",
+            Self::Settling(_) => "payment-settling",
             Self::Used(_) => "payment-used",
             Self::Unrecorded { .. } => "charge-unknown",
+        }
+    }
+
+    /// As the programs of x402 say it.
+    pub(super) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Chain(ChainRefusal::Invalid { reason, .. }) => Some(reason.as_str()),
+            Self::NotSettled { reason, .. } => Some(reason),
+            Self::Settling(_) => Some(Reason::SettlementPending.as_str()),
+            _ => None,
         }
     }
 
@@ -131,6 +168,11 @@ impl Refused {
             Kind::Unsupported => {
                 (400, "Payment refused", "nothing was taken; pay one of the offers of this answer")
             }
+            Kind::Unprepared => (
+                412,
+                "Allowance required",
+                "nothing was taken; allow Permit2 to move the token (ERC-20 approve), then send the same payment again",
+            ),
             Kind::Over => (402, "Payment required", "pay again, with other credits"),
             Kind::Conflict => (409, "Payment under way", "send the same request again in a moment"),
             Kind::Limited(_) => (
@@ -148,6 +190,9 @@ impl Refused {
         }
         if let Self::Mint { expected, got } = self {
             problem = problem.expected(expected.clone()).got(got.clone());
+        }
+        if let Some(reason) = self.reason() {
+            problem = problem.with("reason", reason);
         }
         match self.payment_auth() {
             Some(payment_auth) => problem.of_type(payment_auth),

@@ -284,6 +284,7 @@ impl Bank {
                 https: None,
             },
             offers: OfferStyle { x_cashu: XCashu::Both, ..OfferStyle::default() },
+            chains: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 #![expect(dead_code, reason = "each test file uses its own part")]
 
 pub mod bank;
+pub mod chain;
 pub mod naive;
 pub mod pay;
 

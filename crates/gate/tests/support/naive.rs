@@ -10,7 +10,7 @@ use farthing_ecash::{Proof, Token};
 use farthing_gate::serve::Limits;
 use farthing_gate::{Body, Proxy, ProxyConfig};
 use farthing_wire::mpp::{self, credit};
-use farthing_wire::{Credential, header};
+use farthing_wire::{Credential, CredentialFields, header};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 
@@ -59,8 +59,12 @@ impl Naive {
         let resource = parts.uri.to_string();
         let all =
             |name: &str| parts.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
-        let credential =
-            Credential::from_headers(&all("x-cashu"), &all("authorization"), &all("payment-authorization"));
+        let credential = Credential::from_headers(CredentialFields {
+            x_cashu: &all("x-cashu"),
+            authorization: &all("authorization"),
+            payment_authorization: &all("payment-authorization"),
+            ..CredentialFields::default()
+        });
         let (token, price) = match credential {
             Ok(None) => return challenge(&parts, &price),
             Ok(Some(Credential::Cashu { token })) => (token, price),
@@ -69,7 +73,7 @@ impl Naive {
                 let request = challenge.request_json().unwrap_or_default();
                 (payload.token, request["amount"].as_str().unwrap_or_default().to_owned())
             }
-            Err(_) => return refusal("not a credential"),
+            Ok(Some(_)) | Err(_) => return refusal("not a credential"),
         };
         let used = (resource.clone(), token.clone());
         if self.used.lock().unwrap().contains(&used) {

@@ -2,6 +2,7 @@
 //!
 //! The payer waits for a few seconds at the most. Then the answer says that the outcome is not known yet, and the gate goes
 //! on trying by itself. Repeating is safe: what is posted or released already stays as it is.
+//! What is on a chain is charged when the chain says so, which may be later than anybody waits: it goes on by itself.
 //! No later hold of the same credits is ended by mistake: while one is held there is no other, and after a fault the writer
 //! accepts nothing more until a restart.
 
@@ -10,24 +11,37 @@ use std::time::Duration;
 
 use farthing_ecash::BlindSignature;
 use farthing_engine::{
-    Answer, Command, FaultKind, PaymentId, PaymentRow, Post, Refusal, Reject, Release, SignedOutput,
+    Answer, Command, FaultKind, PaymentId, PaymentRow, Post, Refusal, Reject, Release, Settle, SignedOutput,
 };
 use farthing_money::{Amount, Money, Span, Timestamp};
 
 use super::Shared;
 use super::credits::Credits;
+use super::on_chain::ChainPayment;
 use super::refusal::Refused;
 use crate::crypto::CryptoError;
 
-/// Credits that are set aside for a request.
+/// Money that is set aside for a request.
 pub(super) struct Held {
     pub(super) payment: PaymentId,
-    pub(super) credits: Credits,
+    pub(super) funding: Funding,
     pub(super) row: PaymentRow,
     pub(super) price: Money,
-    pub(super) change: Vec<SignedOutput>,
     /// Whether the payment holds for the request's body alone; if not, it buys one delivery.
     pub(super) bound: bool,
+}
+
+/// Where the money is.
+pub(super) enum Funding {
+    /// In credits of ours.
+    Credits {
+        /// The credits.
+        credits: Credits,
+        /// What goes back.
+        change: Vec<SignedOutput>,
+    },
+    /// On a chain.
+    Chain(Box<ChainPayment>),
 }
 
 /// What becomes of a hold.
@@ -115,7 +129,9 @@ impl Shared {
     async fn end_once(&self, held: &Held, end: End) -> Result<Option<Charged>, Refused> {
         let refused = match end {
             End::Release => None,
-            End::Charge { pass_until } => match self.post_once(held, pass_until).await {
+            End::Charge { pass_until } => match self.charge_once(held, pass_until).await {
+                // A call that is under way is not taken back; the one that has failed has given back itself.
+                Err(refused @ (Refused::Settling(_) | Refused::NotSettled { .. })) => return Err(refused),
                 Err(refused) if !matches!(refused, Refused::Unrecorded { .. }) => {
                     tracing::error!(%refused, payment = %held.payment, "a held payment cannot be charged");
                     Some(refused)
@@ -136,7 +152,47 @@ impl Shared {
         }
     }
 
-    async fn post_once(&self, held: &Held, pass_until: Option<Timestamp>) -> Result<Charged, Refused> {
+    async fn charge_once(&self, held: &Held, pass_until: Option<Timestamp>) -> Result<Charged, Refused> {
+        match &held.funding {
+            Funding::Credits { credits, change } => self.post_once(held, credits, change, pass_until).await,
+            Funding::Chain(claim) => self.settle_once(held, claim, pass_until).await,
+        }
+    }
+
+    /// Asks for the money on a chain to be moved, and waits until it is.
+    async fn settle_once(
+        &self,
+        held: &Held,
+        claim: &ChainPayment,
+        pass_until: Option<Timestamp>,
+    ) -> Result<Charged, Refused> {
+        let refused = || Refused::Engine(Refusal::Reject(Reject::NotOnChain(held.payment)));
+        let chains = self.config.chains.as_ref().ok_or_else(refused)?;
+        let command = Command::Settle(Settle {
+            payment: held.payment,
+            call: Some(chains.call(&claim.offer, &claim.payload, held.price)?),
+            charged: held.price.amount(),
+            pass_until,
+            accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
+            merchant: held.row.merchant,
+            asset: held.row.asset,
+        });
+        match self.config.execute.execute(command).await {
+            Ok(Answer::Posted(row)) => Ok((*row, Vec::new())),
+            Ok(Answer::Settling(_)) => Ok((self.settled(&**chains, held.payment).await?, Vec::new())),
+            Ok(_) => Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
+            Err(Refusal::Reject(reject)) => Err(Refused::Engine(Refusal::Reject(reject))),
+            Err(source) => Err(Refused::Unrecorded { payment: held.payment, source }),
+        }
+    }
+
+    async fn post_once(
+        &self,
+        held: &Held,
+        credits: &Credits,
+        change: &[SignedOutput],
+        pass_until: Option<Timestamp>,
+    ) -> Result<Charged, Refused> {
         let execute = |change: &[SignedOutput]| {
             self.config.execute.execute(Command::Post(Post {
                 payment: held.payment,
@@ -149,22 +205,25 @@ impl Shared {
                 pass_until,
             }))
         };
-        let mut change = held.change.clone();
+        let mut change = change.to_vec();
         let mut result = execute(&change).await;
         if let Err(Refusal::Reject(Reject::OutputSigned(_) | Reject::DuplicateOutput(_))) = result {
             // The payer's blank outputs cannot be signed; what was delivered is charged, and the change is a token.
             let sum = Amount::try_sum(change.iter().map(|signed| Amount::from(signed.output.amount)));
             let now = (self.config.clock)();
-            change = self.sign_change(held, sum.unwrap_or_default(), true, now).await.map_err(|refused| {
-                match refused {
-                    // It was delivered, so it is charged as soon as there is time for it.
-                    Refused::Crypto(CryptoError::Busy) => {
-                        let source = Refusal::Busy { retry_after: Span::from_secs(1) };
-                        Refused::Unrecorded { payment: held.payment, source }
+            change = self
+                .sign_change((held.payment, held.price.asset()), credits, sum.unwrap_or_default(), true, now)
+                .await
+                .map_err(|refused| {
+                    match refused {
+                        // It was delivered, so it is charged as soon as there is time for it.
+                        Refused::Crypto(CryptoError::Busy) => {
+                            let source = Refusal::Busy { retry_after: Span::from_secs(1) };
+                            Refused::Unrecorded { payment: held.payment, source }
+                        }
+                        refused => refused,
                     }
-                    refused => refused,
-                }
-            })?;
+                })?;
             result = execute(&change).await;
         }
         match result {

@@ -1,0 +1,249 @@
+//! Payments on chains, in whatever dialect they come: recognised, judged and held. Upstream and delivery are as for credits;
+//! between them the money is settled, and only the chain's word charges it.
+//!
+//! A signed authorization is public as soon as it is on a chain. So it opens what it paid for until that was delivered, and
+//! never again: who wants to come back has the pass.
+
+use std::sync::Arc;
+
+use farthing_channel::keccak256;
+use farthing_engine::{
+    Answer, CallId, Chart, Command, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow, PaymentState,
+    Refusal, Reject, RequestTag,
+};
+use farthing_money::{Money, Timestamp};
+use farthing_wire::Credential;
+use farthing_wire::mpp::{self, ChallengeError, evm};
+use farthing_wire::x402::{self, AssetTransferMethod, Payload, Requirements, SCHEME_EXACT, SchemePayload};
+
+use super::Shared;
+use super::end::{Funding, Held};
+use super::handover::{Claim, Handover};
+use super::pay::{Again, Outcome};
+use super::quote::Quote;
+use super::refusal::Refused;
+use super::settled::Settled;
+use crate::chain::{ChainRefusal, Chains, Verified};
+use crate::limit::Work;
+
+/// About how many multiplications of a point it takes to look at a payment, with what its chain is asked.
+pub(super) const WEIGHT: usize = 4;
+
+/// A payment and the offer that it meets.
+#[derive(Clone, Debug)]
+pub(super) struct ChainPayment {
+    pub(super) offer: Requirements,
+    pub(super) payload: Payload,
+    pub(super) price: Money,
+}
+
+impl Shared {
+    /// The ways to pay a price on chains; none without chains.
+    pub(super) fn chain_offers(&self, price: Money) -> Vec<Requirements> {
+        self.config.chains.as_ref().map(|chains| chains.offers(price)).unwrap_or_default()
+    }
+
+    /// Recognises a payment and sets it aside; or finds what became of it when it came before.
+    pub(super) async fn hold_on_chain(
+        self: &Arc<Self>,
+        quote: &Quote,
+        credential: &Credential,
+        digest: Option<&str>,
+        mut work: Work,
+    ) -> Result<Outcome, Refused> {
+        let chains = self.config.chains.clone().ok_or_else(|| credential.not_offered())?;
+        let now = (self.config.clock)();
+        let (claim, over) = self.claim(quote, credential, digest, now)?;
+        work.cost(WEIGHT);
+        let payment = chains.payment(&claim.offer, &claim.payload)?;
+        let (resource, tag) = (quote.resource(&self.config.secrets.challenge), tag(&claim.payload, digest));
+        if let Some(row) = self.config.read.payment(payment).map_err(Refusal::Fault)? {
+            if row.resource != resource || row.tag != tag {
+                return Err(Refusal::Reject(Reject::PaymentElsewhere(payment)).into());
+            }
+            work.genuine();
+            return self.join(&*chains, payment, row).await;
+        }
+        if let Some(over) = over {
+            return Err(Refused::Challenge(over));
+        }
+        let Verified { reserve, most } = match chains.verify(&claim.offer, &claim.payload).await {
+            Err(refused @ ChainRefusal::Unreachable(_)) => {
+                work.genuine();
+                return Err(refused.into());
+            }
+            verified => verified?,
+        };
+        let (price, asset) = (claim.price.amount(), claim.price.asset());
+        let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
+        let funds = Funds::Chain { reserve, amount: most.amount() };
+        let command =
+            Hold { payment, funds, price, asset, merchant, resource, tag, tax_code: quote.tax_code };
+        let answer = self.config.execute.execute(Command::Hold(command)).await;
+        work.genuine();
+        match answer? {
+            Answer::Held(row) => {
+                let funding = Funding::Chain(Box::new(claim.clone()));
+                let (row, bound) = (*row, digest.is_some());
+                Ok(Outcome::Held(Arc::new(Held { payment, funding, row, price: claim.price, bound })))
+            }
+            Answer::Posted(row) | Answer::Settling(row) => self.join(&*chains, payment, *row).await,
+            _ => Err(Refusal::Reject(Reject::NotLoaded).into()),
+        }
+    }
+
+    /// Goes on with a payment that came before: waits for its outcome if it is not known yet.
+    async fn join(
+        self: &Arc<Self>,
+        chains: &dyn Chains,
+        payment: PaymentId,
+        row: PaymentRow,
+    ) -> Result<Outcome, Refused> {
+        let row = match row.state {
+            PaymentState::Held => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
+            PaymentState::Settling => self.settled(chains, payment).await?,
+            PaymentState::Posted => row,
+        };
+        let handover = match self.handovers.claim(payment) {
+            Claim::Again(handover) => handover,
+            Claim::UnderWay(_) => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
+            Claim::None if self.is_delivered(payment)? => return Err(Refused::Used(payment)),
+            Claim::None => self.handovers.begin(payment),
+        };
+        Ok(Outcome::Again(Box::new(Again { payment, row, handover: Some(handover) })))
+    }
+
+    /// Waits until a payment is charged, or is not.
+    pub(super) async fn settled(
+        &self,
+        chains: &dyn Chains,
+        payment: PaymentId,
+    ) -> Result<PaymentRow, Refused> {
+        match chains.ended(CallId::of_payment(payment)).await {
+            None => Err(Refused::Settling(payment)),
+            Some(Ended::Failed { reason, .. }) => Err(Refused::NotSettled { payment, reason }),
+            Some(Ended::Settled { .. }) => {
+                let row = self.config.read.payment(payment).map_err(Refusal::Fault)?;
+                row.filter(|row| row.state == PaymentState::Posted).ok_or(Refused::Settling(payment))
+            }
+        }
+    }
+
+    /// Whether the payer has what it paid for. Of what was charged without a transaction, it has.
+    fn is_delivered(&self, payment: PaymentId) -> Result<bool, Refused> {
+        let row = self.config.read.settlement(CallId::of_payment(payment)).map_err(Refusal::Fault)?;
+        Ok(row.is_none_or(|row| row.delivered))
+    }
+
+    /// Writes down that a payer has what it paid for, in the background. Until it is written nobody else is served for the
+    /// same payment; if it never is, one repetition more is.
+    pub(super) fn note_delivered(&self, handover: Handover) {
+        let payment = handover.payment();
+        let noted = self.config.execute.execute(Command::Delivered(CallId::of_payment(payment)));
+        tokio::spawn(async move {
+            if let Err(error) = noted.await {
+                tracing::warn!(%error, %payment, "that a payment was delivered is not written down");
+            }
+            handover.done();
+        });
+    }
+
+    /// What the chain says of a payment that was charged.
+    pub(super) fn settlement(&self, payment: PaymentId) -> Option<Settled> {
+        let row = self.config.read.settlement(CallId::of_payment(payment)).ok().flatten()?;
+        Settled::of(&row)
+    }
+
+    /// What a credential pays with, the offer that this meets, and whether its challenge is over.
+    fn claim(
+        &self,
+        quote: &Quote,
+        credential: &Credential,
+        digest: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(ChainPayment, Option<ChallengeError>), Refused> {
+        match credential {
+            Credential::X402(payload) => {
+                // What the payer understood that it pays for; a middle box may have sent it elsewhere.
+                if payload.resource.as_ref().is_some_and(|resource| resource.url != quote.url) {
+                    return Err(Refused::ResourceElsewhere);
+                }
+                let offers = self.chain_offers(quote.price);
+                let offer = offers.into_iter().find(|offer| offer.is_met_by(&payload.accepted));
+                let offer = offer.ok_or(Refused::NotOffered)?;
+                let payload = Payload::clone(payload);
+                Ok((ChainPayment { offer, payload, price: quote.price }, None))
+            }
+            Credential::X402V1(payment) => {
+                let mut offers = self.chain_offers(quote.price).into_iter();
+                let offer = offers.find(|offer| {
+                    payment.is_for(offer) && offer.extra.method() == Some(AssetTransferMethod::Eip3009)
+                });
+                let offer = offer.ok_or(Refused::NotOffered)?;
+                let payload = payload(&offer, SchemePayload::Eip3009(payment.payload.clone()));
+                Ok((ChainPayment { offer, payload, price: quote.price }, None))
+            }
+            Credential::Evm { challenge, payload: signed, .. } => {
+                let over = self.challenge_of(quote, challenge, digest, now)?;
+                let request = evm::Request::of(challenge).map_err(|_| Refused::ChallengeElsewhere)?;
+                let (offer, price) = self.offer_of(quote, &request).ok_or(Refused::NotOffered)?;
+                if signed.authorization.nonce.0 != *keccak256(&evm::nonce_source(challenge)).as_bytes() {
+                    return Err(Refused::ChallengeElsewhere);
+                }
+                let payload = payload(&offer, SchemePayload::Eip3009(x402::Eip3009::clone(signed)));
+                Ok((ChainPayment { offer, payload, price }, over))
+            }
+            Credential::Cashu { .. } | Credential::Credit { .. } => Err(credential.not_offered().into()),
+        }
+    }
+
+    /// The offer that a challenge of MPP's method `evm` made, at the price that it locked.
+    fn offer_of(&self, quote: &Quote, request: &evm::Request) -> Option<(Requirements, Money)> {
+        let alike = |offer: &Requirements| {
+            offer.scheme == SCHEME_EXACT
+                && offer.extra.method() == Some(AssetTransferMethod::Eip3009)
+                && offer.chain_id() == Some(request.method_details.chain_id)
+                && offer.asset_address() == Some(request.currency)
+                && offer.pay_to_address() == Some(request.recipient)
+        };
+        let offer = self.chain_offers(quote.price).into_iter().find(alike)?;
+        if offer.amount == request.amount {
+            return Some((offer, quote.price));
+        }
+        // The price has changed since: what is locked is the one of the challenge.
+        let locked = self.config.chains.as_ref()?.price(&offer, request.amount.amount()?)?;
+        let offer = self.chain_offers(locked).into_iter().find(alike)?;
+        (offer.amount == request.amount).then_some((offer, locked))
+    }
+
+    /// The challenge of MPP's method `evm` for a price, if there is a token for it.
+    pub(super) fn evm_challenge(
+        &self,
+        quote: &Quote,
+        offers: &[Requirements],
+        digest: Option<String>,
+        now: Timestamp,
+    ) -> Option<String> {
+        let offer = offers.iter().find(|offer| {
+            offer.scheme == SCHEME_EXACT && offer.extra.method() == Some(AssetTransferMethod::Eip3009)
+        })?;
+        let chain = offer.chain_id()?;
+        let decimals = self.config.chains.as_ref()?.decimals(offer)?;
+        let (currency, recipient) = (offer.asset_address()?, offer.pay_to_address()?);
+        let request = evm::Request::charge(offer.amount.clone(), currency, recipient, (chain, decimals));
+        let request = request.to_json().ok()?;
+        let challenge = self.issue(quote, mpp::METHOD_EVM, &request, digest, now).ok()?;
+        challenge.to_header().ok()
+    }
+}
+
+fn payload(offer: &Requirements, payload: SchemePayload) -> Payload {
+    Payload { resource: None, accepted: offer.clone(), payload, extensions: serde_json::Map::new() }
+}
+
+/// What makes the same payment another request: its own bytes, and the body that it came with.
+fn tag(payload: &Payload, digest: Option<&str>) -> RequestTag {
+    // Decoded and written anew, so that no spelling makes a difference.
+    let signed = serde_json::to_vec(&payload.payload).unwrap_or_default();
+    RequestTag::of_parts("farthing/request/chain/1", [&signed[..], digest.unwrap_or("unread").as_bytes()])
+}

@@ -1,0 +1,174 @@
+//! A chain of one token for the gate's stories. It settles, fails or keeps silent as it is told, and does what the room of the
+//! chains does with the outcome: it writes it down.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use farthing_channel::Address;
+use farthing_engine::{
+    Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Movement, Outcome, PaymentId, SendCall,
+    SettledPayment, TransactionId,
+};
+use farthing_gate::chain::{ChainFuture, ChainRefusal, Chains, Verified};
+use farthing_money::{Amount, Money, Timestamp};
+use farthing_wire::x402::hex_text::HexText;
+use farthing_wire::x402::{
+    Eip3009, Eip3009Authorization, Extra, Payload, Reason, Requirements, Resource, SchemePayload,
+    SignatureText, Uint,
+};
+use serde_json::Map;
+
+use super::bank::{Bank, usd};
+
+pub const TOKEN: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+pub const SHOP: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
+const CHAIN: u64 = 84_532;
+const RESERVE: &str = "eip155:84532:USDC";
+
+/// What becomes of a call that somebody waits for.
+#[derive(Clone, Copy, Debug)]
+pub enum Fate {
+    Settles,
+    Fails(Reason),
+    Silent,
+}
+
+/// The chain, and what it was asked.
+pub struct TestChain {
+    bank: Arc<Bank>,
+    /// One for each wait; when there is none, it settles.
+    pub fates: Mutex<VecDeque<Fate>>,
+    /// Whether it can be asked.
+    pub refusal: Mutex<Option<ChainRefusal>>,
+    pub verified: AtomicUsize,
+    pub settled: AtomicUsize,
+}
+
+impl TestChain {
+    pub fn new(bank: &Arc<Bank>) -> Arc<Self> {
+        bank.decide(&Command::OpenAccounts(vec![Chart::of(usd()).reserve(RESERVE)])).unwrap();
+        Arc::new(Self {
+            bank: Arc::clone(bank),
+            fates: Mutex::default(),
+            refusal: Mutex::default(),
+            verified: AtomicUsize::new(0),
+            settled: AtomicUsize::new(0),
+        })
+    }
+
+    pub fn then(&self, fate: Fate) {
+        self.fates.lock().unwrap().push_back(fate);
+    }
+
+    /// What the chain does with a call, written down as the room of the chains does.
+    pub fn end(&self, call: CallId, fate: Fate) -> Option<Outcome> {
+        let outcome = match fate {
+            Fate::Silent => return None,
+            Fate::Settles => {
+                self.settled.fetch_add(1, Ordering::SeqCst);
+                Outcome::Settled { transaction: TransactionId::from_bytes([7; 32]), block: 1 }
+            }
+            Fate::Fails(reason) => Outcome::Failed { transaction: None, reason: reason.to_string() },
+        };
+        let chart = Chart::of(usd());
+        let payment = SettledPayment {
+            payment: PaymentId::from_bytes(*call.as_bytes()),
+            accounts: vec![chart.reserve(RESERVE).id()],
+            merchant: chart.merchant("shop").id(),
+            asset: usd(),
+        };
+        let attempt = Attempt {
+            transaction: TransactionId::from_bytes([7; 32]),
+            signed: vec![],
+            at: Timestamp::from_secs(1),
+        };
+        let slot = (ChainAddress::from_bytes([1; 20]), 0);
+        let _ = self.bank.decide(&Command::SendCall(SendCall { call, slot, attempt }));
+        let end = EndCall { call, outcome: outcome.clone(), payment: Some(payment), gas: None };
+        self.bank.decide(&Command::EndCall(end)).unwrap();
+        Some(outcome)
+    }
+}
+
+impl Chains for TestChain {
+    fn offers(&self, price: Money) -> Vec<Requirements> {
+        vec![Requirements {
+            scheme: "exact".into(),
+            network: "eip155:84532".into(),
+            amount: price.amount().into(),
+            asset: TOKEN.into(),
+            pay_to: SHOP.into(),
+            max_timeout_seconds: 60,
+            extra: Extra::eip3009("USDC", "2"),
+            other: Map::new(),
+        }]
+    }
+
+    fn price(&self, _: &Requirements, units: Amount) -> Option<Money> {
+        Some(usd().money(units))
+    }
+
+    fn decimals(&self, _: &Requirements) -> Option<u8> {
+        Some(6)
+    }
+
+    fn payment(&self, _: &Requirements, payload: &Payload) -> Result<PaymentId, ChainRefusal> {
+        let SchemePayload::Eip3009(payload) = &payload.payload else {
+            panic!("an authorization is expected")
+        };
+        let authorization = &payload.authorization;
+        let (counter, payer) =
+            (ChainAddress::from_bytes([2; 20]), ChainAddress::from_bytes(authorization.from.0));
+        Ok(PaymentId::of_authorization(CHAIN, counter, payer, &authorization.nonce.0))
+    }
+
+    fn verify<'a>(
+        &'a self,
+        offer: &'a Requirements,
+        _: &'a Payload,
+    ) -> ChainFuture<'a, Result<Verified, ChainRefusal>> {
+        self.verified.fetch_add(1, Ordering::SeqCst);
+        let refusal = self.refusal.lock().unwrap().clone();
+        let most = usd().money(offer.amount.amount().unwrap());
+        let reserve = Chart::of(usd()).reserve(RESERVE).id();
+        Box::pin(std::future::ready(refusal.map_or(Ok(Verified { reserve, most }), Err)))
+    }
+
+    fn call(&self, _: &Requirements, payload: &Payload, charged: Money) -> Result<Call, ChainRefusal> {
+        let from = payload.payload.payer().unwrap().0;
+        let moves = Movement {
+            token: ChainAddress::from_bytes([3; 20]),
+            from: ChainAddress::from_bytes(from),
+            to: ChainAddress::from_bytes([4; 20]),
+            units: charged.amount(),
+        };
+        let to = moves.token;
+        Ok(Call { chain: CHAIN, to, input: vec![1], moves, until: Timestamp::from_secs(u64::MAX / 1_000) })
+    }
+
+    fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>> {
+        let fate = self.fates.lock().unwrap().pop_front().unwrap_or(Fate::Settles);
+        Box::pin(std::future::ready(self.end(call, fate)))
+    }
+}
+
+/// A payment of an offer, for a resource. Its signature is not looked at here.
+pub fn payload(offer: &Requirements, url: &str, nonce: u8) -> Payload {
+    let payer: Address = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".parse().unwrap();
+    let authorization = Eip3009Authorization {
+        from: HexText(*payer.as_bytes()),
+        to: offer.pay_to_address().unwrap(),
+        value: offer.amount.clone(),
+        valid_after: Uint::zero(),
+        valid_before: Uint::from(4_000_000_000_u64),
+        nonce: HexText([nonce; 32]),
+    };
+    let signature = SignatureText::new(vec![nonce; 65]).unwrap();
+    Payload {
+        resource: Some(Resource::of(url)),
+        accepted: offer.clone(),
+        payload: SchemePayload::Eip3009(Eip3009 { signature, authorization }),
+        extensions: Map::new(),
+    }
+}
