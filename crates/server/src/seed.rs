@@ -33,6 +33,8 @@ pub enum Purpose {
     Change,
     /// The terms of quotes that are not written down.
     Terms,
+    /// Our own account on chains.
+    Chains,
 }
 
 /// Why there is no seed.
@@ -120,6 +122,7 @@ impl Seed {
             Purpose::Challenges => b"farthing/challenges/1",
             Purpose::Change => b"farthing/change/1",
             Purpose::Terms => b"farthing/terms/1",
+            Purpose::Chains => b"farthing/chains/1",
         };
         Zeroizing::new(mac(&self.0, name))
     }

@@ -29,6 +29,7 @@ const fn note(
     KeyNote { section, key, expected, example, default, meaning }
 }
 
+const ACCOUNT: &str = "an account on a chain";
 const ADDRESS: &str = "an address and port";
 const FILE: &str = "the path of a file";
 const NUMBER: &str = "a whole number";
@@ -313,6 +314,138 @@ pub const KEYS: &[KeyNote] = &[
         None,
         "names what is protected in WWW-Authenticate; otherwise the host of public_url",
     ),
+    note("[[chain]]", "id", NUMBER, "8453", None, "the chain's number (EIP-155); must be given"),
+    note(
+        "[[chain]]",
+        "nodes",
+        "a list of addresses",
+        r#"["http://127.0.0.1:8545"]"#,
+        None,
+        "its nodes, by JSON-RPC; the first that answers is asked; must be given",
+    ),
+    note(
+        "[[chain]]",
+        "pay_to",
+        ACCOUNT,
+        r#""0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC""#,
+        Some("our own account on the chain"),
+        "who is paid for what the gate sells",
+    ),
+    note(
+        "[[chain]]",
+        "confirmations",
+        NUMBER,
+        "1",
+        Some("1"),
+        "how many blocks have to hold a transaction until it counts",
+    ),
+    note(
+        "[[chain]]",
+        "poll",
+        SPAN,
+        r#""1s""#,
+        Some(r#""1s""#),
+        "how often the chain is asked while something is under way",
+    ),
+    note(
+        "[[chain]]",
+        "timeout",
+        SPAN,
+        r#""5m""#,
+        Some(r#""5m""#),
+        "how long a payment may take, as offers say it",
+    ),
+    note(
+        "[[chain]]",
+        "coin",
+        "an upper-case code",
+        r#""ETH""#,
+        Some(r#""ETH""#),
+        "what the chain's own coin, in which its fees are paid, is called",
+    ),
+    note(
+        "[[chain]]",
+        "gas_price_most",
+        NUMBER,
+        "200",
+        Some("200"),
+        "the most that is paid for a unit of gas, in billionths of the coin; when the chain asks for more, payments wait",
+    ),
+    note(
+        "[[chain]]",
+        "purse_low",
+        NUMBER,
+        "1000000",
+        Some("0"),
+        "the log warns when our account has less of the coin than this, in billionths",
+    ),
+    note(
+        "[[chain]]",
+        "wallet_factories",
+        "a list of accounts",
+        r#"["0x0000000000FFe8B47B3e2130213B802212439497"]"#,
+        Some("[]"),
+        "contracts that may be called to create a payer's wallet (ERC-6492)",
+    ),
+    note("[[token]]", "chain", NUMBER, "8453", None, "the number of its chain; must be given"),
+    note(
+        "[[token]]",
+        "address",
+        ACCOUNT,
+        r#""0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913""#,
+        None,
+        "its contract; must be given",
+    ),
+    note(
+        "[[token]]",
+        "symbol",
+        TEXT,
+        r#""USDC""#,
+        None,
+        "what people call it, in the books too; must be given",
+    ),
+    note("[[token]]", "decimals", NUMBER, "6", Some("6"), "how many decimals its contract counts in"),
+    note(
+        "[[token]]",
+        "name",
+        TEXT,
+        r#""USD Coin""#,
+        None,
+        "the name in the domain that its payers sign for (EIP-712), not always its symbol; must be given",
+    ),
+    note("[[token]]", "version", TEXT, r#""2""#, None, "the version in that domain; must be given"),
+    note(
+        "[[token]]",
+        "counts_as",
+        "the code of an asset",
+        r#""USD""#,
+        None,
+        "which prices it pays, one for one; must be given",
+    ),
+    note(
+        "[[token]]",
+        "transfer",
+        "\"eip3009\", \"permit2\" or a list of them",
+        r#"["eip3009", "permit2"]"#,
+        Some(r#""eip3009""#),
+        "how payers may move it",
+    ),
+    note(
+        "[[token]]",
+        "schemes",
+        "\"exact\", \"upto\" or a list of them",
+        r#""exact""#,
+        Some(r#""exact""#),
+        "whether a payment is of the price, or of at most a ceiling, which needs permit2",
+    ),
+    note(
+        "[facilitator]",
+        "settle_for",
+        "a list of accounts",
+        r#"["0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"]"#,
+        Some("[]"),
+        "for whom we settle besides ourselves: payments to these accounts; their gates ask /.well-known/farthing/facilitator",
+    ),
 ];
 
 /// The keys of a section.
@@ -354,7 +487,10 @@ mod tests {
 
     #[test]
     fn the_words_of_a_section_are_its_keys_and_what_is_below() {
-        assert_eq!(words_of(""), ["server", "issuer", "asset", "price", "free", "gate"]);
+        assert_eq!(
+            words_of(""),
+            ["server", "issuer", "asset", "price", "free", "gate", "chain", "token", "facilitator"]
+        );
         assert_eq!(words_of("[server.tls]"), ["cert", "key"]);
         let server = words_of("[server]");
         assert!(

@@ -4,6 +4,7 @@
 //! Nothing is bound or opened before the configuration is whole.
 
 mod assets;
+mod chains;
 pub mod environment;
 mod gate;
 mod issuer;
@@ -27,6 +28,7 @@ use farthing_gate::Rules;
 use farthing_money::AssetTable;
 use thiserror::Error;
 
+pub use chains::{ChainSection, FacilitatorConfig};
 pub use gate::{GateConfig, RequestForms};
 pub use issuer::IssuerConfig;
 pub use keys::{KEYS, KeyNote};
@@ -51,6 +53,10 @@ pub struct Config {
     pub rules: Rules,
     /// How the 402 looks.
     pub gate: GateConfig,
+    /// Where payers may pay with tokens.
+    pub chains: Vec<ChainSection>,
+    /// For whom else we settle there.
+    pub facilitator: FacilitatorConfig,
 }
 
 /// Why there is no configuration.
@@ -106,8 +112,10 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
     let assets = assets::read(root.sections("asset", "[[asset]]"), torn);
     let rules = prices::read(&root, source, &assets, torn);
     let gate = gate::read(root.section("gate", "[gate]"));
+    let chains = chains::read(&root, &assets, torn);
+    let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"));
     root.finish();
-    Some(Config { server: server?, issuer, assets, rules: rules?, gate })
+    Some(Config { server: server?, issuer, assets, rules: rules?, gate, chains, facilitator })
 }
 
 fn missing(file: &NamedFile, config: &Path) -> Option<Mistake> {

@@ -1,0 +1,248 @@
+//! `[[chain]]`, `[[token]]` and `[facilitator]`: which chains payers may pay on, with what, and for whom else we settle.
+
+use std::time::Duration;
+
+use farthing_channel::{Address, AddressError, ChainId};
+use farthing_evm::{ChainConfig, TokenConfig};
+use farthing_money::{Amount, Asset, AssetTable, Span};
+use http::Uri;
+use thiserror::Error;
+
+use super::section::Section;
+use super::server::positive;
+
+/// A chain that payers may pay on.
+#[derive(Clone, Debug)]
+pub struct ChainSection {
+    /// All but who is paid.
+    chain: ChainConfig,
+    /// Who is paid; our own account on the chain if nobody else is named.
+    pay_to: Option<Address>,
+}
+
+impl ChainSection {
+    /// The chain, when it is known which account is our own.
+    pub fn with_own_account(&self, own: Address) -> ChainConfig {
+        ChainConfig { pay_to: self.pay_to.unwrap_or(own), ..self.chain.clone() }
+    }
+
+    /// Which chain.
+    pub fn id(&self) -> ChainId {
+        self.chain.id
+    }
+}
+
+/// `[facilitator]`: settling for other gates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FacilitatorConfig {
+    /// For whom: the addresses that are paid. Nobody means that there is no facilitator.
+    pub settle_for: Vec<Address>,
+}
+
+/// Why a text is not the address of a node.
+#[derive(Debug, Error)]
+#[error("expected the address of a node such as http://127.0.0.1:8545, got {0:?}")]
+struct NodeError(String);
+
+/// Why a text is no way of moving a token, or no scheme.
+#[derive(Debug, Error)]
+#[error("expected {expected}, got {got:?}")]
+struct WordError {
+    expected: &'static str,
+    got: String,
+}
+
+const GWEI: u128 = 1_000_000_000;
+const COIN_DECIMALS: u8 = 18;
+const COIN_UNIT: &str = "wei";
+
+/// Reads all chains with their tokens.
+pub(super) fn read(root: &Section<'_>, assets: &AssetTable, torn: bool) -> Vec<ChainSection> {
+    let mut chains: Vec<ChainSection> = Vec::new();
+    for section in root.sections("chain", "[[chain]]") {
+        section.require("id", torn);
+        section.require("nodes", torn);
+        if let Some(chain) = read_chain(&section) {
+            if chains.iter().any(|other| other.id() == chain.id()) {
+                section.remark("id", format!("expected each chain once, got {} again", chain.id()), None);
+            } else {
+                chains.push(chain);
+            }
+        }
+        section.finish();
+    }
+    for section in root.sections("token", "[[token]]") {
+        for key in ["chain", "address", "symbol", "name", "version", "counts_as"] {
+            section.require(key, torn);
+        }
+        if let Some((chain, token)) = read_token(&section, assets) {
+            match chains.iter_mut().find(|known| known.id() == chain) {
+                Some(known) => {
+                    known.chain.tokens.push(token);
+                    // What is wrong with all tokens together is said at the one that makes it so.
+                    let ours = known.with_own_account(Address::from_bytes([1; 20]));
+                    if let Some(mistake) = ours.mistakes().first() {
+                        section.remark("address", mistake, None);
+                        known.chain.tokens.pop();
+                    }
+                }
+                None => {
+                    let hint = format!("write [[chain]] with id = {}", chain.number());
+                    section.remark("chain", format!("there is no chain {chain}"), Some(hint));
+                }
+            }
+        }
+        section.finish();
+    }
+    chains
+}
+
+/// Reads for whom else is settled.
+pub(super) fn read_facilitator(section: Section<'_>) -> FacilitatorConfig {
+    let settle_for = section.given_or("settle_for", Vec::new(), |key| section.list(key, address));
+    section.finish();
+    FacilitatorConfig { settle_for: settle_for.unwrap_or_default() }
+}
+
+fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
+    let id = chain_id(section, "id");
+    let nodes = section.list("nodes", node);
+    let pay_to = section.given_or("pay_to", None, |key| section.judged(key, str::parse::<Address>).map(Some));
+    let coin = section.given_or("coin", "ETH".to_owned(), |key| section.line(key, 8));
+    let coin = coin.and_then(|code| match Asset::new(&code, COIN_DECIMALS, COIN_UNIT) {
+        Ok(coin) => Some(coin),
+        Err(error) => section.wrong(section.at(), "coin", error),
+    });
+    let confirmations = section.given_or("confirmations", 1, |key| section.number(key, 1..=10_000));
+    let poll = section.given_or("poll", Span::from_secs(1), |key| section.parsed(key, positive));
+    let timeout = section.given_or("timeout", Span::from_secs(300), |key| section.parsed(key, positive));
+    let gas = section.given_or("gas_price_most", 200, |key| section.number(key, 1..=1_000_000));
+    let low = section.given_or("purse_low", 0, |key| section.number(key, 0..=u32::MAX));
+    let factories = section.given_or("wallet_factories", Vec::new(), |key| section.list(key, address));
+    let (id, nodes) = (id?, nodes?);
+    let mut chain = ChainConfig::new(id, nodes, Address::ZERO, coin?, Vec::new());
+    chain.confirmations = u64::from(confirmations?);
+    chain.poll = Duration::from_millis(poll?.millis());
+    chain.timeout_seconds = timeout?.millis().div_ceil(1_000);
+    chain.fees.most = gwei(gas?);
+    chain.purse_low = gwei(low?);
+    chain.factories = factories?;
+    Some(ChainSection { chain, pay_to: pay_to? })
+}
+
+fn gwei(number: u32) -> Amount {
+    Amount::new(GWEI).checked_mul(u128::from(number)).unwrap_or(Amount::MAX)
+}
+
+fn read_token(section: &Section<'_>, assets: &AssetTable) -> Option<(ChainId, TokenConfig)> {
+    let chain = chain_id(section, "chain");
+    let token = section.judged("address", str::parse::<Address>);
+    let symbol = section.line("symbol", 16);
+    let name = section.line("name", 64);
+    let version = section.line("version", 16);
+    let decimals = section.given_or("decimals", 6, |key| section.number(key, 0..=36));
+    let counts_as = section.line("counts_as", 16).and_then(|code| match assets.by_code(&code) {
+        Some(asset) => Some(asset),
+        None => section.wrong(section.at(), "counts_as", format!("there is no asset {code:?}")),
+    });
+    let methods = section.given_or("transfer", vec!["eip3009"], |key| section.list(key, method));
+    let schemes = section.given_or("schemes", vec!["exact"], |key| section.list(key, scheme));
+    let (methods, schemes) = (methods?, schemes?);
+    let token = TokenConfig {
+        address: token?,
+        symbol: symbol?,
+        decimals: u8::try_from(decimals?).ok()?,
+        name: name?,
+        version: version?,
+        asset: counts_as?,
+        eip3009: methods.contains(&"eip3009"),
+        permit2: methods.contains(&"permit2"),
+        exact: schemes.contains(&"exact"),
+        upto: schemes.contains(&"upto"),
+    };
+    Some((chain?, token))
+}
+
+fn chain_id(section: &Section<'_>, key: &str) -> Option<ChainId> {
+    section.number(key, 1..=u32::MAX).map(|number| ChainId::new(u64::from(number)))
+}
+
+fn address(text: &str) -> Result<Address, AddressError> {
+    text.parse()
+}
+
+fn node(text: &str) -> Result<Uri, NodeError> {
+    let uri: Option<Uri> = text.parse().ok();
+    let good = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+    uri.filter(good).ok_or_else(|| NodeError(text.to_owned()))
+}
+
+fn method(text: &str) -> Result<&'static str, WordError> {
+    word(text, "eip3009 or permit2", ["eip3009", "permit2"])
+}
+
+fn scheme(text: &str) -> Result<&'static str, WordError> {
+    word(text, "exact or upto", ["exact", "upto"])
+}
+
+fn word(text: &str, expected: &'static str, known: [&'static str; 2]) -> Result<&'static str, WordError> {
+    let found = known.into_iter().find(|word| *word == text);
+    found.ok_or_else(|| WordError { expected, got: text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    const CHAIN: &str = "[[chain]]\nid = 84532\nnodes = [\"http://127.0.0.1:8545\"]\n";
+    const TOKEN: &str = "[[token]]\nchain = 84532\naddress = \"0x036CbD53842c5426634e7929541eC2318f3dCF7e\"\nsymbol = \"USDC\"\nname = \"USDC\"\nversion = \"2\"\ncounts_as = \"USD\"\n";
+
+    fn read(text: &str) -> Result<Config, String> {
+        let text = format!("[server]\nupstream = \"http://127.0.0.1:3000\"\n{text}");
+        let lines = |mistakes: Vec<crate::config::Mistake>| {
+            mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        Config::read(&text, Path::new("farthing.toml")).map_err(lines)
+    }
+
+    #[test]
+    fn a_chain_with_a_token_is_little_to_write() {
+        let config = read(&format!("{CHAIN}{TOKEN}[facilitator]\nsettle_for = []\n")).unwrap();
+        let own = Address::from_bytes([7; 20]);
+        let chain = config.chains[0].with_own_account(own);
+        assert_eq!((chain.id.number(), chain.pay_to, chain.confirmations), (84_532, own, 1));
+        assert_eq!((chain.fees.most, chain.coin.scale()), (Amount::new(200 * GWEI), 18));
+        let token = &chain.tokens[0];
+        assert_eq!((token.symbol.as_str(), token.decimals, token.asset.code().as_str()), ("USDC", 6, "USD"));
+        assert!(token.eip3009 && !token.permit2 && token.exact && !token.upto);
+        assert_eq!(config.facilitator, FacilitatorConfig::default());
+    }
+
+    #[test]
+    fn every_mistake_is_named_with_what_was_expected() {
+        let chain = |line: &str| format!("{CHAIN}{line}\n{TOKEN}");
+        let token = |line: &str| format!("{CHAIN}{TOKEN}{line}\n");
+        for (text, expected) in [
+            (chain("pay_to = \"0x12\""), "pay_to in [[chain]]"),
+            (chain("pay_to = \"0x0000000000000000000000000000000000000000\""), "pays the address of nobody"),
+            (chain("coin = \"e\""), "coin in [[chain]]"),
+            (chain("confirmations = 0"), "a whole number from 1"),
+            (format!("{CHAIN}{CHAIN}{TOKEN}"), "expected each chain once"),
+            (TOKEN.to_owned(), "there is no chain eip155:84532"),
+            (token("transfer = \"wire\""), "expected eip3009 or permit2, got \"wire\""),
+            (token("schemes = [\"all\"]"), "expected exact or upto, got \"all\""),
+            (token("schemes = [\"upto\"]"), "is taken in no way"),
+            (format!("{CHAIN}{TOKEN}{TOKEN}"), "has the token USDC twice"),
+            (format!("{CHAIN}{}", TOKEN.replace("\"USD\"", "\"XYZ\"")), "there is no asset \"XYZ\""),
+            (CHAIN.replace("http", "ftp"), "expected the address of a node"),
+            ("[[chain]]\nid = 1\n".to_owned(), "expected the key \"nodes\""),
+            ("[facilitator]\nsettle_for = [\"me\"]\n".to_owned(), "settle_for in [facilitator]"),
+        ] {
+            let mistakes = read(&text).unwrap_err();
+            assert!(mistakes.contains(expected), "expected {expected:?} in {mistakes}");
+        }
+    }
+}
