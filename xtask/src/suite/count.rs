@@ -32,6 +32,8 @@ pub enum Counter {
     Nextest,
     /// `test result: ok. 5 passed; 0 failed; ..`, once for each binary.
     Libtest,
+    /// `Ran 7 test suites in 1.0s (2.0s CPU time): 63 tests passed, 0 failed, 0 skipped (63 total tests)`
+    Forge,
     /// `ℹ pass 5` and so on, on lines of their own.
     Node,
 }
@@ -52,6 +54,13 @@ impl Counter {
                     .and_then(|rest| rest.split_once(". "))
                     .unwrap_or_default();
                 sum(parts.split(';'))
+            }
+            Self::Forge => {
+                let words = line.strip_prefix("Ran ").and_then(|rest| rest.split_once("): "));
+                let (suites, parts) = words.unwrap_or_default();
+                // Each suite has lines of its own; only the last line is of all.
+                let parts = if suites.contains(" test suite") { parts } else { "" };
+                sum(parts.replace(" tests passed", " passed").split(','))
             }
             Self::Node => {
                 let words = line.strip_prefix("ℹ ").or_else(|| line.strip_prefix("# ")).unwrap_or_default();
@@ -120,6 +129,18 @@ mod tests {
             "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out; finished in 0.00s";
         let bad = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
         assert_eq!(read(Counter::Libtest, &[ok, "noise", bad]), (6, 2));
+    }
+
+    #[test]
+    fn forge_summaries_are_read_once() {
+        let lines = [
+            "Ran 2 tests for test/Permit2.t.sol:Permit2Test",
+            "Suite result: ok. 2 passed; 0 failed; 0 skipped; finished in 1.00ms (1.00ms CPU time)",
+            "Ran 7 test suites in 435.03ms (848.72ms CPU time): 61 tests passed, 2 failed, 0 skipped (63 total tests)",
+        ];
+        assert_eq!(read(Counter::Forge, &lines), (61, 2));
+        let one = "Ran 1 test suite in 4.03ms (8.72ms CPU time): 3 tests passed, 0 failed, 0 skipped (3 total tests)";
+        assert_eq!(read(Counter::Forge, &[one]), (3, 0));
     }
 
     #[test]

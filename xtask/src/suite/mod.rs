@@ -19,11 +19,16 @@ use crate::{fuzz, readme, tidy};
 /// What one step does.
 type Run = fn(&Path) -> Outcome;
 
-const STEPS: [(&str, &str, Run); 15] = [
+const STEPS: [(&str, &str, Run); 16] = [
     ("needs", "programs beyond cargo that the stories use", needs::run),
     ("fmt", "cargo fmt --all --check", fmt),
     ("tidy", "the rules of the house; licences, sources and bans by deny.toml", tidy_step),
     ("clippy", "cargo clippy --workspace --all-targets -- -D warnings", clippy),
+    (
+        "contracts",
+        "Solidity: committed artifacts rebuilt and compared, forge; brings the node for unit and stories",
+        contracts,
+    ),
     ("unit", "every test of the workspace", unit),
     ("doc", "cargo test --workspace --doc", doc),
     ("fuzz", "20 seconds for each parser of strangers' bytes, where there is a nightly toolchain", fuzz_step),
@@ -100,6 +105,18 @@ fn tidy_step(root: &Path) -> Outcome {
 
 fn clippy(root: &Path) -> Outcome {
     watch(cargo(root).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), None)
+}
+
+/// Installs compiler, forge and node from the lock file, builds the contracts again and tests them.
+fn contracts(root: &Path) -> Outcome {
+    let folder = root.join("contracts");
+    // The packages need no scripts of their own, so none is run.
+    let words = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
+    let installed = watch(program("npm", &folder).args(words), None);
+    if installed.error.is_some() {
+        return installed;
+    }
+    watch(program("npm", &folder).arg("test"), Some(Counter::Forge)).with_tests()
 }
 
 fn unit(root: &Path) -> Outcome {
