@@ -25,6 +25,7 @@ mod node;
 mod revert;
 mod rlp;
 mod transaction;
+mod verify;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub use node::{
 };
 pub use revert::Revert;
 pub use transaction::{Fees, SignFault, SignedTransaction, Signer, Signing, Transaction};
+pub use verify::{Invalid, Judge, NotVerified, Verified, call_of, payment_of};
 
 /// Says what time it is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -1,0 +1,130 @@
+//! The reasons of x402 for people: what was expected, and what to do next.
+
+use farthing_wire::x402::Reason;
+
+/// A sentence for a reason.
+pub(super) fn of(reason: Reason) -> &'static str {
+    payment(reason)
+        .or_else(|| permit2(reason))
+        .unwrap_or("the payment is not taken; ask for the offers again")
+}
+
+fn payment(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::UnsupportedPayloadType => {
+            "expected a payment in the shape of its scheme; use a current client of x402"
+        }
+        Reason::InvalidScheme | Reason::UptoInvalidScheme => {
+            "expected the scheme that was offered, got another; pay one of the offers as it is"
+        }
+        Reason::NetworkMismatch | Reason::UptoNetworkMismatch => {
+            "expected a payment on the chain that was offered, got one on another; pay one of the offers as it is"
+        }
+        Reason::MissingEip712Domain => {
+            "expected the token's name and version in extra; the seller has to put them into its offer"
+        }
+        Reason::AssetNotDeployed => {
+            "expected the contract of a token at the asset's address, got none; look at the offer"
+        }
+        Reason::RecipientMismatch => {
+            "expected a payment to payTo, got one to somebody else; pay the offer as it is"
+        }
+        Reason::InvalidSignature => {
+            "expected the payer's signature, got another's; sign again with the payer's key"
+        }
+        Reason::SignatureUnreadable => {
+            "expected a signature, got something else; send it as the wallet made it"
+        }
+        Reason::ValidBeforeExpired => {
+            "expected an authorization that is good for six more seconds, got one that ends before; sign a new one"
+        }
+        Reason::ValidAfterInFuture => {
+            "expected an authorization that is good now, got one for later; look at your clock"
+        }
+        Reason::AuthorizationValueMismatch => {
+            "expected an authorization of exactly the amount, got another sum; sign the amount of the offer"
+        }
+        Reason::AuthorizationValue => "expected a sum below 2^128; sign the amount of the offer",
+        Reason::FactoryNotAllowed => {
+            "expected a wallet that is there, or one that a factory on our list creates; deploy the wallet first"
+        }
+        Reason::TokenNameMismatch => {
+            "expected the name that the token has; the seller has to correct its offer"
+        }
+        Reason::TokenVersionMismatch => {
+            "expected the version that the token has; the seller has to correct its offer"
+        }
+        Reason::Eip3009NotSupported => {
+            "expected a token with authorizations (EIP-3009), got one without; pay by permit2 if that is offered"
+        }
+        Reason::NonceAlreadyUsed => {
+            "expected an authorization that was not used, got a used one; sign a new one"
+        }
+        Reason::InsufficientBalance | Reason::Permit2InsufficientBalance => {
+            "expected that the payer has the amount, it has less; fund it and sign again"
+        }
+        Reason::SimulationFailed => {
+            "expected that the token moves the amount, it refuses; ask whoever issues the token"
+        }
+        _ => return None,
+    })
+}
+
+fn permit2(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::Permit2InvalidSpender => {
+            "expected x402's proxy as spender, got another; use a current client of x402"
+        }
+        Reason::Permit2RecipientMismatch => {
+            "expected a payment to payTo, got one to somebody else; pay the offer as it is"
+        }
+        Reason::UptoFacilitatorMismatch => {
+            "expected us as the facilitator that the payer names, got another; sign the offer's facilitatorAddress"
+        }
+        Reason::Permit2DeadlineExpired => {
+            "expected a deadline at least six seconds from now, got one before; sign a new payment"
+        }
+        Reason::Permit2NotYetValid => {
+            "expected a payment that is good now, got one for later; look at your clock"
+        }
+        Reason::Permit2AmountMismatch => {
+            "expected exactly the amount of the offer, got another sum; sign that amount"
+        }
+        Reason::Permit2TokenMismatch => "expected the token of the offer, got another; sign for that token",
+        Reason::Permit2InvalidSignature => {
+            "expected the payer's signature, got another's; sign again with the payer's key"
+        }
+        Reason::Permit2AllowanceRequired => {
+            "expected that the payer allows Permit2 to take the token; approve it once, or sign the allowance as well"
+        }
+        Reason::Permit2ProxyNotDeployed => {
+            "expected x402's proxy on this chain, it is not there; pay in another way"
+        }
+        Reason::Permit2InvalidNonce => {
+            "expected a number that was not used, got a used one; sign a new payment"
+        }
+        Reason::Permit2InvalidAmount => {
+            "expected a sum above nothing and below 2^128; sign the amount of the offer"
+        }
+        Reason::Permit2SimulationFailed => {
+            "expected that Permit2 moves the amount, it refuses; ask whoever issues the token"
+        }
+        Reason::UptoSettlementExceedsAmount => "expected a sum within what was signed, got more; charge less",
+        Reason::Eip2612InvalidFormat => {
+            "expected an allowance in the shape of eip2612GasSponsoring; use a current client"
+        }
+        Reason::Eip2612FromMismatch => {
+            "expected an allowance of the payer, got another's; sign it with the payer's key"
+        }
+        Reason::Eip2612AssetMismatch => {
+            "expected an allowance of the token of the offer, got another's; sign that one"
+        }
+        Reason::Eip2612SpenderNotPermit2 => {
+            "expected an allowance for Permit2, got one for another; sign that one"
+        }
+        Reason::Eip2612DeadlineExpired => {
+            "expected an allowance that is good for six more seconds, got one that ends before; sign a new one"
+        }
+        _ => return None,
+    })
+}
