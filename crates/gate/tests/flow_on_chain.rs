@@ -10,7 +10,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use farthing_channel::keccak256;
 use farthing_engine::CallId;
@@ -20,7 +20,7 @@ use farthing_gate::{Body, Gate, Proxy, ProxyConfig};
 use farthing_wire::mpp::{self, evm};
 use farthing_wire::x402::hex_text::HexText;
 use farthing_wire::x402::v1::PayloadV1;
-use farthing_wire::x402::{Payload, PaymentRequired, Reason, SchemePayload, SettleResponse};
+use farthing_wire::x402::{Payload, PaymentFlow, PaymentRequired, Reason, SchemePayload, SettleResponse};
 use http::{Response, StatusCode};
 use support::bank::Bank;
 use support::chain::{Fate, TestChain, payload};
@@ -231,6 +231,43 @@ async fn nothing_is_settled_for_what_the_upstream_did_not_do() {
         assert_eq!(shop.pay(&payment).await.status, 502);
         assert_eq!((shop.bank.taken(), shop.chain.settled.load(Ordering::SeqCst)), (0, 0));
     }
+}
+
+/// What was settled before the upstream was asked is asked for until it was delivered.
+#[tokio::test]
+async fn settled_first_is_served_until_it_was() {
+    let failures = Arc::new(AtomicUsize::new(2));
+    let left = Arc::clone(&failures);
+    let upstream = start(Limits::default(), move |_| {
+        let failing = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        async move {
+            let mut response = Response::new(Body::from("the page"));
+            match failing {
+                Ok(2) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
+                Ok(_) => *response.status_mut() = StatusCode::NOT_FOUND,
+                Err(_) => {}
+            }
+            response
+        }
+    });
+    let shop = Shop::before(upstream.await).await;
+    let asked = get(shop.gate.address, "/first/x", "").await;
+    let required = PaymentRequired::from_header(asked.header("payment-required").unwrap()).unwrap();
+    assert_eq!(required.accepts[0].extra.flow(), Some(PaymentFlow::Upfront));
+    let payment = payload(&required.accepts[0], "http://shop.example/first/x", 1);
+    for status in [502, 404] {
+        assert_eq!(shop.pay_for("/first/x", &payment).await.status, status);
+        assert_eq!(shop.bank.taken(), 10_000, "settled before");
+    }
+    let answer = shop.pay_for("/first/x", &payment).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "the page"), "{answer:?}");
+    assert!(response(&answer).success);
+    assert_eq!(shop.pay_for("/first/x", &payment).await.code(), "payment-used");
+    assert_eq!((shop.bank.taken(), shop.chain.settled.load(Ordering::SeqCst)), (10_000, 1));
+    // What the chain refuses never reaches the upstream.
+    shop.chain.then(Fate::Fails(Reason::TransactionFailed));
+    let refused = payload(&required.accepts[0], "http://shop.example/first/x", 2);
+    assert_eq!(shop.pay_for("/first/x", &refused).await.code(), "not-settled");
 }
 
 #[tokio::test]

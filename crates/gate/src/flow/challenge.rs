@@ -75,7 +75,7 @@ impl Shared {
         if !matches!(refused, Refused::Settling(_) | Refused::NotSettled { .. }) {
             return;
         }
-        let Some(offer) = self.chain_offers(quote.price).into_iter().next() else { return };
+        let Some(offer) = self.chain_offers(quote, quote.price).into_iter().next() else { return };
         let text = refused.reason().and_then(|reason| settled::unsettled(&offer.network, reason));
         if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert(header::PAYMENT_RESPONSE, value);
@@ -119,7 +119,7 @@ impl Shared {
             // Not for which URL: its query may say who asks.
             Err(error) => tracing::error!(%error, "an MPP challenge cannot be written"),
         }
-        let chain_offers = self.chain_offers(money);
+        let chain_offers = self.chain_offers(quote, money);
         if let Some(text) = self.evm_challenge(quote, &chain_offers, asked.digest.clone(), now) {
             fields.push((header::WWW_AUTHENTICATE, text));
         }

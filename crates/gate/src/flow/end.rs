@@ -31,6 +31,13 @@ pub(super) struct Held {
     pub(super) bound: bool,
 }
 
+impl Held {
+    /// Whether a chain has to move the money.
+    pub(super) fn is_on_chain(&self) -> bool {
+        matches!(self.funding, Funding::Chain(_))
+    }
+}
+
 /// Where the money is.
 pub(super) enum Funding {
     /// In credits of ours.

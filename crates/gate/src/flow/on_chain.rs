@@ -39,8 +39,10 @@ pub(super) struct ChainPayment {
 
 impl Shared {
     /// The ways to pay a price on chains; none without chains.
-    pub(super) fn chain_offers(&self, price: Money) -> Vec<Requirements> {
-        self.config.chains.as_ref().map(|chains| chains.offers(price)).unwrap_or_default()
+    pub(super) fn chain_offers(&self, quote: &Quote, price: Money) -> Vec<Requirements> {
+        let offers = self.config.chains.as_ref().map(|chains| chains.offers(price)).unwrap_or_default();
+        let in_flow = |offer: Requirements| Requirements { extra: offer.extra.in_flow(quote.flow), ..offer };
+        offers.into_iter().map(in_flow).collect()
     }
 
     /// Recognises a payment and sets it aside; or finds what became of it when it came before.
@@ -168,14 +170,14 @@ impl Shared {
                 if payload.resource.as_ref().is_some_and(|resource| resource.url != quote.url) {
                     return Err(Refused::ResourceElsewhere);
                 }
-                let offers = self.chain_offers(quote.price);
+                let offers = self.chain_offers(quote, quote.price);
                 let offer = offers.into_iter().find(|offer| offer.is_met_by(&payload.accepted));
                 let offer = offer.ok_or(Refused::NotOffered)?;
                 let payload = Payload::clone(payload);
                 Ok((ChainPayment { offer, payload, price: quote.price }, None))
             }
             Credential::X402V1(payment) => {
-                let mut offers = self.chain_offers(quote.price).into_iter();
+                let mut offers = self.chain_offers(quote, quote.price).into_iter();
                 let offer = offers.find(|offer| {
                     payment.is_for(offer) && offer.extra.method() == Some(AssetTransferMethod::Eip3009)
                 });
@@ -206,13 +208,13 @@ impl Shared {
                 && offer.asset_address() == Some(request.currency)
                 && offer.pay_to_address() == Some(request.recipient)
         };
-        let offer = self.chain_offers(quote.price).into_iter().find(alike)?;
+        let offer = self.chain_offers(quote, quote.price).into_iter().find(alike)?;
         if offer.amount == request.amount {
             return Some((offer, quote.price));
         }
         // The price has changed since: what is locked is the one of the challenge.
         let locked = self.config.chains.as_ref()?.price(&offer, request.amount.amount()?)?;
-        let offer = self.chain_offers(locked).into_iter().find(alike)?;
+        let offer = self.chain_offers(quote, locked).into_iter().find(alike)?;
         (offer.amount == request.amount).then_some((offer, locked))
     }
 

@@ -16,6 +16,7 @@ use farthing_money::{Amount, Asset, Money, Timestamp};
 use farthing_wire::mpp::credit::{self, OutputText};
 use farthing_wire::mpp::{self, ChallengeError};
 use farthing_wire::upstream::Standing;
+use farthing_wire::x402::PaymentFlow;
 use farthing_wire::{Credential, PaymentNote, header};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -86,6 +87,9 @@ impl Shared {
         let answering = Answering { inner, parts, body, quote };
         match held {
             Outcome::Again(again) => self.serve_again(answering, *again, &credential).await,
+            Outcome::Held(held) if answering.quote.flow == PaymentFlow::Upfront && held.is_on_chain() => {
+                self.serve_upfront(answering, &held, &credential).await
+            }
             Outcome::Held(held) => self.serve_held(answering, &held, &credential).await,
         }
     }
@@ -275,6 +279,41 @@ impl Shared {
         Ok(self.config.crypto.run(weight, work).await??)
     }
 
+    /// Settles what is held, then serves it. What the upstream fails to do stays paid for, and is asked of it again with the
+    /// same credential.
+    async fn serve_upfront<S, B>(
+        self: &Arc<Self>,
+        answering: Answering<S>,
+        held: &Arc<Held>,
+        credential: &Credential,
+    ) -> Delivery
+    where
+        S: Service<Request<Body>, Response = Response<B>>,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let handover = self.handovers.begin(held.payment);
+        let quote = &answering.quote;
+        let pass_until = self.pass_until(quote, held);
+        match self.post(held, pass_until).await {
+            Ok((row, _)) => {
+                let again = Again { payment: held.payment, row, handover: Some(handover) };
+                self.serve_again(answering, again, credential).await
+            }
+            Err(refused) => {
+                let asked = Asked { quote, headers: &answering.parts.headers, digest: None };
+                Delivery::of_nothing(self.refuse(&asked, &refused, false))
+            }
+        }
+    }
+
+    /// Until when a payment opens what it pays for.
+    fn pass_until(&self, quote: &Quote, held: &Held) -> Option<Timestamp> {
+        let now = (self.config.clock)();
+        (held.bound && quote.pass.millis() > 0).then(|| now.after(quote.pass))
+    }
+
     /// Serves what is held, then posts or releases.
     async fn serve_held<S, B>(
         self: &Arc<Self>,
@@ -307,8 +346,7 @@ impl Shared {
                 return Delivery::of_nothing(answer);
             }
         };
-        let now = (self.config.clock)();
-        let pass_until = (held.bound && quote.pass.millis() > 0).then(|| now.after(quote.pass));
+        let pass_until = self.pass_until(&quote, held);
         let handover = self.handovers.begin(held.payment);
         match self.post(held, pass_until).await {
             Ok((row, signatures)) => {
@@ -351,6 +389,12 @@ impl Shared {
             }
         };
         if !response.status().is_success() {
+            if row.credits.is_empty() && !response.status().is_server_error() {
+                // What a chain has settled stays good until it was delivered.
+                handover.into_iter().for_each(Handover::failed);
+                own_header::remove_from_answer(response.headers_mut());
+                return Delivery::of_nothing(response);
+            }
             if response.status().is_server_error() {
                 handover.into_iter().for_each(Handover::failed);
                 return Delivery::of_nothing(uncharged(response));

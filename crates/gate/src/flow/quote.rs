@@ -2,6 +2,7 @@
 
 use farthing_engine::RequestTag;
 use farthing_money::{Label, Money, Span};
+use farthing_wire::x402::PaymentFlow;
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
 use http::{Method, header};
@@ -25,6 +26,8 @@ pub(super) struct Quote {
     pub(super) description: String,
     /// Goes with the payment into the books.
     pub(super) tax_code: Option<Label>,
+    /// When a payment on a chain is settled.
+    pub(super) flow: PaymentFlow,
 }
 
 impl Quote {
@@ -54,6 +57,7 @@ impl Quote {
             method,
             description: rule.describe().to_owned(),
             tax_code: rule.tax_code(),
+            flow: rule.flow(),
         }
     }
 

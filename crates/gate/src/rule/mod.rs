@@ -6,6 +6,7 @@ mod host;
 mod path;
 
 use farthing_money::{Label, Money, Span};
+use farthing_wire::x402::PaymentFlow;
 use http::Method;
 use thiserror::Error;
 
@@ -55,6 +56,7 @@ pub struct Rule {
     pass_scope: PassScope,
     description: String,
     tax_code: Option<Label>,
+    flow: PaymentFlow,
     line: Option<usize>,
 }
 
@@ -110,6 +112,7 @@ impl Rule {
             pass_scope: PassScope::default(),
             description: String::new(),
             tax_code: None,
+            flow: PaymentFlow::default(),
             line: None,
         })
     }
@@ -151,6 +154,12 @@ impl Rule {
     #[must_use]
     pub fn taxed(self, tax_code: Label) -> Self {
         Self { tax_code: Some(tax_code), ..self }
+    }
+
+    /// When a payment on a chain is settled: after the upstream has answered, or before it is asked.
+    #[must_use]
+    pub fn settled(self, flow: PaymentFlow) -> Self {
+        Self { flow, ..self }
     }
 
     /// The line of the configuration that it stands on.
@@ -203,6 +212,11 @@ impl Rule {
     /// Under which code the operator's books tax what it earns.
     pub fn tax_code(&self) -> Option<Label> {
         self.tax_code
+    }
+
+    /// When a payment on a chain is settled.
+    pub fn flow(&self) -> PaymentFlow {
+        self.flow
     }
 
     /// The line of the configuration, when it came from one.

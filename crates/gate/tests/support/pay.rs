@@ -9,6 +9,7 @@ use farthing_gate::serve::Limits;
 use farthing_gate::{Gate, PassScope, Price, Proxy, ProxyConfig, Rule, Rules};
 use farthing_money::{Amount, Span};
 use farthing_wire::mpp::{self, credit};
+use farthing_wire::x402::PaymentFlow;
 use farthing_wire::{Problem, Receipt, header};
 
 use super::bank::{Bank, signing_key, usd};
@@ -24,6 +25,7 @@ pub fn rules() -> Rules {
         Rule::new("/once/**", cent()).unwrap().pass(Span::ZERO, PassScope::Url),
         Rule::new("/all/**", cent()).unwrap().pass(Span::from_secs(60), PassScope::Rule),
         Rule::new("/any-query/**", cent()).unwrap().pass(Span::from_secs(60), PassScope::Path),
+        Rule::new("/first/**", cent()).unwrap().settled(PaymentFlow::Upfront),
         Rule::new("/paid/free", Price::Free).unwrap(),
     ])
     .unwrap()

@@ -3,6 +3,7 @@
 use farthing_gate::rule::{HostPattern, PathPattern};
 use farthing_gate::{PassScope, Price, Rule, RuleError, Rules};
 use farthing_money::{AssetTable, Label, LabelError, Money, MoneyError};
+use farthing_wire::x402::PaymentFlow;
 use thiserror::Error;
 
 use super::section::Section;
@@ -73,15 +74,22 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable) -
     let scope = section.given_or("pass_scope", PassScope::default(), |key| section.parsed(key, scope));
     let description = section.line("description", 512);
     let tax = section.given_or("tax", None, |key| section.judged(key, tax_code).map(Some));
+    let flow = section.given_or("flow", PaymentFlow::default(), |key| section.parsed(key, flow));
     if price == Some(Price::Free) {
-        let useless = [("pass", "needs no pass"), ("pass_scope", "needs no pass"), ("tax", "is not taxed")];
+        let useless = [
+            ("pass", "needs no pass"),
+            ("pass_scope", "needs no pass"),
+            ("tax", "is not taxed"),
+            ("flow", "is not settled"),
+        ];
         for (key, why) in useless.into_iter().filter(|(key, _)| section.has(key)) {
             let hint = "remove it or give an amount".to_owned();
             section.remark(key, format!("what is free {why}"), Some(hint));
         }
     }
     let rule = read_rule(section, source, price)?;
-    let (pass, scope, tax) = (pass?, scope?, tax?);
+    let (pass, scope, tax, flow) = (pass?, scope?, tax?, flow?);
+    let rule = rule.settled(flow);
     let rule = if let Some(tax_code) = tax { rule.taxed(tax_code) } else { rule };
     let rule = if let Some(pass) = pass { rule.pass(pass, scope) } else { rule.opening(scope) };
     Some(rule.description(description.unwrap_or_default()))
@@ -129,6 +137,10 @@ fn tax_code(text: &str) -> Result<Label, TaxCodeError> {
     let good = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-%".contains(&byte));
     let label: Label = text.parse().map_err(|LabelError(text)| TaxCodeError(text))?;
     if good { Ok(label) } else { Err(TaxCodeError(text.to_owned())) }
+}
+
+fn flow(text: &str) -> Option<PaymentFlow> {
+    [PaymentFlow::Authorization, PaymentFlow::Upfront].into_iter().find(|flow| flow.as_str() == text)
 }
 
 fn scope(text: &str) -> Option<PassScope> {
