@@ -6,6 +6,8 @@ use farthing_ecash::{KeysetId, Proof, Y};
 use farthing_money::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
+use crate::chain::ChainPayment;
+
 /// Something that was begun and is not over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -13,7 +15,7 @@ pub struct Attempt {
     pub id: u64,
     /// When it began.
     pub at: Timestamp,
-    /// The mint whose credits it moves.
+    /// The mint whose credits it moves; of a payment on a chain the chain's name.
     pub mint: String,
     /// What their amounts count.
     pub unit: Unit,
@@ -102,7 +104,7 @@ pub struct Payment {
     pub url: String,
     /// The SHA-256 of its body, hexadecimal.
     pub body: String,
-    /// The dialect: `mpp` or `cashu`.
+    /// The dialect: `mpp`, `cashu` or `x402`.
     pub dialect: String,
     /// The field that carries the credential.
     pub field: String,
@@ -110,7 +112,7 @@ pub struct Payment {
     pub credential: String,
     /// The price.
     pub price: u64,
-    /// What the budget was charged with: all credits of the credential.
+    /// What the budget was charged with: all credits of the credential, or all that was signed for a chain.
     pub booking: Booking,
     /// Blank outputs for the change, that went along with the credential.
     pub change: Option<Outputs>,
@@ -120,6 +122,9 @@ pub struct Payment {
     /// The receipt, if it came.
     #[serde(default)]
     pub receipt: Option<String>,
+    /// What was signed, if it is paid on a chain and not with credits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Box<ChainPayment>>,
 }
 
 impl Attempt {
@@ -129,6 +134,11 @@ impl Attempt {
             AttemptKind::Pay(payment) => Some(payment),
             _ => None,
         }
+    }
+
+    /// What was signed for a chain, if it is such a payment.
+    pub fn chain(&self) -> Option<&ChainPayment> {
+        self.payment().and_then(|payment| payment.chain.as_deref())
     }
 
     /// A word for it.

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::address::AddressError;
 use crate::budget::BudgetReject;
+use crate::chain::TokenError as ChainTokenError;
 use crate::sealed::SealedError;
 use crate::vault::VaultFault;
 use crate::words::WordsError;
@@ -50,6 +51,9 @@ pub enum WalletError {
     /// A token's text.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// A token on a chain.
+    #[error(transparent)]
+    ChainToken(#[from] ChainTokenError),
     /// A keyset.
     #[error("{mint} shows a keyset that cannot be used: {source}")]
     Keyset {
@@ -203,6 +207,7 @@ impl WalletError {
             Self::Address(error) => error.code(),
             Self::Budget(error) => error.code(),
             Self::Token(error) => error.code(),
+            Self::ChainToken(error) => error.code(),
             Self::Keyset { source, .. } => source.code(),
             Self::Denomination(error) => error.code(),
             Self::Derivation(error) => error.code(),
@@ -233,6 +238,7 @@ impl WalletError {
             Self::Words(_)
             | Self::Address(_)
             | Self::Token(_)
+            | Self::ChainToken(_)
             | Self::WhichUnit { .. }
             | Self::Backup { .. } => ErrorKind::Usage,
             Self::Unreachable { .. } => ErrorKind::Unreachable,

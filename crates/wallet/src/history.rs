@@ -3,6 +3,8 @@
 use farthing_money::{Money, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::chain::OnChain;
+
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -11,7 +13,7 @@ pub enum EntryKind {
     Redeem,
     /// Something was paid.
     Pay,
-    /// A payment was refused and the credits came back.
+    /// A payment was refused and the credits came back; or what was signed for a chain ended unused.
     Refused,
     /// Credits were given away as a token.
     Send,
@@ -46,6 +48,9 @@ pub struct Entry {
     /// The signed receipt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
+    /// What moved on a chain, and to whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_chain: Option<OnChain>,
     /// Anything odd about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -26,7 +26,8 @@ pub struct HttpRequest {
 pub enum Read {
     /// Read it whole (up to [`ANSWER_LIMIT_BYTES`]).
     Whole,
-    /// Read it only if it is `application/problem+json`; leave it unread otherwise, as [`Step::Deliver`] may follow.
+    /// Read it only if it is `application/problem+json`, or the JSON of a 402, which may hold offers; leave it unread otherwise,
+    /// as [`Step::Deliver`] may follow.
     Problem,
 }
 
@@ -83,6 +84,12 @@ impl HttpRequest {
 }
 
 impl Read {
+    /// Whether the body of an answer of this status and type is to be read.
+    pub fn wants_of(self, status: u16, content_type: &str) -> bool {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        self.wants(content_type) || (status == 402 && essence.eq_ignore_ascii_case("application/json"))
+    }
+
     /// Whether the body of an answer of this type is to be read.
     pub fn wants(self, content_type: &str) -> bool {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -130,6 +137,10 @@ mod tests {
         assert!(Read::Problem.wants("application/problem+json; charset=utf-8"));
         assert!(!Read::Problem.wants("application/json"));
         assert!(Read::Whole.wants(""));
+        assert!(Read::Problem.wants_of(402, "application/json; charset=utf-8"));
+        assert!(
+            !Read::Problem.wants_of(200, "application/json") && !Read::Problem.wants_of(402, "text/html")
+        );
     }
 
     #[test]

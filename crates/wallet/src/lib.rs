@@ -39,6 +39,7 @@ mod audit_history;
 mod audit_lists;
 mod backup;
 mod budget;
+mod chain;
 mod credit;
 mod error;
 mod flow;
@@ -46,6 +47,7 @@ mod history;
 mod http;
 mod merchant;
 mod mint;
+mod node;
 mod offer;
 mod outcome;
 mod outputs;
@@ -62,17 +64,19 @@ pub use attempt::{Attempt, AttemptKind, Booking, Outputs, Payment};
 pub use audit::{AuditReport, Audited, CheckedKeyset, Counted, Finding, FindingKind, OwnCredits};
 pub use backup::Backup;
 pub use budget::{BudgetReject, LimitKind, Limits, Scope, Shown, Spent, day_of};
+pub use chain::{AccountAddress, ChainId, ChainPayment, Method, OnChain, Token, TokenError};
 pub use credit::Credit;
 pub use error::{ErrorKind, FundsShort, WalletError};
 pub use flow::{
-    AuditFlow, Flow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow, RedeemFlow, RefundFlow,
-    RestoreFlow, SendFlow,
+    AuditFlow, Flow, HoldingsFlow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow, RedeemFlow,
+    RefundFlow, RestoreFlow, SendFlow,
 };
 pub use history::{Entry, EntryKind};
 pub use http::{ANSWER_LIMIT_BYTES, Event, HttpRequest, HttpResponse, Read, Step};
 pub use merchant::{Signer, StoredPass};
 pub use mint::Mint;
-pub use outcome::{Outcome, Paid, Recovered, RefusedPayment, RestoredUnit, Settled};
+pub use offer::Means;
+pub use outcome::{Holding, Outcome, Paid, Quote, Recovered, RefusedPayment, RestoredUnit, Settled};
 pub use sealed::{Sealed, SealedError, Unlock};
 pub use unit::asset_of;
 pub use vault::{Change, MemoryVault, Numbers, Row, RowKey, Vault, VaultFault, VaultFaultKind};

@@ -1,18 +1,46 @@
-//! Chooses among the offers of a 402: one that can be understood, is not over, and is payable with credits at hand.
+//! Chooses among the offers of a 402: one that can be understood, is not over, and is payable with credits at hand, or else
+//! on a chain.
 
 use farthing_money::{Timestamp, Unit};
 use farthing_wire::cashu::PaymentRequest;
-use farthing_wire::mpp::{self, credit};
+use farthing_wire::mpp::{self, credit, evm};
 use farthing_wire::{Challenge, Offer, digest};
 
 use crate::address::mint_address;
+use crate::chain::offer::{self as on_chain, ChainOffer};
 use crate::error::WalletError;
 use crate::flow::funds_short;
+use crate::http::HttpResponse;
 use crate::state::State;
 use crate::unit::asset_of;
 use crate::wallet::Wallet;
 
+/// What pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// Credits.
+    Credits,
+    /// A token on a chain.
+    Chain,
+}
+
+/// What may be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// What alone may pay; otherwise credits do if there are enough, and a chain if not.
+    pub(crate) means: Option<Means>,
+    /// Whether anything may be signed for a chain.
+    pub(crate) may_sign: bool,
+}
+
 /// The offer that is taken.
+#[derive(Clone, Debug)]
+pub(crate) enum Choice {
+    Credits(Box<Chosen>),
+    Chain(Box<ChainOffer>),
+}
+
+/// An offer that is paid with credits.
 #[derive(Clone, Debug)]
 pub(crate) struct Chosen {
     /// The mint, as the wallet names it.
@@ -41,39 +69,94 @@ struct Asked {
     challenge: Option<Box<mpp::Challenge>>,
 }
 
-/// The offer to take. MPP comes before Cashu, because it gives change; then the mint with the most credits.
+/// The offers that are understood, and why each other is not.
+#[derive(Default)]
+struct Understood {
+    credits: Vec<Asked>,
+    chain: Vec<ChainOffer>,
+    reasons: Vec<String>,
+}
+
+impl Understood {
+    fn of(wallet: &Wallet, answer: &HttpResponse, body: &[u8], now: Timestamp) -> Self {
+        let mut found = Self::default();
+        let fields = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let mut is_today = false;
+        for offer in Challenge::from_fields(fields).offers {
+            match offer {
+                Offer::Mpp(challenge) if evm::is_evm_charge(&challenge) => {
+                    found.chain([on_chain::read_mpp(wallet, challenge, body, now)]);
+                }
+                Offer::Mpp(challenge) => found.credits(read_mpp(challenge, body, now)),
+                Offer::Cashu(request) => found.credits(read_cashu(request)),
+                Offer::X402(required) => {
+                    is_today = true;
+                    found.chain(on_chain::read_x402(wallet, &required));
+                }
+            }
+        }
+        if !is_today {
+            found.chain(on_chain::read_v1(wallet, &answer.body));
+        }
+        found.credits.sort_by_key(|asked| asked.challenge.is_none());
+        found.chain.sort_by(ChainOffer::compare);
+        found
+    }
+
+    fn credits(&mut self, read: Result<Asked, String>) {
+        match read {
+            Ok(asked) => self.credits.push(asked),
+            Err(reason) => self.reasons.push(reason),
+        }
+    }
+
+    fn chain(&mut self, read: impl IntoIterator<Item = Result<ChainOffer, String>>) {
+        for one in read {
+            match one {
+                Ok(offer) => self.chain.push(offer),
+                Err(reason) => self.reasons.push(reason),
+            }
+        }
+    }
+}
+
+/// The offer to take. Of credits MPP comes before Cashu, because it gives change; then the mint with the most credits. A chain
+/// comes after them, unless it is asked for.
 pub(crate) fn choose(
     wallet: &Wallet,
     url: &str,
-    headers: &[(String, String)],
+    answer: &HttpResponse,
     body: &[u8],
+    terms: Terms,
     now: Timestamp,
-) -> Result<Chosen, WalletError> {
-    let fields = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let (mut understood, mut reasons) = (Vec::new(), Vec::new());
-    for offer in Challenge::from_fields(fields).offers {
-        let asked = match offer {
-            Offer::Mpp(challenge) => read_mpp(challenge, body, now),
-            Offer::Cashu(request) => read_cashu(request),
-            Offer::X402(_) => Err("x402 is not paid from here".to_owned()),
-        };
-        match asked {
-            Ok(asked) => understood.push(asked),
-            Err(reason) => reasons.push(reason),
+) -> Result<Choice, WalletError> {
+    let Understood { credits, chain, mut reasons } = Understood::of(wallet, answer, body, now);
+    let may = |means| terms.means.is_none_or(|only| only == means);
+    if may(Means::Credits) {
+        let payable = credits.iter().find_map(|asked| {
+            let (mint, mint_text, have) = richest(&wallet.state, asked, now)?;
+            let Asked { price, unit, ref challenge, .. } = *asked;
+            (have >= price).then(|| Chosen { mint, mint_text, unit, price, challenge: challenge.clone() })
+        });
+        if let Some(chosen) = payable {
+            return Ok(Choice::Credits(Box::new(chosen)));
         }
     }
-    understood.sort_by_key(|asked| asked.challenge.is_none());
-    let payable = understood.iter().filter_map(|asked| {
-        let (mint, mint_text, have) = richest(&wallet.state, asked, now)?;
-        let Asked { price, unit, ref challenge, .. } = *asked;
-        (have >= price).then(|| Chosen { mint, mint_text, unit, price, challenge: challenge.clone() })
-    });
-    if let Some(chosen) = payable.into_iter().next() {
-        return Ok(chosen);
+    match chain.into_iter().next() {
+        Some(offer) if may(Means::Chain) && terms.may_sign => return Ok(Choice::Chain(Box::new(offer))),
+        Some(_) if may(Means::Chain) => {
+            reasons.push("no wallet is here whose account could pay on a chain".to_owned());
+        }
+        Some(_) => reasons.push("a chain could pay it, but only credits may".to_owned()),
+        None => {}
     }
-    if let Some(asked) = understood.first() {
-        let mints: Vec<_> = asked.mints.iter().filter_map(|mint| mint_address(mint).ok()).collect();
-        return Err(funds_short(wallet, &mints, asked.unit, asked.price, now)?);
+    match credits.first() {
+        Some(asked) if may(Means::Credits) => {
+            let mints: Vec<_> = asked.mints.iter().filter_map(|mint| mint_address(mint).ok()).collect();
+            return Err(funds_short(wallet, &mints, asked.unit, asked.price, now)?);
+        }
+        Some(_) => reasons.push("credits could pay it, but only a chain may".to_owned()),
+        None => {}
     }
     let none = "it names no way at all, or none that can be read".to_owned();
     let reasons = if reasons.is_empty() { none } else { reasons.join("; ") };

@@ -4,6 +4,7 @@ use farthing_money::{Money, Timestamp};
 use farthing_wire::Problem;
 
 use crate::audit::AuditReport;
+use crate::chain::{OnChain, Token};
 use crate::error::WalletError;
 
 /// What an operation came to.
@@ -54,6 +55,10 @@ pub enum Outcome {
         /// What the mint kept.
         fee: Money,
     },
+    /// It would cost this; nothing was set aside or signed.
+    Quoted(Box<Quote>),
+    /// What the wallet's account has of its tokens.
+    Holdings(Vec<Holding>),
     /// Open attempts were brought to their ends, as far as that goes now.
     Recovered(Vec<Recovered>),
     /// Credits were found by the words.
@@ -67,6 +72,30 @@ pub enum Outcome {
     Audited(Box<AuditReport>),
 }
 
+/// What would be paid.
+#[derive(Clone, Debug)]
+pub struct Quote {
+    /// For what.
+    pub url: String,
+    /// How much, at the most.
+    pub price: Money,
+    /// The dialect: `mpp`, `cashu` or `x402`.
+    pub dialect: String,
+    /// The mint whose credits would pay, if credits would.
+    pub mint: Option<String>,
+    /// What would be signed for a chain, if that would pay.
+    pub on_chain: Option<OnChain>,
+}
+
+/// What the account has of a token.
+#[derive(Debug)]
+pub struct Holding {
+    /// The token.
+    pub token: Token,
+    /// How much, or why that is not known.
+    pub money: Result<Money, WalletError>,
+}
+
 /// A payment that went through.
 #[derive(Clone, Debug)]
 pub struct Paid {
@@ -74,16 +103,18 @@ pub struct Paid {
     pub url: String,
     /// The status of the answer.
     pub status: u16,
-    /// The dialect: `mpp` or `cashu`.
+    /// The dialect: `mpp`, `cashu` or `x402`.
     pub dialect: String,
     /// What was asked for.
     pub price: Money,
-    /// What it cost: the credits that were sent, less the change.
+    /// What it cost: the credits that were sent, less the change; or what was taken on a chain.
     pub charged: Money,
     /// The signed receipt.
     pub receipt: Option<String>,
     /// Until when it may be had again without paying.
     pub pass_until: Option<Timestamp>,
+    /// What moved on a chain, and to whom.
+    pub on_chain: Option<OnChain>,
     /// Anything odd about it.
     pub notes: Vec<String>,
 }
@@ -97,6 +128,10 @@ pub struct RefusedPayment {
     pub status: u16,
     /// The problem that came with it.
     pub problem: Option<Problem>,
+    /// The reason that x402 gives.
+    pub reason: Option<String>,
+    /// What was signed for a chain, and until when it can still be taken.
+    pub on_chain: Option<(OnChain, Timestamp)>,
     /// What became of the credits. After an error they stay set aside until the next recovery.
     pub settled: Result<Settled, WalletError>,
 }
@@ -117,8 +152,10 @@ pub enum Settled {
     Taken(Money),
     /// They became a top-up code, which the history keeps.
     Refunded(Money),
-    /// It stays as it is: a token that nobody took yet.
+    /// It stays as it is: a token that nobody took yet, or a payment on a chain that may still be taken.
     Open(Money),
+    /// It is over, and nobody could be asked whether it was taken: it counts as spent.
+    Unknown(Money),
 }
 
 /// How an open attempt fared.

@@ -8,6 +8,7 @@ use farthing_money::{Amount, Timestamp, Unit};
 use crate::attempt::{Attempt, Booking, Outputs};
 use crate::audit::Audited;
 use crate::budget::{Limits, Scope, Spent};
+use crate::chain::{AccountAddress, ChainId, Token};
 use crate::credit::Credit;
 use crate::history::Entry;
 use crate::merchant::{Signer, StoredPass};
@@ -29,6 +30,8 @@ pub(crate) struct State {
     pub(crate) passes: BTreeMap<RowKey, StoredPass>,
     pub(crate) signers: BTreeMap<String, Signer>,
     pub(crate) audits: BTreeMap<String, Audited>,
+    pub(crate) tokens: BTreeMap<(ChainId, AccountAddress), Token>,
+    pub(crate) nodes: BTreeMap<ChainId, String>,
 }
 
 impl State {
@@ -40,6 +43,8 @@ impl State {
                 self.credits.remove(&key);
                 self.attempts.remove(&key);
                 self.passes.remove(&key);
+                self.tokens.retain(|_, token| RowKey::token(token.chain, token.address) != key);
+                self.nodes.retain(|chain, _| RowKey::node(*chain) != key);
             }
         }
     }
@@ -76,6 +81,12 @@ impl State {
             }
             Row::Audited(audited) => {
                 self.audits.insert(audited.issuer.clone(), *audited);
+            }
+            Row::Token(token) => {
+                self.tokens.insert((token.chain, token.address), *token);
+            }
+            Row::Node { chain, url } => {
+                self.nodes.insert(chain, url);
             }
         }
     }

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::attempt::Attempt;
 use crate::audit::Audited;
 use crate::budget::{Limits, Spent};
+use crate::chain::{AccountAddress, ChainId, Token};
 use crate::credit::Credit;
 use crate::history::Entry;
 use crate::merchant::{Signer, StoredPass};
@@ -49,6 +50,15 @@ pub enum Row {
     Signer(Signer),
     /// What an issuer's statements said when they were last looked at.
     Audited(Box<Audited>),
+    /// A token that the owner has named or blocked.
+    Token(Box<Token>),
+    /// Where a node of a chain can be asked.
+    Node {
+        /// The chain.
+        chain: ChainId,
+        /// The address.
+        url: String,
+    },
 }
 
 /// The numbers that are given out next.
@@ -149,6 +159,14 @@ impl RowKey {
         Self(format!("pass/{} {}", pass.origin, pass.scope))
     }
 
+    pub(crate) fn token(chain: ChainId, address: AccountAddress) -> Self {
+        Self(format!("token/{chain}/{address}"))
+    }
+
+    pub(crate) fn node(chain: ChainId) -> Self {
+        Self(format!("node/{chain}"))
+    }
+
     pub(crate) fn counter(keyset: KeysetId) -> Self {
         Self(format!("counter/{keyset}"))
     }
@@ -176,6 +194,8 @@ impl Row {
             Self::Pass(pass) => RowKey::pass(pass),
             Self::Signer(signer) => RowKey(format!("signer/{}", signer.host)),
             Self::Audited(audited) => RowKey(format!("audited/{}", audited.issuer)),
+            Self::Token(token) => RowKey::token(token.chain, token.address),
+            Self::Node { chain, .. } => RowKey::node(*chain),
         }
     }
 }

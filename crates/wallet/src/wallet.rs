@@ -5,13 +5,14 @@ use farthing_money::{Amount, Money, Timestamp, Unit};
 use crate::address::Address;
 use crate::attempt::Attempt;
 use crate::budget::{Limits, Scope};
+use crate::chain::{AccountAddress, ChainId, Token, account, known};
 use crate::error::WalletError;
 use crate::history::Entry;
 use crate::mint::Mint;
 use crate::sealed::{Unlock, seal};
 use crate::state::{Draft, State};
 use crate::unit::money;
-use crate::vault::{Change, Numbers, Row, Vault, VaultFault, VaultFaultKind};
+use crate::vault::{Change, Numbers, Row, RowKey, Vault, VaultFault, VaultFaultKind};
 use crate::words::Seed;
 
 /// A wallet that is open.
@@ -170,6 +171,58 @@ impl Wallet {
     /// What was spent of a unit, in a scope.
     pub fn spent(&self, unit: Unit, scope: &Scope) -> Amount {
         self.state.spent(unit, scope)
+    }
+
+    /// The wallet's account on chains of the EVM, the same on each.
+    pub fn account(&self) -> Result<AccountAddress, WalletError> {
+        Ok(account::key(&self.seed)?.address())
+    }
+
+    /// The tokens that are known: those that everybody knows, and those that the owner has named or blocked.
+    pub fn tokens(&self) -> Vec<Token> {
+        let own = &self.state.tokens;
+        let common = known::tokens().filter(|token| !own.contains_key(&(token.chain, token.address)));
+        let mut tokens: Vec<Token> = common.chain(own.values().cloned()).collect();
+        tokens.sort_by_key(|token| (token.chain, token.address));
+        tokens
+    }
+
+    /// One of them.
+    pub fn token(&self, chain: ChainId, address: AccountAddress) -> Option<Token> {
+        let own = self.state.tokens.get(&(chain, address)).cloned();
+        own.or_else(|| known::tokens().find(|token| token.chain == chain && token.address == address))
+    }
+
+    /// Names a token that may be spent.
+    pub fn add_token(&mut self, token: Token) -> Result<(), WalletError> {
+        token.check()?;
+        self.commit(vec![Change::Put(Row::Token(Box::new(token)))])
+    }
+
+    /// Forgets a token, or blocks one that everybody knows. Answers with whether it was known.
+    pub fn remove_token(&mut self, chain: ChainId, address: AccountAddress) -> Result<bool, WalletError> {
+        let common = known::tokens().find(|token| token.chain == chain && token.address == address);
+        let was_known = self.token(chain, address).is_some_and(|token| !token.is_blocked);
+        let change = match common {
+            Some(token) => Change::Put(Row::Token(Box::new(Token { is_blocked: true, ..token }))),
+            None => Change::Remove(RowKey::token(chain, address)),
+        };
+        self.commit(vec![change])?;
+        Ok(was_known)
+    }
+
+    /// Where a node of a chain can be asked.
+    pub fn node(&self, chain: ChainId) -> Option<&str> {
+        self.state.nodes.get(&chain).map(String::as_str)
+    }
+
+    /// Says where a node of a chain can be asked, or that none is.
+    pub fn set_node(&mut self, chain: ChainId, url: Option<&str>) -> Result<(), WalletError> {
+        let change = match url {
+            Some(url) => Change::Put(Row::Node { chain, url: Address::safe(url)?.to_string() }),
+            None => Change::Remove(RowKey::node(chain)),
+        };
+        self.commit(vec![change])
     }
 
     /// Puts known mints and counters back, from a backup; counters never go back.

@@ -3,10 +3,13 @@
 mod audit;
 mod exact;
 mod exchange;
+mod holdings;
 mod keys;
 mod leftovers;
+mod on_chain;
 mod paid;
 mod pay;
+mod quote;
 mod receive;
 mod recover;
 mod redeem;
@@ -15,11 +18,13 @@ mod restore;
 mod search;
 mod send;
 mod settle;
+mod settle_chain;
 
 use farthing_money::Timestamp;
 
 pub use audit::AuditFlow;
 pub(crate) use exact::funds_short;
+pub use holdings::HoldingsFlow;
 pub use pay::{PayFlow, PayRequest};
 pub use receive::ReceiveFlow;
 pub use recover::{ReclaimFlow, RecoverFlow};

@@ -5,8 +5,8 @@ use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::header::{FARTHING_PASS, FARTHING_RECEIPT, PAYMENT_RECEIPT, X_CASHU};
 use farthing_wire::mpp::{self, credit};
 
-use super::keys;
 use super::settle::of_booking;
+use super::{keys, on_chain};
 use crate::address::{Address, mint_address};
 use crate::attempt::{Attempt, AttemptKind, Outputs, Payment};
 use crate::error::WalletError;
@@ -36,12 +36,34 @@ pub(crate) fn output_texts(
 
 /// What was found in the fields of a paid answer.
 #[derive(Default)]
-struct Found {
+pub(crate) struct Found {
     change: Vec<Proof>,
     token: Vec<Proof>,
-    receipt: Option<String>,
+    pub(crate) receipt: Option<String>,
     checked: Option<CheckedReceipt>,
-    notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Found {
+    /// Only the receipt: what is paid on a chain has no change. Who pays there is used to having none, so nothing is said of
+    /// one that did not come.
+    pub(crate) fn of_receipt(
+        wallet: &Wallet,
+        attempt: &Attempt,
+        payment: &Payment,
+        address: &Address,
+        answer: &HttpResponse,
+    ) -> Self {
+        let mut found = Self::default();
+        let by_mpp = answer.header(PAYMENT_RECEIPT).and_then(|field| mpp::Receipt::decode(field).ok());
+        let by_mpp = by_mpp.and_then(|receipt| credit::ReceiptExtra::of(&receipt).ok());
+        found.receipt = by_mpp.and_then(|extra| extra.farthing);
+        found.receipt = found.receipt.or_else(|| answer.header(FARTHING_RECEIPT).map(str::to_owned));
+        if found.receipt.is_some() {
+            check(wallet, attempt, payment, address, &mut found);
+        }
+        found
+    }
 }
 
 /// Takes in what came with the answer. Answers with what was paid, and with the attempts that remain: change that must
@@ -54,6 +76,9 @@ pub(crate) fn finish(
     now: Timestamp,
 ) -> Result<(Paid, Vec<u64>), WalletError> {
     let attempt = wallet.state.attempt(id).cloned().ok_or(WalletError::UnknownAttempt(id))?;
+    if attempt.chain().is_some() {
+        return on_chain::finish(wallet, &attempt, address, answer, now);
+    }
     let payment = attempt.payment().cloned().ok_or(WalletError::UnknownAttempt(id))?;
     let mut found = read(wallet, &attempt, &payment, address, answer);
     let over = payment.booking.amount.saturating_sub(payment.price);
@@ -97,13 +122,14 @@ pub(crate) fn finish(
         charged: money(attempt.unit, cost)?,
         receipt: found.receipt,
         pass_until,
+        on_chain: None,
         notes: found.notes,
     };
     Ok((paid, open))
 }
 
 /// Stores the pass and who signed the receipt; forgets passes that are over.
-fn keep_pass(
+pub(crate) fn keep_pass(
     draft: &mut Draft<'_>,
     wallet: &Wallet,
     found: &Found,
@@ -141,6 +167,7 @@ fn entry(attempt: &Attempt, payment: &Payment, money: Money) -> Entry {
         money,
         url: Some(payment.url.clone()),
         receipt: None,
+        on_chain: None,
         notes: Vec::new(),
     }
 }
@@ -243,10 +270,10 @@ fn check(wallet: &Wallet, attempt: &Attempt, payment: &Payment, address: &Addres
 pub(crate) fn note(paid: &mut Paid, settled: Settled) {
     match settled {
         Settled::Charged { charged, .. } => paid.charged = charged,
-        Settled::Back(_) | Settled::Refunded(_) => {}
+        Settled::Back(_) | Settled::Refunded(_) | Settled::Unknown(_) => {}
         Settled::Taken(money) => paid.notes.push(format!("change of {money} was spent by someone else")),
         Settled::Open(money) => {
-            paid.notes.push(format!("{money} stays set aside until the merchant has taken the credits"));
+            paid.notes.push(format!("{money} stays set aside until it is known what was taken"));
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Pays for a request, like curl with a purse: asks, reads the 402, sets credits aside, asks again with a credential.
+//! Pays for a request, like curl with a purse: asks, reads the 402, sets credits aside or signs for a chain, asks again with a
+//! credential.
 //!
 //! The same credential is the same payment, so whenever it is unknown what became of it, it is sent again, now or the next
-//! time that the same request is made. A refusal is followed by taking the credits back at the mint.
+//! time that the same request is made. A refusal is followed by taking the credits back at the mint. What was signed for a
+//! chain cannot be taken back: it is sent again until it is known what became of it, and no second one is signed meanwhile.
 
 use farthing_ecash::{Token, denomination};
 use farthing_money::{Amount, Money, Span, Timestamp, Unit};
@@ -12,15 +14,19 @@ use sha2::{Digest, Sha256};
 
 use super::keys::{self, Refresh};
 use super::leftovers::Leftovers;
+use super::on_chain::{self, Order, Refusal};
+use super::quote::quote;
 use super::settle::{Settle, never_sent};
 use super::{Flow, Sub, answer_of, done, exact, paid};
 use crate::address::Address;
 use crate::attempt::{Attempt, AttemptKind, Booking, Outputs, Payment};
 use crate::budget::{Call, day_of};
+use crate::chain::offer::ChainOffer;
+use crate::chain::{ChainPayment, OnChain};
 use crate::credit::Credit;
 use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, HttpResponse, Read, Step};
-use crate::offer::{Chosen, choose};
+use crate::offer::{Choice, Chosen, Means, Terms, choose};
 use crate::outcome::{Outcome, Paid, RefusedPayment, Settled};
 use crate::select::select;
 use crate::state::Draft;
@@ -56,6 +62,11 @@ pub struct PayFlow {
     address: Address,
     /// What the call was charged before this request.
     charged: Vec<Money>,
+    /// What alone may pay.
+    means: Option<Means>,
+    /// Random bytes for what is signed for a chain; without them nothing is.
+    random: Option<[u8; 32]>,
+    asks_only: bool,
     stage: Stage,
     /// The attempt that is under way.
     id: Option<u64>,
@@ -74,8 +85,16 @@ enum Stage {
     Sent,
     Again,
     Paid { paid: Box<Paid>, open: Vec<u64>, settle: Option<Settle> },
-    Back { status: u16, problem: Option<Box<Problem>>, settle: Settle },
+    Back { status: u16, refused: Box<Refused>, settle: Settle },
     Over,
+}
+
+/// What a refusal says.
+#[derive(Default)]
+struct Refused {
+    problem: Option<Problem>,
+    reason: Option<String>,
+    on_chain: Option<(OnChain, Timestamp)>,
 }
 
 impl PayFlow {
@@ -86,6 +105,9 @@ impl PayFlow {
             request,
             address,
             charged: Vec::new(),
+            means: None,
+            random: None,
+            asks_only: false,
             stage: Stage::Begin(Leftovers::default()),
             id: None,
             resumed: false,
@@ -99,18 +121,37 @@ impl PayFlow {
         Self { charged: charged.into_iter().collect(), ..self }
     }
 
+    /// The same flow, which may also pay on a chain. The caller draws these bytes for this flow alone.
+    #[must_use]
+    pub fn on_chains(self, random: [u8; 32]) -> Self {
+        Self { random: Some(random), ..self }
+    }
+
+    /// The same flow, which pays with nothing else.
+    #[must_use]
+    pub fn only_with(self, means: Option<Means>) -> Self {
+        Self { means, ..self }
+    }
+
+    /// The same flow, which ends with [`Outcome::Quoted`] where it would pay: nothing is set aside or signed.
+    #[must_use]
+    pub fn only_asking(self) -> Self {
+        Self { asks_only: true, ..self }
+    }
+
     /// What a credential is for: the same request made again carries on with the same payment.
     fn body_digest(&self) -> String {
         hex::encode(Sha256::digest(&self.request.body))
     }
 
-    fn start(&mut self, wallet: &Wallet, now: Timestamp) -> Result<Step, WalletError> {
+    fn start(&mut self, wallet: &Wallet, now: Timestamp) -> Result<Option<Step>, WalletError> {
         let (url, body) = (self.address.to_string(), self.body_digest());
         let same = |payment: &&Payment| {
             payment.method == self.request.method
                 && payment.url == url
                 && payment.body == body
                 && !payment.delivered
+                && !self.asks_only
         };
         let open = wallet.attempts().find(|attempt| attempt.payment().as_ref().is_some_and(same));
         if let Some(Attempt { id, unit, kind: AttemptKind::Pay(payment), .. }) = open {
@@ -118,7 +159,16 @@ impl PayFlow {
             let asked = Amount::from(payment.booking.amount);
             wallet.limits(*unit).check_call(self.call(*unit), asked)?;
             (self.id, self.resumed, self.stage) = (Some(*id), true, Stage::Sent);
-            return Ok(Step::Send(self.with_credential(payment)));
+            if let Some(signed) = payment.chain.as_deref().filter(|signed| signed.until <= now) {
+                // Nobody takes it any more: what became of it comes first.
+                self.stage = Stage::Back {
+                    status: 0,
+                    refused: Box::new(Refused { on_chain: Some(on_chain_of(signed)), ..Refused::default() }),
+                    settle: Settle::new(*id),
+                };
+                return Ok(None);
+            }
+            return Ok(Some(Step::Send(self.with_credential(payment))));
         }
         let mut request = self.plain_request();
         let mut by_pass = false;
@@ -130,7 +180,7 @@ impl PayFlow {
             by_pass = request.headers.len() > before;
         }
         self.stage = Stage::Asked { by_pass };
-        Ok(Step::Send(request))
+        Ok(Some(Step::Send(request)))
     }
 
     fn plain_request(&self) -> HttpRequest {
@@ -151,7 +201,7 @@ impl PayFlow {
 
     fn asked(
         &mut self,
-        wallet: &Wallet,
+        wallet: &mut Wallet,
         event: Event,
         by_pass: bool,
         now: Timestamp,
@@ -170,9 +220,37 @@ impl PayFlow {
             return Ok(Some(Step::Deliver));
         }
         let url = self.address.to_string();
-        let chosen = choose(wallet, &url, &answer.headers, &self.request.body, now)?;
-        self.stage = Stage::Keys(Refresh::usable(&chosen.mint), Box::new(chosen));
-        Ok(None)
+        let terms = Terms { means: self.means, may_sign: self.random.is_some() };
+        match choose(wallet, &url, &answer, &self.request.body, terms, now)? {
+            choice if self.asks_only => {
+                self.stage = Stage::Over;
+                Ok(Some(done(Outcome::Quoted(Box::new(quote(url, choice)?)))))
+            }
+            Choice::Credits(chosen) => {
+                self.stage = Stage::Keys(Refresh::usable(&chosen.mint), chosen);
+                Ok(None)
+            }
+            Choice::Chain(offer) => self.sign(wallet, &offer, now).map(Some),
+        }
+    }
+
+    /// Signs what is asked for, within the limits, and writes it down.
+    fn sign(&mut self, wallet: &mut Wallet, offer: &ChainOffer, now: Timestamp) -> Result<Step, WalletError> {
+        self.check_budget(wallet, offer.unit(), offer.price, now)?;
+        let order = Order {
+            method: self.request.method.clone(),
+            address: self.address.clone(),
+            body_digest: self.body_digest(),
+            has_login: self.has_login(),
+            random: self.random.ok_or(WalletError::Misuse("random bytes"))?,
+        };
+        let (id, payment) = on_chain::write_down(wallet, offer, order, now)?;
+        (self.id, self.resumed, self.tries, self.stage) = (Some(id), false, 0, Stage::Sent);
+        Ok(Step::Send(self.with_credential(&payment)))
+    }
+
+    fn has_login(&self) -> bool {
+        self.request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(AUTHORIZATION))
     }
 
     /// Sets credits aside and writes the credential down; or begins a change of credits, if exact payment is needed.
@@ -184,7 +262,7 @@ impl PayFlow {
         now: Timestamp,
     ) -> Result<Option<Step>, WalletError> {
         let Chosen { ref mint, unit, price, .. } = *chosen;
-        self.check_budget(wallet, &chosen, price, now)?;
+        self.check_budget(wallet, unit, price, now)?;
         let free = wallet.state.free(mint, unit, now.secs());
         let amounts: Vec<u64> = free.iter().map(|credit| credit.amount()).collect();
         let places = select(&amounts, price).unwrap_or_default();
@@ -193,7 +271,7 @@ impl PayFlow {
         let Some((total, over)) = total.and_then(|total| Some((total, total.checked_sub(price)?))) else {
             return Err(exact::funds_short(wallet, std::slice::from_ref(mint), unit, price, now)?);
         };
-        let within = self.check_budget(wallet, &chosen, total, now);
+        let within = self.check_budget(wallet, unit, total, now);
         // Who is asked for change may keep it: what is over the price must be within the limits too, and a dialect that
         // promises no change is paid exactly.
         let inexact = over > 0 && (within.is_err() || chosen.challenge.is_none());
@@ -219,11 +297,10 @@ impl PayFlow {
     fn check_budget(
         &self,
         wallet: &Wallet,
-        chosen: &Chosen,
+        unit: Unit,
         amount: u64,
         now: Timestamp,
     ) -> Result<(), WalletError> {
-        let unit = chosen.unit;
         let spent = |scope: &_| wallet.state.spent(unit, scope);
         let (host, day) = (self.address.host(), day_of(now));
         Ok(wallet.limits(unit).check(self.call(unit), &host, day, Amount::from(amount), spent)?)
@@ -267,6 +344,7 @@ impl PayFlow {
             change,
             delivered: false,
             receipt: None,
+            chain: None,
         };
         let inputs = credits.iter().map(Credit::y).collect();
         let kind = AttemptKind::Pay(Box::new(payment.clone()));
@@ -292,9 +370,9 @@ impl PayFlow {
         let outputs = change.map(|change| paid::output_texts(wallet, change)).transpose()?;
         let payload = credit::Payload { token, outputs }.to_json().map_err(|_| unwritable())?;
         let challenge = (**challenge).clone();
-        let login = self.request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(AUTHORIZATION));
         let wanted = challenge.header.as_deref();
-        let other = login || wanted.is_some_and(|name| name.eq_ignore_ascii_case(PAYMENT_AUTHORIZATION));
+        let other =
+            self.has_login() || wanted.is_some_and(|name| name.eq_ignore_ascii_case(PAYMENT_AUTHORIZATION));
         let field = if other { PAYMENT_AUTHORIZATION } else { AUTHORIZATION };
         let credential = mpp::Credential { challenge, source: None, payload };
         Ok((field.to_owned(), credential.encode().map_err(|_| unwritable())?))
@@ -340,19 +418,40 @@ impl PayFlow {
                     self.stage = Stage::Again;
                     return Ok(Some(Step::Wait(answer.retry_after())));
                 }
-                Ok(self.refused(&answer))
+                let signed = self.attempt(wallet)?.0.chain().cloned();
+                self.refused(&answer, signed.as_ref(), later)
             }
         }
     }
 
     /// An answer that is not a problem of the gate's is the user's to see; the credits are taken back either way.
-    fn refused(&mut self, answer: &HttpResponse) -> Option<Step> {
+    fn refused(
+        &mut self,
+        answer: &HttpResponse,
+        signed: Option<&ChainPayment>,
+        later: bool,
+    ) -> Result<Option<Step>, WalletError> {
         let id = self.id.unwrap_or_default();
         let is_problem = answer.header("Content-Type").is_some_and(|kind| Read::Problem.wants(kind));
-        let problem = Problem::from_json(&answer.body).ok().filter(|_| is_problem).map(Box::new);
+        let problem = Problem::from_json(&answer.body).ok().filter(|_| is_problem);
+        let (mut refusal, mut on_chain) = (Refusal::default(), None);
+        if let Some(signed) = signed {
+            refusal = Refusal::of(answer, problem.as_ref());
+            if refusal.is_pending && self.tries < TRIES_MAX {
+                self.stage = Stage::Again;
+                return Ok(Some(Step::Wait(answer.retry_after())));
+            }
+            if refusal.is_pending || later {
+                let reason = refusal.reason.unwrap_or_else(|| format!("it answered {}", answer.status));
+                return Err(WalletError::Unknown { whom: self.address.origin(), reason });
+            }
+            on_chain = Some(on_chain_of(signed));
+        }
         let deliver = problem.is_none() && answer.status != 402 && !self.resumed;
-        self.stage = Stage::Back { status: answer.status, problem, settle: Settle::new(id) };
-        deliver.then_some(Step::Deliver)
+        let settle = Settle::told(id, refusal.is_used);
+        let refused = Box::new(Refused { problem, reason: refusal.reason, on_chain });
+        self.stage = Stage::Back { status: answer.status, refused, settle };
+        Ok(deliver.then_some(Step::Deliver))
     }
 
     fn back(
@@ -361,7 +460,7 @@ impl PayFlow {
         event: Event,
         now: Timestamp,
     ) -> Result<Option<Step>, WalletError> {
-        let Stage::Back { status, problem, settle } = &mut self.stage else {
+        let Stage::Back { status, refused, settle } = &mut self.stage else {
             return Err(WalletError::Misuse("a refusal"));
         };
         let settled = match settle.next(wallet, event, now) {
@@ -370,17 +469,23 @@ impl PayFlow {
             Err(error @ WalletError::Vault(_)) => return Err(error),
             Err(error) => Err(error),
         };
-        let is_back = |money: &Money| money.amount() > Amount::ZERO;
-        if self.resumed && matches!(&settled, Ok(Settled::Back(money)) if is_back(money)) {
+        let is_back = match &settled {
+            Ok(Settled::Back(money)) => money.amount() > Amount::ZERO,
+            // Long over: that it counts as spent is in the history.
+            Ok(Settled::Unknown(_)) => true,
+            _ => false,
+        };
+        if self.resumed && is_back {
             // That was an earlier run's payment, and it cost nothing; this run's begins now. One that was charged is told
             // first: whether to pay again is not for the wallet to decide.
             (self.id, self.resumed, self.tries, self.stage) = (None, false, 0, Stage::Start);
             return Ok(None);
         }
-        let (status, problem) = (*status, problem.take().map(|problem| *problem));
+        let (status, Refused { problem, reason, on_chain }) = (*status, std::mem::take(&mut **refused));
         self.stage = Stage::Over;
         let url = self.address.to_string();
-        Ok(Some(done(Outcome::Refused(Box::new(RefusedPayment { url, status, problem, settled })))))
+        let refused = RefusedPayment { url, status, problem, reason, on_chain, settled };
+        Ok(Some(done(Outcome::Refused(Box::new(refused)))))
     }
 
     /// After the delivery: change that still has to be fetched.
@@ -411,6 +516,10 @@ impl PayFlow {
     }
 }
 
+fn on_chain_of(signed: &ChainPayment) -> (OnChain, Timestamp) {
+    (signed.on.clone(), signed.until)
+}
+
 fn credits_of(credits: &[&Credit]) -> Vec<Credit> {
     credits.iter().map(|credit| (*credit).clone()).collect()
 }
@@ -428,7 +537,7 @@ impl Flow for PayFlow {
                         None
                     }
                 },
-                Stage::Start => Some(self.start(wallet, now)?),
+                Stage::Start => self.start(wallet, now)?,
                 Stage::Asked { by_pass } => {
                     let by_pass = *by_pass;
                     self.asked(wallet, came, by_pass, now)?
@@ -453,6 +562,10 @@ impl Flow for PayFlow {
                 Stage::Sent => self.sent(wallet, came, now)?,
                 Stage::Again => {
                     let (_, payment) = self.attempt(wallet)?;
+                    if payment.chain.as_deref().is_some_and(|signed| signed.until <= now) {
+                        let reason = "the time of what was signed is over".to_owned();
+                        return Err(WalletError::Unknown { whom: self.address.origin(), reason });
+                    }
                     let request = self.with_credential(payment);
                     self.stage = Stage::Sent;
                     Some(Step::Send(request))

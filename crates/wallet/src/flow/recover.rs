@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use farthing_money::{Money, Span, Timestamp};
 
 use super::settle::Settle;
+use super::settle_chain::is_over;
 use super::{Flow, RedeemFlow, RefundFlow, Sub, done};
 use crate::attempt::{Attempt, AttemptKind};
 use crate::error::WalletError;
@@ -39,7 +40,7 @@ impl RecoverFlow {
         Self::default()
     }
 
-    /// The same, but payments that were begun in the last ten minutes stay open: the same request made again carries on
+    /// The same, but payments that were begun in the last ten minutes stay open, and those on chains until their time is over: the same request made again carries on
     /// with them and may still get what was paid for. For tidying up before another command.
     pub fn overdue() -> Self {
         Self { overdue: true, ..Self::default() }
@@ -91,8 +92,13 @@ impl Flow for RecoverFlow {
     fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError> {
         let mut event = event;
         let overdue = self.overdue;
-        let due =
-            |attempt: &&Attempt| !overdue || attempt.payment().is_none() || now.since(attempt.at) >= OVERDUE;
+        let due = |attempt: &&Attempt| {
+            let is_due = match attempt.chain() {
+                Some(signed) => is_over(signed, now),
+                None => attempt.payment().is_none() || now.since(attempt.at) >= OVERDUE,
+            };
+            !overdue || is_due
+        };
         let queue =
             self.queue.get_or_insert_with(|| wallet.attempts().filter(due).map(|one| one.id).collect());
         loop {

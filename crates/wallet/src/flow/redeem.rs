@@ -228,6 +228,7 @@ impl RedeemFlow {
             money,
             url: None,
             receipt: None,
+            on_chain: None,
             notes: Vec::new(),
         };
         draft.finish(attempt.id, Some(entry));

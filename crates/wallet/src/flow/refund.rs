@@ -340,6 +340,7 @@ impl RefundFlow {
             money: refunded,
             url: None,
             receipt: None,
+            on_chain: None,
             notes: vec![format!("top-up code {code}")],
         };
         draft.finish(attempt.id, Some(entry));

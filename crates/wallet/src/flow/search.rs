@@ -158,7 +158,7 @@ impl Search {
             let (number, money) = (draft.attempt_number(), money(self.unit, sum)?);
             let (kind, party) = (EntryKind::Restore, self.mint.clone());
             let (url, receipt, notes) = (None, None, Vec::new());
-            let entry = Entry { number, at: now, kind, party, money, url, receipt, notes };
+            let entry = Entry { number, at: now, kind, party, money, url, receipt, on_chain: None, notes };
             draft.put(Row::Entry(Box::new(entry)));
         }
         let changes = draft.into_changes();

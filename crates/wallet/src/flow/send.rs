@@ -97,6 +97,7 @@ impl SendFlow {
             money: self.money,
             url: None,
             receipt: None,
+            on_chain: None,
             notes: self.memo.iter().cloned().collect(),
         })));
         let kind = AttemptKind::Sent { amount, reclaiming: false };

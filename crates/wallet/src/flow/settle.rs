@@ -12,6 +12,7 @@ use super::Sub;
 use super::exchange::{Exchange, Verdict};
 use super::keys::{self, Refresh};
 use super::search::Search;
+use super::settle_chain::ChainSettle;
 use crate::api::Refusal;
 use crate::attempt::{Attempt, AttemptKind, Booking, Payment};
 use crate::error::WalletError;
@@ -27,6 +28,8 @@ pub(crate) struct Settle {
     id: u64,
     stage: Stage,
     searched: bool,
+    /// Whether a merchant says that he has taken what was signed for a chain.
+    is_told_used: bool,
 }
 
 enum Stage {
@@ -34,11 +37,17 @@ enum Stage {
     Keys(Refresh),
     Exchange(Box<Exchange>),
     Search(Box<Search>),
+    Chain(ChainSettle),
 }
 
 impl Settle {
     pub(crate) fn new(id: u64) -> Self {
-        Self { id, stage: Stage::Start, searched: false }
+        Self { id, stage: Stage::Start, searched: false, is_told_used: false }
+    }
+
+    /// The same for a payment of which the merchant says, or does not say, that it was taken before.
+    pub(crate) fn told(id: u64, is_told_used: bool) -> Self {
+        Self { is_told_used, ..Self::new(id) }
     }
 
     fn attempt(&self, wallet: &Wallet) -> Result<Attempt, WalletError> {
@@ -55,9 +64,15 @@ impl Settle {
         loop {
             match &mut self.stage {
                 Stage::Start => {
-                    self.stage = Stage::Keys(Refresh::usable(&self.attempt(wallet)?.mint));
+                    let attempt = self.attempt(wallet)?;
+                    self.stage = if attempt.chain().is_some() {
+                        Stage::Chain(ChainSettle::new(self.id, self.is_told_used))
+                    } else {
+                        Stage::Keys(Refresh::usable(&attempt.mint))
+                    };
                     event = Event::Go;
                 }
+                Stage::Chain(settle) => return settle.next(wallet, event, now),
                 Stage::Keys(refresh) => match refresh.next(wallet, event, now)? {
                     Sub::Send(request) => return Ok(Sub::Send(request)),
                     Sub::Done(()) => {
@@ -173,6 +188,7 @@ fn entry(attempt: &Attempt, kind: EntryKind, amount: u64, now: Timestamp) -> Res
         money: money(attempt.unit, amount)?,
         url: payment.map(|payment| payment.url.clone()),
         receipt: payment.and_then(|payment| payment.receipt.clone()),
+        on_chain: None,
         notes: Vec::new(),
     })
 }

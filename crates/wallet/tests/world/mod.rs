@@ -2,8 +2,10 @@
 //! can be lost.
 #![expect(dead_code, reason = "each test file uses its own part")]
 
+pub mod chain;
 pub mod mint;
 pub mod publisher;
+pub mod seller;
 pub mod shop;
 pub mod vault;
 
@@ -13,8 +15,10 @@ use farthing_wallet::{
     RecoverFlow, RedeemFlow, Step, Unlock, Wallet, WalletError,
 };
 
+use self::chain::{Chain, NODE};
 use self::mint::Mint;
 use self::publisher::Publisher;
+use self::seller::{SELLER, Seller};
 use self::shop::Shop;
 use self::vault::SharedVault;
 
@@ -42,6 +46,8 @@ pub struct World {
     pub mint: Mint,
     pub shop: Shop,
     pub publisher: Publisher,
+    pub seller: Seller,
+    pub chain: Chain,
     pub now: Timestamp,
     /// What happens to the next requests; after them nothing does.
     pub faults: Vec<Fault>,
@@ -56,13 +62,18 @@ impl World {
         let now = "2026-11-22T12:00:00Z".parse().unwrap();
         let (faults, log) = (Vec::new(), Vec::new());
         let (mint, shop, publisher) = (Mint::new(), Shop::new(), Publisher::new(now));
-        Self { mint, shop, publisher, now, faults, log, delivered: 0 }
+        let (seller, chain) = (Seller::new(), Chain::new());
+        Self { mint, shop, publisher, seller, chain, now, faults, log, delivered: 0 }
     }
 
     fn handle(&mut self, request: &HttpRequest) -> HttpResponse {
         let stated = [MINT, SHOP].map(|origin| format!("{origin}{}", farthing_wire::liabilities::PATH));
         if let Some(path) = stated.iter().find_map(|prefix| request.url.strip_prefix(prefix)) {
             self.publisher.handle(path)
+        } else if request.url.starts_with(NODE) {
+            self.chain.handle(request, self.now)
+        } else if request.url.starts_with(SELLER) {
+            self.seller.handle(&mut self.chain, request, self.now)
         } else if request.url.starts_with(MINT) {
             self.mint.handle(request)
         } else {
@@ -116,6 +127,15 @@ impl World {
         self.run(wallet, PayFlow::new(get(path)).unwrap())
     }
 
+    /// Pays the seller on the chain; each call draws other random bytes.
+    pub fn buy(&mut self, wallet: &mut Wallet, path: &str) -> Result<Outcome, WalletError> {
+        self.run(wallet, PayFlow::new(get_of(SELLER, path)).unwrap().on_chains(self.random()))
+    }
+
+    pub fn random(&self) -> [u8; 32] {
+        [u8::try_from(self.log.len() % 251).unwrap(); 32]
+    }
+
     pub fn recover(&mut self, wallet: &mut Wallet) -> Result<Outcome, WalletError> {
         self.run(wallet, RecoverFlow::new())
     }
@@ -150,8 +170,12 @@ impl World {
 }
 
 pub fn get(path: &str) -> PayRequest {
+    get_of(SHOP, path)
+}
+
+pub fn get_of(origin: &str, path: &str) -> PayRequest {
     let (headers, body) = (Vec::new(), Vec::new());
-    PayRequest { method: "GET".into(), url: format!("{SHOP}{path}"), headers, body, max: None }
+    PayRequest { method: "GET".into(), url: format!("{origin}{path}"), headers, body, max: None }
 }
 
 /// What is free and what is set aside, of the only unit.

@@ -156,7 +156,7 @@ impl Shop {
                 }
                 payload.outputs.clone().unwrap_or_default()
             }
-            Credential::Cashu { .. } => Vec::new(),
+            _ => Vec::new(),
         };
         let total: u64 = proofs.iter().map(|proof| proof.amount).sum();
         match self.conduct {
