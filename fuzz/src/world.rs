@@ -185,7 +185,7 @@ impl World {
         let installation = runtime.block_on(Installation::over(config, parts)).expect("it opens");
         let origin: Origin = ORIGIN.parse().expect("an origin");
         let (_, rules) = tokio::sync::watch::channel(Arc::new(config.rules.clone()));
-        let mount = Mount::with(config, &installation, &origin, rules, Crypto::on_the_spot());
+        let mount = Mount::with(config, &installation, &origin, rules, Crypto::on_the_spot(), None);
         Self { runtime, writer, installation, router: mount.routes, memory, books }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use farthing_evm::NodeError;
 use farthing_gate::Proxy;
 use farthing_gate::crypto::CryptoError;
 use farthing_gate::proxy::{ProxyConfig, ProxyError, Timeouts};
@@ -18,6 +19,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
 use crate::backup::Source;
+use crate::chains::ChainRoom;
 use crate::config::{Config, Origin, Passphrase};
 use crate::installation::{Installation, OpenError};
 use crate::life::{self, Life};
@@ -63,6 +65,9 @@ pub enum ServeError {
     /// The proxy cannot be made.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
+    /// A chain's nodes cannot be asked at all.
+    #[error(transparent)]
+    Chain(#[from] NodeError),
     /// No threads.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
@@ -94,7 +99,8 @@ pub async fn run(
     })?;
     let (rules, watched) = watch::channel(Arc::new(config.rules.clone()));
     let crypto = mount::crypto(&config, &installation)?;
-    let mount = Mount::with(&config, &installation, &origin, watched, crypto);
+    let chains = ChainRoom::open(&installation)?;
+    let mount = Mount::with(&config, &installation, &origin, watched, crypto, chains.as_ref());
     let site = mount.before(Proxy::new(proxy_config(&config))?);
     let ready = Ready {
         gate: origin.to_string(),
@@ -108,6 +114,9 @@ pub async fn run(
     let routes = admin_api::router(Operator::new(&installation)).merge(backup);
     tasks.spawn(answer_operator(socket, routes.merge(life::admin::router(Life::new(&installation)))));
     workers::start(&mut tasks, &installation);
+    if let Some(chains) = &chains {
+        chains.start(&mut tasks);
+    }
     if let Some(file) = file {
         tasks.spawn(reload::watch(file.to_owned(), rules));
     }

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ed25519_dalek::SigningKey;
+use farthing_channel::{Address, SigningKey as SigningKeyOnChains};
 use farthing_engine::{
     Chart, Command, Execute, Fault, Keyring, KeyringReject, KeysetRow, Read, Refusal, is_given_back,
     release_of,
 };
+use farthing_evm::ChainConfig;
 use farthing_ledger::AccountId;
 use farthing_money::{Asset, AssetTable, Span};
 use farthing_store::{Clock, Fjall, Freeze, RowStore, Writer, WriterOptions, WriterThread};
@@ -18,6 +20,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
+use crate::chains;
 use crate::config::{Config, IssuerConfig, Passphrase, PassphraseError, environment};
 use crate::issuer_api::Events;
 use crate::keysets::Keysets;
@@ -74,6 +77,10 @@ pub struct Installation {
     pub random: Random,
     /// How long an epoch lasts, at whose end it is stated what is owed.
     pub epoch: Span,
+    /// The chains that payers may pay on.
+    pub chains: Vec<ChainConfig>,
+    /// Our own account on them; none without chains.
+    pub chain_account: Option<SigningKeyOnChains>,
     /// How many payments a crash had left on hold.
     pub released: usize,
     /// All rows, for a backup; none where they are not in a folder.
@@ -109,6 +116,9 @@ pub enum OpenError {
     /// The keysets do not fit the books.
     #[error(transparent)]
     Keyring(#[from] KeyringReject),
+    /// The seed makes no key for chains.
+    #[error("the seed makes no account on chains: {0}; please report this")]
+    Account(String),
     /// The books refuse what an opening needs.
     #[error("the books refuse to open: {0}")]
     Refused(Refusal),
@@ -154,7 +164,10 @@ impl Installation {
     pub async fn over(config: &Config, parts: Parts) -> Result<Self, OpenError> {
         let Parts { books, writer, seed, events, clock, random } = parts;
         same_assets(&books.keysets()?, &config.assets)?;
-        open_books(&*writer, &config.assets, &config.server.merchant).await?;
+        let account = (!config.chains.is_empty()).then(|| chain_account(&seed)).transpose()?;
+        let own = account.as_ref().map_or(Address::ZERO, SigningKeyOnChains::address);
+        let chains = chains::configured(&config.chains, own);
+        open_books(&*writer, &config.assets, &config.server.merchant, &chains).await?;
         let key = seed.key(Purpose::Keysets);
         let keysets = Keysets::new(key, config, Arc::clone(&books), Arc::clone(&writer));
         keysets.rotate(clock()).await?;
@@ -177,6 +190,8 @@ impl Installation {
             clock,
             random,
             epoch: config.issuer.epoch,
+            chains,
+            chain_account: account,
             released: held.len(),
             rows: None,
             thread: Arc::default(),
@@ -225,10 +240,23 @@ fn same_assets(known: &[KeysetRow], assets: &AssetTable) -> Result<(), OpenError
     Ok(())
 }
 
-async fn open_books(writer: &dyn Execute, assets: &AssetTable, merchant: &str) -> Result<(), OpenError> {
+/// The key of our own account on chains.
+fn chain_account(seed: &Seed) -> Result<SigningKeyOnChains, OpenError> {
+    // One in 2^128 seeds has none.
+    SigningKeyOnChains::from_bytes(*seed.key(Purpose::Chains))
+        .map_err(|error| OpenError::Account(error.to_string()))
+}
+
+async fn open_books(
+    writer: &dyn Execute,
+    assets: &AssetTable,
+    merchant: &str,
+    chains: &[ChainConfig],
+) -> Result<(), OpenError> {
     let accounts = assets.iter().flat_map(|asset| {
         let chart = Chart::of(asset);
         chart.accounts().into_iter().chain([chart.merchant(merchant)])
     });
+    let accounts = accounts.chain(chains::accounts(chains));
     execute(writer, Command::OpenAccounts(accounts.collect())).await
 }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod admin_api;
 pub mod app;
 pub mod backup;
+pub mod chains;
 pub mod config;
 pub mod demo;
 pub mod doctor;

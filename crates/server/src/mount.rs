@@ -14,6 +14,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
+use farthing_gate::chain::Chains;
 use farthing_gate::crypto::{Crypto, CryptoError};
 use farthing_gate::flow::{GateConfig, GateLayer, Names, OfferStyle, Secrets, XCashu};
 use farthing_gate::limit::Limiter;
@@ -24,6 +25,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tower::{Layer, Service, ServiceExt};
 
+use crate::chains::{ChainRoom, facilitator_api};
 use crate::config::{Config, Origin, RequestForms};
 use crate::installation::Installation;
 use crate::issuer_api::{About, Issuer};
@@ -56,7 +58,7 @@ impl Mount {
     /// With the configuration's prices, which stay as they are.
     pub fn new(config: &Config, installation: &Installation, origin: &Origin) -> Result<Self, CryptoError> {
         let (_, rules) = watch::channel(Arc::new(config.rules.clone()));
-        Ok(Self::with(config, installation, origin, rules, crypto(config, installation)?))
+        Ok(Self::with(config, installation, origin, rules, crypto(config, installation)?, None))
     }
 
     /// With prices that may change while they are in force, and a place for the cryptography.
@@ -66,6 +68,7 @@ impl Mount {
         origin: &Origin,
         rules: watch::Receiver<Arc<Rules>>,
         crypto: Crypto,
+        chains: Option<&ChainRoom>,
     ) -> Self {
         let issuer_url = format!("{origin}{ISSUER_PATH}");
         let routes = Router::new()
@@ -73,7 +76,12 @@ impl Mount {
             .route(ABOUT_PATH, get(about_page(config, installation, &issuer_url)))
             .route(HEADS_PATH, get(heads_page).with_state(Operator::new(installation)))
             .merge(liabilities::routes(Arc::clone(&installation.books)));
-        let layer = GateLayer::new(gate_config(config, installation, origin, issuer_url, rules, crypto));
+        let settle_for = &config.facilitator.settle_for;
+        let routes =
+            routes.merge(chains.map(|room| facilitator_api::routes(room, settle_for)).unwrap_or_default());
+        let mut gate = gate_config(config, installation, origin, issuer_url, rules, crypto);
+        gate.chains = chains.map(|room| Arc::new(room.clone()) as Arc<dyn Chains>);
+        let layer = GateLayer::new(gate);
         Self { layer: layer.payments_max(config.server.limits.payments), routes }
     }
 }

@@ -178,7 +178,7 @@ impl Server {
         };
         around.bookkeeper.book().opened();
         let (rules, watched) = watch::channel(Arc::new(rules));
-        let mount = Mount::with(config, &installation, origin, watched, Crypto::on_the_spot());
+        let mount = Mount::with(config, &installation, origin, watched, Crypto::on_the_spot(), None);
         let site = mount.before(Upstream::new(around.clone(), &installation.receipts));
         Some(Self { runtime, site, installation, rules, around: around.clone() })
     }

@@ -1,0 +1,163 @@
+//! The chains of an installation: what the gate asks of them, who sends their transactions, and whom else we settle for.
+//!
+//! The room of the chains (farthing-evm) speaks to one chain at a time; here they are put together, with the books and with
+//! our own account, whose key comes from the sealed seed.
+
+pub mod facilitator_api;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use farthing_channel::{Address, SigningKey};
+use farthing_engine::{Call, CallId, Outcome, PaymentId};
+use farthing_evm::{
+    ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, Invalid, NodeError, NotVerified, Ports,
+    Submitter, TokenConfig,
+};
+use farthing_gate::chain::{ChainFuture, ChainRefusal, Chains, Verified};
+use farthing_ledger::Account;
+use farthing_money::{Amount, Money};
+use farthing_wire::x402::{Payload, Reason, Requirements};
+
+use crate::config::ChainSection;
+use crate::installation::Installation;
+
+/// How long a payer waits for a chain; then the payment goes on by itself, and the same request sent again joins it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The chains as they are with our own account.
+pub fn configured(sections: &[ChainSection], own: Address) -> Vec<ChainConfig> {
+    sections.iter().map(|section| section.with_own_account(own)).collect()
+}
+
+/// The accounts that the books need for these chains.
+pub fn accounts(chains: &[ChainConfig]) -> Vec<Account> {
+    chains.iter().flat_map(ChainConfig::accounts).collect()
+}
+
+/// All chains of an installation. Clones share them.
+#[derive(Clone)]
+pub struct ChainRoom {
+    facilitators: Facilitators,
+}
+
+impl ChainRoom {
+    /// The chains of an open installation; nothing if none is configured.
+    pub fn open(installation: &Installation) -> Result<Option<Self>, NodeError> {
+        let Some(account) = &installation.chain_account else { return Ok(None) };
+        let one = |chain: &ChainConfig| {
+            let node = HttpNode::new(chain.id, &chain.nodes, HttpLimits::default())?;
+            Ok(Self::facilitator(installation, chain.clone(), account, Arc::new(node)))
+        };
+        let all = installation.chains.iter().map(one).collect::<Result<Vec<_>, NodeError>>()?;
+        Ok(Some(Self { facilitators: Facilitators::new(all) }))
+    }
+
+    fn facilitator(
+        installation: &Installation,
+        chain: ChainConfig,
+        account: &SigningKey,
+        node: Arc<dyn farthing_evm::Node>,
+    ) -> Arc<Facilitator> {
+        let ports = Ports {
+            chain: Arc::new(chain),
+            node,
+            signer: Arc::new(account.clone()),
+            read: Arc::clone(&installation.books),
+            execute: Arc::clone(&installation.writer),
+            clock: Arc::clone(&installation.clock),
+        };
+        Arc::new(Facilitator::new(Arc::new(Submitter::new(ports))))
+    }
+
+    /// What settles, chain by chain.
+    pub fn facilitators(&self) -> &Facilitators {
+        &self.facilitators
+    }
+
+    /// Sends what is in the outbox and watches what becomes of it, for ever.
+    pub fn start(&self, tasks: &mut tokio::task::JoinSet<()>) {
+        for facilitator in self.facilitators.iter() {
+            let submitter = Arc::clone(facilitator.submitter());
+            tasks.spawn(async move { submitter.run(std::future::pending()).await });
+        }
+    }
+
+    fn of(&self, offer: &Requirements) -> Result<&Arc<Facilitator>, ChainRefusal> {
+        self.facilitators.of_network(&offer.network).ok_or_else(|| {
+            let message = format!("expected a payment on a chain that is configured, got {}", offer.network);
+            ChainRefusal::Invalid { reason: Reason::NetworkMismatch, message }
+        })
+    }
+
+    fn token(&self, offer: &Requirements) -> Option<(&ChainConfig, &TokenConfig)> {
+        let chain = &self.facilitators.of_network(&offer.network)?.submitter().ports().chain;
+        let address = Address::from_bytes(offer.asset_address()?.0);
+        Some((chain, chain.token(address)?))
+    }
+}
+
+fn invalid(Invalid { reason, message, .. }: Invalid) -> ChainRefusal {
+    ChainRefusal::Invalid { reason, message }
+}
+
+fn unreadable() -> ChainRefusal {
+    let message = "expected a payment in the shape of its scheme, got another".to_owned();
+    ChainRefusal::Invalid { reason: Reason::UnsupportedPayloadType, message }
+}
+
+impl Chains for ChainRoom {
+    fn offers(&self, price: Money) -> Vec<Requirements> {
+        self.facilitators.offers(price)
+    }
+
+    fn price(&self, offer: &Requirements, units: Amount) -> Option<Money> {
+        let (_, token) = self.token(offer)?;
+        Some(token.asset.money(token.amount(units)?))
+    }
+
+    fn decimals(&self, offer: &Requirements) -> Option<u8> {
+        self.token(offer).map(|(_, token)| token.decimals)
+    }
+
+    fn payment(&self, offer: &Requirements, payload: &Payload) -> Result<PaymentId, ChainRefusal> {
+        self.of(offer)?.payment_of(offer, payload).ok_or_else(unreadable)
+    }
+
+    fn verify<'a>(
+        &'a self,
+        offer: &'a Requirements,
+        payload: &'a Payload,
+    ) -> ChainFuture<'a, Result<Verified, ChainRefusal>> {
+        Box::pin(async move {
+            let verified = self.of(offer)?.verify(offer, payload).await.map_err(|error| match error {
+                NotVerified::Invalid(refused) => invalid(refused),
+                NotVerified::Unknown(error) => ChainRefusal::Unreachable(error.to_string()),
+            })?;
+            let (chain, token) = self.token(offer).ok_or_else(unreadable)?;
+            let most = token.amount(verified.units).ok_or_else(unreadable)?;
+            Ok(Verified { reserve: chain.reserve(token).id(), most: token.asset.money(most) })
+        })
+    }
+
+    fn call(&self, offer: &Requirements, payload: &Payload, charged: Money) -> Result<Call, ChainRefusal> {
+        let (_, token) = self.token(offer).ok_or_else(unreadable)?;
+        let units = token.units(charged.amount()).ok_or_else(unreadable)?;
+        self.of(offer)?.call_of(offer, payload, units).map_err(invalid)
+    }
+
+    fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>> {
+        Box::pin(async move {
+            let books = self.facilitators.iter().next()?.submitter().ports().read.clone();
+            let chain = match books.call(call) {
+                Ok(Some(row)) => row.call.chain,
+                _ => return books.settlement(call).ok().flatten().map(|row| row.outcome),
+            };
+            let facilitator = self.facilitators.of_chain(chain)?;
+            facilitator.wait(call, PATIENCE).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "what became of a call cannot be read");
+                None
+            })
+        })
+    }
+}
