@@ -20,23 +20,31 @@
 mod abi;
 mod authorized;
 mod chain;
+mod facilitator;
 mod movement;
 mod node;
+mod purse;
+mod resolve;
 mod revert;
 mod rlp;
+mod submit;
 mod transaction;
 mod verify;
+mod watch;
 
 use std::sync::Arc;
 
 use farthing_money::Timestamp;
 
 pub use chain::{ChainConfig, ChainMistake, Contracts, FeeConfig, TokenConfig, Way};
+pub use facilitator::{Facilitator, Facilitators, Unsettled, hash_text};
 pub use node::{
     Asked, Block, Effect, HttpLimits, HttpNode, Log, LogFilter, Moment, Node, NodeError, Receipt,
     ScriptedNode, Trial,
 };
+pub use purse::{Purse, PurseStatus, units_of};
 pub use revert::Revert;
+pub use submit::{Ports, Round, RoundFault, Submitter};
 pub use transaction::{Fees, SignFault, SignedTransaction, Signer, Signing, Transaction};
 pub use verify::{Invalid, Judge, NotVerified, Verified, call_of, payment_of};
 

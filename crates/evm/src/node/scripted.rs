@@ -35,7 +35,7 @@ struct State {
     codes: BTreeMap<Address, Vec<u8>>,
     coins: BTreeMap<Address, Amount>,
     effects: Vec<(Address, Vec<u8>, Effect)>,
-    faults: VecDeque<NodeError>,
+    faults: VecDeque<(&'static str, NodeError)>,
     down: Option<NodeError>,
     base_fee: Amount,
     tip: Amount,
@@ -116,9 +116,9 @@ impl ScriptedNode {
         self.state().effects.push((to, input.to_vec(), effect));
     }
 
-    /// Answers the next question with this, whatever it is.
-    pub fn fail_next(&self, error: NodeError) {
-        self.state().faults.push_back(error);
+    /// Answers the next question of this name with an error; `""` is any question.
+    pub fn fail_next(&self, question: &'static str, error: NodeError) {
+        self.state().faults.push_back((question, error));
     }
 
     /// Answers every question with this, or all as usual again.
@@ -180,8 +180,9 @@ impl ScriptedNode {
 impl State {
     fn ask(&mut self, what: &'static str) -> Result<(), NodeError> {
         self.asked.push(what);
-        if let Some(fault) = self.faults.pop_front() {
-            return Err(fault);
+        let told = self.faults.iter().position(|(question, _)| question.is_empty() || *question == what);
+        if let Some((_, error)) = told.and_then(|place| self.faults.remove(place)) {
+            return Err(error);
         }
         self.down.clone().map_or(Ok(()), Err)
     }

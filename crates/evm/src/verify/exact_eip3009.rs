@@ -1,6 +1,7 @@
 //! `exact` by EIP-3009: the token itself looks at the payer's signature and moves the whole amount.
 
 use farthing_channel::{Address, Authorization, AuthorizationNonce, Domain, Word, call};
+use farthing_engine::Call;
 use farthing_money::{Amount, Timestamp};
 use farthing_wire::x402::{Eip3009, Payload, Reason, Requirements, SCHEME_EXACT};
 use futures_util::future::{join, join4};
@@ -174,7 +175,15 @@ impl Terms {
         Draft { to, input, token: self.token, payer: from, payee, until }
     }
 
-    pub(super) fn call(&self, chain: &ChainConfig, units: Amount) -> Result<farthing_engine::Call, Reason> {
+    pub(super) fn call(
+        &self,
+        chain: &ChainConfig,
+        requirements: &Requirements,
+        units: Amount,
+    ) -> Result<Call, Reason> {
+        if requirements.pay_to_address().map(of_text) != Some(self.authorization.to) {
+            return Err(Reason::RecipientMismatch);
+        }
         if Word::from(units) != self.authorization.value {
             return Err(Reason::AuthorizationValueMismatch);
         }

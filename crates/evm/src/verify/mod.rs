@@ -20,6 +20,9 @@ use crate::authorized::Authorized;
 use crate::chain::{ChainConfig, of_text, to_engine};
 use crate::node::{Node, NodeError, Trial};
 
+/// The extension that is understood: an allowance that is signed.
+pub(crate) const SPONSORED: &str = sponsor::NAME;
+
 /// A payment that would settle now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -129,8 +132,8 @@ pub fn call_of(
     units: Amount,
 ) -> Result<Call, Invalid> {
     let made = Terms::read(chain, requirements, payload).and_then(|terms| match terms {
-        Terms::Eip3009(terms) => terms.call(chain, units),
-        Terms::Permit2(terms) => terms.call(chain, units),
+        Terms::Eip3009(terms) => terms.call(chain, requirements, units),
+        Terms::Permit2(terms) => terms.call(chain, requirements, units),
     });
     made.map_err(|reason| Invalid::of(reason, payload.payload.payer().map(of_text)))
 }

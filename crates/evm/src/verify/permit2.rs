@@ -211,8 +211,20 @@ impl Terms {
         Draft { to: self.transfer.proxy(chain), input, token, payer, payee, until: deadline }
     }
 
-    pub(super) fn call(&self, chain: &ChainConfig, units: Amount) -> Result<Call, Reason> {
-        let (used, most) = (Word::from(units), self.transfer.shared().amount);
+    pub(super) fn call(
+        &self,
+        chain: &ChainConfig,
+        requirements: &Requirements,
+        units: Amount,
+    ) -> Result<Call, Reason> {
+        let shared = self.transfer.shared();
+        let (used, most) = (Word::from(units), shared.amount);
+        if requirements.pay_to_address().map(of_text) != Some(shared.payee) {
+            return Err(Reason::Permit2RecipientMismatch);
+        }
+        if shared.token != self.token {
+            return Err(Reason::Permit2TokenMismatch);
+        }
         match &self.transfer {
             Transfer::Exact(_) if used != most => Err(Reason::Permit2AmountMismatch),
             Transfer::Upto(_) if used > most => Err(Reason::UptoSettlementExceedsAmount),

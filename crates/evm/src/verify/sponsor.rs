@@ -13,7 +13,7 @@ use super::{is_too_near, word};
 use crate::chain::of_text;
 
 /// The extension's name.
-pub(crate) const NAME: &str = "eip2612GasSponsoring";
+pub(super) const NAME: &str = "eip2612GasSponsoring";
 
 /// The allowance of a payment, as it came.
 pub(super) struct Sponsored(Option<Allowance>);

@@ -1,0 +1,109 @@
+//! Whether the money has moved after all. Anyone may carry a payer's authorisation to the chain, so a call of ours that
+//! fails, or whose number is used up, may have been overtaken. The contract that counts says whether the authorisation was
+//! used; the token's logs say by which transaction.
+
+use farthing_channel::TxHash;
+use farthing_engine::CallRow;
+use farthing_money::Timestamp;
+
+use crate::authorized::Authorized;
+use crate::chain::{ChainConfig, of_engine};
+use crate::movement;
+use crate::node::{Block, Node, NodeError, Receipt, Trial};
+
+/// How many blocks are searched with one question. Many nodes take no more.
+const BLOCKS_AT_ONCE: u64 = 1_000;
+/// How many questions there are at most.
+const QUESTIONS_MOST: u32 = 40;
+/// Clocks differ: so much before the call was asked for is searched as well.
+const MARGIN_SECONDS: u64 = 3_600;
+
+/// What became of an authorisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nobody has used it.
+    Unused,
+    /// A transaction has moved the money, deep enough to count.
+    Moved(Receipt),
+    /// It is used, and whether that counts is not known yet.
+    Shallow,
+    /// It was used up and no money moved to whom it should: its payer took it back.
+    Cancelled,
+}
+
+/// Asks what became of the authorisation that a call carries.
+pub(crate) async fn fate(
+    chain: &ChainConfig,
+    node: &dyn Node,
+    row: &CallRow,
+    head: Block,
+) -> Result<Fate, NodeError> {
+    let Some(authorized) = Authorized::of_call(chain, &row.call) else { return Ok(Fate::Unused) };
+    let to = authorized.contract();
+    let answer = node.call(Trial { from: to, to, input: authorized.question() }).await;
+    let answer = match answer {
+        Err(error) if error.is_fault() => return Err(error),
+        // A contract that does not answer has not counted either.
+        answer => answer.unwrap_or_default(),
+    };
+    if authorized.is_used(&answer) != Some(true) {
+        return Ok(Fate::Unused);
+    }
+    let mut to = head.number;
+    for _ in 0..QUESTIONS_MOST {
+        let from = to.saturating_sub(BLOCKS_AT_ONCE.saturating_sub(1));
+        if let Some(receipt) = search(node, &authorized, row, (from, to)).await? {
+            let deep = depth(head, receipt.block) >= chain.confirmations;
+            return Ok(if deep { Fate::Moved(receipt) } else { Fate::Shallow });
+        }
+        if from == 0 || is_before(node, from, row.at).await? {
+            break;
+        }
+        to = from.saturating_sub(1);
+    }
+    Ok(Fate::Cancelled)
+}
+
+/// How many blocks hold what is in this block.
+pub(crate) fn depth(head: Block, block: u64) -> u64 {
+    head.number.saturating_add(1).saturating_sub(block)
+}
+
+/// The transaction in these blocks that moved the money with this very authorisation: its number stands in the call.
+async fn search(
+    node: &dyn Node,
+    authorized: &Authorized,
+    row: &CallRow,
+    (from, to): (u64, u64),
+) -> Result<Option<Receipt>, NodeError> {
+    let moves = &row.call.moves;
+    for log in node.logs(movement::filter(moves, from, to)).await? {
+        if !movement::is_said_by(moves, &log) || log.contract != of_engine(moves.token) {
+            continue;
+        }
+        let input = node.input(log.transaction).await?.unwrap_or_default();
+        if !input.windows(32).any(|word| word == authorized.nonce) {
+            continue;
+        }
+        let receipt = node.receipt(log.transaction).await?;
+        if let Some(receipt) = receipt.filter(|receipt| movement::has_moved(moves, receipt)) {
+            return Ok(Some(receipt));
+        }
+    }
+    Ok(None)
+}
+
+async fn is_before(node: &dyn Node, number: u64, at: Timestamp) -> Result<bool, NodeError> {
+    let least = at.secs().saturating_sub(MARGIN_SECONDS);
+    Ok(node.block(number).await?.is_none_or(|block| block.at.secs() < least))
+}
+
+/// A hash in the words of the engine.
+pub(crate) fn to_engine_hash(hash: TxHash) -> farthing_engine::TransactionId {
+    farthing_engine::TransactionId::from_bytes(*hash.as_bytes())
+}
+
+/// A hash of the engine's.
+pub(crate) fn of_engine_hash(id: farthing_engine::TransactionId) -> TxHash {
+    TxHash::from_bytes(*id.as_bytes())
+}

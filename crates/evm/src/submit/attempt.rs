@@ -1,0 +1,176 @@
+//! Making transactions: the first of a call, one that pays more, a blank one that makes room; each is written down
+//! before any node sees it.
+
+use farthing_channel::Address;
+use farthing_engine::{Attempt, CallId, CallRow, Command, SendCall};
+use farthing_money::Timestamp;
+
+use super::plan::{Seen, Surroundings};
+use super::{Done, Memory, Puzzle, RoundFault, Submitter};
+use crate::chain::{of_engine, to_engine};
+use crate::node::{Moment, NodeError, Trial};
+use crate::resolve::to_engine_hash;
+use crate::transaction::{Fees, SignFault, SignedTransaction, Transaction};
+
+/// What a transaction that does nothing uses.
+const BLANK_GAS: u64 = 21_000;
+
+impl Submitter {
+    /// Gives a call its first transaction, or ends it if it can no longer succeed.
+    pub(super) async fn begin(
+        &self,
+        memory: &mut Memory,
+        begun: &[(CallId, CallRow)],
+        (id, row): (CallId, &CallRow),
+        around: &Surroundings,
+    ) -> Result<Done, RoundFault> {
+        let over = around.head.at > row.call.until || around.now > row.call.until;
+        if over {
+            let reason = self.late(row);
+            return self.end_unsent(memory, (id, row), around.head, reason).await;
+        }
+        // The chain asks for more than we pay: the call waits until it asks for less, or until it is too late.
+        let Some(fees) = around.fees else { return Ok(Done::Nothing) };
+        let (to, input) = (of_engine(row.call.to), row.call.input.clone());
+        let gas = self.ports.node.gas(Trial { from: self.address(), to, input: input.clone() }).await;
+        let gas = match gas {
+            Ok(gas) => gas,
+            Err(NodeError::Reverted(revert)) => {
+                let reason = self.refused(row, &revert);
+                return self.end_unsent(memory, (id, row), around.head, reason).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let most = self.ports.chain.fees.gas_most;
+        if gas > most {
+            tracing::warn!(gas, most, call = %id, "a call would use more gas than is paid for it");
+            let reason = self.failed(row);
+            return self.end_unsent(memory, (id, row), around.head, reason).await;
+        }
+        let number = self.next_number(memory, begun).await?;
+        let chain = self.ports.chain.id;
+        // What is there may change until it runs: a quarter more.
+        let gas = gas.saturating_add(gas / 4).min(most);
+        let signed = self.sign(Transaction { chain, number, fees, gas, to, input }).await?;
+        self.write_down(id, &signed, around.now).await?;
+        memory.next = memory.next.max(number.saturating_add(1));
+        self.hand_in(memory, &signed, around.now).await?;
+        Ok(Done::Begun)
+    }
+
+    /// The number of the next transaction: what the chain says, unless we know of more.
+    async fn next_number(&self, memory: &Memory, begun: &[(CallId, CallRow)]) -> Result<u64, NodeError> {
+        let own = to_engine(self.address());
+        let slots = begun.iter().filter_map(|(_, row)| row.slot);
+        let known =
+            slots.filter(|(sender, _)| *sender == own).map(|(_, number)| number.saturating_add(1)).max();
+        let pending = self.ports.node.count(self.address(), Moment::Pending).await?;
+        Ok(pending.max(known.unwrap_or_default()).max(memory.next))
+    }
+
+    /// Hands the latest attempt in again: after a start, or when it may have been forgotten.
+    pub(super) async fn resend(
+        &self,
+        memory: &mut Memory,
+        row: &CallRow,
+        now: Timestamp,
+    ) -> Result<Done, RoundFault> {
+        let last = row.attempts.last().and_then(|attempt| SignedTransaction::decode(&attempt.signed));
+        if let Some(signed) = last {
+            self.hand_in(memory, &signed, now).await?;
+        }
+        Ok(Done::Nothing)
+    }
+
+    /// Makes another transaction of the same number: the same call for more, or a blank one.
+    pub(super) async fn replace(
+        &self,
+        memory: &mut Memory,
+        (id, row): (CallId, &CallRow),
+        seen: &Seen,
+        (fees, blank): (Fees, bool),
+        now: Timestamp,
+    ) -> Result<Done, RoundFault> {
+        let Some(last) = &seen.last else { return Ok(Done::Nothing) };
+        let transaction = if blank {
+            self.blank(seen.number, fees)
+        } else {
+            let (to, input) = (of_engine(row.call.to), row.call.input.clone());
+            Transaction { fees, to, input, ..last.transaction.clone() }
+        };
+        let signed = self.sign(transaction).await?;
+        self.write_down(id, &signed, now).await?;
+        self.hand_in(memory, &signed, now).await?;
+        Ok(Done::Nothing)
+    }
+
+    /// Uses up a number that no call has and that those of calls wait behind, as after a chain has forgotten one.
+    pub(super) async fn fill_hole(
+        &self,
+        memory: &mut Memory,
+        begun: &[(CallId, CallRow)],
+        around: &Surroundings,
+    ) -> Result<(), RoundFault> {
+        let own = to_engine(self.address());
+        let numbers = || begun.iter().filter_map(|(_, row)| row.slot).filter(|(sender, _)| *sender == own);
+        let taken = numbers().any(|(_, number)| number == around.used);
+        let waiting = numbers().any(|(_, number)| number > around.used);
+        if taken || !waiting {
+            memory.puzzles.retain(|puzzle, _| !matches!(puzzle, Puzzle::Hole(_)));
+            return Ok(());
+        }
+        let hole = Puzzle::Hole(around.used);
+        memory.puzzles.retain(|puzzle, _| !matches!(puzzle, Puzzle::Hole(_)) || *puzzle == hole);
+        let (true, Some(fees)) = (memory.lasts(hole, around), around.fees) else { return Ok(()) };
+        tracing::warn!(number = around.used, chain = %self.ports.chain.id, "a transaction number is missing; it is used up");
+        let signed = self.sign(self.blank(around.used, fees)).await?;
+        Ok(self.ports.node.send(signed.bytes).await?)
+    }
+
+    fn blank(&self, number: u64, fees: Fees) -> Transaction {
+        let (chain, to): (_, Address) = (self.ports.chain.id, self.address());
+        Transaction { chain, number, fees, gas: BLANK_GAS, to, input: Vec::new() }
+    }
+
+    async fn sign(&self, transaction: Transaction) -> Result<SignedTransaction, SignFault> {
+        let signature = self.ports.signer.sign(&transaction.digest()).await?;
+        let signed = transaction.signed(&signature).filter(|signed| signed.sender == self.address());
+        signed.ok_or_else(|| SignFault("the signature is of another account".to_owned()))
+    }
+
+    async fn write_down(
+        &self,
+        id: CallId,
+        signed: &SignedTransaction,
+        now: Timestamp,
+    ) -> Result<(), RoundFault> {
+        let attempt =
+            Attempt { transaction: to_engine_hash(signed.hash), signed: signed.bytes.clone(), at: now };
+        let slot = (to_engine(signed.sender), signed.transaction.number);
+        self.ports.execute.execute(Command::SendCall(SendCall { call: id, slot, attempt })).await?;
+        Ok(())
+    }
+
+    /// Hands a transaction that is written down to a node. Whatever the node says, it is watched from now on.
+    async fn hand_in(
+        &self,
+        memory: &mut Memory,
+        signed: &SignedTransaction,
+        now: Timestamp,
+    ) -> Result<(), RoundFault> {
+        match self.ports.node.send(signed.bytes.clone()).await {
+            Ok(()) => {
+                memory.sent.insert(to_engine_hash(signed.hash), now);
+                Ok(())
+            }
+            // One of its number was carried out; the next round sees which.
+            Err(error) if error.says_number_used() => Ok(()),
+            Err(error) => {
+                if error.says_funds_short() {
+                    tracing::warn!(account = %self.address(), chain = %self.ports.chain.id, "the purse cannot pay the gas; fund it");
+                }
+                Err(error.into())
+            }
+        }
+    }
+}

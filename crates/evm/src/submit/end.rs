@@ -1,0 +1,180 @@
+//! How a call ends: by what its receipt says, by what somebody else has carried, or because nothing can carry it any more.
+
+use farthing_channel::TxHash;
+use farthing_engine::{Answer, CallId, CallRow, Command, EndCall, Gas, Outcome, ReopenCall, SettledPayment};
+use farthing_money::Amount;
+use farthing_wire::x402::Reason;
+
+use super::{Done, Memory, RoundFault, Submitter};
+use crate::chain::of_engine;
+use crate::movement;
+use crate::node::{Block, Receipt};
+use crate::resolve::{Fate, fate, of_engine_hash, to_engine_hash};
+use crate::revert::Revert;
+use crate::transaction::SignedTransaction;
+
+impl Submitter {
+    /// Takes a receipt that is deep enough for the end, if the block that it names is still the chain's.
+    pub(super) async fn end_by(
+        &self,
+        memory: &mut Memory,
+        (id, row): (CallId, &CallRow),
+        receipt: &Receipt,
+        head: Block,
+    ) -> Result<Done, RoundFault> {
+        let block = self.ports.node.block(receipt.block).await?;
+        if block.map(|block| block.hash) != Some(receipt.block_hash) {
+            return Ok(Done::Nothing);
+        }
+        let paid = Some(receipt.paid);
+        if movement::has_moved(&row.call.moves, receipt) {
+            return self.end_settled(memory, (id, row), receipt, paid).await;
+        }
+        let blank = row.attempts.iter().any(|attempt| {
+            of_engine_hash(attempt.transaction) == receipt.transaction
+                && SignedTransaction::decode(&attempt.signed)
+                    .is_some_and(|signed| signed.transaction.is_blank())
+        });
+        if receipt.succeeded && !blank {
+            let reason = Reason::TransferEventMismatch;
+            return self.end_failed((id, row), Some(receipt.transaction), reason, paid).await;
+        }
+        let reason = if blank { self.late(row) } else { self.failed(row) };
+        self.end_overtaken(memory, (id, row), head, (Some(receipt.transaction), reason, paid)).await
+    }
+
+    /// The number is used up, and by none of our transactions that a node knows.
+    pub(super) async fn find_out(
+        &self,
+        memory: &mut Memory,
+        (id, row): (CallId, &CallRow),
+        head: Block,
+    ) -> Result<Done, RoundFault> {
+        self.end_overtaken(memory, (id, row), head, (None, self.failed(row), None)).await
+    }
+
+    /// A call without a transaction that cannot succeed: too late, or refused by the contract.
+    pub(super) async fn end_unsent(
+        &self,
+        memory: &mut Memory,
+        (id, row): (CallId, &CallRow),
+        head: Block,
+        reason: Reason,
+    ) -> Result<Done, RoundFault> {
+        self.end_overtaken(memory, (id, row), head, (None, reason, None)).await
+    }
+
+    /// Ours did not move the money. Somebody else's may have: the payer's authorisation is no secret.
+    async fn end_overtaken(
+        &self,
+        memory: &mut Memory,
+        (id, row): (CallId, &CallRow),
+        head: Block,
+        (transaction, reason, paid): (Option<TxHash>, Reason, Option<Amount>),
+    ) -> Result<Done, RoundFault> {
+        match fate(&self.ports.chain, self.ports.node.as_ref(), row, head).await? {
+            Fate::Shallow => Ok(Done::Nothing),
+            Fate::Moved(receipt) => self.end_settled(memory, (id, row), &receipt, paid).await,
+            Fate::Unused => self.end_failed((id, row), transaction, reason, paid).await,
+            Fate::Cancelled => {
+                let used =
+                    if self.is_permit2(row) { Reason::Permit2InvalidNonce } else { Reason::NonceAlreadyUsed };
+                self.end_failed((id, row), transaction, used, paid).await
+            }
+        }
+    }
+
+    async fn end_settled(
+        &self,
+        memory: &mut Memory,
+        (id, row): (CallId, &CallRow),
+        receipt: &Receipt,
+        paid: Option<Amount>,
+    ) -> Result<Done, RoundFault> {
+        let outcome =
+            Outcome::Settled { transaction: to_engine_hash(receipt.transaction), block: receipt.block };
+        let done = self.end((id, row), outcome, paid).await?;
+        memory.watched.remember(id, receipt.transaction, receipt.block, Some(receipt.block_hash));
+        Ok(done)
+    }
+
+    async fn end_failed(
+        &self,
+        (id, row): (CallId, &CallRow),
+        transaction: Option<TxHash>,
+        reason: Reason,
+        paid: Option<Amount>,
+    ) -> Result<Done, RoundFault> {
+        let transaction = transaction.map(to_engine_hash);
+        let outcome = Outcome::Failed { transaction, reason: reason.as_str().to_owned() };
+        self.end((id, row), outcome, paid).await
+    }
+
+    async fn end(
+        &self,
+        (id, row): (CallId, &CallRow),
+        outcome: Outcome,
+        paid: Option<Amount>,
+    ) -> Result<Done, RoundFault> {
+        tracing::info!(call = %id, ?outcome, chain = %self.ports.chain.id, "a call has ended");
+        let gas = paid.map(|paid| Gas { accounts: self.ports.chain.gas_accounts(), paid });
+        let payment = self.payment_of(row)?;
+        let command = Command::EndCall(EndCall { call: id, outcome: outcome.clone(), payment, gas });
+        let answer = self.ports.execute.execute(command).await?;
+        if let Answer::Settled(ended) = answer
+            && ended.outcome != outcome
+        {
+            tracing::error!(call = %id, known = ?ended.outcome, said = ?outcome, "a call has another outcome in the books");
+        }
+        Ok(Done::Ended)
+    }
+
+    /// Looks whether the chain has taken outcomes back, and goes on with those calls.
+    pub(super) async fn look_back(&self, memory: &mut Memory, head: Block) -> Result<usize, RoundFault> {
+        let chain = &self.ports.chain;
+        let depth = chain.watched_blocks.saturating_add(chain.confirmations);
+        let gone = memory.watched.gone(self.ports.node.as_ref(), head, depth).await?;
+        let mut reopened = 0_usize;
+        for id in gone {
+            if let Some(row) = self.reopen(id).await? {
+                // What a fork has dropped has to be handed in again.
+                for attempt in &row.attempts {
+                    memory.sent.remove(&attempt.transaction);
+                }
+                reopened = reopened.saturating_add(1);
+            }
+            memory.watched.forget(id);
+        }
+        Ok(reopened)
+    }
+
+    async fn reopen(&self, id: CallId) -> Result<Option<CallRow>, RoundFault> {
+        let Some(ended) = self.ports.read.settlement(id)? else { return Ok(None) };
+        let payment = self.payment_of(&ended.row)?;
+        tracing::warn!(call = %id, chain = %self.ports.chain.id, "the chain has taken a settlement back");
+        self.ports.execute.execute(Command::ReopenCall(ReopenCall { call: id, payment })).await?;
+        Ok(Some(ended.row))
+    }
+
+    fn payment_of(&self, row: &CallRow) -> Result<Option<SettledPayment>, RoundFault> {
+        Ok(SettledPayment::of(self.ports.read.as_ref(), row)?)
+    }
+
+    fn is_permit2(&self, row: &CallRow) -> bool {
+        let contracts = &self.ports.chain.contracts;
+        [contracts.exact, contracts.upto].contains(&of_engine(row.call.to))
+    }
+
+    pub(super) fn late(&self, row: &CallRow) -> Reason {
+        if self.is_permit2(row) { Reason::Permit2DeadlineExpired } else { Reason::ValidBeforeExpired }
+    }
+
+    pub(super) fn refused(&self, row: &CallRow, revert: &Revert) -> Reason {
+        if self.is_permit2(row) { revert.of_permit2() } else { revert.of_transfer() }
+    }
+
+    pub(super) fn failed(&self, row: &CallRow) -> Reason {
+        let upto = of_engine(row.call.to) == self.ports.chain.contracts.upto;
+        if upto { Reason::UptoTransactionFailed } else { Reason::TransactionFailed }
+    }
+}

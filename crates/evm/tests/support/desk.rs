@@ -1,0 +1,160 @@
+//! Books in memory: the engine's own decisions on rows that never leave the test.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use farthing_engine::{
+    Answer, BooksRow, CallId, CallRow, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, EntryRow,
+    Execute, ExecuteFuture, Fault, FaultKind, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId,
+    OutputRow, PaymentId, PaymentRow, QuoteId, Read, Refusal, Reject, Rows, SettlementRow, StatementId,
+    StatementRow, decide,
+};
+use farthing_evm::{ChainConfig, Clock};
+use farthing_ledger::{Account, AccountId, Head, Reference};
+
+use super::{coin, usd};
+
+pub struct Desk {
+    rows: Mutex<Rows>,
+    /// Every call that was ever made; the rows say which are under way.
+    calls: Mutex<BTreeSet<CallId>>,
+    /// What was sent, in order, for tests that look at attempts.
+    clock: Clock,
+}
+
+impl Desk {
+    pub fn open(chain: &ChainConfig, clock: Clock) -> Arc<Self> {
+        let desk = Self { rows: Mutex::default(), calls: Mutex::default(), clock };
+        let mut accounts = Chart::of(usd()).accounts();
+        accounts.push(Chart::of(usd()).merchant("shop"));
+        accounts.extend(Chart::of(coin()).accounts());
+        accounts.extend(chain.accounts());
+        desk.run(&Command::OpenAccounts(accounts)).unwrap();
+        Arc::new(desk)
+    }
+
+    pub fn run(&self, command: &Command) -> Result<Answer, Reject> {
+        let mut rows = self.rows.lock().unwrap();
+        let mut keys = Keys::default();
+        command.keys(&mut keys);
+        self.calls.lock().unwrap().extend(&keys.calls);
+        rows.load_absent(&keys);
+        decide(&mut rows, command, (self.clock)()).map(|(answer, _)| answer)
+    }
+
+    /// Credits less debits that are posted.
+    pub fn credit_balance(&self, id: AccountId) -> i128 {
+        let mut rows = self.rows.lock().unwrap();
+        rows.accounts.load(id, None);
+        let totals = rows.accounts.get(&id).unwrap().unwrap().totals;
+        let of = |amount: farthing_money::Amount| i128::try_from(amount.value()).unwrap();
+        of(totals.credits_posted) - of(totals.debits_posted)
+    }
+}
+
+impl Execute for Desk {
+    fn execute(&self, command: Command) -> ExecuteFuture {
+        let answer = self.run(&command).map_err(Refusal::Reject);
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+fn unread<T>() -> Result<T, Fault> {
+    Err(Fault::new(FaultKind::Corrupt, "expected that this room reads payments and calls and nothing else"))
+}
+
+impl Read for Desk {
+    fn payment(&self, id: PaymentId) -> Result<Option<PaymentRow>, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.payments.load(id, None);
+        rows.held.load(id, None);
+        let posted = rows.payments.get(&id).unwrap().cloned();
+        Ok(posted.or_else(|| rows.held.get(&id).unwrap().cloned()))
+    }
+
+    fn call(&self, id: CallId) -> Result<Option<CallRow>, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.calls.load(id, None);
+        Ok(rows.calls.get(&id).unwrap().cloned())
+    }
+
+    fn calls(&self) -> Result<Vec<(CallId, CallRow)>, Fault> {
+        let known: Vec<_> = self.calls.lock().unwrap().iter().copied().collect();
+        let rows = known.into_iter().filter_map(|id| self.call(id).unwrap().map(|row| (id, row)));
+        Ok(rows.collect())
+    }
+
+    fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.settlements.load(id, None);
+        Ok(rows.settlements.get(&id).unwrap().cloned())
+    }
+
+    fn credits(&self, _: &[CreditId]) -> Result<Vec<Option<CreditRow>>, Fault> {
+        unread()
+    }
+
+    fn outputs(&self, _: &[OutputId]) -> Result<Vec<Option<OutputRow>>, Fault> {
+        unread()
+    }
+
+    fn mint_quote(&self, _: QuoteId) -> Result<Option<MintQuoteRow>, Fault> {
+        unread()
+    }
+
+    fn melt_quote(&self, _: QuoteId) -> Result<Option<MeltQuoteRow>, Fault> {
+        unread()
+    }
+
+    fn code(&self, _: CodeId) -> Result<Option<CodeRow>, Fault> {
+        unread()
+    }
+
+    fn held(&self) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {
+        unread()
+    }
+
+    fn keysets(&self) -> Result<Vec<KeysetRow>, Fault> {
+        unread()
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>, Fault> {
+        unread()
+    }
+
+    fn books(&self) -> Result<BooksRow, Fault> {
+        unread()
+    }
+
+    fn statement(&self, _: StatementId) -> Result<Option<StatementRow>, Fault> {
+        unread()
+    }
+
+    fn statements(&self, _: StatementId, _: usize) -> Result<Vec<(StatementId, StatementRow)>, Fault> {
+        unread()
+    }
+
+    fn entry(&self, _: Reference) -> Result<Option<EntryRow>, Fault> {
+        unread()
+    }
+
+    fn credits_after(&self, _: Option<CreditId>, _: usize) -> Result<Vec<(CreditId, CreditRow)>, Fault> {
+        unread()
+    }
+
+    fn outputs_after(&self, _: Option<OutputId>, _: usize) -> Result<Vec<(OutputId, OutputRow)>, Fault> {
+        unread()
+    }
+
+    fn payments_after(&self, _: Option<PaymentId>, _: usize) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {
+        unread()
+    }
+
+    fn head(&self) -> Result<Head, Fault> {
+        unread()
+    }
+
+    fn frames(&self, _: u64, _: usize) -> Result<Vec<Vec<u8>>, Fault> {
+        unread()
+    }
+}
