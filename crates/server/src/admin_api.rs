@@ -138,7 +138,9 @@ impl IntoResponse for OperatorError {
     fn into_response(self) -> Response {
         let status = match &self {
             Self::Missing(_) | Self::Rejected(Reject::UnknownEntry(_)) => StatusCode::NOT_FOUND,
-            Self::Refused(_) | Self::Fault(_) | Self::Random(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(_) | Self::Fault(_) | Self::Random(_) | Self::Chain(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Audit(_) | Self::Disagree(_) | Self::Overflow => StatusCode::CONFLICT,
             Self::Text(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,

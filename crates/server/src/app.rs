@@ -112,7 +112,9 @@ pub async fn run(
     let mut tasks = tokio::task::JoinSet::new();
     let backup = Source::of(&installation, &config.server.data).map(backup::router).unwrap_or_default();
     let routes = admin_api::router(Operator::new(&installation)).merge(backup);
-    tasks.spawn(answer_operator(socket, routes.merge(life::admin::router(Life::new(&installation)))));
+    let routes = routes.merge(life::admin::router(Life::new(&installation)));
+    let routes = routes.merge(crate::chains::admin::router(chains.clone()));
+    tasks.spawn(answer_operator(socket, routes));
     workers::start(&mut tasks, &installation);
     if let Some(chains) = &chains {
         chains.start(&mut tasks);

@@ -7,7 +7,8 @@ use farthing_server::access::{Access, AccessError};
 use farthing_server::operator::{Merchants, Period};
 
 use super::{
-    ledger_books, ledger_close, ledger_entry, ledger_export, ledger_heads, ledger_receipt, ledger_statement,
+    ledger_books, ledger_close, ledger_entry, ledger_export, ledger_heads, ledger_receipt, ledger_reconcile,
+    ledger_statement,
 };
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
@@ -30,6 +31,8 @@ pub enum Ledger {
     Report(ledger_statement::Report),
     /// From a receipt or a payment's id to the payment and its entries
     Receipt(ledger_receipt::Trail),
+    /// The tokens on the chains against the books, to the unit; fails if they differ
+    Reconcile(ledger_reconcile::Reconcile),
     /// An entry of your own, such as money that came from the bank
     Enter(ledger_entry::Enter),
     /// Take an entry of your own, or a sale of unused codes, back by an opposite entry
@@ -80,6 +83,7 @@ impl Ledger {
             Self::Statement(statement) => statement.run(output),
             Self::Report(report) => report.run(output),
             Self::Receipt(trail) => trail.run(output),
+            Self::Reconcile(reconcile) => reconcile.run(output),
             Self::Enter(enter) => enter.run(output),
             Self::Reverse(reverse) => reverse.run(output),
             Self::Close(close) => close.run(output),

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod backup;
+mod chain;
 mod check;
 mod code;
 mod code_refund;
@@ -15,6 +16,7 @@ mod ledger_entry;
 mod ledger_export;
 mod ledger_heads;
 mod ledger_receipt;
+mod ledger_reconcile;
 mod ledger_statement;
 mod pay;
 mod pay_report;
@@ -26,9 +28,11 @@ mod restore;
 mod schema;
 mod serve;
 mod wallet;
+mod wallet_account;
 mod wallet_audit;
 mod wallet_backup;
 mod wallet_balance;
+mod wallet_chain_token;
 mod wallet_history;
 mod wallet_init;
 mod wallet_limits;
@@ -47,6 +51,9 @@ use crate::output::Output;
 pub enum Command {
     /// Back the issuer up into one file, while it runs
     Backup(backup::Backup),
+    /// Chains: our account on each, and whether the tokens there are those of the books
+    #[command(subcommand)]
+    Chain(chain::Chain),
     /// Look whether a configuration is sound, and tell every mistake in it
     Check(check::Check),
     /// Top-up codes: they buy credits
@@ -84,6 +91,7 @@ pub enum Command {
 pub fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Backup(backup) => backup.run(output),
+        Command::Chain(chain) => chain.run(output),
         Command::Check(check) => check.run(output),
         Command::Code(code) => code.run(output),
         Command::Demo(demo) => demo.run(output),

@@ -3,7 +3,10 @@
 //! The room of the chains (farthing-evm) speaks to one chain at a time; here they are put together, with the books and with
 //! our own account, whose key comes from the sealed seed.
 
+mod access;
+pub mod admin;
 pub mod facilitator_api;
+mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +21,8 @@ use farthing_gate::chain::{ChainFuture, ChainRefusal, Chains, Verified};
 use farthing_ledger::Account;
 use farthing_money::{Amount, Money};
 use farthing_wire::x402::{Payload, Reason, Requirements};
+
+pub use status::{ChainStatus, TokenStatus};
 
 use crate::config::ChainSection;
 use crate::installation::Installation;

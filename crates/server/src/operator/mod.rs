@@ -87,6 +87,9 @@ pub enum OperatorError {
         /// Today.
         now: Timestamp,
     },
+    /// A chain does not answer.
+    #[error("{0}")]
+    Chain(String),
     /// What was asked for is not there.
     #[error("{0}")]
     Missing(String),

@@ -1,0 +1,79 @@
+//! `farthing chain status`: our account on each chain, and whether the tokens there are those of the books.
+
+use clap::{Args, Subcommand};
+use farthing_gate::flow::system_clock;
+use farthing_server::access::Access;
+use farthing_server::chains::{ChainStatus, TokenStatus};
+use serde_json::{Value, json};
+
+use crate::args::ConfigFile;
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, View};
+use crate::runtime;
+use crate::table::table;
+
+#[derive(Debug, Subcommand)]
+pub enum Chain {
+    /// Our account, its coin for gas, what is under way, and the tokens on the chain and in the books
+    Status(Place),
+}
+
+#[derive(Debug, Args)]
+pub struct Place {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Chain {
+    pub fn run(&self, output: &Output) -> Result<(), Failure> {
+        let Self::Status(place) = self;
+        output.show(&Chains(ask(&place.config)?))
+    }
+}
+
+/// What the chains say.
+pub fn ask(config: &ConfigFile) -> Result<Vec<ChainStatus>, Failure> {
+    let config = config.load()?;
+    if config.chains.is_empty() {
+        return Err(Failure::new(Exit::NotFound, "no chain is configured")
+            .hint("add [[chain]] and [[token]] to the configuration; docs/config.md has the keys"));
+    }
+    runtime::block_on(async {
+        let access = Access::open(&config, system_clock()).await?;
+        let answer = access.chains().await;
+        access.close().await;
+        Ok(answer?)
+    })
+}
+
+/// Chains, for a terminal.
+pub struct Chains(pub Vec<ChainStatus>);
+
+impl View for Chains {
+    fn json(&self) -> Value {
+        json!(self.0)
+    }
+
+    fn text(&self) -> String {
+        self.0.iter().map(text).collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+fn text(chain: &ChainStatus) -> String {
+    let low = if chain.coin_low { ", which is low: send coin to the account" } else { "" };
+    let line = |token: &TokenStatus| {
+        let [on_chain, in_books] = token.shown.clone();
+        let agrees = if token.agrees { "yes" } else { "NO" };
+        [token.symbol.clone(), on_chain, in_books, agrees.to_owned(), token.account.clone()]
+    };
+    let tokens: Vec<_> = chain.tokens.iter().map(line).collect();
+    format!(
+        "{}: account {} with {}{low}; paid is {}; {} under way\n{}",
+        chain.network,
+        chain.account,
+        chain.coin,
+        chain.pay_to,
+        chain.under_way,
+        table(["TOKEN", "ON CHAIN", "IN BOOKS", "AGREE", "ACCOUNT"], &tokens)
+    )
+}

@@ -1,0 +1,104 @@
+//! How the chains stand: what our account has to pay gas with, and whether the tokens on the chain are those of the books.
+
+use farthing_evm::{ChainConfig, Facilitator};
+use farthing_ledger::{Account, Totals};
+use farthing_money::{Amount, Asset};
+use serde::{Deserialize, Serialize};
+
+use super::ChainRoom;
+use crate::operator::OperatorError;
+
+/// A chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainStatus {
+    /// Its name by CAIP-2.
+    pub network: String,
+    /// Our own account on it, which sends transactions and pays their gas.
+    pub account: String,
+    /// Who is paid.
+    pub pay_to: String,
+    /// What our account has of the chain's coin, for people.
+    pub coin: String,
+    /// Whether that is less than the configuration wants.
+    pub coin_low: bool,
+    /// Calls that are under way.
+    pub under_way: usize,
+    /// The tokens that are taken.
+    pub tokens: Vec<TokenStatus>,
+}
+
+/// A token: what the chain says and what the books say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenStatus {
+    /// What people call it.
+    pub symbol: String,
+    /// Its contract.
+    pub address: String,
+    /// The account of the books.
+    pub account: String,
+    /// What the account that is paid has on the chain, in the token's units.
+    pub units_on_chain: Amount,
+    /// What the books say that it has, in the token's units.
+    pub units_in_books: Amount,
+    /// The same for people, in the asset that it counts as: chain and books.
+    pub shown: [String; 2],
+    /// Whether both are the same.
+    pub agrees: bool,
+}
+
+impl ChainRoom {
+    /// Asks every chain how it stands.
+    pub async fn status(&self) -> Result<Vec<ChainStatus>, OperatorError> {
+        let mut all = Vec::new();
+        for facilitator in self.facilitators.iter() {
+            all.push(one(facilitator).await?);
+        }
+        Ok(all)
+    }
+}
+
+async fn one(facilitator: &Facilitator) -> Result<ChainStatus, OperatorError> {
+    let ports = facilitator.submitter().ports();
+    let chain: &ChainConfig = &ports.chain;
+    let silent = |error: farthing_evm::NodeError| {
+        OperatorError::Chain(format!("the chain {} cannot be asked: {error}", chain.id))
+    };
+    let purse = facilitator.purse().await.map_err(silent)?;
+    let reserves = facilitator.reserves().await.map_err(silent)?;
+    let books = ports.read.as_ref();
+    let under_way = books.calls()?.iter().filter(|(_, row)| row.call.chain == chain.id.number()).count();
+    let accounts = books.accounts()?;
+    let token = |(token, (account, units)): (&farthing_evm::TokenConfig, (Account, Amount))| {
+        let kept = accounts.iter().find(|kept| kept.id() == account.id());
+        let in_books = kept.map_or(Amount::ZERO, |kept| debits_less_credits(&kept.totals));
+        let units_in_books = token.units(in_books).ok_or(OperatorError::Overflow)?;
+        Ok(TokenStatus {
+            symbol: token.symbol.clone(),
+            address: token.address.to_string(),
+            account: account.name,
+            units_on_chain: units,
+            units_in_books,
+            shown: [shown(token.amount(units), token.asset, units), token.asset.money(in_books).to_string()],
+            agrees: units == units_in_books,
+        })
+    };
+    let tokens = chain.tokens.iter().zip(reserves).map(token).collect::<Result<_, OperatorError>>()?;
+    Ok(ChainStatus {
+        network: chain.network(),
+        account: purse.account.to_string(),
+        pay_to: chain.pay_to.to_string(),
+        coin: purse.coin.to_string(),
+        coin_low: purse.is_low(),
+        under_way,
+        tokens,
+    })
+}
+
+/// A token may have more decimals than the asset that it counts as.
+fn shown(amount: Option<Amount>, asset: Asset, units: Amount) -> String {
+    amount.map_or_else(|| format!("{units} units"), |amount| asset.money(amount).to_string())
+}
+
+fn debits_less_credits(totals: &Totals) -> Amount {
+    totals.debits_posted.checked_sub(totals.credits_posted).unwrap_or_default()
+}
