@@ -15,8 +15,9 @@ const SPOOFED: [&str; 5] =
 pub const FARTHING_CHARGE: &str = "Farthing-Charge";
 
 /// What an upstream must not say in our name on an answer under a price.
-const OURS_ALONE: [&str; 8] = [
+const OURS_ALONE: [&str; 9] = [
     FARTHING_CHARGE,
+    header::FARTHING_COST,
     header::FARTHING_PASS,
     header::FARTHING_RECEIPT,
     header::PAYMENT_RECEIPT,

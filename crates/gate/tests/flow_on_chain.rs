@@ -21,7 +21,7 @@ use farthing_wire::mpp::{self, evm};
 use farthing_wire::x402::hex_text::HexText;
 use farthing_wire::x402::v1::PayloadV1;
 use farthing_wire::x402::{Payload, PaymentFlow, PaymentRequired, Reason, SchemePayload, SettleResponse};
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use support::bank::Bank;
 use support::chain::{Fate, TestChain, payload};
 use support::pay::{Answer, get, rules};
@@ -83,7 +83,7 @@ async fn a_402_offers_chains_beside_credits() {
     let shop = Shop::open().await;
     let answer = get(shop.gate.address, "/paid/x", "Origin: https://reader.example\r\n").await;
     let required = PaymentRequired::from_header(answer.header("payment-required").unwrap()).unwrap();
-    assert_eq!((required.resource.url.as_str(), required.accepts.len()), (PAGE, 1));
+    assert_eq!((required.resource.url.as_str(), required.accepts.len()), (PAGE, 2));
     assert_eq!(required.accepts[0].amount.amount(), Some(10_000_u64.into()));
     assert_eq!(answer.all("x-cashu").len(), 2);
     let challenges = mpp::Challenge::parse_all(&answer.all("www-authenticate"));
@@ -268,6 +268,36 @@ async fn settled_first_is_served_until_it_was() {
     shop.chain.then(Fate::Fails(Reason::TransactionFailed));
     let refused = payload(&required.accepts[0], "http://shop.example/first/x", 2);
     assert_eq!(shop.pay_for("/first/x", &refused).await.code(), "not-settled");
+}
+
+#[tokio::test]
+async fn less_than_the_ceiling_is_charged_where_the_upstream_says_so() {
+    for (cost, taken) in [
+        ("0.004", 4_000),
+        ("0.004 USD", 4_000),
+        ("0.01", 10_000),
+        ("0", 0),
+        ("0.02", 10_000),
+        ("-1", 10_000),
+        ("a lot", 10_000),
+        ("", 10_000),
+    ] {
+        let upstream = start(Limits::default(), move |_| async move {
+            let mut response = Response::new(Body::from("metered"));
+            response.headers_mut().insert("farthing-cost", HeaderValue::from_static(cost));
+            response
+        });
+        let shop = Shop::before(upstream.await).await;
+        let offers = shop.required().await.accepts;
+        let answer = shop.pay(&payload(&offers[1], PAGE, 1)).await;
+        assert_eq!((answer.status, shop.bank.taken()), (200, taken), "{cost}: {answer:?}");
+        assert!(answer.header("farthing-cost").is_none(), "it is between us and the upstream");
+        assert_eq!(answer.receipt().amount.value(), taken);
+        assert_eq!(shop.chain.settled.load(Ordering::SeqCst), usize::from(taken > 0), "{cost}");
+        // Whoever signed for an exact amount pays it.
+        assert_eq!(shop.pay(&payload(&offers[0], PAGE, 2)).await.status, 200);
+        assert_eq!(shop.bank.taken(), taken + 10_000);
+    }
 }
 
 #[tokio::test]

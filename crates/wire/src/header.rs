@@ -30,6 +30,8 @@ pub const FARTHING_RECEIPT: &str = "Farthing-Receipt";
 pub const FARTHING_PASS: &str = "Farthing-Pass";
 /// What the upstream is told about the payment; stripped from every request that a payer sends.
 pub const FARTHING_PAYMENT: &str = "Farthing-Payment";
+/// What a request cost, said by the upstream in the asset of its price, where that may be less than the price.
+pub const FARTHING_COST: &str = "Farthing-Cost";
 /// Where browsers carry the pass.
 pub const COOKIE: &str = "Cookie";
 /// How browsers are given the pass.

@@ -14,6 +14,9 @@ use farthing_engine::{
     Answer, Command, FaultKind, PaymentId, PaymentRow, Post, Refusal, Reject, Release, Settle, SignedOutput,
 };
 use farthing_money::{Amount, Money, Span, Timestamp};
+use farthing_wire::header;
+use farthing_wire::x402::SCHEME_UPTO;
+use http::HeaderMap;
 
 use super::Shared;
 use super::credits::Credits;
@@ -32,6 +35,29 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// What is charged for an answer: the price, or with `upto` what the upstream says that it cost.
+    pub(super) fn charge_for(&self, answer: &HeaderMap) -> Money {
+        let Funding::Chain(claim) = &self.funding else { return self.price };
+        let Some(said) = answer.get(header::FARTHING_COST).filter(|_| claim.offer.scheme == SCHEME_UPTO)
+        else {
+            return self.price;
+        };
+        let asset = self.price.asset();
+        let cost = said.to_str().ok().and_then(|text| {
+            let text = text.trim();
+            let decimal = text.strip_suffix(asset.code().as_str()).map_or(text, str::trim_end);
+            Money::from_decimal(decimal, asset).ok()
+        });
+        match cost {
+            Some(cost) if cost.amount() <= self.price.amount() => cost,
+            _ => {
+                // The payer has agreed to the price, and what was done is done.
+                tracing::error!(payment = %self.payment, "expected a cost within the price in Farthing-Cost; charging the price");
+                self.price
+            }
+        }
+    }
+
     /// Whether a chain has to move the money.
     pub(super) fn is_on_chain(&self) -> bool {
         matches!(self.funding, Funding::Chain(_))
@@ -54,7 +80,7 @@ pub(super) enum Funding {
 /// What becomes of a hold.
 #[derive(Clone, Copy)]
 enum End {
-    Charge { pass_until: Option<Timestamp> },
+    Charge { pass_until: Option<Timestamp>, charged: Money },
     Release,
 }
 
@@ -69,13 +95,14 @@ const PATIENCE_MIN: Duration = Duration::from_millis(50);
 const PATIENCE_MAX: Duration = Duration::from_secs(10);
 
 impl Shared {
-    /// Charges what is held.
+    /// Charges what is held, or with `upto` what was used of it.
     pub(super) async fn post(
         self: &Arc<Self>,
         held: &Arc<Held>,
         pass_until: Option<Timestamp>,
+        charged: Money,
     ) -> Result<Charged, Refused> {
-        match self.end(held, End::Charge { pass_until }).await? {
+        match self.end(held, End::Charge { pass_until, charged }).await? {
             Some(charged) => Ok(charged),
             None => Err(Refused::Engine(Refusal::Reject(Reject::PaymentNotHeld(held.payment)))),
         }
@@ -136,7 +163,7 @@ impl Shared {
     async fn end_once(&self, held: &Held, end: End) -> Result<Option<Charged>, Refused> {
         let refused = match end {
             End::Release => None,
-            End::Charge { pass_until } => match self.charge_once(held, pass_until).await {
+            End::Charge { pass_until, charged } => match self.charge_once(held, pass_until, charged).await {
                 // A call that is under way is not taken back; the one that has failed has given back itself.
                 Err(refused @ (Refused::Settling(_) | Refused::NotSettled { .. })) => return Err(refused),
                 Err(refused) if !matches!(refused, Refused::Unrecorded { .. }) => {
@@ -159,10 +186,15 @@ impl Shared {
         }
     }
 
-    async fn charge_once(&self, held: &Held, pass_until: Option<Timestamp>) -> Result<Charged, Refused> {
+    async fn charge_once(
+        &self,
+        held: &Held,
+        pass_until: Option<Timestamp>,
+        charged: Money,
+    ) -> Result<Charged, Refused> {
         match &held.funding {
             Funding::Credits { credits, change } => self.post_once(held, credits, change, pass_until).await,
-            Funding::Chain(claim) => self.settle_once(held, claim, pass_until).await,
+            Funding::Chain(claim) => self.settle_once(held, claim, pass_until, charged).await,
         }
     }
 
@@ -172,13 +204,18 @@ impl Shared {
         held: &Held,
         claim: &ChainPayment,
         pass_until: Option<Timestamp>,
+        charged: Money,
     ) -> Result<Charged, Refused> {
         let refused = || Refused::Engine(Refusal::Reject(Reject::NotOnChain(held.payment)));
         let chains = self.config.chains.as_ref().ok_or_else(refused)?;
         let command = Command::Settle(Settle {
             payment: held.payment,
-            call: Some(chains.call(&claim.offer, &claim.payload, held.price)?),
-            charged: held.price.amount(),
+            call: if charged.amount().is_zero() {
+                None
+            } else {
+                Some(chains.call(&claim.offer, &claim.payload, charged)?)
+            },
+            charged: charged.amount(),
             pass_until,
             accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
             merchant: held.row.merchant,

@@ -296,7 +296,7 @@ impl Shared {
         let handover = self.handovers.begin(held.payment);
         let quote = &answering.quote;
         let pass_until = self.pass_until(quote, held);
-        match self.post(held, pass_until).await {
+        match self.post(held, pass_until, held.price).await {
             Ok((row, _)) => {
                 let again = Again { payment: held.payment, row, handover: Some(handover) };
                 self.serve_again(answering, again, credential).await
@@ -348,7 +348,7 @@ impl Shared {
         };
         let pass_until = self.pass_until(&quote, held);
         let handover = self.handovers.begin(held.payment);
-        match self.post(held, pass_until).await {
+        match self.post(held, pass_until, held.charge_for(response.headers())).await {
             Ok((row, signatures)) => {
                 let posted =
                     Posted { payment: held.payment, row: &row, signatures, dialect: credential.dialect() };

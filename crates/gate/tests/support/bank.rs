@@ -181,6 +181,7 @@ impl Bank {
             expires_at: None,
             updated_at: self.time(),
             tag: None,
+            payment: None,
         };
         self.decide(&Command::OpenMintQuote(OpenMintQuote { quote, row })).unwrap();
         let blanks: Vec<_> =

@@ -77,6 +77,9 @@ impl TestChain {
             accounts: vec![chart.reserve(RESERVE).id()],
             merchant: chart.merchant("shop").id(),
             asset: usd(),
+            credits: vec![],
+            change: vec![],
+            quote: None,
         };
         let attempt = Attempt {
             transaction: TransactionId::from_bytes([7; 32]),
@@ -93,7 +96,7 @@ impl TestChain {
 
 impl Chains for TestChain {
     fn offers(&self, price: Money) -> Vec<Requirements> {
-        vec![Requirements {
+        let exact = Requirements {
             scheme: "exact".into(),
             network: "eip155:84532".into(),
             amount: price.amount().into(),
@@ -102,7 +105,10 @@ impl Chains for TestChain {
             max_timeout_seconds: 60,
             extra: Extra::eip3009("USDC", "2"),
             other: Map::new(),
-        }]
+        };
+        // The real one moves by Permit2; here nothing looks at how it does.
+        let upto = Requirements { scheme: "upto".into(), ..exact.clone() };
+        vec![exact, upto]
     }
 
     fn price(&self, _: &Requirements, units: Amount) -> Option<Money> {
