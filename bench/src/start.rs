@@ -198,6 +198,7 @@ impl Filler {
             expires_at: None,
             updated_at: Timestamp::default(),
             tag: None,
+            payment: None,
         };
         let parts = vec![IssuePart { quote, pubkey: None, amount, source }];
         let tag = RequestTag::of_parts("bench", [id.as_slice()]);

@@ -17,7 +17,7 @@ pub enum Answer {
     Held(Box<PaymentRow>),
     /// The payment is charged, now or before.
     Posted(Box<PaymentRow>),
-    /// The upstream has delivered, and a call that moves the money is under way: wait for its outcome.
+    /// A call that moves the money is under way, for what was delivered or for a quote: wait for its outcome.
     Settling(Box<PaymentRow>),
     /// The call as it stands.
     Call(Box<CallRow>),

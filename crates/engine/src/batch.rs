@@ -40,6 +40,8 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::Post(command) => op::post::post(rows, command, now),
         Command::Release(command) => op::release::release(rows, command),
         Command::Settle(command) => op::call::settle(rows, command, now),
+        Command::Deposit(command) => op::deposit::deposit(rows, command, now),
+        Command::PayOut(command) => op::payout::pay_out(rows, command, now),
         Command::Facilitate(command) => op::call::facilitate(rows, command, now),
         Command::SendCall(command) => op::call::send(rows, command),
         Command::EndCall(command) => op::call::end(rows, command, now),

@@ -27,13 +27,20 @@ pub struct Chart {
     pub expired: AccountId,
     /// Credits given away for nothing so that wallets can be tested.
     pub test_funding: AccountId,
+    /// Money that came in on a chain and for which no credits were issued yet: a liability. It is overdrawn when a chain takes
+    /// a deposit back whose credits are out: then it says what the issuer has lost.
+    pub deposits: AccountId,
+    /// Money that was paid out on a chain which took it back: owed again until it has gone out once more. A liability.
+    pub payouts: AccountId,
 }
 
 const CLEARING: &str = "clearing";
 const CODES: &str = "codes";
 const CODES_SOLD: &str = "codes-sold";
+const DEPOSITS: &str = "deposits";
 const EXPIRED: &str = "expired";
 const FEES: &str = "fees";
+const PAYOUTS: &str = "payouts";
 const TEST_FUNDING: &str = "test-funding";
 const CREDITS: &str = "credits:";
 
@@ -49,6 +56,8 @@ impl Chart {
             expired: id(EXPIRED),
             fees: id(FEES),
             test_funding: id(TEST_FUNDING),
+            deposits: id(DEPOSITS),
+            payouts: id(PAYOUTS),
         }
     }
 
@@ -61,6 +70,8 @@ impl Chart {
             (EXPIRED, AccountKind::Income, Limit::None),
             (FEES, AccountKind::Income, Limit::None),
             (TEST_FUNDING, AccountKind::Expense, Limit::None),
+            (DEPOSITS, AccountKind::Liability, Limit::None),
+            (PAYOUTS, AccountKind::Liability, Limit::None),
         ]
         .map(|(name, kind, limit)| Account::new(name, self.asset, kind, limit))
         .to_vec()

@@ -5,7 +5,10 @@ use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{CallId, ChainAddress, PaymentId, TransactionId};
+use crate::{
+    CallId, ChainAddress, CreditId, Fault, Input, MeltQuoteRow, MintQuoteRow, Output, OutputId, PaymentId,
+    PaymentRow, QuoteId, Read, RequestTag, TransactionId,
+};
 
 /// What is called, as the chain takes it. The engine does not read it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,20 @@ pub enum Purpose {
     Payment(PaymentId),
     /// Somebody else's gate asked for it. No money of ours moves but the fee.
     Facilitated,
+    /// It brings in the money for a mint quote.
+    Deposit {
+        /// The payment that pays the quote.
+        payment: PaymentId,
+        /// Which quote.
+        quote: QuoteId,
+    },
+    /// It pays a melt quote out.
+    Payout {
+        /// The payment that holds the quote's credits.
+        payment: PaymentId,
+        /// Which quote.
+        quote: QuoteId,
+    },
 }
 
 /// The accounts that pay a chain's own fees.
@@ -162,17 +179,114 @@ pub struct SendCall {
     pub attempt: Attempt,
 }
 
-/// The payment that a call settles, as its row names it.
+/// Pays a mint quote with money on a chain: what the payer has signed for is set aside and the call that moves it asked for,
+/// at once, since nothing has to be served before.
+#[derive(Clone, Debug)]
+pub struct Deposit {
+    /// Which quote.
+    pub quote: QuoteId,
+    /// Its terms, if it was never written down: whoever makes the command vouches for them.
+    pub terms: Option<Box<MintQuoteRow>>,
+    /// The payment, derived from what the payer has signed.
+    pub payment: PaymentId,
+    /// What moves the money.
+    pub call: Call,
+    /// The account of what we have of it.
+    pub reserve: AccountId,
+    /// How much, in the asset's units: what the quote asks for.
+    pub amount: Amount,
+    /// In what.
+    pub asset: Asset,
+    /// The request.
+    pub tag: RequestTag,
+}
+
+/// Pays a melt quote out on a chain: its credits are set aside and the call that moves the money asked for, at once. They are
+/// spent when the chain says that it has moved.
+#[derive(Clone, Debug)]
+pub struct PayOut {
+    /// Which quote.
+    pub quote: QuoteId,
+    /// Its terms, if it was never written down: whoever makes the command vouches for them.
+    pub terms: Option<Box<MeltQuoteRow>>,
+    /// How many payouts of the quote have failed, as it names it.
+    pub failed: u32,
+    /// What is spent.
+    pub inputs: Vec<Input>,
+    /// What goes back when it is paid.
+    pub change: Vec<Output>,
+    /// What the issuer keeps for the inputs (NUT-02).
+    pub fee: Amount,
+    /// In what.
+    pub asset: Asset,
+    /// The account of what we have of the money, as the quote names it.
+    pub target: AccountId,
+    /// What moves it.
+    pub call: Call,
+    /// The request.
+    pub tag: RequestTag,
+}
+
+/// What hangs on a call, as its rows name it. [`SettledPayment::of`] finds it.
 #[derive(Clone, Debug)]
 pub struct SettledPayment {
-    /// Which.
+    /// The payment.
     pub payment: PaymentId,
-    /// The accounts that hold it.
+    /// The accounts that hold it, and those of its change.
     pub accounts: Vec<AccountId>,
-    /// The merchant's account.
+    /// The merchant's account; of a payout, the account that it is taken from.
     pub merchant: AccountId,
     /// In what.
     pub asset: Asset,
+    /// The credits that wait for a payout.
+    pub credits: Vec<CreditId>,
+    /// The change that they give.
+    pub change: Vec<OutputId>,
+    /// The quote that is paid, or paid out.
+    pub quote: Option<QuoteId>,
+}
+
+impl SettledPayment {
+    /// What hangs on a call: nothing on one that somebody else has asked for.
+    pub fn of(read: &dyn Read, row: &CallRow) -> Result<Option<Self>, Fault> {
+        match row.purpose {
+            Purpose::Facilitated => Ok(None),
+            Purpose::Payment(payment) => Ok(read.payment(payment)?.map(|row| Self::of_row(payment, &row))),
+            Purpose::Deposit { payment, quote } => {
+                let named = read.payment(payment)?.map(|row| Self::of_row(payment, &row));
+                Ok(named.map(|named| Self { quote: Some(quote), ..named }))
+            }
+            Purpose::Payout { payment, quote } => {
+                if let Some(row) = read.payment(payment)? {
+                    return Ok(Some(Self { quote: Some(quote), ..Self::of_row(payment, &row) }));
+                }
+                // It was paid out, and nothing is held any more: the quote alone says what it was.
+                let row = read.melt_quote(quote)?;
+                Ok(row.map(|row| Self {
+                    payment,
+                    accounts: Vec::new(),
+                    merchant: row.target,
+                    asset: row.asset,
+                    credits: Vec::new(),
+                    change: Vec::new(),
+                    quote: Some(quote),
+                }))
+            }
+        }
+    }
+
+    fn of_row(payment: PaymentId, row: &PaymentRow) -> Self {
+        let held = row.held.iter().map(|(account, _)| *account);
+        Self {
+            payment,
+            accounts: held.chain(row.change.iter().map(|change| change.account)).collect(),
+            merchant: row.merchant,
+            asset: row.asset,
+            credits: row.credits.clone(),
+            change: row.change.iter().map(|change| change.output).collect(),
+            quote: None,
+        }
+    }
 }
 
 /// What a transaction cost.
@@ -191,7 +305,7 @@ pub struct EndCall {
     pub call: CallId,
     /// How.
     pub outcome: Outcome,
-    /// The payment that it settles.
+    /// What hangs on it.
     pub payment: Option<SettledPayment>,
     /// What it cost.
     pub gas: Option<Gas>,
@@ -202,6 +316,6 @@ pub struct EndCall {
 pub struct ReopenCall {
     /// Which.
     pub call: CallId,
-    /// The payment that it settled.
+    /// What hangs on it.
     pub payment: Option<SettledPayment>,
 }

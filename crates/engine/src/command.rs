@@ -4,9 +4,9 @@ use farthing_ledger::{Account, AccountId, Reference};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 
 use crate::{
-    BOOKS, CallId, Chart, CodeId, CreditId, EndCall, Facilitate, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow,
-    Mode, OutputId, PaymentId, QuoteId, ReopenCall, RequestTag, SendCall, Settle, SettledPayment,
-    StatementId, StatementRow, sale_reference,
+    BOOKS, CallId, Chart, CodeId, CreditId, Deposit, EndCall, Facilitate, Keys, KeysetRow, MeltQuoteRow,
+    MintQuoteRow, Mode, OutputId, PayOut, PaymentId, QuoteId, ReopenCall, RequestTag, SendCall, Settle,
+    SettledPayment, StatementId, StatementRow, sale_reference,
 };
 
 /// A verified credit that is to be spent.
@@ -306,6 +306,8 @@ pub enum Command {
     Post(Post),
     Release(Release),
     Settle(Settle),
+    Deposit(Deposit),
+    PayOut(PayOut),
     Facilitate(Facilitate),
     SendCall(SendCall),
     EndCall(EndCall),
@@ -381,6 +383,8 @@ impl Command {
                 keys.chart(command.asset);
             }
             Self::Settle(_)
+            | Self::Deposit(_)
+            | Self::PayOut(_)
             | Self::Facilitate(_)
             | Self::SendCall(_)
             | Self::EndCall(_)
@@ -398,6 +402,23 @@ impl Command {
                 keys.call(CallId::of_payment(command.payment));
                 keys.accounts.extend(&command.accounts);
                 keys.accounts.push(command.merchant);
+                keys.chart(command.asset);
+            }
+            Self::Deposit(command) => {
+                keys.mint_quotes.push(command.quote);
+                keys.payment(command.payment);
+                keys.call(CallId::of_payment(command.payment));
+                keys.accounts.extend([command.reserve, Chart::of(command.asset).deposits]);
+                keys.chart(command.asset);
+            }
+            Self::PayOut(command) => {
+                let payment = PaymentId::of_payout(command.quote, command.failed);
+                keys.melt_quotes.push(command.quote);
+                keys.payment(payment);
+                keys.call(CallId::of_payment(payment));
+                keys.spent(&command.inputs);
+                keys.signed(&command.change);
+                keys.accounts.push(command.target);
                 keys.chart(command.asset);
             }
             Self::Facilitate(command) => keys.call(command.id),
@@ -478,11 +499,18 @@ impl Keys {
     }
 
     fn settled(&mut self, payment: Option<&SettledPayment>) {
-        if let Some(SettledPayment { payment, accounts, merchant, asset }) = payment {
-            self.payment(*payment);
-            self.accounts.extend(accounts);
-            self.accounts.push(*merchant);
-            self.chart(*asset);
+        let Some(named) = payment else { return };
+        let SettledPayment { payment, accounts, merchant, asset, credits, change, quote } = named;
+        self.payment(*payment);
+        self.accounts.extend(accounts);
+        self.accounts.push(*merchant);
+        self.chart(*asset);
+        self.credits.extend(credits);
+        self.outputs.extend(change);
+        if let Some(quote) = quote {
+            self.mint_quotes.push(*quote);
+            self.melt_quotes.push(*quote);
+            self.accounts.push(Chart::of(*asset).payouts);
         }
     }
 

@@ -37,8 +37,8 @@ pub use answer::Answer;
 pub use batch::{Decided, Sealed, decide, decide_batch};
 pub use books::{Chart, credits_account, sale_reference};
 pub use call::{
-    Attempt, Call, CallRow, EndCall, Facilitate, Gas, GasAccounts, Movement, Outcome, Purpose, ReopenCall,
-    SendCall, Settle, SettledPayment, SettlementRow,
+    Attempt, Call, CallRow, Deposit, EndCall, Facilitate, Gas, GasAccounts, Movement, Outcome, PayOut,
+    Purpose, ReopenCall, SendCall, Settle, SettledPayment, SettlementRow,
 };
 pub use command::{
     Command, CreateCodes, Enter, ExpireKeyset, Funds, Hold, Input, Issue, IssuePart, Melt, OpenKeyset,

@@ -2,12 +2,14 @@
 
 pub(crate) mod call;
 pub(crate) mod code;
+pub(crate) mod deposit;
 pub(crate) mod entry;
 pub(crate) mod expire;
 pub(crate) mod hold;
 pub(crate) mod issue;
 pub(crate) mod melt;
 pub(crate) mod open;
+pub(crate) mod payout;
 pub(crate) mod post;
 pub(crate) mod quote;
 pub(crate) mod release;

@@ -66,6 +66,15 @@ pub enum Reject {
     /// Its credits were issued, or its money paid out.
     #[error("the quote {0} was already used")]
     QuoteUsed(QuoteId),
+    /// Its money has come, by another payment.
+    #[error("the quote {0} is paid already; nothing was taken, mint its credits or open a new quote")]
+    QuotePaid(QuoteId),
+    /// Its money is on its way in or out.
+    #[error("the quote {0} is being paid on a chain; nothing was taken, ask again in a moment")]
+    QuoteUnderWay(QuoteId),
+    /// Its money does not come or go on a chain.
+    #[error("the quote {0} is not one that is paid on a chain; pay it as its method says")]
+    QuoteMethod(QuoteId),
     /// Too late.
     #[error("the quote {0} has expired; open a new one")]
     QuoteExpired(QuoteId),
@@ -216,6 +225,9 @@ impl Reject {
             Self::QuoteExists(_) => "quote-exists",
             Self::QuoteNotPaid { .. } => "quote-not-paid",
             Self::QuoteUsed(_) => "quote-used",
+            Self::QuotePaid(_) => "quote-paid",
+            Self::QuoteUnderWay(_) => "quote-under-way",
+            Self::QuoteMethod(_) => "quote-method",
             Self::QuoteExpired(_) => "quote-expired",
             Self::QuoteLocked(_) => "quote-locked",
             Self::QuoteAmount { .. } => "quote-amount",
@@ -261,6 +273,7 @@ impl Reject {
                 | Self::PaymentUnderWay(_)
                 | Self::PaymentSettling(_)
                 | Self::QuoteNotPaid { .. }
+                | Self::QuoteUnderWay(_)
                 | Self::Paused
                 | Self::KeysetHeld(_)
                 | Self::PeriodOpen { .. }

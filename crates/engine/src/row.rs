@@ -129,6 +129,8 @@ pub struct MintQuoteRow {
     pub updated_at: Timestamp,
     /// The request that issued its credits.
     pub tag: Option<RequestTag>,
+    /// The payment on a chain that pays it, under way or done. While there is one, no other is taken.
+    pub payment: Option<PaymentId>,
 }
 
 /// A melt quote (NUT-05): credits in, money out.
@@ -142,7 +144,9 @@ pub struct MeltQuoteRow {
     pub asset: Asset,
     /// How much.
     pub amount: Amount,
-    /// The account that the money goes to.
+    /// What the issuer keeps for paying out, beside the fee for the inputs.
+    pub fee: Amount,
+    /// The account that the money goes to; for what is paid out on a chain, the account of what we have there.
     pub target: AccountId,
     /// The code that it funds.
     pub code: Option<CodeId>,
@@ -150,6 +154,8 @@ pub struct MeltQuoteRow {
     pub expires_at: Timestamp,
     /// The request that paid it, with the change that it gave.
     pub paid: Option<(RequestTag, Vec<ChangeOutput>)>,
+    /// How many payouts of it on a chain have failed. It tells the present one from those.
+    pub failed: u32,
 }
 
 /// A signed output that gave change.

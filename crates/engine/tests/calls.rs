@@ -134,7 +134,15 @@ fn send(number: u64, transaction: u8) -> Command {
 
 fn named() -> SettledPayment {
     let accounts = vec![reserve().id()];
-    SettledPayment { payment: payment(), accounts, merchant: merchant().id(), asset: usd() }
+    SettledPayment {
+        payment: payment(),
+        accounts,
+        merchant: merchant().id(),
+        asset: usd(),
+        credits: vec![],
+        change: vec![],
+        quote: None,
+    }
 }
 
 fn end(outcome: Outcome, gas: u128) -> Command {

@@ -73,6 +73,7 @@ fn mint_row(code: Option<CodeId>) -> MintQuoteRow {
         expires_at: Some(NOW),
         updated_at: NOW,
         tag: None,
+        payment: None,
     }
 }
 
@@ -102,10 +103,12 @@ fn melt_row(amount: u128, code: Option<CodeId>, expires_at: Timestamp) -> MeltQu
         request,
         asset: usd(),
         amount: Amount::new(amount),
+        fee: Amount::ZERO,
         target,
         code,
         expires_at,
         paid: None,
+        failed: 0,
     }
 }
 

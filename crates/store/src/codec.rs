@@ -9,7 +9,7 @@ use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::TableName;
-use crate::format_1::{Credit1, Keyset1, Output1, Payment1};
+use crate::format_1::{Credit1, Keyset1, MeltQuote1, MintQuote1, Output1, Payment1};
 
 const FORMAT: u8 = 2;
 const FORMAT_BEFORE: u8 = 1;
@@ -32,8 +32,8 @@ rows! {
     OutputRow: Output1,
     KeysetRow: Keyset1,
     CodeRow: CodeRow,
-    MintQuoteRow: MintQuoteRow,
-    MeltQuoteRow: MeltQuoteRow,
+    MintQuoteRow: MintQuote1,
+    MeltQuoteRow: MeltQuote1,
     PaymentRow: Payment1,
     Account: Account,
     BooksRow: BooksRow,
@@ -75,8 +75,9 @@ fn whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use farthing_engine::{RequestTag, Worth};
+    use farthing_engine::{ChangeOutput, CodeId, RequestTag, Worth};
     use farthing_ledger::AccountId;
+    use farthing_money::{Amount, Asset, Timestamp};
     use proptest::prelude::*;
 
     use super::*;
@@ -109,5 +110,22 @@ mod tests {
         let bytes = postcard::to_extend(&(AccountId::from_bytes([7; 16]), 300_u64), vec![1]).unwrap();
         let row: OutputRow = decode(TableName::Outputs, &bytes).unwrap();
         assert_eq!(row, OutputRow { account: AccountId::from_bytes([7; 16]), amount: 300, epoch: 0 });
+        let asset = Asset::micro("USD").unwrap();
+        let account = AccountId::from_bytes([7; 16]);
+        let (code, tag) = (CodeId::from_bytes([1; 32]), RequestTag::from_bytes([2; 16]));
+        let until = Timestamp::from_secs(9);
+        let no_change: Vec<ChangeOutput> = Vec::new();
+        let melt =
+            ("code", "gift", asset, Amount::new(5), account, Some(code), until, Some((tag, no_change)));
+        let bytes = postcard::to_extend(&melt, vec![1]).unwrap();
+        let row: MeltQuoteRow = decode(TableName::MeltQuotes, &bytes).unwrap();
+        assert_eq!((row.fee, row.failed, row.target), (Amount::ZERO, 0, account));
+        assert_eq!(row.paid, Some((tag, Vec::new())));
+        let money = (asset, Amount::new(5), Amount::new(4), Amount::new(3), account);
+        let mint = (("code", "gift"), money, Some(code), Some("02"), Some(until), until, Some(tag));
+        let bytes = postcard::to_extend(&mint, vec![1]).unwrap();
+        let row: MintQuoteRow = decode(TableName::MintQuotes, &bytes).unwrap();
+        assert_eq!((row.paid, row.issued, row.tag), (Amount::new(4), Amount::new(3), Some(tag)));
+        assert_eq!(row.payment, None);
     }
 }

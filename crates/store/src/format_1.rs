@@ -1,7 +1,8 @@
 //! Rows as format 1 had them, and what each is in the present format. Nothing is written in it any more.
 
 use farthing_engine::{
-    ChangeOutput, CreditId, CreditRow, KeysetRow, OutputRow, PaymentId, PaymentRow, PaymentState, RequestTag,
+    ChangeOutput, CodeId, CreditId, CreditRow, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputRow, PaymentId,
+    PaymentRow, PaymentState, RequestTag,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Timestamp};
@@ -29,6 +30,34 @@ pub(crate) struct Keyset1 {
     final_expiry: Option<u64>,
     active: bool,
     opened_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct MintQuote1 {
+    method: String,
+    request: String,
+    asset: Asset,
+    amount: Amount,
+    paid: Amount,
+    issued: Amount,
+    source: AccountId,
+    code: Option<CodeId>,
+    pubkey: Option<String>,
+    expires_at: Option<Timestamp>,
+    updated_at: Timestamp,
+    tag: Option<RequestTag>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct MeltQuote1 {
+    method: String,
+    request: String,
+    asset: Asset,
+    amount: Amount,
+    target: AccountId,
+    code: Option<CodeId>,
+    expires_at: Timestamp,
+    paid: Option<(RequestTag, Vec<ChangeOutput>)>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +94,48 @@ impl From<Keyset1> for KeysetRow {
     fn from(row: Keyset1) -> Self {
         let Keyset1 { id, index, asset, orders, input_fee_ppk, final_expiry, active, opened_at } = row;
         Self { id, index, asset, orders, input_fee_ppk, final_expiry, active, opened_at, closed: false }
+    }
+}
+
+impl From<MintQuote1> for MintQuoteRow {
+    fn from(row: MintQuote1) -> Self {
+        let MintQuote1 {
+            method,
+            request,
+            asset,
+            amount,
+            paid,
+            issued,
+            source,
+            code,
+            pubkey,
+            expires_at,
+            updated_at,
+            tag,
+        } = row;
+        Self {
+            method,
+            request,
+            asset,
+            amount,
+            paid,
+            issued,
+            source,
+            code,
+            pubkey,
+            expires_at,
+            updated_at,
+            tag,
+            payment: None,
+        }
+    }
+}
+
+impl From<MeltQuote1> for MeltQuoteRow {
+    fn from(row: MeltQuote1) -> Self {
+        let MeltQuote1 { method, request, asset, amount, target, code, expires_at, paid } = row;
+        let fee = Amount::ZERO;
+        Self { method, request, asset, amount, fee, target, code, expires_at, paid, failed: 0 }
     }
 }
 

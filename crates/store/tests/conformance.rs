@@ -114,6 +114,7 @@ impl<B: KeyValue> House<B> {
             expires_at: None,
             updated_at: Timestamp::default(),
             tag: None,
+            payment: None,
         };
         self.writer.execute(Command::OpenMintQuote(OpenMintQuote { quote: quote(n), row })).await
     }

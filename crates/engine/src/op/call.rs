@@ -1,6 +1,6 @@
 //! Calls on chains: asked for, sent, ended, and opened again when a chain takes its outcome back.
 
-use farthing_ledger::{EntryKind, LedgerReject, Reference, Step, Transfer};
+use farthing_ledger::{Entry, EntryKind, LedgerReject, Reference, Step, Transfer};
 use farthing_money::{Amount, Timestamp};
 
 use super::Decision;
@@ -41,7 +41,7 @@ pub(crate) fn settle(rows: &mut Rows, command: &Settle, now: Timestamp) -> Decis
     let id = CallId::of_payment(*payment);
     let row = PaymentRow { state: PaymentState::Settling, ..row };
     rows.held.put(*payment, row.clone());
-    rows.calls.put(id, open(call.clone(), Purpose::Payment(*payment), now));
+    begin(rows, id, open(call.clone(), Purpose::Payment(*payment), now));
     Ok((Answer::Settling(Box::new(row)), None))
 }
 
@@ -67,8 +67,15 @@ pub(crate) fn facilitate(rows: &mut Rows, command: &Facilitate, now: Timestamp) 
     Ok((Answer::Call(Box::new(row)), None))
 }
 
-fn open(call: crate::Call, purpose: Purpose, at: Timestamp) -> CallRow {
+pub(crate) fn open(call: crate::Call, purpose: Purpose, at: Timestamp) -> CallRow {
     CallRow { call, purpose, at, slot: None, attempts: Vec::new(), reopened: false }
+}
+
+/// Puts a call into the outbox. What the same payment came to before is no answer to it any more: it has failed, or it
+/// would not be held again.
+pub(crate) fn begin(rows: &mut Rows, id: CallId, row: CallRow) {
+    rows.settlements.remove(id);
+    rows.calls.put(id, row);
 }
 
 /// Writes a transaction down, before it is sent. All attempts of a call have the same sender and number, so that a chain
@@ -99,6 +106,10 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
     let row = rows.calls.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
     let entry = match row.purpose {
         Purpose::Payment(payment) => end_payment(rows, payment, &row, command, now)?,
+        Purpose::Deposit { payment, quote } => {
+            super::deposit::end(rows, (payment, quote), &row, command, now)?
+        }
+        Purpose::Payout { payment, quote } => super::payout::end(rows, (payment, quote), &row, command)?,
         Purpose::Facilitated => {
             let mut draft = Draft::new(EntryKind::Settle, Some(reference(*call)));
             push_gas(&mut draft, gas.as_ref());
@@ -114,13 +125,13 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
     Ok((Answer::Settled(Box::new(ended)), entry))
 }
 
-fn end_payment(
+pub(crate) fn end_payment(
     rows: &mut Rows,
     payment: PaymentId,
     call: &CallRow,
     command: &EndCall,
     now: Timestamp,
-) -> Result<farthing_ledger::Entry, Reject> {
+) -> Result<Entry, Reject> {
     let gas = command.gas.as_ref();
     let named = command.payment.as_ref().ok_or(Reject::NotLoaded)?;
     if call.reopened {
@@ -152,7 +163,7 @@ fn end_again(
     named: &SettledPayment,
     command: &EndCall,
     gas: Option<&Gas>,
-) -> Result<farthing_ledger::Entry, Reject> {
+) -> Result<Entry, Reject> {
     let row = rows.payments.get(&payment)?.ok_or(Reject::PaymentNotHeld(payment))?.clone();
     let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*payment.as_bytes())));
     if let Outcome::Settled { .. } = command.outcome {
@@ -204,27 +215,48 @@ pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall) -> Decision {
         return Ok((Answer::Call(Box::new(row.clone())), None));
     }
     let ended = rows.settlements.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
-    let mut entry = None;
-    if let (Outcome::Settled { .. }, Purpose::Payment(id)) = (&ended.outcome, ended.row.purpose) {
-        let named = payment.as_ref().ok_or(Reject::NotLoaded)?;
-        let row = rows.payments.get(&id)?.ok_or(Reject::PaymentNotHeld(id))?.clone();
-        let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(id))?;
-        let mut draft = Draft::new(EntryKind::Reversal, Some(reference(*call)));
-        draft.push(Transfer::post(named.merchant, *reserve, row.charged));
-        entry = Some(draft.apply(rows)?);
-    }
+    let named = || payment.as_ref().ok_or(Reject::NotLoaded);
+    let entry = match (&ended.outcome, ended.row.purpose) {
+        (_, Purpose::Facilitated) => None,
+        // What it set aside is free again and may be used by now: it cannot be set aside after the fact.
+        (
+            Outcome::Failed { .. },
+            Purpose::Payment(id) | Purpose::Deposit { payment: id, .. } | Purpose::Payout { payment: id, .. },
+        ) => return Err(Reject::PaymentNotHeld(id)),
+        (Outcome::Settled { .. }, Purpose::Payment(id)) => Some(take_back(rows, id, *call, named()?)?),
+        (Outcome::Settled { .. }, Purpose::Deposit { payment, quote }) => {
+            Some(super::deposit::reopen(rows, (payment, quote), *call, named()?)?)
+        }
+        (Outcome::Settled { .. }, Purpose::Payout { quote, .. }) => {
+            Some(super::payout::reopen(rows, quote, *call)?)
+        }
+    };
     let row = CallRow { reopened: true, ..ended.row };
     rows.settlements.remove(*call);
     rows.calls.put(*call, row.clone());
     Ok((Answer::Call(Box::new(row)), entry))
 }
 
-fn push_gas(draft: &mut Draft, gas: Option<&Gas>) {
+/// What a call had moved to a payment's merchant leaves the books again.
+pub(crate) fn take_back(
+    rows: &mut Rows,
+    payment: PaymentId,
+    call: CallId,
+    named: &SettledPayment,
+) -> Result<Entry, Reject> {
+    let row = rows.payments.get(&payment)?.ok_or(Reject::PaymentNotHeld(payment))?.clone();
+    let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(payment))?;
+    let mut draft = Draft::new(EntryKind::Reversal, Some(reference(call)));
+    draft.push(Transfer::post(named.merchant, *reserve, row.charged));
+    draft.apply(rows)
+}
+
+pub(crate) fn push_gas(draft: &mut Draft, gas: Option<&Gas>) {
     if let Some(Gas { accounts, paid }) = gas {
         draft.push(Transfer::post(accounts.spent, accounts.purse, *paid));
     }
 }
 
-fn reference(call: CallId) -> Reference {
+pub(crate) fn reference(call: CallId) -> Reference {
     Reference::from_bytes(*call.as_bytes())
 }

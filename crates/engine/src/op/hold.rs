@@ -7,23 +7,37 @@ use farthing_money::{Amount, Timestamp};
 
 use super::Decision;
 use crate::books::{Draft, input_sums, total};
-use crate::{Answer, Chart, CreditRow, Funds, Hold, PaymentRow, PaymentState, Reject, Rows};
+use crate::{
+    Answer, Chart, CreditRow, Funds, Hold, PaymentId, PaymentRow, PaymentState, Reject, RequestTag, Rows,
+};
+
+/// What became of this payment when it came before; nothing if it did not, or was given back.
+pub(crate) fn before(
+    rows: &Rows,
+    payment: PaymentId,
+    resource: &str,
+    tag: RequestTag,
+) -> Result<Option<Answer>, Reject> {
+    if let Some(row) = rows.payments.get(&payment)? {
+        return if row.resource == resource && row.tag == tag {
+            Ok(Some(Answer::Posted(Box::new(row.clone()))))
+        } else {
+            Err(Reject::PaymentElsewhere(payment))
+        };
+    }
+    match rows.held.get(&payment)? {
+        Some(row) if row.state == PaymentState::Settling && row.resource == resource && row.tag == tag => {
+            Ok(Some(Answer::Settling(Box::new(row.clone()))))
+        }
+        Some(_) => Err(Reject::PaymentUnderWay(payment)),
+        None => Ok(None),
+    }
+}
 
 pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision {
     let Hold { payment, funds, price, asset, merchant, resource, tag, tax_code } = command;
-    if let Some(row) = rows.payments.get(payment)? {
-        return if row.resource == *resource && row.tag == *tag {
-            Ok((Answer::Posted(Box::new(row.clone())), None))
-        } else {
-            Err(Reject::PaymentElsewhere(*payment))
-        };
-    }
-    match rows.held.get(payment)? {
-        Some(row) if row.state == PaymentState::Settling && row.resource == *resource && row.tag == *tag => {
-            return Ok((Answer::Settling(Box::new(row.clone())), None));
-        }
-        Some(_) => return Err(Reject::PaymentUnderWay(*payment)),
-        None => {}
+    if let Some(answer) = before(rows, *payment, resource, *tag)? {
+        return Ok((answer, None));
     }
     super::epoch(rows)?;
     let (inputs, sums) = match funds {

@@ -101,6 +101,7 @@ pub(super) async fn open_mint(
         expires_at: Some(now.after(issuer.quote_lifetime)),
         updated_at: now,
         tag: None,
+        payment: None,
     };
     if method == CODE {
         let code = request.code.ok_or_else(|| {
@@ -211,10 +212,12 @@ pub(super) async fn open_melt(
         request: request.request,
         asset,
         amount: Amount::from(amount),
+        fee: Amount::ZERO,
         target,
         code,
         expires_at: issuer.now().after(lifetime),
         paid: None,
+        failed: 0,
     };
     if method == CODE {
         let salt = random_bytes(&issuer)?;

@@ -48,10 +48,12 @@ pub(super) fn open(key: &TermsKey, text: &str, assets: &AssetTable) -> Option<(Q
         request: code.to_string(),
         asset,
         amount: Amount::from(u64::from_be_bytes(*amount)),
+        fee: Amount::ZERO,
         target: Chart::of(asset).codes,
         code: Some(code),
         expires_at: Timestamp::from_millis(u64::from_be_bytes(*expires)),
         paid: None,
+        failed: 0,
     };
     // The text may differ in case only; the bytes are the quote.
     let digest: [u8; 32] = Sha256::digest(&bytes).into();
@@ -83,10 +85,12 @@ mod tests {
             request: code.to_string(),
             asset,
             amount: Amount::from(amount),
+            fee: Amount::ZERO,
             target: Chart::of(asset).codes,
             code: Some(code),
             expires_at: Timestamp::from_secs(5),
             paid: None,
+            failed: 0,
         }
     }
 

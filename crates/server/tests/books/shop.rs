@@ -101,6 +101,7 @@ impl Shop {
             expires_at: None,
             updated_at: Timestamp::default(),
             tag: None,
+            payment: None,
         };
         self.execute(Command::OpenMintQuote(OpenMintQuote { quote, row })).await;
         let part = IssuePart { quote, pubkey: None, amount: codes.amount, source };
