@@ -119,15 +119,7 @@ impl Shared {
             // Not for which URL: its query may say who asks.
             Err(error) => tracing::error!(%error, "an MPP challenge cannot be written"),
         }
-        let chain_offers = self.chain_offers(quote, money);
-        if let Some(text) = self.evm_challenge(quote, &chain_offers, asked.digest.clone(), now) {
-            fields.push((header::WWW_AUTHENTICATE, text));
-        }
-        if !chain_offers.is_empty() {
-            let required = required(quote, chain_offers, refused);
-            problem = for_version_1(problem, &required);
-            fields.extend(required.to_header().ok().map(|text| (header::PAYMENT_REQUIRED, text)));
-        }
+        let problem = self.add_chain_offers((asked, refused, now), problem, &mut fields);
         let mut response = problem::answer(&problem);
         if prefers_html(asked.headers) {
             let refusal = refused.map(ToString::to_string);
@@ -158,6 +150,24 @@ impl Shared {
             }
         }
         response
+    }
+
+    /// The offers of chains, if there are any, in the dialects that know them.
+    fn add_chain_offers(
+        &self,
+        (asked, refused, now): (&Asked<'_>, Option<&Refused>, Timestamp),
+        problem: Problem,
+        fields: &mut Vec<(&'static str, String)>,
+    ) -> Problem {
+        let offers = self.chain_offers(asked.quote, asked.quote.price);
+        if offers.is_empty() {
+            return problem;
+        }
+        let challenge = self.evm_challenge(asked.quote, &offers, asked.digest.clone(), now);
+        fields.extend(challenge.map(|text| (header::WWW_AUTHENTICATE, text)));
+        let required = required(asked.quote, offers, refused);
+        fields.extend(required.to_header().ok().map(|text| (header::PAYMENT_REQUIRED, text)));
+        for_version_1(problem, &required)
     }
 
     fn cashu_request(&self, quote: &Quote) -> Option<PaymentRequest> {

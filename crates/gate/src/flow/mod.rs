@@ -248,8 +248,24 @@ impl Shared {
             let digest = digest.filter(|digest| !digest.is_empty());
             return self.challenge(&Asked { quote: &quote, headers: &parts.headers, digest });
         };
-        let on_chain = credential.token().is_none();
-        let attempt = Attempt { parts, body, quote, credential, digest, work };
+        self.paid(inner, Attempt { parts, body, quote, credential, digest, work }, place).await
+    }
+
+    /// Pays in a task of its own, and hands over what comes of it.
+    async fn paid<S, B>(
+        self: Arc<Self>,
+        inner: S,
+        attempt: Attempt,
+        place: OwnedSemaphorePermit,
+    ) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let on_chain = attempt.credential.token().is_none();
         let paying = Arc::clone(&self).pay(inner, attempt);
         let task = tokio::spawn(async move {
             let delivery = paying.await;
