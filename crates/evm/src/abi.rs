@@ -75,7 +75,9 @@ pub(crate) fn aggregate(parts: &[Part<'_>]) -> Vec<u8> {
         rows.extend(part.input);
         rows.resize(rows.len().next_multiple_of(32), 0);
     }
-    places.iter().for_each(|place| call.extend(place.as_bytes()));
+    for place in places {
+        call.extend(place.as_bytes());
+    }
     call.extend(rows);
     call
 }

@@ -101,6 +101,7 @@ impl Default for Contracts {
 
 /// A token.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the configuration")]
 pub struct TokenConfig {
     /// Its contract.
     pub address: Address,
@@ -326,14 +327,12 @@ impl TokenConfig {
 
 fn rescale(amount: Amount, from: u8, to: u8) -> Option<Amount> {
     let step = |more: u8| 10_u128.checked_pow(more.into());
-    match to.checked_sub(from) {
-        Some(more) => amount.checked_mul(step(more)?),
-        None => {
-            let step = step(from.checked_sub(to)?)?;
-            let exact = amount.value().checked_rem(step)? == 0;
-            exact.then(|| amount.value().checked_div(step).map(Amount::new))?
-        }
+    if let Some(more) = to.checked_sub(from) {
+        return amount.checked_mul(step(more)?);
     }
+    let step = step(from.checked_sub(to)?)?;
+    let exact = amount.value().checked_rem(step)? == 0;
+    exact.then(|| amount.value().checked_div(step).map(Amount::new))?
 }
 
 /// An address in the words of the engine.

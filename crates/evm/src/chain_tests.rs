@@ -58,7 +58,7 @@ fn every_mistake_appears() {
 #[test]
 fn accounts_are_named_after_the_chain() {
     let chain = chain(vec![token(6)]);
-    let names: Vec<_> = chain.accounts().into_iter().map(|account| account.name.to_string()).collect();
+    let names: Vec<_> = chain.accounts().into_iter().map(|account| account.name.clone()).collect();
     assert_eq!(names, ["purse:eip155:84532", "gas:eip155:84532", "reserve:eip155:84532:USDC"]);
     assert_eq!(Contracts::default().multicall.to_string(), "0xcA11bde05977b3631167028862bE2a173976CA11");
 }

@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 use serde_json::Map;
 use thiserror::Error;
 
-use crate::chain::{Way, of_text};
+use crate::chain::{TokenConfig, Way, of_text};
 use crate::node::NodeError;
 use crate::purse::{self, Purse, PurseStatus};
 use crate::resolve::of_engine_hash;
@@ -259,7 +259,7 @@ impl Facilitator {
     pub fn supported(&self) -> Supported {
         let chain = &self.ports().chain;
         let account = self.submitter.address().to_string();
-        let ways: Vec<Way> = chain.tokens.iter().flat_map(|token| token.ways()).collect();
+        let ways: Vec<Way> = chain.tokens.iter().flat_map(TokenConfig::ways).collect();
         let kind = |scheme: &str, extra| SupportedKind {
             x402_version: VERSION,
             scheme: scheme.to_owned(),

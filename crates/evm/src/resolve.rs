@@ -7,7 +7,7 @@ use farthing_engine::CallRow;
 use farthing_money::Timestamp;
 
 use crate::authorized::Authorized;
-use crate::chain::{ChainConfig, of_engine};
+use crate::chain::ChainConfig;
 use crate::movement;
 use crate::node::{Block, Node, NodeError, Receipt, Trial};
 
@@ -38,21 +38,26 @@ pub(crate) async fn fate(
     row: &CallRow,
     head: Block,
 ) -> Result<Fate, NodeError> {
-    let Some(authorized) = Authorized::of_call(chain, &row.call) else { return Ok(Fate::Unused) };
-    let to = authorized.contract();
-    let answer = node.call(Trial { from: to, to, input: authorized.question() }).await;
-    let answer = match answer {
-        Err(error) if error.is_fault() => return Err(error),
-        // A contract that does not answer has not counted either.
-        answer => answer.unwrap_or_default(),
-    };
-    if authorized.is_used(&answer) != Some(true) {
+    let authorized = Authorized::of_call(chain, &row.call);
+    if let Some(authorized) = &authorized {
+        let to = authorized.contract();
+        let answer = node.call(Trial { from: to, to, input: authorized.question() }).await;
+        let answer = match answer {
+            Err(error) if error.is_fault() => return Err(error),
+            // A contract that does not answer has not counted either.
+            answer => answer.unwrap_or_default(),
+        };
+        if authorized.is_used(&answer) != Some(true) {
+            return Ok(Fate::Unused);
+        }
+    } else if row.attempts.is_empty() {
+        // What we send of our own accord nobody else can.
         return Ok(Fate::Unused);
     }
     let mut to = head.number;
     for _ in 0..QUESTIONS_MOST {
         let from = to.saturating_sub(BLOCKS_AT_ONCE.saturating_sub(1));
-        if let Some(receipt) = search(node, &authorized, row, (from, to)).await? {
+        if let Some(receipt) = search(node, authorized.as_ref(), row, (from, to)).await? {
             let deep = depth(head, receipt.block) >= chain.confirmations;
             return Ok(if deep { Fate::Moved(receipt) } else { Fate::Shallow });
         }
@@ -61,7 +66,7 @@ pub(crate) async fn fate(
         }
         to = from.saturating_sub(1);
     }
-    Ok(Fate::Cancelled)
+    Ok(if authorized.is_some() { Fate::Cancelled } else { Fate::Unused })
 }
 
 /// How many blocks hold what is in this block.
@@ -69,20 +74,27 @@ pub(crate) fn depth(head: Block, block: u64) -> u64 {
     head.number.saturating_add(1).saturating_sub(block)
 }
 
-/// The transaction in these blocks that moved the money with this very authorisation: its number stands in the call.
+/// The transaction in these blocks that moved the money with this very authorisation: its number stands in the call. What
+/// needs no authorisation is moved by our own transactions alone.
 async fn search(
     node: &dyn Node,
-    authorized: &Authorized,
+    authorized: Option<&Authorized>,
     row: &CallRow,
     (from, to): (u64, u64),
 ) -> Result<Option<Receipt>, NodeError> {
     let moves = &row.call.moves;
     for log in node.logs(movement::filter(moves, from, to)).await? {
-        if !movement::is_said_by(moves, &log) || log.contract != of_engine(moves.token) {
+        if !movement::is_said_by(moves, &log) {
             continue;
         }
-        let input = node.input(log.transaction).await?.unwrap_or_default();
-        if !input.windows(32).any(|word| word == authorized.nonce) {
+        let very = match authorized {
+            Some(authorized) => {
+                let input = node.input(log.transaction).await?.unwrap_or_default();
+                input.windows(32).any(|word| word == authorized.nonce)
+            }
+            None => row.attempts.iter().any(|own| of_engine_hash(own.transaction) == log.transaction),
+        };
+        if !very {
             continue;
         }
         let receipt = node.receipt(log.transaction).await?;

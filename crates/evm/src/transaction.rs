@@ -63,7 +63,7 @@ impl std::fmt::Debug for SignedTransaction {
 impl Transaction {
     /// What its sender signs.
     pub fn digest(&self) -> Digest {
-        keccak256(&typed(Item::List(self.members())))
+        keccak256(&typed(&Item::List(self.members())))
     }
 
     /// The transaction with its sender's signature; nothing if the signature is nobody's.
@@ -72,7 +72,7 @@ impl Transaction {
         let mut members = self.members();
         members.push(Item::number(u64::from(signature.v() == 28)));
         members.extend([signature.r(), signature.s()].map(|half| Item::number(Word::from_bytes(*half))));
-        let bytes = typed(Item::List(members));
+        let bytes = typed(&Item::List(members));
         let hash = TxHash::from_bytes(*keccak256(&bytes).as_bytes());
         Some(SignedTransaction { transaction: self, sender, hash, bytes })
     }
@@ -99,7 +99,7 @@ impl Transaction {
     }
 }
 
-fn typed(list: Item) -> Vec<u8> {
+fn typed(list: &Item) -> Vec<u8> {
     let mut bytes = vec![KIND];
     bytes.extend(list.encode());
     bytes

@@ -1,5 +1,5 @@
 //! Every reason for which a payment is refused, in the order in which the reference refuses, on a chain in memory.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -28,6 +28,13 @@ fn factory() -> Address {
 fn wallet() -> Address {
     Address::from_bytes([0xaa; 20])
 }
+
+/// What is changed about a payment before it is signed, and why it is refused then.
+type Change<'a, T> = (&'a dyn Fn(&mut T), Option<&'a str>);
+/// What calls are answered.
+type Told<Q> = Vec<(Q, Effect)>;
+/// What they lead to.
+type Case<Q> = (Told<Q>, &'static str);
 
 struct Play {
     stage: Stage,
@@ -162,7 +169,7 @@ async fn what_is_for_something_else_is_refused_without_asking() {
 async fn what_an_authorization_says_is_checked_without_asking() {
     let play = Play::new();
     let offer = &play.offers[0];
-    let changes: [(&dyn Fn(&mut Transfer), Option<&str>); 9] = [
+    let changes: [Change<Transfer>; 9] = [
         (&|paid| paid.to = key(3).address(), Some("invalid_exact_evm_recipient_mismatch")),
         (&|paid| paid.valid_before = NOW + 5, Some("invalid_exact_evm_payload_authorization_valid_before")),
         (&|paid| paid.valid_before = NOW - 1, Some("invalid_exact_evm_payload_authorization_valid_before")),
@@ -212,7 +219,7 @@ async fn the_signature_is_looked_at_before_what_it_is_for() {
     for odd in [&[1_u8; 3][..], &[0; 65], &[7; 64], &[0xff; 200]] {
         assert_eq!(play.reason(offer, &paid.signed_with(offer, odd)).await, invalid);
     }
-    let marked = [vec![1; 40], vec![0x64, 0x92].repeat(16)].concat();
+    let marked = [vec![1; 40], [0x64, 0x92].repeat(16)].concat();
     assert_eq!(
         play.reason(offer, &paid.signed_with(offer, &marked)).await,
         Some("invalid_exact_evm_failed_to_parse_signature")
@@ -305,7 +312,7 @@ async fn what_the_token_says_is_told_apart() {
         Effect::Answers(answer)
     };
     let balance = || call::balance_of(payer().address());
-    let cases: Vec<(Vec<(Vec<u8>, Effect)>, &str)> = vec![
+    let cases: Vec<Case<Vec<u8>>> = vec![
         (vec![(state(), refuse("no such function"))], "invalid_exact_evm_eip3009_not_supported"),
         (vec![(state(), Effect::Answers(vec![]))], "invalid_exact_evm_eip3009_not_supported"),
         (vec![(state(), answer(1))], "invalid_exact_evm_nonce_already_used"),
@@ -352,7 +359,7 @@ async fn an_asset_must_be_a_contract() {
 #[tokio::test]
 async fn what_a_permit_says_is_checked_without_asking() {
     let play = Play::new();
-    let changes: [(&dyn Fn(&mut Permitted), Option<&str>); 9] = [
+    let changes: [Change<Permitted>; 9] = [
         (&|paid| paid.spender = key(3).address(), Some("invalid_permit2_spender")),
         (&|paid| paid.to = key(3).address(), Some("invalid_permit2_recipient_mismatch")),
         (&|paid| paid.deadline = NOW + 5, Some("permit2_deadline_expired")),
@@ -385,7 +392,7 @@ async fn what_permit2_says_is_told_apart() {
     let balance = || (token(), call::balance_of(payer().address()));
     let allowance = || (token(), call::allowance(payer().address(), permit2::PERMIT2));
     let used = || (permit2::PERMIT2, call::nonce_bitmap(payer().address(), Word::from(1)));
-    let cases: Vec<(Vec<((Address, Vec<u8>), Effect)>, &str)> = vec![
+    let cases: Vec<Case<(Address, Vec<u8>)>> = vec![
         (vec![(balance(), answer(999)), (allowance(), answer(0))], "permit2_insufficient_balance"),
         (vec![(allowance(), answer(999))], "permit2_allowance_required"),
         (vec![(used(), answer(2))], "permit2_invalid_nonce"),

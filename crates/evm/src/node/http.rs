@@ -58,7 +58,7 @@ impl std::fmt::Debug for HttpNode {
         f.debug_struct("HttpNode")
             .field("chain", &self.chain)
             .field("nodes", &names.collect::<Vec<_>>())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -247,6 +247,7 @@ fn trial_of(trial: &Trial) -> Value {
 }
 
 /// `null` is an answer as well: there is no such thing.
+#[expect(clippy::option_option, reason = "what cannot be read is not what is not there")]
 fn maybe<T>(value: &Value, reading: impl FnOnce(&Value) -> Option<T>) -> Option<Option<T>> {
     if value.is_null() { Some(None) } else { reading(value).map(Some) }
 }
@@ -277,7 +278,7 @@ impl Node for HttpNode {
         Box::pin(self.asked("eth_estimateGas", json!([trial_of(&trial)]), "a number", read::number))
     }
 
-    fn code(&self, address: Address) -> Asked<'_, Vec<u8>> {
+    fn code_at(&self, address: Address) -> Asked<'_, Vec<u8>> {
         Box::pin(self.asked("eth_getCode", json!([address, "latest"]), "bytes", read::bytes))
     }
 

@@ -87,14 +87,14 @@ async fn the_first_that_answers_is_asked() {
     assert_eq!(node.chain_id().await, Ok(ChainId::new(7)));
     let alone = HttpNode::new(ChainId::new(7), &[gone], limits()).unwrap();
     assert!(matches!(alone.head().await, Err(NodeError::Unreachable { .. })));
-    let none = HttpNode::new(ChainId::new(7), &[], limits()).unwrap();
-    assert!(matches!(none.head().await, Err(NodeError::Unreachable { .. })));
+    let nowhere = HttpNode::new(ChainId::new(7), &[], limits()).unwrap();
+    assert!(matches!(nowhere.head().await, Err(NodeError::Unreachable { .. })));
 }
 
 #[tokio::test]
 async fn a_node_of_another_chain_is_not_believed() {
     let other = serve(chain_of(8)).await;
-    let error = node(7, &[other.clone()]).balance(Address::ZERO).await.unwrap_err();
+    let error = node(7, std::slice::from_ref(&other)).balance(Address::ZERO).await.unwrap_err();
     assert!(matches!(error, NodeError::Lying { .. }), "{error}");
     assert!(error.to_string().contains("eip155:8"), "{error}");
     let good = serve(chain_of(7)).await;

@@ -116,7 +116,7 @@ pub trait Node: Send + Sync + 'static {
     /// How much gas a call would use.
     fn gas(&self, trial: Trial) -> Asked<'_, u64>;
     /// The code at an address; empty if it is no contract.
-    fn code(&self, address: Address) -> Asked<'_, Vec<u8>>;
+    fn code_at(&self, address: Address) -> Asked<'_, Vec<u8>>;
     /// How much of the chain's own coin an account has.
     fn balance(&self, address: Address) -> Asked<'_, Amount>;
     /// How many transactions an account has sent.

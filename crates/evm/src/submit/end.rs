@@ -118,7 +118,7 @@ impl Submitter {
     ) -> Result<Done, RoundFault> {
         tracing::info!(call = %id, ?outcome, chain = %self.ports.chain.id, "a call has ended");
         let gas = paid.map(|paid| Gas { accounts: self.ports.chain.gas_accounts(), paid });
-        let payment = self.payment_of(row)?;
+        let payment = SettledPayment::of(self.ports.read.as_ref(), row)?;
         let command = Command::EndCall(EndCall { call: id, outcome: outcome.clone(), payment, gas });
         let answer = self.ports.execute.execute(command).await?;
         if let Answer::Settled(ended) = answer
@@ -150,14 +150,10 @@ impl Submitter {
 
     async fn reopen(&self, id: CallId) -> Result<Option<CallRow>, RoundFault> {
         let Some(ended) = self.ports.read.settlement(id)? else { return Ok(None) };
-        let payment = self.payment_of(&ended.row)?;
+        let payment = SettledPayment::of(self.ports.read.as_ref(), &ended.row)?;
         tracing::warn!(call = %id, chain = %self.ports.chain.id, "the chain has taken a settlement back");
         self.ports.execute.execute(Command::ReopenCall(ReopenCall { call: id, payment })).await?;
         Ok(Some(ended.row))
-    }
-
-    fn payment_of(&self, row: &CallRow) -> Result<Option<SettledPayment>, RoundFault> {
-        Ok(SettledPayment::of(self.ports.read.as_ref(), row)?)
     }
 
     fn is_permit2(&self, row: &CallRow) -> bool {

@@ -149,11 +149,11 @@ impl Submitter {
         loop {
             match self.run_once().await {
                 Ok(round) if round != Round::default() => {
-                    tracing::debug!(?round, chain = %self.ports.chain.id)
+                    tracing::debug!(?round, chain = %self.ports.chain.id);
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(%error, chain = %self.ports.chain.id, "the chain was not looked at")
+                    tracing::warn!(%error, chain = %self.ports.chain.id, "the chain was not looked at");
                 }
             }
             tokio::select! {

@@ -92,7 +92,7 @@ impl Terms {
         if let Some(reason) = self.refusal(requirements, now) {
             // A signature that anyone can see to be good leaves nothing to ask.
             if self.signed.deployment.is_some() || !self.signed.is_of_account() {
-                self.require_signature(self.signed.verdict(judge).await?)?;
+                require_signature(self.signed.verdict(judge).await?)?;
             }
             return Err(reason.into());
         }
@@ -101,12 +101,12 @@ impl Terms {
         let question = Trial { from: judge.submitter, to: self.token, input: self.authorized().question() };
         let (verdict, code, tried, state) = join4(
             self.signed.verdict(judge),
-            judge.node.code(self.token),
+            judge.node.code_at(self.token),
             judge.node.call(draft.trial(judge.submitter)),
             judge.node.call(question),
         )
         .await;
-        self.require_signature(verdict?)?;
+        require_signature(verdict?)?;
         if code?.is_empty() {
             return Err(Reason::AssetNotDeployed.into());
         }
@@ -121,14 +121,6 @@ impl Terms {
                 Ok(Verified { payer, payment, units })
             }
             Ok(Some(false)) => Err(self.diagnose(judge, tried.err()).await?),
-        }
-    }
-
-    fn require_signature(&self, verdict: Verdict) -> Result<(), Unsound> {
-        match verdict {
-            Verdict::Own | Verdict::OfNobodyYet => Ok(()),
-            Verdict::FactoryNotAllowed => Err(Reason::FactoryNotAllowed.into()),
-            Verdict::Other => Err(Reason::InvalidSignature.into()),
         }
     }
 
@@ -188,5 +180,13 @@ impl Terms {
             return Err(Reason::AuthorizationValueMismatch);
         }
         Ok(self.draft(chain).call(chain, units))
+    }
+}
+
+fn require_signature(verdict: Verdict) -> Result<(), Unsound> {
+    match verdict {
+        Verdict::Own | Verdict::OfNobodyYet => Ok(()),
+        Verdict::FactoryNotAllowed => Err(Reason::FactoryNotAllowed.into()),
+        Verdict::Other => Err(Reason::InvalidSignature.into()),
     }
 }

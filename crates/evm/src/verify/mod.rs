@@ -70,21 +70,23 @@ pub struct Judge<'a> {
 
 /// What a payment of any scheme says, read and not judged.
 enum Terms {
-    Eip3009(exact_eip3009::Terms),
-    Permit2(permit2::Terms),
+    Eip3009(Box<exact_eip3009::Terms>),
+    Permit2(Box<permit2::Terms>),
 }
 
 impl Terms {
     fn read(chain: &ChainConfig, requirements: &Requirements, payload: &Payload) -> Result<Self, Reason> {
         match (requirements.scheme.as_str(), &payload.payload) {
             (SCHEME_EXACT, SchemePayload::Eip3009(paid)) => {
-                exact_eip3009::Terms::read(chain, requirements, payload, paid).map(Self::Eip3009)
+                exact_eip3009::Terms::read(chain, requirements, payload, paid)
+                    .map(Box::new)
+                    .map(Self::Eip3009)
             }
             (SCHEME_EXACT, SchemePayload::Permit2(paid)) => {
-                exact_permit2::read(chain, requirements, payload, paid).map(Self::Permit2)
+                exact_permit2::read(chain, requirements, payload, paid).map(Box::new).map(Self::Permit2)
             }
             (SCHEME_UPTO, SchemePayload::Permit2(paid)) => {
-                upto::read(chain, requirements, payload, paid).map(Self::Permit2)
+                upto::read(chain, requirements, payload, paid).map(Box::new).map(Self::Permit2)
             }
             (SCHEME_EXACT | SCHEME_UPTO, _) => Err(Reason::UnsupportedPayloadType),
             _ => Err(Reason::InvalidScheme),

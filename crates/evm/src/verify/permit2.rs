@@ -134,8 +134,8 @@ impl Terms {
         let draft = self.draft(judge.chain, units);
         let (verdict, token_code, proxy_code, tried) = join4(
             self.signed.verdict(judge),
-            judge.node.code(self.token),
-            judge.node.code(draft.to),
+            judge.node.code_at(self.token),
+            judge.node.code_at(draft.to),
             judge.node.call(draft.trial(judge.submitter)),
         )
         .await;
@@ -194,7 +194,7 @@ impl Terms {
 
     fn draft(&self, chain: &ChainConfig, units: Amount) -> Draft {
         let (payer, signature) = (self.payer, self.signed.bytes());
-        let allowance = self.sponsored.as_ref().and_then(|allowance| allowance.permit());
+        let allowance = self.sponsored.as_ref().and_then(Sponsored::permit);
         let allowance = allowance.as_ref().map(|(permit, signature)| (permit, signature));
         let used = Word::from(units);
         let input = match (&self.transfer, allowance) {

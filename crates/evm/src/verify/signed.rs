@@ -73,7 +73,7 @@ impl Signed {
     pub(super) async fn verdict(&self, judge: &Judge<'_>) -> Result<Verdict, NodeError> {
         let own = self.is_of_account();
         let asked: OptionFuture<_> = (!own).then(|| self.ask(judge)).into();
-        let (code, answer) = join(judge.node.code(self.signer), asked).await;
+        let (code, answer) = join(judge.node.code_at(self.signer), asked).await;
         if code?.is_empty() {
             return Ok(match &self.deployment {
                 None if own => Verdict::Own,

@@ -30,12 +30,12 @@ impl Sponsored {
     pub(super) fn read(payload: &Payload) -> Option<Self> {
         let info = payload.extensions.get(NAME)?.get("info")?;
         let members = ["from", "asset", "spender", "amount", "nonce", "deadline", "signature", "version"];
-        let there = |name: &&str| match info.get(*name) {
+        let there = |name: &str| match info.get(name) {
             None | Some(Value::Null | Value::Bool(false)) => false,
             Some(Value::String(text)) => !text.is_empty(),
             Some(_) => true,
         };
-        members.iter().all(|name| there(&name)).then(|| Self(allowance(info)))
+        members.iter().all(|name| there(name)).then(|| Self(allowance(info)))
     }
 
     /// Why it is refused.
