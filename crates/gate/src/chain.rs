@@ -3,12 +3,17 @@
 //! The server puts the room of the chains behind it; tests and the simulator put a chain of their own there. Payments are in
 //! the words of x402 whatever dialect they came in, so that one payment has one meaning.
 
+pub mod claim;
+pub mod offer;
+pub mod settled;
+
 use std::future::Future;
 use std::pin::Pin;
 
+use farthing_channel::Address;
 use farthing_engine::{Call, CallId, Outcome, PaymentId};
 use farthing_ledger::AccountId;
-use farthing_money::{Amount, Money};
+use farthing_money::{Amount, Asset, Money};
 use farthing_wire::x402::{Payload, Reason, Requirements};
 use thiserror::Error;
 
@@ -40,6 +45,51 @@ pub enum ChainRefusal {
     Unreachable(String),
 }
 
+/// What is charged and how little or much is taken at once when credits are bought and sold for money on chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CreditTerms {
+    /// How much may come in at once.
+    pub deposit: Bounds,
+    /// How much may go out at once.
+    pub payout: Bounds,
+    /// What the issuer keeps of each payout, for its gas.
+    pub payout_fee: Amount,
+}
+
+/// The least and the most, in the asset's units. Each costs the issuer a transaction, so that the least is not nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The least.
+    pub least: Amount,
+    /// The most.
+    pub most: Option<Amount>,
+}
+
+impl Bounds {
+    /// Whether so much is neither too little nor too much.
+    pub fn hold(&self, amount: Amount) -> bool {
+        amount >= self.least && self.most.is_none_or(|most| amount <= most)
+    }
+}
+
+/// Where a payout goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// On which chain, in which token; the first that counts as the asset if nobody says.
+    pub token: Option<(u64, Address)>,
+    /// To whom.
+    pub to: Address,
+}
+
+/// What a payout takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payout {
+    /// The call that moves the money from our own account. It is made anew for each try: it says until when.
+    pub call: Call,
+    /// The account of what we have of it.
+    pub reserve: AccountId,
+}
+
 /// Speaks to chains.
 pub trait Chains: Send + Sync + 'static {
     /// The ways to pay a price on chains, in the order of preference; none if no token counts as its asset.
@@ -63,6 +113,18 @@ pub trait Chains: Send + Sync + 'static {
 
     /// What is called to move this much of a verified payment.
     fn call(&self, offer: &Requirements, payload: &Payload, charged: Money) -> Result<Call, ChainRefusal>;
+
+    /// On which terms credits of an asset are bought and sold for money on chains; nothing if they are not.
+    fn credit_terms(&self, _: Asset) -> Option<CreditTerms> {
+        None
+    }
+
+    /// What pays so much out. Nothing is sent. Refused are chains and tokens that are not configured, amounts that would
+    /// round, and destinations that are nobody's: the token, the zero address, our own account.
+    fn payout(&self, amount: Money, _: &Destination) -> Result<Payout, ChainRefusal> {
+        let message = format!("{amount} cannot be paid out: no chain here pays out");
+        Err(ChainRefusal::Invalid { reason: Reason::NetworkMismatch, message })
+    }
 
     /// Waits until a call has ended, which it may have already, or as long as payers wait: then there is nothing.
     fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>>;

@@ -6,7 +6,6 @@ use farthing_wire::cashu::PaymentRequest;
 use farthing_wire::header;
 use farthing_wire::mpp::{self, credit};
 use farthing_wire::problem::{PaymentAuthType, Problem};
-use farthing_wire::x402::v1::{self, RequirementsV1};
 use farthing_wire::x402::{PaymentRequired, Requirements, Resource};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
@@ -16,8 +15,8 @@ use super::Shared;
 use super::config::XCashu;
 use super::quote::Quote;
 use super::refusal::{Kind, Refused};
-use super::settled;
 use crate::body::Body;
+use crate::chain::{offer, settled};
 use crate::cors;
 use crate::page::{POLICY, Page, prefers_html};
 use crate::problem;
@@ -167,7 +166,7 @@ impl Shared {
         fields.extend(challenge.map(|text| (header::WWW_AUTHENTICATE, text)));
         let required = required(asked.quote, offers, refused);
         fields.extend(required.to_header().ok().map(|text| (header::PAYMENT_REQUIRED, text)));
-        for_version_1(problem, &required)
+        offer::for_version_1(problem, &required)
     }
 
     fn cashu_request(&self, quote: &Quote) -> Option<PaymentRequest> {
@@ -227,21 +226,7 @@ impl Shared {
 
 /// All ways to pay on chains, and why what came was not enough.
 fn required(quote: &Quote, accepts: Vec<Requirements>, refused: Option<&Refused>) -> PaymentRequired {
-    let error = refused.map_or_else(
-        || "Payment required".to_owned(),
-        |refused| refused.reason().map_or_else(|| refused.to_string(), str::to_owned),
-    );
+    let error = refused.map(|refused| refused.reason().map_or_else(|| refused.to_string(), str::to_owned));
     let description = (!quote.description.is_empty()).then(|| quote.description.clone());
-    let resource = Resource { description, ..Resource::of(quote.url.clone()) };
-    PaymentRequired { error: Some(error), resource, accepts, ..PaymentRequired::default() }
-}
-
-/// Clients of version 1 read the offers in the body.
-fn for_version_1(problem: Problem, required: &PaymentRequired) -> Problem {
-    let offers = required.accepts.iter().filter_map(|offer| RequirementsV1::of(offer, &required.resource));
-    let offers: Vec<_> = offers.filter_map(|offer| serde_json::to_value(offer).ok()).collect();
-    if offers.is_empty() {
-        return problem;
-    }
-    problem.with("x402Version", v1::VERSION).with("accepts", offers).with("error", required.error.clone())
+    offer::required(Resource { description, ..Resource::of(quote.url.clone()) }, accepts, error)
 }

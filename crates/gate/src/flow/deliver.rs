@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::Shared;
 use super::credits::{Change, change_of};
 use super::quote::Quote;
-use super::settled::Settled;
+use crate::chain::settled::Settled;
 use crate::{cors, own_header};
 
 /// A payment that is posted, now or before.

@@ -10,7 +10,6 @@ mod on_chain;
 mod pay;
 mod quote;
 mod refusal;
-mod settled;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -369,7 +368,8 @@ where
     }
 }
 
-fn credential(headers: &HeaderMap) -> Result<Option<Credential>, farthing_wire::CredentialError> {
+/// What pays, among the fields of a request; several that differ are refused.
+pub fn credential(headers: &HeaderMap) -> Result<Option<Credential>, farthing_wire::CredentialError> {
     let all = |name: &str| headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect::<Vec<_>>();
     Credential::from_headers(CredentialFields {
         x_cashu: &all(header::X_CASHU),

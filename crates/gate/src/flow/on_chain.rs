@@ -6,15 +6,14 @@
 
 use std::sync::Arc;
 
-use farthing_channel::keccak256;
 use farthing_engine::{
     Answer, CallId, Chart, Command, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow, PaymentState,
-    Refusal, Reject, RequestTag,
+    Refusal, Reject,
 };
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
 use farthing_wire::mpp::{self, ChallengeError, evm};
-use farthing_wire::x402::{self, AssetTransferMethod, Payload, Requirements, SCHEME_EXACT, SchemePayload};
+use farthing_wire::x402::{Payload, Requirements};
 
 use super::Shared;
 use super::end::{Funding, Held};
@@ -22,8 +21,8 @@ use super::handover::{Claim, Handover};
 use super::pay::{Again, Outcome};
 use super::quote::Quote;
 use super::refusal::Refused;
-use super::settled::Settled;
-use crate::chain::{ChainRefusal, Chains, Verified};
+use crate::chain::settled::Settled;
+use crate::chain::{ChainRefusal, Chains, Verified, claim};
 use crate::limit::Work;
 
 /// About how many multiplications of a point it takes to look at a payment, with what its chain is asked.
@@ -58,7 +57,8 @@ impl Shared {
         let (claim, over) = self.claim(quote, credential, digest, now)?;
         work.cost(WEIGHT);
         let payment = chains.payment(&claim.offer, &claim.payload)?;
-        let (resource, tag) = (quote.resource(&self.config.secrets.challenge), tag(&claim.payload, digest));
+        let (resource, tag) =
+            (quote.resource(&self.config.secrets.challenge), claim::tag(&claim.payload, digest));
         if let Some(row) = self.config.read.payment(payment).map_err(Refusal::Fault)? {
             if row.resource != resource || row.tag != tag {
                 return Err(Refusal::Reject(Reject::PaymentElsewhere(payment)).into());
@@ -166,33 +166,20 @@ impl Shared {
     ) -> Result<(ChainPayment, Option<ChallengeError>), Refused> {
         match credential {
             Credential::X402(payload) => {
-                // What the payer understood that it pays for; a middle box may have sent it elsewhere.
-                if payload.resource.as_ref().is_some_and(|resource| resource.url != quote.url) {
-                    return Err(Refused::ResourceElsewhere);
-                }
                 let offers = self.chain_offers(quote, quote.price);
-                let offer = offers.into_iter().find(|offer| offer.is_met_by(&payload.accepted));
-                let offer = offer.ok_or(Refused::NotOffered)?;
-                let payload = Payload::clone(payload);
+                let (offer, payload) = claim::of_x402(payload, &quote.url, offers)?;
                 Ok((ChainPayment { offer, payload, price: quote.price }, None))
             }
             Credential::X402V1(payment) => {
-                let mut offers = self.chain_offers(quote, quote.price).into_iter();
-                let offer = offers.find(|offer| {
-                    payment.is_for(offer) && offer.extra.method() == Some(AssetTransferMethod::Eip3009)
-                });
-                let offer = offer.ok_or(Refused::NotOffered)?;
-                let payload = payload(&offer, SchemePayload::Eip3009(payment.payload.clone()));
+                let offers = self.chain_offers(quote, quote.price);
+                let (offer, payload) = claim::of_x402_v1(payment, offers)?;
                 Ok((ChainPayment { offer, payload, price: quote.price }, None))
             }
             Credential::Evm { challenge, payload: signed, .. } => {
                 let over = self.challenge_of(quote, challenge, digest, now)?;
                 let request = evm::Request::of(challenge).map_err(|_| Refused::ChallengeElsewhere)?;
                 let (offer, price) = self.offer_of(quote, &request).ok_or(Refused::NotOffered)?;
-                if signed.authorization.nonce.0 != *keccak256(&evm::nonce_source(challenge)).as_bytes() {
-                    return Err(Refused::ChallengeElsewhere);
-                }
-                let payload = payload(&offer, SchemePayload::Eip3009(x402::Eip3009::clone(signed)));
+                let (offer, payload) = claim::of_evm(challenge, signed, offer)?;
                 Ok((ChainPayment { offer, payload, price }, over))
             }
             Credential::Cashu { .. } | Credential::Credit { .. } => Err(credential.not_offered().into()),
@@ -201,13 +188,7 @@ impl Shared {
 
     /// The offer that a challenge of MPP's method `evm` made, at the price that it locked.
     fn offer_of(&self, quote: &Quote, request: &evm::Request) -> Option<(Requirements, Money)> {
-        let alike = |offer: &Requirements| {
-            offer.scheme == SCHEME_EXACT
-                && offer.extra.method() == Some(AssetTransferMethod::Eip3009)
-                && offer.chain_id() == Some(request.method_details.chain_id)
-                && offer.asset_address() == Some(request.currency)
-                && offer.pay_to_address() == Some(request.recipient)
-        };
+        let alike = |offer: &Requirements| claim::is_said_by(offer, request);
         let offer = self.chain_offers(quote, quote.price).into_iter().find(alike)?;
         if offer.amount == request.amount {
             return Some((offer, quote.price));
@@ -226,26 +207,10 @@ impl Shared {
         digest: Option<String>,
         now: Timestamp,
     ) -> Option<String> {
-        let offer = offers.iter().find(|offer| {
-            offer.scheme == SCHEME_EXACT && offer.extra.method() == Some(AssetTransferMethod::Eip3009)
-        })?;
-        let chain = offer.chain_id()?;
+        let offer = offers.iter().find(|offer| claim::is_for_evm(offer))?;
         let decimals = self.config.chains.as_ref()?.decimals(offer)?;
-        let (currency, recipient) = (offer.asset_address()?, offer.pay_to_address()?);
-        let request = evm::Request::charge(offer.amount.clone(), currency, recipient, (chain, decimals));
-        let request = request.to_json().ok()?;
+        let request = claim::evm_request(offer, decimals)?;
         let challenge = self.issue(quote, mpp::METHOD_EVM, &request, digest, now).ok()?;
         challenge.to_header().ok()
     }
-}
-
-fn payload(offer: &Requirements, payload: SchemePayload) -> Payload {
-    Payload { resource: None, accepted: offer.clone(), payload, extensions: serde_json::Map::new() }
-}
-
-/// What makes the same payment another request: its own bytes, and the body that it came with.
-fn tag(payload: &Payload, digest: Option<&str>) -> RequestTag {
-    // Decoded and written anew, so that no spelling makes a difference.
-    let signed = serde_json::to_vec(&payload.payload).unwrap_or_default();
-    RequestTag::of_parts("farthing/request/chain/1", [&signed[..], digest.unwrap_or("unread").as_bytes()])
 }

@@ -11,6 +11,7 @@ use farthing_wire::{CredentialError, mpp};
 use thiserror::Error;
 
 use crate::chain::ChainRefusal;
+use crate::chain::claim::ClaimError;
 use crate::crypto::CryptoError;
 use crate::limit::Limited;
 
@@ -78,6 +79,16 @@ pub(super) enum Kind {
     Limited(Span),
     /// We cannot say now.
     Unavailable(Span),
+}
+
+impl From<ClaimError> for Refused {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::NotOffered => Self::NotOffered,
+            ClaimError::ResourceElsewhere => Self::ResourceElsewhere,
+            ClaimError::ChallengeElsewhere => Self::ChallengeElsewhere,
+        }
+    }
 }
 
 impl Refused {

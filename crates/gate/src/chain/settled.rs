@@ -8,7 +8,7 @@ use farthing_wire::x402::{Bytes32Text, Reason, SettleResponse, Uint, eip155_netw
 
 /// A settled payment: by which transaction, on which chain, whose, and how many units.
 #[derive(Clone, Debug)]
-pub(super) struct Settled {
+pub struct Settled {
     network: String,
     transaction: Bytes32Text,
     payer: String,
@@ -16,7 +16,8 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    pub(super) fn of(row: &SettlementRow) -> Option<Self> {
+    /// What the books say of a call that has ended; nothing if no money has moved.
+    pub fn of(row: &SettlementRow) -> Option<Self> {
         let Outcome::Settled { transaction, .. } = &row.outcome else { return None };
         let moves = &row.row.call.moves;
         Some(Self {
@@ -28,7 +29,7 @@ impl Settled {
     }
 
     /// The value of `PAYMENT-RESPONSE`.
-    pub(super) fn response(&self) -> Option<String> {
+    pub fn response(&self) -> Option<String> {
         let payer = Some(self.payer.clone());
         let mut response = SettleResponse::settled(&self.network, self.transaction.to_string(), payer);
         response.amount = Some(self.units.clone());
@@ -36,13 +37,13 @@ impl Settled {
     }
 
     /// The receipt of MPP's method `evm`.
-    pub(super) fn mpp_receipt(&self, at: Timestamp) -> mpp::Receipt {
+    pub fn mpp_receipt(&self, at: Timestamp) -> mpp::Receipt {
         evm::receipt(self.transaction, at)
     }
 }
 
 /// The value of `PAYMENT-RESPONSE` for a payment that was not settled, or not yet.
-pub(super) fn unsettled(network: &str, reason: &str) -> Option<String> {
+pub fn unsettled(network: &str, reason: &str) -> Option<String> {
     let message = (reason == Reason::SettlementPending.as_str()).then(|| {
         "the outcome is not known yet; send the same request with the same payment again".to_owned()
     });
