@@ -119,3 +119,105 @@ pub(crate) fn to_engine_hash(hash: TxHash) -> farthing_engine::TransactionId {
 pub(crate) fn of_engine_hash(id: farthing_engine::TransactionId) -> TxHash {
     TxHash::from_bytes(*id.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use farthing_channel::{Address, Authorization, AuthorizationNonce, ChainId, SigningKey, Word, call};
+    use farthing_engine::{Attempt, Call, ChainAddress, Movement, Purpose, TransactionId};
+    use farthing_money::{Amount, Asset};
+
+    use super::*;
+    use crate::chain::{of_engine, to_engine};
+    use crate::node::ScriptedNode;
+    use crate::transaction::{Fees, SignedTransaction, Transaction};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn token() -> Address {
+        Address::from_bytes([5; 20])
+    }
+
+    fn chain(confirmations: u64) -> ChainConfig {
+        let coin = Asset::new("ETH", 18, "wei").unwrap();
+        let chain = ChainConfig::new(ChainId::new(1), vec![], Address::ZERO, coin, vec![]);
+        ChainConfig { confirmations, ..chain }
+    }
+
+    /// A chain on which units of the token went from 2 to 3 by this nonce, and the transaction that moved them.
+    async fn moved(nonce: u8) -> (ScriptedNode, SignedTransaction) {
+        let node = ScriptedNode::new(ChainId::new(1), NOW);
+        let key = SigningKey::from_bytes([1; 32]).unwrap();
+        let from = Address::from_bytes([2; 20]);
+        node.put_token(token(), "T", "1");
+        node.mint(token(), from, Amount::new(100));
+        node.fund(key.address(), Amount::new(10_u128.pow(18)));
+        let authorization = Authorization {
+            from,
+            to: Address::from_bytes([3; 20]),
+            value: Word::from(7),
+            valid_after: Word::ZERO,
+            valid_before: Word::MAX,
+            nonce: AuthorizationNonce::from_bytes([nonce; 32]),
+        };
+        let input = call::transfer_with_authorization_bytes(&authorization, &[1; 65]);
+        let fees = Fees { most: Amount::new(10_u128.pow(10)), tip: Amount::new(1) };
+        let transaction =
+            Transaction { chain: ChainId::new(1), number: 0, fees, gas: 100_000, to: token(), input };
+        let signature = key.sign(&transaction.digest());
+        let signed = transaction.signed(&signature).unwrap();
+        node.send(signed.bytes.clone()).await.unwrap();
+        node.mine();
+        (node, signed)
+    }
+
+    fn row(to: Address, input: Vec<u8>, attempts: &[TxHash]) -> CallRow {
+        let at = |n| ChainAddress::from_bytes([n; 20]);
+        let moves = Movement { token: at(5), from: at(2), to: at(3), units: Amount::new(7) };
+        let attempt = |hash: &TxHash| Attempt { transaction: to_engine_hash(*hash), signed: vec![], at: NOW };
+        CallRow {
+            call: Call { chain: 1, to: to_engine(to), input, moves, until: NOW },
+            purpose: Purpose::Facilitated,
+            at: NOW,
+            slot: None,
+            attempts: attempts.iter().map(attempt).collect(),
+            reopened: false,
+        }
+    }
+
+    async fn of(confirmations: u64, node: &ScriptedNode, row: &CallRow) -> Fate {
+        let head = node.head().await.unwrap();
+        fate(&chain(confirmations), node, row, head).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_authorization_has_the_fate_of_its_number() {
+        let (node, signed) = moved(9).await;
+        let (_, other) = moved(8).await;
+        let same = row(token(), signed.transaction.input.clone(), &[]);
+        assert!(
+            matches!(of(1, &node, &same).await, Fate::Moved(receipt) if receipt.transaction == signed.hash)
+        );
+        assert_eq!(of(2, &node, &same).await, Fate::Shallow);
+        let unused = row(token(), other.transaction.input, &[]);
+        assert_eq!(of(1, &node, &unused).await, Fate::Unused, "the same sum between the same two");
+        let mut less = same.clone();
+        less.call.moves.units = Amount::new(6);
+        assert_eq!(of(1, &node, &less).await, Fate::Cancelled, "used, and nothing moved as it should");
+        assert_eq!(of_engine(same.call.to), token());
+    }
+
+    /// What we pay out needs nobody's authorisation, and no contract counts it.
+    #[tokio::test]
+    async fn what_we_send_ourselves_has_the_fate_of_our_transactions() {
+        let (node, signed) = moved(9).await;
+        let input = call::transfer(Address::from_bytes([3; 20]), Word::from(7));
+        let ours = row(token(), input.clone(), &[TxHash::from_bytes([1; 32]), signed.hash]);
+        assert!(
+            matches!(of(1, &node, &ours).await, Fate::Moved(receipt) if receipt.transaction == signed.hash)
+        );
+        let others = row(token(), input.clone(), &[TxHash::from_bytes([1; 32])]);
+        assert_eq!(of(1, &node, &others).await, Fate::Unused);
+        assert_eq!(of(1, &node, &row(token(), input, &[])).await, Fate::Unused);
+        assert_eq!(of_engine_hash(TransactionId::from_bytes([1; 32])), TxHash::from_bytes([1; 32]));
+    }
+}

@@ -266,3 +266,35 @@ async fn a_token_that_moves_less_is_found_out() {
     assert_eq!(world.stage.books()[..2], [0, 0]);
     assert_eq!(world.units(payee()).await, PRICE - 1);
 }
+
+/// A payout: our own tokens, sent by ourselves.
+#[tokio::test]
+async fn what_we_pay_out_needs_no_signature_but_ours() {
+    use farthing_engine::{Call, CallId, ChainAddress, Command, Facilitate, Movement};
+    let world = World::open().await;
+    let me = world.stage.submitter().address();
+    world.mint(me, 500).await;
+    let engine = |address: Address| ChainAddress::from_bytes(*address.as_bytes());
+    let pay_out = |name: u8, units: u128| {
+        let moves = Movement {
+            token: engine(world.token),
+            from: engine(me),
+            to: engine(payee()),
+            units: Amount::new(units),
+        };
+        let input = farthing_channel::call::transfer(payee(), Amount::new(units).into());
+        let until = farthing_money::Timestamp::from_secs(world.now() + 1_000);
+        let call = Call { chain: support::CHAIN.number(), to: engine(world.token), input, moves, until };
+        let id = CallId::from_bytes([name; 32]);
+        world.stage.desk.run(&Command::Facilitate(Facilitate { id, call })).unwrap();
+        id
+    };
+    let (first, second, too_much) = (pay_out(1, 200), pay_out(2, 300), pay_out(3, 501));
+    world.stage.round().await;
+    world.anvil.mine().await;
+    world.stage.round().await;
+    assert!(world.stage.is_settled(first) && world.stage.is_settled(second));
+    assert_eq!(world.units(payee()).await, 500);
+    let reason = world.stage.failure(too_much);
+    assert_eq!(reason.as_deref(), Some("invalid_exact_evm_insufficient_balance"));
+}

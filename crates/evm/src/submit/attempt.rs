@@ -16,12 +16,18 @@ use crate::transaction::{Fees, SignFault, SignedTransaction, Transaction};
 const BLANK_GAS: u64 = 21_000;
 
 impl Submitter {
+    /// Asks how much gas a call would use, and so whether it would succeed.
+    pub(super) async fn try_out(&self, row: &CallRow) -> Result<u64, NodeError> {
+        let (to, input) = (of_engine(row.call.to), row.call.input.clone());
+        self.ports.node.gas(Trial { from: self.address(), to, input }).await
+    }
+
     /// Gives a call its first transaction, or ends it if it can no longer succeed.
     pub(super) async fn begin(
         &self,
         memory: &mut Memory,
-        begun: &[(CallId, CallRow)],
         (id, row): (CallId, &CallRow),
+        gas: Result<u64, NodeError>,
         around: &Surroundings,
     ) -> Result<Done, RoundFault> {
         let over = around.head.at > row.call.until || around.now > row.call.until;
@@ -31,8 +37,6 @@ impl Submitter {
         }
         // The chain asks for more than we pay: the call waits until it asks for less, or until it is too late.
         let Some(fees) = around.fees else { return Ok(Done::Nothing) };
-        let (to, input) = (of_engine(row.call.to), row.call.input.clone());
-        let gas = self.ports.node.gas(Trial { from: self.address(), to, input: input.clone() }).await;
         let gas = match gas {
             Ok(gas) => gas,
             Err(NodeError::Reverted(revert)) => {
@@ -47,8 +51,8 @@ impl Submitter {
             let reason = self.failed(row);
             return self.end_unsent(memory, (id, row), around.head, reason).await;
         }
-        let number = self.next_number(memory, begun).await?;
-        let chain = self.ports.chain.id;
+        let (chain, number) = (self.ports.chain.id, memory.next);
+        let (to, input) = (of_engine(row.call.to), row.call.input.clone());
         // What is there may change until it runs: a quarter more.
         let gas = gas.saturating_add(gas / 4).min(most);
         let signed = self.sign(Transaction { chain, number, fees, gas, to, input }).await?;
@@ -59,13 +63,17 @@ impl Submitter {
     }
 
     /// The number of the next transaction: what the chain says, unless we know of more.
-    async fn next_number(&self, memory: &Memory, begun: &[(CallId, CallRow)]) -> Result<u64, NodeError> {
+    pub(super) async fn count_on(
+        &self,
+        memory: &mut Memory,
+        begun: &[(CallId, CallRow)],
+    ) -> Result<(), NodeError> {
         let own = to_engine(self.address());
-        let slots = begun.iter().filter_map(|(_, row)| row.slot);
-        let known =
-            slots.filter(|(sender, _)| *sender == own).map(|(_, number)| number.saturating_add(1)).max();
+        let slots = begun.iter().filter_map(|(_, row)| row.slot).filter(|(sender, _)| *sender == own);
+        let known = slots.map(|(_, number)| number.saturating_add(1)).max().unwrap_or_default();
         let pending = self.ports.node.count(self.address(), Moment::Pending).await?;
-        Ok(pending.max(known.unwrap_or_default()).max(memory.next))
+        memory.next = memory.next.max(pending).max(known);
+        Ok(())
     }
 
     /// Hands the latest attempt in again: after a start, or when it may have been forgotten.

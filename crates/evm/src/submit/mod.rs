@@ -185,6 +185,9 @@ impl Submitter {
         });
         let (begun, new): (Vec<_>, Vec<_>) = calls.into_iter().partition(|(_, row)| row.slot.is_some());
         memory.keep_only(&begun);
+        if !new.is_empty() {
+            self.count_on(&mut memory, &begun).await?;
+        }
         let seen = join_all(begun.iter().map(|(_, row)| self.see(row, &memory))).await;
         for ((id, row), seen) in begun.iter().zip(seen) {
             let done = match seen {
@@ -197,8 +200,10 @@ impl Submitter {
             tracing::warn!(%error, chain = %self.ports.chain.id, "a missing transaction number is not used up yet");
         }
         let free = self.ports.chain.at_once.saturating_sub(begun.len());
-        for (id, row) in new.iter().take(free) {
-            let done = self.begin(&mut memory, &begun, (*id, row), &around).await;
+        let new: Vec<_> = new.into_iter().take(free).collect();
+        let tried = join_all(new.iter().map(|(_, row)| self.try_out(row))).await;
+        for ((id, row), gas) in new.iter().zip(tried) {
+            let done = self.begin(&mut memory, (*id, row), gas, &around).await;
             round.begun = round.begun.saturating_add(usize::from(matches!(done, Ok(Done::Begun))));
             self.tally(&mut round, *id, done);
         }
