@@ -187,6 +187,11 @@ impl Wallet {
         tokens
     }
 
+    /// Those that the owner has named himself, or blocked.
+    pub fn own_tokens(&self) -> impl Iterator<Item = &Token> {
+        self.state.tokens.values()
+    }
+
     /// One of them.
     pub fn token(&self, chain: ChainId, address: AccountAddress) -> Option<Token> {
         let own = self.state.tokens.get(&(chain, address)).cloned();

@@ -3,21 +3,21 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use farthing_money::{Amount, Asset, Money};
-use farthing_wallet::{Outcome, PayFlow, PayRequest, WalletError};
+use clap::{Args, ValueEnum};
+use farthing_money::Money;
+use farthing_wallet::{Means, Outcome, PayFlow, PayRequest, Shown};
 
 use super::pay_report::{Report, refusal};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::payer::{
-    Delivered, Delivery, Hop, OutFile, Payer, Redirect, Tally, Typed, WalletPlace, forecast, next_hop,
+    Delivered, Delivery, Hop, OutFile, Payer, Redirect, Tally, Typed, WalletPlace, draw, forecast, next_hop,
 };
 use crate::runtime;
 
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "What is free comes as it is; what has a price is paid. The body goes to stdout (or to -o FILE), talk to stderr.\n\nA pass that the wallet has is shown first, so that what was paid for is not paid again while the pass lasts. Without limits of your own a payment may cost 1.00 at most and the payments of a day 10.00, in each asset; see `farthing wallet limits`. A redirect that answers a payment is delivered and not followed, so that one command pays once. When the outcome is unknown, the same command again sends the same credential, which is never charged twice.\n\nExit codes: 0 delivered, 1 failed or an HTTP error status, 3 unreachable, 6 payment required but no offer fits or the funds are short, 7 refused by a limit, 8 outcome unknown and safe to repeat."
+    after_long_help = "What is free comes as it is; what has a price is paid: with credits if there are enough, or else with a token on a chain, by x402 or MPP, from the wallet's own account (`farthing wallet address`). Only tokens that the wallet knows are paid (`farthing wallet token list`). The body goes to stdout (or to -o FILE), talk to stderr.\n\nA pass that the wallet has is shown first, so that what was paid for is not paid again while the pass lasts. Without limits of your own a payment may cost 1.00 at most and the payments of a day 10.00, in each asset; see `farthing wallet limits`. A redirect that answers a payment is delivered and not followed, so that one command pays once. When the outcome is unknown, the same command again sends the same credential, which is never charged twice; what was signed for a chain stays booked until it is over or known.\n\nExit codes: 0 delivered, 1 failed or an HTTP error status, 3 unreachable, 6 payment required but no offer fits or the funds are short, 7 refused by a limit, 8 outcome unknown and safe to repeat."
 )]
 pub struct Pay {
     /// The address: https, or http on this machine
@@ -44,7 +44,10 @@ pub struct Pay {
     /// The most that this call may cost in all, redirects included, such as "0.05 USD"; goes before the limit per call, not before the others
     #[arg(long, value_name = "AMOUNT")]
     max: Option<Typed>,
-    /// Ask, but pay nothing and deliver nothing: tell the price and whether it would be paid
+    /// Pay with nothing else; credits come first otherwise, if there are enough
+    #[arg(long, value_name = "MEANS", value_enum)]
+    with: Option<With>,
+    /// Ask, but pay nothing and deliver nothing: tell the price, who would get it, and whether it would be paid
     #[arg(long)]
     dry_run: bool,
     /// Write the signed receipt into a file; `farthing receipt verify` checks it
@@ -52,6 +55,24 @@ pub struct Pay {
     receipt: Option<PathBuf>,
     #[command(flatten)]
     place: WalletPlace,
+}
+
+/// What may pay.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum With {
+    /// Credits.
+    Credits,
+    /// A token on a chain.
+    Chain,
+}
+
+impl From<With> for Means {
+    fn from(with: With) -> Self {
+        match with {
+            With::Credits => Self::Credits,
+            With::Chain => Self::Chain,
+        }
+    }
 }
 
 /// Where the redirects led, and what came of it there.
@@ -65,16 +86,18 @@ struct Followed {
 
 const HOPS_MAX: u32 = 10;
 /// What HTTP itself decides, or the wallet.
-const NOT_THE_USERS: [&str; 9] = [
+const NOT_THE_USERS: [&str; 11] = [
     "connection",
     "content-length",
     "expect",
     "farthing-pass",
+    "payment-signature",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
     "x-cashu",
+    "x-payment",
 ];
 
 fn field(text: &str) -> Result<(String, String), String> {
@@ -141,6 +164,12 @@ impl Pay {
         PayRequest { method, url, headers, body, max }
     }
 
+    /// The flow of a request. A wallet that nobody keeps signs nothing: nobody could send its account anything.
+    fn flow(&self, hop: &Hop, max: Option<Money>) -> Result<PayFlow, Failure> {
+        let flow = PayFlow::new(Self::pay_request(hop, max))?.only_with(self.with.map(Means::from));
+        Ok(if self.place.exists()? { flow.on_chains(draw()?) } else { flow })
+    }
+
     fn max(&self, payer: &Payer) -> Result<Option<Money>, Failure> {
         self.max.as_ref().map(|typed| typed.money(&payer.wallet)).transpose()
     }
@@ -157,8 +186,7 @@ impl Pay {
         let (mut hop, mut hops, mut tally) = (hop, 0, Tally::default());
         loop {
             delivery.follow_redirects(self.location && hops < HOPS_MAX);
-            let request = Self::pay_request(&hop, max);
-            let mut flow = PayFlow::new(request)?.charged_before(tally.sums().iter().copied());
+            let mut flow = self.flow(&hop, max)?.charged_before(tally.sums().iter().copied());
             let outcome = payer
                 .deliver(&mut flow, delivery)
                 .await
@@ -188,26 +216,22 @@ impl Pay {
         }
     }
 
-    /// Asks what it would cost. At a limit of nothing the wallet refuses the offer that it has chosen, before anything is
-    /// set aside.
+    /// Asks what it would cost, and whom.
     async fn ask(&self, payer: &mut Payer, hop: Hop, output: &Output) -> Result<(), Failure> {
         if payer.has_open_payment(&hop.method, &hop.url) {
             let message = format!("a payment of {} is under way already", hop.url);
             return Err(Failure::new(Exit::OutcomeUnknown, message)
                 .hint("without --dry-run the command carries on with it; it is not charged twice"));
         }
-        let nothing =
-            Asset::new("NONE", 0, "none").map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        let nothing = Some(nothing.money(Amount::ZERO));
-        let mut flow = PayFlow::new(Self::pay_request(&hop, nothing))?;
-        match payer.attempt(&mut flow, &mut Delivery::none()).await? {
-            Err(WalletError::Budget(reject)) => {
-                let asked = reject.asked;
-                Report::price(&hop.url, asked).show(output, true)?;
+        let mut flow = self.flow(&hop, None)?.only_asking();
+        match payer.run(&mut flow).await? {
+            Outcome::Quoted(quote) => {
+                let price = quote.price;
+                Report::quote(*quote).show(output, true)?;
+                let asked = Shown { amount: price.amount(), unit: price.asset().unit() };
                 forecast(&payer.wallet, &hop.url, asked, self.max.as_ref())
             }
-            Err(error) => Err(error.into()),
-            Ok(outcome) => Report::of(&hop.url, &outcome, &Tally::default()).show(output, true),
+            outcome => Report::of(&hop.url, &outcome, &Tally::default()).show(output, true),
         }
     }
 }

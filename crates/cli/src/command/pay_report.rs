@@ -1,8 +1,9 @@
 //! What `farthing pay` tells of a payment: what it cost, to whom, and what became of it if it went wrong.
 
 use farthing_money::{Amount, Money, Timestamp};
-use farthing_wallet::{Outcome, RefusedPayment, Settled, Shown, asset_of};
+use farthing_wallet::{OnChain, Outcome, Quote, RefusedPayment, Settled};
 use farthing_wire::Receipt;
+use farthing_wire::x402::Reason;
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
@@ -18,7 +19,7 @@ pub struct Report {
 
 enum What {
     Free { status: u16, by_pass: bool },
-    Priced(Shown),
+    Priced(Box<Quote>),
     Paid(Box<Paid>),
     Refused { status: u16, charged: Option<Money> },
 }
@@ -32,6 +33,7 @@ struct Paid {
     text: Option<String>,
     receipt: Option<Receipt>,
     pass_until: Option<Timestamp>,
+    on_chain: Option<OnChain>,
 }
 
 /// How much of a payment's id is shown to people.
@@ -55,6 +57,7 @@ impl Report {
                     text: paid.receipt.clone(),
                     receipt: receipt.map(|(receipt, _)| receipt),
                     pass_until: paid.pass_until,
+                    on_chain: paid.on_chain.clone(),
                 };
                 (What::Paid(Box::new(told)), paid.notes.clone())
             }
@@ -68,9 +71,9 @@ impl Report {
         Self { url: url.to_owned(), what, notes }
     }
 
-    /// Of a price that was only asked for.
-    pub fn price(url: &str, asked: Shown) -> Self {
-        Self { url: url.to_owned(), what: What::Priced(asked), notes: Vec::new() }
+    /// Of what was only asked for.
+    pub fn quote(quote: Quote) -> Self {
+        Self { url: quote.url.clone(), what: What::Priced(Box::new(quote)), notes: Vec::new() }
     }
 
     /// The signed receipt.
@@ -96,11 +99,25 @@ impl Report {
     }
 }
 
-fn shown_json(shown: Shown) -> Value {
-    match asset_of(shown.unit) {
-        Some(asset) => money_json(asset.money(shown.amount)),
-        None => json!({ "amount": shown.amount, "unit": shown.unit }),
-    }
+/// What moves on a chain, for programs.
+pub fn on_chain_json(on: &OnChain) -> Value {
+    json!({
+        "chain": on.chain,
+        "token": on.token,
+        "symbol": on.symbol,
+        "pay_to": on.pay_to,
+        "scheme": on.scheme,
+        "units": on.units,
+        "taken": on.taken,
+        "transaction": on.transaction,
+    })
+}
+
+/// The same for people.
+fn on_chain_text(on: &OnChain) -> String {
+    let most = if on.is_ceiling() { "at most " } else { "" };
+    let (units, symbol) = (on.units, plain(&on.symbol));
+    format!("{most}{units} minor units of {symbol} ({}) on {} to {}", on.token, on.chain, on.pay_to)
 }
 
 impl View for Report {
@@ -110,7 +127,14 @@ impl View for Report {
             What::Free { status, by_pass } => {
                 json!({ "outcome": if *by_pass { "pass" } else { "free" }, "url": url, "status": status })
             }
-            What::Priced(asked) => json!({ "outcome": "priced", "url": url, "price": shown_json(*asked) }),
+            What::Priced(quote) => json!({
+                "outcome": "priced",
+                "url": url,
+                "price": money_json(quote.price),
+                "dialect": quote.dialect,
+                "mint": quote.mint,
+                "on_chain": quote.on_chain.as_ref().map(on_chain_json),
+            }),
             What::Refused { status, charged } => json!({
                 "outcome": "refused",
                 "url": url,
@@ -128,6 +152,7 @@ impl View for Report {
                 "payment": paid.receipt.as_ref().map(|receipt| &receipt.payment),
                 "pass_until": paid.pass_until.map(|until| until.to_string()),
                 "receipt": paid.text,
+                "on_chain": paid.on_chain.as_ref().map(on_chain_json),
                 "notes": self.notes,
             }),
         }
@@ -137,7 +162,10 @@ impl View for Report {
         match &self.what {
             What::Free { by_pass: true, .. } => "nothing to pay: a pass opens it".to_owned(),
             What::Free { status, .. } => format!("nothing to pay: the answer is {status} as it is"),
-            What::Priced(asked) => format!("{} costs {asked}", self.url),
+            What::Priced(quote) => {
+                let on = quote.on_chain.as_ref().map(|on| format!(": {}", on_chain_text(on)));
+                format!("{} costs {}{}", self.url, quote.price, on.unwrap_or_default())
+            }
             What::Refused { status, .. } => format!("nothing was delivered: the answer is {status}"),
             What::Paid(paid) => paid.text(),
         }
@@ -148,54 +176,117 @@ impl Paid {
     fn text(&self) -> String {
         let merchant = self.receipt.as_ref().and_then(|receipt| receipt.merchant.as_deref());
         let to = merchant.map(|merchant| format!(" to {}", plain(merchant))).unwrap_or_default();
-        let id =
-            self.receipt.as_ref().map(|receipt| plain(&receipt.payment).chars().take(ID_SHOWN).collect());
-        let id = id.map_or_else(|| " (no receipt)".to_owned(), |id: String| format!(" (receipt {id}..)"));
+        let id = self
+            .receipt
+            .as_ref()
+            .map(|receipt| plain(&receipt.payment).chars().take(ID_SHOWN).collect::<String>());
+        let transaction = self.on_chain.as_ref().and_then(|on| on.transaction.as_deref());
+        let id = match (id, transaction) {
+            (Some(id), _) => format!(" (receipt {id}..)"),
+            (None, Some(transaction)) => format!(" (transaction {transaction})"),
+            (None, None) => " (no receipt)".to_owned(),
+        };
+        let to = match &self.on_chain {
+            Some(on) if to.is_empty() => format!(" to {} on {}", on.pay_to, on.chain),
+            _ => to,
+        };
         let until = self.pass_until.map(|until| format!(", open until {until}")).unwrap_or_default();
         format!("paid {}{to}{id}{until}", self.charged)
     }
 }
 
-/// Why nothing was delivered, and where the credits are.
+/// Why nothing was delivered, and where the money is.
 pub fn refusal(refused: RefusedPayment, tally: &Tally) -> Failure {
-    let RefusedPayment { url, status, problem, settled } = refused;
+    let RefusedPayment { url, status, problem, reason, on_chain, settled } = refused;
     let why = match &problem {
         Some(problem) if !problem.detail.is_empty() => plain(&problem.detail),
         Some(problem) if !problem.title.is_empty() => plain(&problem.title),
-        _ => format!("the server answered {status}"),
+        _ => match (&reason, status) {
+            (Some(reason), _) => plain(reason),
+            (None, 0) => "an earlier payment of it is not settled yet".to_owned(),
+            (None, status) => format!("the server answered {status}"),
+        },
     };
     let is_charged = matches!(settled, Ok(Settled::Charged { .. }));
+    let until = on_chain.as_ref().map(|(_, until)| *until);
     let (exit, money) = match settled {
+        Err(error) if until.is_some() => {
+            (Exit::OutcomeUnknown, format!("what was signed stays booked for now: {error}"))
+        }
         Err(error) => (Exit::OutcomeUnknown, format!("the credits stay set aside for now: {error}")),
-        Ok(Settled::Back(money)) if money.amount() == Amount::ZERO => {
-            let why = "the credits are worth less than the mint's fee for taking them back";
-            (Exit::Failed, format!("{why}; they count as spent, because the merchant may still take them"))
-        }
-        Ok(Settled::Back(money)) if status == 402 => {
-            (Exit::PaymentRequired, format!("nothing was charged, {money} is back"))
-        }
-        Ok(Settled::Back(money) | Settled::Refunded(money)) => {
-            (Exit::Failed, format!("nothing was charged, {money} is back"))
-        }
-        Ok(Settled::Charged { charged, .. }) => {
-            let charged = tally.of(charged.asset()).unwrap_or(charged);
-            (Exit::Failed, format!("{charged} was charged all the same"))
-        }
-        Ok(Settled::Taken(money)) => {
-            (Exit::Failed, format!("{money} was spent by another copy of this wallet"))
-        }
-        Ok(Settled::Open(money)) => (Exit::OutcomeUnknown, format!("{money} stays set aside for now")),
+        Ok(settled) => whereabouts(settled, status, until, reason.is_some(), tally),
     };
     let failure = Failure::new(exit, format!("{url}: {why}\n{money}"));
     if is_charged {
         return failure
             .hint("the receipt of it is lost with its answer; the same command again is a new payment");
     }
+    if let Some(hint) = on_chain.as_ref().and_then(|(on, _)| advice(on, reason.as_deref())) {
+        return failure.hint(hint);
+    }
     match problem.and_then(|problem| problem.next) {
         Some(next) => failure.hint(plain(&next)),
         None => failure,
     }
 }
+
+/// Where the money of a refused payment is.
+fn whereabouts(
+    settled: Settled,
+    status: u16,
+    until: Option<Timestamp>,
+    has_reason: bool,
+    tally: &Tally,
+) -> (Exit, String) {
+    match settled {
+        Settled::Back(money) if money.amount() == Amount::ZERO => {
+            let why = "the credits are worth less than the mint's fee for taking them back";
+            (Exit::Failed, format!("{why}; they count as spent, because the merchant may still take them"))
+        }
+        Settled::Back(money) if status == 402 => {
+            (Exit::PaymentRequired, format!("nothing was charged, {money} is back"))
+        }
+        Settled::Back(money) | Settled::Refunded(money) => {
+            (Exit::Failed, format!("nothing was charged, {money} is back"))
+        }
+        Settled::Charged { charged, .. } => {
+            let charged = tally.of(charged.asset()).unwrap_or(charged);
+            (Exit::Failed, format!("{charged} was charged all the same"))
+        }
+        Settled::Taken(money) => (Exit::Failed, format!("{money} was spent by another copy of this wallet")),
+        Settled::Unknown(money) => (Exit::Failed, format!("{money} counts as spent: nobody knows of it")),
+        Settled::Open(money) => match until {
+            None => (Exit::OutcomeUnknown, format!("{money} stays set aside for now")),
+            Some(until) => {
+                let exit = if has_reason && matches!(status, 402 | 412) {
+                    Exit::PaymentRequired
+                } else {
+                    Exit::OutcomeUnknown
+                };
+                let so_long = format!("what was signed can still be taken until {until}");
+                (exit, format!("{money} stays booked: {so_long}; the same command again sends the same"))
+            }
+        },
+    }
+}
+
+/// What to do about a reason of x402.
+fn advice(on: &OnChain, reason: Option<&str>) -> Option<String> {
+    let (symbol, chain) = (plain(&on.symbol), on.chain);
+    match reason?.parse().ok()? {
+        Reason::Permit2AllowanceRequired => Some(format!(
+            "this offer moves {symbol} through Permit2, which needs an allowance first: with a wallet that has the same twelve words and some of the chain's coin, call approve({PERMIT2}, amount) of {} on {chain}; or ask the merchant for an offer by EIP-3009, which needs none",
+            on.token
+        )),
+        Reason::InsufficientBalance | Reason::Permit2InsufficientBalance => {
+            Some(format!("send {symbol} on {chain} to the account that `farthing wallet deposit` shows"))
+        }
+        _ => None,
+    }
+}
+
+/// Where every chain has Permit2.
+const PERMIT2: &str = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
 
 /// Text of others, without what would move the terminal's cursor.
 fn plain(text: &str) -> String {
@@ -214,7 +305,10 @@ mod tests {
             let money = Asset::micro("USD").unwrap().money(Amount::new(back));
             let url = "https://a.example/".to_owned();
             let settled = Ok(Settled::Back(money));
-            refusal(RefusedPayment { url, status: 402, problem: None, settled }, &Tally::default())
+            refusal(
+                RefusedPayment { url, status: 402, problem: None, reason: None, on_chain: None, settled },
+                &Tally::default(),
+            )
         };
         assert!(refused(10_000).message.ends_with("nothing was charged, 0.01 USD is back"));
         assert_eq!(refused(10_000).exit, Exit::PaymentRequired);

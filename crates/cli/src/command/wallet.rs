@@ -2,9 +2,11 @@
 
 use clap::{Args, Subcommand};
 
+use super::wallet_account::{Address, Deposit};
 use super::wallet_audit::Audit;
 use super::wallet_backup::{Backup, Restore};
 use super::wallet_balance::Balance;
+use super::wallet_chain_token::ChainToken;
 use super::wallet_history::History;
 use super::wallet_init::Init;
 use super::wallet_limits::Limits;
@@ -31,8 +33,15 @@ pub enum Action {
     Init(Init),
     /// Turn a top-up code into credits; makes the wallet if there is none
     Redeem(Redeem),
-    /// What there is, by mint and asset
+    /// What there is, by mint and asset, and on chains of which a node is named
     Balance(Balance),
+    /// The account on chains: one address, the same on each
+    Address(Address),
+    /// How to fill the account on chains
+    Deposit(Deposit),
+    /// Tokens on chains that may be spent, and what they count as
+    #[command(subcommand)]
+    Token(ChainToken),
     /// Turn credits back into a top-up code, for the operator to pay out
     Refund(Refund),
     /// Make a token that whoever has it can spend
@@ -71,7 +80,10 @@ impl Wallet {
             Action::Receive(receive) => receive.run(place, output).await,
             Action::Recover(recover) => recover.run(&mut Payer::new(place.open().await?), output).await,
             Action::Audit(audit) => audit.run(place, output).await,
-            Action::Balance(balance) => balance.run(&opened(place, output).await?, output),
+            Action::Balance(balance) => balance.run(&mut opened(place, output).await?, output).await,
+            Action::Address(address) => address.run(&place.open().await?, output),
+            Action::Deposit(deposit) => deposit.run(&place.open().await?, output),
+            Action::Token(token) => token.run(&mut place.open().await?, output),
             Action::Send(send) => send.run(&mut opened(place, output).await?, output).await,
             Action::Reclaim(reclaim) => reclaim.run(&mut opened(place, output).await?, output).await,
             Action::History(history) => history.run(&opened(place, output).await?, output),

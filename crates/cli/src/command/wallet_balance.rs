@@ -1,7 +1,7 @@
-//! `farthing wallet balance`: what there is.
+//! `farthing wallet balance`: what there is, in credits and on chains.
 
 use clap::Args;
-use farthing_wallet::Balance as Held;
+use farthing_wallet::{Balance as Held, Holding, HoldingsFlow, Outcome};
 use serde_json::{Value, json};
 
 use crate::exit::Failure;
@@ -12,12 +12,24 @@ use crate::table::table;
 #[derive(Debug, Args)]
 pub struct Balance {}
 
-struct Balances(Vec<Held>);
+struct Balances {
+    credits: Vec<Held>,
+    on_chain: Vec<Holding>,
+}
 
 impl Balance {
     #[expect(clippy::unused_self, reason = "it has no options yet, and is called as the others are")]
-    pub fn run(&self, payer: &Payer, output: &Output) -> Result<(), Failure> {
-        output.show(&Balances(payer.wallet.balances()?))
+    pub async fn run(&self, payer: &mut Payer, output: &Output) -> Result<(), Failure> {
+        let on_chain = match payer.run(&mut HoldingsFlow::new()).await? {
+            Outcome::Holdings(found) => found,
+            _ => Vec::new(),
+        };
+        for Holding { token, money } in &on_chain {
+            if let Err(error) = money {
+                output.say(format_args!("note: {} on {} is not known: {error}", token.symbol, token.chain));
+            }
+        }
+        output.show(&Balances { credits: payer.wallet.balances()?, on_chain })
     }
 }
 
@@ -30,14 +42,35 @@ impl View for Balances {
                 "reserved": money_json(held.reserved),
             })
         };
-        json!({ "balances": self.0.iter().map(balance).collect::<Vec<_>>() })
+        let holding = |held: &Holding| {
+            json!({
+                "chain": held.token.chain,
+                "token": held.token.address,
+                "symbol": held.token.symbol,
+                "money": held.money.as_ref().ok().map(|money| money_json(*money)),
+            })
+        };
+        json!({
+            "balances": self.credits.iter().map(balance).collect::<Vec<_>>(),
+            "on_chain": self.on_chain.iter().map(holding).collect::<Vec<_>>(),
+        })
     }
 
     fn text(&self) -> String {
-        if self.0.is_empty() {
-            return "no credits; `farthing wallet redeem CODE` turns a top-up code into some".to_owned();
-        }
         let row = |held: &Held| [held.free.to_string(), held.reserved.to_string(), held.mint.clone()];
-        table(["FREE", "SET ASIDE", "MINT"], &self.0.iter().map(row).collect::<Vec<_>>())
+        let credits = table(["FREE", "SET ASIDE", "MINT"], &self.credits.iter().map(row).collect::<Vec<_>>());
+        let row = |held: &Holding| {
+            let money = held.money.as_ref().map_or_else(|_| "not known".to_owned(), ToString::to_string);
+            [money, held.token.symbol.clone(), held.token.chain.to_string()]
+        };
+        let on_chain = table(["THERE", "TOKEN", "CHAIN"], &self.on_chain.iter().map(row).collect::<Vec<_>>());
+        match (self.credits.is_empty(), self.on_chain.is_empty()) {
+            (true, true) => {
+                "no credits; `farthing wallet redeem CODE` turns a top-up code into some".to_owned()
+            }
+            (false, true) => credits,
+            (true, false) => on_chain,
+            (false, false) => format!("{credits}\n\n{on_chain}"),
+        }
     }
 }

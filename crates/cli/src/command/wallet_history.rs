@@ -4,6 +4,7 @@ use clap::Args;
 use farthing_wallet::Entry;
 use serde_json::{Value, json};
 
+use super::pay_report::on_chain_json;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, View, money_json};
 use crate::payer::Payer;
@@ -46,6 +47,7 @@ impl View for Entries {
                 "party": entry.party,
                 "url": entry.url,
                 "receipt": entry.receipt,
+                "on_chain": entry.on_chain.as_ref().map(on_chain_json),
                 "notes": entry.notes,
             })
         };

@@ -59,6 +59,7 @@ fn end_json(recovered: &Recovered) -> Value {
         }
         Ok(Settled::Taken(money)) => json!({ "end": "taken", "amount": money_json(*money) }),
         Ok(Settled::Refunded(money)) => json!({ "end": "refunded", "amount": money_json(*money) }),
+        Ok(Settled::Unknown(money)) => json!({ "end": "unknown", "amount": money_json(*money) }),
         Ok(Settled::Open(money)) => json!({ "end": "open", "amount": money_json(*money) }),
         Err(error) => json!({ "end": "open", "code": error.code(), "reason": error.to_string() }),
     };
@@ -75,7 +76,12 @@ impl View for Ends<'_> {
 
     fn text(&self) -> String {
         let line = |recovered: &Recovered| {
-            let open = || format!("a token of number {} waits for its receiver", recovered.attempt);
+            let open = || match recovered.kind {
+                "pay" => {
+                    format!("the payment of number {} can still be taken; it stays booked", recovered.attempt)
+                }
+                _ => format!("a token of number {} waits for its receiver", recovered.attempt),
+            };
             tell(recovered).unwrap_or_else(open)
         };
         match self.0 {

@@ -134,6 +134,9 @@ pub fn tell(recovered: &Recovered) -> Option<String> {
         Ok(Settled::Refunded(money)) => Some(format!(
             "recovered: {what} of {money} has its top-up code; `farthing wallet history` shows it"
         )),
+        Ok(Settled::Unknown(money)) => Some(format!(
+            "note: {what} of {money} counts as spent: its time is over, and no node of its chain is named that could say more"
+        )),
         Ok(Settled::Open(_)) => None,
         Err(error) => Some(format!("note: {what} stays open: {error}")),
     }

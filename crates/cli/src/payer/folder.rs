@@ -212,6 +212,13 @@ fn random(bytes: &mut [u8]) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Failed, format!("the system gives no random bytes: {error}")))
 }
 
+/// Random bytes for what is signed once.
+pub fn draw() -> Result<[u8; 32], Failure> {
+    let mut bytes = [0; 32];
+    random(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn new_seed() -> Result<Seed, Failure> {
     let mut entropy = [0; 16];
     random(&mut entropy)?;

@@ -88,7 +88,7 @@ impl Client {
         };
         let (parts, body) = response.into_parts();
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let body = if read.wants(kind) {
+        let body = if read.wants_of(parts.status.as_u16(), kind) {
             Body::Whole(self.whole(body).await.map_err(Event::NoAnswer)?)
         } else {
             Body::Unread(body)

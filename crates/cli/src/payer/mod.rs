@@ -14,7 +14,7 @@ mod tally;
 pub use amount::{Typed, assets_of};
 pub use delivery::{Delivered, Delivery, OutFile, Redirect};
 pub use driver::{Payer, now, tell};
-pub use folder::WalletPlace;
+pub use folder::{WalletPlace, draw};
 pub use forecast::forecast;
 pub use http::{Client, Patience};
 pub use redirect::{Hop, next_hop};

@@ -16,7 +16,10 @@ impl Tally {
             Outcome::Paid(paid) => Some(paid.charged),
             Outcome::Refused(refused) => match &refused.settled {
                 Ok(
-                    Settled::Charged { charged: money, .. } | Settled::Taken(money) | Settled::Open(money),
+                    Settled::Charged { charged: money, .. }
+                    | Settled::Taken(money)
+                    | Settled::Open(money)
+                    | Settled::Unknown(money),
                 ) => Some(*money),
                 Ok(Settled::Back(_) | Settled::Refunded(_)) | Err(_) => None,
             },
@@ -64,7 +67,14 @@ mod tests {
 
     fn refused(settled: Result<Settled, WalletError>) -> Outcome {
         let url = "https://a.example/".to_owned();
-        Outcome::Refused(Box::new(RefusedPayment { url, status: 302, problem: None, settled }))
+        Outcome::Refused(Box::new(RefusedPayment {
+            url,
+            status: 302,
+            problem: None,
+            reason: None,
+            on_chain: None,
+            settled,
+        }))
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
 mod audit;
+mod chain;
 mod crash;
 mod pay;
 mod purse;

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use farthing_wire::x402::PaymentRequired;
+
 /// A site, and what it was asked.
 pub struct Site {
     pub address: SocketAddr,
@@ -74,6 +76,19 @@ fn answer(stream: TcpStream, seen: &Mutex<Vec<Asked>>) -> std::io::Result<()> {
     stream.write_all(&reply)
 }
 
+/// An offer of x402, as base64 has it.
+fn asked_for() -> String {
+    let required: PaymentRequired = serde_json::from_str(OFFER).unwrap();
+    required.to_header().unwrap()
+}
+
+const OFFER: &str = r#"{"resource":{"url":"http://shop.example/chain"},"accepts":[{"scheme":"exact","network":"eip155:84532",
+    "amount":"12345","asset":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","payTo":"0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
+    "maxTimeoutSeconds":60,"extra":{"name":"USDC","version":"2"}}]}"#;
+const OFFER_V1: &str = r#"{"x402Version":1,"accepts":[{"scheme":"exact","network":"base-sepolia","maxAmountRequired":"12345",
+    "resource":"http://shop.example/chain","description":"","mimeType":"","payTo":"0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
+    "maxTimeoutSeconds":60,"asset":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","extra":{"name":"USDC","version":"2"}}]}"#;
+
 fn reply(asked: &Asked) -> Vec<u8> {
     let whole = |status: &str, fields: &str, body: &str| {
         let length = body.len();
@@ -90,6 +105,10 @@ fn reply(asked: &Asked) -> Vec<u8> {
         path if path.starts_with("/away?") => {
             whole("307 Temporary Redirect", &format!("Location: {}\r\n", &path["/away?".len()..]), "")
         }
+        "/chain" if asked.head.contains("payment-signature:") => whole("200 OK", text, "paid for\n"),
+        "/chain" => whole("402 Payment Required", &format!("PAYMENT-REQUIRED: {}\r\n", asked_for()), "{}"),
+        "/chain-v1" if asked.head.contains("x-payment:") => whole("200 OK", text, "paid for\n"),
+        "/chain-v1" => whole("402 Payment Required", "Content-Type: application/json\r\n", OFFER_V1),
         "/echo" => whole("200 OK", text, &format!("{} {}", asked.method, asked.body)),
         "/cut" => b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nonly this".to_vec(),
         _ => whole("404 Not Found", text, "nothing here\n"),
