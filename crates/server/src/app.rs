@@ -133,6 +133,8 @@ pub async fn run(
     if let Err(error) = std::fs::remove_file(&ready.socket) {
         tracing::warn!(%error, "the operator's socket cannot be removed");
     }
+    // Whoever holds the writer keeps it from ending.
+    drop(chains);
     close(installation).await;
     Ok(())
 }
