@@ -19,9 +19,9 @@ export function binary() {
 
 /**
  * The config of the stories: one asset, test funding, a cent for a page, ten minutes of pass. `headLimit` is how long the
- * upstream may think.
+ * upstream may think; `more` is text of its own at the end, such as chains.
  */
-export function configText({ dataFolder, upstream, passphraseFile, port = 0, headLimit = '30s' }) {
+export function configText({ dataFolder, upstream, passphraseFile, port = 0, headLimit = '30s', more = '' }) {
   const price = (path) => `
 [[price]]
 path = "${path}"
@@ -44,7 +44,7 @@ passphrase_file = ${JSON.stringify(passphraseFile)}
 code = "USD"
 scale = 6
 unit = "uusd"
-${['/article', '/broken/**', '/paid/**', '/slow'].map(price).join('')}`
+${['/article', '/broken/**', '/paid/**', '/slow'].map(price).join('')}${more}`
 }
 
 /**
@@ -55,8 +55,8 @@ export function home(upstream, options = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'farthing-e2e-'))
   const passphraseFile = join(folder, 'passphrase')
   const config = join(folder, 'farthing.toml')
-  const write = (more) =>
-    writeFileSync(config, configText({ ...options, ...more, dataFolder: join(folder, 'data'), upstream, passphraseFile }))
+  const write = (kept) =>
+    writeFileSync(config, configText({ ...options, ...kept, dataFolder: join(folder, 'data'), upstream, passphraseFile }))
   writeFileSync(passphraseFile, 'a passphrase for stories only\n', { mode: 0o600 })
   write({})
   return {

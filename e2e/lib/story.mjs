@@ -5,8 +5,8 @@ import { home, serve } from './farthing.mjs'
 import { upstream } from './upstream.mjs'
 
 /**
- * Registers the hooks of a `describe` block; fields are filled before the first test. `options` go to the configuration.
- * After `kill()` comes `start()`: the same folder, the same port.
+ * Registers the hooks of a `describe` block; fields are filled before the first test. `options` go to the configuration;
+ * they may be a function that finds them. After `kill()` comes `start()`: the same folder, the same port.
  */
 export function stage(options = {}) {
   const scene = {
@@ -27,7 +27,7 @@ export function stage(options = {}) {
   before(async () => {
     try {
       scene.site = await upstream()
-      scene.home = home(scene.site.url, options)
+      scene.home = home(scene.site.url, typeof options === 'function' ? await options() : options)
       await scene.start()
     } catch (error) {
       // A stage that half stands keeps the program from ending.

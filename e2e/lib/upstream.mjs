@@ -48,6 +48,11 @@ export async function upstream() {
       response.write(ARTICLE.slice(0, 20), () => half.arrive(() => request.socket.resetAndDestroy()))
     },
     '/slow': (_, response) => slow.arrive(() => html(response)),
+    '/paid/first': (_, response) => html(response),
+    '/paid/metered': (request, response) => {
+      response.setHeader('farthing-cost', new URL(request.url, 'http://upstream').searchParams.get('cost'))
+      html(response)
+    },
   }
   const server = createServer((request, response) => {
     const path = new URL(request.url, 'http://upstream').pathname

@@ -1,0 +1,126 @@
+// The stage of a story on a chain: anvil, a door before it, an upstream and a gate that is paid there. At its end the
+// chain and the books have to say the same.
+import assert from 'node:assert/strict'
+import { after } from 'node:test'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { CHAIN_ID, DOMAIN, USDC, chain } from './chain.mjs'
+import { nodeDoor } from './node_door.mjs'
+import { run } from './program.mjs'
+import { stage } from './story.mjs'
+
+/** What the gate's own account has for gas at first, in wei. */
+export const GAS = 10n ** 18n
+const NETWORK = `eip155:${CHAIN_ID}`
+
+const list = (items) => `[${items.map((item) => JSON.stringify(item)).join(', ')}]`
+
+/** The configuration of the chain: its node, who is paid, and how the dollar may be moved. */
+export function chainText({
+  node,
+  payTo,
+  transfer = ['eip3009', 'permit2'],
+  schemes = ['exact', 'upto'],
+  settleFor = [],
+  factories = [],
+  confirmations = 1,
+}) {
+  return `
+[[price]]
+path = "/paid/first"
+amount = "0.01 USD"
+flow = "upfront"
+
+[[chain]]
+id = ${CHAIN_ID}
+nodes = ${list([node])}
+${payTo ? `pay_to = "${payTo}"\n` : ''}confirmations = ${confirmations}
+poll = "50ms"
+wallet_factories = ${list(factories)}
+
+[[token]]
+chain = ${CHAIN_ID}
+address = "${USDC}"
+symbol = "USDC"
+name = "${DOMAIN.name}"
+version = "${DOMAIN.version}"
+counts_as = "USD"
+transfer = ${list(transfer)}
+schemes = ${list(schemes)}
+
+[facilitator]
+settle_for = ${list(settleFor)}
+`
+}
+
+/**
+ * Registers the hooks of a `describe` block. `options(anvil)` adds to the configuration of the chain. The merchant is paid
+ * at account 2; our own account, which pays the gas, is `scene.own`.
+ */
+export function chainStage(options = () => ({})) {
+  const scene = stage(async () => {
+    scene.chain = await chain()
+    scene.door = await nodeDoor(scene.chain.url)
+    scene.payTo = scene.chain.accounts[2].address
+    const more = chainText({ node: scene.door.url, payTo: scene.payTo, ...(await options(scene.chain)) })
+    return { more }
+  })
+  after(async () => {
+    await scene.door?.shut()
+    await scene.chain?.stop()
+  })
+  const json = async (...words) =>
+    JSON.parse((await run([...words, '--json', '--config', scene.home.config])).stdout)
+  const start = scene.start
+  return Object.assign(scene, {
+    async start() {
+      await start()
+      if (scene.own) return
+      // Asked once: the account comes from the seed and stays.
+      scene.own = (await json('chain', 'status'))[0].account
+      await scene.chain.client.setBalance({ address: scene.own, value: GAS })
+    },
+    /** A payer with so many dollars and an account that nobody used before. */
+    async payer(units) {
+      const account = privateKeyToAccount(generatePrivateKey())
+      await scene.chain.client.setBalance({ address: account.address, value: GAS })
+      await scene.chain.mint(account.address, units)
+      return account
+    },
+    /** What the merchant has on the chain. */
+    earned: () => scene.chain.balance(scene.payTo),
+    agreement: () => agreement(scene, json),
+  })
+}
+
+/** Minor units of a decimal. */
+function units(decimal, scale) {
+  const [whole, part = ''] = decimal.split('.')
+  return BigInt(whole + part.padEnd(scale, '0'))
+}
+
+/**
+ * Nothing is under way, and chain and books agree to the unit: the merchant's dollars, what it is owed for them, and the
+ * gas of our account. Resolves with the dollars, in minor units.
+ */
+async function agreement(scene, json) {
+  const { balances, settled, rows } = await json('ledger', 'trial')
+  assert.deepEqual({ balances, settled }, { balances: true, settled: true })
+  const debits = (account, scale = 6) => {
+    const row = rows.find((row) => row.account === account)
+    // An account without entries has no row.
+    if (!row) return 0n
+    assert.deepEqual([units(row.debits_pending, scale), units(row.credits_pending, scale)], [0n, 0n], account)
+    return units(row.debits, scale) - units(row.credits, scale)
+  }
+  const reserve = debits(`reserve:${NETWORK}:USDC`)
+  assert.equal(reserve, BigInt(await scene.earned()), 'the reserve is what the merchant has on the chain')
+  assert.equal(-debits('merchant:merchant'), reserve, 'which is what it has earned')
+  const spent = GAS - (await scene.chain.client.getBalance({ address: scene.own }))
+  assert.equal(debits(`gas:${NETWORK}`, 18), spent, 'gas')
+  assert.equal(-debits(`purse:${NETWORK}`, 18), spent, 'the purse')
+  const [{ under_way: underWay, tokens }] = await json('ledger', 'reconcile', '--chain')
+  assert.deepEqual([underWay, tokens[0].agrees], [0, true])
+  const proof = await json('ledger', 'verify')
+  assert.deepEqual([proof.balances, proof.settled], [true, true])
+  return Number(reserve)
+}

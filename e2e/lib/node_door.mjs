@@ -1,0 +1,56 @@
+// A door between the gate and its node: it can be shut, lose an answer, and tell when a transaction went through. The
+// chain behind it knows nothing of it.
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { meeting } from './meeting.mjs'
+
+const SEND = 'eth_sendRawTransaction'
+
+/**
+ * Opens a door to the node at `target`. `sent()` resolves with the hash of a transaction when the node has taken one;
+ * `shut()` refuses connections until `open()`; `loseNext()` lets the next transaction through and hangs up instead of
+ * answering.
+ */
+export async function nodeDoor(target) {
+  const sent = meeting()
+  let isLosing = false
+  const pass = async (request, response) => {
+    const parts = []
+    for await (const part of request) parts.push(part)
+    const body = Buffer.concat(parts)
+    const { method } = JSON.parse(body.toString())
+    const answer = await fetch(target, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    const text = await answer.text()
+    if (method === SEND) {
+      const { result } = JSON.parse(text)
+      if (result) sent.arrive(result)
+      if (isLosing) {
+        isLosing = false
+        return response.destroy()
+      }
+    }
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(text)
+  }
+  // A node that is not there any more hangs up as well.
+  const server = createServer((request, response) => pass(request, response).catch(() => response.destroy()))
+  const open = async (port = 0) => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    return server.address().port
+  }
+  const shut = async () => {
+    if (!server.listening) return
+    const closed = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await closed
+  }
+  const port = await open()
+  return {
+    url: `http://127.0.0.1:${port}`,
+    sent: sent.wait,
+    loseNext: () => (isLosing = true),
+    shut,
+    open: () => open(port),
+  }
+}
