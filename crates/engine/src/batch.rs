@@ -46,6 +46,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::SendCall(command) => op::call::send(rows, command),
         Command::EndCall(command) => op::call::end(rows, command, now),
         Command::Delivered(call) => op::call::delivered(rows, *call),
+        Command::Unwatch(calls) => op::call::unwatch(rows, calls),
         Command::ReopenCall(command) => op::call::reopen(rows, command),
         Command::RefundCodes(command) => op::code::refund(rows, command),
         Command::ExpireKeyset(command) => op::expire::expire(rows, command, now),

@@ -105,6 +105,9 @@ pub struct CallRow {
     pub attempts: Vec<Attempt>,
     /// Whether it had an outcome which the chain took back.
     pub reopened: bool,
+    /// Whether the payer has what it paid for. A signed authorization is public once it is on a chain, so that it opens
+    /// nothing any more then.
+    pub delivered: bool,
 }
 
 /// How a call ended.
@@ -135,9 +138,6 @@ pub struct SettlementRow {
     pub outcome: Outcome,
     /// When.
     pub at: Timestamp,
-    /// Whether the payer has what it paid for. A signed authorization is public once it is on a chain, so that it opens
-    /// nothing any more then.
-    pub delivered: bool,
 }
 
 /// Asks for a payment that is held on a chain to be settled.

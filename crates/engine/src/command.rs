@@ -314,6 +314,8 @@ pub enum Command {
     ReopenCall(ReopenCall),
     /// The payer has what the payment bought that this call settled.
     Delivered(CallId),
+    /// No chain takes the outcomes of these calls back any more.
+    Unwatch(Vec<CallId>),
     RefundCodes(RefundCodes),
     ExpireKeyset(ExpireKeyset),
     Prune(Prune),
@@ -389,7 +391,8 @@ impl Command {
             | Self::SendCall(_)
             | Self::EndCall(_)
             | Self::ReopenCall(_)
-            | Self::Delivered(_) => self.call_keys(keys),
+            | Self::Delivered(_)
+            | Self::Unwatch(_) => self.call_keys(keys),
             operator => operator.operator_keys(keys),
         }
     }
@@ -424,6 +427,7 @@ impl Command {
             Self::Facilitate(command) => keys.call(command.id),
             Self::SendCall(command) => keys.call(command.call),
             Self::Delivered(call) => keys.call(*call),
+            Self::Unwatch(calls) => keys.watched.extend(calls),
             Self::EndCall(command) => {
                 keys.call(command.call);
                 keys.settled(command.payment.as_ref());
@@ -496,6 +500,7 @@ impl Keys {
     fn call(&mut self, call: CallId) {
         self.calls.push(call);
         self.settlements.push(call);
+        self.watched.push(call);
     }
 
     fn settled(&mut self, payment: Option<&SettledPayment>) {

@@ -119,6 +119,9 @@ pub trait Read: Send + Sync + 'static {
     /// Every call on a chain that is under way.
     fn calls(&self) -> Result<Vec<(CallId, CallRow)>, Fault>;
 
+    /// Every call on a chain that has ended and whose outcome the chain may still take back, with its block.
+    fn watched(&self) -> Result<Vec<(CallId, u64)>, Fault>;
+
     /// A call on a chain that has ended.
     fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault>;
 

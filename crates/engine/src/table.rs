@@ -139,6 +139,8 @@ tables! {
     calls: CallId => CallRow,
     /// Calls on chains that have ended.
     settlements: CallId => SettlementRow,
+    /// Those of them that a chain may still take back, and their blocks.
+    watched: CallId => u64,
 }
 
 impl Rows {

@@ -267,6 +267,25 @@ fn a_call_for_others_is_made_once() {
     assert_eq!(books.totals(merchant().id()), [0; 4]);
 }
 
+/// After a start nobody would look whether the chain takes something back, if the books did not say what to look at.
+#[test]
+fn what_a_chain_may_take_back_is_in_the_books_until_it_lies_deep() {
+    let watched = |books: &Books| books.0.watched.get(&call_id()).unwrap().copied();
+    let mut books = Books::settling(10);
+    books.run(&end(settled(), 1)).unwrap();
+    assert_eq!(watched(&books), Some(17));
+    books.run(&Command::ReopenCall(ReopenCall { call: call_id(), payment: Some(named()) })).unwrap();
+    assert_eq!(watched(&books), None, "it is under way again");
+    books.run(&end(settled(), 1)).unwrap();
+    for _ in 0..2 {
+        books.run(&Command::Unwatch(vec![call_id()])).unwrap();
+        assert_eq!(watched(&books), None);
+    }
+    let mut books = Books::settling(10);
+    books.run(&end(failed(), 1)).unwrap();
+    assert_eq!(watched(&books), None, "nothing has moved");
+}
+
 #[test]
 fn what_was_delivered_is_remembered() {
     let delivered = Command::Delivered(call_id());
@@ -274,11 +293,15 @@ fn what_was_delivered_is_remembered() {
     assert_eq!(books.run(&delivered).err(), Some(Reject::UnknownCall(call_id())), "not before it has ended");
     books.run(&end(settled(), 1)).unwrap();
     let row = |books: &Books| books.0.settlements.get(&call_id()).unwrap().cloned().unwrap();
-    assert!(!row(&books).delivered);
+    assert!(!row(&books).row.delivered);
     for _ in 0..2 {
         assert_eq!(books.run(&delivered), Ok(Answer::Done));
-        assert!(row(&books).delivered);
+        assert!(row(&books).row.delivered);
     }
+    // It stays so when the chain changes its mind.
+    books.run(&Command::ReopenCall(ReopenCall { call: call_id(), payment: Some(named()) })).unwrap();
+    books.run(&end(settled(), 1)).unwrap();
+    assert!(row(&books).row.delivered);
 }
 
 /// All that is refused of calls, and after each refusal nothing has changed.

@@ -181,6 +181,7 @@ mod tests {
             slot: None,
             attempts: attempts.iter().map(attempt).collect(),
             reopened: false,
+            delivered: false,
         }
     }
 

@@ -40,15 +40,15 @@ impl Watched {
         self.places.remove(&call);
     }
 
-    /// Which outcomes the chain has taken back. What lies deeper than `depth` blocks is watched no longer.
+    /// Which outcomes the chain has taken back, and which lie deeper than `depth` blocks and are watched no longer.
     pub(crate) async fn gone(
         &mut self,
         node: &dyn Node,
         head: Block,
         depth: u64,
-    ) -> Result<Vec<CallId>, NodeError> {
+    ) -> Result<(Vec<CallId>, Vec<CallId>), NodeError> {
         if self.sound_at == Some(head.hash) {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         // A node that is behind knows nothing of later blocks.
         let blocks: BTreeSet<_> =
@@ -72,9 +72,11 @@ impl Watched {
                 None => gone.push(*call),
             }
         }
-        let recent = |place: &Place| head.number.saturating_sub(place.block) <= depth;
-        self.places.retain(|call, place| gone.contains(call) || recent(place));
+        let deep = |place: &Place| head.number.saturating_sub(place.block) > depth;
+        let safe = self.places.iter().filter(|(call, place)| !gone.contains(call) && deep(place));
+        let safe: Vec<CallId> = safe.map(|(call, _)| *call).collect();
+        self.places.retain(|call, _| !safe.contains(call));
         self.sound_at = gone.is_empty().then_some(head.hash);
-        Ok(gone)
+        Ok((gone, safe))
     }
 }

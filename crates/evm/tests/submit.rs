@@ -381,8 +381,6 @@ async fn what_the_books_remember_is_watched_after_a_start() {
     play.stage.round().await;
     play.mine_and_look().await;
     let again = play.stage.restarted();
-    let row = again.desk.settlement(id).unwrap().unwrap();
-    again.submitter().remember(id, &row).await;
     assert_eq!(again.round().await.reopened, 0);
     play.node.fork(1, true);
     assert_eq!(again.round().await.reopened, 1);
@@ -407,16 +405,19 @@ async fn what_lies_deep_is_watched_no_longer() {
 
 #[tokio::test]
 async fn a_hole_before_our_numbers_is_filled() {
-    let play = Play::new();
+    let play = Play::with(|chain| chain.watched_blocks = 0);
     let first = play.settle(1);
     play.stage.round().await;
-    play.mine_and_look().await;
+    for _ in 0..3 {
+        play.mine_and_look().await;
+    }
     assert!(play.stage.is_settled(first));
     let second = play.settle(2);
     play.stage.round().await;
-    // The chain forgets the first for good and nobody remembers its outcome: its number is missing.
+    // The chain forgets the first for good, deeper than anybody watches: its number is missing.
     let again = play.stage.restarted();
-    play.node.fork(1, true);
+    assert!(again.desk.watched().unwrap().is_empty());
+    play.node.fork(3, true);
     play.node.drop_waiting();
     again.round().await;
     play.node.mine();

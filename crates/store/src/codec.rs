@@ -41,6 +41,7 @@ rows! {
     EntryRow: EntryRow,
     CallRow: CallRow,
     SettlementRow: SettlementRow,
+    u64: u64,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

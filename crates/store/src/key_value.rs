@@ -22,6 +22,7 @@ pub enum TableName {
     Entries,
     Calls,
     Settlements,
+    Watched,
     /// Journal frames by batch number, big endian.
     Journal,
     /// The format of all this.
@@ -30,7 +31,7 @@ pub enum TableName {
 
 impl TableName {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Credits,
         Self::Outputs,
         Self::Keysets,
@@ -45,6 +46,7 @@ impl TableName {
         Self::Entries,
         Self::Calls,
         Self::Settlements,
+        Self::Watched,
         Self::Journal,
         Self::Meta,
     ];
@@ -66,6 +68,7 @@ impl TableName {
             Self::Entries => "entries",
             Self::Calls => "calls",
             Self::Settlements => "settlements",
+            Self::Watched => "watched",
             Self::Journal => "journal",
             Self::Meta => "meta",
         }

@@ -170,7 +170,8 @@ impl<B: KeyValue> Store for RowStore<B> {
         self.load_table(TableName::Statements, &keys.statements, &mut rows.statements)?;
         self.load_table(TableName::Entries, &keys.entries, &mut rows.entries)?;
         self.load_table(TableName::Calls, &keys.calls, &mut rows.calls)?;
-        self.load_table(TableName::Settlements, &keys.settlements, &mut rows.settlements)
+        self.load_table(TableName::Settlements, &keys.settlements, &mut rows.settlements)?;
+        self.load_table(TableName::Watched, &keys.watched, &mut rows.watched)
     }
 
     fn commit(&mut self, changes: &Changes, batch: Option<Sealed>) -> Result<(), Fault> {
@@ -189,6 +190,7 @@ impl<B: KeyValue> Store for RowStore<B> {
         writes(TableName::Entries, &changes.entries, &mut out)?;
         writes(TableName::Calls, &changes.calls, &mut out)?;
         writes(TableName::Settlements, &changes.settlements, &mut out)?;
+        writes(TableName::Watched, &changes.watched, &mut out)?;
         if let Some(Sealed { frame, head }) = batch {
             let key = head.number.to_be_bytes().to_vec();
             out.push(Write { table: TableName::Journal, key, value: Some(frame) });
@@ -276,6 +278,10 @@ impl<B: KeyValue> Read for RowStore<B> {
 
     fn calls(&self) -> Result<Vec<(CallId, CallRow)>, Fault> {
         self.rows(TableName::Calls)
+    }
+
+    fn watched(&self) -> Result<Vec<(CallId, u64)>, Fault> {
+        self.rows(TableName::Watched)
     }
 
     fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault> {

@@ -30,6 +30,7 @@ fn entry(number: u64) -> Entry {
         money: Asset::micro("USD").unwrap().money(Amount::from(number)),
         url: Some("https://a.example/".into()),
         receipt: None,
+        on_chain: None,
         notes: vec!["odd".into()],
     }
 }
@@ -47,6 +48,7 @@ fn payment() -> Payment {
         change: Some(outputs()),
         delivered: false,
         receipt: None,
+        chain: None,
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn facilitate(rows: &mut Rows, command: &Facilitate, now: Timestamp) 
 }
 
 pub(crate) fn open(call: crate::Call, purpose: Purpose, at: Timestamp) -> CallRow {
-    CallRow { call, purpose, at, slot: None, attempts: Vec::new(), reopened: false }
+    CallRow { call, purpose, at, slot: None, attempts: Vec::new(), reopened: false, delivered: false }
 }
 
 /// Puts a call into the outbox. What the same payment came to before is no answer to it any more: it has failed, or it
@@ -116,9 +116,10 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
             draft.apply(rows)?
         }
     };
-    // What a chain takes back was served before.
-    let delivered = row.reopened;
-    let ended = SettlementRow { row, outcome: outcome.clone(), at: now, delivered };
+    if let Outcome::Settled { block, .. } = outcome {
+        rows.watched.put(*call, *block);
+    }
+    let ended = SettlementRow { row, outcome: outcome.clone(), at: now };
     rows.calls.remove(*call);
     rows.settlements.put(*call, ended.clone());
     let entry = Some(entry).filter(|entry| !entry.transfers.is_empty());
@@ -200,10 +201,24 @@ fn post(rows: &mut Rows, payment: PaymentId, row: PaymentRow, now: Timestamp, ga
 
 /// The payer has what a settled payment bought.
 pub(crate) fn delivered(rows: &mut Rows, call: CallId) -> Decision {
-    let ended = rows.settlements.get(&call)?.ok_or(Reject::UnknownCall(call))?;
-    if !ended.delivered {
-        let ended = SettlementRow { delivered: true, ..ended.clone() };
+    if let Some(ended) = rows.settlements.get(&call)? {
+        let mut ended = ended.clone();
+        ended.row.delivered = true;
         rows.settlements.put(call, ended);
+    } else {
+        // The chain has taken the outcome back meanwhile.
+        let row = rows.calls.get(&call)?.filter(|row| row.reopened).ok_or(Reject::UnknownCall(call))?;
+        rows.calls.put(call, CallRow { delivered: true, ..row.clone() });
+    }
+    Ok((Answer::Done, None))
+}
+
+/// Outcomes that lie too deep to be taken back need not be looked at any more.
+pub(crate) fn unwatch(rows: &mut Rows, calls: &[CallId]) -> Decision {
+    for call in calls {
+        if rows.watched.get(call)?.is_some() {
+            rows.watched.remove(*call);
+        }
     }
     Ok((Answer::Done, None))
 }
@@ -233,6 +248,7 @@ pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall) -> Decision {
     };
     let row = CallRow { reopened: true, ..ended.row };
     rows.settlements.remove(*call);
+    rows.watched.remove(*call);
     rows.calls.put(*call, row.clone());
     Ok((Answer::Call(Box::new(row)), entry))
 }

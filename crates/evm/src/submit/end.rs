@@ -133,7 +133,10 @@ impl Submitter {
     pub(super) async fn look_back(&self, memory: &mut Memory, head: Block) -> Result<usize, RoundFault> {
         let chain = &self.ports.chain;
         let depth = chain.watched_blocks.saturating_add(chain.confirmations);
-        let gone = memory.watched.gone(self.ports.node.as_ref(), head, depth).await?;
+        let (gone, safe) = memory.watched.gone(self.ports.node.as_ref(), head, depth).await?;
+        if !safe.is_empty() {
+            self.ports.execute.execute(Command::Unwatch(safe)).await?;
+        }
         let mut reopened = 0_usize;
         for id in gone {
             if let Some(row) = self.reopen(id).await? {

@@ -13,9 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use farthing_channel::Address;
-use farthing_engine::{
-    CallId, CallRow, Execute, Fault, Outcome, Read, Refusal, SettlementRow, TransactionId,
-};
+use farthing_engine::{CallId, CallRow, Execute, Fault, Outcome, Read, Refusal, TransactionId};
 use farthing_money::Timestamp;
 use futures_util::future::{join_all, join3};
 use thiserror::Error;
@@ -97,6 +95,8 @@ struct Memory {
     /// Since when something cannot be explained.
     puzzles: BTreeMap<Puzzle, Timestamp>,
     watched: Watched,
+    /// Whether what the books say is watched already.
+    remembers: bool,
 }
 
 /// What cannot be explained at once. Nodes behind one address are not always of one opinion, so it has to last.
@@ -134,13 +134,20 @@ impl Submitter {
         self.ended.subscribe()
     }
 
-    /// Watches an outcome that is already in the books for a chain that takes it back, as after a start.
-    pub async fn remember(&self, id: CallId, row: &SettlementRow) {
-        if row.row.call.chain == self.ports.chain.id.number()
-            && let Outcome::Settled { transaction, block } = row.outcome
-        {
-            self.memory.lock().await.watched.remember(id, of_engine_hash(transaction), block, None);
+    /// Watches what the books say that the chain may still take back: once, after a start.
+    fn remember(&self, memory: &mut Memory) -> Result<(), Fault> {
+        if std::mem::replace(&mut memory.remembers, true) {
+            return Ok(());
         }
+        for (id, _) in self.ports.read.watched()? {
+            let Some(ended) = self.ports.read.settlement(id)? else { continue };
+            if ended.row.call.chain == self.ports.chain.id.number()
+                && let Outcome::Settled { transaction, block } = ended.outcome
+            {
+                memory.watched.remember(id, of_engine_hash(transaction), block, None);
+            }
+        }
+        Ok(())
     }
 
     /// Goes round until `stop` is over: at every poll while something is under way or watched, and when woken.
@@ -169,6 +176,7 @@ impl Submitter {
     pub async fn run_once(&self) -> Result<Round, RoundFault> {
         let mut memory = self.memory.lock().await;
         let mut round = Round::default();
+        self.remember(&mut memory)?;
         if memory.watched.is_empty() && self.calls()?.is_empty() {
             return Ok(round);
         }

@@ -84,6 +84,12 @@ impl Read for Desk {
         Ok(rows.collect())
     }
 
+    fn watched(&self) -> Result<Vec<(CallId, u64)>, Fault> {
+        let rows = self.rows.lock().unwrap();
+        let known = self.calls.lock().unwrap();
+        Ok(known.iter().filter_map(|id| Some((*id, *rows.watched.get(id).ok()??))).collect())
+    }
+
     fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault> {
         let mut rows = self.rows.lock().unwrap();
         rows.settlements.load(id, None);

@@ -104,6 +104,8 @@ impl Shared {
         let row = match row.state {
             PaymentState::Held => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
             PaymentState::Settling => self.settled(chains, payment).await?,
+            // The chain may have taken it back meanwhile.
+            PaymentState::Posted if self.is_under_way(payment)? => self.settled(chains, payment).await?,
             PaymentState::Posted => row,
         };
         let handover = match self.handovers.claim(payment) {
@@ -131,10 +133,15 @@ impl Shared {
         }
     }
 
+    fn is_under_way(&self, payment: PaymentId) -> Result<bool, Refused> {
+        let call = self.config.read.call(CallId::of_payment(payment)).map_err(Refusal::Fault)?;
+        Ok(call.is_some())
+    }
+
     /// Whether the payer has what it paid for. Of what was charged without a transaction, it has.
     fn is_delivered(&self, payment: PaymentId) -> Result<bool, Refused> {
         let row = self.config.read.settlement(CallId::of_payment(payment)).map_err(Refusal::Fault)?;
-        Ok(row.is_none_or(|row| row.delivered))
+        Ok(row.is_none_or(|ended| ended.row.delivered))
     }
 
     /// Writes down that a payer has what it paid for, in the background. Until it is written nobody else is served for the

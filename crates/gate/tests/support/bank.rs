@@ -385,6 +385,10 @@ impl Read for Desk {
         unread()
     }
 
+    fn watched(&self) -> Result<Vec<(CallId, u64)>, Fault> {
+        unread()
+    }
+
     fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault> {
         let mut rows = self.0.rows.lock().unwrap();
         rows.settlements.load(id, None);

@@ -12,14 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farthing_channel::{Address, SigningKey};
-use farthing_engine::{Call, CallId, Outcome, PaymentId};
+use farthing_engine::{Call, CallId, ChainAddress, Movement, Outcome, PaymentId};
 use farthing_evm::{
     ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, Invalid, NodeError, NotVerified, Ports,
     Submitter, TokenConfig,
 };
-use farthing_gate::chain::{ChainFuture, ChainRefusal, Chains, Verified};
+use farthing_gate::chain::{
+    Bounds, ChainFuture, ChainRefusal, Chains, CreditTerms, Destination, Payout, Verified,
+};
 use farthing_ledger::Account;
-use farthing_money::{Amount, Money};
+use farthing_money::{Amount, Asset, Money, Span};
 use farthing_wire::x402::{Payload, Reason, Requirements};
 
 pub use status::{ChainStatus, TokenStatus};
@@ -29,6 +31,13 @@ use crate::installation::Installation;
 
 /// How long a payer waits for a chain; then the payment goes on by itself, and the same request sent again joins it.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a payout may wait for a cheaper block. Its transfer has no end of its own.
+const PAYOUT_TIME: Span = Span::from_secs(24 * 3600);
+
+fn engine_address(address: Address) -> ChainAddress {
+    ChainAddress::from_bytes(*address.as_bytes())
+}
 
 /// The chains as they are with our own account.
 pub fn configured(sections: &[ChainSection], own: Address) -> Vec<ChainConfig> {
@@ -86,6 +95,10 @@ impl ChainRoom {
             let submitter = Arc::clone(facilitator.submitter());
             tasks.spawn(async move { submitter.run(std::future::pending()).await });
         }
+    }
+
+    fn chains(&self) -> impl Iterator<Item = &ChainConfig> {
+        self.facilitators.iter().map(|facilitator| facilitator.submitter().ports().chain.as_ref())
     }
 
     fn of(&self, offer: &Requirements) -> Result<&Arc<Facilitator>, ChainRefusal> {
@@ -149,6 +162,56 @@ impl Chains for ChainRoom {
         let (_, token) = self.token(offer).ok_or_else(unreadable)?;
         let units = token.units(charged.amount()).ok_or_else(unreadable)?;
         self.of(offer)?.call_of(offer, payload, units).map_err(invalid)
+    }
+
+    fn credit_terms(&self, asset: Asset) -> Option<CreditTerms> {
+        let taken = self.chains().any(|chain| chain.tokens.iter().any(|token| token.asset == asset));
+        // Each costs a transaction, so that less than a tenth is not worth it.
+        let least = 10_u128.checked_pow(u32::from(asset.scale().saturating_sub(1))).map(Amount::new)?;
+        let bounds = Bounds { least, most: None };
+        taken.then_some(CreditTerms { deposit: bounds, payout: bounds, payout_fee: Amount::ZERO })
+    }
+
+    fn payout(&self, amount: Money, to: &Destination) -> Result<Payout, ChainRefusal> {
+        let refuse = |message: String| ChainRefusal::Invalid { reason: Reason::RecipientMismatch, message };
+        let mut tokens = self.chains().flat_map(|chain| chain.tokens.iter().map(move |token| (chain, token)));
+        let fits = |(chain, token): &(&ChainConfig, &TokenConfig)| {
+            token.asset == amount.asset()
+                && to.token.is_none_or(|wanted| wanted == (chain.id.number(), token.address))
+        };
+        let (chain, token) = tokens.find(fits).ok_or_else(|| {
+            let asset = amount.asset();
+            refuse(format!(
+                "expected a token that is configured and counts as {asset}, such as one that payers pay with"
+            ))
+        })?;
+        let own = self.facilitators.of_chain(chain.id.number()).ok_or_else(unreadable)?.submitter();
+        if chain.pay_to != own.address() {
+            return Err(refuse(
+                "payers pay another account here than the one that pays out; ask the operator".to_owned(),
+            ));
+        }
+        if to.to.is_zero() || [token.address, own.address()].contains(&to.to) {
+            return Err(refuse(format!("expected an account of yours, got {}", to.to)));
+        }
+        let units = token.units(amount.amount()).filter(|units| !units.is_zero());
+        let units =
+            units.ok_or_else(|| refuse(format!("{amount} is no whole number of the token's units")))?;
+        let now = (own.ports().clock)();
+        let moves = Movement {
+            token: engine_address(token.address),
+            from: engine_address(own.address()),
+            to: engine_address(to.to),
+            units,
+        };
+        let call = Call {
+            chain: chain.id.number(),
+            to: moves.token,
+            input: farthing_channel::call::transfer(to.to, units.into()),
+            moves,
+            until: now.after(PAYOUT_TIME),
+        };
+        Ok(Payout { call, reserve: chain.reserve(token).id() })
     }
 
     fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>> {

@@ -48,6 +48,7 @@ kept! {
     entries: Reference => EntryRow,
     calls: CallId => CallRow,
     settlements: CallId => SettlementRow,
+    watched: CallId => u64,
 }
 
 const RULE: &str = "every acknowledged change is still there after a crash, and no other";
@@ -85,6 +86,7 @@ impl Kept {
             same(books.entry(*id).map_err(read)?.as_ref() == Some(row), "an entry")?;
         }
         same(self.calls.clone().into_iter().eq(books.calls().map_err(read)?), "calls on chains")?;
+        same(self.watched.clone().into_iter().eq(books.watched().map_err(read)?), "watched calls")?;
         for (id, row) in &self.settlements {
             same(books.settlement(*id).map_err(read)?.as_ref() == Some(row), "an ended call")?;
         }
