@@ -18,7 +18,6 @@ struct Balances {
 }
 
 impl Balance {
-    #[expect(clippy::unused_self, reason = "it has no options yet, and is called as the others are")]
     pub async fn run(&self, payer: &mut Payer, output: &Output) -> Result<(), Failure> {
         let on_chain = match payer.run(&mut HoldingsFlow::new()).await? {
             Outcome::Holdings(found) => found,

@@ -20,6 +20,7 @@ pub enum ChainToken {
 
 #[derive(Debug, Args)]
 #[command(
+    disable_version_flag = true,
     after_long_help = "Limits and history count a token as an asset, minor unit for minor unit: 1 USDC that counts as USD is 1.00 USD. Name and version are those of the domain that the token's signatures are for (EIP-712); an offer that names others is not paid. Of a token that is known already only what is to change need be given. Paying needs no node; one is asked for `farthing wallet balance` and for what became of a payment whose answer was lost. Without one such a payment counts as spent."
 )]
 pub struct Add {
