@@ -2,17 +2,16 @@
 // chain behind it knows nothing of it.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { meeting } from './meeting.mjs'
 
 const SEND = 'eth_sendRawTransaction'
 
 /**
- * Opens a door to the node at `target`. `sent()` resolves with the hash of a transaction when the node has taken one;
+ * Opens a door to the node at `target`. `sent()` resolves with the hash of the next transaction that the node takes;
  * `shut()` refuses connections until `open()`; `loseNext()` lets the next transaction through and hangs up instead of
  * answering.
  */
 export async function nodeDoor(target) {
-  const sent = meeting()
+  const waiting = []
   let isLosing = false
   const pass = async (request, response) => {
     const parts = []
@@ -23,7 +22,7 @@ export async function nodeDoor(target) {
     const text = await answer.text()
     if (method === SEND) {
       const { result } = JSON.parse(text)
-      if (result) sent.arrive(result)
+      if (result) waiting.splice(0).forEach((someone) => someone(result))
       if (isLosing) {
         isLosing = false
         return response.destroy()
@@ -48,7 +47,7 @@ export async function nodeDoor(target) {
   const port = await open()
   return {
     url: `http://127.0.0.1:${port}`,
-    sent: sent.wait,
+    sent: () => new Promise((resolve) => waiting.push(resolve)),
     loseNext: () => (isLosing = true),
     shut,
     open: () => open(port),
