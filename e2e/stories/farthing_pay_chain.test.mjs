@@ -1,14 +1,43 @@
-// Farthing's own wallet pays sellers that somebody else wrote, on a real chain: the reference's express server with the
-// reference's facilitator, and mppx's `evm.charge`. After each story the balances on the chain, the wallet's history and
-// its budget agree to the unit.
+// Farthing's own wallet pays on a real chain: sellers that somebody else wrote (the reference's express server with the
+// reference's facilitator, and mppx's `evm.charge`), and our own gate. After each story the balances on the chain, the
+// wallet's history and its budget agree to the unit.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { CHAIN_ID, PLACES, USDC, chain } from '../lib/chain.mjs'
+import { chainStage } from '../lib/chain_gate.mjs'
 import { EXIT, purse } from '../lib/program.mjs'
 import { PAGE, facilitator, mppxSeller, x402Seller } from '../lib/seller.mjs'
+import { ARTICLE } from '../lib/upstream.mjs'
 
 const CENT = 10_000
 const DOLLAR = 1_000_000
+
+/** A wallet with an account that has so much. With a node it can ask what became of a payment. */
+async function wallet(anvil, ends, units, { node = true } = {}) {
+  const one = purse()
+  ends.push(async () => one.remove())
+  await one.wallet(['init'])
+  if (node) await one.wallet(['token', 'add', '--chain', String(CHAIN_ID), '--address', USDC, '--rpc', anvil.url])
+  const { address } = JSON.parse((await one.wallet(['address', '--json'])).stdout)
+  if (units > 0) await anvil.mint(address, units)
+  const json = async (...words) => JSON.parse((await one.wallet([...words, '--json'])).stdout)
+  return {
+    ...one,
+    address,
+    json,
+    entries: async () => (await json('history')).entries,
+    /** Chain, history and budget: all say that so much was spent. */
+    async hasSpent(spent) {
+      assert.equal(await anvil.balance(address), units - spent, 'on the chain')
+      const paid = (await json('history')).entries.filter(({ kind }) => kind === 'pay')
+      assert.equal(paid.reduce((sum, { amount }) => sum + Number(amount.amount), 0), spent, 'in the history')
+      const { limits } = await json('limits', 'show')
+      assert.equal(Number(limits[0].spent_total.amount), spent, 'in the budget')
+      const { on_chain: held } = await json('balance')
+      assert.equal(Number(held[0].money.amount), units - spent, 'as the wallet sees it')
+    },
+  }
+}
 
 describe('farthing pay on a chain', { timeout: 110_000 }, () => {
   const ends = []
@@ -35,32 +64,7 @@ describe('farthing pay on a chain', { timeout: 110_000 }, () => {
     for (const end of ends.reverse()) await end()
   })
 
-  /** A wallet with an account that has so much. With a node it can ask what became of a payment. */
-  async function payer(units, { node = true } = {}) {
-    const one = purse()
-    ends.push(async () => one.remove())
-    await one.wallet(['init'])
-    if (node) await one.wallet(['token', 'add', '--chain', String(CHAIN_ID), '--address', USDC, '--rpc', anvil.url])
-    const { address } = JSON.parse((await one.wallet(['address', '--json'])).stdout)
-    if (units > 0) await anvil.mint(address, units)
-    const json = async (...words) => JSON.parse((await one.wallet([...words, '--json'])).stdout)
-    return {
-      ...one,
-      address,
-      json,
-      entries: async () => (await json('history')).entries,
-      /** Chain, history and budget: all say that so much was spent. */
-      async hasSpent(spent) {
-        assert.equal(await anvil.balance(address), units - spent, 'on the chain')
-        const paid = (await json('history')).entries.filter(({ kind }) => kind === 'pay')
-        assert.equal(paid.reduce((sum, { amount }) => sum + Number(amount.amount), 0), spent, 'in the history')
-        const { limits } = await json('limits', 'show')
-        assert.equal(Number(limits[0].spent_total.amount), spent, 'in the budget')
-        const { on_chain: held } = await json('balance')
-        assert.equal(Number(held[0].money.amount), units - spent, 'as the wallet sees it')
-      },
-    }
-  }
+  const payer = async (units, options) => wallet(anvil, ends, units, options)
 
   /** What the owner does elsewhere, with another wallet of the same words. */
   async function allow({ address }) {
@@ -193,5 +197,54 @@ describe('farthing pay on a chain', { timeout: 110_000 }, () => {
     await one.hasSpent(5_000)
     const [{ on_chain: on }] = await one.entries()
     assert.match(on.transaction, /^0x[0-9a-f]{64}$/)
+  })
+})
+
+describe('farthing pay pays our own gate on a chain', { timeout: 90_000 }, () => {
+  const scene = chainStage()
+  const ends = []
+  after(async () => {
+    for (const end of ends) await end()
+  })
+  const payer = (units) => wallet(scene.chain, ends, units)
+
+  test('a page is paid once, and then a pass opens it', async () => {
+    const one = await payer(DOLLAR)
+    const earned = await scene.earned()
+    const first = await one.pay(scene.url('/article'))
+    assert.equal(first.stdout, ARTICLE)
+    assert.match(first.stderr, /paid 0\.01 USD .*receipt/)
+    assert.deepEqual(first.stderr.match(/note:/), null, first.stderr)
+    assert.match((await one.pay(scene.url('/article'))).stderr, /a pass opens it/)
+    await one.hasSpent(CENT)
+    assert.equal(await scene.earned(), earned + CENT)
+    const [{ on_chain: on, receipt }] = await one.entries()
+    assert.ok(receipt && on.transaction, 'the receipt and the transaction are kept')
+    await scene.agreement()
+  })
+
+  test('the payer dies while the page is made: the same signature gets it, and it is paid once', async () => {
+    const one = await payer(DOLLAR)
+    const earned = await scene.earned()
+    const paying = one.start('pay', scene.url('/slow'))
+    const finish = await scene.site.slow()
+    paying.kill()
+    assert.equal((await paying.ended).signal, 'SIGKILL')
+    finish()
+    const again = one.start('pay', scene.url('/slow'))
+    await Promise.race([scene.site.slow().then((finish) => finish()), again.ended])
+    const { exit, stdout, stderr } = await again.ended
+    assert.equal(exit, EXIT.ok, stderr)
+    assert.equal(stdout, ARTICLE)
+    await one.hasSpent(CENT)
+    assert.equal(await scene.earned(), earned + CENT)
+    await scene.agreement()
+  })
+
+  test('too little in the account is told as such', async () => {
+    const one = await payer(CENT - 1)
+    const short = await one.pay(scene.url('/article?poor'), EXIT.fundsShort)
+    assert.match(short.stderr, /insufficient_balance|funds|balance/)
+    assert.equal(await scene.chain.balance(one.address), CENT - 1)
   })
 })
