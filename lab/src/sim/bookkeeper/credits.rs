@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use farthing_engine::{Changes, Command, CreditId, CreditRow, Input, RequestTag, credits_account};
+use farthing_engine::{Changes, Command, CreditId, CreditRow, Funds, Input, RequestTag, credits_account};
 use farthing_ledger::{Account, AccountId};
 
 use super::broken::{Broken, hold};
@@ -37,7 +37,10 @@ impl Credits {
         let inputs: &[Input] = match command {
             Command::Swap(swap) => &swap.inputs,
             Command::Melt(melt) => &melt.inputs,
-            Command::Hold(hold) => &hold.inputs,
+            Command::Hold(hold) => match &hold.funds {
+                Funds::Credits(inputs) => inputs,
+                Funds::Chain { .. } => &[],
+            },
             _ => &[],
         };
         for input in inputs {
