@@ -18,11 +18,15 @@ export const WAY = {
   upto: ({ scheme }) => scheme === 'upto',
 }
 
-/** The reference's client for an account. Without a way it chooses by itself. */
-export function x402Buyer(account, way) {
+/**
+ * The reference's client for an account. Without a way it chooses by itself. With a node it looks whether Permit2 may move
+ * its dollars, and signs an allowance where the seller's facilitator would carry it.
+ */
+export function x402Buyer(account, way, node) {
+  const options = node ? { rpcUrl: node } : undefined
   const client = new x402Client()
-    .register('eip155:*', new ExactEvmScheme(account))
-    .register('eip155:*', new UptoEvmScheme(account))
+    .register('eip155:*', new ExactEvmScheme(account, options))
+    .register('eip155:*', new UptoEvmScheme(account, options))
   if (way) client.registerPolicy((_, offers) => offers.filter(way))
   const inner = new x402HTTPClient(client)
   return {

@@ -10,6 +10,7 @@ import { ExactEvmScheme as ExactServer } from '@x402/evm/exact/server'
 import { UptoEvmScheme as UptoFacilitator } from '@x402/evm/upto/facilitator'
 import { UptoEvmScheme as UptoServer } from '@x402/evm/upto/server'
 import { paymentMiddleware, setSettlementOverrides } from '@x402/express'
+import { declareEip2612GasSponsoringExtension } from '@x402/extensions'
 import express from 'express'
 import { Mppx, Request as MppxRequest, evm } from 'mppx/server'
 import { DOMAIN, USDC } from './chain.mjs'
@@ -65,7 +66,8 @@ export async function facilitator(chain) {
 const asset = (units, extra = DOMAIN) => ({ amount: String(units), asset: USDC, extra })
 
 /**
- * The reference's express server. `routes` are its ways to pay by path; each sells the page. `slow()` resolves, with a
+ * The reference's express server. `routes` are its ways to pay by path; each sells the page. Where one is `sponsored`, payers
+ * without an allowance for Permit2 sign it and the facilitator carries it. `slow()` resolves, with a
  * function that lets it answer, when /slow was paid.
  */
 export async function x402Seller(chain, facilitatorUrl, routes) {
@@ -78,7 +80,9 @@ export async function x402Seller(chain, facilitatorUrl, routes) {
     price: { ...asset(units, extra), ...(token ? { asset: token } : {}) },
     maxTimeoutSeconds: 60,
   })
-  const config = Object.entries(routes).map(([path, one]) => [`GET ${path}`, { accepts: accepts(one), description: 'a page' }])
+  const more = ({ sponsored }) => (sponsored ? { extensions: declareEip2612GasSponsoringExtension() } : {})
+  const sold = (one) => ({ accepts: accepts(one), description: 'a page', ...more(one) })
+  const config = Object.entries(routes).map(([path, one]) => [`GET ${path}`, sold(one)])
   const server = new x402ResourceServer(new HTTPFacilitatorClient({ url: facilitatorUrl }))
     .register(network, new ExactServer())
     .register(network, new UptoServer())

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { HTTPFacilitatorClient } from '@x402/core/server'
 import { decodePaymentResponseHeader } from '@x402/fetch'
-import { WAY, allowPermit2, x402Buyer } from '../lib/buyer.mjs'
+import { WAY, allowPermit2, mppxBuyer, x402Buyer } from '../lib/buyer.mjs'
 import { CHAIN_ID, DOMAIN } from '../lib/chain.mjs'
 import { chainStage } from '../lib/chain_gate.mjs'
 import { problem } from '../lib/offer.mjs'
-import { PAGE, x402Seller } from '../lib/seller.mjs'
+import { PAGE, mppxSeller, x402Seller } from '../lib/seller.mjs'
 import { get } from '../lib/story.mjs'
 
 const CENT = 10_000
@@ -26,6 +26,7 @@ describe('the reference seller uses our facilitator', { timeout: 110_000 }, () =
     seller = await x402Seller(scene.chain, facilitator.url, {
       '/page': { units: CENT },
       '/permit2': { units: CENT, extra: permit2 },
+      '/sponsored': { units: CENT, extra: permit2, sponsored: true },
       '/upto': { scheme: 'upto', units: CENT, extra: permit2, actual: 1_234 },
       '/nothing': { scheme: 'upto', units: CENT, extra: permit2, actual: 0 },
       '/stranger': { units: CENT, payTo: scene.chain.accounts[5].address },
@@ -72,6 +73,25 @@ describe('the reference seller uses our facilitator', { timeout: 110_000 }, () =
     assert.equal(await scene.chain.balance(payer.address), DOLLAR)
     await allowPermit2(scene.chain, payer)
     await sells('/permit2', buyer, CENT)
+  })
+
+  test('whoever has no coin for an allowance signs it, and we carry both', async () => {
+    const payer = await scene.payer(DOLLAR)
+    await scene.chain.client.setBalance({ address: payer.address, value: 0n })
+    await sells('/sponsored', x402Buyer(payer, WAY.permit2, scene.chain.url), CENT)
+  })
+
+  test("mppx's seller settles `evm.charge` with us", async () => {
+    const payer = await scene.payer(DOLLAR)
+    const shop = await mppxSeller(scene.chain, facilitator.url, CENT)
+    try {
+      const response = await mppxBuyer(payer).fetch(`${shop.url}/page`)
+      assert.deepEqual([response.status, await response.text()], [200, PAGE])
+      assert.equal(await scene.chain.balance(payer.address), DOLLAR - CENT)
+      await noneOfOurs()
+    } finally {
+      await shop.stop()
+    }
   })
 
   test('upto is settled with what was used, also with nothing', async () => {
