@@ -32,12 +32,7 @@ pub(crate) enum Fate {
 }
 
 /// Asks what became of the authorisation that a call carries.
-pub(crate) async fn fate(
-    chain: &ChainConfig,
-    node: &dyn Node,
-    row: &CallRow,
-    head: Block,
-) -> Result<Fate, NodeError> {
+pub(crate) async fn fate(chain: &ChainConfig, node: &dyn Node, row: &CallRow) -> Result<Fate, NodeError> {
     let authorized = Authorized::of_call(chain, &row.call);
     if let Some(authorized) = &authorized {
         let to = authorized.contract();
@@ -54,6 +49,8 @@ pub(crate) async fn fate(
         // What we send of our own accord nobody else can.
         return Ok(Fate::Unused);
     }
+    // Read after the question was answered, so that the block which answers it is among those that are searched.
+    let head = node.head().await?;
     let mut to = head.number;
     for _ in 0..QUESTIONS_MOST {
         let from = to.saturating_sub(BLOCKS_AT_ONCE.saturating_sub(1));
@@ -186,8 +183,7 @@ mod tests {
     }
 
     async fn of(confirmations: u64, node: &ScriptedNode, row: &CallRow) -> Fate {
-        let head = node.head().await.unwrap();
-        fate(&chain(confirmations), node, row, head).await.unwrap()
+        fate(&chain(confirmations), node, row).await.unwrap()
     }
 
     #[tokio::test]

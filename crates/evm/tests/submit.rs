@@ -276,6 +276,19 @@ async fn whoever_overtakes_us_in_the_same_block_has_paid_all_the_same() {
     assert_eq!(play.stage.books(), [1_000, 1_000, GAS], "the one that failed has cost its gas");
 }
 
+/// Went wrong: the block came after the round had read the chain's head and before it asked whether the authorisation was
+/// used. It was, and no block up to that head held it, so that it seemed to be taken back: paid, and denied.
+#[tokio::test]
+async fn whoever_overtakes_us_while_we_look_has_paid_all_the_same() {
+    let play = Play::new();
+    let id = play.settle(1);
+    play.send_as_other(token(), play.call(1).input).await;
+    play.node.mine_after("head");
+    play.stage.round().await;
+    assert!(play.stage.is_settled(id), "{:?}", play.stage.outcome(id));
+    assert_eq!(play.stage.books(), [1_000, 1_000, 0]);
+}
+
 #[tokio::test]
 async fn an_authorization_that_was_taken_back_fails() {
     let play = Play::new();

@@ -36,6 +36,7 @@ struct State {
     coins: BTreeMap<Address, Amount>,
     effects: Vec<(Address, Vec<u8>, Effect)>,
     faults: VecDeque<(&'static str, NodeError)>,
+    blocks_after: VecDeque<&'static str>,
     down: Option<NodeError>,
     base_fee: Amount,
     tip: Amount,
@@ -65,6 +66,7 @@ impl ScriptedNode {
             coins: BTreeMap::new(),
             effects: Vec::new(),
             faults: VecDeque::new(),
+            blocks_after: VecDeque::new(),
             down: None,
             base_fee: Amount::new(GWEI),
             tip: Amount::new(1_000_000),
@@ -121,6 +123,11 @@ impl ScriptedNode {
         self.state().faults.push_back((question, error));
     }
 
+    /// Makes a block right after the next question of this name was answered.
+    pub fn mine_after(&self, question: &'static str) {
+        self.state().blocks_after.push_back(question);
+    }
+
     /// Answers every question with this, or all as usual again.
     pub fn set_down(&self, error: Option<NodeError>) {
         self.state().down = error;
@@ -148,8 +155,7 @@ impl ScriptedNode {
 
     /// Makes a block two seconds after the last one, with all that waits and pays enough.
     pub fn mine(&self) {
-        let last = self.state().blocks.last().map_or(Timestamp::from_secs(0), |made| made.block.at);
-        self.mine_at(Timestamp::from_secs(last.secs().saturating_add(2)));
+        self.state().mine_next();
     }
 
     /// Makes a block at this time.
@@ -185,6 +191,11 @@ impl State {
             return Err(error);
         }
         self.down.clone().map_or(Ok(()), Err)
+    }
+
+    fn mine_next(&mut self) {
+        let last = self.blocks.last().map_or(Timestamp::from_secs(0), |made| made.block.at);
+        self.mine(Timestamp::from_secs(last.secs().saturating_add(2)), true);
     }
 
     fn head(&self) -> Result<&Made, NodeError> {
@@ -328,6 +339,10 @@ impl ScriptedNode {
     ) -> Asked<'_, T> {
         let mut state = self.state();
         let answer = state.ask(what).and_then(|()| answer(&mut state));
+        if let Some(place) = state.blocks_after.iter().position(|question| *question == what) {
+            state.blocks_after.remove(place);
+            state.mine_next();
+        }
         Box::pin(std::future::ready(answer))
     }
 }

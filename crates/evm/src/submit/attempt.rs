@@ -33,7 +33,7 @@ impl Submitter {
         let over = around.head.at > row.call.until || around.now > row.call.until;
         if over {
             let reason = self.late(row);
-            return self.end_unsent(memory, (id, row), around.head, reason).await;
+            return self.end_unsent(memory, (id, row), reason).await;
         }
         // The chain asks for more than we pay: the call waits until it asks for less, or until it is too late.
         let Some(fees) = around.fees else { return Ok(Done::Nothing) };
@@ -41,7 +41,7 @@ impl Submitter {
             Ok(gas) => gas,
             Err(NodeError::Reverted(revert)) => {
                 let reason = self.refused(row, &revert);
-                return self.end_unsent(memory, (id, row), around.head, reason).await;
+                return self.end_unsent(memory, (id, row), reason).await;
             }
             Err(error) => return Err(error.into()),
         };
@@ -49,7 +49,7 @@ impl Submitter {
         if gas > most {
             tracing::warn!(gas, most, call = %id, "a call would use more gas than is paid for it");
             let reason = self.failed(row);
-            return self.end_unsent(memory, (id, row), around.head, reason).await;
+            return self.end_unsent(memory, (id, row), reason).await;
         }
         let (chain, number) = (self.ports.chain.id, memory.next);
         let (to, input) = (of_engine(row.call.to), row.call.input.clone());

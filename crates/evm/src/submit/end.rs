@@ -20,7 +20,6 @@ impl Submitter {
         memory: &mut Memory,
         (id, row): (CallId, &CallRow),
         receipt: &Receipt,
-        head: Block,
     ) -> Result<Done, RoundFault> {
         let block = self.ports.node.block(receipt.block).await?;
         if block.map(|block| block.hash) != Some(receipt.block_hash) {
@@ -40,7 +39,7 @@ impl Submitter {
             return self.end_failed((id, row), Some(receipt.transaction), reason, paid).await;
         }
         let reason = if blank { self.late(row) } else { self.failed(row) };
-        self.end_overtaken(memory, (id, row), head, (Some(receipt.transaction), reason, paid)).await
+        self.end_overtaken(memory, (id, row), (Some(receipt.transaction), reason, paid)).await
     }
 
     /// The number is used up, and by none of our transactions that a node knows.
@@ -48,9 +47,8 @@ impl Submitter {
         &self,
         memory: &mut Memory,
         (id, row): (CallId, &CallRow),
-        head: Block,
     ) -> Result<Done, RoundFault> {
-        self.end_overtaken(memory, (id, row), head, (None, self.failed(row), None)).await
+        self.end_overtaken(memory, (id, row), (None, self.failed(row), None)).await
     }
 
     /// A call without a transaction that cannot succeed: too late, or refused by the contract.
@@ -58,10 +56,9 @@ impl Submitter {
         &self,
         memory: &mut Memory,
         (id, row): (CallId, &CallRow),
-        head: Block,
         reason: Reason,
     ) -> Result<Done, RoundFault> {
-        self.end_overtaken(memory, (id, row), head, (None, reason, None)).await
+        self.end_overtaken(memory, (id, row), (None, reason, None)).await
     }
 
     /// Ours did not move the money. Somebody else's may have: the payer's authorisation is no secret.
@@ -69,10 +66,9 @@ impl Submitter {
         &self,
         memory: &mut Memory,
         (id, row): (CallId, &CallRow),
-        head: Block,
         (transaction, reason, paid): (Option<TxHash>, Reason, Option<Amount>),
     ) -> Result<Done, RoundFault> {
-        match fate(&self.ports.chain, self.ports.node.as_ref(), row, head).await? {
+        match fate(&self.ports.chain, self.ports.node.as_ref(), row).await? {
             Fate::Shallow => Ok(Done::Nothing),
             Fate::Moved(receipt) => self.end_settled(memory, (id, row), &receipt, paid).await,
             Fate::Unused => self.end_failed((id, row), transaction, reason, paid).await,

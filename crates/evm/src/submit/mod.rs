@@ -297,14 +297,14 @@ impl Submitter {
     ) -> Result<Done, RoundFault> {
         let own = row.slot.is_some_and(|(sender, _)| of_engine(sender) == self.address());
         match plan::next(seen, around) {
-            Step::End(receipt) => self.end_by(memory, (id, row), &receipt, around.head).await,
+            Step::End(receipt) => self.end_by(memory, (id, row), &receipt).await,
             // What another account has sent is only watched: its key is not here. After its time it is over.
             _ if !own => {
                 let over = around.head.at > row.call.until && memory.lasts(Puzzle::NoReceipt(id), around);
-                if over { self.find_out(memory, (id, row), around.head).await } else { Ok(Done::Nothing) }
+                if over { self.find_out(memory, (id, row)).await } else { Ok(Done::Nothing) }
             }
             Step::FindOut if memory.lasts(Puzzle::NoReceipt(id), around) => {
-                self.find_out(memory, (id, row), around.head).await
+                self.find_out(memory, (id, row)).await
             }
             Step::Wait | Step::FindOut => Ok(Done::Nothing),
             Step::Resend => self.resend(memory, row, around.now).await,
