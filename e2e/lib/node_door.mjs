@@ -7,17 +7,20 @@ const SEND = 'eth_sendRawTransaction'
 
 /**
  * Opens a door to the node at `target`. `sent()` resolves with the hash of the next transaction that the node takes;
+ * `asked(method)` when the node is asked for something the next time;
  * `shut()` refuses connections until `open()`; `loseNext()` lets the next transaction through and hangs up instead of
  * answering.
  */
 export async function nodeDoor(target) {
   const waiting = []
+  const listening = new Map()
   let isLosing = false
   const pass = async (request, response) => {
     const parts = []
     for await (const part of request) parts.push(part)
     const body = Buffer.concat(parts)
     const { method } = JSON.parse(body.toString())
+    listening.get(method)?.splice(0).forEach((someone) => someone())
     const answer = await fetch(target, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
     const text = await answer.text()
     if (method === SEND) {
@@ -48,6 +51,8 @@ export async function nodeDoor(target) {
   return {
     url: `http://127.0.0.1:${port}`,
     sent: () => new Promise((resolve) => waiting.push(resolve)),
+    asked: (method) =>
+      new Promise((resolve) => listening.set(method, [...(listening.get(method) ?? []), resolve])),
     loseNext: () => (isLosing = true),
     shut,
     open: () => open(port),

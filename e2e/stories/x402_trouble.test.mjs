@@ -5,6 +5,7 @@ import { afterEach, describe, test } from 'node:test'
 import { decodePaymentResponseHeader } from '@x402/fetch'
 import { x402Buyer } from '../lib/buyer.mjs'
 import { chainStage } from '../lib/chain_gate.mjs'
+import { chance, turnsUntil } from '../lib/moment.mjs'
 import { problem } from '../lib/offer.mjs'
 import { ask, get } from '../lib/story.mjs'
 import { ARTICLE } from '../lib/upstream.mjs'
@@ -154,6 +155,54 @@ describe('payments by x402 in trouble', { timeout: 110_000 }, () => {
     const sent = scene.door.sent()
     const paying = get(payment.url, payment.headers)
     await isPaidOnce(payment, await paying, await sent)
+  })
+
+  test('gas that costs more than we pay is waited for', async () => {
+    const payment = await signed()
+    const [gwei, fees] = [10n ** 9n, 'eth_maxPriorityFeePerGas']
+    const blockAt = async (baseFeePerGas) => {
+      await scene.chain.client.setNextBlockBaseFeePerGas({ baseFeePerGas })
+      await mine()
+    }
+    await blockAt(900n * gwei)
+    let hash
+    const sent = scene.door.sent().then((taken) => (hash = taken))
+    const paying = get(payment.url, payment.headers)
+    for (let round = 0; round < 3; round += 1) await scene.door.asked(fees)
+    assert.equal(hash, undefined, 'nothing is sent at this price')
+    await blockAt(gwei)
+    await isPaidOnce(payment, await paying, await sent)
+  })
+
+  test('killed at any moment: paid once, and whoever paid has the page', async () => {
+    for (let round = 0; round < 12; round += 1) {
+      const payment = await signed(round % 2 === 0 ? '/article' : '/paid/first')
+      const first = ask(payment.url, { headers: payment.headers }).catch(() => ({ status: 0 }))
+      await turnsUntil(chance(120))
+      await scene.kill()
+      const { status, isWhole } = await first
+      await scene.start()
+      const again = await insist(payment)
+      if (status === 200 && isWhole) {
+        // That it was delivered may not have been written down; then it is once more, and not twice.
+        assert.ok([200, 402].includes(again.status), `${again.status}`)
+      } else {
+        assert.deepEqual([again.status, await again.text()], [200, ARTICLE])
+      }
+      assert.equal(await scene.chain.balance(payment.payer.address), DOLLAR - CENT)
+      assert.equal(await scene.earned(), payment.earned + CENT)
+      await scene.agreement()
+      await isUsedUp(payment)
+    }
+  })
+
+  // Went wrong: what held the writer kept a stopping server for half a minute, and the log spoke of payments on hold.
+  test('a server that stops has nothing on hold and does not wait', async () => {
+    const { stop, said } = scene.farthing
+    await stop()
+    assert.match(said(), /stopping once what is in flight is done/)
+    assert.doesNotMatch(said(), /still on hold at the end/)
+    await scene.start()
   })
 
   test('somebody else carries the payment while the upstream works: it counts', async () => {
