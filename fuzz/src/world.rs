@@ -211,6 +211,7 @@ impl World {
             quote_lifetime: Span::from_secs(60),
             terms,
             events,
+            chains: None,
         }
     }
 

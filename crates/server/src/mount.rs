@@ -155,6 +155,7 @@ fn issuer(config: &Config, installation: &Installation, url: &str, crypto: Crypt
         quote_lifetime: QUOTE_LIFETIME,
         terms: installation.terms.clone(),
         events: installation.events.clone(),
+        chains: None,
     }
 }
 

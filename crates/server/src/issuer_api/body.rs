@@ -90,6 +90,15 @@ pub(super) struct MeltQuoteRequest {
     pub(super) unit: String,
     #[serde(default)]
     pub(super) amount: Option<u64>,
+    #[serde(default)]
+    pub(super) options: Option<MeltOptions>,
+}
+
+/// Some wallets put the amount of a request that has none here.
+#[derive(Deserialize)]
+pub(super) struct MeltOptions {
+    #[serde(default)]
+    pub(super) amount: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -114,6 +123,8 @@ pub(super) struct MeltRequest {
     pub(super) inputs: Vec<Proof>,
     #[serde(default)]
     pub(super) outputs: Option<Vec<BlindedMessage>>,
+    #[serde(default)]
+    pub(super) prefer_async: bool,
 }
 
 #[derive(Deserialize)]

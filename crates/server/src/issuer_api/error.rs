@@ -5,9 +5,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use farthing_ecash::{ConditionError, QuoteSignatureError};
 use farthing_engine::{Fault, FaultKind, KeyringReject, Refusal, Reject};
+use farthing_gate::chain::{Bounds, ChainRefusal};
 use farthing_gate::crypto::CryptoError;
 use farthing_gate::limit::Limited;
-use farthing_money::Span;
+use farthing_money::{Amount, Span};
 use serde_json::json;
 
 /// Why a request to the issuer is not carried out.
@@ -22,6 +23,9 @@ pub struct IssuerError {
 
 /// When to ask again while the issuer is paused.
 const PAUSE_SECS: u64 = 60;
+/// When to ask again while a chain is not to be reached, and while a payment is on its way there.
+const CHAIN_SECS: u64 = 5;
+const SETTLING_SECS: u64 = 2;
 
 /// The numbers of NUT-00's error list.
 mod number {
@@ -43,6 +47,9 @@ mod number {
     pub(super) const KEYSET_EXPIRED: u32 = 12_003;
     pub(super) const QUOTE_NOT_PAID: u32 = 20_001;
     pub(super) const QUOTE_ISSUED: u32 = 20_002;
+    pub(super) const PAYMENT_FAILED: u32 = 20_004;
+    pub(super) const QUOTE_PENDING: u32 = 20_005;
+    pub(super) const QUOTE_PAID: u32 = 20_006;
     pub(super) const QUOTE_EXPIRED: u32 = 20_007;
     pub(super) const QUOTE_SIGNATURE: u32 = 20_008;
 }
@@ -120,6 +127,49 @@ impl IssuerError {
         )
     }
 
+    /// Less or more than is taken at once.
+    pub(crate) fn out_of_bounds(amount: Amount, bounds: &Bounds) -> Self {
+        let least = bounds.least;
+        let most = bounds.most.map(|most| format!(" and at most {most}")).unwrap_or_default();
+        let detail =
+            format!("the amount is {amount}, expected at least {least}{most}; change it and ask again");
+        Self::refused(number::LIMIT, "amount-out-of-bounds", detail)
+    }
+
+    /// What a chain does not take, or not now.
+    pub(crate) fn of_chain(refusal: &ChainRefusal, code: &'static str) -> Self {
+        let refused = |code| Self::refused(number::OTHER, code, refusal.to_string());
+        match refusal {
+            ChainRefusal::Invalid { .. } => refused(code),
+            ChainRefusal::Unreachable(_) => refused("chain-unreachable").later(CHAIN_SECS),
+        }
+    }
+
+    /// A chain has refused to pay out.
+    pub(crate) fn payout_failed(reason: &str) -> Self {
+        let detail = format!(
+            "the money could not be paid out ({reason}); your credits are unspent, try again or pay elsewhere"
+        );
+        Self::refused(number::PAYMENT_FAILED, "payout-failed", detail)
+    }
+
+    /// A deposit whose outcome is not known yet.
+    pub(crate) fn settling() -> Self {
+        let detail =
+            "the payment is on its way to the chain; send the same request with the same payment again";
+        Self::refused(number::QUOTE_PENDING, "payment-settling", detail).later(SETTLING_SECS)
+    }
+
+    /// The same as something that stands in the way of it, rather than as a mistake.
+    pub(crate) fn conflict(self) -> Self {
+        Self { status: StatusCode::CONFLICT, retry_after_secs: Some(SETTLING_SECS), ..self }
+    }
+
+    /// The same request may succeed after so many seconds.
+    fn later(self, secs: u64) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, retry_after_secs: Some(secs), ..self }
+    }
+
     /// The body does not come.
     pub(crate) fn slow(secs: u64) -> Self {
         let detail = format!("the body did not come within {secs} seconds; send it again");
@@ -182,17 +232,15 @@ impl From<Reject> for IssuerError {
             Reject::WrongAsset { .. } => number::UNITS_DIFFER,
             Reject::QuoteNotPaid { .. } => number::QUOTE_NOT_PAID,
             Reject::QuoteUsed(_) | Reject::CodeUsed => number::QUOTE_ISSUED,
+            Reject::QuoteUnderWay(_) => number::QUOTE_PENDING,
+            Reject::QuotePaid(_) => number::QUOTE_PAID,
             Reject::QuoteExpired(_) | Reject::CodeExpired => number::QUOTE_EXPIRED,
             Reject::QuoteLocked(_) => number::QUOTE_SIGNATURE,
             _ => number::OTHER,
         };
         let refused = Self::refused(number, reject.code(), reject.to_string());
         if reject == Reject::Paused {
-            return Self {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                retry_after_secs: Some(PAUSE_SECS),
-                ..refused
-            };
+            return refused.later(PAUSE_SECS);
         }
         refused
     }

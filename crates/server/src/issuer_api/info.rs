@@ -5,32 +5,19 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use farthing_engine::Mode;
+use farthing_money::Asset;
 use serde_json::{Value, json};
 
-use super::quote::CODE;
+use super::quote::{CODE, EVM};
 use super::{Issuer, IssuerError, MAX_ITEMS, QUOTES_MOST, body};
 
 pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, IssuerError> {
-    let methods: Vec<Value> = issuer
-        .methods()
-        .iter()
-        .flat_map(|method| {
-            issuer
-                .assets
-                .iter()
-                .map(move |asset| json!({ "method": method, "unit": asset.unit(), "min_amount": 1 }))
-        })
-        .collect();
+    let methods = |way: Way| -> Vec<Value> {
+        offered(&issuer).map(|(method, asset)| shown(&issuer, way, method, asset)).collect()
+    };
     let commands = |kinds: &[String]| -> Vec<Value> {
-        let per_method = |method: &&str| {
-            let commands = kinds.to_vec();
-            issuer
-                .assets
-                .iter()
-                .map(|asset| json!({ "method": method, "unit": asset.unit(), "commands": commands }))
-                .collect::<Vec<_>>()
-        };
-        issuer.methods().iter().flat_map(per_method).collect()
+        let one = |(method, asset): (&str, Asset)| json!({ "method": method, "unit": asset.unit(), "commands": kinds });
+        offered(&issuer).map(one).collect()
     };
     let kinds: Vec<String> = issuer
         .methods()
@@ -47,12 +34,9 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
         .collect();
     let supported = json!({ "supported": true });
     let mode = issuer.read.books()?.mode;
-    // In a sunset codes that were sold still become credits, and credits codes; only test funding ends.
-    let minting: Vec<Value> = if mode == Mode::Sunset {
-        methods.iter().filter(|method| method["method"] == CODE).cloned().collect()
-    } else {
-        methods.clone()
-    };
+    // In a sunset codes that were sold still become credits, and credits codes or money; only what brings new money in ends.
+    let mut minting = methods(Way::In);
+    minting.retain(|method| mode != Mode::Sunset || method["method"] == CODE);
     body::write(&json!({
         "name": issuer.about.name,
         "description": issuer.about.description,
@@ -66,7 +50,7 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
         "motd": motd(mode),
         "nuts": {
             "4": { "methods": minting, "disabled": mode == Mode::Paused },
-            "5": { "methods": methods, "disabled": mode == Mode::Paused },
+            "5": { "methods": methods(Way::Out), "disabled": mode == Mode::Paused },
             "7": supported, "8": supported, "9": supported, "10": supported, "11": supported,
             "12": supported, "14": supported,
             "17": { "supported": commands(&kinds) },
@@ -75,6 +59,37 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
             "29": { "max_batch_size": QUOTES_MOST, "methods": issuer.methods() },
         },
     }))
+}
+
+/// Which way money goes.
+#[derive(Clone, Copy)]
+enum Way {
+    In,
+    Out,
+}
+
+/// Every method with every unit that it knows.
+fn offered(issuer: &Issuer) -> impl Iterator<Item = (&'static str, Asset)> {
+    let knows = |method: &str, asset: Asset| method != EVM || issuer.credit_terms(asset).is_some();
+    issuer.methods().into_iter().flat_map(move |method| {
+        issuer.assets.iter().filter(move |asset| knows(method, *asset)).map(move |asset| (method, asset))
+    })
+}
+
+/// A method as NUT-04 and NUT-05 announce it.
+fn shown(issuer: &Issuer, way: Way, method: &str, asset: Asset) -> Value {
+    let terms = issuer.credit_terms(asset).filter(|_| method == EVM);
+    let bounds = terms.map(|terms| match way {
+        Way::In => terms.deposit,
+        Way::Out => terms.payout,
+    });
+    let least = bounds.map_or(1, |bounds| bounds.least.to_u64().unwrap_or(u64::MAX).max(1));
+    let mut shown = json!({ "method": method, "unit": asset.unit(), "min_amount": least });
+    let most = bounds.and_then(|bounds| bounds.most?.to_u64());
+    if let (Some(most), Some(shown)) = (most, shown.as_object_mut()) {
+        shown.insert("max_amount".to_owned(), most.into());
+    }
+    shown
 }
 
 /// What wallets show to their owners (NUT-06).

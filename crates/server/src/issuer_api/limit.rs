@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use farthing_gate::flow::credential;
 use farthing_gate::limit::Client;
 
 use super::{Issuer, IssuerError, MAX_BODY_BYTES};
@@ -20,6 +21,8 @@ const BYTES_PER_WORK: usize = 96;
 const BYTES_PER_LOOK: usize = 512;
 /// What a body of unknown length is taken for.
 const BYTES_UNKNOWN: usize = 64 * 1024;
+/// What it takes to look at a payment on a chain, with what its chain is asked.
+const PAYMENT: usize = 4;
 /// What a paid quote's change may cost to sign again.
 const CHANGE: usize = 4;
 
@@ -34,8 +37,11 @@ enum Price {
     Always(usize),
 }
 
-fn price(method: &Method, path: &str, bytes: usize) -> Price {
+fn price(method: &Method, path: &str, bytes: usize, pays: bool) -> Price {
     let per = |bytes_each: usize| bytes.div_ceil(bytes_each).max(1);
+    if pays && path.ends_with("/pay") {
+        return Price::InVain(PAYMENT.max(per(BYTES_PER_WORK)));
+    }
     if path.ends_with("/v1/restore") {
         return Price::Always(per(BYTES_PER_WORK));
     }
@@ -52,7 +58,8 @@ fn price(method: &Method, path: &str, bytes: usize) -> Price {
 pub(super) async fn watch(State(issuer): State<Arc<Issuer>>, request: Request, next: Next) -> Response {
     let bytes = request.body().size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok());
     let bytes = bytes.unwrap_or(BYTES_UNKNOWN).min(MAX_BODY_BYTES);
-    let price = price(request.method(), request.uri().path(), bytes);
+    let pays = !matches!(credential(request.headers()), Ok(None));
+    let price = price(request.method(), request.uri().path(), bytes, pays);
     let (Price::InVain(work) | Price::Always(work)) = price else { return next.run(request).await };
     let limiter = issuer.crypto.limiter();
     let client = limiter.client(request.extensions(), request.headers());
@@ -87,7 +94,11 @@ mod tests {
             (Method::GET, "/v1/melt/quote/code/abc", 0, Price::Always(4)),
             (Method::GET, "/v1/keys", 0, Price::Free),
         ] {
-            assert_eq!(price(&method, path, bytes), expected, "{method} {path}");
+            assert_eq!(price(&method, path, bytes, false), expected, "{method} {path}");
         }
+        let pay = "/v1/mint/quote/evm/abc/pay";
+        assert_eq!(price(&Method::GET, pay, 0, false), Price::Free);
+        assert_eq!(price(&Method::GET, pay, 0, true), Price::InVain(4));
+        assert_eq!(price(&Method::GET, "/v1/keys", 0, true), Price::Free);
     }
 }

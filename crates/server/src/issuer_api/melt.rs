@@ -4,51 +4,48 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use farthing_engine::{Answer, Command, Melt, Output, Reject};
-use farthing_money::Amount;
+use farthing_ecash::{BlindedMessage, Proof};
+use farthing_engine::{Answer, Command, Input, Melt, Output, Reject, RequestTag};
+use farthing_money::{Amount, Asset};
 
 use super::extract::{Content, Named};
 use super::prepare::{sum, tag, within_limits};
-use super::quote::Melting;
-use super::{Issuer, IssuerError, body, repetition};
+use super::quote::{EVM, Melting};
+use super::{Issuer, IssuerError, body, payout, repetition};
 
 pub(super) async fn melt(
     State(issuer): State<Arc<Issuer>>,
     Named(method): Named<String>,
     Content(body): Content,
 ) -> Result<Response, IssuerError> {
-    let body::MeltRequest { quote, inputs, outputs } = body::read(&body)?;
-    within_limits("inputs", inputs.len())?;
-    let blanks = outputs.unwrap_or_default();
+    let request: body::MeltRequest = body::read(&body)?;
+    within_limits("inputs", request.inputs.len())?;
+    let blanks = request.outputs.unwrap_or_default();
     if !blanks.is_empty() {
         within_limits("outputs", blanks.len())?;
     }
-    let Melting { text, id, row, terms } = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
-    if row.paid.is_some() && repetition::melted(&row, id.as_bytes(), &inputs, &blanks) {
-        return body::write(&issuer.melt_with_change(&text, &row).await?);
+    let method = issuer.method(&method)?;
+    let melting = issuer.read_melt_quote(method, &request.quote)?;
+    if melting.row.paid.is_some()
+        && repetition::melted(&melting.row, melting.id.as_bytes(), &request.inputs, &blanks)
+    {
+        let found = (melting.text.as_str(), melting.id);
+        return body::write(&issuer.melt_with_change(found, &melting.row).await?);
     }
-    let fee = issuer.keyring().fee(&inputs)?;
-    let came = sum(inputs.iter().map(|proof| proof.amount))?;
-    let needed = row.amount.checked_add(fee).ok_or(Reject::AmountOverflow)?;
-    let change =
-        came.checked_sub(needed).ok_or(Reject::Unbalanced { inputs: came, outputs: row.amount, fee })?;
-    if blanks.is_empty() && !change.is_zero() {
-        return Err(Reject::Unbalanced { inputs: came, outputs: row.amount, fee }.into());
+    if method == EVM {
+        let paying = payout::Paying { melting, inputs: request.inputs, blanks };
+        return body::write(&issuer.pay_out(paying, request.prefer_async).await?);
     }
-    let asked = blanks.clone();
-    // The locks may be signed over the blank outputs, so these are checked with the inputs; they are signed with their
-    // amounts only now that the change is known.
-    let verified = issuer.verify_with_blanks(inputs, blanks.clone(), quote).await?;
-    let signed = issuer.sign_blanks(blanks, change, verified.asset).await?;
-    let credits: Vec<_> = verified.inputs.iter().map(|input| input.credit).collect();
+    let spending = issuer.spend(&melting, request.inputs, blanks).await?;
+    let Melting { text, id, row, terms } = melting;
     let command = Melt {
         quote: id,
         terms: terms.map(Box::new),
-        tag: tag("melt", id.as_bytes(), &credits, &asked),
-        inputs: verified.inputs,
-        change: signed,
-        fee,
-        asset: verified.asset,
+        tag: spending.tag,
+        inputs: spending.inputs,
+        change: spending.change,
+        fee: spending.fee,
+        asset: spending.asset,
         target: row.target,
         code: row.code,
     };
@@ -56,15 +53,52 @@ pub(super) async fn melt(
     let Answer::MeltQuote(_, row) = answer else {
         return Err(IssuerError::internal("a melt quote was expected of the engine"));
     };
-    body::write(&issuer.melt_with_change(&text, &row).await?)
+    body::write(&issuer.melt_with_change((&text, id), &row).await?)
+}
+
+/// Credits for a melt quote, verified, and the change that they give.
+pub(super) struct Spending {
+    pub(super) inputs: Vec<Input>,
+    pub(super) change: Vec<Output>,
+    pub(super) fee: Amount,
+    pub(super) asset: Asset,
+    pub(super) tag: RequestTag,
 }
 
 impl Issuer {
+    /// Verifies the credits for a melt quote and signs their change.
+    pub(super) async fn spend(
+        self: &Arc<Self>,
+        melting: &Melting,
+        inputs: Vec<Proof>,
+        blanks: Vec<BlindedMessage>,
+    ) -> Result<Spending, IssuerError> {
+        let (id, row) = (melting.id, &melting.row);
+        let fee = self.keyring().fee(&inputs)?;
+        let came = sum(inputs.iter().map(|proof| proof.amount))?;
+        let needed = Amount::try_sum([row.amount, row.fee, fee]).ok_or(Reject::AmountOverflow)?;
+        let unbalanced = || {
+            let fee = fee.checked_add(row.fee).unwrap_or(fee);
+            Reject::Unbalanced { inputs: came, outputs: row.amount, fee }
+        };
+        let change = came.checked_sub(needed).ok_or_else(unbalanced)?;
+        if blanks.is_empty() && !change.is_zero() {
+            return Err(unbalanced().into());
+        }
+        // The locks may be signed over the blank outputs, so these are checked with the inputs; they are signed with their
+        // amounts only now that the change is known.
+        let verified = self.verify_with_blanks(inputs, blanks.clone(), melting.text.clone()).await?;
+        let change = self.sign_blanks(blanks.clone(), change, verified.asset).await?;
+        let credits: Vec<_> = verified.inputs.iter().map(|input| input.credit).collect();
+        let tag = tag("melt", id.as_bytes(), &credits, &blanks);
+        Ok(Spending { inputs: verified.inputs, change, fee, asset: verified.asset, tag })
+    }
+
     async fn sign_blanks(
         self: &Arc<Self>,
-        blanks: Vec<farthing_ecash::BlindedMessage>,
+        blanks: Vec<BlindedMessage>,
         change: Amount,
-        asset: farthing_money::Asset,
+        asset: Asset,
     ) -> Result<Vec<Output>, IssuerError> {
         let (keyring, now) = (self.keyring(), self.now());
         let work = move || keyring.sign_change(&blanks, change, asset, now);

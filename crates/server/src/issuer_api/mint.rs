@@ -6,10 +6,11 @@ use axum::extract::State;
 use axum::response::Response;
 use farthing_ecash::{BlindedMessage, PublicKey, quote_signature};
 use farthing_engine::{Command, Issue, IssuePart, MintQuoteRow, QuoteId, Reject, RequestTag};
-use farthing_money::Amount;
+use farthing_money::{Amount, Timestamp};
 
 use super::extract::{Content, Named};
 use super::prepare::{tag, within_limits};
+use super::quote::Minting;
 use super::{Issuer, IssuerError, QUOTES_MOST, body, repetition};
 
 pub(super) async fn mint(
@@ -19,7 +20,7 @@ pub(super) async fn mint(
 ) -> Result<Response, IssuerError> {
     let body::MintRequest { quote, outputs, signature } = body::read(&body)?;
     within_limits("outputs", outputs.len())?;
-    let (id, row) = issuer.read_mint_quote(issuer.method(&method)?, &quote)?;
+    let Minting { id, row, .. } = issuer.read_mint_quote(issuer.method(&method)?, &quote)?;
     if let Some(key) = key_of(&row)? {
         quote_signature::verify(&quote, &outputs, key, signature.as_deref())?;
     }
@@ -28,6 +29,7 @@ pub(super) async fn mint(
     if repetition::minted(&[&row], tag) {
         return answer_again(&issuer, outputs).await;
     }
+    check_paid(id, &row, amount, issuer.now())?;
     let part = IssuePart { quote: id, pubkey: row.pubkey, amount, source: row.source };
     issue(&issuer, vec![part], outputs, tag).await
 }
@@ -44,8 +46,12 @@ pub(super) async fn mint_batch(
         return Err(IssuerError::too_many("quotes", request.quotes.len(), QUOTES_MOST));
     }
     let method = issuer.method(&method)?;
+    let found = |quote: &String| {
+        let Minting { id, row, .. } = issuer.read_mint_quote(method, quote)?;
+        Ok((id, row))
+    };
     let rows: Vec<(QuoteId, MintQuoteRow)> =
-        request.quotes.iter().map(|quote| issuer.read_mint_quote(method, quote)).collect::<Result<_, _>>()?;
+        request.quotes.iter().map(found).collect::<Result<_, IssuerError>>()?;
     let keys: Vec<_> = rows.iter().map(|(_, row)| key_of(row)).collect::<Result<_, _>>()?;
     let locked: Vec<_> = request.quotes.iter().map(String::as_str).zip(keys).collect();
     quote_signature::verify_batch(&locked, &request.outputs, request.signatures.as_deref())?;
@@ -62,6 +68,9 @@ pub(super) async fn mint_batch(
     if repetition::minted(&rows.iter().map(|(_, row)| row).collect::<Vec<_>>(), tag) {
         return answer_again(&issuer, request.outputs).await;
     }
+    for (quote, row) in &rows {
+        check_paid(*quote, row, row.amount, issuer.now())?;
+    }
     let part = |(n, (quote, row)): (usize, (QuoteId, MintQuoteRow))| {
         let named =
             request.quote_amounts.as_ref().and_then(|amounts| amounts.get(n)).copied().map(Amount::from);
@@ -71,6 +80,17 @@ pub(super) async fn mint_batch(
     };
     let parts = rows.into_iter().enumerate().map(part).collect();
     issue(&issuer, parts, request.outputs, tag).await
+}
+
+/// Refuses quotes that nothing was paid for: they may be written down nowhere.
+fn check_paid(quote: QuoteId, row: &MintQuoteRow, needed: Amount, now: Timestamp) -> Result<(), Reject> {
+    if !row.paid.is_zero() {
+        return Ok(());
+    }
+    if row.expires_at.is_some_and(|end| end <= now) {
+        return Err(Reject::QuoteExpired(quote));
+    }
+    Err(Reject::QuoteNotPaid { quote, paid: Amount::ZERO, needed })
 }
 
 fn key_of(row: &MintQuoteRow) -> Result<Option<PublicKey>, IssuerError> {

@@ -5,6 +5,8 @@
 
 mod body;
 mod check;
+mod deposit;
+mod destination;
 mod error;
 mod events;
 mod extract;
@@ -14,6 +16,7 @@ mod keys;
 mod limit;
 mod melt;
 mod mint;
+mod payout;
 mod prepare;
 mod quote;
 mod repetition;
@@ -29,6 +32,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 use farthing_engine::{Execute, Keyring, Read};
+use farthing_gate::chain::Chains;
 use farthing_gate::crypto::Crypto;
 use farthing_money::{AssetTable, Span, Timestamp};
 use farthing_store::Clock;
@@ -89,6 +93,8 @@ pub struct Issuer {
     pub terms: TermsKey,
     /// What changed, for who listens.
     pub events: Events,
+    /// Chains on which credits are bought and sold; none without chains.
+    pub chains: Option<Arc<dyn Chains>>,
 }
 
 impl Issuer {
@@ -112,6 +118,7 @@ impl Issuer {
             .route("/v1/mint/quote/{method}", post(quote::open_mint))
             .route("/v1/mint/quote/{method}/check", post(quote::check_mint))
             .route("/v1/mint/quote/{method}/{quote}", get(quote::mint_quote))
+            .route("/v1/mint/quote/{method}/{quote}/pay", get(deposit::pay).post(deposit::pay))
             .route("/v1/mint/{method}", post(mint::mint))
             .route("/v1/mint/{method}/batch", post(mint::mint_batch))
             .route("/v1/melt/quote/{method}", post(quote::open_melt))

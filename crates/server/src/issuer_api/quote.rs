@@ -1,5 +1,5 @@
 //! Mint and melt quotes (NUT-04, NUT-05, NUT-20, NUT-23): method `code` for top-up codes, and `bolt11` that pays itself
-//! where the configuration says `test_funding`.
+//! where the configuration says `test_funding`. What is paid on chains is in `deposit` and `payout`.
 
 use std::sync::Arc;
 
@@ -7,9 +7,11 @@ use axum::extract::State;
 use axum::response::Response;
 use farthing_ecash::{BlindSignature, PublicKey};
 use farthing_engine::{
-    Answer, Chart, CodeId, Command, MeltQuoteRow, MintQuoteRow, OpenMeltQuote, OpenMintQuote, QuoteId, Reject,
+    Answer, Chart, CodeId, Command, MeltQuoteRow, MintQuoteRow, OpenMeltQuote, OpenMintQuote, PaymentId,
+    QuoteId, Reject,
 };
-use farthing_money::{Amount, Asset, Span, Timestamp};
+use farthing_gate::chain::CreditTerms;
+use farthing_money::{Amount, Asset, IdError, Span, Timestamp};
 
 use super::extract::{Content, Named};
 use super::{Issuer, IssuerError, QUOTES_MOST, body, invoice, terms};
@@ -20,36 +22,56 @@ pub(super) const CODE: &str = "code";
 /// The method that wallets know, here without Lightning.
 pub(super) const BOLT11: &str = "bolt11";
 
+/// The method that money on a chain of the EVM is.
+pub(super) const EVM: &str = "evm";
+
 impl Issuer {
-    /// The methods that are offered.
-    pub(super) fn methods(&self) -> &'static [&'static str] {
-        if self.about.test_funding { &[CODE, BOLT11] } else { &[CODE] }
+    /// The methods that are offered, for one unit at least.
+    pub(super) fn methods(&self) -> Vec<&'static str> {
+        let evm = self.assets.iter().any(|asset| self.credit_terms(asset).is_some());
+        let test = self.about.test_funding.then_some(BOLT11);
+        [CODE].into_iter().chain(test).chain(evm.then_some(EVM)).collect()
     }
 
     pub(super) fn method(&self, name: &str) -> Result<&'static str, IssuerError> {
-        let found = self.methods().iter().find(|method| **method == name).copied();
-        found.ok_or_else(|| IssuerError::unknown_method(name, &self.methods().join(", ")))
+        let methods = self.methods();
+        let found = methods.iter().find(|method| **method == name).copied();
+        found.ok_or_else(|| IssuerError::unknown_method(name, &methods.join(", ")))
     }
 
-    fn asset(&self, unit: &str) -> Result<Asset, IssuerError> {
+    /// On which terms credits of an asset are bought and sold on chains.
+    pub(super) fn credit_terms(&self, asset: Asset) -> Option<CreditTerms> {
+        self.chains.as_ref()?.credit_terms(asset)
+    }
+
+    pub(super) fn asset(&self, unit: &str) -> Result<Asset, IssuerError> {
         let known =
             || self.assets.iter().map(|asset| asset.unit().to_string()).collect::<Vec<_>>().join(", ");
         self.assets.by_unit(unit).ok_or_else(|| IssuerError::unknown_unit(unit, &known()))
     }
 
-    pub(super) fn read_mint_quote(
-        &self,
-        method: &str,
-        id: &str,
-    ) -> Result<(QuoteId, MintQuoteRow), IssuerError> {
-        let id: QuoteId = id.parse().map_err(|_| IssuerError::unknown_quote())?;
-        let row = self.read.mint_quote(id)?.filter(|row| row.method == method);
-        row.map(|row| (id, row)).ok_or_else(IssuerError::unknown_quote)
+    /// The id in the books of a mint quote, by its text. There need not be such a quote.
+    pub(super) fn mint_quote_id(&self, text: &str) -> Result<QuoteId, IdError> {
+        let sealed = terms::evm::open_mint(&self.terms, text, &self.assets, &self.about.url);
+        sealed.map_or_else(|| text.parse(), |(id, _)| Ok(id))
+    }
+
+    /// A mint quote by the text of its id: from its row, or from the id itself while it is unpaid.
+    pub(super) fn read_mint_quote(&self, method: &str, text: &str) -> Result<Minting, IssuerError> {
+        let sealed = terms::evm::open_mint(&self.terms, text, &self.assets, &self.about.url);
+        let id = match &sealed {
+            Some((id, _)) => *id,
+            None => text.parse().map_err(|_| IssuerError::unknown_quote())?,
+        };
+        let terms = sealed.map(|(_, row)| row);
+        let row = self.read.mint_quote(id)?.or_else(|| terms.clone()).filter(|row| row.method == method);
+        let row = row.ok_or_else(IssuerError::unknown_quote)?;
+        Ok(Minting { text: text.to_owned(), id, row, terms })
     }
 
     /// A melt quote by the text of its id: from its row, or from the id itself while it is unpaid.
     pub(super) fn read_melt_quote(&self, method: &str, text: &str) -> Result<Melting, IssuerError> {
-        let sealed = terms::open(&self.terms, text, &self.assets);
+        let sealed = terms::melt(&self.terms, text, &self.assets);
         let id = match &sealed {
             Some((id, _)) => *id,
             None => text.parse().map_err(|_| IssuerError::unknown_quote())?,
@@ -70,9 +92,9 @@ impl Issuer {
 }
 
 /// So short a quote would end before it could be paid.
-const LIFETIME_LEAST: Span = Span::from_secs(60);
+pub(super) const LIFETIME_LEAST: Span = Span::from_secs(60);
 
-fn random_bytes<const N: usize>(issuer: &Issuer) -> Result<[u8; N], IssuerError> {
+pub(super) fn random_bytes<const N: usize>(issuer: &Issuer) -> Result<[u8; N], IssuerError> {
     draw(&issuer.random).map_err(|_| IssuerError::internal("the system gives no random bytes"))
 }
 
@@ -86,6 +108,9 @@ pub(super) async fn open_mint(
     let asset = issuer.asset(&request.unit)?;
     let pubkey = request.pubkey.map(|key| key.parse::<PublicKey>()).transpose();
     let pubkey = pubkey.map_err(|error| IssuerError::malformed(format!("pubkey: {error}")))?;
+    if method == EVM {
+        return body::write(&issuer.open_deposit(asset, request.amount, pubkey)?);
+    }
     let now = issuer.now();
     let quote = QuoteId::from_bytes(random_bytes(&issuer)?);
     let mut row = MintQuoteRow {
@@ -127,15 +152,15 @@ pub(super) async fn open_mint(
     };
     // A code that was claimed before answers with the id of the quote that has it.
     let row = if id == quote { *row } else { issuer.claimed(id, row.pubkey.as_deref())? };
-    body::write(&shown_mint(id, &row))
+    body::write(&shown_mint(&id.to_string(), &row))
 }
 
 pub(super) async fn mint_quote(
     State(issuer): State<Arc<Issuer>>,
     Named((method, quote)): Named<(String, String)>,
 ) -> Result<Response, IssuerError> {
-    let (id, row) = issuer.read_mint_quote(issuer.method(&method)?, &quote)?;
-    body::write(&shown_mint(id, &row))
+    let Minting { text, row, .. } = issuer.read_mint_quote(issuer.method(&method)?, &quote)?;
+    body::write(&shown_mint(&text, &row))
 }
 
 pub(super) async fn check_mint(
@@ -151,13 +176,13 @@ pub(super) async fn check_mint(
     let quotes: Result<Vec<_>, _> = request
         .quotes
         .iter()
-        .map(|quote| issuer.read_mint_quote(method, quote).map(|(id, row)| shown_mint(id, &row)))
+        .map(|quote| issuer.read_mint_quote(method, quote).map(|found| shown_mint(&found.text, &found.row)))
         .collect();
     body::write(&quotes?)
 }
 
 /// A mint quote as NUT-04 and NUT-23 write it.
-pub(super) fn shown_mint(id: QuoteId, row: &MintQuoteRow) -> body::MintQuote {
+pub(super) fn shown_mint(id: &str, row: &MintQuoteRow) -> body::MintQuote {
     let short = |amount: Amount| amount.to_u64().unwrap_or(u64::MAX);
     let state = match (row.paid.is_zero(), row.issued.is_zero()) {
         (true, _) => "UNPAID",
@@ -165,7 +190,7 @@ pub(super) fn shown_mint(id: QuoteId, row: &MintQuoteRow) -> body::MintQuote {
         (false, false) => "ISSUED",
     };
     body::MintQuote {
-        quote: id.to_string(),
+        quote: id.to_owned(),
         request: row.request.clone(),
         unit: row.asset.unit().to_string(),
         method: row.method.clone(),
@@ -187,8 +212,11 @@ pub(super) async fn open_melt(
     let method = issuer.method(&method)?;
     let request: body::MeltQuoteRequest = body::read(&body)?;
     let asset = issuer.asset(&request.unit)?;
+    if method == EVM {
+        return body::write(&issuer.open_payout(asset, &request)?);
+    }
     let (amount, target, code) = if method == CODE {
-        let code: CodeId = request.request.parse().map_err(|error: farthing_money::IdError| {
+        let code: CodeId = request.request.parse().map_err(|error: IdError| {
             IssuerError::malformed(format!(
                 "request: {error}: the hash of the top-up code that is to be funded"
             ))
@@ -221,21 +249,33 @@ pub(super) async fn open_melt(
     };
     if method == CODE {
         let salt = random_bytes(&issuer)?;
-        let id = terms::seal(&issuer.terms, &row, salt)
+        let id = terms::code::seal(&issuer.terms, &row, salt)
             .ok_or_else(|| IssuerError::internal("no quote can be made"))?;
-        return body::write(&shown_melt(&id, &row, None));
+        return body::write(&shown_melt(&id, &row, false, None));
     }
     let quote = QuoteId::from_bytes(random_bytes(&issuer)?);
     issuer.execute.execute(Command::OpenMeltQuote(OpenMeltQuote { quote, row: row.clone() })).await?;
-    body::write(&shown_melt(&quote.to_string(), &row, None))
+    body::write(&shown_melt(&quote.to_string(), &row, false, None))
 }
 
 pub(super) async fn melt_quote(
     State(issuer): State<Arc<Issuer>>,
     Named((method, quote)): Named<(String, String)>,
 ) -> Result<Response, IssuerError> {
-    let Melting { text, row, .. } = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
-    body::write(&issuer.melt_with_change(&text, &row).await?)
+    let Melting { text, id, row, .. } = issuer.read_melt_quote(issuer.method(&method)?, &quote)?;
+    body::write(&issuer.melt_with_change((&text, id), &row).await?)
+}
+
+/// A mint quote as it was found.
+pub(super) struct Minting {
+    /// Its id, as it was told to who opened it.
+    pub(super) text: String,
+    /// Its id in the books.
+    pub(super) id: QuoteId,
+    /// How it stands.
+    pub(super) row: MintQuoteRow,
+    /// Its terms, if they stand in its id.
+    pub(super) terms: Option<MintQuoteRow>,
 }
 
 /// A melt quote as it was found.
@@ -251,12 +291,19 @@ pub(super) struct Melting {
 }
 
 impl Issuer {
+    /// Whether a melt quote is being paid out on a chain.
+    pub(super) fn is_pending(&self, id: QuoteId, row: &MeltQuoteRow) -> Result<bool, IssuerError> {
+        let payout = || self.read.payment(PaymentId::of_payout(id, row.failed));
+        Ok(row.method == EVM && row.paid.is_none() && payout()?.is_some())
+    }
+
     /// A melt quote with its change once it is paid (NUT-08).
     pub(super) async fn melt_with_change(
         &self,
-        id: &str,
+        (text, id): (&str, QuoteId),
         row: &MeltQuoteRow,
     ) -> Result<body::MeltQuote, IssuerError> {
+        let pending = self.is_pending(id, row)?;
         let change = match &row.paid {
             Some((_, change)) if !change.is_empty() => {
                 let (keyring, change) = (self.keyring(), change.clone());
@@ -266,7 +313,7 @@ impl Issuer {
             }
             _ => None,
         };
-        Ok(shown_melt(id, row, change))
+        Ok(shown_melt(text, row, pending, change))
     }
 }
 
@@ -274,6 +321,7 @@ impl Issuer {
 pub(super) fn shown_melt(
     id: &str,
     row: &MeltQuoteRow,
+    pending: bool,
     change: Option<Vec<BlindSignature>>,
 ) -> body::MeltQuote {
     let paid = row.paid.is_some();
@@ -283,8 +331,12 @@ pub(super) fn shown_melt(
         amount: row.amount.to_u64().unwrap_or(u64::MAX),
         unit: row.asset.unit().to_string(),
         method: row.method.clone(),
-        fee_reserve: 0,
-        state: if paid { "PAID" } else { "UNPAID" },
+        fee_reserve: row.fee.to_u64().unwrap_or(u64::MAX),
+        state: match (paid, pending) {
+            (true, _) => "PAID",
+            (false, true) => "PENDING",
+            (false, false) => "UNPAID",
+        },
         paid,
         expiry: row.expires_at.secs(),
         payment_preimage: (paid && row.method == BOLT11).then(|| "00".repeat(32)),

@@ -54,8 +54,8 @@ impl Subscriptions {
 }
 
 enum Filter {
-    MintQuotes(Vec<QuoteId>),
     /// By their ids in the books, with the ids that were told.
+    MintQuotes(BTreeMap<QuoteId, String>),
     MeltQuotes(BTreeMap<QuoteId, String>),
     Credits(Vec<CreditId>),
 }
@@ -133,20 +133,13 @@ fn ids<I: FromStr<Err = IdError> + Ord>(filters: &[String]) -> Result<BTreeSet<I
 }
 
 fn filter(issuer: &Issuer, params: &Params) -> Result<Filter, String> {
-    let quotes = || -> Result<Vec<QuoteId>, String> {
-        let ids: BTreeSet<QuoteId> = ids(&params.filters)?;
-        if ids.len() > QUOTES_MOST {
-            return Err(format!("at most {QUOTES_MOST} quotes in one subscription"));
-        }
-        Ok(ids.into_iter().collect())
-    };
     let method = |kind: &str| issuer.methods().contains(&kind);
     match params.kind.as_str() {
         "proof_state" => {
             let credits: BTreeSet<CreditId> = ids(&params.filters)?;
             Ok(Filter::Credits(credits.into_iter().collect()))
         }
-        kind if kind.strip_suffix("_mint_quote").is_some_and(method) => Ok(Filter::MintQuotes(quotes()?)),
+        kind if kind.strip_suffix("_mint_quote").is_some_and(method) => mint_filter(issuer, &params.filters),
         kind if kind.strip_suffix("_melt_quote").is_some_and(method) => {
             melt_filter(issuer, kind, &params.filters)
         }
@@ -154,12 +147,23 @@ fn filter(issuer: &Issuer, params: &Params) -> Result<Filter, String> {
     }
 }
 
-/// Melt quotes may be named that are not written down yet.
-fn melt_filter(issuer: &Issuer, kind: &str, filters: &[String]) -> Result<Filter, String> {
+fn quote_names(filters: &[String]) -> Result<BTreeSet<&String>, String> {
     let names: BTreeSet<&String> = filters.iter().collect();
     if names.len() > QUOTES_MOST {
         return Err(format!("at most {QUOTES_MOST} quotes in one subscription"));
     }
+    Ok(names)
+}
+
+/// Quotes may be named that are not written down yet.
+fn mint_filter(issuer: &Issuer, filters: &[String]) -> Result<Filter, String> {
+    let ids = quote_names(filters)?.into_iter().map(|name| Ok((issuer.mint_quote_id(name)?, name.clone())));
+    let ids: Result<_, IdError> = ids.collect();
+    Ok(Filter::MintQuotes(ids.map_err(|error| error.to_string())?))
+}
+
+fn melt_filter(issuer: &Issuer, kind: &str, filters: &[String]) -> Result<Filter, String> {
+    let names = quote_names(filters)?;
     let method = kind.strip_suffix("_melt_quote").unwrap_or_default();
     let found = names.into_iter().filter_map(|name| issuer.read_melt_quote(method, name).ok());
     Ok(Filter::MeltQuotes(found.map(|melting| (melting.id, melting.text)).collect()))
@@ -172,7 +176,7 @@ fn notification(sub_id: &str, payload: &Value) -> Value {
 /// The present state of everything that a subscription is about.
 fn present(issuer: &Issuer, sub_id: &str, filter: &Filter) -> Vec<Value> {
     let payloads: Vec<Value> = match filter {
-        Filter::MintQuotes(ids) => ids.iter().filter_map(|id| mint_payload(issuer, *id)).collect(),
+        Filter::MintQuotes(ids) => ids.values().filter_map(|text| mint_payload(issuer, text)).collect(),
         Filter::MeltQuotes(ids) => ids.values().filter_map(|text| melt_payload(issuer, text)).collect(),
         Filter::Credits(ids) => {
             let rows = issuer.read.credits(ids).unwrap_or_default();
@@ -184,7 +188,7 @@ fn present(issuer: &Issuer, sub_id: &str, filter: &Filter) -> Vec<Value> {
 
 fn notify(issuer: &Issuer, filters: &BTreeMap<String, Filter>, event: &Event) -> Vec<Value> {
     let payload = |filter: &Filter| match (filter, event) {
-        (Filter::MintQuotes(ids), Event::MintQuote(id)) if ids.contains(id) => mint_payload(issuer, *id),
+        (Filter::MintQuotes(ids), Event::MintQuote(id)) => mint_payload(issuer, ids.get(id)?),
         (Filter::MeltQuotes(ids), Event::MeltQuote(id)) => melt_payload(issuer, ids.get(id)?),
         (Filter::Credits(ids), Event::Credit(id, row)) if ids.contains(id) => {
             Some(json!(check::shown(*id, row.as_ref())))
@@ -194,13 +198,14 @@ fn notify(issuer: &Issuer, filters: &BTreeMap<String, Filter>, event: &Event) ->
     filters.iter().filter_map(|(sub_id, filter)| Some(notification(sub_id, &payload(filter)?))).collect()
 }
 
-fn mint_payload(issuer: &Issuer, id: QuoteId) -> Option<Value> {
-    let row = issuer.read.mint_quote(id).ok()??;
-    Some(json!(shown_mint(id, &row)))
+fn mint_payload(issuer: &Issuer, text: &str) -> Option<Value> {
+    let found = issuer.methods().iter().find_map(|method| issuer.read_mint_quote(method, text).ok())?;
+    Some(json!(shown_mint(&found.text, &found.row)))
 }
 
 /// Without the change, whose signatures cost cryptography: who paid the quote has them, or asks for the quote.
 fn melt_payload(issuer: &Issuer, text: &str) -> Option<Value> {
     let found = issuer.methods().iter().find_map(|method| issuer.read_melt_quote(method, text).ok())?;
-    Some(json!(shown_melt(&found.text, &found.row, None)))
+    let pending = issuer.is_pending(found.id, &found.row).ok()?;
+    Some(json!(shown_melt(&found.text, &found.row, pending, None)))
 }

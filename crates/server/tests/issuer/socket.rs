@@ -92,6 +92,38 @@ async fn credits_and_quotes_are_told_as_they_change() {
     assert_eq!(hear(&mut socket).await["error"]["code"], json!(-32602));
 }
 
+/// Quotes that are paid on a chain are told of before they are written down, and when the chain has ended them.
+#[tokio::test]
+async fn quotes_on_chains_are_told_as_they_change() {
+    let mint = Mint::on_chain().await;
+    let mut payer = Payer::of(&mint, "uusd", 1).await;
+    let mut socket = connect(serve(&mint).await).await;
+    let quote = crate::deposits::quote(&mint, 64).await;
+    say(&mut socket, subscribe(1, "evm_mint_quote", &[quote["quote"].as_str().unwrap().to_owned()])).await;
+    assert_eq!(hear(&mut socket).await["id"], json!(1));
+    assert_eq!(hear(&mut socket).await["params"]["payload"], quote);
+    let payment = crate::deposits::payment(&mint, &quote, 1).await;
+    let paid = crate::deposits::pay(&mint, &quote, &payment).await.body;
+    assert_eq!(hear(&mut socket).await["params"]["payload"]["quote"], quote["quote"], "it is under way");
+    assert_eq!(hear(&mut socket).await["params"]["payload"], paid);
+    let outputs = payer.outputs(&[64]);
+    let body = json!({ "quote": quote["quote"], "outputs": outputs.messages });
+    let minted = mint.post("/v1/mint/evm", &body).await.ok();
+    let credits = payer.credits(&outputs, &minted["signatures"]);
+    assert_eq!(hear(&mut socket).await["params"]["payload"]["state"], "ISSUED");
+
+    let open = json!({ "unit": "uusd", "request": crate::support::chain::PAYER, "amount": 59 });
+    let quote = mint.post("/v1/melt/quote/evm", &open).await.ok();
+    say(&mut socket, subscribe(2, "evm_melt_quote", &[quote["quote"].as_str().unwrap().to_owned()])).await;
+    assert_eq!(hear(&mut socket).await["id"], json!(2));
+    assert_eq!(hear(&mut socket).await["params"]["payload"], quote);
+    let body = json!({ "quote": quote["quote"], "inputs": credits, "prefer_async": true });
+    mint.post("/v1/melt/evm", &body).await.ok();
+    assert_eq!(hear(&mut socket).await["params"]["payload"]["state"], "PENDING");
+    mint.chain().end_all(crate::support::chain::Fate::Settles).await;
+    assert_eq!(hear(&mut socket).await["params"]["payload"]["state"], "PAID");
+}
+
 #[tokio::test]
 async fn nonsense_is_answered_and_the_socket_stays() {
     let mint = Mint::new().await;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use axum::Router;
 use axum::body::Body;
 use farthing_engine::{Command, Refusal};
+use farthing_gate::chain::Chains;
 use farthing_gate::crypto::Crypto;
 use farthing_money::{Span, Timestamp};
 use farthing_server::config::{Config, Passphrase};
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use super::chain::{Script, TestChain};
 use super::ys;
 
 /// Noon of a day in November 2026.
@@ -30,12 +32,15 @@ const ASSETS: &str = "[[asset]]\ncode = \"USD\"\n[[asset]]\ncode = \"SAT\"\nscal
 pub struct Mint {
     pub folder: TempDir,
     time: Arc<AtomicU64>,
+    /// What its chain does, if it has one.
+    script: Option<Arc<Script>>,
     open: Option<Open>,
 }
 
 struct Open {
     config: Config,
     installation: Installation,
+    chain: Option<Arc<TestChain>>,
     router: Router,
 }
 
@@ -63,10 +68,27 @@ impl Mint {
 
     /// One with these lines in `[issuer]`.
     pub async fn with(issuer: &str) -> Self {
+        Self::of(issuer, None).await
+    }
+
+    /// One that buys and sells credits of `uusd` on a chain.
+    pub async fn on_chain() -> Self {
+        Self::of("test_funding = true", Some(Arc::default())).await
+    }
+
+    async fn of(issuer: &str, script: Option<Arc<Script>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let time = Arc::new(AtomicU64::new(NOON));
-        let open = Open::at(folder.path(), issuer, clock(&time)).await;
-        Self { folder, time, open: Some(open) }
+        let open = Open::at(folder.path(), issuer, clock(&time), script.as_ref()).await;
+        Self { folder, time, script, open: Some(open) }
+    }
+
+    pub fn script(&self) -> &Script {
+        self.script.as_ref().expect("the issuer has a chain")
+    }
+
+    pub fn chain(&self) -> &TestChain {
+        self.open().chain.as_ref().expect("the issuer has a chain")
     }
 
     fn open(&self) -> &Open {
@@ -83,7 +105,8 @@ impl Mint {
 
     /// The same issuer with its cryptography elsewhere.
     pub fn router_with(&self, crypto: Crypto) -> Router {
-        Arc::new(issuer_of(self.installation(), &self.open().config, crypto)).router()
+        let open = self.open();
+        Arc::new(issuer_of(&open.installation, &open.config, crypto, open.chain.as_ref())).router()
     }
 
     pub fn now(&self) -> Timestamp {
@@ -96,10 +119,11 @@ impl Mint {
 
     /// Closes the folder and opens it again, with these lines in `[issuer]`.
     pub async fn restart(&mut self, issuer: &str) {
-        let Open { installation, router, .. } = self.open.take().expect("the issuer is open");
-        drop(router);
+        let Open { installation, router, chain, .. } = self.open.take().expect("the issuer is open");
+        drop((router, chain));
         installation.close();
-        self.open = Some(Open::at(self.folder.path(), issuer, clock(&self.time)).await);
+        let clock = clock(&self.time);
+        self.open = Some(Open::at(self.folder.path(), issuer, clock, self.script.as_ref()).await);
     }
 
     /// What `kill -9` at this moment would leave behind, opened elsewhere. (A copy also has what was written but not yet
@@ -108,8 +132,9 @@ impl Mint {
         let folder = tempfile::tempdir().unwrap();
         copy(self.folder.path(), folder.path());
         let time = Arc::new(AtomicU64::new(self.time.load(SeqCst)));
-        let open = Open::at(folder.path(), "test_funding = true", clock(&time)).await;
-        Self { folder, time, open: Some(open) }
+        let script = self.script.clone();
+        let open = Open::at(folder.path(), "test_funding = true", clock(&time), script.as_ref()).await;
+        Self { folder, time, script, open: Some(open) }
     }
 
     /// Sends any request.
@@ -173,19 +198,28 @@ impl Mint {
 }
 
 impl Open {
-    async fn at(folder: &Path, issuer: &str, clock: Clock) -> Self {
+    async fn at(folder: &Path, issuer: &str, clock: Clock, script: Option<&Arc<Script>>) -> Self {
         let text = format!(
             "{ASSETS}[server]\nupstream = \"http://127.0.0.1:1\"\ndata = \"data\"\n[issuer]\n{issuer}\n"
         );
         let config = Config::read(&text, &folder.join("farthing.toml")).expect("the configuration is sound");
         let words = Passphrase::new("correct horse".to_owned(), "a test").unwrap();
         let installation = Installation::open(&config, &words, clock).await.expect("the folder opens");
-        let issuer = issuer_of(&installation, &config, Crypto::new(2).unwrap());
-        Self { config, installation, router: Arc::new(issuer).router() }
+        let chain = match script {
+            Some(script) => Some(Arc::new(TestChain::open(&installation, script).await)),
+            None => None,
+        };
+        let issuer = issuer_of(&installation, &config, Crypto::new(2).unwrap(), chain.as_ref());
+        Self { config, installation, chain, router: Arc::new(issuer).router() }
     }
 }
 
-fn issuer_of(installation: &Installation, config: &Config, crypto: Crypto) -> Issuer {
+fn issuer_of(
+    installation: &Installation,
+    config: &Config,
+    crypto: Crypto,
+    chain: Option<&Arc<TestChain>>,
+) -> Issuer {
     Issuer {
         about: About {
             name: config.issuer.name.clone(),
@@ -204,6 +238,7 @@ fn issuer_of(installation: &Installation, config: &Config, crypto: Crypto) -> Is
         random: Arc::clone(&installation.random),
         quote_lifetime: Span::from_secs(600),
         events: installation.events.clone(),
+        chains: chain.map(|chain| Arc::clone(chain) as Arc<dyn Chains>),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the stories need: an issuer in a folder of its own, and a payer who trusts nothing.
 
+pub mod chain;
 mod mint;
 mod payer;
 

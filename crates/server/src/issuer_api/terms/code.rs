@@ -1,42 +1,28 @@
-//! Melt quotes that cost nothing to open: their terms stand in the quote's id, sealed with the issuer's key, and a row is
-//! written only when one is paid. Nobody fills the disk by asking.
+//! Melt quotes of the method `code` as the text of their id.
 
 use farthing_engine::{Chart, CodeId, MeltQuoteRow, QuoteId};
 use farthing_money::{Amount, AssetTable, Timestamp};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
-use super::quote::CODE;
-use crate::seed::mac;
+use super::{FIRST, TermsKey, sealed, unsealed};
+use crate::issuer_api::quote::CODE;
 
-/// The key that seals terms.
-pub type TermsKey = Zeroizing<[u8; 32]>;
-
-const SEAL_BYTES: usize = 16;
 const FIXED_BYTES: usize = 8 + 8 + 32 + 8;
-const PREFIX: &str = "t1";
 
 /// The id of a quote with these terms. `salt` tells quotes of equal terms apart.
-pub(super) fn seal(key: &TermsKey, row: &MeltQuoteRow, salt: [u8; 8]) -> Option<String> {
+pub(in crate::issuer_api) fn seal(key: &TermsKey, row: &MeltQuoteRow, salt: [u8; 8]) -> Option<String> {
     let mut body = Vec::with_capacity(FIXED_BYTES + 16);
     body.extend(row.amount.to_u64()?.to_be_bytes());
     body.extend(row.expires_at.millis().to_be_bytes());
     body.extend(row.code?.as_bytes());
     body.extend(salt);
     body.extend(row.asset.unit().as_str().as_bytes());
-    let seal = seal_of(key, &body);
-    Some(format!("{PREFIX}{}{}", hex::encode(&body), hex::encode(seal)))
+    Some(sealed(key, FIRST, &body))
 }
 
 /// The quote that an id stands for, if it was sealed here.
 pub(super) fn open(key: &TermsKey, text: &str, assets: &AssetTable) -> Option<(QuoteId, MeltQuoteRow)> {
-    let bytes = hex::decode(text.strip_prefix(PREFIX).filter(|hex| hex.len() <= 256)?).ok()?;
-    let (body, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL_BYTES)?)?;
-    let expected = seal_of(key, body);
-    if !bool::from(expected.ct_eq(seal)) {
-        return None;
-    }
+    let bytes = unsealed(key, FIRST, text)?;
+    let body = bytes.body();
     let (amount, rest) = body.split_first_chunk::<8>()?;
     let (expires, rest) = rest.split_first_chunk::<8>()?;
     let (code, rest) = rest.split_first_chunk::<32>()?;
@@ -55,21 +41,14 @@ pub(super) fn open(key: &TermsKey, text: &str, assets: &AssetTable) -> Option<(Q
         paid: None,
         failed: 0,
     };
-    // The text may differ in case only; the bytes are the quote.
-    let digest: [u8; 32] = Sha256::digest(&bytes).into();
-    let id = digest.first_chunk::<16>().copied()?;
-    Some((QuoteId::from_bytes(id), row))
-}
-
-fn seal_of(key: &TermsKey, body: &[u8]) -> [u8; SEAL_BYTES] {
-    let digest = mac(key, body);
-    digest.first_chunk().copied().unwrap_or_default()
+    Some((bytes.id()?, row))
 }
 
 #[cfg(test)]
 mod tests {
     use farthing_money::Asset;
     use proptest::prelude::*;
+    use zeroize::Zeroizing;
 
     use super::*;
 
