@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, test } from 'node:test'
 import { decodePaymentResponseHeader } from '@x402/fetch'
-import { x402Buyer } from '../lib/buyer.mjs'
+import { WAY, allowPermit2, x402Buyer } from '../lib/buyer.mjs'
 import { chainStage } from '../lib/chain_gate.mjs'
 import { chance, turnsUntil } from '../lib/moment.mjs'
 import { problem } from '../lib/offer.mjs'
@@ -22,10 +22,11 @@ describe('payments by x402 in trouble', { timeout: 110_000 }, () => {
   afterEach(() => mining(true))
 
   /** A payer, and a payment of its that was not sent yet. */
-  async function signed(path = '/article') {
+  async function signed(path = '/article', way = WAY.eip3009) {
     const payer = await scene.payer(DOLLAR)
+    if (way !== WAY.eip3009) await allowPermit2(scene.chain, payer)
     const url = scene.url(path)
-    return { payer, url, headers: await x402Buyer(payer).sign(url), earned: await scene.earned() }
+    return { payer, url, headers: await x402Buyer(payer, way).sign(url), earned: await scene.earned() }
   }
 
   /** It bought the page, by the transaction that is on the chain, and one cent moved. */
@@ -194,6 +195,31 @@ describe('payments by x402 in trouble', { timeout: 110_000 }, () => {
       await scene.agreement()
       await isUsedUp(payment)
     }
+  })
+
+  test('thirty payers in three ways at once, killed twice: each pays once and has its page', async () => {
+    const earned = await scene.earned()
+    const payments = []
+    for (let number = 0; number < 30; number += 1) {
+      const way = Object.values(WAY)[number % 3]
+      payments.push(await signed(number % 2 === 0 ? '/article' : '/paid/first', way))
+    }
+    let left = payments
+    for (let kill = 0; kill < 2; kill += 1) {
+      const answers = left.map((payment) => insist(payment).then((answer) => answer.status).catch(() => 0))
+      for (let transaction = 0; transaction < 4; transaction += 1) await scene.door.sent()
+      await scene.kill()
+      const statuses = await Promise.all(answers)
+      left = left.filter((_, index) => statuses[index] !== 200)
+      assert.ok(left.length > 0, 'it was killed before all was done')
+      await scene.start()
+    }
+    const answers = await Promise.all(left.map(insist))
+    assert.deepEqual(answers.filter(({ status }) => status !== 200), [])
+    await scene.isQuiet()
+    for (const { payer } of payments) assert.equal(await scene.chain.balance(payer.address), DOLLAR - CENT)
+    assert.equal(await scene.earned(), earned + 30 * CENT)
+    await scene.agreement()
   })
 
   // Went wrong: what held the writer kept a stopping server for half a minute, and the log spoke of payments on hold.
