@@ -275,3 +275,39 @@ describe('a chain that changes its mind', { timeout: 110_000 }, () => {
     })
   }
 })
+
+describe('a chain that is believed after three blocks', { timeout: 110_000 }, () => {
+  const scene = chainStage(() => ({ confirmations: 3 }))
+  const mine = (blocks) => scene.chain.client.mine({ blocks })
+
+  test('nothing is served before, also if a fork drops what was mined; then it is, once', async () => {
+    const payer = await scene.payer(DOLLAR)
+    const url = scene.url('/article')
+    const headers = await x402Buyer(payer).sign(url)
+    await scene.chain.client.setAutomine(false)
+    let answered = false
+    const sent = scene.door.sent()
+    const waiting = ask(url, { headers }).finally(() => (answered = true))
+    const lost = waiting.catch((error) => error)
+    await sent
+    await mine(2)
+    assert.equal(await scene.chain.balance(payer.address), DOLLAR - CENT, 'it is in a block')
+    for (let round = 0; round < 3; round += 1) await scene.door.asked('eth_getTransactionReceipt')
+    assert.equal(answered, false, 'which is not deep enough')
+    await scene.chain.client.request({ method: 'anvil_reorg', params: [2, []] })
+    assert.equal(await scene.chain.balance(payer.address), DOLLAR)
+    await scene.kill()
+    assert.ok((await lost) instanceof Error)
+    const again = scene.door.sent()
+    await scene.start()
+    const back = get(url, headers)
+    await again
+    await mine(3)
+    const response = await back
+    assert.deepEqual([response.status, await response.text()], [200, ARTICLE])
+    assert.equal(await scene.chain.balance(payer.address), DOLLAR - CENT)
+    await scene.agreement()
+    const used = await get(url, headers)
+    assert.deepEqual([used.status, (await problem(used)).code], [402, 'payment-used'])
+  })
+})
