@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use farthing_money::{Amount, Asset, Money, Span, Unit};
 use farthing_wallet::{
     AccountAddress, BudgetReject, EntryKind, ErrorKind, HoldingsFlow, LimitKind, Limits, Means, Outcome,
-    Paid, PayFlow, PayRequest, RefusedPayment, Settled, Token, Wallet, WalletError,
+    Paid, PayFlow, PayRequest, RecoverFlow, RefusedPayment, Settled, Token, Wallet, WalletError,
 };
 use farthing_wire::x402::{Extra, Payload, Requirements, SchemePayload, Uint};
 
@@ -285,13 +285,62 @@ fn a_token_with_more_decimals_counts_rounded_up() {
 #[test]
 fn what_is_signed_is_good_for_ten_minutes_at_the_most() {
     for (offered, good) in [(1, 1), (300, 300), (86_400 * 365, 600)] {
-        let mut world = World::new();
-        let (mut wallet, _) = wallet_with(false);
-        world.seller.accepts[0].max_timeout_seconds = offered;
-        paid(world.buy(&mut wallet, "/page"));
-        let until = *world.seller.signed.values().next().unwrap();
-        assert_eq!(until - world.now.secs(), good);
+        let permit2 = Requirements { extra: Extra::permit2("Test Dollar", "1"), ..requirements(10_000) };
+        for offer in [requirements(10_000), permit2] {
+            let mut world = World::new();
+            let (mut wallet, _) = wallet_with(false);
+            world.seller.accepts = vec![Requirements { max_timeout_seconds: offered, ..offer }];
+            paid(world.buy(&mut wallet, "/page"));
+            let until = *world.seller.signed.values().next().unwrap();
+            assert_eq!(until - world.now.secs(), good, "to the second");
+        }
     }
+}
+
+#[test]
+fn tidying_up_leaves_alone_what_can_still_be_taken() {
+    let mut world = World::new();
+    let (mut wallet, _) = wallet_with(true);
+    world.faults = [vec![Fault::None], vec![Fault::AnswerLost; 4]].concat();
+    world.buy(&mut wallet, "/page").unwrap_err();
+    let mut tidy = |world: &mut World| match world.run(&mut wallet, RecoverFlow::overdue()) {
+        Ok(Outcome::Recovered(list)) => list.len(),
+        other => panic!("expected a recovery, got {other:?}"),
+    };
+    assert_eq!(tidy(&mut world), 0, "the same command may still get the page");
+    world.now = world.now.after(Span::from_secs(400));
+    assert_eq!(tidy(&mut world), 1);
+}
+
+#[test]
+fn nobody_takes_less_than_an_exact_price() {
+    let mut world = World::new();
+    let (mut wallet, _) = wallet_with(false);
+    world.seller.claims = Some(1);
+    assert_eq!(paid(world.buy(&mut wallet, "/page")).charged, usd(10_000));
+    assert_eq!((total_spent(&wallet), world.chain.total()), (10_000, 10_000));
+}
+
+#[test]
+fn a_seller_who_shows_the_transaction_of_another_payment_is_not_believed() {
+    let mut world = World::new();
+    let (mut wallet, _) = wallet_with(true);
+    world.seller.accepts = vec![upto(50_000)];
+    world.seller.actual = Some(1);
+    paid(world.buy(&mut wallet, "/first"));
+    let first = world.chain.taken.values().next().map(|taken| taken.transaction.clone());
+    // Of the second he takes a lot and shows what he took of the first.
+    (world.seller.shows, world.seller.actual, world.seller.claims) = (first.clone(), Some(40_000), Some(1));
+    paid(world.buy(&mut wallet, "/second"));
+    assert_eq!((total_spent(&wallet), wallet.attempts().count()), (50_001, 1));
+    world.now = world.now.after(Span::from_secs(1_000));
+    world.recover(&mut wallet).unwrap();
+    assert_eq!((total_spent(&wallet), wallet.attempts().count()), (50_001, 0), "all counts as spent");
+
+    // Of the third he takes nothing yet, and has put its nonce into the transaction of the first.
+    (world.seller.actual, world.chain.decoy) = (Some(0), first);
+    paid(world.buy(&mut wallet, "/third"));
+    assert_eq!((total_spent(&wallet), wallet.attempts().count()), (100_001, 1), "he may still take it");
 }
 
 #[test]

@@ -64,9 +64,7 @@ fn until(offer: &ChainOffer, now: Timestamp) -> Timestamp {
     let most = now.after(Span::from_secs(LIFE_MAX_SECS));
     let wanted = match &offer.answer {
         Answer::Mpp { until, .. } => until.unwrap_or(most),
-        Answer::X402 { .. } | Answer::V1 { .. } => {
-            now.after(Span::from_secs(offer.seconds.min(LIFE_MAX_SECS)))
-        }
+        Answer::X402 { .. } | Answer::V1 { .. } => now.after(Span::from_secs(offer.seconds)),
     };
     Timestamp::from_secs(wanted.min(most).secs())
 }

@@ -24,6 +24,10 @@ pub struct Chain {
     pub taken: BTreeMap<Word, Taken>,
     pub balance: u64,
     pub number: u64,
+    /// A transaction whose bytes hold every nonce that anybody looks for in it.
+    pub decoy: Option<String>,
+    /// What was signed, whether it was taken or not.
+    pub seen: Vec<Word>,
 }
 
 pub fn token() -> Token {
@@ -41,7 +45,13 @@ pub fn token() -> Token {
 
 impl Chain {
     pub fn new() -> Self {
-        Self { taken: BTreeMap::new(), balance: 5_000_000, number: CHAIN.number() }
+        Self {
+            taken: BTreeMap::new(),
+            balance: 5_000_000,
+            number: CHAIN.number(),
+            decoy: None,
+            seen: Vec::new(),
+        }
     }
 
     /// Carries what was signed; `None` if its nonce was used before.
@@ -72,10 +82,12 @@ impl Chain {
             "eth_chainId" => json!(format!("{:#x}", self.number)),
             "eth_getBlockByNumber" => json!({"timestamp": format!("{:#x}", now.secs())}),
             "eth_call" => json!(bytes_to_hex(self.call(&params[0]).as_bytes())),
-            "eth_getTransactionByHash" => by_hash().map_or(
-                Value::Null,
-                |(nonce, _)| json!({"input": format!("0xcf092995{}", hex::encode(nonce.as_bytes()))}),
-            ),
+            "eth_getTransactionByHash" => by_hash().map_or(Value::Null, |(nonce, _)| {
+                let is_decoy = self.decoy.as_deref() == params[0].as_str();
+                let nonces = self.seen.iter().filter(|_| is_decoy).chain([nonce]);
+                let nonces: String = nonces.map(|nonce| hex::encode(nonce.as_bytes())).collect();
+                json!({"input": format!("0xcf092995{nonces}")})
+            }),
             "eth_getTransactionReceipt" => by_hash().map_or(Value::Null, |(_, taken)| receipt(taken)),
             other => panic!("{other} is not asked by a wallet"),
         };

@@ -55,6 +55,8 @@ pub struct Seller {
     pub actual: Option<u64>,
     /// What he says that he has taken, if that is something else.
     pub claims: Option<u64>,
+    /// The transaction that he tells of, if it is another.
+    pub shows: Option<String>,
     pub offers_credits: bool,
     pub decimals: u8,
     pub answers: BTreeMap<Word, HttpResponse>,
@@ -109,6 +111,7 @@ impl Seller {
             accepts: vec![requirements(10_000)],
             actual: None,
             claims: None,
+            shows: None,
             offers_credits: false,
             decimals: 6,
             answers: BTreeMap::new(),
@@ -146,6 +149,7 @@ impl Seller {
             return self.challenge(request, now, None);
         };
         self.signed.insert(paid.nonce, paid.until);
+        chain.seen.push(paid.nonce);
         self.paid(chain, request, &paid, now)
     }
 
@@ -191,8 +195,8 @@ impl Seller {
             return self.challenge(request, now, Some("invalid_exact_evm_insufficient_balance"));
         }
         self.served += 1;
-        let mut settled =
-            SettleResponse::settled(&network, transaction.clone(), Some(paid.payer.to_string()));
+        let shown = self.shows.clone().unwrap_or_else(|| transaction.clone());
+        let mut settled = SettleResponse::settled(&network, shown, Some(paid.payer.to_string()));
         settled.amount = self.claims.or(paid.is_ceiling.then_some(units)).map(Uint::from);
         let headers = match self.dialect {
             Dialect::X402 => vec![("PAYMENT-RESPONSE".into(), settled.to_header().unwrap())],
