@@ -20,7 +20,9 @@ use farthing_gate::{Body, Gate, Proxy, ProxyConfig};
 use farthing_wire::mpp::{self, evm};
 use farthing_wire::x402::hex_text::HexText;
 use farthing_wire::x402::v1::PayloadV1;
-use farthing_wire::x402::{Payload, PaymentFlow, PaymentRequired, Reason, SchemePayload, SettleResponse};
+use farthing_wire::x402::{
+    Eip3009, Payload, PaymentFlow, PaymentRequired, Reason, SchemePayload, SettleResponse,
+};
 use http::{HeaderValue, Response, StatusCode};
 use support::bank::Bank;
 use support::chain::{Fate, TestChain, payload};
@@ -74,6 +76,11 @@ impl Shop {
     }
 }
 
+/// A payment with what was signed for something else.
+async fn payload_of(shop: &Shop, signed: &Eip3009) -> Payload {
+    Payload { payload: SchemePayload::Eip3009(signed.clone()), ..shop.payment(1).await }
+}
+
 fn response(answer: &Answer) -> SettleResponse {
     SettleResponse::from_header(answer.header("payment-response").unwrap()).unwrap()
 }
@@ -100,11 +107,12 @@ async fn a_402_offers_chains_beside_credits() {
 #[tokio::test]
 async fn a_payment_is_settled_before_it_is_delivered() {
     let shop = Shop::open().await;
-    let answer = shop.pay(&shop.payment(1).await).await;
+    let payment = shop.payment(1).await;
+    let answer = shop.pay(&payment).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!((shop.bank.taken(), shop.chain.settled.load(Ordering::SeqCst)), (10_000, 1));
     let settled = response(&answer);
-    assert!(settled.success && settled.transaction == format!("0x{}", "07".repeat(32)));
+    assert!(settled.success && settled.transaction == format!("0x{}", shop.call(&payment)));
     assert_eq!(settled.payer.as_deref(), Some("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"));
     assert_eq!(answer.receipt().dialect, "x402");
     assert!(!answer.body.to_ascii_lowercase().contains("payment-signature"), "the upstream sees no money");
@@ -270,6 +278,69 @@ async fn settled_first_is_served_until_it_was() {
     assert_eq!(shop.pay_for("/first/x", &refused).await.code(), "not-settled");
 }
 
+/// A tunnel is a delivery: an upgrade that was paid for opened as many connections as anybody liked.
+#[tokio::test]
+async fn a_tunnel_is_delivered_once() {
+    let upstream = start(Limits::default(), async |_| {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        response.headers_mut().insert("upgrade", HeaderValue::from_static("x"));
+        response.headers_mut().insert("connection", HeaderValue::from_static("upgrade"));
+        response
+    });
+    let shop = Shop::before(upstream.await).await;
+    for (path, nonce) in [("/first/x", 1), ("/paid/x", 2)] {
+        let asked = get(shop.gate.address, path, "").await;
+        let required = PaymentRequired::from_header(asked.header("payment-required").unwrap()).unwrap();
+        let payment = payload(&required.accepts[0], &required.resource.url, nonce);
+        let field = format!(
+            "Connection: upgrade\r\nUpgrade: x\r\nPAYMENT-SIGNATURE: {}\r\n",
+            payment.to_header().unwrap()
+        );
+        let first = get(shop.gate.address, path, &field).await;
+        assert_ne!(first.status, 402, "{path}: {first:?}");
+        let again = get(shop.gate.address, path, &field).await;
+        assert_eq!((again.status, again.code().as_str()), (402, "payment-used"), "{path}: {again:?}");
+    }
+}
+
+/// Served for money that the chain took back for good, if the payer had lost the answer before.
+#[tokio::test]
+async fn what_was_taken_back_for_good_opens_nothing() {
+    let shop = Shop::open().await;
+    let payment = shop.payment(1).await;
+    shop.chain.then(Fate::Silent);
+    assert_eq!(shop.pay(&payment).await.status, 503);
+    let call = shop.call(&payment);
+    shop.chain.end(call, Fate::Settles);
+    shop.chain.reopen(call);
+    shop.chain.end(call, Fate::Fails(Reason::TransactionFailed));
+    let answer = shop.pay(&payment).await;
+    assert_eq!((answer.status, answer.code().as_str()), (402, "not-settled"), "{answer:?}");
+}
+
+/// What is signed stands on the chain for everybody; the challenge that it answers does not.
+#[tokio::test]
+async fn what_answered_a_challenge_is_joined_with_the_challenge_alone() {
+    let shop = Shop::open().await;
+    let asked = get(shop.gate.address, "/paid/x", "").await;
+    let challenges = mpp::Challenge::parse_all(&asked.all("www-authenticate"));
+    let challenge = challenges.into_iter().find(evm::is_evm_charge).unwrap();
+    let mut payment = shop.payment(1).await;
+    let SchemePayload::Eip3009(signed) = &mut payment.payload else { panic!("an authorization") };
+    signed.authorization.nonce = HexText(*keccak256(&evm::nonce_source(&challenge)).as_bytes());
+    let credential = mpp::Credential {
+        challenge: challenge.clone(),
+        source: None,
+        payload: evm::payload_to_json(signed).unwrap(),
+    };
+    let field = format!("Authorization: {}\r\n", credential.encode().unwrap());
+    shop.chain.then(Fate::Silent);
+    assert_eq!(get(shop.gate.address, "/paid/x", &field).await.status, 503);
+    assert_eq!(shop.pay(&payment).await.code(), "payment-elsewhere");
+    assert_eq!(get(shop.gate.address, "/paid/x", &field).await.status, 200);
+}
+
 #[tokio::test]
 async fn less_than_the_ceiling_is_charged_where_the_upstream_says_so() {
     for (cost, taken) in [
@@ -354,7 +425,7 @@ async fn a_challenge_of_the_method_evm_is_paid() {
     let SchemePayload::Eip3009(mut signed) = shop.payment(1).await.payload else {
         panic!("an authorization")
     };
-    let credential = |signed: &farthing_wire::x402::Eip3009| {
+    let credential = |signed: &Eip3009| {
         let payload = evm::payload_to_json(signed).unwrap();
         let credential = mpp::Credential { challenge: challenge.clone(), source: None, payload };
         format!("Authorization: {}\r\n", credential.encode().unwrap())
@@ -365,7 +436,8 @@ async fn a_challenge_of_the_method_evm_is_paid() {
     let answer = get(shop.gate.address, "/paid/x", &credential(&signed)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let receipt = mpp::Receipt::decode(answer.header("payment-receipt").unwrap()).unwrap();
-    assert_eq!((receipt.method.as_str(), receipt.reference), ("evm", format!("0x{}", "07".repeat(32))));
+    let payment = payload_of(&shop, &signed).await;
+    assert_eq!((receipt.method.as_str(), receipt.reference), ("evm", format!("0x{}", shop.call(&payment))));
     assert_eq!(get(shop.gate.address, "/paid/y", &credential(&signed)).await.code(), "challenge-elsewhere");
     assert_eq!(shop.bank.taken(), 10_000);
 }

@@ -171,8 +171,9 @@ impl Installation {
         let key = seed.key(Purpose::Keysets);
         let keysets = Keysets::new(key, config, Arc::clone(&books), Arc::clone(&writer));
         keysets.rotate(clock()).await?;
-        let held = books.held()?;
-        for (payment, row) in held.iter().filter(|(_, row)| is_given_back(row)) {
+        let mut held = books.held()?;
+        held.retain(|(_, row)| is_given_back(row));
+        for (payment, row) in &held {
             execute(&*writer, release_of(*payment, row)).await?;
         }
         Ok(Self {

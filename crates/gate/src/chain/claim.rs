@@ -77,11 +77,13 @@ pub fn evm_request(offer: &Requirements, decimals: u8) -> Option<Value> {
     evm::Request::charge(offer.amount.clone(), currency, recipient, (chain, decimals)).to_json().ok()
 }
 
-/// What makes the same payment another request: its own bytes, and the body that it came with.
-pub fn tag(payload: &Payload, digest: Option<&str>) -> RequestTag {
+/// What makes the same payment another request: its own bytes, the challenge that it answers, and the body that it came with.
+/// What is signed is public once it is on a chain; a challenge is known to its payer alone.
+pub fn tag(payload: &Payload, challenge: Option<&str>, digest: Option<&str>) -> RequestTag {
     // Decoded and written anew, so that no spelling makes a difference.
     let signed = serde_json::to_vec(&payload.payload).unwrap_or_default();
-    RequestTag::of_parts("farthing/request/chain/1", [&signed[..], digest.unwrap_or("unread").as_bytes()])
+    let (challenge, digest) = (challenge.unwrap_or_default(), digest.unwrap_or("unread"));
+    RequestTag::of_parts("farthing/request/chain/1", [&signed[..], challenge.as_bytes(), digest.as_bytes()])
 }
 
 fn payload(offer: &Requirements, payload: SchemePayload) -> Payload {

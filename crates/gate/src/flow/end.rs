@@ -208,13 +208,18 @@ impl Shared {
     ) -> Result<Charged, Refused> {
         let refused = || Refused::Engine(Refusal::Reject(Reject::NotOnChain(held.payment)));
         let chains = self.config.chains.as_ref().ok_or_else(refused)?;
+        let call = |charged: Money| {
+            let moved = !charged.amount().is_zero();
+            moved.then(|| chains.call(&claim.offer, &claim.payload, charged)).transpose()
+        };
+        // A cost that the token cannot show is charged like one that nobody said.
+        let (call, charged) = match call(charged) {
+            Err(_) if charged != held.price => (call(held.price)?, held.price),
+            call => (call?, charged),
+        };
         let command = Command::Settle(Settle {
             payment: held.payment,
-            call: if charged.amount().is_zero() {
-                None
-            } else {
-                Some(chains.call(&claim.offer, &claim.payload, charged)?)
-            },
+            call,
             charged: charged.amount(),
             pass_until,
             accounts: held.row.held.iter().map(|(account, _)| *account).collect(),

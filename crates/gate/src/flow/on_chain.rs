@@ -57,8 +57,12 @@ impl Shared {
         let (claim, over) = self.claim(quote, credential, digest, now)?;
         work.cost(WEIGHT);
         let payment = chains.payment(&claim.offer, &claim.payload)?;
+        let challenge = match credential {
+            Credential::Evm { challenge, .. } => Some(challenge.id.as_str()),
+            _ => None,
+        };
         let (resource, tag) =
-            (quote.resource(&self.config.secrets.challenge), claim::tag(&claim.payload, digest));
+            (quote.resource(&self.config.secrets.challenge), claim::tag(&claim.payload, challenge, digest));
         if let Some(row) = self.config.read.payment(payment).map_err(Refusal::Fault)? {
             if row.resource != resource || row.tag != tag {
                 return Err(Refusal::Reject(Reject::PaymentElsewhere(payment)).into());
@@ -106,7 +110,10 @@ impl Shared {
             PaymentState::Settling => self.settled(chains, payment).await?,
             // The chain may have taken it back meanwhile.
             PaymentState::Posted if self.is_under_way(payment)? => self.settled(chains, payment).await?,
-            PaymentState::Posted => row,
+            PaymentState::Posted => {
+                self.is_still_paid(payment)?;
+                row
+            }
         };
         let handover = match self.handovers.claim(payment) {
             Claim::Again(handover) => handover,
@@ -114,7 +121,7 @@ impl Shared {
             Claim::None if self.is_delivered(payment)? => return Err(Refused::Used(payment)),
             Claim::None => self.handovers.begin(payment),
         };
-        Ok(Outcome::Again(Box::new(Again { payment, row, handover: Some(handover) })))
+        Ok(Outcome::Again(Box::new(Again { payment, row, handover: Some(handover), fresh: false })))
     }
 
     /// Waits until a payment is charged, or is not.
@@ -130,6 +137,15 @@ impl Shared {
                 let row = self.config.read.payment(payment).map_err(Refusal::Fault)?;
                 row.filter(|row| row.state == PaymentState::Posted).ok_or(Refused::Settling(payment))
             }
+        }
+    }
+
+    /// What a chain has taken back for good was paid once and is not any more.
+    fn is_still_paid(&self, payment: PaymentId) -> Result<(), Refused> {
+        let ended = self.config.read.settlement(CallId::of_payment(payment)).map_err(Refusal::Fault)?;
+        match ended.map(|ended| ended.outcome) {
+            Some(Ended::Failed { reason, .. }) => Err(Refused::NotSettled { payment, reason }),
+            _ => Ok(()),
         }
     }
 
@@ -150,8 +166,12 @@ impl Shared {
         let payment = handover.payment();
         let noted = self.config.execute.execute(Command::Delivered(CallId::of_payment(payment)));
         tokio::spawn(async move {
-            if let Err(error) = noted.await {
-                tracing::warn!(%error, %payment, "that a payment was delivered is not written down");
+            match noted.await {
+                // Of what cost nothing there is no settlement, and nothing to open again.
+                Ok(_) | Err(Refusal::Reject(Reject::UnknownCall(_))) => {}
+                Err(error) => {
+                    tracing::warn!(%error, %payment, "that a payment was delivered is not written down");
+                }
             }
             handover.done();
         });

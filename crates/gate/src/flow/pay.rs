@@ -175,7 +175,7 @@ impl Shared {
             Claim::UnderWay(_) => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
             Claim::None => return Err(Refused::Used(payment)),
         };
-        Ok(Outcome::Again(Box::new(Again { payment, row, handover })))
+        Ok(Outcome::Again(Box::new(Again { payment, row, handover, fresh: false })))
     }
 
     /// Looks at the credits, and notes what that took.
@@ -298,7 +298,7 @@ impl Shared {
         let pass_until = self.pass_until(quote, held);
         match self.post(held, pass_until, held.price).await {
             Ok((row, _)) => {
-                let again = Again { payment: held.payment, row, handover: Some(handover) };
+                let again = Again { payment: held.payment, row, handover: Some(handover), fresh: true };
                 self.serve_again(answering, again, credential).await
             }
             Err(refused) => {
@@ -378,9 +378,10 @@ impl Shared {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Again { payment, row, handover } = again;
+        let Again { payment, row, handover, fresh } = again;
         let quote = answering.quote.clone();
-        let note = self.note(&quote, payment, Standing::Pass, row.asset.money(row.charged), Some(&row));
+        let standing = if fresh { Standing::Held } else { Standing::Pass };
+        let note = self.note(&quote, payment, standing, row.asset.money(row.charged), Some(&row));
         let mut response = match answering.call(note).await {
             Ok(response) => response,
             Err(error) => {
@@ -388,7 +389,7 @@ impl Shared {
                 return Delivery::of_nothing(problem::answer(&problem::of_upstream_again(&error)));
             }
         };
-        if !response.status().is_success() {
+        if !is_delivery(response.status()) {
             if row.credits.is_empty() && !response.status().is_server_error() {
                 // What a chain has settled stays good until it was delivered.
                 handover.into_iter().for_each(Handover::failed);
@@ -451,6 +452,8 @@ pub(super) struct Again {
     pub(super) row: PaymentRow,
     /// Of an answer that was lost, or that is still on its way to another request.
     pub(super) handover: Option<Handover>,
+    /// Charged in this very request, before the upstream was asked for the first time.
+    pub(super) fresh: bool,
 }
 
 /// What the request asks for besides its resource: where change goes, and with which body.

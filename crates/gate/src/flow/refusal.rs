@@ -199,6 +199,12 @@ impl Refused {
         if let Self::Engine(Refusal::Reject(Reject::Insufficient { price, got })) = self {
             problem = problem.expected(price.to_string()).got(got.to_string());
         }
+        if matches!(self, Self::NotSettled { .. }) {
+            // What was signed is public if a transaction carried it, and good until its time is over.
+            problem = problem.next(
+                "send the same payment again, or sign a new one when the time of this one is over: until then it may still be carried",
+            );
+        }
         if let Self::Mint { expected, got } = self {
             problem = problem.expected(expected.clone()).got(got.clone());
         }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use farthing_channel::Address;
 use farthing_engine::{
-    Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Movement, Outcome, PaymentId, SendCall,
-    SettledPayment, TransactionId,
+    Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Movement, Outcome, PaymentId, ReopenCall,
+    SendCall, SettledPayment, TransactionId,
 };
 use farthing_gate::chain::{ChainFuture, ChainRefusal, Chains, Verified};
 use farthing_money::{Amount, Money, Timestamp};
@@ -61,18 +61,9 @@ impl TestChain {
         self.fates.lock().unwrap().push_back(fate);
     }
 
-    /// What the chain does with a call, written down as the room of the chains does.
-    pub fn end(&self, call: CallId, fate: Fate) -> Option<Outcome> {
-        let outcome = match fate {
-            Fate::Silent => return None,
-            Fate::Settles => {
-                self.settled.fetch_add(1, Ordering::SeqCst);
-                Outcome::Settled { transaction: TransactionId::from_bytes([7; 32]), block: 1 }
-            }
-            Fate::Fails(reason) => Outcome::Failed { transaction: None, reason: reason.to_string() },
-        };
+    fn named(call: CallId) -> SettledPayment {
         let chart = Chart::of(usd());
-        let payment = SettledPayment {
+        SettledPayment {
             payment: PaymentId::from_bytes(*call.as_bytes()),
             accounts: vec![chart.reserve(RESERVE).id()],
             merchant: chart.merchant("shop").id(),
@@ -80,15 +71,34 @@ impl TestChain {
             credits: vec![],
             change: vec![],
             quote: None,
+        }
+    }
+
+    /// The chain takes an outcome back.
+    pub fn reopen(&self, call: CallId) {
+        let payment = Some(Self::named(call));
+        self.bank.decide(&Command::ReopenCall(ReopenCall { call, payment })).unwrap();
+    }
+
+    /// What the chain does with a call, written down as the room of the chains does.
+    pub fn end(&self, call: CallId, fate: Fate) -> Option<Outcome> {
+        let outcome = match fate {
+            Fate::Silent => return None,
+            Fate::Settles => {
+                self.settled.fetch_add(1, Ordering::SeqCst);
+                let transaction = TransactionId::from_bytes(*call.as_bytes());
+                Outcome::Settled { transaction, block: 1, log: 0 }
+            }
+            Fate::Fails(reason) => Outcome::Failed { transaction: None, reason: reason.to_string() },
         };
         let attempt = Attempt {
-            transaction: TransactionId::from_bytes([7; 32]),
+            transaction: TransactionId::from_bytes(*call.as_bytes()),
             signed: vec![],
             at: Timestamp::from_secs(1),
         };
         let slot = (ChainAddress::from_bytes([1; 20]), 0);
         let _ = self.bank.decide(&Command::SendCall(SendCall { call, slot, attempt }));
-        let end = EndCall { call, outcome: outcome.clone(), payment: Some(payment), gas: None };
+        let end = EndCall { call, outcome: outcome.clone(), payment: Some(Self::named(call)), gas: None };
         self.bank.decide(&Command::EndCall(end)).unwrap();
         Some(outcome)
     }
