@@ -5,6 +5,7 @@ mod count;
 mod experiments;
 mod needs;
 pub mod step;
+mod venv;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::time::Instant;
 
 use count::{Count, Counter};
 use step::{Outcome, cargo, program, watch};
+use venv::Venv;
 
 use crate::{fuzz, readme, tidy};
 
@@ -32,7 +34,11 @@ const STEPS: [(&str, &str, Run); 16] = [
     ("unit", "every test of the workspace", unit),
     ("doc", "cargo test --workspace --doc", doc),
     ("fuzz", "20 seconds for each parser of strangers' bytes, where there is a nightly toolchain", fuzz_step),
-    ("stories", "real npm clients and curl against the real binary", stories),
+    (
+        "stories",
+        "real clients from npm and PyPI, and curl, against the real binary and a real chain",
+        stories,
+    ),
     ("books", "the real hledger and beancount on an export of the real binary", books_step),
     (
         "sim",
@@ -168,10 +174,17 @@ fn stories(root: &Path) -> Outcome {
     };
     files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
     files.sort();
+    let venv = Venv::new(root, "x402-venv");
+    let python = venv.install(root, "e2e/python/requirements.txt");
+    if python.error.is_some() {
+        return python;
+    }
+    files.push(folder.join("python").join("x402_py.test.mjs"));
     let mut node = program("node", &folder);
     node.args(["--test", "--test-timeout=120000", "--test-reporter=spec"])
         .args(files)
-        .env("FARTHING_BIN", binary);
+        .env("FARTHING_BIN", binary)
+        .env("X402_PYTHON", venv.bin("python"));
     watch(&mut node, Some(Counter::Node)).with_tests()
 }
 
