@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use axum::body::Body;
 use farthing_channel::keccak256;
 use farthing_ecash::{SecretKey, quote_signature};
-use farthing_engine::{Command, Mode};
+use farthing_engine::{CallId, Command, Mode, Outcome};
 use farthing_gate::chain::ChainRefusal;
 use farthing_wire::mpp::{self, evm};
 use farthing_wire::x402::hex_text::HexText;
@@ -85,6 +85,17 @@ pub async fn state(mint: &Mint, quote: &Value) -> Value {
     mint.get(&format!("/v1/mint/quote/evm/{}", quote["quote"].as_str().unwrap())).await.ok()
 }
 
+/// The transactions that have settled payments, as the chain writes them.
+fn transactions(mint: &Mint) -> Vec<String> {
+    let books = &mint.installation().books;
+    let settled = |payment| match books.settlement(CallId::of_payment(payment)).unwrap()?.outcome {
+        Outcome::Settled { transaction, .. } => Some(format!("0x{transaction}")),
+        Outcome::Failed { .. } => None,
+    };
+    let payments = books.payments_after(None, 100).unwrap();
+    payments.into_iter().filter_map(|(payment, _)| settled(payment)).collect()
+}
+
 #[tokio::test]
 async fn money_on_a_chain_becomes_credits() {
     let mint = Mint::on_chain().await;
@@ -107,10 +118,7 @@ async fn money_on_a_chain_becomes_credits() {
     assert_eq!(paid.status, 200, "{paid:?}");
     let settled = paid.response();
     assert!(settled.success);
-    assert_eq!(
-        (settled.transaction, settled.payer.as_deref()),
-        (format!("0x{}", "07".repeat(32)), Some(PAYER))
-    );
+    assert_eq!((vec![settled.transaction], settled.payer.as_deref()), (transactions(&mint), Some(PAYER)));
     assert_eq!((&paid.body["amount_paid"], &paid.body["state"]), (&json!(96), &json!("PAID")));
     assert_eq!(state(&mint, &quote).await, paid.body);
     assert_eq!(mint.totals("deposits"), ("0.00".into(), "0.000096".into()));
@@ -164,7 +172,8 @@ async fn every_dialect_of_chains_pays_a_quote() {
     let paid = ask(&mint, &second, &[("authorization", &credential(&signed))]).await;
     assert_eq!((paid.status, &paid.body["state"]), (200, &json!("PAID")), "{paid:?}");
     let receipt = mpp::Receipt::decode(paid.field("payment-receipt").unwrap()).unwrap();
-    assert_eq!((receipt.method.as_str(), receipt.reference), ("evm", format!("0x{}", "07".repeat(32))));
+    assert_eq!(receipt.method, "evm");
+    assert!(transactions(&mint).contains(&receipt.reference));
     // Long after the challenge is over the payment is found by its own name.
     mint.wait_secs(400);
     let again = ask(&mint, &second, &[("authorization", &credential(&signed))]).await;
