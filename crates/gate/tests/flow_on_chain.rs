@@ -28,6 +28,7 @@ use support::bank::Bank;
 use support::chain::{Fate, TestChain, payload};
 use support::pay::{Answer, get, rules};
 use support::{Server, start, start_service};
+use tokio::sync::oneshot;
 
 const PAGE: &str = "http://shop.example/paid/x";
 
@@ -390,6 +391,26 @@ async fn sixteen_at_once_are_one_payment() {
         }
     }
     assert_eq!((delivered, shop.bank.taken(), shop.chain.settled.load(Ordering::SeqCst)), (1, 10_000, 1));
+}
+
+/// Went wrong: while one of two requests with the same payment was looked at, the other settled it. The chain then said that
+/// the authorization was used, and the answer was a fresh 402, which makes an honest client pay twice.
+#[tokio::test]
+async fn what_was_settled_while_it_was_looked_at_is_joined() {
+    let shop = Arc::new(Shop::open().await);
+    let payment = Arc::new(shop.payment(1).await);
+    let ((asking, asked), (refuse, refusal)) = (oneshot::channel(), oneshot::channel());
+    *shop.chain.slow.lock().unwrap() = Some((asking, refusal));
+    let slow = {
+        let (shop, payment) = (Arc::clone(&shop), Arc::clone(&payment));
+        tokio::spawn(async move { shop.pay(&payment).await })
+    };
+    asked.await.unwrap();
+    assert_eq!(shop.pay(&payment).await.status, 200);
+    let (reason, message) = (Reason::NonceAlreadyUsed, "used".into());
+    refuse.send(ChainRefusal::Invalid { reason, message }).unwrap();
+    assert_eq!(slow.await.unwrap().code(), "payment-used");
+    assert_eq!((shop.bank.taken(), shop.chain.settled.load(Ordering::SeqCst)), (10_000, 1));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use farthing_engine::{
     Answer, CallId, Chart, Command, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow, PaymentState,
-    Refusal, Reject,
+    Refusal, Reject, RequestTag,
 };
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
@@ -63,10 +63,7 @@ impl Shared {
         };
         let (resource, tag) =
             (quote.resource(&self.config.secrets.challenge), claim::tag(&claim.payload, challenge, digest));
-        if let Some(row) = self.config.read.payment(payment).map_err(Refusal::Fault)? {
-            if row.resource != resource || row.tag != tag {
-                return Err(Refusal::Reject(Reject::PaymentElsewhere(payment)).into());
-            }
+        if let Some(row) = self.same_before(payment, &resource, tag)? {
             work.genuine();
             return self.join(&*chains, payment, row).await;
         }
@@ -74,11 +71,19 @@ impl Shared {
             return Err(Refused::Challenge(over));
         }
         let Verified { reserve, most } = match chains.verify(&claim.offer, &claim.payload).await {
+            Ok(verified) => verified,
             Err(refused @ ChainRefusal::Unreachable(_)) => {
                 work.genuine();
                 return Err(refused.into());
             }
-            verified => verified?,
+            // The chain may refuse because of what this very payment did meanwhile, sent by another request.
+            Err(refused) => {
+                let Some(row) = self.same_before(payment, &resource, tag)? else {
+                    return Err(refused.into());
+                };
+                work.genuine();
+                return self.join(&*chains, payment, row).await;
+            }
         };
         let (price, asset) = (claim.price.amount(), claim.price.asset());
         let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
@@ -96,6 +101,20 @@ impl Shared {
             Answer::Posted(row) | Answer::Settling(row) => self.join(&*chains, payment, *row).await,
             _ => Err(Refusal::Reject(Reject::NotLoaded).into()),
         }
+    }
+
+    /// A payment that came before, if it came for the same.
+    fn same_before(
+        &self,
+        payment: PaymentId,
+        resource: &str,
+        tag: RequestTag,
+    ) -> Result<Option<PaymentRow>, Refused> {
+        let row = self.config.read.payment(payment).map_err(Refusal::Fault)?;
+        if row.as_ref().is_some_and(|row| row.resource != resource || row.tag != tag) {
+            return Err(Refusal::Reject(Reject::PaymentElsewhere(payment)).into());
+        }
+        Ok(row)
     }
 
     /// Goes on with a payment that came before: waits for its outcome if it is not known yet.

@@ -18,6 +18,7 @@ use farthing_wire::x402::{
     SignatureText, Uint,
 };
 use serde_json::Map;
+use tokio::sync::oneshot;
 
 use super::bank::{Bank, usd};
 
@@ -41,6 +42,8 @@ pub struct TestChain {
     pub fates: Mutex<VecDeque<Fate>>,
     /// Whether it can be asked.
     pub refusal: Mutex<Option<ChainRefusal>>,
+    /// The next judgement: says that it was asked for, and waits for what it is.
+    pub slow: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<ChainRefusal>)>>,
     pub verified: AtomicUsize,
     pub settled: AtomicUsize,
 }
@@ -52,6 +55,7 @@ impl TestChain {
             bank: Arc::clone(bank),
             fates: Mutex::default(),
             refusal: Mutex::default(),
+            slow: Mutex::default(),
             verified: AtomicUsize::new(0),
             settled: AtomicUsize::new(0),
         })
@@ -145,6 +149,10 @@ impl Chains for TestChain {
         _: &'a Payload,
     ) -> ChainFuture<'a, Result<Verified, ChainRefusal>> {
         self.verified.fetch_add(1, Ordering::SeqCst);
+        if let Some((asked, refusal)) = self.slow.lock().unwrap().take() {
+            asked.send(()).unwrap();
+            return Box::pin(async move { Err(refusal.await.unwrap()) });
+        }
         let refusal = self.refusal.lock().unwrap().clone();
         let most = usd().money(offer.amount.amount().unwrap());
         let reserve = Chart::of(usd()).reserve(RESERVE).id();
