@@ -102,14 +102,14 @@ describe('the reference seller uses our facilitator', { timeout: 110_000 }, () =
     assert.equal((await sells('/nothing', buyer, 0)).transaction, '')
   })
 
-  test('settled twice it moves once, and both hear the same', async () => {
+  test('settled twice it moves once, and one hears of it', async () => {
     const payer = await scene.payer(DOLLAR)
     const payload = asSigned(await x402Buyer(payer).sign(`${seller.url}/page`))
     const settle = () => facilitator.settle(payload, payload.accepted)
-    const [first, second] = await Promise.all([settle(), settle()])
-    assert.ok(first.success, JSON.stringify(first))
-    assert.deepEqual(second, first)
-    assert.deepEqual(await settle(), first, 'and later as well')
+    const answers = await Promise.all([settle(), settle()])
+    assert.equal(answers.filter(({ success }) => success).length, 1, JSON.stringify(answers))
+    const later = await settle()
+    assert.deepEqual([later.success, later.errorReason], [false, 'invalid_exact_evm_nonce_already_used'])
     assert.equal(await scene.chain.balance(payer.address), DOLLAR - CENT)
     await noneOfOurs()
   })

@@ -1,24 +1,24 @@
 //! Verifying and settling in the words of x402: for our own gate, and for the gates of others that ask over HTTP. What is
 //! settled for others goes through the same outbox, so that it survives a crash and is never sent twice.
 
+mod others;
+mod turn;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use farthing_channel::{ChainId, TxHash};
-use farthing_engine::{
-    Call, CallId, Command, Facilitate, Fault, Outcome, PaymentId, Refusal, Reject, TransactionId,
-};
+use farthing_engine::{Call, CallId, Fault, Outcome, PaymentId, Refusal, TransactionId};
 use farthing_ledger::Account;
 use farthing_money::{Amount, Money};
-use farthing_wire::x402::facilitator::{Supported, SupportedKind, VerifyResponse};
-use farthing_wire::x402::{
-    Payload, Reason, Requirements, SCHEME_EXACT, SCHEME_UPTO, SchemePayload, SettleResponse, Uint, VERSION,
-};
+use farthing_wire::x402::facilitator::{Supported, SupportedKind};
+use farthing_wire::x402::{Payload, Requirements, SCHEME_EXACT, SCHEME_UPTO, VERSION};
 use futures_util::future::join_all;
 use serde_json::Map;
 use thiserror::Error;
 
-use crate::chain::{TokenConfig, Way, of_text};
+use self::turn::Turns;
+use crate::chain::{TokenConfig, Way};
 use crate::node::NodeError;
 use crate::purse::{self, Purse, PurseStatus};
 use crate::resolve::of_engine_hash;
@@ -46,12 +46,13 @@ impl From<Fault> for Unsettled {
 pub struct Facilitator {
     submitter: Arc<Submitter>,
     purse: Purse,
+    turns: Turns,
 }
 
 impl Facilitator {
     /// One that sends through this submitter.
     pub fn new(submitter: Arc<Submitter>) -> Self {
-        Self { submitter, purse: Purse::default() }
+        Self { submitter, purse: Purse::default(), turns: Turns::default() }
     }
 
     /// Whoever sends.
@@ -119,142 +120,6 @@ impl Facilitator {
         }
     }
 
-    /// What is answered to `/verify`.
-    pub async fn verify_for_others(
-        &self,
-        requirements: &Requirements,
-        payload: &Payload,
-    ) -> Result<VerifyResponse, NodeError> {
-        match self.verify(requirements, payload).await {
-            Ok(verified) => Ok(VerifyResponse::valid(verified.payer.to_string())),
-            Err(NotVerified::Invalid(invalid)) => {
-                let payer = invalid.payer.map(|payer| payer.to_string());
-                Ok(VerifyResponse::invalid(invalid.reason.as_str(), Some(invalid.message), payer))
-            }
-            Err(NotVerified::Unknown(error)) => Err(error),
-        }
-    }
-
-    /// Settles for somebody else's gate and says what is answered to `/settle`. Asked again, it joins what is under way.
-    /// For whom this is done is the caller's decision.
-    pub async fn settle_for_others(
-        &self,
-        requirements: &Requirements,
-        payload: &Payload,
-        patience: Duration,
-    ) -> Result<SettleResponse, Unsettled> {
-        let settled = self.settle(requirements, payload, patience).await;
-        match settled {
-            Ok(response) => Ok(response),
-            Err(Refused::Invalid(invalid)) => {
-                let mut response = SettleResponse::failed(
-                    &requirements.network,
-                    invalid.reason.as_str(),
-                    Some(invalid.message),
-                );
-                response.payer = invalid.payer.map(|payer| payer.to_string());
-                Ok(response)
-            }
-            Err(Refused::Unsettled(error)) => Err(error),
-        }
-    }
-
-    async fn settle(
-        &self,
-        requirements: &Requirements,
-        payload: &Payload,
-        patience: Duration,
-    ) -> Result<SettleResponse, Refused> {
-        let payer = payload.payload.payer().map(of_text);
-        let refuse = |reason| Refused::Invalid(Invalid::of(reason, payer));
-        // With `upto` the seller says what was used; the payment itself says how much that may be.
-        let units = requirements.amount.amount();
-        let ceiling = ceiling(requirements, payload);
-        let Some(id) = self.payment_of(&ceiling, payload) else {
-            return match self.verify(&ceiling, payload).await {
-                Err(NotVerified::Invalid(invalid)) => Err(Refused::Invalid(invalid)),
-                Err(NotVerified::Unknown(error)) => Err(Refused::Unsettled(error.into())),
-                Ok(_) => Err(refuse(Reason::InvalidTransactionState)),
-            };
-        };
-        let used = if matches!(payload.payload, SchemePayload::Permit2(_)) {
-            Reason::Permit2InvalidNonce
-        } else {
-            Reason::NonceAlreadyUsed
-        };
-        let (own, call_id) = (CallId::of_payment(id), Self::call_id(id));
-        let read = &self.ports().read;
-        if read.call(own)?.is_some() || read.settlement(own)?.is_some() {
-            // It pays for something here.
-            return Err(refuse(used));
-        }
-        if read.call(call_id)?.is_none() && read.settlement(call_id)?.is_none() {
-            match self.verify(&ceiling, payload).await {
-                Ok(_) => {}
-                Err(NotVerified::Invalid(invalid)) => return Err(Refused::Invalid(invalid)),
-                Err(NotVerified::Unknown(error)) => return Err(Refused::Unsettled(error.into())),
-            }
-        }
-        let upto = requirements.scheme == SCHEME_UPTO;
-        let units = units.ok_or_else(|| refuse(Reason::UptoSettlementExceedsAmount))?;
-        if upto && units.is_zero() {
-            let payer = payer.map(|payer| payer.to_string());
-            let response = SettleResponse::settled(&requirements.network, String::new(), payer);
-            return Ok(SettleResponse { amount: Some(Uint::zero()), ..response });
-        }
-        let call = self.call_of(&ceiling, payload, units).map_err(Refused::Invalid)?;
-        let facilitate = Command::Facilitate(Facilitate { id: call_id, call });
-        match self.ports().execute.execute(facilitate).await {
-            Ok(_) => {}
-            Err(Refusal::Reject(Reject::CallExists(_))) => return Err(refuse(used)),
-            Err(refusal) => return Err(Refused::Unsettled(refusal.into())),
-        }
-        let outcome = self.wait(call_id, patience).await?;
-        let mut response = self.response_of(requirements, call_id, outcome.as_ref())?;
-        response.payer = payer.map(|payer| payer.to_string());
-        response.amount = upto.then(|| units.into());
-        Ok(response)
-    }
-
-    /// The name of a call that is made for somebody else's gate.
-    pub fn call_id(payment: PaymentId) -> CallId {
-        CallId::of_parts("farthing/facilitated/1", [&payment.as_bytes()[..]])
-    }
-
-    /// The outcome of a call in the words of x402; `settlement_pending` with the transaction, if there is one, when
-    /// patience was over before it.
-    pub fn response_of(
-        &self,
-        requirements: &Requirements,
-        id: CallId,
-        outcome: Option<&Outcome>,
-    ) -> Result<SettleResponse, Fault> {
-        let network = &requirements.network;
-        let text = |id: TransactionId| of_engine_hash(id).to_string();
-        Ok(match outcome {
-            Some(Outcome::Settled { transaction, .. }) => {
-                SettleResponse::settled(network, text(*transaction), None)
-            }
-            Some(Outcome::Failed { transaction, reason }) => SettleResponse {
-                transaction: transaction.map(text).unwrap_or_default(),
-                ..SettleResponse::failed(network, reason, None)
-            },
-            None => {
-                let row = self.ports().read.call(id)?;
-                let last = row.and_then(|row| row.attempts.last().map(|attempt| attempt.transaction));
-                let message = "the transaction is under way; send the same payment again in a moment";
-                SettleResponse {
-                    transaction: last.map(text).unwrap_or_default(),
-                    ..SettleResponse::failed(
-                        network,
-                        Reason::SettlementPending.as_str(),
-                        Some(message.to_owned()),
-                    )
-                }
-            }
-        })
-    }
-
     /// What is answered to `/supported`, as far as this chain goes.
     pub fn supported(&self) -> Supported {
         let chain = &self.ports().chain;
@@ -294,27 +159,6 @@ impl Facilitator {
         };
         join_all(chain.tokens.iter().map(ask)).await.into_iter().collect()
     }
-}
-
-/// Why somebody else's payment was not settled.
-enum Refused {
-    Invalid(Invalid),
-    Unsettled(Unsettled),
-}
-
-impl From<Fault> for Refused {
-    fn from(fault: Fault) -> Self {
-        Self::Unsettled(fault.into())
-    }
-}
-
-/// The requirements that a payment has to meet to be verified: with `upto` the amount is what its payer signed.
-fn ceiling(requirements: &Requirements, payload: &Payload) -> Requirements {
-    let mut ceiling = requirements.clone();
-    if let (SCHEME_UPTO, SchemePayload::Permit2(paid)) = (requirements.scheme.as_str(), &payload.payload) {
-        ceiling.amount = paid.permit2_authorization.permitted.amount.clone();
-    }
-    ceiling
 }
 
 /// The facilitators of all chains.

@@ -241,15 +241,17 @@ async fn a_token_without_authorizations_is_paid_by_permit2_alone() {
     world.approve().await;
     let payload = Permitted::of(by_permit2, payer().address(), world.now(), 1).signed(by_permit2, &payer());
     assert_eq!(reason(&world.stage, by_permit2, &payload).await, None);
-    let response = {
+    let settle = async || {
         let facilitator = &world.stage.facilitator;
         facilitator.settle_for_others(by_permit2, &payload, std::time::Duration::ZERO).await.unwrap()
     };
-    assert_eq!(response.error_reason.as_deref(), Some("settlement_pending"));
+    assert_eq!(settle().await.error_reason.as_deref(), Some("settlement_pending"));
     world.stage.round().await;
     world.anvil.mine().await;
     world.stage.round().await;
     assert_eq!(world.units(payee()).await, units);
+    assert!(settle().await.success);
+    assert_eq!(settle().await.error_reason.as_deref(), Some("permit2_invalid_nonce"), "it is told once");
 }
 
 #[tokio::test]

@@ -225,13 +225,14 @@ async fn the_same_payment_sixteen_times_moves_once() {
     }
     world.stage.round().await;
     mine_and_look(&world).await;
-    let mut transactions = std::collections::BTreeSet::new();
+    let mut told = 0;
     for answer in asked {
         let response = answer.await.unwrap();
-        assert!(response.success, "{response:?}");
-        transactions.insert(response.transaction);
+        told += usize::from(response.success);
+        let pending = response.error_reason.as_deref() == Some("settlement_pending");
+        assert!(response.success || pending, "{response:?}");
     }
-    assert_eq!(transactions.len(), 1);
+    assert_eq!(told, 1, "each that is told delivers");
     assert_eq!(world.units(payee()).await, PRICE);
 }
 

@@ -67,18 +67,84 @@ async fn a_retry_joins_what_is_under_way_and_learns_its_end() {
     assert_eq!(second.transaction.len(), 66, "its transaction is known by now");
     play.node.mine();
     play.stage.round().await;
-    for _ in 0..2 {
-        let settled = play.settle(offer, &payload).await;
-        assert!(settled.success, "{settled:?}");
-        assert_eq!(
-            (settled.transaction.as_str(), settled.network.as_str()),
-            (&*second.transaction, "eip155:84532")
-        );
-        assert_eq!(settled.payer, Some(payer().address().to_string()));
-    }
+    let settled = play.settle(offer, &payload).await;
+    assert!(settled.success, "{settled:?}");
+    assert_eq!(
+        (settled.transaction.as_str(), settled.network.as_str()),
+        (&*second.transaction, "eip155:84532")
+    );
+    assert_eq!(settled.payer, Some(payer().address().to_string()));
     assert_eq!(play.node.units(token(), payee()), Amount::new(PRICE), "once");
     assert_eq!(play.stage.books()[..2], [0, 0], "nobody's money here");
     assert!(play.stage.books()[2] > 0, "but the gas");
+}
+
+/// A seller delivers for each success that it hears, and one payment opened its pages again and again.
+#[tokio::test]
+async fn that_it_is_settled_is_told_once() {
+    let play = Play::new();
+    let (offer, payload) = (&play.offers[0], pay(&play.offers[0], &payer(), NOW, 1));
+    assert_eq!(reason(&play.settle(offer, &payload).await), Some("settlement_pending"));
+    play.stage.round().await;
+    play.node.mine();
+    play.stage.round().await;
+    let told = play.settle(offer, &payload).await;
+    assert!(told.success, "{told:?}");
+    let restarted = play.stage.restarted().facilitator;
+    for facilitator in [&play.stage.facilitator, &restarted] {
+        let again = facilitator.settle_for_others(offer, &payload, LONG).await.unwrap();
+        assert_eq!((again.success, reason(&again)), (false, Some("invalid_exact_evm_nonce_already_used")));
+        assert_eq!(again.payer, told.payer);
+    }
+}
+
+/// Sixteen at once joined one transaction, and all sixteen were told that they are paid.
+#[tokio::test]
+async fn of_those_who_ask_at_once_one_is_told() {
+    let play = Play::new();
+    let (offer, payload) = (play.offers[0].clone(), pay(&play.offers[0], &payer(), NOW, 1));
+    let ask = || {
+        let facilitator = Arc::clone(&play.stage.facilitator);
+        let (offer, payload) = (offer.clone(), payload.clone());
+        tokio::spawn(async move { facilitator.settle_for_others(&offer, &payload, LONG).await.unwrap() })
+    };
+    let asked: Vec<_> = (0..16).map(|_| ask()).collect();
+    while play.stage.desk.calls().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    play.stage.round().await;
+    play.node.mine();
+    play.stage.round().await;
+    let mut told = 0;
+    for answer in asked {
+        let answer = answer.await.unwrap();
+        told += usize::from(answer.success);
+        assert!(answer.success || reason(&answer) == Some("settlement_pending"), "{answer:?}");
+    }
+    assert_eq!(told, 1);
+    assert_eq!(play.node.units(token(), payee()), Amount::new(PRICE));
+}
+
+/// A request whose connection is lost leaves its turn to the next, who learns the end.
+#[tokio::test]
+async fn a_lost_connection_leaves_the_end_to_the_next() {
+    let play = Play::new();
+    let (offer, payload) = (play.offers[0].clone(), pay(&play.offers[0], &payer(), NOW, 1));
+    let facilitator = Arc::clone(&play.stage.facilitator);
+    let lost = {
+        let (offer, payload) = (offer.clone(), payload.clone());
+        tokio::spawn(async move { facilitator.settle_for_others(&offer, &payload, LONG).await })
+    };
+    while play.stage.desk.calls().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(reason(&play.settle(&offer, &payload).await), Some("settlement_pending"));
+    lost.abort();
+    assert!(lost.await.unwrap_err().is_cancelled());
+    play.stage.round().await;
+    play.node.mine();
+    play.stage.round().await;
+    assert!(play.settle(&offer, &payload).await.success);
 }
 
 #[tokio::test]
