@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use farthing_engine::{
-    Chart, CreditId, Hold, Input, Issue, IssuePart, KeysetRow, MintQuoteRow, OpenMintQuote, Output, OutputId,
-    PaymentId, Post, QuoteId, Read, RequestTag, credits_account,
+    Chart, CreditId, Funds, Hold, Input, Issue, IssuePart, KeysetRow, MintQuoteRow, OpenMintQuote, Output,
+    OutputId, PaymentId, Post, QuoteId, Read, RequestTag, credits_account,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
@@ -217,7 +217,7 @@ impl Filler {
         };
         farthing_engine::Command::Hold(Hold {
             payment: PaymentId::of_credits(credits),
-            funds: (credits.iter().map(input).collect()).into(),
+            funds: Funds::Credits(credits.iter().map(input).collect()),
             price: price(),
             asset: self.keyset.asset,
             merchant: self.merchant,
