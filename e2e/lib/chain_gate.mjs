@@ -123,8 +123,8 @@ async function agreement(scene, json, { isForked = false } = {}) {
   const spent = GAS - (await scene.chain.client.getBalance({ address: scene.own }))
   const booked = debits(`gas:${NETWORK}`, 18)
   assert.equal(-debits(`purse:${NETWORK}`, 18), booked, 'the purse pays the gas')
-  // The books keep the gas of a transaction that a fork has dropped; it is carried again, and paid for again.
-  if (isForked) assert.ok(booked > spent, `${booked} wei in the books, ${spent} on the chain`)
+  // The gas of a transaction that a fork has dropped may stay in the books; it is carried again, and paid for again.
+  if (isForked) assert.ok(booked >= spent, `${booked} wei in the books, ${spent} on the chain`)
   else assert.equal(booked, spent, 'gas')
   const [{ under_way: underWay, tokens }] = await json('ledger', 'reconcile', '--chain')
   assert.deepEqual([underWay, tokens[0].agrees], [0, true])

@@ -25,6 +25,7 @@ describe('the reference seller uses our facilitator', { timeout: 110_000 }, () =
     const permit2 = { ...DOMAIN, assetTransferMethod: 'permit2' }
     seller = await x402Seller(scene.chain, facilitator.url, {
       '/page': { units: CENT },
+      '/first': { units: CENT, extra: { ...DOMAIN, paymentFlow: 'upfront' } },
       '/permit2': { units: CENT, extra: permit2 },
       '/sponsored': { units: CENT, extra: permit2, sponsored: true },
       '/upto': { scheme: 'upto', units: CENT, extra: permit2, actual: 1_234 },
@@ -113,6 +114,19 @@ describe('the reference seller uses our facilitator', { timeout: 110_000 }, () =
     assert.equal(await scene.chain.balance(payer.address), DOLLAR - CENT)
     await noneOfOurs()
   })
+
+  for (const path of ['/page', '/first']) {
+    test(`sixteen times at once ${path} of the seller is sold once for one payment`, async () => {
+      const payer = await scene.payer(DOLLAR)
+      const url = `${seller.url}${path}`
+      const headers = await x402Buyer(payer).sign(url)
+      const answers = await Promise.all(Array.from({ length: 16 }, () => get(url, headers)))
+      assert.equal(answers.filter(({ status }) => status === 200).length, 1)
+      assert.notEqual((await get(url, headers)).status, 200)
+      assert.equal(await scene.chain.balance(payer.address), DOLLAR - CENT)
+      await noneOfOurs()
+    })
+  }
 
   test('killed before the block it settles all the same, once', async () => {
     const payer = await scene.payer(DOLLAR)
