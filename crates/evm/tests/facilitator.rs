@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farthing_channel::{Address, permit2};
-use farthing_engine::Read;
-use farthing_evm::{Effect, Facilitator, Facilitators, Node, NodeError, ScriptedNode, Unsettled};
+use farthing_engine::{Chart, Command, Funds, Hold, Read, RequestTag};
+use farthing_evm::{Effect, Facilitator, Facilitators, Node, NodeError, Revert, ScriptedNode, Unsettled};
 use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::x402::{Requirements, SettleResponse, Uint};
 use support::payer::{Permitted, pay, tampered};
@@ -218,6 +218,48 @@ async fn what_is_under_way_is_not_settled_for_somebody_else() {
         reason(&play.settle(&more, &payload).await),
         Some("invalid_exact_evm_payload_authorization_value_mismatch")
     );
+}
+
+/// What failed before a transaction was made stayed the answer for ever, also when nothing stood in its way any more.
+#[tokio::test]
+async fn what_failed_unsent_is_begun_anew() {
+    let play = Play::new();
+    let (offer, payload) = (&play.offers[0], pay(&play.offers[0], &payer(), NOW, 1));
+    assert_eq!(reason(&play.settle(offer, &payload).await), Some("settlement_pending"));
+    // The contract refuses it once, as when the payer's money was elsewhere for a moment.
+    play.node.fail_next("gas", NodeError::Reverted(Revert::new(vec![], "not now")));
+    play.stage.round().await;
+    assert!(play.stage.desk.calls().unwrap().is_empty(), "it has failed, with nothing sent");
+    assert_eq!(reason(&play.settle(offer, &payload).await), Some("settlement_pending"));
+    play.stage.round().await;
+    play.node.mine();
+    play.stage.round().await;
+    assert!(play.settle(offer, &payload).await.success);
+    assert_eq!(reason(&play.settle(offer, &payload).await), Some("invalid_exact_evm_nonce_already_used"));
+}
+
+/// Only what is asked for is held so far, and nothing was asked of the chain.
+#[tokio::test]
+async fn what_is_held_here_is_not_settled_for_others() {
+    let play = Play::new();
+    let (offer, payload) = (&play.offers[0], pay(&play.offers[0], &payer(), NOW, 1));
+    let payment = play.stage.facilitator.payment_of(offer, &payload).unwrap();
+    let hold = Hold {
+        payment,
+        funds: Funds::Chain {
+            reserve: play.stage.chain.reserve(&token_at(token())).id(),
+            amount: Amount::new(PRICE),
+        },
+        price: Amount::new(PRICE),
+        asset: usd(),
+        merchant: Chart::of(usd()).merchant("shop").id(),
+        resource: "/page".into(),
+        tag: RequestTag::from_bytes([0; 16]),
+        tax_code: None,
+    };
+    play.stage.desk.run(&Command::Hold(hold)).unwrap();
+    assert_eq!(reason(&play.settle(offer, &payload).await), Some("invalid_exact_evm_nonce_already_used"));
+    assert!(play.stage.desk.calls().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use farthing_engine::{
-    Call, CallId, Command, Facilitate, Fault, Outcome, PaymentId, Refusal, Reject, TransactionId,
+    Call, CallId, Command, Facilitate, Fault, Outcome, PaymentId, Refusal, Reject, SettlementRow,
+    TransactionId,
 };
 use farthing_wire::x402::facilitator::VerifyResponse;
 use farthing_wire::x402::{Payload, Reason, Requirements, SCHEME_UPTO, SchemePayload, SettleResponse, Uint};
@@ -14,6 +15,9 @@ use crate::chain::of_text;
 use crate::node::NodeError;
 use crate::resolve::of_engine_hash;
 use crate::verify::{Invalid, NotVerified};
+
+/// How many calls are made for one payment; what the last of them came to stays its answer.
+const TRIES_MOST: u8 = 16;
 
 /// How a payment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,11 @@ fn ceiling(requirements: &Requirements, payload: &Payload) -> Requirements {
         ceiling.amount = paid.permit2_authorization.permitted.amount.clone();
     }
     ceiling
+}
+
+/// Whether a call has failed before there was a transaction of it.
+fn is_unsent(ended: &SettlementRow) -> bool {
+    matches!(ended.outcome, Outcome::Failed { .. }) && ended.row.attempts.is_empty()
 }
 
 /// What is said of a payment that opens nothing any more, as the reference says it of one that the chain has carried out.
@@ -167,26 +176,42 @@ impl Facilitator {
         Ok(outcome)
     }
 
-    /// The call of a payment that is made for somebody else's gate, and how that stands.
+    /// The call of a payment that is made for somebody else's gate, and how that stands. What failed before it was ever sent
+    /// has changed nothing, so that the next call is a new one.
     fn stand(&self, payment: PaymentId) -> Result<(CallId, Stand), Fault> {
         let read = &self.ports().read;
-        let id = Self::call_id(payment);
-        let told = match read.call(id)? {
-            Some(row) => Some(row.delivered),
-            None => read.settlement(id)?.map(|ended| ended.row.delivered),
-        };
-        Ok((id, told.map_or(Stand::New, |told| if told { Stand::Told } else { Stand::Known })))
+        let known = |told| if told { Stand::Told } else { Stand::Known };
+        let mut id = Self::call_id(payment);
+        for again in 1..=TRIES_MOST {
+            if let Some(row) = read.call(id)? {
+                return Ok((id, known(row.delivered)));
+            }
+            match read.settlement(id)? {
+                None => return Ok((id, Stand::New)),
+                Some(ended) if again < TRIES_MOST && is_unsent(&ended) => {
+                    id = Self::call_again(payment, again);
+                }
+                Some(ended) => return Ok((id, known(ended.row.delivered))),
+            }
+        }
+        Ok((id, Stand::Known))
     }
 
     /// Whether a payment pays for something of our own gate, or has.
     fn pays_here(&self, payment: PaymentId) -> Result<bool, Fault> {
         let (read, own) = (&self.ports().read, CallId::of_payment(payment));
-        Ok(read.call(own)?.is_some() || read.settlement(own)?.is_some())
+        let asked = read.call(own)?.is_some() || read.settlement(own)?.is_some();
+        Ok(asked || read.payment(payment)?.is_some())
     }
 
-    /// The name of a call that is made for somebody else's gate.
+    /// The name of the first call that is made for a payment of somebody else's gate.
     pub fn call_id(payment: PaymentId) -> CallId {
         CallId::of_parts("farthing/facilitated/1", [&payment.as_bytes()[..]])
+    }
+
+    /// The name of one that is made after others failed.
+    fn call_again(payment: PaymentId, again: u8) -> CallId {
+        CallId::of_parts("farthing/facilitated/1", [&payment.as_bytes()[..], &[again]])
     }
 
     /// The outcome of a call in the words of x402; `settlement_pending` with the transaction, if there is one, when
