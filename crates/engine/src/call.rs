@@ -6,8 +6,8 @@ use farthing_money::{Amount, Asset, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallId, ChainAddress, CreditId, Fault, Input, MeltQuoteRow, MintQuoteRow, Output, OutputId, PaymentId,
-    PaymentRow, QuoteId, Read, RequestTag, TransactionId,
+    CallId, ChainAddress, CreditId, Fault, Input, LogId, MeltQuoteRow, MintQuoteRow, Output, OutputId,
+    PaymentId, PaymentRow, QuoteId, Read, RequestTag, TransactionId,
 };
 
 /// What is called, as the chain takes it. The engine does not read it.
@@ -119,6 +119,8 @@ pub enum Outcome {
         transaction: TransactionId,
         /// In which block.
         block: u64,
+        /// Which of the transaction's logs says so, counted from 0. One log settles one call.
+        log: u64,
     },
     /// It has not, and this call will not move it any more.
     Failed {
@@ -127,6 +129,16 @@ pub enum Outcome {
         /// Why, as facilitators say it.
         reason: String,
     },
+}
+
+impl Outcome {
+    /// The movement that says so.
+    pub fn log(&self) -> Option<LogId> {
+        match self {
+            Self::Settled { transaction, log, .. } => Some(LogId::of(*transaction, *log)),
+            Self::Failed { .. } => None,
+        }
+    }
 }
 
 /// A call that has ended.

@@ -430,6 +430,7 @@ impl Command {
             Self::Unwatch(calls) => keys.watched.extend(calls),
             Self::EndCall(command) => {
                 keys.call(command.call);
+                keys.moved.extend(command.outcome.log());
                 keys.settled(command.payment.as_ref());
                 let gas = command.gas.as_ref().map(|gas| [gas.accounts.purse, gas.accounts.spent]);
                 keys.accounts.extend(gas.into_iter().flatten());

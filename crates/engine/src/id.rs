@@ -44,6 +44,11 @@ byte_id!(
     32
 );
 byte_id!(
+    /// One movement on a chain: a transaction, and which of its logs says so.
+    LogId,
+    32
+);
+byte_id!(
     /// An account or a contract on a chain.
     ChainAddress,
     20
@@ -155,6 +160,14 @@ impl CallId {
     /// A call that is made for nobody's payment here, named by what it is about; each part is preceded by its length.
     pub fn of_parts<'a>(domain: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         Self::from_bytes(hash_of_parts(domain, parts))
+    }
+}
+
+impl LogId {
+    /// The log at this place among those of a transaction. A transaction is signed for one chain.
+    pub fn of(transaction: TransactionId, place: u64) -> Self {
+        let place = place.to_be_bytes();
+        Self::from_bytes(hash_of_parts("farthing/log/1", [&transaction.as_bytes()[..], &place[..]]))
     }
 }
 

@@ -45,7 +45,7 @@ pub use command::{
     OpenMeltQuote, OpenMintQuote, Output, Post, Prune, Publish, RefundCodes, Release, Reverse, Swap,
 };
 pub use id::{
-    CallId, ChainAddress, CodeId, CreditId, OutputId, PaymentId, QuoteId, RequestTag, StatementId,
+    CallId, ChainAddress, CodeId, CreditId, LogId, OutputId, PaymentId, QuoteId, RequestTag, StatementId,
     StatementKind, TransactionId,
 };
 pub use keyring::{Keyring, KeyringReject, SignedOutput};

@@ -139,6 +139,16 @@ pub enum Reject {
         "the call {0} has another sender or number; all its transactions have the same, so that one is carried out"
     )]
     CallSlot(CallId),
+    /// The log that is said to settle a call has settled another one.
+    #[error(
+        "the movement that is said to settle the call {call} has settled the call {by}; it stays under way, look at both on the chain"
+    )]
+    MovementTaken {
+        /// Which was to be settled.
+        call: CallId,
+        /// Which is.
+        by: CallId,
+    },
     /// The keyset exists with other contents.
     #[error("the keyset with index {0} exists already")]
     KeysetExists(u32),
@@ -244,6 +254,7 @@ impl Reject {
             Self::UnknownCall(_) => "unknown-call",
             Self::CallExists(_) => "call-exists",
             Self::CallSlot(_) => "call-slot",
+            Self::MovementTaken { .. } => "movement-taken",
             Self::KeysetExists(_) => "keyset-exists",
             Self::UnknownKeyset(_) => "unknown-keyset",
             Self::Paused => "paused",

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use farthing_ledger::{Account, AccountId, Reference};
 
 use crate::{
-    BOOKS, BooksRow, CallId, CallRow, CodeId, CodeRow, CreditId, CreditRow, EntryRow, KeysetRow,
+    BOOKS, BooksRow, CallId, CallRow, CodeId, CodeRow, CreditId, CreditRow, EntryRow, KeysetRow, LogId,
     MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Reject, SettlementRow,
     StatementId, StatementRow,
 };
@@ -141,6 +141,8 @@ tables! {
     settlements: CallId => SettlementRow,
     /// Those of them that a chain may still take back, and their blocks.
     watched: CallId => u64,
+    /// Movements on chains, and which call each has settled: one movement settles one call.
+    moved: LogId => CallId,
 }
 
 impl Rows {

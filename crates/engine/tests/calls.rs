@@ -151,7 +151,7 @@ fn end(outcome: Outcome, gas: u128) -> Command {
 }
 
 fn settled() -> Outcome {
-    Outcome::Settled { transaction: TransactionId::from_bytes([5; 32]), block: 17 }
+    Outcome::Settled { transaction: TransactionId::from_bytes([5; 32]), block: 17, log: 0 }
 }
 
 fn failed() -> Outcome {
@@ -265,6 +265,31 @@ fn a_call_for_others_is_made_once() {
     assert_eq!(books.run(&facilitate(2)).err(), Some(Reject::CallExists(id)));
     assert_eq!(books.totals(gas_accounts().spent), [7, 0, 0, 0]);
     assert_eq!(books.totals(merchant().id()), [0; 4]);
+}
+
+/// Went wrong: one honest transfer was taken for the outcome of every call with the same payer, payee and sum.
+#[test]
+fn one_movement_settles_one_call() {
+    let id = CallId::of_parts("test", [&b"x"[..]]);
+    let mut books = Books::settling(10);
+    books.run(&Command::Facilitate(Facilitate { id, call: call(10) })).unwrap();
+    books.run(&end(settled(), 1)).unwrap();
+    let by = |log, transaction| {
+        let outcome =
+            Outcome::Settled { transaction: TransactionId::from_bytes([transaction; 32]), block: 17, log };
+        Command::EndCall(EndCall { call: id, outcome, payment: None, gas: None })
+    };
+    let taken = Reject::MovementTaken { call: id, by: call_id() };
+    assert_eq!(books.run(&by(0, 5)).err(), Some(taken.clone()));
+    assert!(books.0.calls.get(&id).unwrap().is_some(), "it is still under way");
+    // Taken back, it is the movement of the same call, and of no other.
+    let reopen = Command::ReopenCall(ReopenCall { call: call_id(), payment: Some(named()) });
+    books.run(&reopen).unwrap();
+    assert_eq!(books.run(&by(0, 5)).err(), Some(taken));
+    books.run(&end(settled(), 1)).unwrap();
+    assert_eq!(books.totals(merchant().id()), [10, 20, 0, 0]);
+    // Another log of the same transaction is another movement.
+    assert!(matches!(books.run(&by(1, 5)).unwrap(), Answer::Settled(_)));
 }
 
 /// After a start nobody would look whether the chain takes something back, if the books did not say what to look at.

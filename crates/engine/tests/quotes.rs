@@ -128,7 +128,7 @@ fn issue(amount: u128, to: Output) -> Command {
 }
 
 fn settled() -> Outcome {
-    Outcome::Settled { transaction: TransactionId::from_bytes([5; 32]), block: 17 }
+    Outcome::Settled { transaction: TransactionId::from_bytes([5; 32]), block: 17, log: 0 }
 }
 
 fn failed() -> Outcome {
@@ -170,6 +170,13 @@ impl Books {
 
     fn end(&mut self, payment: PaymentId, named: SettledPayment, outcome: Outcome) -> Result<Answer, Reject> {
         let call = CallId::of_payment(payment);
+        // Each call is settled by a transaction of its own.
+        let outcome = match outcome {
+            Outcome::Settled { block, log, .. } => {
+                Outcome::Settled { transaction: TransactionId::from_bytes(*call.as_bytes()), block, log }
+            }
+            failed @ Outcome::Failed { .. } => failed,
+        };
         self.run(&Command::EndCall(EndCall { call, outcome, payment: Some(named), gas: None }))
     }
 

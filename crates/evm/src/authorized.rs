@@ -2,10 +2,11 @@
 //! the outcome of a call can be found even if somebody else has carried the same authorisation.
 
 use farthing_channel::{Address, AuthorizationNonce, Word, call};
-use farthing_engine::{Call, PaymentId};
+use farthing_engine::{Call, Movement, PaymentId};
 
 use crate::abi;
 use crate::chain::{ChainConfig, of_engine, to_engine};
+use crate::node::{Log, LogFilter, Trial};
 
 /// An authorisation, by what makes it the only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,35 @@ impl Authorized {
         Some(Self { counter: Counter::Permit2(permit2), payer, nonce })
     }
 
+    /// Whether a transaction to this contract carries this very permit, for a token and at least so many units of it.
+    pub(crate) fn is_permit_in(&self, chain: &ChainConfig, sent: &Trial, moves: &Movement) -> bool {
+        let Counter::Permit2(permit2) = self.counter else { return false };
+        if ![chain.contracts.exact, chain.contracts.upto].contains(&sent.to) {
+            return false;
+        }
+        let Some((token, most)) = permitted(&sent.input) else { return false };
+        Self::of_permit2(permit2, &sent.input) == Some(*self)
+            && token == of_engine(moves.token)
+            && most >= Word::from(moves.units)
+    }
+
+    /// Whether a payer has taken this permit back with this log of Permit2.
+    pub(crate) fn is_taken_back_by(&self, log: &Log) -> bool {
+        let [place @ .., bit] = &self.nonce;
+        let Some((word, mask)) = abi::word(&log.rest, 0).zip(abi::word(&log.rest, 1)) else { return false };
+        let [zero, rest @ ..] = word.as_bytes();
+        log.topics == [abi::topic(TAKEN_BACK), self.payer.into()]
+            && *zero == 0
+            && rest == place
+            && has_bit(mask, *bit)
+    }
+
+    /// What to search for to find that in these blocks.
+    pub(crate) fn taken_back_filter(&self, (from, to): (u64, u64)) -> LogFilter {
+        let topics = vec![abi::topic(TAKEN_BACK), self.payer.into()];
+        LogFilter { from, to, contract: self.contract(), topics }
+    }
+
     /// The contract that keeps count.
     pub(crate) fn contract(&self) -> Address {
         match self.counter {
@@ -94,12 +124,26 @@ impl Authorized {
             Counter::Permit2(_) => {
                 let word = abi::only_word(answer)?;
                 let [.., place] = self.nonce;
-                // Bits are counted from the last byte on.
-                let byte = word.as_bytes().iter().rev().nth(usize::from(place >> 3))?;
-                Some(byte >> (place & 7) & 1 == 1)
+                Some(has_bit(word, place))
             }
         }
     }
+}
+
+/// What Permit2 says when a payer uses numbers up that nobody has presented.
+const TAKEN_BACK: &str = "UnorderedNonceInvalidation(address,uint256,uint256)";
+
+/// The token of a permit in a call of a proxy, and how much of it.
+fn permitted(input: &[u8]) -> Option<(Address, Word)> {
+    let (selector, row) = input.split_first_chunk::<4>()?;
+    let (_, permit, _) = LAYOUTS.iter().find(|(text, _, _)| abi::selector(text) == *selector)?;
+    Some((abi::word(row, *permit)?.to_address()?, abi::word(row, permit.checked_add(1)?)?))
+}
+
+/// Whether a bit is set. Bits are counted from the last byte on.
+fn has_bit(word: Word, place: u8) -> bool {
+    let byte = word.as_bytes().iter().rev().nth(usize::from(place >> 3));
+    byte.is_some_and(|byte| byte >> (place & 7) & 1 == 1)
 }
 
 /// The proxies' functions, at which word the permit begins, and which word is the owner.

@@ -10,6 +10,11 @@ use crate::node::{Log, LogFilter, Receipt};
 /// The event of every ERC-20.
 pub(crate) const TRANSFER: &str = "Transfer(address,address,uint256)";
 
+/// What a token with EIP-3009 says when it carries an authorisation out.
+pub(crate) const USED: &str = "AuthorizationUsed(address,bytes32)";
+/// What it says when its payer takes one back.
+pub(crate) const CANCELED: &str = "AuthorizationCanceled(address,bytes32)";
+
 /// Whether a log says exactly this movement.
 pub(crate) fn is_said_by(moves: &Movement, log: &Log) -> bool {
     log.contract == of_engine(moves.token)
@@ -17,9 +22,52 @@ pub(crate) fn is_said_by(moves: &Movement, log: &Log) -> bool {
         && abi::only_word(&log.rest) == Some(Word::from(moves.units))
 }
 
-/// Whether a receipt says this movement, and that it stands.
-pub(crate) fn has_moved(moves: &Movement, receipt: &Receipt) -> bool {
-    receipt.succeeded && receipt.logs.iter().any(|log| is_said_by(moves, log))
+/// The place of the log that says this movement, in a receipt that says that it stands.
+pub(crate) fn place(moves: &Movement, receipt: &Receipt) -> Option<u64> {
+    let logs = receipt.logs.iter().filter(|_| receipt.succeeded);
+    logs.enumerate().find(|(_, log)| is_said_by(moves, log)).and_then(|(place, _)| u64::try_from(place).ok())
+}
+
+/// What the use of an authorisation has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// What it should: the log at this place says so.
+    Moved(u64),
+    /// Something else.
+    Other,
+    /// It cannot be told from what else was moved there.
+    Unclear,
+}
+
+/// What an authorisation has moved: a token says that it is used and what it moves one right after the other. What is moved
+/// elsewhere in the same transaction belongs to another one.
+pub(crate) fn of_use(moves: &Movement, nonce: &[u8; 32], receipt: &Receipt) -> Option<Use> {
+    let very = used_topics(USED, moves, nonce);
+    let token = of_engine(moves.token);
+    let is_it = |log: &Log| log.contract == token && log.topics == very;
+    let at = receipt.logs.iter().position(is_it).filter(|_| receipt.succeeded)?;
+    let beside = [at.checked_add(1), at.checked_sub(1)];
+    let logs = || beside.into_iter().flatten().filter_map(|place| Some((place, receipt.logs.get(place)?)));
+    if let Some((place, _)) = logs().find(|(_, log)| is_said_by(moves, log)) {
+        return u64::try_from(place).ok().map(Use::Moved);
+    }
+    let of_payer = [abi::topic(TRANSFER), of_engine(moves.from).into()];
+    let other = logs().any(|(_, log)| log.contract == token && log.topics.starts_with(&of_payer));
+    Some(if other || place(moves, receipt).is_none() { Use::Other } else { Use::Unclear })
+}
+
+/// What to search for to find what became of an authorisation of a token in these blocks.
+pub(crate) fn use_filter(
+    event: &str,
+    moves: &Movement,
+    nonce: &[u8; 32],
+    (from, to): (u64, u64),
+) -> LogFilter {
+    LogFilter { from, to, contract: of_engine(moves.token), topics: used_topics(event, moves, nonce) }
+}
+
+fn used_topics(event: &str, moves: &Movement, nonce: &[u8; 32]) -> Vec<Word> {
+    vec![abi::topic(event), of_engine(moves.from).into(), Word::from_bytes(*nonce)]
 }
 
 /// What to search for to find the movement in these blocks. Tokens do not index amounts.
@@ -33,7 +81,7 @@ fn topics(moves: &Movement) -> Vec<Word> {
 
 #[cfg(test)]
 mod tests {
-    use farthing_channel::{Digest, TxHash};
+    use farthing_channel::{Address, Digest, TxHash};
     use farthing_engine::ChainAddress;
     use farthing_money::Amount;
 
@@ -57,8 +105,8 @@ mod tests {
             paid: Amount::ZERO,
             logs: vec![log],
         };
-        assert!(has_moved(&moves, &receipt(true, log.clone())));
-        assert!(!has_moved(&moves, &receipt(false, log.clone())));
+        assert_eq!(place(&moves, &receipt(true, log.clone())), Some(0));
+        assert_eq!(place(&moves, &receipt(false, log.clone())), None);
         for other in [
             Movement { token: at(9), ..moves },
             Movement { from: at(9), ..moves },
@@ -67,7 +115,55 @@ mod tests {
         ] {
             assert!(!is_said_by(&other, &log), "{other:?}");
         }
+        assert_eq!(place(&Movement { token: at(9), ..moves }, &receipt(true, log.clone())), None);
         let longer = Log { rest: [log.rest.clone(), vec![0; 32]].concat(), ..log };
         assert!(!is_said_by(&moves, &longer));
+    }
+
+    fn log(event: &str, topics: [Word; 2], rest: Vec<u8>) -> Log {
+        let [first, second] = topics;
+        Log {
+            contract: Address::from_bytes([1; 20]),
+            topics: vec![abi::topic(event), first, second],
+            rest,
+            transaction: TxHash::from_bytes([0; 32]),
+        }
+    }
+
+    #[test]
+    fn what_is_moved_belongs_to_the_use_beside_it() {
+        let at = |n| Address::from_bytes([n; 20]);
+        let of = |n| ChainAddress::from_bytes([n; 20]);
+        let moves = Movement { token: of(1), from: of(2), to: of(3), units: Amount::new(5) };
+        let used = |nonce: u8| log(USED, [at(2).into(), Word::from_bytes([nonce; 32])], vec![]);
+        let transfer = |to: u8, units: u64| {
+            log(TRANSFER, [at(2).into(), at(to).into()], Word::from(units).as_bytes().to_vec())
+        };
+        let other = log("Other(address,address)", [at(2).into(), at(3).into()], vec![]);
+        let judge = |logs: Vec<Log>| {
+            let receipt = Receipt {
+                transaction: TxHash::from_bytes([0; 32]),
+                block: 1,
+                block_hash: Digest::from_bytes([0; 32]),
+                succeeded: true,
+                paid: Amount::ZERO,
+                logs,
+            };
+            of_use(&moves, &[9; 32], &receipt)
+        };
+        assert_eq!(judge(vec![used(9), transfer(3, 5)]), Some(Use::Moved(1)));
+        assert_eq!(judge(vec![transfer(3, 5), used(9)]), Some(Use::Moved(0)));
+        assert_eq!(
+            judge(vec![other.clone(), used(8), transfer(3, 5), used(9), transfer(3, 5)]),
+            Some(Use::Moved(4))
+        );
+        assert_eq!(judge(vec![used(8), transfer(3, 5)]), None, "another one");
+        assert_eq!(judge(vec![used(9), transfer(4, 5)]), Some(Use::Other), "to somebody else");
+        assert_eq!(
+            judge(vec![used(8), transfer(3, 5), other.clone(), used(9), transfer(3, 4)]),
+            Some(Use::Other)
+        );
+        assert_eq!(judge(vec![used(9)]), Some(Use::Other));
+        assert_eq!(judge(vec![used(9), other, transfer(3, 5)]), Some(Use::Unclear));
     }
 }

@@ -3,80 +3,13 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use farthing_channel::Address;
-use farthing_engine::{Call, CallId, Outcome, Read};
-use farthing_evm::{ChainConfig, Effect, Node, NodeError, ScriptedNode, SignedTransaction, Transaction};
-use farthing_money::{Amount, Money, Timestamp};
-use farthing_wire::x402::Requirements;
-use support::payer::{Transfer, pay};
-use support::{CHAIN, Hands, Stage, chain_with, payee, payer, submitter, token_at, usd};
-
-const NOW: u64 = 1_000_000;
-const PRICE: u128 = 1_000;
-/// What one call costs on this chain: 60 000 units of gas at 1 gwei and the tip.
-const GAS: i128 = 60_000 * 1_001_000_000;
-
-fn token() -> Address {
-    Address::from_bytes([5; 20])
-}
-
-struct Play {
-    stage: Stage,
-    node: Arc<ScriptedNode>,
-    offer: Requirements,
-}
-
-impl Play {
-    fn new() -> Self {
-        Self::with(|_| ())
-    }
-
-    fn with(change: impl FnOnce(&mut ChainConfig)) -> Self {
-        let node = Arc::new(ScriptedNode::new(CHAIN, Timestamp::from_secs(NOW)));
-        node.put_token(token(), "USDC", "2");
-        node.mint(token(), payer().address(), Amount::new(1_000_000));
-        node.fund(submitter().address(), Amount::new(10_u128.pow(18)));
-        let mut chain = chain_with(vec![token_at(token())]);
-        change(&mut chain);
-        let stage = Stage::new(chain, Arc::clone(&node) as Arc<dyn Node>, Hands::at(NOW));
-        let offer = stage.facilitator.offers(Money::new(Amount::new(PRICE), usd())).remove(0);
-        Self { stage, node, offer }
-    }
-
-    /// A payment that the gate wants settled.
-    fn settle(&self, nonce: u8) -> CallId {
-        let payload = pay(&self.offer, &payer(), NOW, nonce);
-        self.stage.settle(&self.offer, &payload, Amount::new(PRICE))
-    }
-
-    fn call(&self, nonce: u8) -> Call {
-        let payload = pay(&self.offer, &payer(), NOW, nonce);
-        self.stage.facilitator.call_of(&self.offer, &payload, Amount::new(PRICE)).unwrap()
-    }
-
-    fn attempts(&self, id: CallId) -> Vec<SignedTransaction> {
-        let row = self.stage.desk.call(id).unwrap().unwrap();
-        row.attempts.iter().map(|attempt| SignedTransaction::decode(&attempt.signed).unwrap()).collect()
-    }
-
-    async fn mine_and_look(&self) {
-        self.node.mine();
-        self.stage.round().await;
-    }
-
-    /// Somebody else sends a call with this input.
-    async fn send_as_other(&self, to: Address, input: Vec<u8>) {
-        let key = support::key(3);
-        self.node.fund(key.address(), Amount::new(10_u128.pow(18)));
-        let fees = farthing_evm::Fees { most: Amount::new(10_u128.pow(10)), tip: Amount::new(1) };
-        let number = self.node.count(key.address(), farthing_evm::Moment::Pending).await.unwrap();
-        let transaction = Transaction { chain: CHAIN, number, fees, gas: 100_000, to, input };
-        let signature = key.sign(&transaction.digest());
-        self.node.send(transaction.signed(&signature).unwrap().bytes).await.unwrap();
-    }
-}
+use farthing_engine::{Outcome, Read};
+use farthing_evm::{Effect, Node, NodeError, Transaction};
+use farthing_money::{Amount, Timestamp};
+use support::payer::Transfer;
+use support::play::{GAS, NOW, PRICE, Play, token};
+use support::{CHAIN, payee, payer, submitter};
 
 #[tokio::test]
 async fn a_payment_is_settled_once_it_is_deep_enough() {
@@ -245,67 +178,6 @@ async fn an_attempt_that_was_carried_out_while_another_was_watched_is_found() {
     let Some(Outcome::Settled { transaction, .. }) = first else { panic!("{first:?}") };
     let settled = play.stage.desk.settlement(id).unwrap().unwrap();
     assert_eq!(transaction, settled.row.attempts[0].transaction);
-}
-
-#[tokio::test]
-async fn whoever_overtakes_us_has_paid_all_the_same() {
-    let play = Play::new();
-    let id = play.settle(1);
-    play.send_as_other(token(), play.call(1).input).await;
-    play.node.mine();
-    // Ours is refused before it is sent.
-    play.stage.round().await;
-    assert!(play.stage.is_settled(id));
-    assert_eq!(play.stage.books(), [1_000, 1_000, 0], "and cost nothing");
-    assert_eq!(play.node.units(token(), payee()), Amount::new(PRICE));
-}
-
-#[tokio::test]
-async fn whoever_overtakes_us_in_the_same_block_has_paid_all_the_same() {
-    let play = Play::with(|chain| chain.confirmations = 2);
-    let id = play.settle(1);
-    play.stage.round().await;
-    play.node.drop_waiting();
-    play.send_as_other(token(), play.call(1).input).await;
-    play.node.mine();
-    play.node.send(play.attempts(id)[0].bytes.clone()).await.unwrap();
-    play.mine_and_look().await;
-    assert_eq!(play.stage.outcome(id), None, "ours is not deep enough yet");
-    play.mine_and_look().await;
-    assert!(play.stage.is_settled(id), "{:?}", play.stage.outcome(id));
-    assert_eq!(play.stage.books(), [1_000, 1_000, GAS], "the one that failed has cost its gas");
-}
-
-/// Went wrong: the block came after the round had read the chain's head and before it asked whether the authorisation was
-/// used. It was, and no block up to that head held it, so that it seemed to be taken back: paid, and denied.
-#[tokio::test]
-async fn whoever_overtakes_us_while_we_look_has_paid_all_the_same() {
-    let play = Play::new();
-    let id = play.settle(1);
-    play.send_as_other(token(), play.call(1).input).await;
-    play.node.mine_after("head");
-    play.stage.round().await;
-    assert!(play.stage.is_settled(id), "{:?}", play.stage.outcome(id));
-    assert_eq!(play.stage.books(), [1_000, 1_000, 0]);
-}
-
-#[tokio::test]
-async fn an_authorization_that_was_taken_back_fails() {
-    let play = Play::new();
-    let id = play.settle(1);
-    let used = farthing_channel::call::authorization_state(
-        payer().address(),
-        farthing_channel::AuthorizationNonce::from_bytes([1; 32]),
-    );
-    play.node.on(token(), &used, Effect::Answers([vec![0; 31], vec![1]].concat()));
-    play.node.on(
-        token(),
-        &play.call(1).input[..4],
-        Effect::Refuses("authorization is used or canceled".into()),
-    );
-    play.stage.round().await;
-    assert_eq!(play.stage.failure(id).as_deref(), Some("invalid_exact_evm_nonce_already_used"));
-    assert_eq!(play.stage.books(), [0, 0, 0]);
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 //! one, is named and refused.
 
 use farthing_engine::{
-    BooksRow, CallRow, CodeRow, CreditRow, EntryRow, Fault, FaultKind, KeysetRow, MeltQuoteRow, MintQuoteRow,
-    OutputRow, PaymentRow, SettlementRow, StatementRow,
+    BooksRow, CallId, CallRow, CodeRow, CreditRow, EntryRow, Fault, FaultKind, KeysetRow, MeltQuoteRow,
+    MintQuoteRow, OutputRow, PaymentRow, SettlementRow, StatementRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -42,6 +42,7 @@ rows! {
     CallRow: CallRow,
     SettlementRow: SettlementRow,
     u64: u64,
+    CallId: CallId,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

@@ -23,6 +23,7 @@ pub enum TableName {
     Calls,
     Settlements,
     Watched,
+    Moved,
     /// Journal frames by batch number, big endian.
     Journal,
     /// The format of all this.
@@ -31,7 +32,7 @@ pub enum TableName {
 
 impl TableName {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Credits,
         Self::Outputs,
         Self::Keysets,
@@ -47,6 +48,7 @@ impl TableName {
         Self::Calls,
         Self::Settlements,
         Self::Watched,
+        Self::Moved,
         Self::Journal,
         Self::Meta,
     ];
@@ -69,6 +71,7 @@ impl TableName {
             Self::Calls => "calls",
             Self::Settlements => "settlements",
             Self::Watched => "watched",
+            Self::Moved => "moved",
             Self::Journal => "journal",
             Self::Meta => "meta",
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use farthing_engine::{
     BOOKS, BooksRow, CallId, CallRow, Changes, CodeId, CodeRow, CreditId, CreditRow, EntryRow, Fault,
-    FaultKind, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow,
-    QuoteId, Read, Rows, Sealed, SettlementRow, StatementId, StatementRow, Store, Table,
+    FaultKind, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId,
+    PaymentRow, QuoteId, Read, Rows, Sealed, SettlementRow, StatementId, StatementRow, Store, Table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -47,7 +47,7 @@ macro_rules! row_keys {
     )*};
 }
 
-row_keys!(CallId, CreditId, OutputId, CodeId, QuoteId, PaymentId, AccountId, StatementId, Reference);
+row_keys!(CallId, LogId, CreditId, OutputId, CodeId, QuoteId, PaymentId, AccountId, StatementId, Reference);
 
 impl RowKey for u8 {
     fn bytes(&self) -> Vec<u8> {
@@ -171,7 +171,8 @@ impl<B: KeyValue> Store for RowStore<B> {
         self.load_table(TableName::Entries, &keys.entries, &mut rows.entries)?;
         self.load_table(TableName::Calls, &keys.calls, &mut rows.calls)?;
         self.load_table(TableName::Settlements, &keys.settlements, &mut rows.settlements)?;
-        self.load_table(TableName::Watched, &keys.watched, &mut rows.watched)
+        self.load_table(TableName::Watched, &keys.watched, &mut rows.watched)?;
+        self.load_table(TableName::Moved, &keys.moved, &mut rows.moved)
     }
 
     fn commit(&mut self, changes: &Changes, batch: Option<Sealed>) -> Result<(), Fault> {
@@ -191,6 +192,7 @@ impl<B: KeyValue> Store for RowStore<B> {
         writes(TableName::Calls, &changes.calls, &mut out)?;
         writes(TableName::Settlements, &changes.settlements, &mut out)?;
         writes(TableName::Watched, &changes.watched, &mut out)?;
+        writes(TableName::Moved, &changes.moved, &mut out)?;
         if let Some(Sealed { frame, head }) = batch {
             let key = head.number.to_be_bytes().to_vec();
             out.push(Write { table: TableName::Journal, key, value: Some(frame) });

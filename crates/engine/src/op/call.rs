@@ -104,6 +104,13 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
         return Ok((Answer::Settled(Box::new(ended.clone())), None));
     }
     let row = rows.calls.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
+    // A payer may sign the same sum for the same payee many times; one movement is not the answer to all of them.
+    let moved = outcome.log();
+    if let Some(log) = moved
+        && let Some(by) = rows.moved.get(&log)?.filter(|by| *by != call)
+    {
+        return Err(Reject::MovementTaken { call: *call, by: *by });
+    }
     let entry = match row.purpose {
         Purpose::Payment(payment) => end_payment(rows, payment, &row, command, now)?,
         Purpose::Deposit { payment, quote } => {
@@ -118,6 +125,9 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
     };
     if let Outcome::Settled { block, .. } = outcome {
         rows.watched.put(*call, *block);
+    }
+    if let Some(log) = moved {
+        rows.moved.put(log, *call);
     }
     let ended = SettlementRow { row, outcome: outcome.clone(), at: now };
     rows.calls.remove(*call);

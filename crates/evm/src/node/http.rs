@@ -275,7 +275,7 @@ impl Node for HttpNode {
     }
 
     fn gas(&self, trial: Trial) -> Asked<'_, u64> {
-        Box::pin(self.asked("eth_estimateGas", json!([trial_of(&trial)]), "a number", read::number))
+        Box::pin(self.asked("eth_estimateGas", json!([trial_of(&trial), "latest"]), "a number", read::number))
     }
 
     fn code_at(&self, address: Address) -> Asked<'_, Vec<u8>> {
@@ -328,8 +328,11 @@ impl Node for HttpNode {
         Box::pin(self.asked("eth_getLogs", params, "logs", read::logs))
     }
 
-    fn input(&self, transaction: TxHash) -> Asked<'_, Option<Vec<u8>>> {
-        let reading = |answer: &Value| maybe(answer, |answer| read::bytes(answer.get("input")?));
+    fn sent(&self, transaction: TxHash) -> Asked<'_, Option<Trial>> {
+        let reading = |answer: &Value| {
+            let makes = answer.get("to").is_some_and(Value::is_null);
+            if makes { Some(None) } else { maybe(answer, read::sent) }
+        };
         Box::pin(self.asked("eth_getTransactionByHash", json!([transaction]), "a transaction", reading))
     }
 }

@@ -149,6 +149,6 @@ async fn what_is_not_there_is_nothing() {
     let hash = TxHash::from_bytes([1; 32]);
     assert_eq!(node.receipt(hash).await, Ok(None));
     assert_eq!(node.block(1).await, Ok(None));
-    assert_eq!(node.input(hash).await, Ok(None));
+    assert_eq!(node.sent(hash).await, Ok(None));
     assert!(matches!(node.head().await, Err(NodeError::Lying { .. })), "there is always a newest block");
 }

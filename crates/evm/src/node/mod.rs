@@ -129,6 +129,6 @@ pub trait Node: Send + Sync + 'static {
     fn receipt(&self, transaction: TxHash) -> Asked<'_, Option<Receipt>>;
     /// What contracts said.
     fn logs(&self, filter: LogFilter) -> Asked<'_, Vec<Log>>;
-    /// What a transaction calls; nothing if the node does not know it.
-    fn input(&self, transaction: TxHash) -> Asked<'_, Option<Vec<u8>>>;
+    /// What a transaction calls; nothing if the node does not know it, or if it makes a contract and calls none.
+    fn sent(&self, transaction: TxHash) -> Asked<'_, Option<Trial>>;
 }

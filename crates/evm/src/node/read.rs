@@ -4,7 +4,7 @@ use farthing_channel::{Address, TxHash, Word, bytes_from_hex};
 use farthing_money::{Amount, Timestamp};
 use serde_json::Value;
 
-use super::{Block, Log, Receipt};
+use super::{Block, Log, Receipt, Trial};
 
 /// The longest bytes in an answer.
 const BYTES_MOST: usize = 4 << 20;
@@ -75,6 +75,12 @@ fn log(value: &Value) -> Option<Log> {
         rest: bytes(value.get("data")?)?,
         transaction: parsed::<TxHash>(value.get("transactionHash")?)?,
     })
+}
+
+/// What a transaction calls.
+pub(super) fn sent(value: &Value) -> Option<Trial> {
+    let (from, to) = (address(value.get("from")?)?, address(value.get("to")?)?);
+    Some(Trial { from, to, input: bytes(value.get("input")?)? })
 }
 
 /// An address. Some nodes write capitals that are no checksum.

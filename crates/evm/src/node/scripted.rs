@@ -21,6 +21,8 @@ pub enum Effect {
     Answers(Vec<u8>),
     /// They fail with this sentence.
     Refuses(String),
+    /// They make these calls, all of them or none.
+    Carries(Vec<(Address, Vec<u8>)>),
 }
 
 /// A chain in memory. Every question is counted by its name.
@@ -233,18 +235,26 @@ impl State {
 
     fn carry_out(&mut self, signed: &SignedTransaction, block: Block) -> Receipt {
         let transaction = &signed.transaction;
-        let trial = Trial { from: signed.sender, to: transaction.to, input: transaction.input.clone() };
+        let trial = trial_of(signed);
         let outcome = if transaction.is_blank() { Ok(Vec::new()) } else { self.effect(&trial) };
-        let mut logs = Vec::new();
-        let succeeded = outcome.is_ok()
-            && self.blocks.last_mut().is_none_or(|made| match made.tokens.transfer(&trial, block.at) {
-                Some(Ok(log)) => {
-                    logs.push(Log { transaction: signed.hash, ..log });
+        let (mut logs, mut succeeded) = (Vec::new(), outcome.is_ok());
+        let calls = self.calls_of(&trial);
+        if let Some(made) = self.blocks.last_mut().filter(|_| succeeded) {
+            let mut tokens = made.tokens.clone();
+            succeeded = calls.iter().all(|call| match tokens.change(call, block.at) {
+                Some(Ok(said)) => {
+                    logs.extend(said.into_iter().map(|log| Log { transaction: signed.hash, ..log }));
                     true
                 }
                 Some(Err(_)) => false,
                 None => true,
             });
+            if succeeded {
+                made.tokens = tokens;
+            } else {
+                logs.clear();
+            }
+        }
         let price = self.base_fee.checked_add(transaction.fees.tip).unwrap_or_default();
         let paid = price.min(transaction.fees.most).checked_mul(GAS_OF_CALLS.into()).unwrap_or_default();
         let coins = self.coins.entry(signed.sender).or_default();
@@ -259,20 +269,40 @@ impl State {
         }
     }
 
-    /// What a call would do, without doing it.
-    fn effect(&self, trial: &Trial) -> Result<Vec<u8>, NodeError> {
+    fn told(&self, trial: &Trial) -> Option<&Effect> {
         let told =
             |(to, input, _): &&(Address, Vec<u8>, Effect)| *to == trial.to && trial.input.starts_with(input);
-        match self.effects.iter().rev().find(told) {
-            Some((_, _, Effect::Answers(answer))) => return Ok(answer.clone()),
-            Some((_, _, Effect::Refuses(sentence))) => return Err(reverted(sentence)),
+        self.effects.iter().rev().find(told).map(|(_, _, effect)| effect)
+    }
+
+    /// The calls that a call comes to.
+    fn calls_of(&self, trial: &Trial) -> Vec<Trial> {
+        match self.told(trial) {
+            Some(Effect::Carries(calls)) => {
+                let inner = |(to, input): &(Address, Vec<u8>)| Trial {
+                    from: trial.to,
+                    to: *to,
+                    input: input.clone(),
+                };
+                calls.iter().map(inner).collect()
+            }
+            _ => vec![trial.clone()],
+        }
+    }
+
+    /// What a call would do, without doing it.
+    fn effect(&self, trial: &Trial) -> Result<Vec<u8>, NodeError> {
+        match self.told(trial) {
+            Some(Effect::Answers(answer)) => return Ok(answer.clone()),
+            Some(Effect::Refuses(sentence)) => return Err(reverted(sentence)),
+            Some(Effect::Carries(_)) => return Ok(Vec::new()),
             None => {}
         }
         let made = self.head()?;
         if let Some(answer) = made.tokens.answer(trial) {
             return Ok(answer);
         }
-        match made.tokens.clone().transfer(trial, made.block.at) {
+        match made.tokens.clone().change(trial, made.block.at) {
             Some(Err(sentence)) => Err(reverted(sentence)),
             None if self.codes.contains_key(&trial.to) => Err(reverted("execution reverted")),
             // A call to nobody does nothing, and so does well.
@@ -412,21 +442,27 @@ impl Node for ScriptedNode {
         })
     }
 
-    fn input(&self, transaction: TxHash) -> Asked<'_, Option<Vec<u8>>> {
-        self.answer("input", |state| {
+    fn sent(&self, transaction: TxHash) -> Asked<'_, Option<Trial>> {
+        self.answer("sent", |state| {
             let mut held = state.blocks.iter().flat_map(|made| &made.held);
             let found = held.find(|(signed, _)| signed.hash == transaction);
-            Ok(found.map(|(signed, _)| signed.transaction.input.clone()))
+            Ok(found.map(|(signed, _)| trial_of(signed)))
         })
     }
 }
 
-/// A log of a token that moves units, as [`Tokens`] makes it; the transaction is put in by whoever carries it out.
-fn transfer_log(token: Address, from: Address, to: Address, units: Amount) -> Log {
+fn trial_of(signed: &SignedTransaction) -> Trial {
+    let transaction = &signed.transaction;
+    Trial { from: signed.sender, to: transaction.to, input: transaction.input.clone() }
+}
+
+/// What a token says, as [`Tokens`] makes it; the transaction is put in by whoever carries it out.
+fn log_of(token: Address, event: &str, about: [Word; 2], rest: Vec<u8>) -> Log {
+    let [first, second] = about;
     Log {
         contract: token,
-        topics: vec![crate::abi::topic(crate::movement::TRANSFER), from.into(), to.into()],
-        rest: Word::from(units).as_bytes().to_vec(),
+        topics: vec![crate::abi::topic(event), first, second],
+        rest,
         transaction: TxHash::from_bytes(*Digest::from_bytes([0; 32]).as_bytes()),
     }
 }

@@ -1,15 +1,17 @@
 //! How a call ends: by what its receipt says, by what somebody else has carried, or because nothing can carry it any more.
 
 use farthing_channel::TxHash;
-use farthing_engine::{Answer, CallId, CallRow, Command, EndCall, Gas, Outcome, ReopenCall, SettledPayment};
+use farthing_engine::{
+    Answer, CallId, CallRow, Command, EndCall, Gas, Outcome, Refusal, Reject, ReopenCall, SettledPayment,
+};
 use farthing_money::Amount;
 use farthing_wire::x402::Reason;
 
 use super::{Done, Memory, RoundFault, Submitter};
+use crate::authorized::Authorized;
 use crate::chain::of_engine;
-use crate::movement;
 use crate::node::{Block, Receipt};
-use crate::resolve::{Fate, fate, of_engine_hash, to_engine_hash};
+use crate::resolve::{Fate, Moved, fate, of_engine_hash, own_log, to_engine_hash};
 use crate::revert::Revert;
 use crate::transaction::SignedTransaction;
 
@@ -26,8 +28,9 @@ impl Submitter {
             return Ok(Done::Nothing);
         }
         let paid = Some(receipt.paid);
-        if movement::has_moved(&row.call.moves, receipt) {
-            return self.end_settled(memory, (id, row), receipt, paid).await;
+        if let Some(log) = own_log(&self.ports.chain, row, receipt) {
+            let moved = Moved { receipt: receipt.clone(), log };
+            return self.end_settled(memory, (id, row), &moved, paid).await;
         }
         let blank = row.attempts.iter().any(|attempt| {
             of_engine_hash(attempt.transaction) == receipt.transaction
@@ -68,9 +71,16 @@ impl Submitter {
         (id, row): (CallId, &CallRow),
         (transaction, reason, paid): (Option<TxHash>, Reason, Option<Amount>),
     ) -> Result<Done, RoundFault> {
+        if Authorized::of_call(&self.ports.chain, &row.call).is_none() {
+            return self.end_own((id, row), (transaction, reason, paid)).await;
+        }
         match fate(&self.ports.chain, self.ports.node.as_ref(), row).await? {
             Fate::Shallow => Ok(Done::Nothing),
-            Fate::Moved(receipt) => self.end_settled(memory, (id, row), &receipt, paid).await,
+            Fate::Moved(moved) => self.end_settled(memory, (id, row), &moved, paid).await,
+            Fate::Unknown => {
+                tracing::warn!(call = %id, chain = %self.ports.chain.id, "an authorization is used, and what it has moved was not found; the call stays under way");
+                Ok(Done::Nothing)
+            }
             Fate::Unused => self.end_failed((id, row), transaction, reason, paid).await,
             Fate::Cancelled => {
                 let used =
@@ -80,17 +90,33 @@ impl Submitter {
         }
     }
 
+    /// What needs nobody's authorisation is carried by our transactions alone. Only one of them that was carried out and
+    /// moved nothing says that its number is gone; that no node knows one says nothing.
+    async fn end_own(
+        &self,
+        (id, row): (CallId, &CallRow),
+        (transaction, reason, paid): (Option<TxHash>, Reason, Option<Amount>),
+    ) -> Result<Done, RoundFault> {
+        if transaction.is_some() || row.attempts.is_empty() {
+            return self.end_failed((id, row), transaction, reason, paid).await;
+        }
+        tracing::warn!(call = %id, chain = %self.ports.chain.id, "the transaction number of a payout is used up, and no node knows by which transaction; it stays under way, look for it on the chain");
+        Ok(Done::Nothing)
+    }
+
     async fn end_settled(
         &self,
         memory: &mut Memory,
         (id, row): (CallId, &CallRow),
-        receipt: &Receipt,
+        Moved { receipt, log }: &Moved,
         paid: Option<Amount>,
     ) -> Result<Done, RoundFault> {
-        let outcome =
-            Outcome::Settled { transaction: to_engine_hash(receipt.transaction), block: receipt.block };
+        let transaction = to_engine_hash(receipt.transaction);
+        let outcome = Outcome::Settled { transaction, block: receipt.block, log: *log };
         let done = self.end((id, row), outcome, paid).await?;
-        memory.watched.remember(id, receipt.transaction, receipt.block, Some(receipt.block_hash));
+        if done == Done::Ended {
+            memory.watched.remember(id, receipt.transaction, receipt.block, Some(receipt.block_hash));
+        }
         Ok(done)
     }
 
@@ -116,7 +142,13 @@ impl Submitter {
         let gas = paid.map(|paid| Gas { accounts: self.ports.chain.gas_accounts(), paid });
         let payment = SettledPayment::of(self.ports.read.as_ref(), row)?;
         let command = Command::EndCall(EndCall { call: id, outcome: outcome.clone(), payment, gas });
-        let answer = self.ports.execute.execute(command).await?;
+        let answer = match self.ports.execute.execute(command).await {
+            Err(Refusal::Reject(taken @ Reject::MovementTaken { .. })) => {
+                tracing::error!(call = %id, chain = %self.ports.chain.id, "{taken}");
+                return Ok(Done::Nothing);
+            }
+            answer => answer?,
+        };
         if let Answer::Settled(ended) = answer
             && ended.outcome != outcome
         {

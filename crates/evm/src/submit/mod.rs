@@ -142,7 +142,7 @@ impl Submitter {
         for (id, _) in self.ports.read.watched()? {
             let Some(ended) = self.ports.read.settlement(id)? else { continue };
             if ended.row.call.chain == self.ports.chain.id.number()
-                && let Outcome::Settled { transaction, block } = ended.outcome
+                && let Outcome::Settled { transaction, block, .. } = ended.outcome
             {
                 memory.watched.remember(id, of_engine_hash(transaction), block, None);
             }

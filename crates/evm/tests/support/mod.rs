@@ -5,6 +5,7 @@
 pub mod anvil;
 pub mod desk;
 pub mod payer;
+pub mod play;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

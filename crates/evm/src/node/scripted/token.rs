@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use farthing_channel::{Address, AuthorizationNonce, Word, call};
 use farthing_money::{Amount, Timestamp};
 
-use super::transfer_log;
+use super::log_of;
 use crate::abi;
 use crate::authorized::Authorized;
+use crate::movement;
 use crate::node::{Log, Trial};
 
 /// All tokens of a chain at one moment.
@@ -59,8 +60,22 @@ impl Tokens {
         asks(call::version()).then(|| text(&token.version))
     }
 
-    /// Carries an authorisation out; nothing if this is none for a token here.
-    pub(super) fn transfer(&mut self, trial: &Trial, now: Timestamp) -> Option<Result<Log, &'static str>> {
+    /// Carries an authorisation out or takes it back; nothing if this is none for a token here.
+    pub(super) fn change(&mut self, trial: &Trial, now: Timestamp) -> Option<Result<Vec<Log>, &'static str>> {
+        self.transfer(trial, now).or_else(|| self.cancel(trial))
+    }
+
+    fn cancel(&mut self, trial: &Trial) -> Option<Result<Vec<Log>, &'static str>> {
+        let row = trial.input.strip_prefix(&abi::selector("cancelAuthorization(address,bytes32,bytes)"))?;
+        let token = self.0.get_mut(&trial.to)?;
+        let (payer, nonce) = (abi::word(row, 0)?.to_address()?, abi::word(row, 1)?);
+        if !token.used.insert((payer, AuthorizationNonce::from_bytes(*nonce.as_bytes()))) {
+            return Some(Err("FiatTokenV2: authorization is used or canceled"));
+        }
+        Some(Ok(vec![log_of(trial.to, movement::CANCELED, [payer.into(), nonce], Vec::new())]))
+    }
+
+    fn transfer(&mut self, trial: &Trial, now: Timestamp) -> Option<Result<Vec<Log>, &'static str>> {
         let authorized = Authorized::of_transfer(trial.to, &trial.input)?;
         let token = self.0.get_mut(&trial.to)?;
         let (_, row) = trial.input.split_first_chunk::<4>()?;
@@ -84,7 +99,12 @@ impl Tokens {
         token.used.insert(used);
         token.units.insert(authorized.payer, left);
         self.mint(trial.to, to, units);
-        Some(Ok(transfer_log(trial.to, authorized.payer, to, units)))
+        let (payer, nonce) = (authorized.payer.into(), Word::from_bytes(authorized.nonce));
+        let rest = Word::from(units).as_bytes().to_vec();
+        Some(Ok(vec![
+            log_of(trial.to, movement::USED, [payer, nonce], Vec::new()),
+            log_of(trial.to, movement::TRANSFER, [payer, to.into()], rest),
+        ]))
     }
 }
 

@@ -99,7 +99,10 @@ impl TestChain {
         let row = self.read.call(call).unwrap()?;
         let outcome = match fate {
             Fate::Silent => return None,
-            Fate::Settles => Outcome::Settled { transaction: TransactionId::from_bytes([7; 32]), block: 1 },
+            Fate::Settles => {
+                let transaction = TransactionId::from_bytes(*call.as_bytes());
+                Outcome::Settled { transaction, block: 1, log: 0 }
+            }
             Fate::Fails(reason) => Outcome::Failed { transaction: None, reason: reason.to_string() },
         };
         let payment = SettledPayment::of(&*self.read, &row).unwrap();
