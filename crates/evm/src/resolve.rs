@@ -80,6 +80,19 @@ pub(crate) fn own_log(chain: &ChainConfig, row: &CallRow, receipt: &Receipt) -> 
     }
 }
 
+/// Whether a receipt still says, with this very log, that a call has moved what it should.
+pub(crate) fn still_says(chain: &ChainConfig, row: &CallRow, receipt: &Receipt, log: u64) -> bool {
+    let moves = &row.call.moves;
+    if row.attempts.iter().any(|attempt| of_engine_hash(attempt.transaction) == receipt.transaction) {
+        return own_log(chain, row, receipt) == Some(log);
+    }
+    let Some(authorized) = Authorized::of_call(chain, &row.call) else { return false };
+    match authorized.counter {
+        Counter::Token(_) => movement::of_use(moves, &authorized.nonce, receipt) == Some(Use::Moved(log)),
+        Counter::Permit2(_) => movement::place(moves, receipt) == Some(log),
+    }
+}
+
 /// How many blocks hold what is in this block.
 pub(crate) fn depth(head: Block, block: u64) -> u64 {
     head.number.saturating_add(1).saturating_sub(block)

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use farthing_channel::{Digest, TxHash};
-use farthing_engine::CallId;
+use farthing_engine::{CallId, Fault};
 use futures_util::future::join_all;
 
-use crate::node::{Block, Node, NodeError};
+use crate::node::{Block, Node, Receipt};
 
 /// What is watched, by call.
 #[derive(Default)]
@@ -40,43 +40,73 @@ impl Watched {
         self.places.remove(&call);
     }
 
-    /// Which outcomes the chain has taken back, and which lie deeper than `depth` blocks and are watched no longer.
-    pub(crate) async fn gone(
+    /// Which outcomes the chain has taken back, and which lie deeper than `depth` blocks. `stands` says whether a receipt
+    /// still says what it said of a call: a transaction may come back in another block and do something else there.
+    pub(crate) async fn look(
         &mut self,
         node: &dyn Node,
         head: Block,
         depth: u64,
-    ) -> Result<(Vec<CallId>, Vec<CallId>), NodeError> {
+        stands: impl Fn(CallId, &Receipt) -> Result<bool, Fault>,
+    ) -> Looked {
+        let mut looked = Looked::default();
         if self.sound_at == Some(head.hash) {
-            return Ok((Vec::new(), Vec::new()));
+            return looked;
         }
         // A node that is behind knows nothing of later blocks.
         let blocks: BTreeSet<_> =
             self.places.values().map(|place| place.block).filter(|block| *block <= head.number).collect();
         let asked = blocks.into_iter().map(|number| async move { (number, node.block(number).await) });
-        let mut names = BTreeMap::new();
-        for (number, block) in join_all(asked).await {
-            names.insert(number, block?.map(|block| block.hash));
-        }
-        let mut gone = Vec::new();
+        let names: BTreeMap<_, _> = join_all(asked).await.into_iter().collect();
         for (call, place) in &mut self.places {
-            let Some(Some(name)) = names.get(&place.block) else { continue };
-            if Some(*name) == place.hash {
+            let name = match names.get(&place.block) {
+                Some(Ok(Some(block))) => block.hash,
+                Some(Err(error)) => {
+                    looked.stuck(*call, &error.to_string());
+                    continue;
+                }
+                Some(Ok(None)) | None => continue,
+            };
+            if Some(name) == place.hash {
+                if head.number.saturating_sub(place.block) > depth {
+                    looked.safe.push(*call);
+                }
                 continue;
             }
-            match node.receipt(place.transaction).await? {
+            match node.receipt(place.transaction).await {
                 // It has come into another block.
-                Some(receipt) => {
-                    *place = Place { block: receipt.block, hash: Some(receipt.block_hash), ..*place };
-                }
-                None => gone.push(*call),
+                Ok(Some(receipt)) => match stands(*call, &receipt) {
+                    Ok(true) => {
+                        *place = Place { block: receipt.block, hash: Some(receipt.block_hash), ..*place };
+                    }
+                    Ok(false) => looked.gone.push(*call),
+                    Err(fault) => looked.stuck(*call, &fault.to_string()),
+                },
+                Ok(None) => looked.gone.push(*call),
+                Err(error) => looked.stuck(*call, &error.to_string()),
             }
         }
-        let deep = |place: &Place| head.number.saturating_sub(place.block) > depth;
-        let safe = self.places.iter().filter(|(call, place)| !gone.contains(call) && deep(place));
-        let safe: Vec<CallId> = safe.map(|(call, _)| *call).collect();
-        self.places.retain(|call, _| !safe.contains(call));
-        self.sound_at = gone.is_empty().then_some(head.hash);
-        Ok((gone, safe))
+        let sound = looked.gone.is_empty() && looked.stuck == 0;
+        self.sound_at = sound.then_some(head.hash);
+        looked
+    }
+}
+
+/// What was found when everything that is watched was looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    /// Outcomes that the chain has taken back.
+    pub(crate) gone: Vec<CallId>,
+    /// Outcomes that it takes back no more.
+    pub(crate) safe: Vec<CallId>,
+    /// How many could not be looked at.
+    pub(crate) stuck: usize,
+}
+
+impl Looked {
+    /// One that could not be looked at; the others are all the same.
+    pub(crate) fn stuck(&mut self, call: CallId, error: &str) {
+        self.stuck = self.stuck.saturating_add(1);
+        tracing::warn!(error, %call, "a settlement was not looked at; it is tried again");
     }
 }

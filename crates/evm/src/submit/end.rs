@@ -11,7 +11,7 @@ use super::{Done, Memory, RoundFault, Submitter};
 use crate::authorized::Authorized;
 use crate::chain::of_engine;
 use crate::node::{Block, Receipt};
-use crate::resolve::{Fate, Moved, fate, of_engine_hash, own_log, to_engine_hash};
+use crate::resolve::{Fate, Moved, fate, of_engine_hash, own_log, still_says, to_engine_hash};
 use crate::revert::Revert;
 use crate::transaction::SignedTransaction;
 
@@ -157,26 +157,43 @@ impl Submitter {
         Ok(Done::Ended)
     }
 
-    /// Looks whether the chain has taken outcomes back, and goes on with those calls.
-    pub(super) async fn look_back(&self, memory: &mut Memory, head: Block) -> Result<usize, RoundFault> {
+    /// Looks whether the chain has taken outcomes back, and goes on with those calls: how many, and how many could not be
+    /// looked at. What goes wrong with one of them holds no other up.
+    pub(super) async fn look_back(&self, memory: &mut Memory, head: Block) -> (usize, usize) {
         let chain = &self.ports.chain;
         let depth = chain.watched_blocks.saturating_add(chain.confirmations);
-        let (gone, safe) = memory.watched.gone(self.ports.node.as_ref(), head, depth).await?;
+        let stands = |id: CallId, receipt: &Receipt| {
+            let ended = self.ports.read.settlement(id)?;
+            Ok(ended.is_some_and(|ended| match ended.outcome {
+                Outcome::Settled { log, .. } => still_says(chain, &ended.row, receipt, log),
+                Outcome::Failed { .. } => false,
+            }))
+        };
+        let mut looked = memory.watched.look(self.ports.node.as_ref(), head, depth, stands).await;
+        let safe = std::mem::take(&mut looked.safe);
         if !safe.is_empty() {
-            self.ports.execute.execute(Command::Unwatch(safe)).await?;
+            match self.ports.execute.execute(Command::Unwatch(safe.clone())).await {
+                Ok(_) => safe.iter().for_each(|id| memory.watched.forget(*id)),
+                Err(error) => {
+                    tracing::warn!(%error, chain = %chain.id, "settlements that lie deep are still watched")
+                }
+            }
         }
         let mut reopened = 0_usize;
-        for id in gone {
-            if let Some(row) = self.reopen(id).await? {
-                // What a fork has dropped has to be handed in again.
-                for attempt in &row.attempts {
-                    memory.sent.remove(&attempt.transaction);
+        for id in std::mem::take(&mut looked.gone) {
+            match self.reopen(id).await {
+                Ok(row) => {
+                    // What a fork has dropped has to be handed in again.
+                    for attempt in row.iter().flat_map(|row| &row.attempts) {
+                        memory.sent.remove(&attempt.transaction);
+                    }
+                    reopened = reopened.saturating_add(usize::from(row.is_some()));
+                    memory.watched.forget(id);
                 }
-                reopened = reopened.saturating_add(1);
+                Err(error) => looked.stuck(id, &error.to_string()),
             }
-            memory.watched.forget(id);
         }
-        Ok(reopened)
+        (reopened, looked.stuck)
     }
 
     async fn reopen(&self, id: CallId) -> Result<Option<CallRow>, RoundFault> {

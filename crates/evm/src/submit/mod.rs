@@ -136,7 +136,7 @@ impl Submitter {
 
     /// Watches what the books say that the chain may still take back: once, after a start.
     fn remember(&self, memory: &mut Memory) -> Result<(), Fault> {
-        if std::mem::replace(&mut memory.remembers, true) {
+        if memory.remembers {
             return Ok(());
         }
         for (id, _) in self.ports.read.watched()? {
@@ -147,6 +147,7 @@ impl Submitter {
                 memory.watched.remember(id, of_engine_hash(transaction), block, None);
             }
         }
+        memory.remembers = true;
         Ok(())
     }
 
@@ -181,7 +182,7 @@ impl Submitter {
             return Ok(round);
         }
         let head = self.ports.node.head().await?;
-        round.reopened = self.look_back(&mut memory, head).await?;
+        (round.reopened, round.stuck) = self.look_back(&mut memory, head).await;
         let mut calls = self.calls()?;
         round.under_way = calls.len();
         if calls.is_empty() {

@@ -1,0 +1,41 @@
+//! A chain that changes its mind: what it takes back leaves the books, and nothing stops the rest.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use farthing_evm::{Effect, NodeError};
+use support::play::{GAS, Play, token};
+
+/// Went wrong: a transaction that came back in another block was taken for as good as before, though it failed there.
+#[tokio::test]
+async fn what_comes_back_and_fails_there_is_taken_back() {
+    let play = Play::new();
+    let id = play.settle(1);
+    play.stage.round().await;
+    play.mine_and_look().await;
+    assert!(play.stage.is_settled(id));
+    play.node.on(token(), &play.call(1).input[..4], Effect::Refuses("Pausable: paused".into()));
+    play.node.fork(1, false);
+    play.node.mine();
+    let round = play.stage.round().await;
+    assert_eq!((round.reopened, round.ended), (1, 1));
+    assert_eq!(play.stage.failure(id).as_deref(), Some("invalid_exact_evm_transaction_failed"));
+    assert_eq!(play.stage.books()[..2], [0, 0]);
+}
+
+/// Went wrong: one question about the past that was not answered, and nothing was sent any more.
+#[tokio::test]
+async fn a_past_that_cannot_be_seen_does_not_stop_what_is_new() {
+    let play = Play::new();
+    let first = play.settle(1);
+    play.stage.round().await;
+    play.mine_and_look().await;
+    let second = play.settle(2);
+    play.node.mine();
+    play.node.fail_next("block", NodeError::Refused { code: -32_000, message: "missing trie node".into() });
+    let round = play.stage.round().await;
+    assert_eq!((round.stuck, round.begun, round.reopened), (1, 1, 0));
+    play.mine_and_look().await;
+    assert!(play.stage.is_settled(first) && play.stage.is_settled(second));
+    assert_eq!(play.stage.books(), [2_000, 2_000, 2 * GAS]);
+}
