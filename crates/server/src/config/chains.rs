@@ -53,6 +53,8 @@ struct WordError {
 }
 
 const GWEI: u128 = 1_000_000_000;
+/// What any transaction uses.
+const GAS_LEAST: u32 = 21_000;
 const COIN_DECIMALS: u8 = 18;
 const COIN_UNIT: &str = "wei";
 
@@ -76,20 +78,17 @@ pub(super) fn read(root: &Section<'_>, assets: &AssetTable, torn: bool) -> Vec<C
             section.require(key, torn);
         }
         if let Some((chain, token)) = read_token(&section, assets) {
-            match chains.iter_mut().find(|known| known.id() == chain) {
-                Some(known) => {
-                    known.chain.tokens.push(token);
-                    // What is wrong with all tokens together is said at the one that makes it so.
-                    let ours = known.with_own_account(Address::from_bytes([1; 20]));
-                    if let Some(mistake) = ours.mistakes().first() {
-                        section.remark("address", mistake, None);
-                        known.chain.tokens.pop();
-                    }
+            if let Some(known) = chains.iter_mut().find(|known| known.id() == chain) {
+                known.chain.tokens.push(token);
+                // What is wrong with all tokens together is said at the one that makes it so.
+                let ours = known.with_own_account(Address::from_bytes([1; 20]));
+                if let Some(mistake) = ours.mistakes().first() {
+                    section.remark("address", mistake, None);
+                    known.chain.tokens.pop();
                 }
-                None => {
-                    let hint = format!("write [[chain]] with id = {}", chain.number());
-                    section.remark("chain", format!("there is no chain {chain}"), Some(hint));
-                }
+            } else {
+                let hint = format!("write [[chain]] with id = {}", chain.number());
+                section.remark("chain", format!("there is no chain {chain}"), Some(hint));
             }
         }
         section.finish();
@@ -97,11 +96,20 @@ pub(super) fn read(root: &Section<'_>, assets: &AssetTable, torn: bool) -> Vec<C
     chains
 }
 
-/// Reads for whom else is settled.
-pub(super) fn read_facilitator(section: Section<'_>) -> FacilitatorConfig {
+/// Reads for whom else is settled: for nobody whom payers pay here, or one payment could buy something of two sellers.
+pub(super) fn read_facilitator(section: Section<'_>, chains: &[ChainSection]) -> FacilitatorConfig {
     let settle_for = section.given_or("settle_for", Vec::new(), |key| section.list(key, address));
+    let settle_for = settle_for.unwrap_or_default();
+    for chain in chains {
+        if let Some(paid) = chain.pay_to.filter(|paid| settle_for.contains(paid)) {
+            let message =
+                format!("expected accounts of others, got {paid}, which is pay_to of {}", chain.id());
+            let hint = "one payment could buy something here and something there; give each its own account";
+            section.remark("settle_for", message, Some(hint.to_owned()));
+        }
+    }
     section.finish();
-    FacilitatorConfig { settle_for: settle_for.unwrap_or_default() }
+    FacilitatorConfig { settle_for }
 }
 
 fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
@@ -117,6 +125,8 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
     let poll = section.given_or("poll", Span::from_secs(1), |key| section.parsed(key, positive));
     let timeout = section.given_or("timeout", Span::from_secs(300), |key| section.parsed(key, positive));
     let gas = section.given_or("gas_price_most", 200, |key| section.number(key, 1..=1_000_000));
+    let gas_most =
+        section.given_or("gas_most", 1_000_000, |key| section.number(key, GAS_LEAST..=1_000_000_000));
     let low = section.given_or("purse_low", 0, |key| section.number(key, 0..=u32::MAX));
     let factories = section.given_or("wallet_factories", Vec::new(), |key| section.list(key, address));
     let (id, nodes) = (id?, nodes?);
@@ -125,6 +135,7 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
     chain.poll = Duration::from_millis(poll?.millis());
     chain.timeout_seconds = timeout?.millis().div_ceil(1_000);
     chain.fees.most = gwei(gas?);
+    chain.fees.gas_most = u64::from(gas_most?);
     chain.purse_low = gwei(low?);
     chain.factories = factories?;
     Some(ChainSection { chain, pay_to: pay_to? })
@@ -200,6 +211,8 @@ mod tests {
     const CHAIN: &str = "[[chain]]\nid = 84532\nnodes = [\"http://127.0.0.1:8545\"]\n";
     const TOKEN: &str = "[[token]]\nchain = 84532\naddress = \"0x036CbD53842c5426634e7929541eC2318f3dCF7e\"\nsymbol = \"USDC\"\nname = \"USDC\"\nversion = \"2\"\ncounts_as = \"USD\"\n";
 
+    const PAID: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
+
     fn read(text: &str) -> Result<Config, String> {
         let text = format!("[server]\nupstream = \"http://127.0.0.1:3000\"\n{text}");
         let lines = |mistakes: Vec<crate::config::Mistake>| {
@@ -214,11 +227,18 @@ mod tests {
         let own = Address::from_bytes([7; 20]);
         let chain = config.chains[0].with_own_account(own);
         assert_eq!((chain.id.number(), chain.pay_to, chain.confirmations), (84_532, own, 1));
+        assert_eq!(chain.fees.gas_most, 1_000_000);
         assert_eq!((chain.fees.most, chain.coin.scale()), (Amount::new(200 * GWEI), 18));
         let token = &chain.tokens[0];
         assert_eq!((token.symbol.as_str(), token.decimals, token.asset.code().as_str()), ("USDC", 6, "USD"));
         assert!(token.eip3009 && !token.permit2 && token.exact && !token.upto);
         assert_eq!(config.facilitator, FacilitatorConfig::default());
+    }
+
+    #[test]
+    fn the_most_gas_of_a_call_is_the_operators_word() {
+        let config = read(&format!("{CHAIN}gas_most = 300_000\n{TOKEN}")).unwrap();
+        assert_eq!(config.chains[0].with_own_account(Address::ZERO).fees.gas_most, 300_000);
     }
 
     #[test]
@@ -239,7 +259,15 @@ mod tests {
             (format!("{CHAIN}{}", TOKEN.replace("\"USD\"", "\"XYZ\"")), "there is no asset \"XYZ\""),
             (CHAIN.replace("http", "ftp"), "expected the address of a node"),
             ("[[chain]]\nid = 1\n".to_owned(), "expected the key \"nodes\""),
+            (chain("gas_most = 20_999"), "gas_most in [[chain]]"),
             ("[facilitator]\nsettle_for = [\"me\"]\n".to_owned(), "settle_for in [facilitator]"),
+            (
+                format!(
+                    "{}[facilitator]\nsettle_for = [\"{PAID}\"]\n",
+                    chain(&format!("pay_to = \"{PAID}\""))
+                ),
+                "got 0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC, which is pay_to of eip155:84532",
+            ),
         ] {
             let mistakes = read(&text).unwrap_err();
             assert!(mistakes.contains(expected), "expected {expected:?} in {mistakes}");

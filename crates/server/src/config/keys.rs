@@ -381,6 +381,14 @@ pub const KEYS: &[KeyNote] = &[
     ),
     note(
         "[[chain]]",
+        "gas_most",
+        NUMBER,
+        "300000",
+        Some("1000000"),
+        "the most gas that one call may use; what would use more is refused",
+    ),
+    note(
+        "[[chain]]",
         "purse_low",
         NUMBER,
         "1000000",
@@ -450,9 +458,9 @@ pub const KEYS: &[KeyNote] = &[
         "[facilitator]",
         "settle_for",
         "a list of accounts",
-        r#"["0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"]"#,
+        r#"["0x90F79bf6EB2c4f870365E785982E1f101E93b906"]"#,
         Some("[]"),
-        "for whom we settle besides ourselves: payments to these accounts; their gates ask /.well-known/farthing/facilitator",
+        "for whom we settle besides ourselves: payments to these accounts, none of which is a pay_to; their gates ask /.well-known/farthing/facilitator",
     ),
 ];
 

@@ -113,7 +113,7 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
     let rules = prices::read(&root, source, &assets, torn);
     let gate = gate::read(root.section("gate", "[gate]"));
     let chains = chains::read(&root, &assets, torn);
-    let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"));
+    let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"), &chains);
     root.finish();
     Some(Config { server: server?, issuer, assets, rules: rules?, gate, chains, facilitator })
 }
