@@ -8,11 +8,12 @@ pub mod admin;
 pub mod facilitator_api;
 mod status;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use farthing_channel::{Address, SigningKey};
-use farthing_engine::{Call, CallId, ChainAddress, Movement, Outcome, PaymentId};
+use farthing_engine::{Call, CallId, ChainAddress, Fault, Movement, Outcome, PaymentId};
 use farthing_evm::{
     ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, Invalid, NodeError, NotVerified, Ports,
     Submitter, TokenConfig,
@@ -49,6 +50,30 @@ pub fn accounts(chains: &[ChainConfig]) -> Vec<Account> {
     chains.iter().flat_map(ChainConfig::accounts).collect()
 }
 
+/// Calls that are under way on chains which are not configured any more, by the chain's number: nobody looks after them.
+pub fn abandoned(installation: &Installation) -> Result<BTreeMap<u64, usize>, Fault> {
+    let mut abandoned = BTreeMap::new();
+    for (_, row) in installation.books.calls()? {
+        let chain = row.call.chain;
+        if installation.chains.iter().all(|configured| configured.id.number() != chain) {
+            let calls: &mut usize = abandoned.entry(chain).or_default();
+            *calls = calls.saturating_add(1);
+        }
+    }
+    Ok(abandoned)
+}
+
+fn say_abandoned(installation: &Installation) {
+    match abandoned(installation) {
+        Ok(abandoned) => {
+            for (chain, calls) in abandoned {
+                tracing::error!(chain, calls, "calls are under way on a chain that is not configured: what they pay for never ends; put its [[chain]] back");
+            }
+        }
+        Err(error) => tracing::error!(%error, "the calls that are under way cannot be read"),
+    }
+}
+
 /// All chains of an installation. Clones share them.
 #[derive(Clone)]
 pub struct ChainRoom {
@@ -58,6 +83,7 @@ pub struct ChainRoom {
 impl ChainRoom {
     /// The chains of an open installation; nothing if none is configured.
     pub fn open(installation: &Installation) -> Result<Option<Self>, NodeError> {
+        say_abandoned(installation);
         let Some(account) = &installation.chain_account else { return Ok(None) };
         let one = |chain: &ChainConfig| {
             let node = HttpNode::new(chain.id, &chain.nodes, HttpLimits::default())?;
