@@ -77,8 +77,11 @@ impl Mount {
             .route(HEADS_PATH, get(heads_page).with_state(Operator::new(installation)))
             .merge(liabilities::routes(Arc::clone(&installation.books)));
         let settle_for = &config.facilitator.settle_for;
-        let routes =
-            routes.merge(chains.map(|room| facilitator_api::routes(room, settle_for)).unwrap_or_default());
+        let facilitator = |room| {
+            let (limiter, most) = (crypto.limiter(), facilitator_api::SETTLING_MOST);
+            facilitator_api::routes(room, settle_for, limiter, most)
+        };
+        let routes = routes.merge(chains.map(facilitator).unwrap_or_default());
         let mut gate = gate_config(config, installation, origin, issuer_url, rules, crypto);
         gate.chains = chains.map(|room| Arc::new(room.clone()) as Arc<dyn Chains>);
         let layer = GateLayer::new(gate);
