@@ -238,6 +238,27 @@ async fn what_failed_unsent_is_begun_anew() {
     assert_eq!(reason(&play.settle(offer, &payload).await), Some("invalid_exact_evm_nonce_already_used"));
 }
 
+/// The gate of somebody else would have made its answer before it heard that we do not pay so much gas.
+#[tokio::test]
+async fn what_would_use_too_much_gas_is_not_good() {
+    let Play { node, offers, .. } = Play::new();
+    let mut chain = chain_with(vec![token_at(token())]);
+    chain.fees.gas_most = 21_000;
+    let stage = Stage::new(chain, node as Arc<dyn Node>, Hands::at(NOW));
+    let (exact, by_permit2) = (&offers[0], &offers[1]);
+    let permitted = Permitted::of(by_permit2, payer().address(), NOW, 1).signed(by_permit2, &payer());
+    for (offer, payload, expected) in [
+        (exact, pay(exact, &payer(), NOW, 1), "invalid_exact_evm_transaction_simulation_failed"),
+        (by_permit2, permitted, "permit2_simulation_failed"),
+    ] {
+        let verified = stage.facilitator.verify_for_others(offer, &payload).await.unwrap();
+        assert_eq!((verified.is_valid, verified.invalid_reason.as_deref()), (false, Some(expected)));
+        let settled = stage.facilitator.settle_for_others(offer, &payload, LONG).await.unwrap();
+        assert_eq!(reason(&settled), Some(expected));
+    }
+    assert!(stage.desk.calls().unwrap().is_empty());
+}
+
 /// Only what is asked for is held so far, and nothing was asked of the chain.
 #[tokio::test]
 async fn what_is_held_here_is_not_settled_for_others() {

@@ -11,10 +11,11 @@ use farthing_wire::x402::facilitator::VerifyResponse;
 use farthing_wire::x402::{Payload, Reason, Requirements, SCHEME_UPTO, SchemePayload, SettleResponse, Uint};
 
 use super::{Facilitator, Unsettled};
-use crate::chain::of_text;
-use crate::node::NodeError;
+use crate::chain::{of_engine, of_text};
+use crate::node::{NodeError, Trial};
 use crate::resolve::of_engine_hash;
-use crate::verify::{Invalid, NotVerified};
+use crate::submit::Ports;
+use crate::verify::{Invalid, NotVerified, Verified};
 
 /// How many calls are made for one payment; what the last of them came to stays its answer.
 const TRIES_MOST: u8 = 16;
@@ -87,7 +88,7 @@ impl Facilitator {
         requirements: &Requirements,
         payload: &Payload,
     ) -> Result<VerifyResponse, NodeError> {
-        match self.verify(requirements, payload).await {
+        match self.judge(requirements, payload).await {
             Ok(verified) => Ok(VerifyResponse::valid(verified.payer.to_string())),
             Err(NotVerified::Invalid(invalid)) => {
                 let payer = invalid.payer.map(|payer| payer.to_string());
@@ -139,7 +140,7 @@ impl Facilitator {
             return Err(Refused::Invalid(used(payload)));
         }
         if stand == Stand::New {
-            self.verify(&ceiling, payload).await?;
+            self.judge(&ceiling, payload).await?;
         }
         let upto = requirements.scheme == SCHEME_UPTO;
         let units = requirements.amount.amount();
@@ -152,6 +153,25 @@ impl Facilitator {
         let outcome = self.carry(id, call, payload, patience).await?;
         let response = self.response_of(requirements, id, outcome.as_ref())?;
         Ok(SettleResponse { amount: upto.then(|| units.into()), ..response })
+    }
+
+    /// Judges a payment of somebody else's gate. One that would use more gas than we pay for a call is not good.
+    async fn judge(&self, requirements: &Requirements, payload: &Payload) -> Result<Verified, NotVerified> {
+        let verified = self.verify(requirements, payload).await?;
+        let call = self.call_of(requirements, payload, verified.units)?;
+        let Ports { chain, node, .. } = self.ports();
+        let trial = Trial { from: self.submitter.address(), to: of_engine(call.to), input: call.input };
+        // What a node refuses to estimate is looked at again before it is sent.
+        match node.gas(trial).await {
+            Ok(gas) if gas > chain.fees.gas_most => {
+                let reason = match payload.payload {
+                    SchemePayload::Permit2(_) => Reason::Permit2SimulationFailed,
+                    _ => Reason::SimulationFailed,
+                };
+                Err(Invalid::of(reason, Some(verified.payer)).into())
+            }
+            _ => Ok(verified),
+        }
     }
 
     /// Makes a call, or joins the one that was made, and waits for its end. That it is settled is written down as told
