@@ -43,8 +43,18 @@ impl Submitter {
                 let reason = self.refused(row, &revert);
                 return self.end_unsent(memory, (id, row), reason).await;
             }
+            // Not a word of the contract's: the node may be behind, or not able to run it. It does not get for ever.
+            Err(error) if !error.is_fault() && !error.says_funds_short() => {
+                if !memory.lasts(Puzzle::NoEstimate(id), around) {
+                    return Err(error.into());
+                }
+                tracing::warn!(%error, call = %id, "no node says what a call would use; it is given up");
+                let reason = self.not_tried(row);
+                return self.end_unsent(memory, (id, row), reason).await;
+            }
             Err(error) => return Err(error.into()),
         };
+        memory.puzzles.remove(&Puzzle::NoEstimate(id));
         let most = self.ports.chain.fees.gas_most;
         if gas > most {
             tracing::warn!(gas, most, call = %id, "a call would use more gas than is paid for it");

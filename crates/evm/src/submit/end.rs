@@ -38,6 +38,10 @@ impl Submitter {
                     .is_some_and(|signed| signed.transaction.is_blank())
         });
         if receipt.succeeded && !blank {
+            if Authorized::of_call(&self.ports.chain, &row.call).is_none() {
+                tracing::error!(call = %id, transaction = %receipt.transaction, chain = %self.ports.chain.id, "a payout was carried out and its token does not say that it has moved; it stays under way, look at it on the chain");
+                return Ok(Done::Nothing);
+            }
             let reason = Reason::TransferEventMismatch;
             return self.end_failed((id, row), Some(receipt.transaction), reason, paid).await;
         }
@@ -175,7 +179,7 @@ impl Submitter {
             match self.ports.execute.execute(Command::Unwatch(safe.clone())).await {
                 Ok(_) => safe.iter().for_each(|id| memory.watched.forget(*id)),
                 Err(error) => {
-                    tracing::warn!(%error, chain = %chain.id, "settlements that lie deep are still watched")
+                    tracing::warn!(%error, chain = %chain.id, "settlements that lie deep are still watched");
                 }
             }
         }
@@ -215,6 +219,10 @@ impl Submitter {
 
     pub(super) fn refused(&self, row: &CallRow, revert: &Revert) -> Reason {
         if self.is_permit2(row) { revert.of_permit2() } else { revert.of_transfer() }
+    }
+
+    pub(super) fn not_tried(&self, row: &CallRow) -> Reason {
+        if self.is_permit2(row) { Reason::Permit2SimulationFailed } else { Reason::SimulationFailed }
     }
 
     pub(super) fn failed(&self, row: &CallRow) -> Reason {

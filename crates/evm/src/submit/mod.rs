@@ -94,6 +94,8 @@ struct Memory {
     sent: BTreeMap<TransactionId, Timestamp>,
     /// Since when something cannot be explained.
     puzzles: BTreeMap<Puzzle, Timestamp>,
+    /// New calls that did not get a transaction, and when they were tried last: they let all others go first.
+    held_up: BTreeMap<CallId, Timestamp>,
     watched: Watched,
     /// Whether what the books say is watched already.
     remembers: bool,
@@ -106,6 +108,8 @@ enum Puzzle {
     NoReceipt(CallId),
     /// A number that no call has is missing before those that do.
     Hole(u64),
+    /// A node does not say how much gas a new call would use.
+    NoEstimate(CallId),
 }
 
 impl Submitter {
@@ -192,8 +196,9 @@ impl Submitter {
         calls.sort_by_key(|(id, row)| {
             (row.slot.map_or((true, 0), |(_, number)| (false, number)), row.at, *id)
         });
-        let (begun, new): (Vec<_>, Vec<_>) = calls.into_iter().partition(|(_, row)| row.slot.is_some());
-        memory.keep_only(&begun);
+        let (begun, mut new): (Vec<_>, Vec<_>) = calls.into_iter().partition(|(_, row)| row.slot.is_some());
+        memory.keep_only(&begun, &new);
+        new.sort_by_key(|(id, _)| memory.held_up.get(id).copied());
         if !new.is_empty() {
             self.count_on(&mut memory, &begun).await?;
         }
@@ -214,6 +219,7 @@ impl Submitter {
         for ((id, row), gas) in new.iter().zip(tried) {
             let done = self.begin(&mut memory, (*id, row), gas, &around).await;
             round.begun = round.begun.saturating_add(usize::from(matches!(done, Ok(Done::Begun))));
+            memory.held_up.insert(*id, around.now);
             self.tally(&mut round, *id, done);
         }
         Ok(round)
@@ -297,11 +303,17 @@ impl Submitter {
         around: &Surroundings,
     ) -> Result<Done, RoundFault> {
         let own = row.slot.is_some_and(|(sender, _)| of_engine(sender) == self.address());
-        match plan::next(seen, around) {
+        let step = plan::next(seen, around);
+        let over = around.head.at > row.call.until;
+        // What looks sound again is no puzzle any more.
+        if own && step != Step::FindOut || !own && (!over || seen.receipt.is_some()) {
+            memory.puzzles.remove(&Puzzle::NoReceipt(id));
+        }
+        match step {
             Step::End(receipt) => self.end_by(memory, (id, row), &receipt).await,
             // What another account has sent is only watched: its key is not here. After its time it is over.
             _ if !own => {
-                let over = around.head.at > row.call.until && memory.lasts(Puzzle::NoReceipt(id), around);
+                let over = over && memory.lasts(Puzzle::NoReceipt(id), around);
                 if over { self.find_out(memory, (id, row)).await } else { Ok(Done::Nothing) }
             }
             Step::FindOut if memory.lasts(Puzzle::NoReceipt(id), around) => {
@@ -331,10 +343,13 @@ impl Memory {
     }
 
     /// Forgets what is about calls that are no longer under way.
-    fn keep_only(&mut self, calls: &[(CallId, CallRow)]) {
+    fn keep_only(&mut self, calls: &[(CallId, CallRow)], new: &[(CallId, CallRow)]) {
+        let is_new = |id: &CallId| new.iter().any(|(known, _)| known == id);
+        self.held_up.retain(|id, _| is_new(id));
         let under_way = |id: &CallId| calls.iter().any(|(known, _)| known == id);
         self.puzzles.retain(|puzzle, _| match puzzle {
             Puzzle::NoReceipt(id) => under_way(id),
+            Puzzle::NoEstimate(id) => is_new(id),
             Puzzle::Hole(_) => true,
         });
         let attempts = || calls.iter().flat_map(|(_, row)| &row.attempts);

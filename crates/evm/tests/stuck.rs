@@ -1,0 +1,83 @@
+//! What does not go on: a call that no node tries out is given up, and holds no other up.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use farthing_engine::{CallId, Read};
+use farthing_evm::NodeError;
+use support::play::Play;
+
+fn refused() -> NodeError {
+    NodeError::Refused { code: -32_000, message: "header not found".into() }
+}
+
+/// Went wrong: calls that no node would try out were tried again at every round, for ever, in the place of all others.
+#[tokio::test]
+async fn calls_that_cannot_be_tried_out_hold_no_other_up() {
+    let play = Play::with(|chain| chain.at_once = 2);
+    let bad: Vec<CallId> = (1..=2).map(|nonce| play.settle(nonce)).collect();
+    play.stage.hands.pass(1);
+    let good = play.settle(3);
+    (0..2).for_each(|_| play.node.fail_next("gas", refused()));
+    let round = play.stage.round().await;
+    assert_eq!((round.begun, round.stuck), (0, 2));
+    // The third goes first now, and one of the two is tried again.
+    let round = play.stage.round().await;
+    assert_eq!(round.begun, 2);
+    assert!(play.stage.desk.call(good).unwrap().unwrap().slot.is_some());
+    for _ in 0..3 {
+        play.mine_and_look().await;
+    }
+    assert!(play.stage.is_settled(good) && bad.iter().all(|id| play.stage.is_settled(*id)));
+}
+
+/// The end of a call that was never sent does not depend on what its payer has signed.
+#[tokio::test]
+async fn a_call_that_no_node_tries_out_is_given_up() {
+    let play = Play::new();
+    let id = play.settle(1);
+    for pass in [0, 29] {
+        play.stage.hands.pass(pass);
+        play.node.fail_next("gas", refused());
+        assert_eq!(play.stage.round().await.stuck, 1);
+    }
+    play.stage.hands.pass(1);
+    play.node.fail_next("gas", refused());
+    play.stage.round().await;
+    let reason = "invalid_exact_evm_transaction_simulation_failed";
+    assert_eq!(play.stage.failure(id).as_deref(), Some(reason));
+    assert_eq!((play.stage.books(), play.node.waiting()), ([0, 0, 0], 0));
+    // A node that cannot be reached is another matter.
+    let other = play.settle(2);
+    for _ in 0..3 {
+        play.stage.hands.pass(31);
+        play.node.fail_next("gas", NodeError::Unreachable { node: "n".into(), cause: "gone".into() });
+        assert_eq!(play.stage.round().await.stuck, 1);
+    }
+    assert_eq!(play.stage.outcome(other), None);
+}
+
+/// Went wrong: that no node knew a receipt was taken for a payout that had not gone out, and its credits were given back.
+#[tokio::test]
+async fn what_needs_no_authorization_is_not_failed_by_silence() {
+    let play = Play::new();
+    let mut call = play.call(1);
+    call.input = farthing_channel::call::transfer(support::payee(), 1_000_u64.into());
+    let payment = farthing_engine::PaymentId::from_bytes([1; 32]);
+    let id = play.stage.settle_call(payment, call, farthing_money::Amount::new(1_000));
+    play.node.on(support::play::token(), &[0xa9, 0x05, 0x9c, 0xbb], farthing_evm::Effect::Answers(vec![1]));
+    play.stage.round().await;
+    let ours = play.attempts(id)[0].clone();
+    // Another transaction of the same number is carried out, which the books do not know.
+    play.node.drop_waiting();
+    let me = support::submitter();
+    let other = farthing_evm::Transaction { to: me.address(), input: vec![], ..ours.transaction.clone() };
+    let signature = me.sign(&other.digest());
+    let signed = other.signed(&signature).unwrap();
+    farthing_evm::Node::send(&*play.node, signed.bytes).await.unwrap();
+    for _ in 0..3 {
+        play.mine_and_look().await;
+        play.stage.hands.pass(400);
+        assert_eq!(play.stage.outcome(id), None);
+    }
+}
