@@ -108,6 +108,9 @@ pub struct CallRow {
     /// Whether the payer has what it paid for. A signed authorization is public once it is on a chain, so that it opens
     /// nothing any more then.
     pub delivered: bool,
+    /// What is in the books as the cost of its transaction. One of them is carried out at the most, so that after a fork
+    /// only what that one costs more or less is entered.
+    pub gas: Amount,
 }
 
 /// How a call ended.

@@ -242,12 +242,16 @@ fn what_the_chain_takes_back_leaves_the_books_until_it_has_moved_again() {
         assert_eq!(books.totals(reserve().id()), [10, 10, 0, 0]);
         assert_eq!(books.totals(merchant().id()), [10, 10, 0, 0]);
     }
-    books.run(&end(settled(), 1)).unwrap();
+    // Went wrong: the gas was entered once more, though one transaction of a number is carried out at the most.
+    books.run(&end(settled(), 3)).unwrap();
+    assert_eq!(books.totals(gas_accounts().spent), [3, 0, 0, 0]);
     assert_eq!(books.totals(reserve().id()), [20, 10, 0, 0]);
     assert_eq!(books.totals(merchant().id()), [10, 20, 0, 0]);
     books.run(&reopen).unwrap();
     books.run(&end(failed(), 1)).unwrap();
     assert_eq!(books.totals(merchant().id()), [20, 20, 0, 0], "served for nothing");
+    assert_eq!(books.totals(gas_accounts().spent), [3, 2, 0, 0], "what failed there was cheaper");
+    assert_eq!(books.totals(gas_accounts().purse), [2, 3, 0, 0]);
 }
 
 #[test]

@@ -309,6 +309,7 @@ mod tests {
             attempts: attempts.iter().map(attempt).collect(),
             reopened: false,
             delivered: false,
+            gas: Amount::ZERO,
         }
     }
 

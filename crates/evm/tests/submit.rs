@@ -242,7 +242,7 @@ async fn what_a_fork_takes_back_is_settled_again() {
     assert_eq!(play.node.waiting(), 1, "and the same transaction is sent again");
     play.mine_and_look().await;
     assert!(play.stage.is_settled(id));
-    assert_eq!(play.stage.books()[..2], [1_000, 1_000]);
+    assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
     assert_eq!(play.node.units(token(), payee()), Amount::new(PRICE));
 }
 

@@ -6,8 +6,9 @@ use farthing_money::{Amount, Timestamp};
 use super::Decision;
 use crate::books::Draft;
 use crate::{
-    Answer, Attempt, CallId, CallRow, Chart, EndCall, Facilitate, Gas, Outcome, PaymentId, PaymentRow,
-    PaymentState, Purpose, Reject, ReopenCall, Rows, SendCall, Settle, SettledPayment, SettlementRow,
+    Answer, Attempt, CallId, CallRow, Chart, EndCall, Facilitate, Gas, GasAccounts, Outcome, PaymentId,
+    PaymentRow, PaymentState, Purpose, Reject, ReopenCall, Rows, SendCall, Settle, SettledPayment,
+    SettlementRow,
 };
 
 /// Asks for a held payment to be settled. From here on only the chain's answer ends it.
@@ -68,7 +69,16 @@ pub(crate) fn facilitate(rows: &mut Rows, command: &Facilitate, now: Timestamp) 
 }
 
 pub(crate) fn open(call: crate::Call, purpose: Purpose, at: Timestamp) -> CallRow {
-    CallRow { call, purpose, at, slot: None, attempts: Vec::new(), reopened: false, delivered: false }
+    CallRow {
+        call,
+        purpose,
+        at,
+        slot: None,
+        attempts: Vec::new(),
+        reopened: false,
+        delivered: false,
+        gas: Amount::ZERO,
+    }
 }
 
 /// Puts a call into the outbox. What the same payment came to before is no answer to it any more: it has failed, or it
@@ -103,7 +113,8 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
     if let Some(ended) = rows.settlements.get(call)? {
         return Ok((Answer::Settled(Box::new(ended.clone())), None));
     }
-    let row = rows.calls.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
+    let mut row = rows.calls.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
+    let command = &EndCall { gas: gas.as_ref().map(|gas| beyond(gas, row.gas)), ..command.clone() };
     // A payer may sign the same sum for the same payee many times; one movement is not the answer to all of them.
     let moved = outcome.log();
     if let Some(log) = moved
@@ -119,7 +130,7 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
         Purpose::Payout { payment, quote } => super::payout::end(rows, (payment, quote), &row, command)?,
         Purpose::Facilitated => {
             let mut draft = Draft::new(EntryKind::Settle, Some(reference(*call)));
-            push_gas(&mut draft, gas.as_ref());
+            push_gas(&mut draft, command.gas.as_ref());
             draft.apply(rows)?
         }
     };
@@ -129,6 +140,7 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
     if let Some(log) = moved {
         rows.moved.put(log, *call);
     }
+    row.gas = gas.as_ref().map_or(row.gas, |gas| gas.paid);
     let ended = SettlementRow { row, outcome: outcome.clone(), at: now };
     rows.calls.remove(*call);
     rows.settlements.put(*call, ended.clone());
@@ -275,6 +287,18 @@ pub(crate) fn take_back(
     let mut draft = Draft::new(EntryKind::Reversal, Some(reference(call)));
     draft.push(Transfer::post(named.merchant, *reserve, row.charged));
     draft.apply(rows)
+}
+
+/// What a transaction has cost beyond what is in the books already; if it is less, the other way round.
+fn beyond(gas: &Gas, booked: Amount) -> Gas {
+    let Gas { accounts, paid } = *gas;
+    match paid.checked_sub(booked) {
+        Some(paid) => Gas { accounts, paid },
+        None => Gas {
+            accounts: GasAccounts { purse: accounts.spent, spent: accounts.purse, ..accounts },
+            paid: booked.checked_sub(paid).unwrap_or_default(),
+        },
+    }
 }
 
 pub(crate) fn push_gas(draft: &mut Draft, gas: Option<&Gas>) {
