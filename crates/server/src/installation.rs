@@ -21,7 +21,9 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::chains;
-use crate::config::{Config, IssuerConfig, Passphrase, PassphraseError, environment};
+use crate::config::{
+    ChainSection, Config, CreditSale, IssuerConfig, Passphrase, PassphraseError, environment,
+};
 use crate::issuer_api::Events;
 use crate::keysets::Keysets;
 use crate::random::{Random, system_random};
@@ -79,6 +81,8 @@ pub struct Installation {
     pub epoch: Span,
     /// The chains that payers may pay on.
     pub chains: Vec<ChainConfig>,
+    /// For which of their tokens credits are bought and sold.
+    pub credit_sales: Vec<CreditSale>,
     /// Our own account on them; none without chains.
     pub chain_account: Option<SigningKeyOnChains>,
     /// How many payments a crash had left on hold.
@@ -192,6 +196,7 @@ impl Installation {
             random,
             epoch: config.issuer.epoch,
             chains,
+            credit_sales: config.chains.iter().flat_map(ChainSection::sales).copied().collect(),
             chain_account: account,
             released: held.len(),
             rows: None,

@@ -71,8 +71,12 @@ impl Mount {
         chains: Option<&ChainRoom>,
     ) -> Self {
         let issuer_url = format!("{origin}{ISSUER_PATH}");
+        let port = chains.map(|room| Arc::new(room.clone()) as Arc<dyn Chains>);
         let routes = Router::new()
-            .nest(ISSUER_PATH, Arc::new(issuer(config, installation, &issuer_url, crypto.clone())).router())
+            .nest(
+                ISSUER_PATH,
+                Arc::new(issuer(config, installation, &issuer_url, crypto.clone(), port.clone())).router(),
+            )
             .route(ABOUT_PATH, get(about_page(config, installation, &issuer_url)))
             .route(HEADS_PATH, get(heads_page).with_state(Operator::new(installation)))
             .merge(liabilities::routes(Arc::clone(&installation.books)));
@@ -83,7 +87,7 @@ impl Mount {
         };
         let routes = routes.merge(chains.map(facilitator).unwrap_or_default());
         let mut gate = gate_config(config, installation, origin, issuer_url, rules, crypto);
-        gate.chains = chains.map(|room| Arc::new(room.clone()) as Arc<dyn Chains>);
+        gate.chains = port;
         let layer = GateLayer::new(gate);
         Self { layer: layer.payments_max(config.server.limits.payments), routes }
     }
@@ -139,7 +143,13 @@ where
     }
 }
 
-fn issuer(config: &Config, installation: &Installation, url: &str, crypto: Crypto) -> Issuer {
+fn issuer(
+    config: &Config,
+    installation: &Installation,
+    url: &str,
+    crypto: Crypto,
+    chains: Option<Arc<dyn Chains>>,
+) -> Issuer {
     Issuer {
         about: About {
             name: config.issuer.name.clone(),
@@ -158,7 +168,7 @@ fn issuer(config: &Config, installation: &Installation, url: &str, crypto: Crypt
         quote_lifetime: QUOTE_LIFETIME,
         terms: installation.terms.clone(),
         events: installation.events.clone(),
-        chains: None,
+        chains,
     }
 }
 

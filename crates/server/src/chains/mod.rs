@@ -27,7 +27,7 @@ use farthing_wire::x402::{Payload, Reason, Requirements};
 
 pub use status::{ChainStatus, TokenStatus};
 
-use crate::config::ChainSection;
+use crate::config::{ChainSection, CreditSale};
 use crate::installation::Installation;
 
 /// How long a payer waits for a chain; then the payment goes on by itself, and the same request sent again joins it.
@@ -67,7 +67,11 @@ fn say_abandoned(installation: &Installation) {
     match abandoned(installation) {
         Ok(abandoned) => {
             for (chain, calls) in abandoned {
-                tracing::error!(chain, calls, "calls are under way on a chain that is not configured: what they pay for never ends; put its [[chain]] back");
+                tracing::error!(
+                    chain,
+                    calls,
+                    "calls are under way on a chain that is not configured: what they pay for never ends; put its [[chain]] back"
+                );
             }
         }
         Err(error) => tracing::error!(%error, "the calls that are under way cannot be read"),
@@ -78,6 +82,7 @@ fn say_abandoned(installation: &Installation) {
 #[derive(Clone)]
 pub struct ChainRoom {
     facilitators: Facilitators,
+    sales: Arc<[CreditSale]>,
 }
 
 impl ChainRoom {
@@ -90,7 +95,8 @@ impl ChainRoom {
             Ok(Self::facilitator(installation, chain.clone(), account, Arc::new(node)))
         };
         let all = installation.chains.iter().map(one).collect::<Result<Vec<_>, NodeError>>()?;
-        Ok(Some(Self { facilitators: Facilitators::new(all) }))
+        let sales = installation.credit_sales.clone().into();
+        Ok(Some(Self { facilitators: Facilitators::new(all), sales }))
     }
 
     fn facilitator(
@@ -191,11 +197,9 @@ impl Chains for ChainRoom {
     }
 
     fn credit_terms(&self, asset: Asset) -> Option<CreditTerms> {
-        let taken = self.chains().any(|chain| chain.tokens.iter().any(|token| token.asset == asset));
-        // Each costs a transaction, so that less than a tenth is not worth it.
-        let least = 10_u128.checked_pow(u32::from(asset.scale().saturating_sub(1))).map(Amount::new)?;
-        let bounds = Bounds { least, most: None };
-        taken.then_some(CreditTerms { deposit: bounds, payout: bounds, payout_fee: Amount::ZERO })
+        let sale = self.sales.iter().find(|sale| sale.asset == asset)?;
+        let bounds = Bounds { least: sale.least, most: None };
+        Some(CreditTerms { deposit: bounds, payout: bounds, payout_fee: sale.payout_fee })
     }
 
     fn payout(&self, amount: Money, to: &Destination) -> Result<Payout, ChainRefusal> {
@@ -203,13 +207,12 @@ impl Chains for ChainRoom {
         let mut tokens = self.chains().flat_map(|chain| chain.tokens.iter().map(move |token| (chain, token)));
         let fits = |(chain, token): &(&ChainConfig, &TokenConfig)| {
             token.asset == amount.asset()
+                && self.sales.iter().any(|sale| (sale.chain, sale.token) == (chain.id, token.address))
                 && to.token.is_none_or(|wanted| wanted == (chain.id.number(), token.address))
         };
         let (chain, token) = tokens.find(fits).ok_or_else(|| {
             let asset = amount.asset();
-            refuse(format!(
-                "expected a token that is configured and counts as {asset}, such as one that payers pay with"
-            ))
+            refuse(format!("expected a token for which credits of {asset} are sold here"))
         })?;
         let own = self.facilitators.of_chain(chain.id.number()).ok_or_else(unreadable)?.submitter();
         if chain.pay_to != own.address() {

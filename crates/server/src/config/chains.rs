@@ -18,12 +18,34 @@ pub struct ChainSection {
     chain: ChainConfig,
     /// Who is paid; our own account on the chain if nobody else is named.
     pay_to: Option<Address>,
+    /// For which tokens credits are bought and sold.
+    sales: Vec<CreditSale>,
+}
+
+/// On which terms credits are bought and sold for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CreditSale {
+    /// On which chain.
+    pub chain: ChainId,
+    /// For which token.
+    pub token: Address,
+    /// In what.
+    pub asset: Asset,
+    /// The least that comes in or goes out at once: each costs a transaction.
+    pub least: Amount,
+    /// What the issuer keeps of each payout, for its gas.
+    pub payout_fee: Amount,
 }
 
 impl ChainSection {
     /// The chain, when it is known which account is our own.
     pub fn with_own_account(&self, own: Address) -> ChainConfig {
         ChainConfig { pay_to: self.pay_to.unwrap_or(own), ..self.chain.clone() }
+    }
+
+    /// For which of its tokens credits are bought and sold.
+    pub fn sales(&self) -> &[CreditSale] {
+        &self.sales
     }
 
     /// Which chain.
@@ -77,8 +99,9 @@ pub(super) fn read(root: &Section<'_>, assets: &AssetTable, torn: bool) -> Vec<C
         for key in ["chain", "address", "symbol", "name", "version", "counts_as"] {
             section.require(key, torn);
         }
-        if let Some((chain, token)) = read_token(&section, assets) {
+        if let Some((chain, token, sale)) = read_token(&section, assets) {
             if let Some(known) = chains.iter_mut().find(|known| known.id() == chain) {
+                known.sales.extend(sale);
                 known.chain.tokens.push(token);
                 // What is wrong with all tokens together is said at the one that makes it so.
                 let ours = known.with_own_account(Address::from_bytes([1; 20]));
@@ -138,14 +161,17 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
     chain.fees.gas_most = u64::from(gas_most?);
     chain.purse_low = gwei(low?);
     chain.factories = factories?;
-    Some(ChainSection { chain, pay_to: pay_to? })
+    Some(ChainSection { chain, pay_to: pay_to?, sales: Vec::new() })
 }
 
 fn gwei(number: u32) -> Amount {
     Amount::new(GWEI).checked_mul(u128::from(number)).unwrap_or(Amount::MAX)
 }
 
-fn read_token(section: &Section<'_>, assets: &AssetTable) -> Option<(ChainId, TokenConfig)> {
+fn read_token(
+    section: &Section<'_>,
+    assets: &AssetTable,
+) -> Option<(ChainId, TokenConfig, Option<CreditSale>)> {
     let chain = chain_id(section, "chain");
     let token = section.judged("address", str::parse::<Address>);
     let symbol = section.line("symbol", 16);
@@ -171,7 +197,30 @@ fn read_token(section: &Section<'_>, assets: &AssetTable) -> Option<(ChainId, To
         exact: schemes.contains(&"exact"),
         upto: schemes.contains(&"upto"),
     };
-    Some((chain?, token))
+    let chain = chain?;
+    let sale = read_sale(section, assets, (chain, &token));
+    Some((chain, token, sale))
+}
+
+/// On which terms credits are bought and sold for a token; not at all unless the operator says so.
+fn read_sale(
+    section: &Section<'_>,
+    assets: &AssetTable,
+    (chain, token): (ChainId, &TokenConfig),
+) -> Option<CreditSale> {
+    let asset = token.asset;
+    let amount = |text: &str| match assets.parse_money(text) {
+        Ok(money) if money.asset() == asset => Ok(money.amount()),
+        Ok(money) => Err(format!("expected an amount of {asset}, got {money}")),
+        Err(error) => Err(error.to_string()),
+    };
+    let least = section.judged("credits_least", amount);
+    let payout_fee = section.given_or("payout_fee", Amount::ZERO, |key| section.judged(key, amount))?;
+    let least = least?;
+    if least.is_zero() {
+        section.remark("credits_least", "expected more than nothing: each costs a transaction", None);
+    }
+    Some(CreditSale { chain, token: token.address, asset, least, payout_fee })
 }
 
 fn chain_id(section: &Section<'_>, key: &str) -> Option<ChainId> {
@@ -232,6 +281,11 @@ mod tests {
         let token = &chain.tokens[0];
         assert_eq!((token.symbol.as_str(), token.decimals, token.asset.code().as_str()), ("USDC", 6, "USD"));
         assert!(token.eip3009 && !token.permit2 && token.exact && !token.upto);
+        assert!(config.chains[0].sales().is_empty(), "credits are sold where the operator says so");
+        let sold =
+            read(&format!("{CHAIN}{TOKEN}credits_least = \"1 USD\"\npayout_fee = \"0.05 USD\"\n")).unwrap();
+        let sale = sold.chains[0].sales()[0];
+        assert_eq!((sale.least, sale.payout_fee), (Amount::new(1_000_000), Amount::new(50_000)));
         assert_eq!(config.facilitator, FacilitatorConfig::default());
     }
 
@@ -261,6 +315,9 @@ mod tests {
             ("[[chain]]\nid = 1\n".to_owned(), "expected the key \"nodes\""),
             (chain("gas_most = 20_999"), "gas_most in [[chain]]"),
             ("[facilitator]\nsettle_for = [\"me\"]\n".to_owned(), "settle_for in [facilitator]"),
+            (token("credits_least = \"0.00 USD\""), "expected more than nothing"),
+            (token("credits_least = \"1 EUR\""), "credits_least in [[token]]"),
+            (token("credits_least = \"1 USD\"\npayout_fee = \"x\""), "payout_fee in [[token]]"),
             (
                 format!(
                     "{}[facilitator]\nsettle_for = [\"{PAID}\"]\n",

@@ -455,6 +455,22 @@ pub const KEYS: &[KeyNote] = &[
         "whether a payment is of the price, or of at most a ceiling, which needs permit2",
     ),
     note(
+        "[[token]]",
+        "credits_least",
+        "an amount",
+        r#""1.00 USD""#,
+        None,
+        "sells credits for this token and pays them out in it (mint and melt method evm), at least so much at once; not at all if it is left out. What is paid out must have come in: leave pay_to out",
+    ),
+    note(
+        "[[token]]",
+        "payout_fee",
+        "an amount",
+        r#""0.05 USD""#,
+        Some("nothing"),
+        "what the issuer keeps of each payout, for its gas",
+    ),
+    note(
         "[facilitator]",
         "settle_for",
         "a list of accounts",

@@ -28,7 +28,7 @@ use farthing_gate::Rules;
 use farthing_money::AssetTable;
 use thiserror::Error;
 
-pub use chains::{ChainSection, FacilitatorConfig};
+pub use chains::{ChainSection, CreditSale, FacilitatorConfig};
 pub use gate::{GateConfig, RequestForms};
 pub use issuer::IssuerConfig;
 pub use keys::{KEYS, KeyNote};
