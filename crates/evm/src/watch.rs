@@ -13,8 +13,18 @@ use crate::node::{Block, Node, Receipt};
 #[derive(Default)]
 pub(crate) struct Watched {
     places: BTreeMap<CallId, Place>,
+    /// Calls that have failed though transactions of theirs were sent: a fork may carry those out after all.
+    failed: BTreeMap<CallId, Failed>,
     /// The newest block when all was as it should be.
     sound_at: Option<Digest>,
+}
+
+/// What was sent of a call that has failed.
+#[derive(Clone, Debug)]
+struct Failed {
+    transactions: Vec<TxHash>,
+    /// The newest block when it was looked at first.
+    since: Option<u64>,
 }
 
 /// Where a transaction was found.
@@ -28,12 +38,38 @@ struct Place {
 
 impl Watched {
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.places.is_empty() && self.failed.is_empty()
     }
 
     pub(crate) fn remember(&mut self, call: CallId, transaction: TxHash, block: u64, hash: Option<Digest>) {
         self.places.insert(call, Place { transaction, block, hash });
         self.sound_at = None;
+    }
+
+    pub(crate) fn remember_failed(&mut self, call: CallId, transactions: Vec<TxHash>) {
+        if !transactions.is_empty() {
+            self.failed.insert(call, Failed { transactions, since: None });
+            self.sound_at = None;
+        }
+    }
+
+    /// The receipts of what was sent of calls that have failed, until they lie deep. What cannot be asked is asked again.
+    async fn look_at_failed(&mut self, node: &dyn Node, head: Block, depth: u64) -> Vec<(CallId, Receipt)> {
+        let mut succeeded = Vec::new();
+        for (call, failed) in &mut self.failed {
+            failed.since.get_or_insert(head.number);
+            let receipts = join_all(failed.transactions.iter().map(|hash| node.receipt(*hash))).await;
+            let found =
+                receipts.into_iter().filter_map(Result::ok).flatten().find(|receipt| receipt.succeeded);
+            succeeded.extend(found.map(|receipt| (*call, receipt)));
+        }
+        let shallow = |failed: &Failed| failed.since.is_none_or(|at| head.number.saturating_sub(at) <= depth);
+        self.failed.retain(|_, failed| shallow(failed));
+        succeeded
+    }
+
+    pub(crate) fn forget_failed(&mut self, call: CallId) {
+        self.failed.remove(&call);
     }
 
     pub(crate) fn forget(&mut self, call: CallId) {
@@ -86,6 +122,7 @@ impl Watched {
                 Err(error) => looked.stuck(*call, &error.to_string()),
             }
         }
+        looked.succeeded = self.look_at_failed(node, head, depth).await;
         let sound = looked.gone.is_empty() && looked.stuck == 0;
         self.sound_at = sound.then_some(head.hash);
         looked
@@ -99,6 +136,8 @@ pub(crate) struct Looked {
     pub(crate) gone: Vec<CallId>,
     /// Outcomes that it takes back no more.
     pub(crate) safe: Vec<CallId>,
+    /// What was carried out of calls that have failed.
+    pub(crate) succeeded: Vec<(CallId, Receipt)>,
     /// How many could not be looked at.
     pub(crate) stuck: usize,
 }

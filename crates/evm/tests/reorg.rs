@@ -39,3 +39,41 @@ async fn a_past_that_cannot_be_seen_does_not_stop_what_is_new() {
     assert!(play.stage.is_settled(first) && play.stage.is_settled(second));
     assert_eq!(play.stage.books(), [2_000, 2_000, 2 * GAS]);
 }
+
+/// A fork may carry out what had failed. Whoever runs this has to hear of it, and nothing is entered twice.
+#[tokio::test]
+async fn what_had_failed_is_watched_for_a_while() {
+    let play = Play::with(|chain| chain.watched_blocks = 2);
+    let id = play.settle(1);
+    play.stage.round().await;
+    play.node.on(token(), &play.call(1).input[..4], Effect::Refuses("Pausable: paused".into()));
+    play.mine_and_look().await;
+    assert!(play.stage.failure(id).is_some());
+    play.node.take_asked();
+    play.mine_and_look().await;
+    assert!(play.node.take_asked().contains(&"receipt"), "its transaction is looked for");
+    for _ in 0..4 {
+        play.mine_and_look().await;
+    }
+    play.node.take_asked();
+    play.mine_and_look().await;
+    assert_eq!(play.node.take_asked(), Vec::<&str>::new(), "it lies deep");
+}
+
+/// Went wrong: nobody looked at what had failed, and money that a fork moved after all was in no books.
+#[tokio::test]
+async fn what_a_fork_carries_out_after_all_is_cried_out() {
+    let play = Play::new();
+    let id = play.settle(1);
+    play.stage.round().await;
+    // The token is paused in the first block, and not any more in the one that takes its place.
+    play.node.on(token(), &play.call(1).input[..4], Effect::Refuses("Pausable: paused".into()));
+    play.mine_and_look().await;
+    assert!(play.stage.failure(id).is_some());
+    play.node.forget(token());
+    play.node.fork(1, false);
+    play.node.mine();
+    assert_eq!(play.stage.round().await.astray, 1);
+    assert_eq!(play.stage.round().await.astray, 0, "once");
+    assert_eq!(play.stage.books(), [0, 0, GAS]);
+}

@@ -120,6 +120,11 @@ impl ScriptedNode {
         self.state().effects.push((to, input.to_vec(), effect));
     }
 
+    /// Forgets what was said of calls to an address.
+    pub fn forget(&self, to: Address) {
+        self.state().effects.retain(|(told, _, _)| *told != to);
+    }
+
     /// Answers the next question of this name with an error; `""` is any question.
     pub fn fail_next(&self, question: &'static str, error: NodeError) {
         self.state().faults.push_back((question, error));

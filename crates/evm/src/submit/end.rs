@@ -7,7 +7,7 @@ use farthing_engine::{
 use farthing_money::Amount;
 use farthing_wire::x402::Reason;
 
-use super::{Done, Memory, RoundFault, Submitter};
+use super::{Done, Memory, Round, RoundFault, Submitter};
 use crate::authorized::Authorized;
 use crate::chain::of_engine;
 use crate::node::{Block, Receipt};
@@ -43,7 +43,7 @@ impl Submitter {
                 return Ok(Done::Nothing);
             }
             let reason = Reason::TransferEventMismatch;
-            return self.end_failed((id, row), Some(receipt.transaction), reason, paid).await;
+            return self.end_failed(memory, (id, row), Some(receipt.transaction), reason, paid).await;
         }
         let reason = if blank { self.late(row) } else { self.failed(row) };
         self.end_overtaken(memory, (id, row), (Some(receipt.transaction), reason, paid)).await
@@ -76,7 +76,7 @@ impl Submitter {
         (transaction, reason, paid): (Option<TxHash>, Reason, Option<Amount>),
     ) -> Result<Done, RoundFault> {
         if Authorized::of_call(&self.ports.chain, &row.call).is_none() {
-            return self.end_own((id, row), (transaction, reason, paid)).await;
+            return self.end_own(memory, (id, row), (transaction, reason, paid)).await;
         }
         match fate(&self.ports.chain, self.ports.node.as_ref(), row).await? {
             Fate::Shallow => Ok(Done::Nothing),
@@ -85,11 +85,11 @@ impl Submitter {
                 tracing::warn!(call = %id, chain = %self.ports.chain.id, "an authorization is used, and what it has moved was not found; the call stays under way");
                 Ok(Done::Nothing)
             }
-            Fate::Unused => self.end_failed((id, row), transaction, reason, paid).await,
+            Fate::Unused => self.end_failed(memory, (id, row), transaction, reason, paid).await,
             Fate::Cancelled => {
                 let used =
                     if self.is_permit2(row) { Reason::Permit2InvalidNonce } else { Reason::NonceAlreadyUsed };
-                self.end_failed((id, row), transaction, used, paid).await
+                self.end_failed(memory, (id, row), transaction, used, paid).await
             }
         }
     }
@@ -98,11 +98,12 @@ impl Submitter {
     /// moved nothing says that its number is gone; that no node knows one says nothing.
     async fn end_own(
         &self,
+        memory: &mut Memory,
         (id, row): (CallId, &CallRow),
         (transaction, reason, paid): (Option<TxHash>, Reason, Option<Amount>),
     ) -> Result<Done, RoundFault> {
         if transaction.is_some() || row.attempts.is_empty() {
-            return self.end_failed((id, row), transaction, reason, paid).await;
+            return self.end_failed(memory, (id, row), transaction, reason, paid).await;
         }
         tracing::warn!(call = %id, chain = %self.ports.chain.id, "the transaction number of a payout is used up, and no node knows by which transaction; it stays under way, look for it on the chain");
         Ok(Done::Nothing)
@@ -126,6 +127,7 @@ impl Submitter {
 
     async fn end_failed(
         &self,
+        memory: &mut Memory,
         (id, row): (CallId, &CallRow),
         transaction: Option<TxHash>,
         reason: Reason,
@@ -133,7 +135,10 @@ impl Submitter {
     ) -> Result<Done, RoundFault> {
         let transaction = transaction.map(to_engine_hash);
         let outcome = Outcome::Failed { transaction, reason: reason.as_str().to_owned() };
-        self.end((id, row), outcome, paid).await
+        let done = self.end((id, row), outcome, paid).await?;
+        let sent = row.attempts.iter().map(|attempt| of_engine_hash(attempt.transaction));
+        memory.watched.remember_failed(id, sent.collect());
+        Ok(done)
     }
 
     async fn end(
@@ -161,9 +166,8 @@ impl Submitter {
         Ok(Done::Ended)
     }
 
-    /// Looks whether the chain has taken outcomes back, and goes on with those calls: how many, and how many could not be
-    /// looked at. What goes wrong with one of them holds no other up.
-    pub(super) async fn look_back(&self, memory: &mut Memory, head: Block) -> (usize, usize) {
+    /// Looks whether the chain has taken outcomes back, and goes on with those calls. What goes wrong with one of them holds no other up.
+    pub(super) async fn look_back(&self, memory: &mut Memory, head: Block, round: &mut Round) {
         let chain = &self.ports.chain;
         let depth = chain.watched_blocks.saturating_add(chain.confirmations);
         let stands = |id: CallId, receipt: &Receipt| {
@@ -183,7 +187,10 @@ impl Submitter {
                 }
             }
         }
-        let mut reopened = 0_usize;
+        for (id, receipt) in std::mem::take(&mut looked.succeeded) {
+            let cried = self.cry_out(memory, id, &receipt);
+            round.astray = round.astray.saturating_add(usize::from(cried));
+        }
         for id in std::mem::take(&mut looked.gone) {
             match self.reopen(id).await {
                 Ok(row) => {
@@ -191,13 +198,32 @@ impl Submitter {
                     for attempt in row.iter().flat_map(|row| &row.attempts) {
                         memory.sent.remove(&attempt.transaction);
                     }
-                    reopened = reopened.saturating_add(usize::from(row.is_some()));
+                    round.reopened = round.reopened.saturating_add(usize::from(row.is_some()));
                     memory.watched.forget(id);
                 }
                 Err(error) => looked.stuck(id, &error.to_string()),
             }
         }
-        (reopened, looked.stuck)
+        round.stuck = round.stuck.saturating_add(looked.stuck);
+    }
+
+    /// A transaction of a call that has failed was carried out after all, if it has moved something.
+    fn cry_out(&self, memory: &mut Memory, id: CallId, receipt: &Receipt) -> bool {
+        let failed = match self.ports.read.settlement(id) {
+            Ok(ended) => ended.filter(|ended| matches!(ended.outcome, Outcome::Failed { .. })),
+            Err(_) => return false,
+        };
+        // What was begun anew is looked at as a call.
+        let Some(ended) = failed else {
+            memory.watched.forget_failed(id);
+            return false;
+        };
+        let moved = own_log(&self.ports.chain, &ended.row, receipt).is_some();
+        if moved {
+            memory.watched.forget_failed(id);
+            tracing::error!(call = %id, transaction = %receipt.transaction, chain = %self.ports.chain.id, "a fork has carried out what had failed: the money has moved and the books do not have it; enter it by hand");
+        }
+        moved
     }
 
     async fn reopen(&self, id: CallId) -> Result<Option<CallRow>, RoundFault> {

@@ -55,6 +55,8 @@ pub struct Round {
     pub ended: usize,
     /// Calls whose outcome the chain took back.
     pub reopened: usize,
+    /// Calls that had failed and that a fork has carried out after all: their money has moved and is not in the books.
+    pub astray: usize,
     /// Calls that could not be looked at to the end.
     pub stuck: usize,
 }
@@ -186,7 +188,7 @@ impl Submitter {
             return Ok(round);
         }
         let head = self.ports.node.head().await?;
-        (round.reopened, round.stuck) = self.look_back(&mut memory, head).await;
+        self.look_back(&mut memory, head, &mut round).await;
         let mut calls = self.calls()?;
         round.under_way = calls.len();
         if calls.is_empty() {
