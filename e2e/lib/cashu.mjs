@@ -19,9 +19,12 @@ export function keysetIdV2({ keys, unit, input_fee_ppk: fee, final_expiry: expir
   return `01${createHash('sha256').update(text).digest('hex')}`
 }
 
-/** Opens a wallet at the issuer: keys fetched, their id checked, one active keyset of the unit chosen. */
-export async function openWallet(issuer, { seed = randomBytes(64), unit = UNIT } = {}) {
-  const mint = new CashuMint(issuer)
+/**
+ * Opens a wallet at the issuer: keys fetched, their id checked, one active keyset of the unit chosen. `request` asks the
+ * issuer instead of cashu-ts.
+ */
+export async function openWallet(issuer, { seed = randomBytes(64), unit = UNIT, request } = {}) {
+  const mint = new CashuMint(issuer, request)
   const { keysets } = await mint.getKeySets()
   const active = keysets.find((keyset) => keyset.active && keyset.unit === unit)
   assert.ok(active, `an active keyset for ${unit}, got ${JSON.stringify(keysets)}`)

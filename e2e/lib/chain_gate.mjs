@@ -14,7 +14,10 @@ const NETWORK = `eip155:${CHAIN_ID}`
 
 const list = (items) => `[${items.map((item) => JSON.stringify(item)).join(', ')}]`
 
-/** The configuration of the chain: its node, who is paid, and how the dollar may be moved. */
+/**
+ * The configuration of the chain: its node, who is paid, how the dollar may be moved, and from which amount on it buys
+ * credits. Without `payTo` our own account is paid.
+ */
 export function chainText({
   node,
   payTo,
@@ -23,6 +26,8 @@ export function chainText({
   settleFor = [],
   factories = [],
   confirmations = 1,
+  creditsLeast,
+  payoutFee,
 }) {
   return `
 [[price]]
@@ -46,7 +51,7 @@ version = "${DOMAIN.version}"
 counts_as = "USD"
 transfer = ${list(transfer)}
 schemes = ${list(schemes)}
-
+${creditsLeast ? `credits_least = "${creditsLeast}"\n` : ''}${payoutFee ? `payout_fee = "${payoutFee}"\n` : ''}
 [facilitator]
 settle_for = ${list(settleFor)}
 `
@@ -54,7 +59,7 @@ settle_for = ${list(settleFor)}
 
 /**
  * Registers the hooks of a `describe` block. `options(anvil)` adds to the configuration of the chain. The merchant is paid
- * at account 2 of anvil's; our own account, which pays the gas, is `scene.own`.
+ * at account 2 of anvil's, or at our own account if `payTo` is undefined; our own, which pays the gas, is `scene.own`.
  */
 export function chainStage(options = () => ({})) {
   const scene = stage(async () => {
@@ -78,6 +83,7 @@ export function chainStage(options = () => ({})) {
       if (scene.own) return
       // Asked once: the account comes from the seed and stays.
       scene.own = (await json('chain', 'status'))[0].account
+      scene.payTo ??= scene.own
       await scene.chain.client.setBalance({ address: scene.own, value: GAS })
     },
     /** A payer with so many dollars and an account that nobody used before. */
@@ -104,10 +110,11 @@ function units(decimal, scale) {
 }
 
 /**
- * Nothing is under way, and chain and books agree to the unit: the merchant's dollars, what it is owed for them, and the
- * gas of our account. Resolves with the dollars, in minor units.
+ * Nothing is under way, and chain and books agree to the unit: the dollars that were paid, what is owed for them (to the
+ * merchant, and `issued`: to whoever holds credits, and the fees that were kept), and the gas of our account. Resolves with
+ * the dollars, in minor units.
  */
-async function agreement(scene, json, { isForked = false } = {}) {
+async function agreement(scene, json, { isForked = false, issued = { credits: 0, fees: 0 } } = {}) {
   const { balances, settled, rows } = await json('ledger', 'trial')
   assert.deepEqual({ balances, settled }, { balances: true, settled: true })
   const debits = (account, scale = 6) => {
@@ -118,8 +125,12 @@ async function agreement(scene, json, { isForked = false } = {}) {
     return units(row.debits, scale) - units(row.credits, scale)
   }
   const reserve = debits(`reserve:${NETWORK}:USDC`)
-  assert.equal(reserve, BigInt(await scene.earned()), 'the reserve is what the merchant has on the chain')
-  assert.equal(-debits('merchant:merchant'), reserve, 'which is what it has earned')
+  assert.equal(reserve, BigInt(await scene.earned()), 'the reserve is what was paid on the chain')
+  const keysets = rows.map(({ account }) => account).filter((account) => account.startsWith('credits:'))
+  const credits = keysets.reduce((total, account) => total - debits(account), 0n)
+  assert.deepEqual({ credits: Number(credits), fees: Number(-debits('fees')) }, issued)
+  assert.deepEqual([debits('deposits'), debits('payouts')], [0n, 0n], 'nothing waits to be minted or sent again')
+  assert.equal(-debits('merchant:merchant'), reserve - credits + debits('fees'), 'the rest is what the merchant has earned')
   const spent = GAS - (await scene.chain.client.getBalance({ address: scene.own }))
   const booked = debits(`gas:${NETWORK}`, 18)
   assert.equal(-debits(`purse:${NETWORK}`, 18), booked, 'the purse pays the gas')
