@@ -119,19 +119,24 @@ async fn whoever_overtakes_us_by_a_contract_has_paid_all_the_same() {
 /// A payer signs twice with one number, and has the transfer to itself carried beside an honest one.
 #[tokio::test]
 async fn a_number_that_was_used_for_something_else_settles_nothing() {
-    let play = Play::new();
-    let (honest, other) = (play.settle(1), play.settle(2));
-    let mut own = play.call(2).input;
-    own[4 + 32 + 12..4 + 64].copy_from_slice(payer().address().as_bytes());
-    let calls = vec![(token(), play.call(1).input), (token(), own)];
-    play.node.put_code(carrier());
-    play.node.on(carrier(), &[7], Effect::Carries(calls));
-    play.send_as_other(carrier(), vec![7]).await;
-    play.node.mine();
-    play.stage.round().await;
-    assert!(play.stage.is_settled(honest));
-    assert!(!play.stage.is_settled(other));
-    assert_eq!(play.stage.books(), [1_000, 1_000, 0]);
+    // Whether the honest one pays for something here or at somebody else's: its transfer is no answer to the other.
+    for is_ours in [true, false] {
+        let play = Play::new();
+        let honest = is_ours.then(|| play.settle(1));
+        let other = play.settle(2);
+        let mut own = play.call(2).input;
+        own[4 + 32 + 12..4 + 64].copy_from_slice(payer().address().as_bytes());
+        let calls = vec![(token(), play.call(1).input), (token(), own)];
+        play.node.put_code(carrier());
+        play.node.on(carrier(), &[7], Effect::Carries(calls));
+        play.send_as_other(carrier(), vec![7]).await;
+        play.node.mine();
+        play.stage.round().await;
+        assert!(honest.is_none_or(|honest| play.stage.is_settled(honest)));
+        assert_eq!(play.stage.failure(other).as_deref(), Some("invalid_exact_evm_nonce_already_used"));
+        let paid = if is_ours { 1_000 } else { 0 };
+        assert_eq!(play.stage.books(), [paid, paid, 0]);
+    }
 }
 
 /// Went wrong: a node that answered with an error was taken for a contract that says that the number is unused.

@@ -48,6 +48,8 @@ pub(super) fn write(place: &Place) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TOKEN: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
@@ -60,6 +62,16 @@ mod tests {
         assert_eq!(write(&Place { chain, token, to }), text);
         let alone = read(&TO.to_lowercase().replace("0X", "0x")).unwrap();
         assert_eq!(alone, Destination { token: None, to: TO.parse().unwrap() });
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text: String, chain: u64, token: [u8; 20], to: [u8; 20]) {
+            let _ = read(&text);
+            let (token, to) = (Address::from_bytes(token), Address::from_bytes(to));
+            let place = read(&write(&Place { chain, token, to })).unwrap();
+            prop_assert_eq!(place, Destination { token: Some((chain, token)), to });
+        }
     }
 
     #[test]
