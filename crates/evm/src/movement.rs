@@ -39,21 +39,29 @@ pub(crate) enum Use {
     Unclear,
 }
 
-/// What an authorisation has moved: a token says that it is used and what it moves one right after the other. What is moved
-/// elsewhere in the same transaction belongs to another one.
+/// What an authorisation has moved: a token says that it is used, and right after it what it moves. What is moved elsewhere in
+/// the same transaction belongs to another one, also what stands right before. A token may say it the other way round:
+/// then nothing of the payer's follows, and no other authorisation stands before what was moved.
 pub(crate) fn of_use(moves: &Movement, nonce: &[u8; 32], receipt: &Receipt) -> Option<Use> {
     let very = used_topics(USED, moves, nonce);
-    let token = of_engine(moves.token);
+    let (token, used) = (of_engine(moves.token), abi::topic(USED));
     let is_it = |log: &Log| log.contract == token && log.topics == very;
     let at = receipt.logs.iter().position(is_it).filter(|_| receipt.succeeded)?;
-    let beside = [at.checked_add(1), at.checked_sub(1)];
-    let logs = || beside.into_iter().flatten().filter_map(|place| Some((place, receipt.logs.get(place)?)));
-    if let Some((place, _)) = logs().find(|(_, log)| is_said_by(moves, log)) {
-        return u64::try_from(place).ok().map(Use::Moved);
-    }
     let of_payer = [abi::topic(TRANSFER), of_engine(moves.from).into()];
-    let other = logs().any(|(_, log)| log.contract == token && log.topics.starts_with(&of_payer));
-    Some(if other || place(moves, receipt).is_none() { Use::Other } else { Use::Unclear })
+    let moved = |place: usize| {
+        let log = receipt.logs.get(place)?;
+        (log.contract == token && log.topics.starts_with(&of_payer)).then_some((place, log))
+    };
+    let is_claimed = |place: usize| {
+        let before = place.checked_sub(1).and_then(|before| receipt.logs.get(before));
+        before.is_some_and(|log| log.contract == token && log.topics.first() == Some(&used))
+    };
+    let before = || at.checked_sub(1).filter(|place| !is_claimed(*place)).and_then(moved);
+    match at.checked_add(1).and_then(moved).or_else(before) {
+        Some((place, log)) if is_said_by(moves, log) => u64::try_from(place).ok().map(Use::Moved),
+        Some(_) => Some(Use::Other),
+        None => Some(if place(moves, receipt).is_none() { Use::Other } else { Use::Unclear }),
+    }
 }
 
 /// What to search for to find what became of an authorisation of a token in these blocks.
@@ -163,6 +171,9 @@ mod tests {
             judge(vec![used(8), transfer(3, 5), other.clone(), used(9), transfer(3, 4)]),
             Some(Use::Other)
         );
+        // What stands before belongs to the one before, whatever follows.
+        assert_eq!(judge(vec![used(8), transfer(3, 5), used(9), transfer(4, 5)]), Some(Use::Other));
+        assert_eq!(judge(vec![used(8), transfer(3, 5), used(9)]), Some(Use::Unclear));
         assert_eq!(judge(vec![used(9)]), Some(Use::Other));
         assert_eq!(judge(vec![used(9), other, transfer(3, 5)]), Some(Use::Unclear));
     }
