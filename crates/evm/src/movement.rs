@@ -48,7 +48,7 @@ pub(crate) fn of_use(moves: &Movement, nonce: &[u8; 32], receipt: &Receipt) -> O
     let is_it = |log: &Log| log.contract == token && log.topics == very;
     let at = receipt.logs.iter().position(is_it).filter(|_| receipt.succeeded)?;
     let of_payer = [abi::topic(TRANSFER), of_engine(moves.from).into()];
-    let moved = |place: usize| {
+    let of_payer_at = |place: usize| {
         let log = receipt.logs.get(place)?;
         (log.contract == token && log.topics.starts_with(&of_payer)).then_some((place, log))
     };
@@ -56,8 +56,8 @@ pub(crate) fn of_use(moves: &Movement, nonce: &[u8; 32], receipt: &Receipt) -> O
         let before = place.checked_sub(1).and_then(|before| receipt.logs.get(before));
         before.is_some_and(|log| log.contract == token && log.topics.first() == Some(&used))
     };
-    let before = || at.checked_sub(1).filter(|place| !is_claimed(*place)).and_then(moved);
-    match at.checked_add(1).and_then(moved).or_else(before) {
+    let before = || at.checked_sub(1).filter(|place| !is_claimed(*place)).and_then(of_payer_at);
+    match at.checked_add(1).and_then(of_payer_at).or_else(before) {
         Some((place, log)) if is_said_by(moves, log) => u64::try_from(place).ok().map(Use::Moved),
         Some(_) => Some(Use::Other),
         None => Some(if place(moves, receipt).is_none() { Use::Other } else { Use::Unclear }),
