@@ -15,8 +15,8 @@ const NETWORK = `eip155:${CHAIN_ID}`
 const list = (items) => `[${items.map((item) => JSON.stringify(item)).join(', ')}]`
 
 /**
- * The configuration of the chain: its node, who is paid, how the dollar may be moved, and from which amount on it buys
- * credits. Without `payTo` our own account is paid.
+ * The configuration of the chain: its node, who is paid, how the dollar may be moved, how long payers wait, and from which
+ * amount on it buys credits; `more` are keys beside these. Without `payTo` our own account is paid.
  */
 export function chainText({
   node,
@@ -26,6 +26,8 @@ export function chainText({
   settleFor = [],
   factories = [],
   confirmations = 1,
+  patience = '30s',
+  more = '',
   creditsLeast,
   payoutFee,
 }) {
@@ -40,6 +42,8 @@ id = ${CHAIN_ID}
 nodes = ${list([node])}
 ${payTo ? `pay_to = "${payTo}"\n` : ''}confirmations = ${confirmations}
 poll = "50ms"
+patience = "${patience}"
+${more}
 wallet_factories = ${list(factories)}
 
 [[token]]

@@ -6,7 +6,8 @@ import { createServer } from 'node:http'
 const SEND = 'eth_sendRawTransaction'
 
 /**
- * Opens a door to the node at `target`. `sent()` resolves with the hash of the next transaction that the node takes;
+ * Opens a door to the node at `target`. `sent()` resolves with the hash of the next transaction that the node takes, `taken()`
+ * says how many it has taken;
  * `asked(method)` when the node is asked for something the next time;
  * `shut()` refuses connections until `open()`; `loseNext()` lets the next transaction through and hangs up instead of
  * answering.
@@ -15,6 +16,7 @@ export async function nodeDoor(target) {
   const waiting = []
   const listening = new Map()
   let isLosing = false
+  let taken = 0
   const pass = async (request, response) => {
     const parts = []
     for await (const part of request) parts.push(part)
@@ -25,6 +27,7 @@ export async function nodeDoor(target) {
     const text = await answer.text()
     if (method === SEND) {
       const { result } = JSON.parse(text)
+      if (result) taken += 1
       if (result) waiting.splice(0).forEach((someone) => someone(result))
       if (isLosing) {
         isLosing = false
@@ -51,6 +54,7 @@ export async function nodeDoor(target) {
   return {
     url: `http://127.0.0.1:${port}`,
     sent: () => new Promise((resolve) => waiting.push(resolve)),
+    taken: () => taken,
     asked: (method) =>
       new Promise((resolve) => listening.set(method, [...(listening.get(method) ?? []), resolve])),
     loseNext: () => (isLosing = true),

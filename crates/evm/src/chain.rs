@@ -28,6 +28,8 @@ pub struct ChainConfig {
     pub poll: Duration,
     /// How long a payment may take, as offers say it.
     pub timeout_seconds: u64,
+    /// How long a payer waits for the end of a settlement. Then it goes on by itself, and the same payment joins it.
+    pub patience: Duration,
     /// What is paid for gas.
     pub fees: FeeConfig,
     /// The chain's own coin, in its smallest units.
@@ -164,6 +166,7 @@ impl ChainConfig {
             confirmations: 1,
             poll: Duration::from_secs(1),
             timeout_seconds: 300,
+            patience: Duration::from_secs(30),
             fees: FeeConfig::default(),
             coin,
             factories: Vec::new(),

@@ -10,7 +10,6 @@ mod status;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use farthing_channel::{Address, SigningKey};
 use farthing_engine::{Call, CallId, ChainAddress, Fault, Movement, Outcome, PaymentId};
@@ -29,9 +28,6 @@ pub use status::{ChainStatus, TokenStatus};
 
 use crate::config::{ChainSection, CreditSale};
 use crate::installation::Installation;
-
-/// How long a payer waits for a chain; then the payment goes on by itself, and the same request sent again joins it.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a payout may wait for a cheaper block. Its transfer has no end of its own.
 const PAYOUT_TIME: Span = Span::from_secs(24 * 3600);
@@ -251,7 +247,8 @@ impl Chains for ChainRoom {
                 _ => return books.settlement(call).ok().flatten().map(|row| row.outcome),
             };
             let facilitator = self.facilitators.of_chain(chain)?;
-            facilitator.wait(call, PATIENCE).await.unwrap_or_else(|error| {
+            let patience = facilitator.submitter().ports().chain.patience;
+            facilitator.wait(call, patience).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "what became of a call cannot be read");
                 None
             })

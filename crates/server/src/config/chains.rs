@@ -147,6 +147,7 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
     let confirmations = section.given_or("confirmations", 1, |key| section.number(key, 1..=10_000));
     let poll = section.given_or("poll", Span::from_secs(1), |key| section.parsed(key, positive));
     let timeout = section.given_or("timeout", Span::from_secs(300), |key| section.parsed(key, positive));
+    let patience = section.given_or("patience", Span::from_secs(30), |key| section.parsed(key, positive));
     let gas = section.given_or("gas_price_most", 200, |key| section.number(key, 1..=1_000_000));
     let gas_most =
         section.given_or("gas_most", 1_000_000, |key| section.number(key, GAS_LEAST..=1_000_000_000));
@@ -157,6 +158,7 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
     chain.confirmations = u64::from(confirmations?);
     chain.poll = Duration::from_millis(poll?.millis());
     chain.timeout_seconds = timeout?.millis().div_ceil(1_000);
+    chain.patience = Duration::from_millis(patience?.millis());
     chain.fees.most = gwei(gas?);
     chain.fees.gas_most = u64::from(gas_most?);
     chain.purse_low = gwei(low?);
@@ -290,9 +292,12 @@ mod tests {
     }
 
     #[test]
-    fn the_most_gas_of_a_call_is_the_operators_word() {
-        let config = read(&format!("{CHAIN}gas_most = 300_000\n{TOKEN}")).unwrap();
-        assert_eq!(config.chains[0].with_own_account(Address::ZERO).fees.gas_most, 300_000);
+    fn the_most_gas_of_a_call_and_the_longest_wait_are_the_operators_word() {
+        let config = read(&format!("{CHAIN}gas_most = 300_000\npatience = \"1500ms\"\n{TOKEN}")).unwrap();
+        let chain = config.chains[0].with_own_account(Address::ZERO);
+        assert_eq!((chain.fees.gas_most, chain.patience), (300_000, Duration::from_millis(1_500)));
+        let usual = read(&format!("{CHAIN}{TOKEN}")).unwrap().chains[0].with_own_account(Address::ZERO);
+        assert_eq!(usual.patience, Duration::from_secs(30));
     }
 
     #[test]
@@ -314,6 +319,7 @@ mod tests {
             (CHAIN.replace("http", "ftp"), "expected the address of a node"),
             ("[[chain]]\nid = 1\n".to_owned(), "expected the key \"nodes\""),
             (chain("gas_most = 20_999"), "gas_most in [[chain]]"),
+            (chain("patience = \"0s\""), "patience in [[chain]]"),
             ("[facilitator]\nsettle_for = [\"me\"]\n".to_owned(), "settle_for in [facilitator]"),
             (token("credits_least = \"0.00 USD\""), "expected more than nothing"),
             (token("credits_least = \"1 EUR\""), "credits_least in [[token]]"),

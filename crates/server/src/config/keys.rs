@@ -365,6 +365,14 @@ pub const KEYS: &[KeyNote] = &[
     ),
     note(
         "[[chain]]",
+        "patience",
+        SPAN,
+        r#""30s""#,
+        Some(r#""30s""#),
+        "how long a payer waits for a settlement to end; then 503 payment-settling, and the same payment sent again joins it",
+    ),
+    note(
+        "[[chain]]",
         "coin",
         "an upper-case code",
         r#""ETH""#,
