@@ -9,6 +9,8 @@ mod read;
 mod calls;
 #[path = "vectors/channels.rs"]
 mod channels;
+#[path = "vectors/escrow.rs"]
+mod escrow;
 #[path = "vectors/signatures.rs"]
 mod signatures;
 #[path = "vectors/statements.rs"]
