@@ -19,7 +19,7 @@ import { meeting } from './meeting.mjs'
 export const PAGE = 'a page that costs dollars\n'
 
 /** Lets a handler answer on a free port. */
-async function listen(handler) {
+export async function listen(handler) {
   const server = createServer(handler)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -32,8 +32,8 @@ async function listen(handler) {
   return { url: `http://127.0.0.1:${server.address().port}`, stop }
 }
 
-/** The reference's facilitator for a chain, with the gas of account 0. */
-export async function facilitator(chain) {
+/** The reference's facilitator for a chain, with the gas of account 0. `more(signer)` are further schemes that it settles. */
+export async function facilitator(chain, more = () => []) {
   const account = chain.accounts[0]
   const { client } = chain
   const signer = toFacilitatorEvmSigner({
@@ -50,6 +50,7 @@ export async function facilitator(chain) {
   const inner = new x402Facilitator()
     .register(network, new ExactFacilitator(signer))
     .register(network, new UptoFacilitator(signer))
+  for (const scheme of more(signer)) inner.register(network, scheme)
   const app = express().use(express.json())
   const asked = { verify: 0, settle: 0 }
   for (const what of ['verify', 'settle']) {
