@@ -87,6 +87,18 @@ impl Chart {
         Account::new(format!("reserve:{token}"), self.asset, AccountKind::Asset, Limit::None)
     }
 
+    /// The accounts of channels in one token: what lies in their contract and is not claimed, what is claimed and not ours
+    /// yet, what payers have left, and what was charged and cannot be claimed any more.
+    pub fn channels(&self, token: &str) -> [Account; 4] {
+        [
+            ("escrow", AccountKind::Asset),
+            ("claimed", AccountKind::Asset),
+            ("channels", AccountKind::Liability),
+            ("lost", AccountKind::Expense),
+        ]
+        .map(|(name, kind)| Account::new(format!("{name}:{token}"), self.asset, kind, Limit::None))
+    }
+
     /// What the operator has of a chain's own coin to pay its fees with.
     pub fn purse(&self, chain: &str) -> Account {
         Account::new(format!("purse:{chain}"), self.asset, AccountKind::Asset, Limit::None)

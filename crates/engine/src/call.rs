@@ -6,8 +6,8 @@ use farthing_money::{Amount, Asset, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallId, ChainAddress, CreditId, Fault, Input, LogId, MeltQuoteRow, MintQuoteRow, Output, OutputId,
-    PaymentId, PaymentRow, QuoteId, Read, RequestTag, TransactionId,
+    CallId, ChainAddress, ChannelStep, CreditId, Fault, Input, LogId, MeltQuoteRow, MintQuoteRow, Output,
+    OutputId, PaymentId, PaymentRow, QuoteId, Read, RequestTag, TransactionId,
 };
 
 /// What is called, as the chain takes it. The engine does not read it.
@@ -66,6 +66,8 @@ pub enum Purpose {
         /// Which quote.
         quote: QuoteId,
     },
+    /// It changes a channel. What that moves is seen on the chain.
+    Channel(ChannelStep),
 }
 
 /// The accounts that pay a chain's own fees.
@@ -265,7 +267,7 @@ impl SettledPayment {
     /// What hangs on a call: nothing on one that somebody else has asked for.
     pub fn of(read: &dyn Read, row: &CallRow) -> Result<Option<Self>, Fault> {
         match row.purpose {
-            Purpose::Facilitated => Ok(None),
+            Purpose::Facilitated | Purpose::Channel(_) => Ok(None),
             Purpose::Payment(payment) => Ok(read.payment(payment)?.map(|row| Self::of_row(payment, &row))),
             Purpose::Deposit { payment, quote } => {
                 let named = read.payment(payment)?.map(|row| Self::of_row(payment, &row));

@@ -4,8 +4,9 @@ use farthing_ledger::{Account, AccountId, Reference};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 
 use crate::{
-    BOOKS, CallId, Chart, CodeId, CreditId, Deposit, EndCall, Facilitate, Keys, KeysetRow, MeltQuoteRow,
-    MintQuoteRow, Mode, OutputId, PayOut, PaymentId, QuoteId, ReopenCall, RequestTag, SendCall, Settle,
+    BOOKS, CallId, ChannelId, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId, Deposit, EndCall,
+    Facilitate, HeldVoucher, Keys, KeysetRow, MakeChannelCall, MeltQuoteRow, MintQuoteRow, Mode, OutputId,
+    PayOut, PaymentId, QuoteId, ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, Settle,
     SettledPayment, StatementId, StatementRow, sale_reference,
 };
 
@@ -151,6 +152,8 @@ pub enum Funds {
         /// How much at the most, in the asset's units.
         amount: Amount,
     },
+    /// Money in a channel, which the payer has signed a voucher for.
+    Voucher(Box<HeldVoucher>),
 }
 
 impl From<Vec<Input>> for Funds {
@@ -212,6 +215,8 @@ pub struct Release {
     pub accounts: Vec<AccountId>,
     /// In what.
     pub asset: Asset,
+    /// The channel of its voucher, as held.
+    pub channel: Option<ChannelId>,
 }
 
 /// Pays unused codes back to their holders, outside of the books: what was sold is no longer sold.
@@ -314,6 +319,10 @@ pub enum Command {
     ReopenCall(ReopenCall),
     /// The payer has what the payment bought that this call settled.
     Delivered(CallId),
+    MakeChannelCall(MakeChannelCall),
+    ChargeVoucher(ChargeVoucher),
+    SeeChannel(SeeChannel),
+    SeeReceiver(SeeReceiver),
     /// No chain takes the outcomes of these calls back any more.
     Unwatch(Vec<CallId>),
     RefundCodes(RefundCodes),
@@ -367,6 +376,10 @@ impl Command {
                 match &command.funds {
                     Funds::Credits(inputs) => keys.spent(inputs),
                     Funds::Chain { reserve, .. } => keys.accounts.push(*reserve),
+                    Funds::Voucher(voucher) => {
+                        keys.channels.push(voucher.channel);
+                        keys.accounts.extend(voucher.accounts.ids());
+                    }
                 }
                 keys.chart(command.asset);
             }
@@ -382,7 +395,14 @@ impl Command {
                 keys.payment(command.payment);
                 keys.credits.extend(&command.credits);
                 keys.accounts.extend(&command.accounts);
+                keys.channels.extend(command.channel);
                 keys.chart(command.asset);
+            }
+            Self::MakeChannelCall(_)
+            | Self::ChargeVoucher(_)
+            | Self::SeeChannel(_)
+            | Self::SeeReceiver(_) => {
+                self.channel_keys(keys);
             }
             Self::Settle(_)
             | Self::Deposit(_)
@@ -394,6 +414,35 @@ impl Command {
             | Self::Delivered(_)
             | Self::Unwatch(_) => self.call_keys(keys),
             operator => operator.operator_keys(keys),
+        }
+    }
+
+    /// The keys of what happens to channels.
+    fn channel_keys(&self, keys: &mut Keys) {
+        match self {
+            Self::MakeChannelCall(command) => {
+                keys.call(command.id);
+                if let ChannelStep::Deposit(channel) | ChannelStep::Refund(channel) = command.step {
+                    keys.channels.push(channel);
+                }
+            }
+            Self::ChargeVoucher(command) => {
+                keys.payment(command.payment);
+                keys.channels.push(command.channel);
+                keys.accounts.extend(command.accounts.ids());
+                keys.accounts.push(command.merchant);
+                keys.chart(command.asset);
+            }
+            Self::SeeChannel(command) => {
+                keys.channels.push(command.channel);
+                keys.accounts.extend(command.accounts.ids());
+                keys.chart(command.asset);
+            }
+            Self::SeeReceiver(command) => {
+                keys.receivers.push(command.receiver);
+                keys.accounts.extend(command.accounts.ids());
+            }
+            _ => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! The names of rows. Each is its own type, so that one is never taken for another.
 
-use farthing_money::{Timestamp, byte_id};
+use farthing_money::{Amount, Timestamp, byte_id};
 use sha2::{Digest, Sha256};
 
 byte_id!(
@@ -54,6 +54,16 @@ byte_id!(
     20
 );
 
+byte_id!(
+    /// A payment channel, by the hash of its terms that names it on its chain.
+    ChannelId,
+    32
+);
+byte_id!(
+    /// Who is paid through channels, in one token on one chain.
+    ReceiverId,
+    32
+);
 byte_id!(
     /// A signed text that was published: what kind it is of, and which one of that kind.
     StatementId,
@@ -143,6 +153,14 @@ impl PaymentId {
         Self::from_bytes(hash_of_parts("farthing/payment/chain/1", parts))
     }
 
+    /// The payment that a voucher makes. The same voucher is another payment when something else was charged before it: it
+    /// allows a sum in all, and what is left of that depends on what went before.
+    pub fn of_voucher(channel: ChannelId, base: Amount, cumulative: Amount) -> Self {
+        let (base, cumulative) = (base.value().to_be_bytes(), cumulative.value().to_be_bytes());
+        let parts = [&channel.as_bytes()[..], &base[..], &cumulative[..]];
+        Self::from_bytes(hash_of_parts("farthing/payment/voucher/1", parts))
+    }
+
     /// The payment that pays a melt quote out on a chain after so many have failed. A quote has one at a time, and each has a
     /// name of its own, so that what is said of one is never taken for another.
     pub fn of_payout(quote: QuoteId, failed: u32) -> Self {
@@ -160,6 +178,15 @@ impl CallId {
     /// A call that is made for nobody's payment here, named by what it is about; each part is preceded by its length.
     pub fn of_parts<'a>(domain: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         Self::from_bytes(hash_of_parts(domain, parts))
+    }
+}
+
+impl ReceiverId {
+    /// Who is paid, in which token, on which chain.
+    pub fn of(chain: u64, receiver: ChainAddress, token: ChainAddress) -> Self {
+        let chain = chain.to_be_bytes();
+        let parts = [&chain[..], receiver.as_bytes(), token.as_bytes()];
+        Self::from_bytes(hash_of_parts("farthing/receiver/1", parts))
     }
 }
 

@@ -23,6 +23,7 @@ mod answer;
 mod batch;
 mod books;
 mod call;
+mod channel;
 mod command;
 mod id;
 mod keyring;
@@ -40,13 +41,17 @@ pub use call::{
     Attempt, Call, CallRow, Deposit, EndCall, Facilitate, Gas, GasAccounts, Movement, Outcome, PayOut,
     Purpose, ReopenCall, SendCall, Settle, SettledPayment, SettlementRow,
 };
+pub use channel::{
+    ChannelAccounts, ChannelRow, ChannelStep, ChannelTermsRow, ChargeVoucher, HeldVoucher, MakeChannelCall,
+    OnChain, ReceiverRow, SeeChannel, SeeReceiver, Shares, Tally, VoucherRow,
+};
 pub use command::{
     Command, CreateCodes, Enter, ExpireKeyset, Funds, Hold, Input, Issue, IssuePart, Melt, OpenKeyset,
     OpenMeltQuote, OpenMintQuote, Output, Post, Prune, Publish, RefundCodes, Release, Reverse, Swap,
 };
 pub use id::{
-    CallId, ChainAddress, CodeId, CreditId, LogId, OutputId, PaymentId, QuoteId, RequestTag, StatementId,
-    StatementKind, TransactionId,
+    CallId, ChainAddress, ChannelId, CodeId, CreditId, LogId, OutputId, PaymentId, QuoteId, ReceiverId,
+    RequestTag, StatementId, StatementKind, TransactionId,
 };
 pub use keyring::{Keyring, KeyringReject, SignedOutput};
 pub use op::standing::epoch_reference;

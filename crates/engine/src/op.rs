@@ -1,6 +1,7 @@
 //! One file an operation. Each checks everything first, then changes rows; no branch returns after the first change.
 
 pub(crate) mod call;
+pub(crate) mod channel;
 pub(crate) mod code;
 pub(crate) mod deposit;
 pub(crate) mod entry;
@@ -15,6 +16,7 @@ pub(crate) mod quote;
 pub(crate) mod release;
 pub(crate) mod standing;
 pub(crate) mod swap;
+pub(crate) mod voucher;
 
 use std::collections::BTreeSet;
 

@@ -8,9 +8,10 @@ use farthing_money::Span;
 use thiserror::Error;
 
 use crate::{
-    Answer, BooksRow, CallId, CallRow, Changes, CodeId, CodeRow, Command, CreditId, CreditRow, EntryRow,
-    Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Reject,
-    Rows, Sealed, SettlementRow, StatementId, StatementRow,
+    Answer, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow, CodeId, CodeRow, Command, CreditId,
+    CreditRow, EntryRow, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId,
+    PaymentRow, QuoteId, ReceiverId, ReceiverRow, Reject, Rows, Sealed, SettlementRow, StatementId,
+    StatementRow,
 };
 
 /// Where a failure of the machine came from.
@@ -124,6 +125,19 @@ pub trait Read: Send + Sync + 'static {
 
     /// A call on a chain that has ended.
     fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault>;
+
+    /// A payment channel.
+    fn channel(&self, id: ChannelId) -> Result<Option<ChannelRow>, Fault>;
+
+    /// Payment channels, after `after` or from the first on, in the order of their ids.
+    fn channels_after(
+        &self,
+        after: Option<ChannelId>,
+        limit: usize,
+    ) -> Result<Vec<(ChannelId, ChannelRow)>, Fault>;
+
+    /// What was moved to whom is paid through channels.
+    fn receiver(&self, id: ReceiverId) -> Result<Option<ReceiverRow>, Fault>;
 
     /// The end of the journal.
     fn head(&self) -> Result<Head, Fault>;

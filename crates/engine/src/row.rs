@@ -4,7 +4,7 @@ use farthing_ledger::{AccountId, EntryKind, Transfer};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId, RequestTag};
+use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId, RequestTag, VoucherRow};
 
 /// What a credit is worth to whom it is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,6 +207,8 @@ pub struct PaymentRow {
     pub pass_until: Option<Timestamp>,
     /// The tax code of the rule that set the price.
     pub tax_code: Option<Label>,
+    /// The voucher that pays, if one does.
+    pub voucher: Option<VoucherRow>,
 }
 
 /// What the issuer does at present.

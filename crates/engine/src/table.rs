@@ -6,9 +6,9 @@ use std::hash::Hash;
 use farthing_ledger::{Account, AccountId, Reference};
 
 use crate::{
-    BOOKS, BooksRow, CallId, CallRow, CodeId, CodeRow, CreditId, CreditRow, EntryRow, KeysetRow, LogId,
-    MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Reject, SettlementRow,
-    StatementId, StatementRow,
+    BOOKS, BooksRow, CallId, CallRow, ChannelId, ChannelRow, CodeId, CodeRow, CreditId, CreditRow, EntryRow,
+    KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId,
+    ReceiverId, ReceiverRow, Reject, SettlementRow, StatementId, StatementRow,
 };
 
 /// Loaded rows of one kind and which of them changed. It is never iterated in hash order.
@@ -143,6 +143,10 @@ tables! {
     watched: CallId => u64,
     /// Movements on chains, and which call each has settled: one movement settles one call.
     moved: LogId => CallId,
+    /// Payment channels.
+    channels: ChannelId => ChannelRow,
+    /// What was moved to whom is paid through channels.
+    receivers: ReceiverId => ReceiverRow,
 }
 
 impl Rows {

@@ -351,6 +351,7 @@ fn every_refusal_of_calls_changes_nothing() {
         credits: vec![],
         accounts: vec![reserve().id()],
         asset: usd(),
+        channel: None,
     });
     let exceeds = LedgerReject::PostExceedsHold { held: Amount::new(10), posted: Amount::new(11) };
     let price = Amount::new(11);

@@ -49,23 +49,24 @@ pub(crate) fn settle(rows: &mut Rows, command: &Settle, now: Timestamp) -> Decis
 /// Makes a call for somebody else's gate, once.
 pub(crate) fn facilitate(rows: &mut Rows, command: &Facilitate, now: Timestamp) -> Decision {
     let Facilitate { id, call } = command;
-    if let Some(ended) = rows.settlements.get(id)? {
-        return if ended.row.call == *call {
-            Ok((Answer::Settled(Box::new(ended.clone())), None))
-        } else {
-            Err(Reject::CallExists(*id))
-        };
-    }
-    if let Some(row) = rows.calls.get(id)? {
-        return if row.call == *call {
-            Ok((Answer::Call(Box::new(row.clone())), None))
-        } else {
-            Err(Reject::CallExists(*id))
-        };
+    if let Some(answer) = made_before(rows, *id, call)? {
+        return Ok((answer, None));
     }
     let row = open(call.clone(), Purpose::Facilitated, now);
     rows.calls.put(*id, row.clone());
     Ok((Answer::Call(Box::new(row)), None))
+}
+
+/// How far a call is that was made before; nothing if it was not. Another one of its name is refused.
+pub(crate) fn made_before(rows: &Rows, id: CallId, call: &crate::Call) -> Result<Option<Answer>, Reject> {
+    let (made, answer) = if let Some(ended) = rows.settlements.get(&id)? {
+        (&ended.row.call, Answer::Settled(Box::new(ended.clone())))
+    } else if let Some(row) = rows.calls.get(&id)? {
+        (&row.call, Answer::Call(Box::new(row.clone())))
+    } else {
+        return Ok(None);
+    };
+    if made == call { Ok(Some(answer)) } else { Err(Reject::CallExists(id)) }
 }
 
 pub(crate) fn open(call: crate::Call, purpose: Purpose, at: Timestamp) -> CallRow {
@@ -128,7 +129,7 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
             super::deposit::end(rows, (payment, quote), &row, command, now)?
         }
         Purpose::Payout { payment, quote } => super::payout::end(rows, (payment, quote), &row, command)?,
-        Purpose::Facilitated => {
+        Purpose::Facilitated | Purpose::Channel(_) => {
             let mut draft = Draft::new(EntryKind::Settle, Some(reference(*call)));
             push_gas(&mut draft, command.gas.as_ref());
             draft.apply(rows)?
@@ -254,7 +255,8 @@ pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall) -> Decision {
     let ended = rows.settlements.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
     let named = || payment.as_ref().ok_or(Reject::NotLoaded);
     let entry = match (&ended.outcome, ended.row.purpose) {
-        (_, Purpose::Facilitated) => None,
+        // How the channel stands is seen at the next look.
+        (_, Purpose::Facilitated | Purpose::Channel(_)) => None,
         // What it set aside is free again and may be used by now: it cannot be set aside after the fact.
         (
             Outcome::Failed { .. },

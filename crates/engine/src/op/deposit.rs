@@ -38,6 +38,7 @@ pub(crate) fn deposit(rows: &mut Rows, command: &Deposit, now: Timestamp) -> Dec
         at: now,
         pass_until: None,
         tax_code: None,
+        voucher: None,
     };
     rows.held.put(*payment, held.clone());
     let purpose = Purpose::Deposit { payment: *payment, quote: *quote };

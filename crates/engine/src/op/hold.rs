@@ -46,6 +46,14 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
             (inputs.as_slice(), input_sums(inputs)?)
         }
         Funds::Chain { reserve, amount } => (&[][..], BTreeMap::from([(*reserve, *amount)])),
+        Funds::Voucher(voucher) => {
+            let payers = voucher.accounts.payers;
+            (&[][..], BTreeMap::from([(payers, voucher.ceiling.worth)]))
+        }
+    };
+    let channel = match funds {
+        Funds::Voucher(voucher) => Some((voucher.as_ref(), super::voucher::check(rows, voucher)?)),
+        _ => None,
     };
     let got = total(&sums)?;
     if got < *price || got.is_zero() {
@@ -74,7 +82,11 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
         at: now,
         pass_until: None,
         tax_code: *tax_code,
+        voucher: channel.as_ref().map(|(voucher, _)| voucher.row()).transpose()?,
     };
+    if let Some((voucher, channel)) = channel {
+        super::voucher::take(rows, *payment, channel, voucher, now);
+    }
     rows.held.put(*payment, row.clone());
     Ok((Answer::Held(Box::new(row)), Some(entry)))
 }

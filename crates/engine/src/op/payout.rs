@@ -51,6 +51,7 @@ pub(crate) fn pay_out(rows: &mut Rows, command: &PayOut, now: Timestamp) -> Deci
         at: now,
         pass_until: None,
         tax_code: None,
+        voucher: None,
     };
     rows.held.put(payment, held.clone());
     let purpose = Purpose::Payout { payment, quote: *quote };

@@ -28,7 +28,12 @@ pub(crate) fn release(rows: &mut Rows, command: &Release) -> Decision {
             return Err(Reject::PaymentNotHeld(payment));
         }
     }
+    let channel =
+        row.voucher.as_ref().map(|voucher| super::voucher::freed(rows, payment, voucher)).transpose()?;
     let entry = draft.apply(rows)?;
+    if let Some((id, channel)) = channel {
+        rows.channels.put(id, channel);
+    }
     for credit in &row.credits {
         rows.credits.remove(*credit);
     }

@@ -130,6 +130,7 @@ fn payments() -> Vec<Case> {
                 credits: vec![credit(5)],
                 accounts: vec![credits()],
                 asset: usd(),
+                channel: None,
             }),
             Some(Reject::PaymentNotHeld(payment(5))),
         ),
@@ -272,6 +273,7 @@ fn ends() -> Vec<Case> {
         credits: vec![credit(40)],
         accounts: vec![],
         asset: usd(),
+        channel: None,
     });
     vec![
         (publish("a"), None),

@@ -1,0 +1,75 @@
+//! Channels as their chain sees them: calls on them are made once, and what the chain says of them is taken over whole.
+
+use farthing_ledger::{EntryKind, Reference, Transfer};
+use farthing_money::Timestamp;
+
+use super::{Decision, call};
+use crate::books::Draft;
+use crate::{
+    Answer, ChannelRow, ChannelStep, Chart, MakeChannelCall, Purpose, ReceiverRow, Reject, Rows, SeeChannel,
+    SeeReceiver,
+};
+
+/// Makes a call on a channel, once. Asked again, it says how far it is.
+pub(crate) fn make_call(rows: &mut Rows, command: &MakeChannelCall, now: Timestamp) -> Decision {
+    let MakeChannelCall { id, call: wanted, step, opens } = command;
+    if let Some(answer) = call::made_before(rows, *id, wanted)? {
+        return Ok((answer, None));
+    }
+    let row = call::open(wanted.clone(), Purpose::Channel(*step), now);
+    match step {
+        ChannelStep::Deposit(channel) => {
+            super::check_open(rows)?;
+            if rows.channels.get(channel)?.is_none() {
+                let opened = opens.as_deref().ok_or(Reject::UnknownChannel(*channel))?.clone();
+                rows.channels.put(*channel, opened);
+            }
+        }
+        ChannelStep::Refund(channel) => {
+            let before = rows.channels.get(channel)?.ok_or(Reject::UnknownChannel(*channel))?;
+            if before.held.is_some() || before.refund.is_some() {
+                return Err(Reject::ChannelBusy(*channel));
+            }
+            let row = ChannelRow { refund: Some(*id), used_at: now, ..before.clone() };
+            rows.channels.put(*channel, row);
+        }
+        ChannelStep::Claim | ChannelStep::Sweep => {}
+    }
+    rows.calls.put(*id, row.clone());
+    Ok((Answer::Call(Box::new(row)), None))
+}
+
+/// Takes a chain's word for how a channel stands. What differs from before is entered, whoever has caused it.
+pub(crate) fn see_channel(rows: &mut Rows, command: &SeeChannel, now: Timestamp) -> Decision {
+    let SeeChannel { channel, on_chain, accounts, asset, refund_ended } = command;
+    let before = rows.channels.get(channel)?.ok_or(Reject::UnknownChannel(*channel))?.clone();
+    if before.asset != *asset || before.accounts != *accounts {
+        return Err(Reject::WrongAsset { expected: before.asset, got: *asset });
+    }
+    let refund = before.refund.filter(|call| Some(*call) != *refund_ended);
+    let after = ChannelRow { on_chain: *on_chain, seen_at: now, refund, ..before.clone() };
+    let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*channel.as_bytes())));
+    for transfer in before.shares().until(&after.shares(), accounts, Chart::of(*asset).clearing) {
+        draft.push(transfer);
+    }
+    let entry = draft.apply(rows)?;
+    rows.channels.put(*channel, after);
+    Ok((Answer::Done, Some(entry).filter(|entry| !entry.transfers.is_empty())))
+}
+
+/// Takes a chain's word for what was moved to a receiver: what was claimed is ours now. If a fork takes it back, it is not.
+pub(crate) fn see_receiver(rows: &mut Rows, command: &SeeReceiver, now: Timestamp) -> Decision {
+    let SeeReceiver { receiver, settled, accounts, asset: _ } = command;
+    let before = rows.receivers.get(receiver)?.map(|row| row.settled).unwrap_or_default();
+    let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*receiver.as_bytes())));
+    match settled.worth.checked_sub(before.worth) {
+        Some(more) => draft.push(Transfer::post(accounts.reserve, accounts.claimed, more)),
+        None => {
+            let less = before.worth.checked_sub(settled.worth).unwrap_or_default();
+            draft.push(Transfer::post(accounts.claimed, accounts.reserve, less));
+        }
+    }
+    let entry = draft.apply(rows)?;
+    rows.receivers.put(*receiver, ReceiverRow { settled: *settled, seen_at: now });
+    Ok((Answer::Done, Some(entry).filter(|entry| !entry.transfers.is_empty())))
+}
