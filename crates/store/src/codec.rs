@@ -2,8 +2,8 @@
 //! one, is named and refused.
 
 use farthing_engine::{
-    BooksRow, CallId, CallRow, CodeRow, CreditRow, EntryRow, Fault, FaultKind, KeysetRow, MeltQuoteRow,
-    MintQuoteRow, OutputRow, PaymentRow, SettlementRow, StatementRow,
+    BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, EntryRow, Fault, FaultKind, KeysetRow,
+    MeltQuoteRow, MintQuoteRow, OutputRow, PaymentRow, ReceiverRow, SettlementRow, StatementRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -43,6 +43,8 @@ rows! {
     SettlementRow: SettlementRow,
     u64: u64,
     CallId: CallId,
+    ChannelRow: ChannelRow,
+    ReceiverRow: ReceiverRow,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

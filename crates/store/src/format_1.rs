@@ -167,6 +167,7 @@ impl From<Payment1> for PaymentRow {
             at,
             pass_until,
             tax_code: None,
+            voucher: None,
         }
     }
 }

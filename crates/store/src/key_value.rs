@@ -24,6 +24,8 @@ pub enum TableName {
     Settlements,
     Watched,
     Moved,
+    Channels,
+    Receivers,
     /// Journal frames by batch number, big endian.
     Journal,
     /// The format of all this.
@@ -32,7 +34,7 @@ pub enum TableName {
 
 impl TableName {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Credits,
         Self::Outputs,
         Self::Keysets,
@@ -49,6 +51,8 @@ impl TableName {
         Self::Settlements,
         Self::Watched,
         Self::Moved,
+        Self::Channels,
+        Self::Receivers,
         Self::Journal,
         Self::Meta,
     ];
@@ -72,6 +76,8 @@ impl TableName {
             Self::Settlements => "settlements",
             Self::Watched => "watched",
             Self::Moved => "moved",
+            Self::Channels => "channels",
+            Self::Receivers => "receivers",
             Self::Journal => "journal",
             Self::Meta => "meta",
         }

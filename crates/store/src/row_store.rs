@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use farthing_engine::{
-    BOOKS, BooksRow, CallId, CallRow, Changes, CodeId, CodeRow, CreditId, CreditRow, EntryRow, Fault,
-    FaultKind, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId,
-    PaymentRow, QuoteId, Read, Rows, Sealed, SettlementRow, StatementId, StatementRow, Store, Table,
+    BOOKS, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow, CodeId, CodeRow, CreditId, CreditRow,
+    EntryRow, Fault, FaultKind, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow,
+    PaymentId, PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow, Rows, Sealed, SettlementRow, StatementId,
+    StatementRow, Store, Table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -47,7 +48,20 @@ macro_rules! row_keys {
     )*};
 }
 
-row_keys!(CallId, LogId, CreditId, OutputId, CodeId, QuoteId, PaymentId, AccountId, StatementId, Reference);
+row_keys!(
+    ChannelId,
+    ReceiverId,
+    CallId,
+    LogId,
+    CreditId,
+    OutputId,
+    CodeId,
+    QuoteId,
+    PaymentId,
+    AccountId,
+    StatementId,
+    Reference
+);
 
 impl RowKey for u8 {
     fn bytes(&self) -> Vec<u8> {
@@ -172,7 +186,9 @@ impl<B: KeyValue> Store for RowStore<B> {
         self.load_table(TableName::Calls, &keys.calls, &mut rows.calls)?;
         self.load_table(TableName::Settlements, &keys.settlements, &mut rows.settlements)?;
         self.load_table(TableName::Watched, &keys.watched, &mut rows.watched)?;
-        self.load_table(TableName::Moved, &keys.moved, &mut rows.moved)
+        self.load_table(TableName::Moved, &keys.moved, &mut rows.moved)?;
+        self.load_table(TableName::Channels, &keys.channels, &mut rows.channels)?;
+        self.load_table(TableName::Receivers, &keys.receivers, &mut rows.receivers)
     }
 
     fn commit(&mut self, changes: &Changes, batch: Option<Sealed>) -> Result<(), Fault> {
@@ -193,6 +209,8 @@ impl<B: KeyValue> Store for RowStore<B> {
         writes(TableName::Settlements, &changes.settlements, &mut out)?;
         writes(TableName::Watched, &changes.watched, &mut out)?;
         writes(TableName::Moved, &changes.moved, &mut out)?;
+        writes(TableName::Channels, &changes.channels, &mut out)?;
+        writes(TableName::Receivers, &changes.receivers, &mut out)?;
         if let Some(Sealed { frame, head }) = batch {
             let key = head.number.to_be_bytes().to_vec();
             out.push(Write { table: TableName::Journal, key, value: Some(frame) });
@@ -312,6 +330,22 @@ impl<B: KeyValue> Read for RowStore<B> {
         limit: usize,
     ) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {
         self.page(TableName::Payments, &beyond(after), limit)
+    }
+
+    fn channel(&self, id: ChannelId) -> Result<Option<ChannelRow>, Fault> {
+        self.row(TableName::Channels, &id)
+    }
+
+    fn channels_after(
+        &self,
+        after: Option<ChannelId>,
+        limit: usize,
+    ) -> Result<Vec<(ChannelId, ChannelRow)>, Fault> {
+        self.page(TableName::Channels, &beyond(after), limit)
+    }
+
+    fn receiver(&self, id: ReceiverId) -> Result<Option<ReceiverRow>, Fault> {
+        self.row(TableName::Receivers, &id)
     }
 
     fn frames(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Fault> {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use farthing_engine::{
-    Answer, BooksRow, CallId, CallRow, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, EntryRow,
-    Execute, ExecuteFuture, Fault, FaultKind, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId,
-    OutputRow, PaymentId, PaymentRow, QuoteId, Read, Refusal, Reject, Rows, SettlementRow, StatementId,
-    StatementRow, decide,
+    Answer, BooksRow, CallId, CallRow, ChannelId, ChannelRow, Chart, CodeId, CodeRow, Command, CreditId,
+    CreditRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, Keys, KeysetRow, MeltQuoteRow,
+    MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow,
+    Refusal, Reject, Rows, SettlementRow, StatementId, StatementRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -149,6 +149,18 @@ impl Read for Desk {
     }
 
     fn outputs_after(&self, _: Option<OutputId>, _: usize) -> Result<Vec<(OutputId, OutputRow)>, Fault> {
+        unread()
+    }
+
+    fn channel(&self, _: ChannelId) -> Result<Option<ChannelRow>, Fault> {
+        unread()
+    }
+
+    fn channels_after(&self, _: Option<ChannelId>, _: usize) -> Result<Vec<(ChannelId, ChannelRow)>, Fault> {
+        unread()
+    }
+
+    fn receiver(&self, _: ReceiverId) -> Result<Option<ReceiverRow>, Fault> {
         unread()
     }
 

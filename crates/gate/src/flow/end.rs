@@ -178,6 +178,7 @@ impl Shared {
             credits: held.row.credits.clone(),
             accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
             asset: held.row.asset,
+            channel: held.row.voucher.as_ref().map(|voucher| voucher.channel),
         });
         match self.config.execute.execute(command).await {
             Ok(_) => refused.map_or(Ok(None), Err),

@@ -9,10 +9,11 @@ use farthing_ecash::{
     BlindSignature, BlindedMessage, Lock, Proof, PublicKey, SecretKey, Token, blind, unblind,
 };
 use farthing_engine::{
-    Answer, BooksRow, CallId, CallRow, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, EntryRow,
-    Execute, ExecuteFuture, Fault, FaultKind, Hold, Issue, IssuePart, Keyring, Keys, KeysetRow, MeltQuoteRow,
-    MintQuoteRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, Post, QuoteId, Read,
-    Refusal, Reject, RequestTag, Rows, SettlementRow, StatementId, StatementRow, credits_account, decide,
+    Answer, BooksRow, CallId, CallRow, ChannelId, ChannelRow, Chart, CodeId, CodeRow, Command, CreditId,
+    CreditRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, Hold, Issue, IssuePart, Keyring, Keys,
+    KeysetRow, MeltQuoteRow, MintQuoteRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId,
+    PaymentRow, Post, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows,
+    SettlementRow, StatementId, StatementRow, credits_account, decide,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -400,6 +401,18 @@ impl Read for Desk {
     }
 
     fn outputs_after(&self, _: Option<OutputId>, _: usize) -> Result<Vec<(OutputId, OutputRow)>, Fault> {
+        unread()
+    }
+
+    fn channel(&self, _: ChannelId) -> Result<Option<ChannelRow>, Fault> {
+        unread()
+    }
+
+    fn channels_after(&self, _: Option<ChannelId>, _: usize) -> Result<Vec<(ChannelId, ChannelRow)>, Fault> {
+        unread()
+    }
+
+    fn receiver(&self, _: ReceiverId) -> Result<Option<ReceiverRow>, Fault> {
         unread()
     }
 

@@ -260,7 +260,7 @@ async fn what_is_on_hold_ends_before_its_keyset_is_written_off() {
     let (credits, accounts) = (vec![input.credit], vec![input.account]);
     // What is on hold ends even while the issuer is paused.
     life(&mint).set_mode(Mode::Paused).await.unwrap();
-    let release = Release { payment, credits, accounts, asset: sat() };
+    let release = Release { payment, credits, accounts, asset: sat(), channel: None };
     mint.execute(Command::Release(release)).await.unwrap();
     assert_eq!(life::expire(installation).await.unwrap(), 1);
     assert_eq!(mint.totals("expired").1, "16");

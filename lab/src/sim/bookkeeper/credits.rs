@@ -39,7 +39,7 @@ impl Credits {
             Command::Melt(melt) => &melt.inputs,
             Command::Hold(hold) => match &hold.funds {
                 Funds::Credits(inputs) => inputs,
-                Funds::Chain { .. } => &[],
+                Funds::Chain { .. } | Funds::Voucher(_) => &[],
             },
             _ => &[],
         };

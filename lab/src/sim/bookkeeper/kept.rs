@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use farthing_engine::{
-    BooksRow, CallId, CallRow, Changes, CodeId, CodeRow, CreditId, CreditRow, EntryRow, KeysetRow,
-    MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, SettlementRow,
-    StatementId, StatementRow,
+    BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow, CodeId, CodeRow, CreditId, CreditRow,
+    EntryRow, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId,
+    Read, ReceiverId, ReceiverRow, SettlementRow, StatementId, StatementRow,
 };
 use farthing_ledger::{Account, AccountId, Reference};
 
@@ -49,6 +49,8 @@ kept! {
     calls: CallId => CallRow,
     settlements: CallId => SettlementRow,
     watched: CallId => u64,
+    channels: ChannelId => ChannelRow,
+    receivers: ReceiverId => ReceiverRow,
 }
 
 const RULE: &str = "every acknowledged change is still there after a crash, and no other";
@@ -89,6 +91,13 @@ impl Kept {
         same(self.watched.clone().into_iter().eq(books.watched().map_err(read)?), "watched calls")?;
         for (id, row) in &self.settlements {
             same(books.settlement(*id).map_err(read)?.as_ref() == Some(row), "an ended call")?;
+        }
+        same(
+            self.channels.clone().into_iter().eq(books.channels_after(None, ALL).map_err(read)?),
+            "channels",
+        )?;
+        for (id, row) in &self.receivers {
+            same(books.receiver(*id).map_err(read)?.as_ref() == Some(row), "what a receiver has")?;
         }
         let standing = self.books.values().next().copied().unwrap_or_default();
         same(books.books().map_err(read)? == standing, "the books' own row")
