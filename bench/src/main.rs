@@ -3,18 +3,24 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures go to stdout, talk to stderr")]
 
 mod cdk;
+mod chain;
+mod confirmation;
+mod exact;
+mod express;
 mod figure;
 mod load;
 mod memory;
 mod nginx;
 mod ours;
 mod paid;
+mod payer;
 mod proxy;
 mod server;
 mod settings;
 mod start;
 mod stat;
 mod swap;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -42,11 +48,14 @@ fn run(settings: &Settings) -> Result<()> {
     let mut shown = show(&runtime.block_on(swap::measure(settings))?)?;
     shown += show(&proxy::measure(settings)?)?;
     shown += show(&runtime.block_on(paid::measure(settings))?)?;
+    shown += show(&runtime.block_on(exact::measure(settings))?)?;
+    shown += show(&runtime.block_on(confirmation::measure(settings))?)?;
+    shown += show(&runtime.block_on(verify::measure(settings))?)?;
     shown += show(&runtime.block_on(memory::measure(settings))?)?;
     shown += show(&start::measure(settings)?)?;
     if shown == 0 {
         return Err(Failure::new(
-            "no measurement has that name; they begin with swap, proxy, paid and memory; start is only measured by name",
+            "no measurement has that name; they begin with swap, proxy, paid, exact, verify and memory; start is only measured by name",
         ));
     }
     Ok(())

@@ -4,12 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use farthing_channel::Address;
 use serde::Deserialize;
 use tempfile::TempDir;
 
+use crate::chain::{CHAIN, Chain, NAME, VERSION};
 use crate::failure::{Failure, Result};
 use crate::mint::Mint;
-use crate::server::{Server, folder};
+use crate::server::{Server, fill, folder};
 
 /// What the bench pays with.
 pub const UNIT: &str = "uusd";
@@ -48,6 +50,26 @@ amount = "0.01 USD"
 path = "/**"
 "#;
 
+/// What is more on a chain.
+const ON_CHAIN: &str = r#"
+[[chain]]
+id = @CHAIN@
+nodes = ["@NODE@"]
+pay_to = "@PAY_TO@"
+confirmations = 1
+poll = "50ms"
+
+[[token]]
+chain = @CHAIN@
+address = "@DOLLAR@"
+symbol = "USDC"
+name = "@NAME@"
+version = "@VERSION@"
+counts_as = "USD"
+transfer = ["eip3009"]
+schemes = ["exact"]
+"#;
+
 /// The running server and where it answers.
 pub struct Ours {
     /// The server.
@@ -67,11 +89,17 @@ struct Ready {
 impl Ours {
     /// Starts it on a new folder, before an upstream at this port.
     pub fn start(binary: &Path, upstream: u16) -> Result<Self> {
+        Self::start_with(binary, upstream, "")
+    }
+
+    /// Starts it with more in its configuration.
+    pub fn start_with(binary: &Path, upstream: u16, more: &str) -> Result<Self> {
         let folder = folder()?;
         let write = |name: &str, text: &str| {
             fs::write(folder.path().join(name), text).map_err(Failure::at("writing the configuration"))
         };
-        write("farthing.toml", &CONFIG.replace("@UPSTREAM@", &upstream.to_string()))?;
+        let config = CONFIG.replace("@UPSTREAM@", &upstream.to_string());
+        write("farthing.toml", &format!("{config}{more}"))?;
         write("passphrase", "nothing here is worth guarding\n")?;
         Self::start_in(binary, folder)
     }
@@ -91,6 +119,31 @@ impl Ours {
         let Ready { gate, issuer } =
             serde_json::from_slice(&text).map_err(Failure::at("reading the ready file"))?;
         Ok(Self { server, address: host(&gate), issuer })
+    }
+
+    /// Starts it on a chain, paid at this account, and fills its own account with coins for gas.
+    pub async fn start_on(binary: &Path, upstream: u16, chain: &mut Chain, pay_to: Address) -> Result<Self> {
+        let values = [
+            ("CHAIN", CHAIN.to_string()),
+            ("NODE", format!("http://{}", chain.address)),
+            ("PAY_TO", pay_to.to_string()),
+            ("DOLLAR", chain.dollar.to_string()),
+            ("NAME", NAME.to_owned()),
+            ("VERSION", VERSION.to_owned()),
+        ];
+        let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let ours = Self::start_with(binary, upstream, &fill(ON_CHAIN, &values))?;
+        let output = Command::new(binary)
+            .current_dir(ours.server.folder())
+            .args(["chain", "status", "--json", "--config", "farthing.toml"])
+            .output()
+            .map_err(Failure::at("asking farthing for its account"))?;
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .map_err(Failure::at("reading what farthing says of its account"))?;
+        let account = said.pointer("/0/account").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let account = account.parse().map_err(Failure::at("reading farthing's account"))?;
+        chain.fund(account, 0).await?;
+        Ok(ours)
     }
 
     /// Its issuer.

@@ -75,6 +75,17 @@ impl Server {
         &self.name
     }
 
+    /// The same under a name that it has told itself.
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The end of what it wrote to its log.
     pub fn last_words(&self) -> String {
         let text = fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();

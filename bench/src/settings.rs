@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Result};
 
-const USAGE: &str =
-    "bench [NAME..] --farthing FILE [--cdk FILE] [--seconds N] [--rounds N] [--spent N] [--payments N]";
+const USAGE: &str = "bench [NAME..] --farthing FILE [--cdk FILE] [--anvil FILE] [--express FILE] [--seconds N] [--rounds N] [--spent N] [--payments N]";
 const SECONDS: u64 = 5;
 const SECONDS_MAX: u64 = 60;
 const ROUNDS: usize = 5;
@@ -31,6 +30,8 @@ pub struct Settings {
     /// Our binary.
     pub farthing: PathBuf,
     cdk: Option<PathBuf>,
+    anvil: Option<PathBuf>,
+    express: Option<PathBuf>,
 }
 
 impl Settings {
@@ -45,6 +46,8 @@ impl Settings {
             fill: None,
             farthing: PathBuf::new(),
             cdk: None,
+            anvil: None,
+            express: None,
         };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
@@ -60,6 +63,8 @@ impl Settings {
             match word.as_str() {
                 "--farthing" => settings.farthing = absolute(&value)?,
                 "--cdk" => settings.cdk = Some(absolute(&value)?),
+                "--anvil" => settings.anvil = Some(absolute(&value)?),
+                "--express" => settings.express = Some(absolute(&value)?),
                 "--seconds" => settings.seconds = u64::try_from(number(60)?).unwrap_or(SECONDS_MAX),
                 "--rounds" => settings.rounds = number(ROUNDS_MAX)?,
                 "--payments" => settings.payments = number(1000 * PAYMENTS)?,
@@ -92,6 +97,18 @@ impl Settings {
         self.cdk.as_deref().ok_or_else(|| Failure::new("swaps need --cdk FILE, the binary of cdk-mintd"))
     }
 
+    /// The node of a chain.
+    pub fn anvil(&self) -> Result<&Path> {
+        let missing = || Failure::new("payments on a chain need --anvil FILE, the node");
+        self.anvil.as_deref().ok_or_else(missing)
+    }
+
+    /// What starts the peer that sells for dollars.
+    pub fn express(&self) -> Result<&Path> {
+        let missing = || Failure::new("this needs --express FILE, which starts the official server");
+        self.express.as_deref().ok_or_else(missing)
+    }
+
     /// Tells whoever waits what is going on.
     pub fn say(&self, what: &str) {
         eprintln!("bench: {what} ({} rounds of about {} s)", self.rounds, self.seconds);
@@ -105,7 +122,9 @@ fn absolute(path: &str) -> Result<PathBuf> {
 
 /// Whether this is what a figure adds to the name of its measurement.
 fn is_figure(rest: &str) -> bool {
-    ["_vs_", "_p50", "_p99", "_cpu", "_c32", "_restarted"].iter().any(|end| rest.starts_with(end))
+    ["_vs_", "_p50", "_p99", "_cpu", "_c32", "_restarted", "_settled", "_node_cpu"]
+        .iter()
+        .any(|end| rest.starts_with(end))
 }
 
 #[cfg(test)]
@@ -131,6 +150,7 @@ mod tests {
         for words in [&["swap"][..], &["--farthing", "f", "--rounds", "0"], &["--farthing", "f", "--wat"]] {
             assert!(read(words).is_err(), "{words:?}");
         }
-        assert!(read(&["--farthing", "f"]).unwrap().cdk().is_err());
+        let bare = read(&["--farthing", "f"]).unwrap();
+        assert!(bare.cdk().is_err() && bare.anvil().is_err() && bare.express().is_err());
     }
 }

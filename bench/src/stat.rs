@@ -27,6 +27,21 @@ pub fn percentile(sorted: &[u32], share: f64) -> u32 {
     sorted.get(rank.max(1) - 1).copied().unwrap_or(0)
 }
 
+/// The mean. Not a number if there is none.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// How many of so many, in percent.
+pub fn percent(part: usize, whole: usize) -> f64 {
+    part as f64 * 100.0 / whole as f64
+}
+
+/// The middle of each of so many equal parts of a second.
+pub fn parts_of_a_second(parts: u32) -> impl Iterator<Item = Duration> {
+    (0..parts).map(move |part| Duration::from_secs_f64((f64::from(part) + 0.5) / f64::from(parts)))
+}
+
 /// How many a second.
 pub fn rate(count: usize, span: Duration) -> f64 {
     count as f64 / span.as_secs_f64()
@@ -72,6 +87,9 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(&[]).is_nan());
+        assert_eq!((mean(&[1.0, 2.0, 6.0]), percent(3, 4)), (3.0, 75.0));
+        let parts: Vec<_> = parts_of_a_second(2).collect();
+        assert_eq!(parts, [Duration::from_millis(250), Duration::from_millis(750)]);
     }
 
     #[test]

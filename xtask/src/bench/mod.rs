@@ -31,6 +31,7 @@ pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
     let wants = |measurement: &str| asked.wants(measurement);
     peers::debian(root, wants)?;
     let cdk = if wants("swap") { Some(peers::cdk_mintd(root, asked.peer_bin.as_deref())?) } else { None };
+    let chains = peers::on_chains(root, wants)?;
     // What is built now is what is measured; by the end of the run there may be other commits.
     let source = source(root);
     let binaries = build(root)?;
@@ -39,6 +40,9 @@ pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
     command.args(&asked.names).args(&asked.flags).arg("--farthing").arg(&binaries.farthing);
     if let Some(cdk) = cdk {
         command.arg("--cdk").arg(cdk);
+    }
+    if let Some(peers::OnChains { anvil, express }) = chains {
+        command.arg("--anvil").arg(anvil).arg("--express").arg(express);
     }
     let figures = measure(&mut command, asked.json)?;
     if !asked.json {
