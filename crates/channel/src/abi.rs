@@ -10,6 +10,8 @@ pub(crate) struct Arguments(Vec<Argument>);
 enum Argument {
     Word(Word),
     Bytes(Vec<u8>),
+    /// A struct or a list without fixed length, encoded by itself.
+    Whole(Vec<u8>),
 }
 
 impl Arguments {
@@ -31,6 +33,20 @@ impl Arguments {
         self
     }
 
+    /// A struct whose own arguments have no fixed length, encoded.
+    pub(crate) fn whole(mut self, encoded: Vec<u8>) -> Self {
+        self.0.push(Argument::Whole(encoded));
+        self
+    }
+
+    /// A list of structs or bytes without fixed length, each encoded.
+    pub(crate) fn list(self, elements: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let elements = elements.into_iter().fold(Self::new(), Self::whole);
+        let length = word_of(elements.0.len());
+        let encoded = elements.after(Vec::new());
+        self.whole([length.as_bytes(), encoded.as_slice()].concat())
+    }
+
     /// The arguments alone.
     pub(crate) fn encode(&self) -> Vec<u8> {
         self.after(Vec::new())
@@ -50,15 +66,25 @@ impl Arguments {
                 Argument::Word(word) => row.extend(word.as_bytes()),
                 Argument::Bytes(bytes) => {
                     row.extend(word_of(row_length.saturating_add(rest.len())).as_bytes());
-                    rest.extend(word_of(bytes.len()).as_bytes());
-                    rest.extend(bytes);
-                    rest.resize(rest.len().next_multiple_of(32), 0);
+                    rest.extend(encoded_bytes(bytes));
+                }
+                Argument::Whole(encoded) => {
+                    row.extend(word_of(row_length.saturating_add(rest.len())).as_bytes());
+                    rest.extend(encoded);
                 }
             }
         }
         row.extend(rest);
         row
     }
+}
+
+/// Bytes by themselves: their length, and they, up to a whole word.
+pub(crate) fn encoded_bytes(bytes: &[u8]) -> Vec<u8> {
+    let mut encoded = word_of(bytes.len()).as_bytes().to_vec();
+    encoded.extend(bytes);
+    encoded.resize(encoded.len().next_multiple_of(32), 0);
+    encoded
 }
 
 /// A length or place. What is in memory is shorter than 2^64.
@@ -107,6 +133,19 @@ mod tests {
         let expected = format!("{:064x}{:064x}{:064x}64617665{}", 0x40, 1, 4, "0".repeat(56));
         assert_eq!(hex::encode(encoded), expected);
         assert_eq!(hex::encode(Arguments::new().call("baz(uint32,bool)")), "cdcd77c0");
+    }
+
+    /// `g(uint256[][],string[])` of the specification, the half with texts: a list of what has no fixed length.
+    #[test]
+    fn a_list_of_what_has_no_fixed_length() {
+        let encoded = Arguments::new().list([&b"one"[..], b"two", b"three"].map(encoded_bytes)).encode();
+        let text = |text: &[u8]| format!("{:0<64}", hex::encode(text));
+        let words = [0x20, 3, 0x60, 0xa0, 0xe0].map(|word: u64| format!("{word:064x}")).concat();
+        let texts = [(3, &b"one"[..]), (3, b"two"), (5, b"three")]
+            .map(|(length, bytes)| format!("{length:064x}{}", text(bytes)));
+        assert_eq!(hex::encode(encoded), words + &texts.concat());
+        let none = Arguments::new().list([]).encode();
+        assert_eq!(hex::encode(none), format!("{:064x}{:064x}", 0x20, 0));
     }
 
     #[test]

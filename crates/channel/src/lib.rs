@@ -19,8 +19,12 @@
 mod abi;
 mod address;
 mod authorization;
+pub mod batch_call;
+mod batch_event;
 pub mod call;
 mod chain_id;
+mod claim_row;
+mod deposit;
 mod digest;
 mod domain;
 mod erc6492;
@@ -39,7 +43,10 @@ mod word;
 
 pub use address::{Address, AddressError};
 pub use authorization::{Authorization, CancelAuthorization};
+pub use batch_event::BatchEvent;
 pub use chain_id::{ChainId, ChainIdError};
+pub use claim_row::ClaimRow;
+pub use deposit::{AuthorizedDeposit, CollectedDeposit, PermittedDeposit};
 pub use digest::{AuthorizationNonce, Digest, TxHash, keccak256, message_digest};
 pub use domain::Domain;
 pub use erc6492::{WrappedSignature, WrappedSignatureError};

@@ -81,15 +81,40 @@ pub struct ChannelTerms {
 impl ChannelTerms {
     /// Its name: the digest of its terms in the domain of the escrow.
     pub fn id(&self, batch: &Domain) -> ChannelId {
-        let hash = StructHash::new(&TERMS)
-            .word(self.payer)
-            .word(self.payer_authorizer)
-            .word(self.receiver)
-            .word(self.receiver_authorizer)
-            .word(self.token)
-            .word(u64::from(self.withdraw_delay))
-            .word(self.salt);
+        let hash = self.words().into_iter().fold(StructHash::new(&TERMS), StructHash::word);
         ChannelId::from_bytes(*batch.digest(&hash.finish()).as_bytes())
+    }
+
+    /// Who signs its vouchers; `None` if the payer does, in whatever way it signs when a claim comes.
+    pub fn voucher_signer(&self) -> Option<Address> {
+        (!self.payer_authorizer.is_zero()).then_some(self.payer_authorizer)
+    }
+
+    /// Its members in order, as contracts read them.
+    pub(crate) fn words(&self) -> [Word; 7] {
+        [
+            self.payer.into(),
+            self.payer_authorizer.into(),
+            self.receiver.into(),
+            self.receiver_authorizer.into(),
+            self.token.into(),
+            u64::from(self.withdraw_delay).into(),
+            self.salt.into(),
+        ]
+    }
+
+    /// The inverse of [`words`](Self::words); `None` of what a channel cannot have.
+    pub(crate) fn from_words(words: [Word; 7]) -> Option<Self> {
+        let [payer, payer_authorizer, receiver, receiver_authorizer, token, delay, salt] = words;
+        Some(Self {
+            payer: payer.to_address()?,
+            payer_authorizer: payer_authorizer.to_address()?,
+            receiver: receiver.to_address()?,
+            receiver_authorizer: receiver_authorizer.to_address()?,
+            token: token.to_address()?,
+            withdraw_delay: u32::try_from(delay.to_u64()?).ok()?,
+            salt: Salt::from_bytes(*salt.as_bytes()),
+        })
     }
 }
 

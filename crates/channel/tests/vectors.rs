@@ -5,6 +5,8 @@
 #[path = "vectors/read.rs"]
 mod read;
 
+#[path = "vectors/batch.rs"]
+mod batch;
 #[path = "vectors/calls.rs"]
 mod calls;
 #[path = "vectors/channels.rs"]

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::read::{at, file, vector};
 
-const CHAIN: ChainId = ChainId::new(84_532);
+pub const CHAIN: ChainId = ChainId::new(84_532);
 
-fn terms() -> ChannelTerms {
+pub fn terms() -> ChannelTerms {
     let file: Value = at(&file("eip712"), "channelConfig");
     ChannelTerms {
         payer: at(&file, "payer"),
