@@ -10,19 +10,25 @@ const SEND = 'eth_sendRawTransaction'
  * says how many it has taken;
  * `asked(method)` when the node is asked for something the next time;
  * `shut()` refuses connections until `open()`; `loseNext()` lets the next transaction through and hangs up instead of
- * answering.
+ * answering. `lead(url)` leads to another node from now on; `lie(method, result)` answers a method with that, until
+ * `lie(method)`.
  */
 export async function nodeDoor(target) {
   const waiting = []
   const listening = new Map()
+  const lies = new Map()
   let isLosing = false
   let taken = 0
   const pass = async (request, response) => {
     const parts = []
     for await (const part of request) parts.push(part)
     const body = Buffer.concat(parts)
-    const { method } = JSON.parse(body.toString())
+    const { method, id } = JSON.parse(body.toString())
     listening.get(method)?.splice(0).forEach((someone) => someone())
+    if (lies.has(method)) {
+      const lie = JSON.stringify({ jsonrpc: '2.0', id, result: lies.get(method) })
+      return response.writeHead(200, { 'content-type': 'application/json' }).end(lie)
+    }
     const answer = await fetch(target, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
     const text = await answer.text()
     if (method === SEND) {
@@ -57,6 +63,8 @@ export async function nodeDoor(target) {
     taken: () => taken,
     asked: (method) =>
       new Promise((resolve) => listening.set(method, [...(listening.get(method) ?? []), resolve])),
+    lead: (url) => (target = url),
+    lie: (method, result) => (result === undefined ? lies.delete(method) : lies.set(method, result)),
     loseNext: () => (isLosing = true),
     shut,
     open: () => open(port),

@@ -32,8 +32,11 @@ export async function listen(handler) {
   return { url: `http://127.0.0.1:${server.address().port}`, stop }
 }
 
-/** The reference's facilitator for a chain, with the gas of account 0. `more(signer)` are further schemes that it settles. */
-export async function facilitator(chain, more = () => []) {
+/**
+ * What judges and settles in the reference's facilitator for a chain, with the gas of account 0. `more(signer)` are further
+ * schemes that it settles.
+ */
+export function judge(chain, more = () => []) {
   const account = chain.accounts[0]
   const { client } = chain
   const signer = toFacilitatorEvmSigner({
@@ -51,6 +54,12 @@ export async function facilitator(chain, more = () => []) {
     .register(network, new ExactFacilitator(signer))
     .register(network, new UptoFacilitator(signer))
   for (const scheme of more(signer)) inner.register(network, scheme)
+  return inner
+}
+
+/** The reference's facilitator for a chain, over HTTP; with further schemes as above. */
+export async function facilitator(chain, more) {
+  const inner = judge(chain, more)
   const app = express().use(express.json())
   const asked = { verify: 0, settle: 0 }
   for (const what of ['verify', 'settle']) {

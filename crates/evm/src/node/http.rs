@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use farthing_channel::{Address, ChainId, TxHash, Word, bytes_to_hex};
 use farthing_money::Amount;
+use futures_util::future::join;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -116,7 +117,8 @@ impl HttpNode {
         Err(last)
     }
 
-    /// Asks a node, after it has said that it is of the right chain.
+    /// Asks a node, after it has said that it is of the right chain. An address may lead to another chain by now: whoever
+    /// says which block is the newest says anew of which chain.
     async fn ask_believed(
         &self,
         place: &Place,
@@ -124,15 +126,24 @@ impl HttpNode {
         params: &Value,
     ) -> Result<Value, NodeError> {
         if !place.believed.load(Ordering::Relaxed) {
-            let got = self.ask_at(place, "eth_chainId", &json!([])).await?;
-            let got = read::number(&got).map(ChainId::new);
-            if got != Some(self.chain) {
-                let got = got.map_or_else(|| "something else".to_owned(), |chain| chain.to_string());
-                return Err(lying(place, format!("the chain {}", self.chain), got));
-            }
-            place.believed.store(true, Ordering::Relaxed);
+            self.check_chain(place).await?;
+        } else if method == BLOCK && *params == newest() {
+            let (checked, answer) = join(self.check_chain(place), self.ask_at(place, method, params)).await;
+            return checked.and(answer);
         }
         self.ask_at(place, method, params).await
+    }
+
+    /// Asks a node of which chain it is.
+    async fn check_chain(&self, place: &Place) -> Result<(), NodeError> {
+        let got = self.ask_at(place, "eth_chainId", &json!([])).await?;
+        let got = read::number(&got).map(ChainId::new);
+        if got != Some(self.chain) {
+            let got = got.map_or_else(|| "something else".to_owned(), |chain| chain.to_string());
+            return Err(lying(place, format!("the chain {}", self.chain), got));
+        }
+        place.believed.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn ask_at(&self, place: &Place, method: &'static str, params: &Value) -> Result<Value, NodeError> {
@@ -242,6 +253,14 @@ fn place_of(moment: Moment) -> String {
     }
 }
 
+/// The question for a block.
+const BLOCK: &str = "eth_getBlockByNumber";
+
+/// Which block is the newest.
+fn newest() -> Value {
+    json!(["latest", false])
+}
+
 fn trial_of(trial: &Trial) -> Value {
     json!({"from": trial.from, "to": trial.to, "input": bytes_to_hex(&trial.input)})
 }
@@ -260,14 +279,14 @@ impl Node for HttpNode {
     }
 
     fn head(&self) -> Asked<'_, Block> {
-        Box::pin(self.asked("eth_getBlockByNumber", json!(["latest", false]), "a block", read::block))
+        Box::pin(self.asked(BLOCK, newest(), "a block", read::block))
     }
 
     fn block(&self, number: u64) -> Asked<'_, Option<Block>> {
         let reading = move |answer: &Value| {
             maybe(answer, |answer| read::block(answer).filter(|block| block.number == number))
         };
-        Box::pin(self.asked("eth_getBlockByNumber", json!([hex(number), false]), "that block", reading))
+        Box::pin(self.asked(BLOCK, json!([hex(number), false]), "that block", reading))
     }
 
     fn call(&self, trial: Trial) -> Asked<'_, Vec<u8>> {

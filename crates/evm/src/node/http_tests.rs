@@ -101,6 +101,35 @@ async fn a_node_of_another_chain_is_not_believed() {
     assert_eq!(node(7, &[other, good]).balance(Address::ZERO).await, Ok(Amount::new(8)));
 }
 
+/// Went wrong: what was believed once was believed for as long as it answered, also when its address led to the node of
+/// another chain meanwhile.
+#[tokio::test]
+async fn a_node_that_comes_to_be_of_another_chain_is_believed_no_more() {
+    let names = Arc::new(AtomicU64::new(7));
+    let shown = Arc::clone(&names);
+    let script: Script = Arc::new(move |method, id| match method {
+        "eth_chainId" => Some(result(id, &json!(format!("{:#x}", shown.load(Ordering::Relaxed))))),
+        _ => Some(result(
+            id,
+            &json!({
+                "number": "0x1", "hash": format!("0x{}", "11".repeat(32)), "timestamp": "0x1",
+                "baseFeePerGas": "0x1", "parentHash": format!("0x{}", "10".repeat(32)),
+            }),
+        )),
+    });
+    let node = node(7, &[serve(script).await]);
+    assert_eq!(node.head().await.unwrap().number, 1);
+    names.store(8, Ordering::Relaxed);
+    let error = node.head().await.unwrap_err();
+    assert!(error.to_string().contains("eip155:8"), "{error}");
+    assert!(
+        matches!(node.balance(Address::ZERO).await, Err(NodeError::Lying { .. })),
+        "whatever it is asked"
+    );
+    names.store(7, Ordering::Relaxed);
+    assert_eq!(node.head().await.unwrap().number, 1);
+}
+
 #[tokio::test]
 async fn silence_ends_and_keys_are_not_shown() {
     let silent = serve(Arc::new(|_, _| None)).await;
