@@ -30,6 +30,8 @@ export function chainText({
   more = '',
   creditsLeast,
   payoutFee,
+  signer,
+  account,
 }) {
   return `
 [[price]]
@@ -45,7 +47,7 @@ poll = "50ms"
 patience = "${patience}"
 ${more}
 wallet_factories = ${list(factories)}
-
+${signer ? `signer = "${signer}"\naccount = "${account}"\n` : ''}
 [[token]]
 chain = ${CHAIN_ID}
 address = "${USDC}"

@@ -43,6 +43,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::Deposit(command) => op::deposit::deposit(rows, command, now),
         Command::PayOut(command) => op::payout::pay_out(rows, command, now),
         Command::Facilitate(command) => op::call::facilitate(rows, command, now),
+        Command::Fund(command) => op::fund::fund(rows, command, now),
         Command::SendCall(command) => op::call::send(rows, command),
         Command::EndCall(command) => op::call::end(rows, command, now),
         Command::Delivered(call) => op::call::delivered(rows, *call),

@@ -23,6 +23,8 @@ pub struct Call {
     pub moves: Movement,
     /// After this second the contract refuses it.
     pub until: Timestamp,
+    /// A transaction that the payer has signed and that has to be carried out before, if this one cannot succeed without.
+    pub approval: Option<Vec<u8>>,
 }
 
 /// A payer's signature is in the bytes: whoever has them can have them carried out.
@@ -35,7 +37,7 @@ impl std::fmt::Debug for Call {
 /// Units of a token that go from one address to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Movement {
-    /// The token's contract.
+    /// The token's contract; nobody's address for the chain's own coin.
     pub token: ChainAddress,
     /// Whose they were.
     pub from: ChainAddress,
@@ -58,6 +60,11 @@ pub enum Purpose {
         payment: PaymentId,
         /// Which quote.
         quote: QuoteId,
+    },
+    /// It gives a payer coin for the gas of the approval that another call needs. What it gives is booked as gas.
+    Funding {
+        /// That call.
+        of: CallId,
     },
     /// It pays a melt quote out.
     Payout {
@@ -185,6 +192,17 @@ pub struct Facilitate {
     pub call: Call,
 }
 
+/// Gives a payer coin for the gas of an approval. The name says for whom and what it is, so that it is given once.
+#[derive(Clone, Debug)]
+pub struct Fund {
+    /// Its name.
+    pub id: CallId,
+    /// The call that needs the approval.
+    pub of: CallId,
+    /// What.
+    pub call: Call,
+}
+
 /// Writes a transaction down that is about to be sent.
 #[derive(Clone, Debug)]
 pub struct SendCall {
@@ -267,7 +285,7 @@ impl SettledPayment {
     /// What hangs on a call: nothing on one that somebody else has asked for.
     pub fn of(read: &dyn Read, row: &CallRow) -> Result<Option<Self>, Fault> {
         match row.purpose {
-            Purpose::Facilitated | Purpose::Channel(_) => Ok(None),
+            Purpose::Facilitated | Purpose::Channel(_) | Purpose::Funding { .. } => Ok(None),
             Purpose::Payment(payment) => Ok(read.payment(payment)?.map(|row| Self::of_row(payment, &row))),
             Purpose::Deposit { payment, quote } => {
                 let named = read.payment(payment)?.map(|row| Self::of_row(payment, &row));

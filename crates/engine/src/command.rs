@@ -5,8 +5,8 @@ use farthing_money::{Amount, Asset, Label, Timestamp};
 
 use crate::{
     BOOKS, CallId, ChannelId, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId, Deposit, EndCall,
-    Facilitate, HeldVoucher, Keys, KeysetRow, MakeChannelCall, MeltQuoteRow, MintQuoteRow, Mode, OutputId,
-    PayOut, PaymentId, QuoteId, ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, Settle,
+    Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall, MeltQuoteRow, MintQuoteRow, Mode,
+    OutputId, PayOut, PaymentId, QuoteId, ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, Settle,
     SettledPayment, StatementId, StatementRow, sale_reference,
 };
 
@@ -314,6 +314,7 @@ pub enum Command {
     Deposit(Deposit),
     PayOut(PayOut),
     Facilitate(Facilitate),
+    Fund(Fund),
     SendCall(SendCall),
     EndCall(EndCall),
     ReopenCall(ReopenCall),
@@ -408,6 +409,7 @@ impl Command {
             | Self::Deposit(_)
             | Self::PayOut(_)
             | Self::Facilitate(_)
+            | Self::Fund(_)
             | Self::SendCall(_)
             | Self::EndCall(_)
             | Self::ReopenCall(_)
@@ -474,6 +476,10 @@ impl Command {
                 keys.chart(command.asset);
             }
             Self::Facilitate(command) => keys.call(command.id),
+            Self::Fund(command) => {
+                keys.call(command.id);
+                keys.call(command.of);
+            }
             Self::SendCall(command) => keys.call(command.call),
             Self::Delivered(call) => keys.call(*call),
             Self::Unwatch(calls) => keys.watched.extend(calls),

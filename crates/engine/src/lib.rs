@@ -38,7 +38,7 @@ pub use answer::Answer;
 pub use batch::{Decided, Sealed, decide, decide_batch};
 pub use books::{Chart, credits_account, sale_reference};
 pub use call::{
-    Attempt, Call, CallRow, Deposit, EndCall, Facilitate, Gas, GasAccounts, Movement, Outcome, PayOut,
+    Attempt, Call, CallRow, Deposit, EndCall, Facilitate, Fund, Gas, GasAccounts, Movement, Outcome, PayOut,
     Purpose, ReopenCall, SendCall, Settle, SettledPayment, SettlementRow,
 };
 pub use channel::{

@@ -6,6 +6,7 @@ pub(crate) mod code;
 pub(crate) mod deposit;
 pub(crate) mod entry;
 pub(crate) mod expire;
+pub(crate) mod fund;
 pub(crate) mod hold;
 pub(crate) mod issue;
 pub(crate) mod melt;

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use farthing_engine::{
-    Answer, Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Facilitate, Funds, Gas,
+    Answer, Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Facilitate, Fund, Funds, Gas,
     GasAccounts, Hold, Keys, Movement, Outcome, PaymentId, PaymentRow, PaymentState, Post, Reject, Release,
     ReopenCall, RequestTag, Rows, SendCall, Settle, SettledPayment, TransactionId, decide, is_given_back,
     release_of,
@@ -52,7 +52,7 @@ fn call_id() -> CallId {
 
 fn call(units: u128) -> Call {
     let moves = Movement { token: address(1), from: address(2), to: address(4), units: Amount::new(units) };
-    Call { chain: CHAIN, to: address(1), input: vec![1, 2, 3], moves, until: NOW }
+    Call { chain: CHAIN, to: address(1), input: vec![1, 2, 3], moves, until: NOW, approval: None }
 }
 
 /// Rows that nobody stores.
@@ -269,6 +269,48 @@ fn a_call_for_others_is_made_once() {
     assert_eq!(books.run(&facilitate(2)).err(), Some(Reject::CallExists(id)));
     assert_eq!(books.totals(gas_accounts().spent), [7, 0, 0, 0]);
     assert_eq!(books.totals(merchant().id()), [0; 4]);
+}
+
+#[test]
+fn coin_for_an_approval_is_given_once_and_booked_as_gas() {
+    let id = CallId::of_parts("test", [&b"funding"[..]]);
+    let fund = |of| Command::Fund(Fund { id, of, call: call(40) });
+    let mut books = Books::open();
+    assert_eq!(books.run(&fund(call_id())).err(), Some(Reject::UnknownCall(call_id())), "nobody needs it");
+    let mut books = Books::settling(10);
+    let ended = |outcome, paid| {
+        let gas = Some(Gas { accounts: gas_accounts(), paid: Amount::new(paid) });
+        Command::EndCall(EndCall { call: id, outcome, payment: None, gas })
+    };
+    assert!(matches!(books.run(&fund(call_id())).unwrap(), Answer::Call(_)));
+    assert!(matches!(books.run(&fund(call_id())).unwrap(), Answer::Call(_)), "the same");
+    let unsent = Outcome::Failed { transaction: None, reason: "late".into() };
+    books.run(&Command::EndCall(EndCall { call: id, outcome: unsent, payment: None, gas: None })).unwrap();
+    assert!(matches!(books.run(&fund(call_id())).unwrap(), Answer::Call(_)), "it was never sent");
+    let attempt = Attempt { transaction: TransactionId::from_bytes([5; 32]), signed: vec![5], at: NOW };
+    books.run(&Command::SendCall(SendCall { call: id, slot: (address(9), 1), attempt })).unwrap();
+    books.run(&ended(settled(), 47)).unwrap();
+    assert!(matches!(books.run(&fund(call_id())).unwrap(), Answer::Settled(_)), "given once");
+    assert_eq!(books.totals(gas_accounts().spent), [47, 0, 0, 0]);
+    assert_eq!(books.totals(gas_accounts().purse), [0, 47, 0, 0]);
+    // A fork drops it: what is in the books stays, and the same transaction is sent again.
+    books.run(&Command::ReopenCall(ReopenCall { call: id, payment: None })).unwrap();
+    books.run(&ended(settled(), 45)).unwrap();
+    assert_eq!(books.totals(gas_accounts().spent), [47, 2, 0, 0]);
+}
+
+#[test]
+fn coin_that_may_have_been_given_is_not_given_again() {
+    let id = CallId::of_parts("test", [&b"funding"[..]]);
+    let fund = Command::Fund(Fund { id, of: call_id(), call: call(40) });
+    let mut books = Books::settling(10);
+    books.run(&fund).unwrap();
+    let attempt = Attempt { transaction: TransactionId::from_bytes([5; 32]), signed: vec![5], at: NOW };
+    books.run(&Command::SendCall(SendCall { call: id, slot: (address(9), 1), attempt })).unwrap();
+    let failed = Outcome::Failed { transaction: None, reason: "late".into() };
+    books.run(&Command::EndCall(EndCall { call: id, outcome: failed, payment: None, gas: None })).unwrap();
+    assert!(matches!(books.run(&fund).unwrap(), Answer::Settled(_)), "a fork may carry it out after all");
+    assert!(books.0.calls.get(&id).unwrap().is_none());
 }
 
 /// Went wrong: one honest transfer was taken for the outcome of every call with the same payer, payee and sum.

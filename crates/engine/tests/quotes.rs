@@ -57,7 +57,7 @@ fn output(n: u8, amount: u64) -> Output {
 fn call(amount: u128) -> Call {
     let at = |n| ChainAddress::from_bytes([n; 20]);
     let moves = Movement { token: at(1), from: at(2), to: at(4), units: units(amount) };
-    Call { chain: 84_532, to: at(1), input: vec![1, 2, 3], moves, until: LATER }
+    Call { chain: 84_532, to: at(1), input: vec![1, 2, 3], moves, until: LATER, approval: None }
 }
 
 fn mint_row(amount: u128) -> MintQuoteRow {

@@ -19,7 +19,7 @@ fn chain() -> ChainConfig {
 fn call_of(to: Address, input: Vec<u8>) -> Call {
     let moves =
         Movement { token: to_engine(to), from: to_engine(to), to: to_engine(to), units: Amount::ZERO };
-    Call { chain: 1, to: to_engine(to), input, moves, until: Timestamp::from_secs(0) }
+    Call { chain: 1, to: to_engine(to), input, moves, until: Timestamp::from_secs(0), approval: None }
 }
 
 fn signature() -> Signature {

@@ -44,6 +44,17 @@ pub struct ChainConfig {
     pub at_once: usize,
     /// Below this the purse raises an alarm.
     pub purse_low: Amount,
+    /// The account that sends, if another program has its key.
+    pub remote: Option<RemoteAccount>,
+}
+
+/// An account whose key another program has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteAccount {
+    /// Where that program is asked for signatures.
+    pub signer: Uri,
+    /// The account.
+    pub account: Address,
 }
 
 /// What is paid for gas.
@@ -174,6 +185,7 @@ impl ChainConfig {
             watched_blocks: 64,
             at_once: 16,
             purse_low: Amount::ZERO,
+            remote: None,
         }
     }
 

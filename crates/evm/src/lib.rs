@@ -27,6 +27,7 @@ mod purse;
 mod resolve;
 mod revert;
 mod rlp;
+mod signer;
 mod submit;
 mod transaction;
 mod verify;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 
 use farthing_money::Timestamp;
 
-pub use chain::{ChainConfig, ChainMistake, Contracts, FeeConfig, TokenConfig, Way};
+pub use chain::{ChainConfig, ChainMistake, Contracts, FeeConfig, RemoteAccount, TokenConfig, Way};
 pub use facilitator::{Facilitator, Facilitators, Unsettled, hash_text};
 pub use node::{
     Asked, Block, Effect, HttpLimits, HttpNode, Log, LogFilter, Moment, Node, NodeError, Receipt,
@@ -44,8 +45,9 @@ pub use node::{
 };
 pub use purse::{Purse, PurseStatus, units_of};
 pub use revert::Revert;
+pub use signer::{Looking, RemoteSigner, SignFault, Signer, Signing};
 pub use submit::{Ports, Round, RoundFault, Submitter};
-pub use transaction::{Fees, SignFault, SignedTransaction, Signer, Signing, Transaction};
+pub use transaction::{Fees, SignedTransaction, Transaction};
 pub use verify::{Invalid, Judge, NotVerified, Verified, call_of, payment_of};
 
 /// Says what time it is.

@@ -1,7 +1,8 @@
 //! What has moved, as tokens say it: the `Transfer` that a settled call must have caused.
 
 use farthing_channel::Word;
-use farthing_engine::Movement;
+use farthing_engine::{CallRow, Movement, Purpose};
+use farthing_money::Amount;
 
 use crate::abi;
 use crate::chain::of_engine;
@@ -14,6 +15,14 @@ pub(crate) const TRANSFER: &str = "Transfer(address,address,uint256)";
 pub(crate) const USED: &str = "AuthorizationUsed(address,bytes32)";
 /// What it says when its payer takes one back.
 pub(crate) const CANCELED: &str = "AuthorizationCanceled(address,bytes32)";
+
+/// How much of the chain's own coin goes along with a call. Only what a payer is given for an approval does.
+pub(crate) fn coin_of(row: &CallRow) -> Amount {
+    match row.purpose {
+        Purpose::Funding { .. } => row.call.moves.units,
+        _ => Amount::ZERO,
+    }
+}
 
 /// Whether a log says exactly this movement.
 pub(crate) fn is_said_by(moves: &Movement, log: &Log) -> bool {
@@ -89,11 +98,9 @@ fn topics(moves: &Movement) -> Vec<Word> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use farthing_channel::{Address, Digest, TxHash};
     use farthing_engine::ChainAddress;
-    use farthing_money::Amount;
-
-    use super::*;
 
     #[test]
     fn only_the_very_movement_counts() {

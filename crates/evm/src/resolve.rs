@@ -4,7 +4,7 @@
 //! payers choose the numbers of their authorisations, and sign the same sum for the same payee as often as they like.
 
 use farthing_channel::TxHash;
-use farthing_engine::CallRow;
+use farthing_engine::{CallRow, Purpose};
 use farthing_money::Timestamp;
 
 use crate::authorized::{Authorized, Counter};
@@ -72,6 +72,10 @@ pub(crate) async fn fate(chain: &ChainConfig, node: &dyn Node, row: &CallRow) ->
 
 /// The log by which a transaction of ours has moved what a call should, if it has.
 pub(crate) fn own_log(chain: &ChainConfig, row: &CallRow, receipt: &Receipt) -> Option<u64> {
+    // Coin moves without a word: the transaction itself says it, and no other call has that one.
+    if matches!(row.purpose, Purpose::Funding { .. }) {
+        return receipt.succeeded.then_some(0);
+    }
     let moves = &row.call.moves;
     let authorized = Authorized::of_call(chain, &row.call);
     match authorized.and_then(|authorized| movement::of_use(moves, &authorized.nonce, receipt)) {
@@ -250,7 +254,7 @@ pub(crate) fn of_engine_hash(id: farthing_engine::TransactionId) -> TxHash {
 #[cfg(test)]
 mod tests {
     use farthing_channel::{Address, Authorization, AuthorizationNonce, ChainId, SigningKey, Word, call};
-    use farthing_engine::{Attempt, Call, ChainAddress, Movement, Purpose, TransactionId};
+    use farthing_engine::{Attempt, Call, ChainAddress, Movement, TransactionId};
     use farthing_money::{Amount, Asset};
 
     use super::*;
@@ -288,8 +292,15 @@ mod tests {
         };
         let input = call::transfer_with_authorization_bytes(&authorization, &[1; 65]);
         let fees = Fees { most: Amount::new(10_u128.pow(10)), tip: Amount::new(1) };
-        let transaction =
-            Transaction { chain: ChainId::new(1), number: 0, fees, gas: 100_000, to: token(), input };
+        let transaction = Transaction {
+            chain: ChainId::new(1),
+            number: 0,
+            fees,
+            gas: 100_000,
+            to: token(),
+            coin: Amount::ZERO,
+            input,
+        };
         let signature = key.sign(&transaction.digest());
         let signed = transaction.signed(&signature).unwrap();
         node.send(signed.bytes.clone()).await.unwrap();
@@ -302,7 +313,7 @@ mod tests {
         let moves = Movement { token: at(5), from: at(2), to: at(3), units: Amount::new(7) };
         let attempt = |hash: &TxHash| Attempt { transaction: to_engine_hash(*hash), signed: vec![], at: NOW };
         CallRow {
-            call: Call { chain: 1, to: to_engine(to), input, moves, until: NOW },
+            call: Call { chain: 1, to: to_engine(to), input, moves, until: NOW, approval: None },
             purpose: Purpose::Facilitated,
             at: NOW,
             slot: None,

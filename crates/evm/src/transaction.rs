@@ -4,11 +4,8 @@
 //! There is one kind and it is small, so it is written here. What a library would bring besides (every kind of
 //! transaction, block and receipt) costs a cold build minutes.
 
-use std::pin::Pin;
-
-use farthing_channel::{Address, ChainId, Digest, Signature, SigningKey, TxHash, Word, keccak256};
+use farthing_channel::{Address, ChainId, Digest, Signature, TxHash, Word, keccak256};
 use farthing_money::Amount;
-use thiserror::Error;
 
 use crate::rlp::Item;
 
@@ -28,6 +25,8 @@ pub struct Transaction {
     pub gas: u64,
     /// Whom it calls.
     pub to: Address,
+    /// How much of the chain's own coin goes along.
+    pub coin: Amount,
     /// What is called; empty for nothing.
     pub input: Vec<u8>,
 }
@@ -79,7 +78,7 @@ impl Transaction {
 
     /// Whether it does nothing but use up its number.
     pub fn is_blank(&self) -> bool {
-        self.input.is_empty()
+        self.input.is_empty() && self.coin.is_zero()
     }
 
     fn members(&self) -> Vec<Item> {
@@ -90,8 +89,7 @@ impl Transaction {
             Item::number(self.fees.most),
             Item::number(self.gas),
             Item::Bytes(self.to.as_bytes().to_vec()),
-            // No coin goes along.
-            Item::number(0),
+            Item::number(self.coin),
             Item::Bytes(self.input.clone()),
             // No list of what is accessed.
             Item::List(Vec::new()),
@@ -112,7 +110,7 @@ impl SignedTransaction {
         let [chain, number, tip, most, gas, to, coin, input, accessed, odd, r, s] = members.as_slice() else {
             return None;
         };
-        if *coin != Item::number(0) || *accessed != Item::List(Vec::new()) {
+        if *accessed != Item::List(Vec::new()) {
             return None;
         }
         let word = |item: &Item| item.to_word();
@@ -122,6 +120,7 @@ impl SignedTransaction {
             fees: Fees { most: word(most)?.to_amount()?, tip: word(tip)?.to_amount()? },
             gas: word(gas)?.to_u64()?,
             to: Address::from_bytes(to.bytes()?.try_into().ok()?),
+            coin: word(coin)?.to_amount()?,
             input: input.bytes()?.to_vec(),
         };
         let mut signature = word(r)?.as_bytes().to_vec();
@@ -132,34 +131,9 @@ impl SignedTransaction {
     }
 }
 
-/// Why nothing was signed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("expected a signature of a transaction, got none: {0}; look at the signer")]
-pub struct SignFault(pub String);
-
-/// What [`Signer::sign`] returns.
-pub type Signing<'a> = Pin<Box<dyn Future<Output = Result<Signature, SignFault>> + Send + 'a>>;
-
-/// Whoever has the key that transactions are sent with: here, or on another machine.
-pub trait Signer: Send + Sync + 'static {
-    /// The account.
-    fn address(&self) -> Address;
-    /// Signs a digest.
-    fn sign<'a>(&'a self, digest: &'a Digest) -> Signing<'a>;
-}
-
-impl Signer for SigningKey {
-    fn address(&self) -> Address {
-        Self::address(self)
-    }
-
-    fn sign<'a>(&'a self, digest: &'a Digest) -> Signing<'a> {
-        Box::pin(std::future::ready(Ok(Self::sign(self, digest))))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use farthing_channel::SigningKey;
     use proptest::prelude::*;
 
     use super::*;
@@ -171,6 +145,7 @@ mod tests {
             fees: Fees { most: Amount::new(30_000_000_000), tip: Amount::new(1_000_000) },
             gas: 120_000,
             to: "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse().unwrap(),
+            coin: Amount::ZERO,
             input: vec![0xa9, 0x05, 0x9c, 0xbb],
         }
     }
@@ -204,9 +179,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reading_undoes_writing(number: u64, chain: u64, most: u128, tip: u128, gas: u64, to: [u8; 20], input: Vec<u8>) {
+        fn reading_undoes_writing(number: u64, chain: u64, most: u128, tip: u128, gas: u64, to: [u8; 20], coin: u128, input: Vec<u8>) {
             let fees = Fees { most: Amount::new(most), tip: Amount::new(tip) };
-            let whole = Transaction { chain: ChainId::new(chain), number, fees, gas, to: Address::from_bytes(to), input };
+            let (to, coin) = (Address::from_bytes(to), Amount::new(coin));
+            let whole = Transaction { chain: ChainId::new(chain), number, fees, gas, to, coin, input };
             let signed = signed(whole);
             prop_assert_eq!(SignedTransaction::decode(&signed.bytes), Some(signed));
         }

@@ -286,7 +286,14 @@ async fn what_we_pay_out_needs_no_signature_but_ours() {
         };
         let input = farthing_channel::call::transfer(payee(), Amount::new(units).into());
         let until = farthing_money::Timestamp::from_secs(world.now() + 1_000);
-        let call = Call { chain: support::CHAIN.number(), to: engine(world.token), input, moves, until };
+        let call = Call {
+            chain: support::CHAIN.number(),
+            to: engine(world.token),
+            input,
+            moves,
+            until,
+            approval: None,
+        };
         let id = CallId::from_bytes([name; 32]);
         world.stage.desk.run(&Command::Facilitate(Facilitate { id, call })).unwrap();
         id

@@ -324,7 +324,15 @@ async fn a_number_that_somebody_else_used_up_ends_the_call_after_a_while() {
     // Another program with the same key.
     let fees = play.attempts(id)[0].transaction.fees;
     let me = submitter();
-    let other = Transaction { chain: CHAIN, number: 0, fees, gas: 21_000, to: me.address(), input: vec![] };
+    let other = Transaction {
+        chain: CHAIN,
+        number: 0,
+        fees,
+        gas: 21_000,
+        to: me.address(),
+        coin: Amount::ZERO,
+        input: vec![],
+    };
     let signature = me.sign(&other.digest());
     play.node.send(other.signed(&signature).unwrap().bytes).await.unwrap();
     play.mine_and_look().await;

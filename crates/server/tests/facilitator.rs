@@ -161,7 +161,7 @@ async fn what_a_chain_has_left_behind_is_said() {
     let somebody = ChainAddress::from_bytes([1; 20]);
     let moves = Movement { token: somebody, from: somebody, to: somebody, units: Amount::new(1) };
     let until = Timestamp::from_secs(1);
-    let call = Call { chain: 84_532, to: somebody, input: vec![], moves, until };
+    let call = Call { chain: 84_532, to: somebody, input: vec![], moves, until, approval: None };
     let facilitate = Facilitate { id: CallId::from_bytes([1; 32]), call };
     installation.writer.execute(Command::Facilitate(facilitate)).await.unwrap();
     assert!(abandoned(&installation).unwrap().is_empty(), "it is configured");

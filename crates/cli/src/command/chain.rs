@@ -61,6 +61,10 @@ impl View for Chains {
 
 fn text(chain: &ChainStatus) -> String {
     let low = if chain.coin_low { ", which is low: send coin to the account" } else { "" };
+    let signer = chain.signer.as_ref().map_or_else(String::new, |signer| match &signer.fault {
+        None => format!("; {} signs for it", signer.place),
+        Some(fault) => format!("; NOT SIGNED: {fault}"),
+    });
     let line = |token: &TokenStatus| {
         let [on_chain, in_books] = token.shown.clone();
         let agrees = if token.agrees { "yes" } else { "NO" };
@@ -68,7 +72,7 @@ fn text(chain: &ChainStatus) -> String {
     };
     let tokens: Vec<_> = chain.tokens.iter().map(line).collect();
     format!(
-        "{}: account {} with {}{low}; paid is {}; {} under way\n{}",
+        "{}: account {} with {}{low}{signer}; paid is {}; {} under way\n{}",
         chain.network,
         chain.account,
         chain.coin,

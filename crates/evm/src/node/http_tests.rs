@@ -1,6 +1,8 @@
 //! Real sockets with answers of our own: what is asked again elsewhere, what is believed, and what is never shown.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -4,6 +4,7 @@
 mod error;
 mod http;
 mod read;
+mod rpc;
 mod scripted;
 
 use std::pin::Pin;
@@ -12,7 +13,9 @@ use farthing_channel::{Address, ChainId, Digest, TxHash, Word};
 use farthing_money::{Amount, Timestamp};
 
 pub use error::NodeError;
-pub use http::{HttpLimits, HttpNode};
+pub use http::HttpNode;
+pub use rpc::HttpLimits;
+pub(crate) use rpc::{Place, Rpc};
 pub use scripted::{Effect, ScriptedNode};
 
 /// What a node is asked for, on its way.

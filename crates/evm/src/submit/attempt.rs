@@ -3,14 +3,16 @@
 
 use farthing_channel::Address;
 use farthing_engine::{Attempt, CallId, CallRow, Command, SendCall};
-use farthing_money::Timestamp;
+use farthing_money::{Amount, Timestamp};
 
 use super::plan::{Seen, Surroundings};
 use super::{Done, Memory, Puzzle, RoundFault, Submitter};
 use crate::chain::{of_engine, to_engine};
+use crate::movement::coin_of;
 use crate::node::{Moment, NodeError, Trial};
 use crate::resolve::to_engine_hash;
-use crate::transaction::{Fees, SignFault, SignedTransaction, Transaction};
+use crate::signer::SignFault;
+use crate::transaction::{Fees, SignedTransaction, Transaction};
 
 /// What a transaction that does nothing uses.
 const BLANK_GAS: u64 = 21_000;
@@ -63,9 +65,10 @@ impl Submitter {
         }
         let (chain, number) = (self.ports.chain.id, memory.next);
         let (to, input) = (of_engine(row.call.to), row.call.input.clone());
+        let coin = coin_of(row);
         // What is there may change until it runs: a quarter more.
         let gas = gas.saturating_add(gas / 4).min(most);
-        let signed = self.sign(Transaction { chain, number, fees, gas, to, input }).await?;
+        let signed = self.sign(Transaction { chain, number, fees, gas, to, coin, input }).await?;
         self.write_down(id, &signed, around.now).await?;
         memory.next = memory.next.max(number.saturating_add(1));
         self.hand_in(memory, &signed, around.now).await?;
@@ -147,13 +150,14 @@ impl Submitter {
 
     fn blank(&self, number: u64, fees: Fees) -> Transaction {
         let (chain, to): (_, Address) = (self.ports.chain.id, self.address());
-        Transaction { chain, number, fees, gas: BLANK_GAS, to, input: Vec::new() }
+        Transaction { chain, number, fees, gas: BLANK_GAS, to, coin: Amount::ZERO, input: Vec::new() }
     }
 
-    async fn sign(&self, transaction: Transaction) -> Result<SignedTransaction, SignFault> {
-        let signature = self.ports.signer.sign(&transaction.digest()).await?;
-        let signed = transaction.signed(&signature).filter(|signed| signed.sender == self.address());
-        signed.ok_or_else(|| SignFault("the signature is of another account".to_owned()))
+    /// Whoever signs, only what was asked for is written down.
+    async fn sign(&self, asked: Transaction) -> Result<SignedTransaction, SignFault> {
+        let place = self.ports.signer.place().unwrap_or("this program");
+        let came = self.ports.signer.sign(asked.clone()).await?;
+        SignFault::unless_exact(place, self.address(), &asked, Some(came))
     }
 
     async fn write_down(

@@ -23,7 +23,8 @@ use crate::Clock;
 use crate::chain::{ChainConfig, of_engine};
 use crate::node::{Block, Moment, Node, NodeError};
 use crate::resolve::of_engine_hash;
-use crate::transaction::{SignFault, SignedTransaction, Signer};
+use crate::signer::{SignFault, Signer};
+use crate::transaction::SignedTransaction;
 use crate::watch::Watched;
 use plan::{Seen, Step, Surroundings};
 

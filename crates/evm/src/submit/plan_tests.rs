@@ -19,8 +19,15 @@ fn of(most: u128, tip: u128) -> Fees {
 
 fn attempt(fees: Fees, input: Vec<u8>) -> SignedTransaction {
     let key = SigningKey::from_bytes([1; 32]).unwrap();
-    let transaction =
-        Transaction { chain: ChainId::new(1), number: 5, fees, gas: 1, to: Address::ZERO, input };
+    let transaction = Transaction {
+        chain: ChainId::new(1),
+        number: 5,
+        fees,
+        gas: 1,
+        to: Address::ZERO,
+        coin: Amount::ZERO,
+        input,
+    };
     let signature = key.sign(&transaction.digest());
     transaction.signed(&signature).unwrap()
 }

@@ -164,7 +164,7 @@ impl Terms {
         };
         let Authorization { from, to: payee, valid_before, .. } = self.authorization;
         let until = valid_before.to_u64().map_or(Word::MAX, |second| Word::from(second.saturating_sub(1)));
-        Draft { to, input, token: self.token, payer: from, payee, until }
+        Draft { to, input, token: self.token, payer: from, payee, until, approval: None }
     }
 
     pub(super) fn call(

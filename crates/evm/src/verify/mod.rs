@@ -188,6 +188,8 @@ struct Draft {
     payee: Address,
     /// The last second at which the contract takes it.
     until: Word,
+    /// A transaction of the payer's that may be needed before.
+    approval: Option<Vec<u8>>,
 }
 
 impl Draft {
@@ -206,6 +208,7 @@ impl Draft {
             moves,
             // A time that cannot be counted in milliseconds never comes.
             until: Timestamp::from_secs(seconds.min(u64::MAX / 1000)),
+            approval: self.approval,
         }
     }
 

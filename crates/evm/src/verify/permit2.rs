@@ -208,7 +208,7 @@ impl Terms {
             }
         };
         let Shared { token, deadline, payee, .. } = self.transfer.shared();
-        Draft { to: self.transfer.proxy(chain), input, token, payer, payee, until: deadline }
+        Draft { to: self.transfer.proxy(chain), input, token, payer, payee, until: deadline, approval: None }
     }
 
     pub(super) fn call(

@@ -70,7 +70,8 @@ impl Play {
         self.node.fund(key.address(), Amount::new(10_u128.pow(18)));
         let fees = farthing_evm::Fees { most: Amount::new(10_u128.pow(10)), tip: Amount::new(1) };
         let number = self.node.count(key.address(), farthing_evm::Moment::Pending).await.unwrap();
-        let transaction = Transaction { chain: CHAIN, number, fees, gas: 100_000, to, input };
+        let transaction =
+            Transaction { chain: CHAIN, number, fees, gas: 100_000, to, coin: Amount::ZERO, input };
         let signature = key.sign(&transaction.digest());
         self.node.send(transaction.signed(&signature).unwrap().bytes).await.unwrap();
     }

@@ -168,7 +168,14 @@ impl Chains for TestChain {
             units: charged.amount(),
         };
         let to = moves.token;
-        Ok(Call { chain: CHAIN, to, input: vec![1], moves, until: Timestamp::from_secs(u64::MAX / 1_000) })
+        Ok(Call {
+            chain: CHAIN,
+            to,
+            input: vec![1],
+            moves,
+            until: Timestamp::from_secs(u64::MAX / 1_000),
+            approval: None,
+        })
     }
 
     fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>> {

@@ -15,7 +15,7 @@ use farthing_channel::{Address, SigningKey};
 use farthing_engine::{Call, CallId, ChainAddress, Fault, Movement, Outcome, PaymentId};
 use farthing_evm::{
     ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, Invalid, NodeError, NotVerified, Ports,
-    Submitter, TokenConfig,
+    RemoteSigner, Signer, Submitter, TokenConfig,
 };
 use farthing_gate::chain::{
     Bounds, ChainFuture, ChainRefusal, Chains, CreditTerms, Destination, Payout, Verified,
@@ -24,7 +24,7 @@ use farthing_ledger::Account;
 use farthing_money::{Amount, Asset, Money, Span};
 use farthing_wire::x402::{Payload, Reason, Requirements};
 
-pub use status::{ChainStatus, TokenStatus};
+pub use status::{ChainStatus, SignerStatus, TokenStatus};
 
 use crate::config::{ChainSection, CreditSale};
 use crate::installation::Installation;
@@ -74,6 +74,14 @@ fn say_abandoned(installation: &Installation) {
     }
 }
 
+/// Whoever signs on a chain: the program that the configuration names, or our own account.
+fn signer_of(chain: &ChainConfig, own: &SigningKey) -> Result<Arc<dyn Signer>, NodeError> {
+    Ok(match &chain.remote {
+        Some(remote) => Arc::new(RemoteSigner::new(&remote.signer, remote.account, RemoteSigner::limits())?),
+        None => Arc::new(own.clone()),
+    })
+}
+
 /// All chains of an installation. Clones share them.
 #[derive(Clone)]
 pub struct ChainRoom {
@@ -88,7 +96,8 @@ impl ChainRoom {
         let Some(account) = &installation.chain_account else { return Ok(None) };
         let one = |chain: &ChainConfig| {
             let node = HttpNode::new(chain.id, &chain.nodes, HttpLimits::default())?;
-            Ok(Self::facilitator(installation, chain.clone(), account, Arc::new(node)))
+            let signer = signer_of(chain, account)?;
+            Ok(Self::facilitator(installation, chain.clone(), signer, Arc::new(node)))
         };
         let all = installation.chains.iter().map(one).collect::<Result<Vec<_>, NodeError>>()?;
         let sales = installation.credit_sales.clone().into();
@@ -98,13 +107,13 @@ impl ChainRoom {
     fn facilitator(
         installation: &Installation,
         chain: ChainConfig,
-        account: &SigningKey,
+        signer: Arc<dyn Signer>,
         node: Arc<dyn farthing_evm::Node>,
     ) -> Arc<Facilitator> {
         let ports = Ports {
             chain: Arc::new(chain),
             node,
-            signer: Arc::new(account.clone()),
+            signer,
             read: Arc::clone(&installation.books),
             execute: Arc::clone(&installation.writer),
             clock: Arc::clone(&installation.clock),
@@ -235,6 +244,7 @@ impl Chains for ChainRoom {
             input: farthing_channel::call::transfer(to.to, units.into()),
             moves,
             until: now.after(PAYOUT_TIME),
+            approval: None,
         };
         Ok(Payout { call, reserve: chain.reserve(token).id() })
     }

@@ -21,10 +21,21 @@ pub struct ChainStatus {
     pub coin: String,
     /// Whether that is less than the configuration wants.
     pub coin_low: bool,
+    /// Whoever signs for the account, if that is another program.
+    pub signer: Option<SignerStatus>,
     /// Calls that are under way.
     pub under_way: usize,
     /// The tokens that are taken.
     pub tokens: Vec<TokenStatus>,
+}
+
+/// A program that has the key of our account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignerStatus {
+    /// Its host and port.
+    pub place: String,
+    /// Why it would not sign now; nothing if it would.
+    pub fault: Option<String>,
 }
 
 /// A token: what the chain says and what the books say.
@@ -63,6 +74,13 @@ async fn one(facilitator: &Facilitator) -> Result<ChainStatus, OperatorError> {
     let silent = |error: farthing_evm::NodeError| {
         OperatorError::Chain(format!("the chain {} cannot be asked: {error}", chain.id))
     };
+    let signer = match ports.signer.place() {
+        Some(place) => {
+            let fault = ports.signer.look().await.err().map(|fault| fault.to_string());
+            Some(SignerStatus { place: place.to_owned(), fault })
+        }
+        None => None,
+    };
     let purse = facilitator.purse().await.map_err(silent)?;
     let reserves = facilitator.reserves().await.map_err(silent)?;
     let books = ports.read.as_ref();
@@ -89,6 +107,7 @@ async fn one(facilitator: &Facilitator) -> Result<ChainStatus, OperatorError> {
         pay_to: chain.pay_to.to_string(),
         coin: purse.coin.to_string(),
         coin_low: purse.is_low(),
+        signer,
         under_way,
         tokens,
     })

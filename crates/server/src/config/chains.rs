@@ -1,9 +1,10 @@
 //! `[[chain]]`, `[[token]]` and `[facilitator]`: which chains payers may pay on, with what, and for whom else we settle.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use farthing_channel::{Address, AddressError, ChainId};
-use farthing_evm::{ChainConfig, TokenConfig};
+use farthing_evm::{ChainConfig, RemoteAccount, TokenConfig};
 use farthing_money::{Amount, Asset, AssetTable, Span};
 use http::Uri;
 use thiserror::Error;
@@ -40,7 +41,13 @@ pub struct CreditSale {
 impl ChainSection {
     /// The chain, when it is known which account is our own.
     pub fn with_own_account(&self, own: Address) -> ChainConfig {
+        let own = self.chain.remote.as_ref().map_or(own, |remote| remote.account);
         ChainConfig { pay_to: self.pay_to.unwrap_or(own), ..self.chain.clone() }
+    }
+
+    /// Who is paid, as far as the configuration says it.
+    fn paid(&self) -> Option<Address> {
+        self.pay_to.or_else(|| self.chain.remote.as_ref().map(|remote| remote.account))
     }
 
     /// For which of its tokens credits are bought and sold.
@@ -65,6 +72,13 @@ pub struct FacilitatorConfig {
 #[derive(Debug, Error)]
 #[error("expected the address of a node such as http://127.0.0.1:8545, got {0:?}")]
 struct NodeError(String);
+
+/// Why a text is not the address of a signer. It is not repeated: it may hold a key.
+#[derive(Debug, Error)]
+#[error(
+    "expected the address of a signer such as https://signer.example or, on this machine, http://127.0.0.1:9000, got another"
+)]
+struct SignerError;
 
 /// Why a text is no way of moving a token, or no scheme.
 #[derive(Debug, Error)]
@@ -124,9 +138,10 @@ pub(super) fn read_facilitator(section: Section<'_>, chains: &[ChainSection]) ->
     let settle_for = section.given_or("settle_for", Vec::new(), |key| section.list(key, address));
     let settle_for = settle_for.unwrap_or_default();
     for chain in chains {
-        if let Some(paid) = chain.pay_to.filter(|paid| settle_for.contains(paid)) {
+        if let Some(paid) = chain.paid().filter(|paid| settle_for.contains(paid)) {
+            let which = if chain.pay_to.is_some() { "pay_to" } else { "account" };
             let message =
-                format!("expected accounts of others, got {paid}, which is pay_to of {}", chain.id());
+                format!("expected accounts of others, got {paid}, which is {which} of {}", chain.id());
             let hint = "one payment could buy something here and something there; give each its own account";
             section.remark("settle_for", message, Some(hint.to_owned()));
         }
@@ -153,6 +168,7 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
         section.given_or("gas_most", 1_000_000, |key| section.number(key, GAS_LEAST..=1_000_000_000));
     let low = section.given_or("purse_low", 0, |key| section.number(key, 0..=u32::MAX));
     let factories = section.given_or("wallet_factories", Vec::new(), |key| section.list(key, address));
+    let remote = read_remote(section);
     let (id, nodes) = (id?, nodes?);
     let mut chain = ChainConfig::new(id, nodes, Address::ZERO, coin?, Vec::new());
     chain.confirmations = u64::from(confirmations?);
@@ -163,7 +179,47 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
     chain.fees.gas_most = u64::from(gas_most?);
     chain.purse_low = gwei(low?);
     chain.factories = factories?;
+    chain.remote = remote;
     Some(ChainSection { chain, pay_to: pay_to?, sales: Vec::new() })
+}
+
+/// The account that sends, if another program has its key: that program and the account belong together.
+fn read_remote(section: &Section<'_>) -> Option<RemoteAccount> {
+    for (given, missing) in [("signer", "account"), ("account", "signer")] {
+        if section.has(given) && !section.has(missing) {
+            let message =
+                format!("expected {missing:?} beside it: a signer signs for the account that is named");
+            section.remark(given, message, None);
+        }
+    }
+    let signer = section.has("signer").then(|| section.judged("signer", signer)).flatten();
+    let account = section.has("account").then(|| section.judged("account", own_account)).flatten();
+    Some(RemoteAccount { signer: signer?, account: account? })
+}
+
+fn own_account(text: &str) -> Result<Address, String> {
+    match text.parse::<Address>() {
+        Ok(account) if account.is_zero() => Err("expected an account, got the address of nobody".to_owned()),
+        Ok(account) => Ok(account),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whoever is between us and the signer could answer in its place, and learn what is about to be sent.
+fn signer(text: &str) -> Result<Uri, SignerError> {
+    let uri: Option<Uri> = text.parse().ok();
+    let safe = |uri: &Uri| match (uri.scheme_str(), uri.host()) {
+        (Some("https"), Some(_)) => true,
+        (Some("http"), Some(host)) => is_loopback(host),
+        _ => false,
+    };
+    uri.filter(safe).ok_or(SignerError)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn gwei(number: u32) -> Amount {
@@ -301,6 +357,18 @@ mod tests {
     }
 
     #[test]
+    fn a_signer_and_its_account_take_the_place_of_our_own() {
+        for signer in
+            ["http://127.0.0.1:9000", "http://[::1]:9000", "http://localhost:9000/key", "https://hsm.example"]
+        {
+            let text = format!("{CHAIN}signer = \"{signer}\"\naccount = \"{PAID}\"\n{TOKEN}");
+            let chain = read(&text).unwrap().chains[0].with_own_account(Address::from_bytes([7; 20]));
+            let remote = chain.remote.unwrap();
+            assert_eq!((remote.account.to_string(), chain.pay_to), (PAID.to_owned(), remote.account));
+        }
+    }
+
+    #[test]
     fn every_mistake_is_named_with_what_was_expected() {
         let chain = |line: &str| format!("{CHAIN}{line}\n{TOKEN}");
         let token = |line: &str| format!("{CHAIN}{TOKEN}{line}\n");
@@ -320,6 +388,27 @@ mod tests {
             ("[[chain]]\nid = 1\n".to_owned(), "expected the key \"nodes\""),
             (chain("gas_most = 20_999"), "gas_most in [[chain]]"),
             (chain("patience = \"0s\""), "patience in [[chain]]"),
+            (chain("signer = \"http://127.0.0.1:9000\""), "expected \"account\" beside it"),
+            (chain(&format!("account = \"{PAID}\"")), "expected \"signer\" beside it"),
+            (
+                chain(&format!("signer = \"http://10.0.0.5:9000\"\naccount = \"{PAID}\"")),
+                "expected the address of a signer",
+            ),
+            (
+                chain(&format!("signer = \"http://hsm\"\naccount = \"{PAID}\"")),
+                "expected the address of a signer",
+            ),
+            (
+                chain(&format!("signer = \"https://hsm\"\naccount = \"0x{}\"", "0".repeat(40))),
+                "got the address of nobody",
+            ),
+            (
+                format!(
+                    "{}[facilitator]\nsettle_for = [\"{PAID}\"]\n",
+                    chain(&format!("signer = \"https://hsm\"\naccount = \"{PAID}\""))
+                ),
+                "which is account of eip155:84532",
+            ),
             ("[facilitator]\nsettle_for = [\"me\"]\n".to_owned(), "settle_for in [facilitator]"),
             (token("credits_least = \"0.00 USD\""), "expected more than nothing"),
             (token("credits_least = \"1 EUR\""), "credits_least in [[token]]"),

@@ -411,6 +411,22 @@ pub const KEYS: &[KeyNote] = &[
         Some("[]"),
         "contracts that may be called to create a payer's wallet (ERC-6492)",
     ),
+    note(
+        "[[chain]]",
+        "signer",
+        "an address of a signer",
+        r#""https://signer.example""#,
+        Some("this program signs"),
+        "another program that has the key of our account and signs for it (`eth_signTransaction`); plain http only on this machine",
+    ),
+    note(
+        "[[chain]]",
+        "account",
+        ACCOUNT,
+        r#""0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65""#,
+        Some("from the installation's seed"),
+        "our own account on the chain, if a `signer` has its key",
+    ),
     note("[[token]]", "chain", NUMBER, "8453", None, "the number of its chain; must be given"),
     note(
         "[[token]]",

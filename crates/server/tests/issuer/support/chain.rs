@@ -186,7 +186,7 @@ impl Chains for TestChain {
         let from = ChainAddress::from_bytes(payload.payload.payer().unwrap().0);
         let moves = Movement { token: address(TOKEN), from, to: address(OURS), units: charged.amount() };
         let until = Timestamp::from_secs(u64::MAX / 1_000);
-        Ok(Call { chain: CHAIN, to: moves.token, input: vec![1], moves, until })
+        Ok(Call { chain: CHAIN, to: moves.token, input: vec![1], moves, until, approval: None })
     }
 
     fn credit_terms(&self, asset: Asset) -> Option<CreditTerms> {
@@ -207,7 +207,7 @@ impl Chains for TestChain {
         let to = ChainAddress::from_bytes(*place.to.as_bytes());
         let moves = Movement { token: address(TOKEN), from: address(OURS), to, units: amount.amount() };
         let until = Timestamp::from_secs(u64::MAX / 1_000);
-        let call = Call { chain: CHAIN, to: moves.token, input: vec![2], moves, until };
+        let call = Call { chain: CHAIN, to: moves.token, input: vec![2], moves, until, approval: None };
         Ok(Payout { call, reserve: Self::reserve(amount.asset()) })
     }
 
