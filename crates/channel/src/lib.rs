@@ -34,6 +34,7 @@ mod key;
 mod permit;
 pub mod permit2;
 mod public_key;
+pub mod seller;
 mod signature;
 mod statement;
 mod terms;

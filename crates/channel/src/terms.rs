@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use serde::{Deserialize, Serialize};
+
 use crate::abi::Arguments;
 use crate::address::Address;
 use crate::chain_id::ChainId;
@@ -60,7 +62,7 @@ pub fn batch_domain(chain: ChainId) -> Domain {
 }
 
 /// The terms of a channel of x402's `batch-settlement`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ChannelTerms {
     /// Whose money is in it.
     pub payer: Address,
