@@ -270,7 +270,7 @@ describe('a chain that changes its mind', { timeout: 110_000 }, () => {
       }
       await fork()
       assert.deepEqual([await scene.chain.balance(payer.address), await scene.earned()], [DOLLAR - CENT, earned + CENT])
-      await scene.agreement({ isForked: true })
+      await scene.agreement()
       const again = await get(url, headers)
       assert.deepEqual([again.status, (await problem(again)).code], [402, 'payment-used'])
     })

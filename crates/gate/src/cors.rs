@@ -4,7 +4,8 @@
 //! the upstream to say; where it lets a page in, our own headers come along.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ORIGIN,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -13,10 +14,15 @@ const READ: HeaderValue = HeaderValue::from_static(
     "WWW-Authenticate, X-Cashu, Payment-Required, Payment-Response, Payment-Receipt, Farthing-Receipt, \
      Farthing-Pass, Farthing-Charge, Retry-After",
 );
-/// What a page has to send to pay.
+/// What a page has to send to pay. The reference's client asks for what it wants to read with a field of answers.
 const SENT: HeaderValue = HeaderValue::from_static(
-    "Authorization, X-Cashu, Payment-Authorization, Payment-Signature, X-Payment, Sign-In-With-X, Farthing-Pass",
+    "Authorization, X-Cashu, Payment-Authorization, Payment-Signature, X-Payment, Sign-In-With-X, Farthing-Pass, \
+     Access-Control-Expose-Headers",
 );
+/// What it sends besides to a place of ours.
+const SENT_TO_US: HeaderValue = HeaderValue::from_static("Content-Type, Accept");
+/// How long a browser need not ask again, in seconds.
+const LASTS: HeaderValue = HeaderValue::from_static("600");
 
 /// Lets a page read an answer of ours that has no upstream's behind it.
 pub fn open(answer: &mut HeaderMap, asked: &HeaderMap) {
@@ -24,6 +30,15 @@ pub fn open(answer: &mut HeaderMap, asked: &HeaderMap) {
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, READ);
     }
+}
+
+/// Lets a page send a payment to a place of ours, by these methods.
+pub fn grant(leave: &mut HeaderMap, methods: &'static str) {
+    leave.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    leave.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
+    leave.insert(ACCESS_CONTROL_ALLOW_HEADERS, SENT);
+    leave.append(ACCESS_CONTROL_ALLOW_HEADERS, SENT_TO_US);
+    leave.insert(ACCESS_CONTROL_MAX_AGE, LASTS);
 }
 
 /// Adds our headers to what an upstream lets a page read.
@@ -81,5 +96,22 @@ mod tests {
         let allowed: Vec<_> = leave.get_all(ACCESS_CONTROL_ALLOW_HEADERS).iter().collect();
         assert_eq!(allowed[0], "X-Own", "its own stay");
         assert!(allowed[1].to_str().unwrap().contains("Payment-Signature"));
+    }
+
+    /// Went wrong: the reference's client sends `Access-Control-Expose-Headers` with its payment, and browsers sent nothing,
+    /// because nobody had allowed it.
+    #[test]
+    fn what_clients_of_x402_send_is_allowed() {
+        let mut widened = headers(&[(ACCESS_CONTROL_ALLOW_ORIGIN, "*")]);
+        widen_leave(&mut widened);
+        let mut granted = HeaderMap::new();
+        grant(&mut granted, "GET, POST");
+        for leave in [widened, granted] {
+            let all: Vec<_> = leave.get_all(ACCESS_CONTROL_ALLOW_HEADERS).iter().collect();
+            let all: Vec<_> = all.iter().map(|value| value.to_str().unwrap().to_lowercase()).collect();
+            for name in ["payment-signature", "x-payment", "authorization", "access-control-expose-headers"] {
+                assert!(all.join(", ").split(", ").any(|allowed| allowed == name), "{name} in {all:?}");
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 pub mod body;
 pub mod chain;
-mod cors;
+pub mod cors;
 pub mod crypto;
 pub mod flow;
 pub mod limit;

@@ -14,6 +14,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
+use farthing_evm::NodeError;
 use farthing_gate::chain::Chains;
 use farthing_gate::crypto::{Crypto, CryptoError};
 use farthing_gate::flow::{GateConfig, GateLayer, Names, OfferStyle, Secrets, XCashu};
@@ -22,6 +23,7 @@ use farthing_gate::{Body, BoxError, Gate, Rules, UpstreamError};
 use farthing_money::Span;
 use farthing_wire::jws::key_text;
 use serde_json::json;
+use thiserror::Error;
 use tokio::sync::watch;
 use tower::{Layer, Service, ServiceExt};
 
@@ -46,6 +48,20 @@ pub const HEADS_PATH: &str = "/.well-known/farthing/heads";
 
 const QUOTE_LIFETIME: Span = Span::from_secs(24 * 3600);
 
+/// Why nothing can be mounted.
+#[derive(Debug, Error)]
+pub enum MountError {
+    /// No threads.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// A chain's nodes cannot be asked at all.
+    #[error(transparent)]
+    Chain(#[from] NodeError),
+    /// There is nobody to look after chains.
+    #[error("expected to be mounted within a tokio runtime, got none; call it in an async function")]
+    NoRuntime,
+}
+
 /// Prices and routes of an open installation.
 pub struct Mount {
     /// Puts the prices before a service, such as a router.
@@ -55,10 +71,14 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// With the configuration's prices, which stay as they are.
-    pub fn new(config: &Config, installation: &Installation, origin: &Origin) -> Result<Self, CryptoError> {
+    /// With the configuration's prices, which stay as they are, and its chains: what is paid there is sent and watched for as
+    /// long as the layer or the routes are there. Within a tokio runtime.
+    pub fn new(config: &Config, installation: &Installation, origin: &Origin) -> Result<Self, MountError> {
         let (_, rules) = watch::channel(Arc::new(config.rules.clone()));
-        Ok(Self::with(config, installation, origin, rules, crypto(config, installation)?, None))
+        tokio::runtime::Handle::try_current().map_err(|_| MountError::NoRuntime)?;
+        let chains = ChainRoom::open(installation)?.map(ChainRoom::at_work);
+        let crypto = crypto(config, installation)?;
+        Ok(Self::with(config, installation, origin, rules, crypto, chains.as_ref()))
     }
 
     /// With prices that may change while they are in force, and a place for the cryptography.

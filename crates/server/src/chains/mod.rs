@@ -23,6 +23,7 @@ use farthing_gate::chain::{
 use farthing_ledger::Account;
 use farthing_money::{Amount, Asset, Money, Span};
 use farthing_wire::x402::{Payload, Reason, Requirements};
+use tokio::task::JoinSet;
 
 pub use status::{ChainStatus, SignerStatus, TokenStatus};
 
@@ -87,6 +88,8 @@ fn signer_of(chain: &ChainConfig, own: &SigningKey) -> Result<Arc<dyn Signer>, N
 pub struct ChainRoom {
     facilitators: Facilitators,
     sales: Arc<[CreditSale]>,
+    /// What sends, if it ends with the last clone of this.
+    work: Option<Arc<JoinSet<()>>>,
 }
 
 impl ChainRoom {
@@ -101,7 +104,7 @@ impl ChainRoom {
         };
         let all = installation.chains.iter().map(one).collect::<Result<Vec<_>, NodeError>>()?;
         let sales = installation.credit_sales.clone().into();
-        Ok(Some(Self { facilitators: Facilitators::new(all), sales }))
+        Ok(Some(Self { facilitators: Facilitators::new(all), sales, work: None }))
     }
 
     fn facilitator(
@@ -127,11 +130,20 @@ impl ChainRoom {
     }
 
     /// Sends what is in the outbox and watches what becomes of it, for ever.
-    pub fn start(&self, tasks: &mut tokio::task::JoinSet<()>) {
+    pub fn start(&self, tasks: &mut JoinSet<()>) {
         for facilitator in self.facilitators.iter() {
             let submitter = Arc::clone(facilitator.submitter());
             tasks.spawn(async move { submitter.run(std::future::pending()).await });
         }
+    }
+
+    /// The same, which sends for as long as there is a clone of it. Within a runtime.
+    #[must_use]
+    pub fn at_work(mut self) -> Self {
+        let mut tasks = JoinSet::new();
+        self.start(&mut tasks);
+        self.work = Some(Arc::new(tasks));
+        self
     }
 
     fn chains(&self) -> impl Iterator<Item = &ChainConfig> {

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 use farthing_engine::{Execute, Keyring, Read};
 use farthing_gate::chain::Chains;
@@ -109,6 +109,15 @@ impl Issuer {
 
     /// The routes, without a prefix.
     pub fn router(self: Arc<Self>) -> Router {
+        // Browsers pay here from pages of other origins; they may read refusals of the limits as well.
+        let pay = Router::new()
+            .route(
+                "/v1/mint/quote/{method}/{quote}/pay",
+                get(deposit::pay).post(deposit::pay).options(error::method_not_allowed),
+            )
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(from_fn_with_state(Arc::clone(&self), limit::watch))
+            .layer(from_fn(deposit::pages::open));
         Router::new()
             .route("/v1/info", get(info::info))
             .route("/v1/keys", get(keys::active_keys))
@@ -118,7 +127,6 @@ impl Issuer {
             .route("/v1/mint/quote/{method}", post(quote::open_mint))
             .route("/v1/mint/quote/{method}/check", post(quote::check_mint))
             .route("/v1/mint/quote/{method}/{quote}", get(quote::mint_quote))
-            .route("/v1/mint/quote/{method}/{quote}/pay", get(deposit::pay).post(deposit::pay))
             .route("/v1/mint/{method}", post(mint::mint))
             .route("/v1/mint/{method}/batch", post(mint::mint_batch))
             .route("/v1/melt/quote/{method}", post(quote::open_melt))
@@ -129,6 +137,7 @@ impl Issuer {
             .route("/v1/ws", any(socket::socket))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(from_fn_with_state(Arc::clone(&self), limit::watch))
+            .merge(pay)
             .fallback(error::not_found)
             .method_not_allowed_fallback(error::method_not_allowed)
             .with_state(self)

@@ -51,7 +51,7 @@ pub async fn quote(mint: &Mint, amount: u64) -> Value {
     mint.post("/v1/mint/quote/evm", &json!({ "unit": "uusd", "amount": amount })).await.ok()
 }
 
-fn path(quote: &Value) -> String {
+pub fn path(quote: &Value) -> String {
     let url = quote["request"].as_str().unwrap();
     url.strip_prefix("http://mint.example").unwrap().to_owned()
 }

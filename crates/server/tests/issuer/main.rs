@@ -13,6 +13,7 @@ mod limits;
 mod locks;
 mod melts;
 mod outputs;
+mod pages;
 mod payouts;
 mod privacy;
 mod quotes;

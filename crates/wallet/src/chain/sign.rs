@@ -180,8 +180,7 @@ fn credential(
             let other =
                 has_login || wanted.is_some_and(|name| name.eq_ignore_ascii_case(PAYMENT_AUTHORIZATION));
             let field = if other { PAYMENT_AUTHORIZATION } else { AUTHORIZATION };
-            // Sellers compare it letter by letter, capitals included.
-            let source = Some(format!("did:pkh:{}:{}", payment.on.chain, payment.payer));
+            let source = Some(evm::source(payment.on.chain.number(), payment.payer));
             let credential = mpp::Credential { challenge: (**challenge).clone(), source, payload };
             Ok((field.to_owned(), credential.encode().map_err(|_| unwritable())?))
         }

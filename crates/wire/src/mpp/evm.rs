@@ -154,8 +154,9 @@ pub fn nonce_source(challenge: &Challenge) -> Vec<u8> {
     [challenge.id.as_bytes(), challenge.realm.as_bytes()].concat()
 }
 
-/// Who pays, as the credential's `source` names him.
-pub fn source(chain_id: u64, payer: AddressText) -> String {
+/// Who pays, as the credential's `source` names him. The account is as EIP-55 writes it, in capitals and small letters:
+/// others compare it letter by letter.
+pub fn source(chain_id: u64, payer: impl std::fmt::Display) -> String {
     format!("did:pkh:{}:{payer}", eip155_network(chain_id))
 }
 
@@ -275,10 +276,14 @@ mod tests {
     }
 
     #[test]
-    fn the_payer_is_named_without_capitals() {
+    fn the_payer_is_named_with_capitals_and_read_in_any() {
         let payer: AddressText = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266".parse().unwrap();
         assert!(is_source("did:pkh:eip155:84532:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", 84_532, payer));
-        assert!(is_source(&source(84_532, payer), 84_532, payer));
+        let written = source(84_532, "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+        assert_eq!(written, "did:pkh:eip155:84532:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+        for text in [written.clone(), written.to_lowercase(), source(84_532, payer)] {
+            assert!(is_source(&text, 84_532, payer), "{text}");
+        }
         for other in
             ["", "did:pkh:eip155:1:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "did:pkh:eip155:84532:0xf39F"]
         {

@@ -5,6 +5,7 @@
 //! chain alone decides; the same payment sent again finds what became of it.
 
 mod answer;
+pub(super) mod pages;
 
 use std::sync::Arc;
 
