@@ -61,7 +61,7 @@ fn row() -> ChannelRow {
 
 fn call(step: ChannelStep, name: u8) -> Command {
     let moves = Movement { token: address(5), from: address(1), to: address(6), units: Amount::new(1) };
-    let call = Call { chain: 84_532, to: address(6), input: vec![name], moves, until: NOW };
+    let call = Call { chain: 84_532, to: address(6), input: vec![name], moves, until: NOW, approval: None };
     let opens = matches!(step, ChannelStep::Deposit(_)).then(|| Box::new(row()));
     Command::MakeChannelCall(MakeChannelCall { id: CallId::from_bytes([name; 32]), call, step, opens })
 }

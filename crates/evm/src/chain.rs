@@ -11,6 +11,8 @@ use farthing_wire::x402::{AddressText, Extra, Requirements, SCHEME_EXACT, SCHEME
 use http::Uri;
 use thiserror::Error;
 
+use crate::channels::ChannelConfig;
+
 /// A chain.
 #[derive(Clone, Debug)]
 pub struct ChainConfig {
@@ -46,6 +48,8 @@ pub struct ChainConfig {
     pub purse_low: Amount,
     /// The account that sends, if another program has its key.
     pub remote: Option<RemoteAccount>,
+    /// The terms of channels, if they are taken.
+    pub channels: Option<ChannelConfig>,
 }
 
 /// An account whose key another program has.
@@ -186,6 +190,7 @@ impl ChainConfig {
             at_once: 16,
             purse_low: Amount::ZERO,
             remote: None,
+            channels: None,
         }
     }
 
@@ -237,6 +242,12 @@ impl ChainConfig {
         let (chart, name) = (Chart::of(self.coin), self.id.to_string());
         let mut accounts = vec![chart.purse(&name), chart.gas(&name)];
         accounts.extend(self.tokens.iter().map(|token| self.reserve(token)));
+        if self.channels.is_some() {
+            let of_token = |token: &TokenConfig| {
+                Chart::of(token.asset).channels(&format!("{}:{}", self.id, token.symbol))
+            };
+            accounts.extend(self.tokens.iter().flat_map(of_token));
+        }
         accounts
     }
 

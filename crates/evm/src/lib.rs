@@ -20,6 +20,7 @@
 mod abi;
 mod authorized;
 mod chain;
+mod channels;
 mod facilitator;
 mod movement;
 mod node;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use farthing_money::Timestamp;
 
 pub use chain::{ChainConfig, ChainMistake, Contracts, FeeConfig, RemoteAccount, TokenConfig, Way};
+pub use channels::{ChannelConfig, ChannelRound, ChannelWorker, of_terms_row, to_terms_row};
 pub use facilitator::{Facilitator, Facilitators, Unsettled, hash_text};
 pub use node::{
     Asked, Block, Effect, HttpLimits, HttpNode, Log, LogFilter, Moment, Node, NodeError, Receipt,

@@ -45,6 +45,10 @@ pub(crate) struct Moved {
 
 /// Asks what became of the authorisation that a call carries. What needs none has no fate but that of its own transactions.
 pub(crate) async fn fate(chain: &ChainConfig, node: &dyn Node, row: &CallRow) -> Result<Fate, NodeError> {
+    // What became of a channel is seen on the chain: a call that is lost is made anew if something is left to do.
+    if matches!(row.purpose, Purpose::Channel(_)) {
+        return Ok(Fate::Unused);
+    }
     let Some(authorized) = Authorized::of_call(chain, &row.call) else { return Ok(Fate::Unknown) };
     let to = authorized.contract();
     match node.call(Trial { from: to, to, input: authorized.question() }).await {
@@ -72,8 +76,9 @@ pub(crate) async fn fate(chain: &ChainConfig, node: &dyn Node, row: &CallRow) ->
 
 /// The log by which a transaction of ours has moved what a call should, if it has.
 pub(crate) fn own_log(chain: &ChainConfig, row: &CallRow, receipt: &Receipt) -> Option<u64> {
-    // Coin moves without a word: the transaction itself says it, and no other call has that one.
-    if matches!(row.purpose, Purpose::Funding { .. }) {
+    // Coin moves without a word, and what moves in channels is seen there: the transaction itself says that it is done, and no
+    // other call has that one.
+    if matches!(row.purpose, Purpose::Funding { .. } | Purpose::Channel(_)) {
         return receipt.succeeded.then_some(0);
     }
     let moves = &row.call.moves;

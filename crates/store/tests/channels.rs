@@ -1,5 +1,5 @@
 //! A channel's rows in both stores: what is written is there after a restart, and the books sum to zero with it.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ fn commands() -> Vec<Command> {
         salt: [0; 32],
     };
     let moves = Movement { token: address(5), from: address(1), to: address(6), units: Amount::new(50) };
-    let call = Call { chain: 84_532, to: address(6), input: vec![1], moves, until: NOW };
+    let call = Call { chain: 84_532, to: address(6), input: vec![1], moves, until: NOW, approval: None };
     let opens = Some(Box::new(ChannelRow::new(terms, asset, accounts, NOW)));
     let (id, step) = (CallId::from_bytes([1; 32]), ChannelStep::Deposit(CHANNEL));
     let payment = PaymentId::of_voucher(CHANNEL, Amount::ZERO, Amount::new(7));

@@ -7,7 +7,7 @@ use super::{Decision, call};
 use crate::books::Draft;
 use crate::{
     Answer, ChannelRow, ChannelStep, Chart, MakeChannelCall, Purpose, ReceiverRow, Reject, Rows, SeeChannel,
-    SeeReceiver,
+    SeeReceiver, Tally,
 };
 
 /// Makes a call on a channel, once. Asked again, it says how far it is.
@@ -62,13 +62,9 @@ pub(crate) fn see_receiver(rows: &mut Rows, command: &SeeReceiver, now: Timestam
     let SeeReceiver { receiver, settled, accounts, asset: _ } = command;
     let before = rows.receivers.get(receiver)?.map(|row| row.settled).unwrap_or_default();
     let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*receiver.as_bytes())));
-    match settled.worth.checked_sub(before.worth) {
-        Some(more) => draft.push(Transfer::post(accounts.reserve, accounts.claimed, more)),
-        None => {
-            let less = before.worth.checked_sub(settled.worth).unwrap_or_default();
-            draft.push(Transfer::post(accounts.claimed, accounts.reserve, less));
-        }
-    }
+    let by = |more: Tally, less: Tally| more.worth.checked_sub(less.worth).unwrap_or_default();
+    draft.push(Transfer::post(accounts.reserve, accounts.claimed, by(*settled, before)));
+    draft.push(Transfer::post(accounts.claimed, accounts.reserve, by(before, *settled)));
     let entry = draft.apply(rows)?;
     rows.receivers.put(*receiver, ReceiverRow { settled: *settled, seen_at: now });
     Ok((Answer::Done, Some(entry).filter(|entry| !entry.transfers.is_empty())))

@@ -171,6 +171,11 @@ impl Node for HttpNode {
         Box::pin(self.asked("eth_call", json!([trial_of(&trial), "latest"]), "bytes", read::bytes))
     }
 
+    fn call_at(&self, trial: Trial, moment: Moment) -> Asked<'_, Vec<u8>> {
+        let params = json!([trial_of(&trial), place_of(moment)]);
+        Box::pin(self.asked("eth_call", params, "bytes", read::bytes))
+    }
+
     fn gas(&self, trial: Trial) -> Asked<'_, u64> {
         Box::pin(self.asked("eth_estimateGas", json!([trial_of(&trial), "latest"]), "a number", read::number))
     }

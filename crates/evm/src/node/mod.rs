@@ -116,6 +116,8 @@ pub trait Node: Send + Sync + 'static {
     fn block(&self, number: u64) -> Asked<'_, Option<Block>>;
     /// What a call would answer after the newest block.
     fn call(&self, trial: Trial) -> Asked<'_, Vec<u8>>;
+    /// What a call would answer after a block. Nodes forget how things stood long ago.
+    fn call_at(&self, trial: Trial, moment: Moment) -> Asked<'_, Vec<u8>>;
     /// How much gas a call would use.
     fn gas(&self, trial: Trial) -> Asked<'_, u64>;
     /// The code at an address; empty if it is no contract.

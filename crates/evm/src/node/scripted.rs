@@ -1,6 +1,7 @@
 //! A chain in memory that does as it is told: blocks are made when a test or a simulation says so, it forks, falls
 //! silent, lies and refuses. Tokens on it keep count like real ones, without looking at signatures.
 
+mod channels;
 mod token;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,6 +13,7 @@ use farthing_money::{Amount, Timestamp};
 use super::{Asked, Block, Log, LogFilter, Moment, Node, NodeError, Receipt, Trial};
 use crate::revert::Revert;
 use crate::transaction::SignedTransaction;
+use channels::Escrow;
 use token::Tokens;
 
 /// What calls to an address do, besides what tokens do.
@@ -52,6 +54,7 @@ struct Made {
     block: Block,
     held: Vec<(SignedTransaction, Receipt)>,
     tokens: Tokens,
+    escrow: Escrow,
 }
 
 const GAS_OF_CALLS: u64 = 60_000;
@@ -190,6 +193,13 @@ impl ScriptedNode {
     }
 }
 
+impl Made {
+    /// What tokens and the escrow answer to a question.
+    fn answer(&self, trial: &Trial) -> Option<Vec<u8>> {
+        self.tokens.answer(trial).or_else(|| self.escrow.answer(trial))
+    }
+}
+
 impl State {
     fn ask(&mut self, what: &'static str) -> Result<(), NodeError> {
         self.asked.push(what);
@@ -219,8 +229,10 @@ impl State {
         let number = u64::try_from(self.blocks.len()).unwrap_or(u64::MAX);
         let seed = [number.to_be_bytes(), self.forks.to_be_bytes(), at.millis().to_be_bytes()].concat();
         let block = Block { number, hash: keccak256(&seed), at, base_fee: self.base_fee };
-        let tokens = self.blocks.last().map(|made| made.tokens.clone()).unwrap_or_default();
-        self.blocks.push(Made { block, held: Vec::new(), tokens });
+        let before = self.blocks.last();
+        let tokens = before.map(|made| made.tokens.clone()).unwrap_or_default();
+        let escrow = before.map_or_else(|| Escrow::new(self.chain), |made| made.escrow.clone());
+        self.blocks.push(Made { block, held: Vec::new(), tokens, escrow });
         while let Some(signed) = take.then(|| self.next_waiting()).flatten() {
             let receipt = self.carry_out(&signed, block);
             if let Some(made) = self.blocks.last_mut() {
@@ -245,8 +257,12 @@ impl State {
         let (mut logs, mut succeeded) = (Vec::new(), outcome.is_ok());
         let calls = self.calls_of(&trial);
         if let Some(made) = self.blocks.last_mut().filter(|_| succeeded) {
-            let mut tokens = made.tokens.clone();
-            succeeded = calls.iter().all(|call| match tokens.change(call, block.at) {
+            let (mut tokens, mut escrow) = (made.tokens.clone(), made.escrow.clone());
+            let mut change = |call: &Trial| match escrow.change(call, block.at) {
+                None => tokens.change(call, block.at),
+                done => done,
+            };
+            succeeded = calls.iter().all(|call| match change(call) {
                 Some(Ok(said)) => {
                     logs.extend(said.into_iter().map(|log| Log { transaction: signed.hash, ..log }));
                     true
@@ -255,7 +271,7 @@ impl State {
                 None => true,
             });
             if succeeded {
-                made.tokens = tokens;
+                (made.tokens, made.escrow) = (tokens, escrow);
             } else {
                 logs.clear();
             }
@@ -304,10 +320,11 @@ impl State {
             None => {}
         }
         let made = self.head()?;
-        if let Some(answer) = made.tokens.answer(trial) {
+        if let Some(answer) = made.answer(trial) {
             return Ok(answer);
         }
-        match made.tokens.clone().change(trial, made.block.at) {
+        let done = made.escrow.clone().change(trial, made.block.at);
+        match done.or_else(|| made.tokens.clone().change(trial, made.block.at)) {
             Some(Err(sentence)) => Err(reverted(sentence)),
             None if self.codes.contains_key(&trial.to) => Err(reverted("execution reverted")),
             // A call to nobody does nothing, and so does well.
@@ -398,6 +415,16 @@ impl Node for ScriptedNode {
 
     fn call(&self, trial: Trial) -> Asked<'_, Vec<u8>> {
         self.answer("call", |state| state.effect(&trial))
+    }
+
+    /// How things stood is known of tokens and of channels.
+    fn call_at(&self, trial: Trial, moment: Moment) -> Asked<'_, Vec<u8>> {
+        self.answer("call_at", |state| {
+            let Moment::Block(number) = moment else { return state.effect(&trial) };
+            let made = usize::try_from(number).ok().and_then(|place| state.blocks.get(place));
+            let made = made.ok_or_else(|| refused("header not found"))?;
+            made.answer(&trial).map_or_else(|| state.effect(&trial), Ok)
+        })
     }
 
     fn gas(&self, trial: Trial) -> Asked<'_, u64> {

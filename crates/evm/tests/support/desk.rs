@@ -18,13 +18,16 @@ pub struct Desk {
     rows: Mutex<Rows>,
     /// Every call that was ever made; the rows say which are under way.
     calls: Mutex<BTreeSet<CallId>>,
+    /// Every channel that was ever opened.
+    channels: Mutex<BTreeSet<ChannelId>>,
     /// What was sent, in order, for tests that look at attempts.
     clock: Clock,
 }
 
 impl Desk {
     pub fn open(chain: &ChainConfig, clock: Clock) -> Arc<Self> {
-        let desk = Self { rows: Mutex::default(), calls: Mutex::default(), clock };
+        let desk =
+            Self { rows: Mutex::default(), calls: Mutex::default(), channels: Mutex::default(), clock };
         let mut accounts = Chart::of(usd()).accounts();
         accounts.push(Chart::of(usd()).merchant("shop"));
         accounts.extend(Chart::of(coin()).accounts());
@@ -38,6 +41,7 @@ impl Desk {
         let mut keys = Keys::default();
         command.keys(&mut keys);
         self.calls.lock().unwrap().extend(&keys.calls);
+        self.channels.lock().unwrap().extend(&keys.channels);
         rows.load_absent(&keys);
         decide(&mut rows, command, (self.clock)()).map(|(answer, _)| answer)
     }
@@ -152,16 +156,27 @@ impl Read for Desk {
         unread()
     }
 
-    fn channel(&self, _: ChannelId) -> Result<Option<ChannelRow>, Fault> {
-        unread()
+    fn channel(&self, id: ChannelId) -> Result<Option<ChannelRow>, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.channels.load(id, None);
+        Ok(rows.channels.get(&id).unwrap().cloned())
     }
 
-    fn channels_after(&self, _: Option<ChannelId>, _: usize) -> Result<Vec<(ChannelId, ChannelRow)>, Fault> {
-        unread()
+    /// All in one page.
+    fn channels_after(
+        &self,
+        after: Option<ChannelId>,
+        _: usize,
+    ) -> Result<Vec<(ChannelId, ChannelRow)>, Fault> {
+        let known: Vec<_> = self.channels.lock().unwrap().iter().copied().collect();
+        let later = known.into_iter().filter(|id| after.is_none_or(|after| *id > after));
+        Ok(later.filter_map(|id| self.channel(id).unwrap().map(|row| (id, row))).collect())
     }
 
-    fn receiver(&self, _: ReceiverId) -> Result<Option<ReceiverRow>, Fault> {
-        unread()
+    fn receiver(&self, id: ReceiverId) -> Result<Option<ReceiverRow>, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.receivers.load(id, None);
+        Ok(rows.receivers.get(&id).unwrap().copied())
     }
 
     fn payments_after(&self, _: Option<PaymentId>, _: usize) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {

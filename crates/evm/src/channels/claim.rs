@@ -1,0 +1,79 @@
+//! Which channels are claimed, and in which batches. One bad row undoes a whole batch, and a payer who takes his money at the
+//! right moment can make one bad: so a batch is tried before it is sent, and one that fails is halved until the bad rows are
+//! alone.
+
+use farthing_channel::{Address, BATCH_ESCROW, ClaimRow, batch_call};
+use farthing_engine::{ChannelId, ChannelRow};
+use farthing_money::Timestamp;
+
+use super::ChannelConfig;
+use super::see::of_terms_row;
+use crate::node::{Node, NodeError, Trial};
+
+/// A channel of which something can be claimed.
+#[derive(Clone, Debug)]
+pub(super) struct Due {
+    pub(super) channel: ChannelId,
+    pub(super) row: ClaimRow,
+    /// Whether its payer wants his money: then it cannot wait.
+    pub(super) urgent: bool,
+}
+
+/// What is to be claimed of a channel now; nothing if it can wait. `since` is when it was first seen with something to claim.
+pub(super) fn due(
+    config: &ChannelConfig,
+    (channel, row): (ChannelId, &ChannelRow),
+    since: Timestamp,
+    now: Timestamp,
+) -> Option<Due> {
+    let open = row.unclaimed();
+    // What its balance does not cover can be claimed as far as it does.
+    let total_claimed = row.charged.units.min(row.on_chain.balance.units);
+    if open.units.is_zero() || total_claimed <= row.on_chain.claimed.units {
+        return None;
+    }
+    let urgent = row.on_chain.withdraw_asked_at.is_some();
+    let waited = now.since(since.min(row.used_at)) >= config.claim_after;
+    if !urgent && !waited && open.worth < config.claim_from {
+        return None;
+    }
+    let row = ClaimRow {
+        terms: of_terms_row(&row.terms),
+        ceiling: row.signed,
+        signature: row.signature.clone(),
+        total_claimed,
+    };
+    Some(Due { channel, row, urgent })
+}
+
+/// The rows of a batch that the escrow takes together, and those that it does not take even alone.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    pub(super) good: Vec<Due>,
+    pub(super) bad: Vec<Due>,
+}
+
+/// Tries a batch out, and its halves if it fails.
+pub(super) async fn sort(node: &dyn Node, from: Address, due: Vec<Due>) -> Result<Sorted, NodeError> {
+    let mut sorted = Sorted::default();
+    let mut waiting = vec![due];
+    while let Some(mut rows) = waiting.pop() {
+        let claims: Vec<ClaimRow> = rows.iter().map(|due| due.row.clone()).collect();
+        let input = batch_call::claim(&claims);
+        match node.gas(Trial { from, to: BATCH_ESCROW, input }).await {
+            Ok(_) => sorted.good.append(&mut rows),
+            Err(NodeError::Reverted(_)) if rows.len() > 1 => {
+                let half = rows.split_off(rows.len() / 2);
+                waiting.extend([half, rows]);
+            }
+            Err(NodeError::Reverted(revert)) => {
+                for due in &rows {
+                    tracing::error!(channel = %due.channel, %revert, "what was charged through a channel cannot be claimed; it is tried again later");
+                }
+                sorted.bad.append(&mut rows);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sorted)
+}

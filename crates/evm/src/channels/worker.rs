@@ -1,0 +1,384 @@
+//! Looks after the channels of one chain. A round looks at those that something has happened to, claims what is due and moves
+//! what is claimed; all that is sent goes through the outbox. A start looks at all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use farthing_channel::{Address, BATCH_ESCROW, batch_call};
+use farthing_engine::{
+    Call, CallId, ChannelAccounts, ChannelId, ChannelRow, ChannelStep, Chart, Command, Fault,
+    MakeChannelCall, Movement, Purpose, ReceiverId, SeeChannel, SeeReceiver,
+};
+use farthing_money::{Amount, Span, Timestamp};
+use futures_util::future::join_all;
+use tokio::sync::{Mutex, Notify};
+
+use super::claim::{self, Due};
+use super::{ChannelConfig, see};
+use crate::chain::{ChainConfig, TokenConfig, of_engine, to_engine};
+use crate::node::{Block, LogFilter, Node};
+use crate::submit::{Ports, RoundFault, Submitter};
+
+/// How many channels are read from the books at once.
+const PAGE: usize = 1_000;
+/// The most blocks whose logs are asked for; if there are more, every channel is looked at.
+const BLOCKS_MOST: u64 = 1_000;
+/// How long a claim or a sweep may wait for a cheaper block.
+const CALL_TIME: Span = Span::from_secs(24 * 3600);
+/// How long a row that the escrow does not take is left alone.
+const BAD_FOR: Span = Span::from_secs(600);
+
+/// What a round has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChannelRound {
+    /// Channels that were looked at.
+    pub looked: usize,
+    /// Of those, the ones that stand otherwise than the books said.
+    pub changed: usize,
+    /// Channels of which something is claimed from now on.
+    pub claimed: usize,
+    /// Channels of which nothing can be claimed though it should.
+    pub bad: usize,
+    /// Receivers to whom what is claimed is moved from now on.
+    pub swept: usize,
+}
+
+/// Looks after the channels of one chain.
+pub struct ChannelWorker {
+    submitter: Arc<Submitter>,
+    memory: Mutex<Memory>,
+    /// When all was known of the chain last.
+    sound_at: std::sync::Mutex<Option<Timestamp>>,
+    wake: Notify,
+}
+
+/// What is worth knowing between two rounds and not needed after a start.
+#[derive(Default)]
+struct Memory {
+    /// The newest block whose logs were read.
+    seen: Option<Block>,
+    /// Channels that something has happened to, and the block that has it: they are looked at until it is confirmed.
+    touched: BTreeMap<ChannelId, u64>,
+    /// Since when something of a channel can be claimed.
+    since: BTreeMap<ChannelId, Timestamp>,
+    /// Channels whose claim the escrow refuses, and when it did last.
+    bad: BTreeMap<ChannelId, Timestamp>,
+    /// When what is claimed was too little to be moved first.
+    waiting: BTreeMap<ReceiverId, Timestamp>,
+}
+
+/// Where the chain is.
+#[derive(Clone, Copy)]
+struct At {
+    head: Block,
+    confirmed: u64,
+    now: Timestamp,
+}
+
+impl ChannelWorker {
+    /// One that sends through this submitter.
+    pub fn new(submitter: Arc<Submitter>) -> Self {
+        let (memory, sound_at) = (Mutex::default(), std::sync::Mutex::new(None));
+        Self { submitter, memory, sound_at, wake: Notify::new() }
+    }
+
+    fn ports(&self) -> &Ports {
+        self.submitter.ports()
+    }
+
+    fn chain(&self) -> &ChainConfig {
+        &self.ports().chain
+    }
+
+    fn node(&self) -> &dyn Node {
+        self.ports().node.as_ref()
+    }
+
+    /// Whether what the books say of channels is what the chain says, as far as may be without asking it.
+    pub fn is_fresh(&self) -> bool {
+        let Some(config) = &self.chain().channels else { return false };
+        let sound_at = *self.sound_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sound_at.is_some_and(|at| (self.ports().clock)().since(at) < config.fresh_for())
+    }
+
+    /// Says that something has changed.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Goes round until `stop` is over.
+    pub async fn run(&self, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        loop {
+            match self.run_once().await {
+                Ok(round) => tracing::trace!(?round, chain = %self.chain().id),
+                Err(error) => {
+                    tracing::warn!(%error, chain = %self.chain().id, "the channels were not looked at; it is tried again");
+                }
+            }
+            tokio::select! {
+                biased;
+                () = &mut stop => return,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(self.chain().poll) => {}
+            }
+        }
+    }
+
+    /// Looks at what has changed, and sends what is due.
+    pub async fn run_once(&self) -> Result<ChannelRound, RoundFault> {
+        let mut round = ChannelRound::default();
+        let Some(config) = self.chain().channels else { return Ok(round) };
+        let mut memory = self.memory.lock().await;
+        let now = (self.ports().clock)();
+        let mut rows = self.rows()?;
+        let head = self.node().head().await?;
+        let Some(confirmed) = head.number.saturating_add(1).checked_sub(self.chain().confirmations) else {
+            return Ok(round);
+        };
+        let at = At { head, confirmed, now };
+        let fresh = self.touch(&mut memory, &rows, at).await?;
+        for id in fresh {
+            let Some(row) = rows.get(&id) else { continue };
+            round.looked = round.looked.saturating_add(1);
+            if self.look(id, row, at.confirmed).await? {
+                round.changed = round.changed.saturating_add(1);
+                if let Some(row) = self.ports().read.channel(id)? {
+                    rows.insert(id, row);
+                }
+            }
+        }
+        memory.touched.retain(|_, block| *block > at.confirmed);
+        memory.seen = Some(head);
+        *self.sound_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(now);
+        self.claim(&mut memory, &config, &rows, at, &mut round).await?;
+        self.sweep(&mut memory, &config, &rows, at, &mut round).await?;
+        Ok(round)
+    }
+
+    /// Asks the chain for a channel, and takes what it says over.
+    pub async fn see(&self, id: ChannelId) -> Result<(), RoundFault> {
+        let Some(row) = self.ports().read.channel(id)? else { return Ok(()) };
+        let head = self.node().head().await?;
+        if let Some(confirmed) = head.number.saturating_add(1).checked_sub(self.chain().confirmations) {
+            self.look(id, &row, confirmed).await?;
+        }
+        Ok(())
+    }
+
+    /// The channels of this chain.
+    fn rows(&self) -> Result<BTreeMap<ChannelId, ChannelRow>, Fault> {
+        let (mut rows, mut after) = (BTreeMap::new(), None);
+        loop {
+            let page = self.ports().read.channels_after(after, PAGE)?;
+            let full = page.len() == PAGE;
+            after = page.last().map(|(id, _)| *id);
+            rows.extend(page.into_iter().filter(|(_, row)| row.terms.chain == self.chain().id.number()));
+            if !full {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Which channels have to be looked at: those of which the escrow has said something since the last round, and until
+    /// that is confirmed; all of them after a start, a fork, or a long silence.
+    async fn touch(
+        &self,
+        memory: &mut Memory,
+        rows: &BTreeMap<ChannelId, ChannelRow>,
+        at: At,
+    ) -> Result<BTreeSet<ChannelId>, RoundFault> {
+        let ended = rows.iter().filter_map(|(id, row)| row.refund.map(|call| (*id, call)));
+        let mut look = BTreeSet::new();
+        for (id, call) in ended {
+            if self.ports().read.settlement(call)?.is_some() {
+                look.insert(id);
+            }
+        }
+        let Some(from) = self.goes_on(memory.seen, at.head).await? else {
+            memory.touched = rows.keys().map(|id| (*id, at.head.number)).collect();
+            look.extend(rows.keys());
+            return Ok(look);
+        };
+        if from <= at.head.number {
+            let filter = LogFilter { from, to: at.head.number, contract: BATCH_ESCROW, topics: Vec::new() };
+            for log in self.node().logs(filter).await? {
+                // The first of what can be searched for is the channel; of what is said of receivers, it is none of ours.
+                let id = log.topics.get(1).map(|word| ChannelId::from_bytes(*word.as_bytes()));
+                if let Some(id) = id.filter(|id| rows.contains_key(id)) {
+                    memory.touched.insert(id, at.head.number);
+                }
+            }
+        }
+        look.extend(memory.touched.keys());
+        Ok(look)
+    }
+
+    /// From which block on logs are read; nothing if the last one that was read is not of this chain any more.
+    async fn goes_on(&self, seen: Option<Block>, head: Block) -> Result<Option<u64>, RoundFault> {
+        let Some(seen) = seen else { return Ok(None) };
+        if head.number.saturating_sub(seen.number) > BLOCKS_MOST {
+            return Ok(None);
+        }
+        let now = self.node().block(seen.number).await?;
+        let stands = now.is_some_and(|block| block.hash == seen.hash);
+        Ok(stands.then(|| seen.number.saturating_add(1)))
+    }
+
+    /// Whether a channel stands otherwise than the books said. Then they say so now.
+    async fn look(&self, id: ChannelId, row: &ChannelRow, confirmed: u64) -> Result<bool, RoundFault> {
+        let Some(token) = self.chain().token(of_engine(row.terms.token)) else { return Ok(false) };
+        let wire_id = farthing_channel::ChannelId::from_bytes(*id.as_bytes());
+        let on_chain = see::channel(self.node(), token, wire_id, confirmed).await?;
+        let refund_ended = match row.refund {
+            Some(call) => self.ports().read.settlement(call)?.map(|_| call),
+            None => None,
+        };
+        if on_chain == row.on_chain && refund_ended.is_none() {
+            return Ok(false);
+        }
+        let (channel, accounts, asset) = (id, row.accounts, row.asset);
+        let command = SeeChannel { channel, on_chain, accounts, asset, refund_ended };
+        self.ports().execute.execute(Command::SeeChannel(command)).await?;
+        Ok(true)
+    }
+
+    /// Claims what is due, one batch at a time: the next one when this one has ended. What cannot wait goes at once.
+    async fn claim(
+        &self,
+        memory: &mut Memory,
+        config: &ChannelConfig,
+        rows: &BTreeMap<ChannelId, ChannelRow>,
+        at: At,
+        round: &mut ChannelRound,
+    ) -> Result<(), RoundFault> {
+        let open = |row: &ChannelRow| !row.unclaimed().units.is_zero();
+        memory.since.retain(|id, _| rows.get(id).is_some_and(open));
+        memory.bad.retain(|_, since| at.now.since(*since) < BAD_FOR);
+        let mut due: Vec<Due> = Vec::new();
+        for (id, row) in rows.iter().filter(|(id, row)| open(row) && !memory.bad.contains_key(id)) {
+            let since = *memory.since.entry(*id).or_insert(at.now);
+            due.extend(claim::due(config, (*id, row), since, at.now));
+        }
+        let under_way = self.is_under_way(|step| step == ChannelStep::Claim)?;
+        due.retain(|due| due.urgent || !under_way);
+        due.sort_by_key(|due| (!due.urgent, due.channel));
+        due.truncate(config.rows_most);
+        if due.is_empty() {
+            return Ok(());
+        }
+        let sorted = claim::sort(self.node(), self.submitter.address(), due).await?;
+        round.bad = sorted.bad.len();
+        memory.bad.extend(sorted.bad.iter().map(|due| (due.channel, at.now)));
+        let Some(first) = sorted.good.first() else { return Ok(()) };
+        let (token, receiver) = (first.row.terms.token, first.row.terms.receiver);
+        let names: Vec<[u8; 48]> = sorted.good.iter().map(name_of).collect();
+        let claims: Vec<_> = sorted.good.into_iter().map(|due| due.row).collect();
+        round.claimed = claims.len();
+        let id =
+            call_id("farthing/call/claim/1", at.now, &names.iter().map(|name| &name[..]).collect::<Vec<_>>());
+        self.make(id, ChannelStep::Claim, batch_call::claim(&claims), (token, receiver), at.now).await
+    }
+
+    /// Moves what is claimed, once there is enough of it or it has waited long.
+    async fn sweep(
+        &self,
+        memory: &mut Memory,
+        config: &ChannelConfig,
+        rows: &BTreeMap<ChannelId, ChannelRow>,
+        at: At,
+        round: &mut ChannelRound,
+    ) -> Result<(), RoundFault> {
+        let pairs: BTreeSet<_> = rows.values().map(|row| (row.terms.receiver, row.terms.token)).collect();
+        let tokens: Vec<_> = pairs
+            .into_iter()
+            .filter_map(|(receiver, token)| {
+                Some((of_engine(receiver), self.chain().token(of_engine(token))?))
+            })
+            .collect();
+        let asked =
+            tokens.iter().map(|(receiver, token)| see::receiver(self.node(), token, *receiver, at.confirmed));
+        for ((receiver, token), seen) in tokens.iter().zip(join_all(asked).await) {
+            let seen = seen?;
+            let id = ReceiverId::of(self.chain().id.number(), to_engine(*receiver), to_engine(token.address));
+            let known = self.ports().read.receiver(id)?.map(|row| row.settled).unwrap_or_default();
+            if known != seen.settled {
+                let (receiver, settled, accounts) = (id, seen.settled, self.chain().channel_accounts(token));
+                let command = SeeReceiver { receiver, settled, accounts, asset: token.asset };
+                self.ports().execute.execute(Command::SeeReceiver(command)).await?;
+            }
+            let left = seen.claimed.worth.checked_sub(seen.settled.worth).unwrap_or_default();
+            if left.is_zero() {
+                memory.waiting.remove(&id);
+                continue;
+            }
+            let since = *memory.waiting.entry(id).or_insert(at.now);
+            let waited = at.now.since(since) >= config.claim_after;
+            if (left < config.settle_from && !waited)
+                || self.is_under_way(|step| step == ChannelStep::Sweep)?
+            {
+                continue;
+            }
+            let input = batch_call::settle(*receiver, token.address);
+            let call = call_id("farthing/call/sweep/1", at.now, &[&id.as_bytes()[..]]);
+            self.make(call, ChannelStep::Sweep, input, (token.address, *receiver), at.now).await?;
+            memory.waiting.remove(&id);
+            round.swept = round.swept.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    fn is_under_way(&self, which: impl Fn(ChannelStep) -> bool) -> Result<bool, Fault> {
+        let chain = self.chain().id.number();
+        let calls = self.ports().read.calls()?;
+        Ok(calls.iter().any(|(_, row)| match row.purpose {
+            Purpose::Channel(step) => row.call.chain == chain && which(step),
+            _ => false,
+        }))
+    }
+
+    async fn make(
+        &self,
+        id: CallId,
+        step: ChannelStep,
+        input: Vec<u8>,
+        (token, receiver): (Address, Address),
+        now: Timestamp,
+    ) -> Result<(), RoundFault> {
+        // What it moves is seen on the chain afterwards.
+        let (token, from, to) = (to_engine(token), to_engine(BATCH_ESCROW), to_engine(receiver));
+        let call = Call {
+            chain: self.chain().id.number(),
+            to: from,
+            input,
+            moves: Movement { token, from, to, units: Amount::ZERO },
+            until: now.after(CALL_TIME),
+            approval: None,
+        };
+        let command = MakeChannelCall { id, call, step, opens: None };
+        self.ports().execute.execute(Command::MakeChannelCall(command)).await?;
+        self.submitter.wake();
+        Ok(())
+    }
+}
+
+/// A channel and what is claimed of it.
+fn name_of(due: &Due) -> [u8; 48] {
+    let mut name = [0; 48];
+    let bytes = due.channel.as_bytes().iter().copied().chain(due.row.total_claimed.value().to_be_bytes());
+    name.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+    name
+}
+
+/// A call that is made at this time. What has failed is made anew under another name.
+fn call_id(domain: &str, now: Timestamp, parts: &[&[u8]]) -> CallId {
+    let now = now.millis().to_be_bytes();
+    CallId::of_parts(domain, [&[&now[..]], parts].concat())
+}
+
+impl ChainConfig {
+    /// The accounts of the channels of a token.
+    pub fn channel_accounts(&self, token: &TokenConfig) -> ChannelAccounts {
+        ChannelAccounts::of(&Chart::of(token.asset), &format!("{}:{}", self.id, token.symbol))
+    }
+}

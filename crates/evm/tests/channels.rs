@@ -1,0 +1,390 @@
+//! The channels of a chain in memory: what is seen, claimed and moved, and what payers, forks and crashes do meanwhile.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::sync::Arc;
+
+use farthing_channel::{
+    Address, BATCH_ESCROW, ChannelTerms, CollectedDeposit, Salt, batch_call, batch_domain,
+};
+use farthing_engine::{
+    Call, CallId, ChannelId, ChannelRow, ChannelStep, ChargeVoucher, Chart, Command, Funds, HeldVoucher,
+    Hold, MakeChannelCall, Movement, PaymentId, Purpose, Read, Reject, RequestTag, Tally,
+};
+use farthing_evm::{ChannelConfig, ChannelRound, ChannelWorker, NodeError, to_terms_row};
+use farthing_money::{Amount, Span, Timestamp};
+use support::play::{NOW, Play, token};
+use support::{CHAIN, payee, submitter, usd};
+
+const CONFIG: ChannelConfig = ChannelConfig {
+    withdraw_delay: 900,
+    deposit_prices: 10,
+    exposure_most: Amount::new(1_000),
+    claim_from: Amount::new(100),
+    claim_after: Span::from_secs(3_600),
+    settle_from: Amount::new(150),
+    rows_most: 50,
+};
+
+/// A chain with channels, and a worker that looks after them.
+struct Harbour {
+    play: Play,
+    worker: ChannelWorker,
+}
+
+impl Harbour {
+    fn open() -> Self {
+        Self::with(|_| ())
+    }
+
+    fn with(change: impl FnOnce(&mut farthing_evm::ChainConfig)) -> Self {
+        let play = Play::with(|chain| {
+            chain.channels = Some(CONFIG);
+            change(chain);
+        });
+        let worker = ChannelWorker::new(Arc::clone(play.stage.facilitator.submitter()));
+        Self { play, worker }
+    }
+
+    fn terms(n: u8) -> ChannelTerms {
+        ChannelTerms {
+            payer: Address::from_bytes([n; 20]),
+            payer_authorizer: Address::from_bytes([n; 20]),
+            receiver: payee(),
+            receiver_authorizer: submitter().address(),
+            token: token(),
+            withdraw_delay: 900,
+            salt: Salt::from_bytes([0; 32]),
+        }
+    }
+
+    fn id(n: u8) -> ChannelId {
+        ChannelId::from_bytes(*Self::terms(n).id(&batch_domain(CHAIN)).as_bytes())
+    }
+
+    fn row(&self, n: u8) -> ChannelRow {
+        self.play.stage.desk.channel(Self::id(n)).unwrap().unwrap()
+    }
+
+    /// Asks for a deposit, as the gate does; it is not mined yet.
+    fn deposit(&self, n: u8, amount: u128) {
+        let (terms, chain) = (Self::terms(n), &self.play.stage.chain);
+        let deposit = CollectedDeposit {
+            amount: Amount::new(amount),
+            collector: farthing_channel::AUTHORIZATION_COLLECTOR,
+            collector_bytes: vec![1],
+        };
+        let to = farthing_engine::ChainAddress::from_bytes(*BATCH_ESCROW.as_bytes());
+        let now = self.play.stage.hands.now();
+        let call = Call {
+            chain: CHAIN.number(),
+            to,
+            input: batch_call::deposit(&terms, &deposit),
+            moves: Movement { token: to, from: to, to, units: Amount::ZERO },
+            until: now.after(Span::from_secs(3_600)),
+            approval: None,
+        };
+        let accounts = chain.channel_accounts(&chain.tokens[0]);
+        let row = ChannelRow::new(to_terms_row(chain, &terms), usd(), accounts, now);
+        let made = MakeChannelCall {
+            id: CallId::from_bytes([n; 32]),
+            call,
+            step: ChannelStep::Deposit(Self::id(n)),
+            opens: Some(Box::new(row)),
+        };
+        self.play.stage.desk.run(&Command::MakeChannelCall(made)).unwrap();
+    }
+
+    /// A channel that has so much, as the books know.
+    async fn filled(&self, n: u8, amount: u128) {
+        self.deposit(n, amount);
+        self.pass().await;
+    }
+
+    /// Charges so much by a voucher.
+    fn charge(&self, n: u8, amount: u128) -> Result<(), Reject> {
+        let (row, sum) = (self.row(n), Tally { units: Amount::new(amount), worth: Amount::new(amount) });
+        let (channel, base, accounts) = (Self::id(n), row.charged.units, row.accounts);
+        let cumulative = base.checked_add(sum.units).unwrap();
+        let payment = PaymentId::of_voucher(channel, base, cumulative);
+        let merchant = Chart::of(usd()).merchant("shop").id();
+        let voucher = HeldVoucher {
+            channel,
+            base,
+            ceiling: sum,
+            signature: vec![n; 65],
+            exposure_most: CONFIG.exposure_most,
+            accounts,
+        };
+        let desk = &self.play.stage.desk;
+        desk.run(&Command::Hold(Hold {
+            payment,
+            funds: Funds::Voucher(Box::new(voucher)),
+            price: sum.worth,
+            asset: usd(),
+            merchant,
+            resource: "/page".into(),
+            tag: RequestTag::from_bytes([0; 16]),
+            tax_code: None,
+        }))?;
+        let charge = ChargeVoucher {
+            payment,
+            channel,
+            accounts,
+            merchant,
+            asset: usd(),
+            charged: sum,
+            pass_until: None,
+        };
+        desk.run(&Command::ChargeVoucher(charge)).map(|_| ())
+    }
+
+    /// Sends what waits, makes a block, and looks at what has come of it.
+    async fn pass(&self) -> ChannelRound {
+        self.play.stage.round().await;
+        self.play.mine_and_look().await;
+        self.worker.run_once().await.unwrap()
+    }
+
+    /// What the escrow, what is claimed, the payers, what is lost, the reserve and the shop have.
+    fn books(&self) -> [i128; 6] {
+        let chain = &self.play.stage.chain;
+        let accounts = chain.channel_accounts(&chain.tokens[0]);
+        let has = |id| self.play.stage.desk.credit_balance(id);
+        [
+            -has(accounts.escrow),
+            -has(accounts.claimed),
+            has(accounts.payers),
+            -has(accounts.lost),
+            -has(accounts.reserve),
+            has(Chart::of(usd()).merchant("shop").id()),
+        ]
+    }
+
+    fn claims_under_way(&self) -> usize {
+        let calls = self.play.stage.desk.calls().unwrap();
+        calls.iter().filter(|(_, row)| row.purpose == Purpose::Channel(ChannelStep::Claim)).count()
+    }
+}
+
+#[tokio::test]
+async fn many_payments_are_one_claim_and_one_transfer() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    harbour.filled(2, 1_000).await;
+    assert_eq!(harbour.books(), [2_000, 0, 2_000, 0, 0, 0]);
+    for _ in 0..10 {
+        harbour.charge(1, 10).unwrap();
+        harbour.charge(2, 9).unwrap();
+    }
+    assert_eq!(harbour.books(), [2_000, 0, 1_810, 0, 0, 190]);
+    let round = harbour.worker.run_once().await.unwrap();
+    assert_eq!((round.claimed, harbour.claims_under_way()), (1, 1), "90 of the second can wait");
+    harbour.charge(2, 10).unwrap();
+    harbour.worker.run_once().await.unwrap();
+    assert_eq!(harbour.claims_under_way(), 1, "one at a time");
+    let round = harbour.pass().await;
+    assert_eq!((round.changed, round.claimed), (1, 1), "the first is claimed, the second goes");
+    assert_eq!(harbour.books(), [1_900, 100, 1_800, 0, 0, 200]);
+    let round = harbour.pass().await;
+    assert_eq!((round.changed, round.swept), (1, 1));
+    harbour.pass().await;
+    assert_eq!(harbour.books(), [1_800, 0, 1_800, 0, 200, 200]);
+    assert_eq!(harbour.pass().await, ChannelRound::default(), "nothing left to do");
+}
+
+#[tokio::test]
+async fn little_is_claimed_after_a_while() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    harbour.charge(1, 3).unwrap();
+    assert_eq!(harbour.worker.run_once().await.unwrap().claimed, 0);
+    harbour.play.stage.hands.pass(3_600);
+    assert_eq!(harbour.worker.run_once().await.unwrap().claimed, 1);
+}
+
+#[tokio::test]
+async fn a_deposit_counts_when_enough_blocks_confirm_it() {
+    let harbour = Harbour::with(|chain| chain.confirmations = 3);
+    harbour.deposit(1, 1_000);
+    for _ in 0..2 {
+        harbour.pass().await;
+        assert_eq!(harbour.books()[0], 0);
+        assert!(matches!(harbour.charge(1, 10), Err(Reject::ChannelShort { .. })));
+    }
+    harbour.pass().await;
+    assert_eq!(harbour.books(), [1_000, 0, 1_000, 0, 0, 0]);
+    harbour.charge(1, 10).unwrap();
+}
+
+#[tokio::test]
+async fn a_deposit_that_a_fork_takes_back_leaves_the_books() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    harbour.charge(1, 60).unwrap();
+    harbour.play.node.fork(1, true);
+    harbour.play.stage.round().await;
+    harbour.worker.run_once().await.unwrap();
+    assert_eq!(harbour.books(), [0, 0, 0, 60, 0, 60], "served, and not covered any more");
+    assert!(matches!(harbour.charge(1, 1), Err(Reject::ChannelShort { .. })));
+    // The call is opened again and its deposit carried out once more.
+    harbour.pass().await;
+    assert_eq!(harbour.books(), [1_000, 0, 940, 0, 0, 60]);
+}
+
+#[tokio::test]
+async fn a_payer_who_wants_his_money_is_not_served_and_what_he_owes_is_claimed() {
+    let harbour = Harbour::with(|chain| chain.confirmations = 2);
+    harbour.deposit(1, 1_000);
+    harbour.pass().await;
+    harbour.pass().await;
+    harbour.charge(1, 7).unwrap();
+    let terms = Harbour::terms(1);
+    harbour.play.send_as_other(BATCH_ESCROW, batch_call::initiate_withdraw(&terms, Amount::new(1_000))).await;
+    harbour.play.node.mine();
+    let round = harbour.worker.run_once().await.unwrap();
+    assert_eq!(
+        (round.changed, round.claimed),
+        (1, 1),
+        "at once, though it is little and nothing is confirmed"
+    );
+    assert_eq!(harbour.charge(1, 1), Err(Reject::ChannelClosing(Harbour::id(1))));
+    for _ in 0..2 {
+        harbour.pass().await;
+    }
+    let later = NOW + 5_000;
+    harbour.play.node.mine_at(Timestamp::from_secs(later));
+    harbour.play.send_as_other(BATCH_ESCROW, batch_call::finalize_withdraw(&terms)).await;
+    for _ in 0..3 {
+        harbour.pass().await;
+    }
+    assert_eq!(harbour.books(), [0, 7, 0, 0, 0, 7], "he has the rest, we what is ours");
+    assert_eq!(harbour.row(1).on_chain.withdraw_asked_at, None);
+}
+
+/// Vouchers reserve nothing: a payer who has taken his money makes a row that undoes its whole batch.
+#[tokio::test]
+async fn a_bad_row_does_not_hold_the_others_up() {
+    let harbour = Harbour::open();
+    for n in 1..=5 {
+        harbour.filled(n, 1_000).await;
+    }
+    (1..=5).for_each(|n| harbour.charge(n, 200).unwrap());
+    // The third payer's balance is gone, and the worker has not seen it.
+    let refund = batch_call::refund(&Harbour::terms(3), Amount::new(1_000));
+    let from = submitter();
+    let number =
+        farthing_evm::Node::count(&*harbour.play.node, from.address(), farthing_evm::Moment::Pending);
+    let fees = farthing_evm::Fees { most: Amount::new(10_u128.pow(10)), tip: Amount::new(1) };
+    let transaction = farthing_evm::Transaction {
+        chain: CHAIN,
+        number: number.await.unwrap(),
+        fees,
+        gas: 100_000,
+        to: BATCH_ESCROW,
+        coin: Amount::ZERO,
+        input: refund,
+    };
+    let signature = from.sign(&transaction.digest());
+    let signed = transaction.signed(&signature).unwrap();
+    farthing_evm::Node::send(&*harbour.play.node, signed.bytes).await.unwrap();
+    harbour.play.node.mine();
+    harbour.play.node.fail_next("logs", NodeError::Busy { node: "n".into(), cause: "much to do".into() });
+    assert!(harbour.worker.run_once().await.is_err());
+    // A worker that has just started and is told nothing of the refund.
+    let rows: Vec<_> = (1..=5).map(|n| harbour.row(n)).collect();
+    assert!(rows.iter().all(|row| row.on_chain.balance.units == Amount::new(1_000)));
+    let round = harbour.pass().await;
+    assert_eq!((round.changed, round.claimed, round.bad), (1, 4, 0));
+    harbour.pass().await;
+    harbour.pass().await;
+    assert_eq!(harbour.books()[3], 200, "what the third took is lost");
+    assert_eq!(harbour.books()[5], 1_000);
+}
+
+#[tokio::test]
+async fn a_row_that_is_refused_is_left_alone_for_a_while() {
+    let harbour = Harbour::open();
+    for n in 1..=4 {
+        harbour.filled(n, 1_000).await;
+    }
+    (1..=4).for_each(|n| harbour.charge(n, 200).unwrap());
+    let row = |n: u8| {
+        let row = harbour.row(n);
+        farthing_channel::ClaimRow {
+            terms: Harbour::terms(n),
+            ceiling: row.signed,
+            signature: row.signature,
+            total_claimed: row.charged.units,
+        }
+    };
+    // Every batch that has the second's row begins so, or is that row alone.
+    let mut order: Vec<u8> = (1..=4).collect();
+    order.sort_by_key(|n| Harbour::id(*n));
+    let refuses = |rows: &[u8]| {
+        let rows: Vec<_> = rows.iter().map(|n| row(*n)).collect();
+        let refused = farthing_evm::Effect::Refuses("ClaimExceedsBalance()".into());
+        harbour.play.node.on(BATCH_ESCROW, &batch_call::claim(&rows), refused);
+    };
+    refuses(&order);
+    refuses(&order[..2]);
+    refuses(&order[..1]);
+    let round = harbour.worker.run_once().await.unwrap();
+    assert_eq!((round.claimed, round.bad), (3, 1));
+    harbour.pass().await;
+    assert_eq!(harbour.books()[1], 600);
+    assert_eq!(harbour.worker.run_once().await.unwrap().bad, 0, "not asked again at once");
+    harbour.play.node.forget(BATCH_ESCROW);
+    harbour.play.stage.hands.pass(600);
+    assert_eq!(harbour.worker.run_once().await.unwrap().claimed, 1);
+}
+
+#[tokio::test]
+async fn a_claim_that_a_fork_takes_back_is_carried_out_again() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    harbour.charge(1, 200).unwrap();
+    harbour.worker.run_once().await.unwrap();
+    harbour.pass().await;
+    assert_eq!(harbour.books(), [800, 200, 800, 0, 0, 200]);
+    harbour.play.node.fork(1, true);
+    harbour.worker.run_once().await.unwrap();
+    assert_eq!(harbour.books(), [1_000, 0, 800, 0, 0, 200]);
+    for _ in 0..4 {
+        harbour.pass().await;
+    }
+    assert_eq!(harbour.books(), [800, 0, 800, 0, 200, 200]);
+}
+
+/// Nothing but the books survives, and what was under way is neither lost nor made twice.
+#[tokio::test]
+async fn a_start_goes_on_with_what_was_under_way() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    harbour.charge(1, 200).unwrap();
+    harbour.worker.run_once().await.unwrap();
+    let again = ChannelWorker::new(Arc::clone(harbour.play.stage.restarted().facilitator.submitter()));
+    assert!(!again.is_fresh(), "nothing is known yet");
+    again.run_once().await.unwrap();
+    assert!(again.is_fresh());
+    assert_eq!(harbour.claims_under_way(), 1);
+    harbour.pass().await;
+    harbour.pass().await;
+    harbour.pass().await;
+    assert_eq!(harbour.books(), [800, 0, 800, 0, 200, 200]);
+}
+
+#[tokio::test]
+async fn what_is_known_goes_stale_when_the_chain_is_silent() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    assert!(harbour.worker.is_fresh());
+    harbour.play.node.set_down(Some(NodeError::Unreachable { node: "n".into(), cause: "gone".into() }));
+    harbour.play.stage.hands.pass(CONFIG.fresh_for().secs());
+    assert!(harbour.worker.run_once().await.is_err());
+    assert!(!harbour.worker.is_fresh());
+    harbour.play.node.set_down(None);
+    harbour.worker.run_once().await.unwrap();
+    assert!(harbour.worker.is_fresh());
+}
