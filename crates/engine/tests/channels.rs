@@ -1,5 +1,5 @@
 //! Channels: what vouchers pay, what a chain says, and that the books follow both whatever the order.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use farthing_engine::{
     Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelId, ChannelRow, ChannelStep, ChannelTermsRow,
