@@ -2,6 +2,7 @@
 
 use std::str::from_utf8;
 
+use farthing_wire::x402::batch::{ChannelAnswer, ChannelOfferText, FacilitatorPayload, PayerPayload, verified};
 use farthing_wire::x402::extension::{offer_receipt, payment_identifier, sign_in};
 use farthing_wire::x402::facilitator::{FacilitatorRequest, Supported, VerifyResponse};
 use farthing_wire::x402::v1::{PayloadV1, PaymentRequiredV1, RequirementsV1};
@@ -27,6 +28,9 @@ pub fn x402_offers(bytes: &[u8]) {
     assert!(challenge.offers.iter().all(|offer| matches!(offer, Offer::X402(_))));
     if let Ok(settled) = SettleResponse::from_header(&field) {
         same(&settled, |settled| SettleResponse::from_header(&settled.to_header()?));
+        if let Some(answer) = ChannelAnswer::of(&settled) {
+            assert_eq!(ChannelAnswer::of(&answer.within(settled)), Some(answer));
+        }
     }
     if let Ok(required) = PaymentRequiredV1::from_json(bytes) {
         same(&required, |required| PaymentRequiredV1::from_json(required.to_json()?.as_bytes()));
@@ -39,6 +43,12 @@ fn one_offer(required: &PaymentRequired) {
         let found = required.met_by(entry).expect("an entry meets itself");
         assert!(found.is_met_by(entry));
         let _ = (entry.chain_id(), entry.asset_address(), entry.pay_to_address(), entry.amount.amount());
+        drop(ChannelOfferText::of(&entry.extra));
+        if let Some(state) = entry.extra.channel() {
+            let voucher = entry.extra.channel_voucher();
+            let told = entry.extra.clone().with_channel(&state, voucher.as_ref());
+            assert_eq!((told.channel(), told.channel_voucher()), (Some(state), voucher));
+        }
         if let Some(old) = RequirementsV1::of(entry, &required.resource) {
             assert_eq!(old.max_amount_required, entry.amount);
         }
@@ -70,6 +80,10 @@ pub fn x402_payments(bytes: &[u8]) {
             payload.payload.payer(),
             payment_identifier::read(&payload.extensions),
         ));
+        if let Ok(read) = PayerPayload::read(&payload.payload) {
+            let written = read.to_payload().expect("what was read can be written");
+            assert!(PayerPayload::read(&written).as_ref() == Ok(&read), "it is not the same");
+        }
         let request = FacilitatorRequest { requirements: payload.accepted.clone(), payload };
         same(&request, |request| FacilitatorRequest::from_json(request.to_json()?.as_bytes()));
     }
@@ -88,11 +102,15 @@ pub fn x402_payments(bytes: &[u8]) {
 fn facilitators(bytes: &[u8]) {
     if let Ok(request) = FacilitatorRequest::from_json(bytes) {
         let _ = request.requirements.is_met_by(&request.payload.accepted);
+        if let Ok(read) = FacilitatorPayload::read(&request.payload.payload) {
+            let written = read.to_payload().expect("what was read can be written");
+            assert!(FacilitatorPayload::read(&written).as_ref() == Ok(&read), "it is not the same");
+        }
         same(&request, |request| FacilitatorRequest::from_json(request.to_json()?.as_bytes()));
     }
     if let Ok(answer) = VerifyResponse::from_json(bytes) {
         same(&answer, |answer| VerifyResponse::from_json(answer.to_json()?.as_bytes()));
-        drop(offer_receipt::read_receipt(&answer.extensions));
+        drop((offer_receipt::read_receipt(&answer.extensions), verified(&answer.extra)));
     }
     if let Ok(supported) = Supported::from_json(bytes) {
         same(&supported, |supported| Supported::from_json(supported.to_json()?.as_bytes()));

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::{Payload, Requirements, VERSION, X402Error, field};
 
-/// The longest body that is read.
-pub const BODY_BYTES_MOST: usize = 64 * 1024;
+/// The longest body that is read: the reference's sellers send up to a hundred claims in one, of some 650 bytes each.
+pub const BODY_BYTES_MOST: usize = 128 * 1024;
 
 const REQUEST: &str = "a request of x402Version, paymentPayload and paymentRequirements";
 const VERIFIED: &str = "a verify response of x402";

@@ -4,6 +4,7 @@
 //! This is the text alone: hexadecimal and decimal numbers are checked for their form, signatures for nothing. Shapes and
 //! error strings are those of the npm packages `@x402/core`, `@x402/evm` and `@x402/extensions` 2.27.0.
 
+pub mod batch;
 pub mod error;
 pub mod extension;
 mod extra;
@@ -21,7 +22,7 @@ pub mod v1;
 pub use error::Reason;
 pub use extra::{AssetTransferMethod, Extra, PaymentFlow};
 pub use field::X402Error;
-pub use hex_text::{AddressText, Bytes32Text, SignatureText};
+pub use hex_text::{AddressText, Bytes32Text, HexText, SignatureText};
 pub use payload::{
     Eip3009, Eip3009Authorization, Payload, Permit2, Permit2Authorization, SchemePayload, TokenPermissions,
     Witness,
