@@ -13,6 +13,8 @@ mod calls;
 mod channels;
 #[path = "vectors/escrow.rs"]
 mod escrow;
+#[path = "vectors/seller.rs"]
+mod seller;
 #[path = "vectors/signatures.rs"]
 mod signatures;
 #[path = "vectors/statements.rs"]

@@ -24,6 +24,9 @@
 //! | 12 | the charge is at most the price that was signed | `charge_exceeds_signed_cumulative` | `handleBeforeSettle` |
 //! | 13 | a refund has something to give back, and asks for more than nothing | `refund_no_balance`, `refund_amount_invalid` | `handleEnrichSettlementPayload` |
 //!
+//! `tests/vectors/seller.rs` compares these rules with what the reference's seller and facilitator decide of the same, some
+//! hundred times. One word differs: of a known channel that is empty, the reference's seller says what rule 7 or 8 says.
+//!
 //! A seller that knows a channel only from the chain takes the voucher's word for what was charged before (as the reference
 //! does), but never less than what was claimed: what was claimed was charged.
 
