@@ -5,7 +5,6 @@ use farthing_money::Amount;
 
 use crate::abi::Arguments;
 use crate::domain::Domain;
-use crate::public_key::PublicKey;
 use crate::signature::Signature;
 use crate::terms::ChannelTerms;
 use crate::voucher::{Claim, Voucher};
@@ -41,13 +40,15 @@ impl ClaimRow {
         Claim { channel: self.terms.id(batch), cumulative: self.ceiling, total_claimed: self.total_claimed }
     }
 
-    /// The row with its signature as the escrow reads it; `None` if it is not a signature by this key. See
-    /// [`Signature::naming`]: a voucher that was verified by a known key may name the wrong one of two.
+    /// The row with its signature as the escrow reads it; `None` if it is not the authorizer's. Every row goes through here
+    /// before it is claimed: a voucher that was verified by a known key may name the wrong one of two (see
+    /// [`Signature::naming`]), and would be served and never paid. Where the payer itself signs, the row stays as it is.
     #[must_use]
-    pub fn mended(mut self, signer: PublicKey, batch: &Domain) -> Option<Self> {
+    pub fn mended(mut self, batch: &Domain) -> Option<Self> {
+        let Some(authorizer) = self.terms.voucher_signer() else { return Some(self) };
         let voucher = Voucher { channel: self.terms.id(batch), cumulative: self.ceiling };
         let signature = Signature::from_bytes(&self.signature).ok()?;
-        self.signature = signature.naming(signer, &voucher.batch_digest(batch))?.to_bytes().to_vec();
+        self.signature = signature.naming(authorizer, &voucher.batch_digest(batch))?.to_bytes().to_vec();
         Some(self)
     }
 
@@ -95,13 +96,16 @@ mod tests {
         assert_ne!(forged.recover(&digest).ok(), Some(key.address()));
         let row =
             |signature| ClaimRow { terms, ceiling: Amount::new(5), signature, total_claimed: Amount::new(4) };
-        assert_eq!(row(bad.clone()).mended(key.public_key(), &batch), Some(row(good.clone())));
-        assert_eq!(row(good.clone()).mended(key.public_key(), &batch), Some(row(good.clone())));
+        assert_eq!(row(bad.clone()).mended(&batch), Some(row(good.clone())));
+        assert_eq!(row(good.clone()).mended(&batch), Some(row(good.clone())));
         let other = SigningKey::from_bytes([8; 32]).unwrap();
-        assert_eq!(row(good.clone()).mended(other.public_key(), &batch), None);
+        assert_eq!(row(other.sign(&digest).to_bytes().to_vec()).mended(&batch), None);
+        let alone = ChannelTerms { payer_authorizer: crate::Address::ZERO, ..terms };
+        let of_contract = ClaimRow { terms: alone, ..row(vec![1; 70]) };
+        assert_eq!(of_contract.clone().mended(&batch), Some(of_contract), "a contract signs as it likes");
         let higher = ClaimRow { ceiling: Amount::new(6), ..row(good.clone()) };
-        assert_eq!(higher.mended(key.public_key(), &batch), None, "it is the signature of another voucher");
-        assert_eq!(row(vec![1; 70]).mended(key.public_key(), &batch), None);
+        assert_eq!(higher.mended(&batch), None, "it is the signature of another voucher");
+        assert_eq!(row(vec![1; 70]).mended(&batch), None);
         assert!(!format!("{:?}", row(good.clone())).contains(&format!("{good:?}")));
     }
 }

@@ -129,14 +129,14 @@ impl Signature {
         self.recover_key(digest).map(PublicKey::address)
     }
 
-    /// The same signature, with the last byte that names `key`, as a contract wants it; `None` if it is not this key's.
+    /// The same signature, with the last byte that names `signer`, as a contract wants it; `None` if it is not this account's.
     ///
     /// Verifying by a known key does not look at the last byte ([`PublicKey::verify`]); a contract, which recovers the
     /// signer, does. So whoever verifies by a key and gives the signature to a contract later, mends it in between.
     #[must_use]
-    pub fn naming(self, key: PublicKey, digest: &Digest) -> Option<Self> {
+    pub fn naming(self, signer: Address, digest: &Digest) -> Option<Self> {
         let other = Self { odd: !self.odd, ..self };
-        [self, other].into_iter().find(|one| one.recover_key(digest) == Ok(key))
+        [self, other].into_iter().find(|one| one.recover(digest) == Ok(signer))
     }
 
     pub(crate) fn is_by(&self, digest: &Digest, key: &secp256k1::PublicKey) -> bool {

@@ -46,6 +46,9 @@ impl std::fmt::Debug for Proven {
 impl Presented<'_> {
     /// Verifies it. Whoever knows the signer's key from the channel's last voucher gives it: verifying is cheaper than
     /// recovering. The domain is [`batch_domain`](crate::batch_domain) of the chain, made once.
+    ///
+    /// By a known key a signature is taken whose last byte is wrong, which the escrow would refuse: whoever claims it mends
+    /// it first, by [`ClaimRow::mended`](crate::ClaimRow::mended).
     pub fn prove(&self, batch: &Domain, known: Option<PublicKey>) -> Result<Proven, Refused> {
         let digest = self.digest(batch)?;
         let authorizer = self.terms.voucher_signer().ok_or(Refused::PayerAuthorizerRequired)?;
