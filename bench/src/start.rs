@@ -199,6 +199,7 @@ impl Filler {
             updated_at: Timestamp::default(),
             tag: None,
             payment: None,
+            inlet: false,
         };
         let parts = vec![IssuePart { quote, pubkey: None, amount, source }];
         let tag = RequestTag::of_parts("bench", [id.as_slice()]);

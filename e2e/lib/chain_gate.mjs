@@ -32,6 +32,7 @@ export function chainText({
   payoutFee,
   signer,
   account,
+  sweepLeast,
 }) {
   return `
 [[price]]
@@ -57,7 +58,7 @@ version = "${DOMAIN.version}"
 counts_as = "USD"
 transfer = ${list(transfer)}
 schemes = ${list(schemes)}
-${creditsLeast ? `credits_least = "${creditsLeast}"\n` : ''}${payoutFee ? `payout_fee = "${payoutFee}"\n` : ''}
+${creditsLeast ? `credits_least = "${creditsLeast}"\n` : ''}${payoutFee ? `payout_fee = "${payoutFee}"\n` : ''}${sweepLeast ? `sweep_least = "${sweepLeast}"\n` : ''}
 [facilitator]
 settle_for = ${list(settleFor)}
 `
@@ -99,6 +100,8 @@ export function chainStage(options = () => ({})) {
       await scene.chain.mint(account.address, units)
       return account
     },
+    /** How the chain stands, as the operator sees it. */
+    status: async () => (await json('chain', 'status'))[0],
     /** What the merchant has on the chain. */
     earned: () => scene.chain.balance(scene.payTo),
     /** Resolves when nothing is under way any more. */
@@ -117,10 +120,10 @@ function units(decimal, scale) {
 
 /**
  * Nothing is under way, and chain and books agree to the unit: the dollars that were paid, what is owed for them (to the
- * merchant, and `issued`: to whoever holds credits, and the fees that were kept), and the gas of our account. Resolves with
- * the dollars, in minor units.
+ * merchant, and `issued`: to whoever holds credits, and the fees that were kept; `waiting`: for quotes that are not minted
+ * yet), and the gas of our account. Resolves with the dollars, in minor units; some may lie at addresses of quotes.
  */
-async function agreement(scene, json, { issued = { credits: 0, fees: 0 } } = {}) {
+async function agreement(scene, json, { issued = { credits: 0, fees: 0 }, waiting = 0 } = {}) {
   const { balances, settled, rows } = await json('ledger', 'trial')
   assert.deepEqual({ balances, settled }, { balances: true, settled: true })
   const debits = (account, scale = 6) => {
@@ -131,18 +134,20 @@ async function agreement(scene, json, { issued = { credits: 0, fees: 0 } } = {})
     return units(row.debits, scale) - units(row.credits, scale)
   }
   const reserve = debits(`reserve:${NETWORK}:USDC`)
-  assert.equal(reserve, BigInt(await scene.earned()), 'the reserve is what was paid on the chain')
+  const [{ under_way: underWay, tokens }] = await json('ledger', 'reconcile', '--chain')
+  assert.deepEqual([underWay, tokens[0].agrees], [0, true])
+  const there = BigInt(await scene.earned()) + BigInt(tokens[0].units_at_quotes)
+  assert.equal(reserve, there, 'the reserve is what was paid on the chain')
   const keysets = rows.map(({ account }) => account).filter((account) => account.startsWith('credits:'))
   const credits = keysets.reduce((total, account) => total - debits(account), 0n)
   assert.deepEqual({ credits: Number(credits), fees: Number(-debits('fees')) }, issued)
-  assert.deepEqual([debits('deposits'), debits('payouts')], [0n, 0n], 'nothing waits to be minted or sent again')
-  assert.equal(-debits('merchant:merchant'), reserve - credits + debits('fees'), 'the rest is what the merchant has earned')
+  assert.deepEqual([-debits('deposits'), debits('payouts')], [BigInt(waiting), 0n], 'what waits to be minted or sent again')
+  const earned = reserve - credits - BigInt(waiting) + debits('fees')
+  assert.equal(-debits('merchant:merchant'), earned, 'the rest is what the merchant has earned')
   const spent = GAS - (await scene.chain.client.getBalance({ address: scene.own }))
   const booked = debits(`gas:${NETWORK}`, 18)
   assert.equal(-debits(`purse:${NETWORK}`, 18), booked, 'the purse pays the gas')
   assert.equal(booked, spent, 'gas, also of what a fork has dropped and carried again')
-  const [{ under_way: underWay, tokens }] = await json('ledger', 'reconcile', '--chain')
-  assert.deepEqual([underWay, tokens[0].agrees], [0, true])
   const proof = await json('ledger', 'verify')
   assert.deepEqual([proof.balances, proof.settled], [true, true])
   return Number(reserve)

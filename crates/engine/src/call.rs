@@ -75,6 +75,8 @@ pub enum Purpose {
     },
     /// It changes a channel. What that moves is seen on the chain.
     Channel(ChannelStep),
+    /// It moves on what lies at a mint quote's inlet. No money of the books moves but the fee.
+    Sweep(QuoteId),
 }
 
 /// The accounts that pay a chain's own fees.
@@ -285,7 +287,9 @@ impl SettledPayment {
     /// What hangs on a call: nothing on one that somebody else has asked for.
     pub fn of(read: &dyn Read, row: &CallRow) -> Result<Option<Self>, Fault> {
         match row.purpose {
-            Purpose::Facilitated | Purpose::Channel(_) | Purpose::Funding { .. } => Ok(None),
+            Purpose::Facilitated | Purpose::Channel(_) | Purpose::Funding { .. } | Purpose::Sweep(_) => {
+                Ok(None)
+            }
             Purpose::Payment(payment) => Ok(read.payment(payment)?.map(|row| Self::of_row(payment, &row))),
             Purpose::Deposit { payment, quote } => {
                 let named = read.payment(payment)?.map(|row| Self::of_row(payment, &row));

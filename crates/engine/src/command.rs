@@ -4,10 +4,11 @@ use farthing_ledger::{Account, AccountId, Reference};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 
 use crate::{
-    BOOKS, CallId, ChannelId, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId, Deposit, EndCall,
-    Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall, MeltQuoteRow, MintQuoteRow, Mode,
-    OutputId, PayOut, PaymentId, QuoteId, ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, Settle,
-    SettledPayment, StatementId, StatementRow, sale_reference,
+    Arrive, BOOKS, CallId, ChannelId, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId, CursorRow,
+    Deposit, EndCall, EndSweep, Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall,
+    MeltQuoteRow, MintQuoteRow, Mode, OpenInlet, OutputId, PayOut, PaymentId, QuoteId, ReopenCall,
+    RequestTag, SeeChannel, SeeReceiver, SendCall, Settle, SettledPayment, StatementId, StatementRow, Sweep,
+    UndoArrival, sale_reference,
 };
 
 /// A verified credit that is to be spent.
@@ -326,6 +327,17 @@ pub enum Command {
     SeeReceiver(SeeReceiver),
     /// No chain takes the outcomes of these calls back any more.
     Unwatch(Vec<CallId>),
+    OpenInlet(OpenInlet),
+    Arrive(Arrive),
+    UndoArrival(UndoArrival),
+    Sweep(Sweep),
+    EndSweep(EndSweep),
+    /// All blocks of the chain with this number were searched for what this quote's inlet has got.
+    Searched(QuoteId, u64),
+    /// Forgets inlets that are over.
+    CloseInlets(Vec<QuoteId>),
+    /// A chain, by its number, was looked through this far.
+    SetCursor(u64, CursorRow),
     RefundCodes(RefundCodes),
     ExpireKeyset(ExpireKeyset),
     Prune(Prune),
@@ -399,23 +411,12 @@ impl Command {
                 keys.channels.extend(command.channel);
                 keys.chart(command.asset);
             }
-            Self::MakeChannelCall(_)
-            | Self::ChargeVoucher(_)
-            | Self::SeeChannel(_)
-            | Self::SeeReceiver(_) => {
-                self.channel_keys(keys);
+            other => {
+                other.channel_keys(keys);
+                other.call_keys(keys);
+                other.inlet_keys(keys);
+                other.operator_keys(keys);
             }
-            Self::Settle(_)
-            | Self::Deposit(_)
-            | Self::PayOut(_)
-            | Self::Facilitate(_)
-            | Self::Fund(_)
-            | Self::SendCall(_)
-            | Self::EndCall(_)
-            | Self::ReopenCall(_)
-            | Self::Delivered(_)
-            | Self::Unwatch(_) => self.call_keys(keys),
-            operator => operator.operator_keys(keys),
         }
     }
 
@@ -553,7 +554,12 @@ impl Keys {
         self.accounts.extend(outputs.iter().map(|output| output.account));
     }
 
-    fn call(&mut self, call: CallId) {
+    pub(crate) fn inlet(&mut self, quote: QuoteId) {
+        self.mint_quotes.push(quote);
+        self.inlets.push(quote);
+    }
+
+    pub(crate) fn call(&mut self, call: CallId) {
         self.calls.push(call);
         self.settlements.push(call);
         self.watched.push(call);

@@ -26,6 +26,7 @@ mod call;
 mod channel;
 mod command;
 mod id;
+mod inlet;
 mod keyring;
 mod op;
 mod port;
@@ -53,6 +54,7 @@ pub use id::{
     CallId, ChainAddress, ChannelId, CodeId, CreditId, LogId, OutputId, PaymentId, QuoteId, ReceiverId,
     RequestTag, StatementId, StatementKind, TransactionId,
 };
+pub use inlet::{ArrivalRow, Arrive, CursorRow, EndSweep, Holding, InletRow, OpenInlet, Sweep, UndoArrival};
 pub use keyring::{Keyring, KeyringReject, SignedOutput};
 pub use op::standing::epoch_reference;
 pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Refusal, Store};

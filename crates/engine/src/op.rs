@@ -8,6 +8,7 @@ pub(crate) mod entry;
 pub(crate) mod expire;
 pub(crate) mod fund;
 pub(crate) mod hold;
+pub(crate) mod inlet;
 pub(crate) mod issue;
 pub(crate) mod melt;
 pub(crate) mod open;

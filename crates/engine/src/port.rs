@@ -8,10 +8,10 @@ use farthing_money::Span;
 use thiserror::Error;
 
 use crate::{
-    Answer, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow, CodeId, CodeRow, Command, CreditId,
-    CreditRow, EntryRow, Keys, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId,
-    PaymentRow, QuoteId, ReceiverId, ReceiverRow, Reject, Rows, Sealed, SettlementRow, StatementId,
-    StatementRow,
+    Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow, CodeId, CodeRow, Command,
+    CreditId, CreditRow, CursorRow, EntryRow, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow,
+    OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, ReceiverId, ReceiverRow, Reject, Rows, Sealed,
+    SettlementRow, StatementId, StatementRow,
 };
 
 /// Where a failure of the machine came from.
@@ -138,6 +138,20 @@ pub trait Read: Send + Sync + 'static {
 
     /// What was moved to whom is paid through channels.
     fn receiver(&self, id: ReceiverId) -> Result<Option<ReceiverRow>, Fault>;
+    /// The address of a mint quote at which it takes transfers.
+    fn inlet(&self, id: QuoteId) -> Result<Option<InletRow>, Fault>;
+
+    /// Every such address that is looked at, or at which something lies.
+    fn inlets(&self) -> Result<Vec<(QuoteId, InletRow)>, Fault>;
+
+    /// Every transfer that was counted.
+    fn arrivals(&self) -> Result<Vec<(LogId, ArrivalRow)>, Fault>;
+
+    /// Whether a log was counted as a transfer.
+    fn arrival(&self, id: LogId) -> Result<Option<ArrivalRow>, Fault>;
+
+    /// How far a chain, by its number, was looked through for transfers.
+    fn cursor(&self, chain: u64) -> Result<Option<CursorRow>, Fault>;
 
     /// The end of the journal.
     fn head(&self) -> Result<Head, Fault>;

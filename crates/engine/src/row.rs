@@ -131,6 +131,8 @@ pub struct MintQuoteRow {
     pub tag: Option<RequestTag>,
     /// The payment on a chain that pays it, under way or done. While there is one, no other is taken.
     pub payment: Option<PaymentId>,
+    /// Whether it takes plain transfers at an address of its own.
+    pub inlet: bool,
 }
 
 /// A melt quote (NUT-05): credits in, money out.

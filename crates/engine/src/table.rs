@@ -6,9 +6,10 @@ use std::hash::Hash;
 use farthing_ledger::{Account, AccountId, Reference};
 
 use crate::{
-    BOOKS, BooksRow, CallId, CallRow, ChannelId, ChannelRow, CodeId, CodeRow, CreditId, CreditRow, EntryRow,
-    KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId,
-    ReceiverId, ReceiverRow, Reject, SettlementRow, StatementId, StatementRow,
+    ArrivalRow, BOOKS, BooksRow, CallId, CallRow, ChannelId, ChannelRow, CodeId, CodeRow, CreditId,
+    CreditRow, CursorRow, EntryRow, InletRow, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId,
+    OutputRow, PaymentId, PaymentRow, QuoteId, ReceiverId, ReceiverRow, Reject, SettlementRow, StatementId,
+    StatementRow,
 };
 
 /// Loaded rows of one kind and which of them changed. It is never iterated in hash order.
@@ -147,6 +148,12 @@ tables! {
     channels: ChannelId => ChannelRow,
     /// What was moved to whom is paid through channels.
     receivers: ReceiverId => ReceiverRow,
+    /// Addresses at which mint quotes take transfers.
+    inlets: QuoteId => InletRow,
+    /// Transfers that came there, by the log that says so: one pays once.
+    arrivals: LogId => ArrivalRow,
+    /// How far chains were looked through for them, by the chain's number.
+    cursors: u64 => CursorRow,
 }
 
 impl Rows {

@@ -75,6 +75,7 @@ fn mint_row(amount: u128) -> MintQuoteRow {
         updated_at: NOW,
         tag: None,
         payment: None,
+        inlet: false,
     }
 }
 

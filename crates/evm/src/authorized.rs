@@ -92,7 +92,7 @@ impl Authorized {
     /// What to search for to find that in these blocks.
     pub(crate) fn taken_back_filter(&self, (from, to): (u64, u64)) -> LogFilter {
         let topics = vec![abi::topic(TAKEN_BACK), self.payer.into()];
-        LogFilter { from, to, contract: self.contract(), topics }
+        LogFilter { from, to, contract: self.contract(), topics, third: Vec::new() }
     }
 
     /// The contract that keeps count.

@@ -351,6 +351,16 @@ impl TokenConfig {
     }
 }
 
+impl TokenConfig {
+    /// How many of these units count, and what they are worth: a token may have finer ones than the ledger.
+    pub fn counted(&self, units: Amount) -> Option<(Amount, Amount)> {
+        let finer = self.decimals.saturating_sub(self.asset.scale());
+        let step = 10_u128.checked_pow(finer.into())?;
+        let whole = units.value().checked_sub(units.value().checked_rem(step)?)?;
+        Some((Amount::new(whole), self.amount(Amount::new(whole))?))
+    }
+}
+
 fn rescale(amount: Amount, from: u8, to: u8) -> Option<Amount> {
     let step = |more: u8| 10_u128.checked_pow(more.into());
     if let Some(more) = to.checked_sub(from) {

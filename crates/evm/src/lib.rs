@@ -22,6 +22,7 @@ mod authorized;
 mod chain;
 mod channels;
 mod facilitator;
+mod inlet;
 mod movement;
 mod node;
 mod purse;
@@ -41,6 +42,7 @@ use farthing_money::Timestamp;
 pub use chain::{ChainConfig, ChainMistake, Contracts, FeeConfig, RemoteAccount, TokenConfig, Way};
 pub use channels::{ChannelConfig, ChannelRound, ChannelWorker, of_terms_row, to_terms_row};
 pub use facilitator::{Facilitator, Facilitators, Unsettled, hash_text};
+pub use inlet::{InletKeys, InletRound, InletToken, InletWatcher, Lying};
 pub use node::{
     Asked, Block, Effect, HttpLimits, HttpNode, Log, LogFilter, Moment, Node, NodeError, Receipt,
     ScriptedNode, Trial,

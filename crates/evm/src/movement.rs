@@ -1,6 +1,6 @@
 //! What has moved, as tokens say it: the `Transfer` that a settled call must have caused.
 
-use farthing_channel::Word;
+use farthing_channel::{Address, Word};
 use farthing_engine::{CallRow, Movement, Purpose};
 use farthing_money::Amount;
 
@@ -80,7 +80,8 @@ pub(crate) fn use_filter(
     nonce: &[u8; 32],
     (from, to): (u64, u64),
 ) -> LogFilter {
-    LogFilter { from, to, contract: of_engine(moves.token), topics: used_topics(event, moves, nonce) }
+    let topics = used_topics(event, moves, nonce);
+    LogFilter { from, to, contract: of_engine(moves.token), topics, third: Vec::new() }
 }
 
 fn used_topics(event: &str, moves: &Movement, nonce: &[u8; 32]) -> Vec<Word> {
@@ -89,7 +90,20 @@ fn used_topics(event: &str, moves: &Movement, nonce: &[u8; 32]) -> Vec<Word> {
 
 /// What to search for to find the movement in these blocks. Tokens do not index amounts.
 pub(crate) fn filter(moves: &Movement, from: u64, to: u64) -> LogFilter {
-    LogFilter { from, to, contract: of_engine(moves.token), topics: topics(moves) }
+    LogFilter { from, to, contract: of_engine(moves.token), topics: topics(moves), third: Vec::new() }
+}
+
+/// What to search for to find what came to any of these accounts in these blocks.
+pub(crate) fn arrival_filter(token: Address, accounts: &[Address], (from, to): (u64, u64)) -> LogFilter {
+    let third = accounts.iter().map(|account| (*account).into()).collect();
+    LogFilter { from, to, contract: token, topics: vec![abi::topic(TRANSFER)], third }
+}
+
+/// From whom, to whom and how many units, if a log of a token says so.
+pub(crate) fn said_by(log: &Log) -> Option<(Address, Address, Amount)> {
+    let [event, from, to] = log.topics[..] else { return None };
+    let units = abi::only_word(&log.rest)?.to_amount()?;
+    (event == abi::topic(TRANSFER)).then_some((from.to_address()?, to.to_address()?, units))
 }
 
 fn topics(moves: &Movement) -> Vec<Word> {
@@ -98,9 +112,10 @@ fn topics(moves: &Movement) -> Vec<Word> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use farthing_channel::{Address, Digest, TxHash};
+    use farthing_channel::{Digest, TxHash};
     use farthing_engine::ChainAddress;
+
+    use super::*;
 
     #[test]
     fn only_the_very_movement_counts() {

@@ -11,7 +11,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use farthing_channel::Address;
-use farthing_engine::{Call, CallId, Outcome, PaymentId};
+use farthing_engine::{Call, CallId, Outcome, PaymentId, QuoteId};
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Money};
 use farthing_wire::x402::{Payload, Reason, Requirements};
@@ -90,6 +90,28 @@ pub struct Payout {
     pub reserve: AccountId,
 }
 
+/// Where a mint quote takes plain transfers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inlet {
+    /// An address of the quote's own, on all chains the same.
+    pub address: Address,
+    /// What may be sent there, one of them.
+    pub ways: Vec<Transfer>,
+}
+
+/// A plain transfer that would pay a quote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// The chain's number (EIP-155).
+    pub chain: u64,
+    /// The token's contract.
+    pub token: Address,
+    /// What people call it.
+    pub symbol: String,
+    /// How many units, in the token's smallest.
+    pub units: Amount,
+}
+
 /// Speaks to chains.
 pub trait Chains: Send + Sync + 'static {
     /// The ways to pay a price on chains, in the order of preference; none if no token counts as its asset.
@@ -125,6 +147,14 @@ pub trait Chains: Send + Sync + 'static {
         let message = format!("{amount} cannot be paid out: no chain here pays out");
         Err(ChainRefusal::Invalid { reason: Reason::NetworkMismatch, message })
     }
+
+    /// Where a mint quote takes a transfer of so much; nothing if no token here is taken so.
+    fn inlet(&self, _: QuoteId, _: Money) -> Option<Inlet> {
+        None
+    }
+
+    /// Says that there is an inlet to be looked at.
+    fn look(&self) {}
 
     /// Waits until a call has ended, which it may have already, or as long as payers wait: then there is nothing.
     fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>>;

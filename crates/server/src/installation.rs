@@ -85,6 +85,8 @@ pub struct Installation {
     pub credit_sales: Vec<CreditSale>,
     /// Our own account on them; none without chains.
     pub chain_account: Option<SigningKeyOnChains>,
+    /// Derives the keys of addresses at which mint quotes take transfers.
+    pub inlets: Zeroizing<[u8; 32]>,
     /// How many payments a crash had left on hold.
     pub released: usize,
     /// All rows, for a backup; none where they are not in a folder.
@@ -198,6 +200,7 @@ impl Installation {
             chains,
             credit_sales: config.chains.iter().flat_map(ChainSection::sales).copied().collect(),
             chain_account: account,
+            inlets: seed.key(Purpose::Inlets),
             released: held.len(),
             rows: None,
             thread: Arc::default(),

@@ -35,6 +35,8 @@ pub enum Purpose {
     Terms,
     /// Our own account on chains.
     Chains,
+    /// The addresses on chains at which mint quotes take transfers.
+    Inlets,
 }
 
 /// Why there is no seed.
@@ -123,6 +125,7 @@ impl Seed {
             Purpose::Change => b"farthing/change/1",
             Purpose::Terms => b"farthing/terms/1",
             Purpose::Chains => b"farthing/chains/1",
+            Purpose::Inlets => b"farthing/inlets/1",
         };
         Zeroizing::new(mac(&self.0, name))
     }

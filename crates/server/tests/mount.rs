@@ -112,6 +112,7 @@ async fn what_is_mounted_has_the_chains_of_the_configuration() {
         input: vec![],
         moves,
         until: Timestamp::from_secs(9_999_999_999),
+        approval: None,
     };
     let facilitate = Facilitate { id: CallId::from_bytes([1; 32]), call };
     installation.writer.execute(Command::Facilitate(facilitate)).await.unwrap();

@@ -2,8 +2,9 @@
 //! one, is named and refused.
 
 use farthing_engine::{
-    BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, EntryRow, Fault, FaultKind, KeysetRow,
-    MeltQuoteRow, MintQuoteRow, OutputRow, PaymentRow, ReceiverRow, SettlementRow, StatementRow,
+    ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow, EntryRow, Fault,
+    FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputRow, PaymentRow, ReceiverRow,
+    SettlementRow, StatementRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -45,6 +46,9 @@ rows! {
     CallId: CallId,
     ChannelRow: ChannelRow,
     ReceiverRow: ReceiverRow,
+    InletRow: InletRow,
+    ArrivalRow: ArrivalRow,
+    CursorRow: CursorRow,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

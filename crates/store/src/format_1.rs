@@ -127,6 +127,7 @@ impl From<MintQuote1> for MintQuoteRow {
             updated_at,
             tag,
             payment: None,
+            inlet: false,
         }
     }
 }

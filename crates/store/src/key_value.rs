@@ -26,6 +26,9 @@ pub enum TableName {
     Moved,
     Channels,
     Receivers,
+    Inlets,
+    Arrivals,
+    Cursors,
     /// Journal frames by batch number, big endian.
     Journal,
     /// The format of all this.
@@ -34,7 +37,7 @@ pub enum TableName {
 
 impl TableName {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Credits,
         Self::Outputs,
         Self::Keysets,
@@ -53,6 +56,9 @@ impl TableName {
         Self::Moved,
         Self::Channels,
         Self::Receivers,
+        Self::Inlets,
+        Self::Arrivals,
+        Self::Cursors,
         Self::Journal,
         Self::Meta,
     ];
@@ -78,6 +84,9 @@ impl TableName {
             Self::Moved => "moved",
             Self::Channels => "channels",
             Self::Receivers => "receivers",
+            Self::Inlets => "inlets",
+            Self::Arrivals => "arrivals",
+            Self::Cursors => "cursors",
             Self::Journal => "journal",
             Self::Meta => "meta",
         }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use farthing_engine::{
-    BOOKS, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow, CodeId, CodeRow, CreditId, CreditRow,
-    EntryRow, Fault, FaultKind, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow,
-    PaymentId, PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow, Rows, Sealed, SettlementRow, StatementId,
-    StatementRow, Store, Table,
+    ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow, CodeId, CodeRow, CreditId,
+    CreditRow, CursorRow, EntryRow, Fault, FaultKind, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow,
+    MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow, Rows,
+    Sealed, SettlementRow, StatementId, StatementRow, Store, Table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -73,6 +73,15 @@ impl RowKey for u8 {
 }
 
 impl RowKey for u32 {
+    fn bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
+impl RowKey for u64 {
     fn bytes(&self) -> Vec<u8> {
         self.to_be_bytes().to_vec()
     }
@@ -188,7 +197,10 @@ impl<B: KeyValue> Store for RowStore<B> {
         self.load_table(TableName::Watched, &keys.watched, &mut rows.watched)?;
         self.load_table(TableName::Moved, &keys.moved, &mut rows.moved)?;
         self.load_table(TableName::Channels, &keys.channels, &mut rows.channels)?;
-        self.load_table(TableName::Receivers, &keys.receivers, &mut rows.receivers)
+        self.load_table(TableName::Receivers, &keys.receivers, &mut rows.receivers)?;
+        self.load_table(TableName::Inlets, &keys.inlets, &mut rows.inlets)?;
+        self.load_table(TableName::Arrivals, &keys.arrivals, &mut rows.arrivals)?;
+        self.load_table(TableName::Cursors, &keys.cursors, &mut rows.cursors)
     }
 
     fn commit(&mut self, changes: &Changes, batch: Option<Sealed>) -> Result<(), Fault> {
@@ -211,6 +223,9 @@ impl<B: KeyValue> Store for RowStore<B> {
         writes(TableName::Moved, &changes.moved, &mut out)?;
         writes(TableName::Channels, &changes.channels, &mut out)?;
         writes(TableName::Receivers, &changes.receivers, &mut out)?;
+        writes(TableName::Inlets, &changes.inlets, &mut out)?;
+        writes(TableName::Arrivals, &changes.arrivals, &mut out)?;
+        writes(TableName::Cursors, &changes.cursors, &mut out)?;
         if let Some(Sealed { frame, head }) = batch {
             let key = head.number.to_be_bytes().to_vec();
             out.push(Write { table: TableName::Journal, key, value: Some(frame) });
@@ -306,6 +321,26 @@ impl<B: KeyValue> Read for RowStore<B> {
 
     fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault> {
         self.row(TableName::Settlements, &id)
+    }
+
+    fn inlet(&self, id: QuoteId) -> Result<Option<InletRow>, Fault> {
+        self.row(TableName::Inlets, &id)
+    }
+
+    fn inlets(&self) -> Result<Vec<(QuoteId, InletRow)>, Fault> {
+        self.rows(TableName::Inlets)
+    }
+
+    fn arrivals(&self) -> Result<Vec<(LogId, ArrivalRow)>, Fault> {
+        self.rows(TableName::Arrivals)
+    }
+
+    fn arrival(&self, id: LogId) -> Result<Option<ArrivalRow>, Fault> {
+        self.row(TableName::Arrivals, &id)
+    }
+
+    fn cursor(&self, chain: u64) -> Result<Option<CursorRow>, Fault> {
+        self.row(TableName::Cursors, &chain)
     }
 
     fn credits_after(

@@ -115,6 +115,7 @@ impl<B: KeyValue> House<B> {
             updated_at: Timestamp::default(),
             tag: None,
             payment: None,
+            inlet: false,
         };
         self.writer.execute(Command::OpenMintQuote(OpenMintQuote { quote: quote(n), row })).await
     }

@@ -71,8 +71,16 @@ fn text(chain: &ChainStatus) -> String {
         [token.symbol.clone(), on_chain, in_books, agrees.to_owned(), token.account.clone()]
     };
     let tokens: Vec<_> = chain.tokens.iter().map(line).collect();
+    let stray = |token: &TokenStatus| {
+        let TokenStatus { units_uncounted, symbol, .. } = token;
+        format!(
+            "\n{units_uncounted} units of {symbol} lie at addresses of mint quotes and are not counted: too new, too little, or not what the quote asks for"
+        )
+    };
+    let strays: String =
+        chain.tokens.iter().filter(|token| !token.units_uncounted.is_zero()).map(stray).collect();
     format!(
-        "{}: account {} with {}{low}{signer}; paid is {}; {} under way\n{}",
+        "{}: account {} with {}{low}{signer}; paid is {}; {} under way\n{}{strays}",
         chain.network,
         chain.account,
         chain.coin,

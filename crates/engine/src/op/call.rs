@@ -129,7 +129,7 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
             super::deposit::end(rows, (payment, quote), &row, command, now)?
         }
         Purpose::Payout { payment, quote } => super::payout::end(rows, (payment, quote), &row, command)?,
-        Purpose::Facilitated | Purpose::Channel(_) | Purpose::Funding { .. } => {
+        Purpose::Facilitated | Purpose::Channel(_) | Purpose::Funding { .. } | Purpose::Sweep(_) => {
             let mut draft = Draft::new(EntryKind::Settle, Some(reference(*call)));
             push_gas(&mut draft, command.gas.as_ref());
             draft.apply(rows)?
@@ -256,7 +256,7 @@ pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall) -> Decision {
     let named = || payment.as_ref().ok_or(Reject::NotLoaded);
     let entry = match (&ended.outcome, ended.row.purpose) {
         // How the channel stands is seen at the next look.
-        (_, Purpose::Facilitated | Purpose::Channel(_) | Purpose::Funding { .. }) => None,
+        (_, Purpose::Facilitated | Purpose::Channel(_) | Purpose::Funding { .. } | Purpose::Sweep(_)) => None,
         // What it set aside is free again and may be used by now: it cannot be set aside after the fact.
         (
             Outcome::Failed { .. },

@@ -2,7 +2,7 @@
 //! call are one commit; the quote counts as paid when the chain says so, and not any more when the chain takes that back.
 
 use farthing_ledger::{Entry, EntryKind, Reference, Transfer};
-use farthing_money::{Amount, Timestamp};
+use farthing_money::Timestamp;
 
 use super::{Decision, call, hold};
 use crate::books::Draft;
@@ -86,8 +86,12 @@ pub(crate) fn end(
 ) -> Result<Entry, Reject> {
     let row = rows.mint_quotes.get(&quote)?.ok_or(Reject::UnknownQuote(quote))?.clone();
     let row = match command.outcome {
-        Outcome::Settled { .. } => MintQuoteRow { paid: row.amount, updated_at: now.hour(), ..row },
-        // It was paid once; whether its credits are out or not, it is not paid by anything else.
+        // Beside what has come to its inlet.
+        Outcome::Settled { .. } => {
+            let paid = row.paid.checked_add(row.amount).ok_or(Reject::AmountOverflow)?;
+            MintQuoteRow { paid, updated_at: now.hour(), ..row }
+        }
+        // It was paid once; whether its credits are out or not, no other call pays it.
         Outcome::Failed { .. } if call.reopened => row,
         Outcome::Failed { .. } => MintQuoteRow { payment: None, updated_at: now.hour(), ..row },
     };
@@ -104,7 +108,7 @@ pub(crate) fn reopen(
     named: &SettledPayment,
 ) -> Result<Entry, Reject> {
     let row = rows.mint_quotes.get(&quote)?.ok_or(Reject::UnknownQuote(quote))?.clone();
-    let paid = if row.issued.is_zero() { Amount::ZERO } else { row.paid };
+    let paid = row.paid.checked_sub(row.amount).ok_or(Reject::AmountOverflow)?;
     let entry = call::take_back(rows, payment, id, named)?;
     rows.mint_quotes.put(quote, MintQuoteRow { paid, ..row });
     Ok(entry)

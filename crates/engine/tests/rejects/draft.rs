@@ -70,6 +70,7 @@ pub fn mint_row(code: Option<CodeId>) -> MintQuoteRow {
         updated_at: NOW,
         tag: None,
         payment: None,
+        inlet: false,
     }
 }
 

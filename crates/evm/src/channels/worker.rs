@@ -201,7 +201,13 @@ impl ChannelWorker {
             return Ok(look);
         };
         if from <= at.head.number {
-            let filter = LogFilter { from, to: at.head.number, contract: BATCH_ESCROW, topics: Vec::new() };
+            let filter = LogFilter {
+                from,
+                to: at.head.number,
+                contract: BATCH_ESCROW,
+                topics: Vec::new(),
+                third: Vec::new(),
+            };
             for log in self.node().logs(filter).await? {
                 // The first of what can be searched for is the channel; of what is said of receivers, it is none of ours.
                 let id = log.topics.get(1).map(|word| ChannelId::from_bytes(*word.as_bytes()));

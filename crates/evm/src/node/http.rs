@@ -220,7 +220,12 @@ impl Node for HttpNode {
     }
 
     fn logs(&self, filter: LogFilter) -> Asked<'_, Vec<Log>> {
-        let topics: Vec<String> = filter.topics.iter().map(|topic| bytes_to_hex(topic.as_bytes())).collect();
+        let written = |topic: &Word| Value::String(bytes_to_hex(topic.as_bytes()));
+        let mut topics: Vec<Value> = filter.topics.iter().map(written).collect();
+        if !filter.third.is_empty() {
+            topics.resize(2, Value::Null);
+            topics.push(filter.third.iter().map(written).collect());
+        }
         let params = json!([{
             "fromBlock": hex(filter.from),
             "toBlock": hex(filter.to),

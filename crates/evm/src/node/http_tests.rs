@@ -165,7 +165,8 @@ async fn refusals_are_answers() {
     let reverted = node.call(trial()).await.unwrap_err();
     assert!(reverted.revert().is_some() && !reverted.is_fault());
     assert_eq!(node.send(vec![1]).await, Ok(()), "known already is as good");
-    let refused = node.logs(LogFilter { from: 0, to: 1, contract: Address::ZERO, topics: vec![] }).await;
+    let refused =
+        node.logs(LogFilter { from: 0, to: 1, contract: Address::ZERO, topics: vec![], third: vec![] }).await;
     assert!(matches!(refused, Err(NodeError::Refused { code: -32_601, .. })));
     assert_eq!(node.preferred.load(Ordering::Relaxed), 0, "nobody else was asked");
 }

@@ -104,6 +104,17 @@ pub struct LogFilter {
     pub contract: Address,
     /// The first topics, in order.
     pub topics: Vec<Word>,
+    /// What the third topic may be, whatever the second one is; anything if nothing is said here.
+    pub third: Vec<Word>,
+}
+
+impl LogFilter {
+    /// Whether a log of some block is searched for.
+    pub(crate) fn is_met_by(&self, log: &Log) -> bool {
+        log.contract == self.contract
+            && log.topics.starts_with(&self.topics)
+            && (self.third.is_empty() || log.topics.get(2).is_some_and(|topic| self.third.contains(topic)))
+    }
 }
 
 /// A node of one chain.

@@ -469,8 +469,7 @@ impl Node for ScriptedNode {
             let within = |made: &&Made| (filter.from..=filter.to).contains(&made.block.number);
             let held = state.blocks.iter().filter(within).flat_map(|made| &made.held);
             let logs = held.flat_map(|(_, receipt)| &receipt.logs);
-            let met = |log: &&Log| log.contract == filter.contract && log.topics.starts_with(&filter.topics);
-            Ok(logs.filter(met).cloned().collect())
+            Ok(logs.filter(|log| filter.is_met_by(log)).cloned().collect())
         })
     }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use farthing_engine::{
-    Answer, BooksRow, CallId, CallRow, ChannelId, ChannelRow, Chart, CodeId, CodeRow, Command, CreditId,
-    CreditRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, Keys, KeysetRow, MeltQuoteRow,
-    MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow,
-    Refusal, Reject, Rows, SettlementRow, StatementId, StatementRow, decide,
+    Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelId, ChannelRow, Chart, CodeId, CodeRow, Command,
+    CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, InletRow, Keys,
+    KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read,
+    ReceiverId, ReceiverRow, Refusal, Reject, Rows, SettlementRow, StatementId, StatementRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -20,14 +20,23 @@ pub struct Desk {
     calls: Mutex<BTreeSet<CallId>>,
     /// Every channel that was ever opened.
     channels: Mutex<BTreeSet<ChannelId>>,
+    /// Every inlet that was ever opened, and every log that was ever counted.
+    inlets: Mutex<BTreeSet<QuoteId>>,
+    arrivals: Mutex<BTreeSet<LogId>>,
     /// What was sent, in order, for tests that look at attempts.
     clock: Clock,
 }
 
 impl Desk {
     pub fn open(chain: &ChainConfig, clock: Clock) -> Arc<Self> {
-        let desk =
-            Self { rows: Mutex::default(), calls: Mutex::default(), channels: Mutex::default(), clock };
+        let desk = Self {
+            rows: Mutex::default(),
+            calls: Mutex::default(),
+            channels: Mutex::default(),
+            inlets: Mutex::default(),
+            arrivals: Mutex::default(),
+            clock,
+        };
         let mut accounts = Chart::of(usd()).accounts();
         accounts.push(Chart::of(usd()).merchant("shop"));
         accounts.extend(Chart::of(coin()).accounts());
@@ -42,6 +51,8 @@ impl Desk {
         command.keys(&mut keys);
         self.calls.lock().unwrap().extend(&keys.calls);
         self.channels.lock().unwrap().extend(&keys.channels);
+        self.inlets.lock().unwrap().extend(&keys.inlets);
+        self.arrivals.lock().unwrap().extend(&keys.arrivals);
         rows.load_absent(&keys);
         decide(&mut rows, command, (self.clock)()).map(|(answer, _)| answer)
     }
@@ -108,8 +119,38 @@ impl Read for Desk {
         unread()
     }
 
-    fn mint_quote(&self, _: QuoteId) -> Result<Option<MintQuoteRow>, Fault> {
-        unread()
+    fn mint_quote(&self, id: QuoteId) -> Result<Option<MintQuoteRow>, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.mint_quotes.load(id, None);
+        Ok(rows.mint_quotes.get(&id).unwrap().cloned())
+    }
+
+    fn inlet(&self, id: QuoteId) -> Result<Option<InletRow>, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.inlets.load(id, None);
+        Ok(rows.inlets.get(&id).unwrap().cloned())
+    }
+
+    fn inlets(&self) -> Result<Vec<(QuoteId, InletRow)>, Fault> {
+        let known: Vec<_> = self.inlets.lock().unwrap().iter().copied().collect();
+        Ok(known.into_iter().filter_map(|id| self.inlet(id).unwrap().map(|row| (id, row))).collect())
+    }
+
+    fn arrivals(&self) -> Result<Vec<(LogId, ArrivalRow)>, Fault> {
+        let known: Vec<_> = self.arrivals.lock().unwrap().iter().copied().collect();
+        Ok(known.into_iter().filter_map(|id| self.arrival(id).unwrap().map(|row| (id, row))).collect())
+    }
+
+    fn arrival(&self, id: LogId) -> Result<Option<ArrivalRow>, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.arrivals.load(id, None);
+        Ok(rows.arrivals.get(&id).unwrap().cloned())
+    }
+
+    fn cursor(&self, chain: u64) -> Result<Option<CursorRow>, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.cursors.load(chain, None);
+        Ok(rows.cursors.get(&chain).unwrap().copied())
     }
 
     fn melt_quote(&self, _: QuoteId) -> Result<Option<MeltQuoteRow>, Fault> {

@@ -9,11 +9,11 @@ use farthing_ecash::{
     BlindSignature, BlindedMessage, Lock, Proof, PublicKey, SecretKey, Token, blind, unblind,
 };
 use farthing_engine::{
-    Answer, BooksRow, CallId, CallRow, ChannelId, ChannelRow, Chart, CodeId, CodeRow, Command, CreditId,
-    CreditRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, Hold, Issue, IssuePart, Keyring, Keys,
-    KeysetRow, MeltQuoteRow, MintQuoteRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId,
-    PaymentRow, Post, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows,
-    SettlementRow, StatementId, StatementRow, credits_account, decide,
+    Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelId, ChannelRow, Chart, CodeId, CodeRow, Command,
+    CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, Hold, InletRow,
+    Issue, IssuePart, Keyring, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OpenKeyset, OpenMintQuote,
+    OutputId, OutputRow, PaymentId, PaymentRow, Post, QuoteId, Read, ReceiverId, ReceiverRow, Refusal,
+    Reject, RequestTag, Rows, SettlementRow, StatementId, StatementRow, credits_account, decide,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -183,6 +183,7 @@ impl Bank {
             updated_at: self.time(),
             tag: None,
             payment: None,
+            inlet: false,
         };
         self.decide(&Command::OpenMintQuote(OpenMintQuote { quote, row })).unwrap();
         let blanks: Vec<_> =
@@ -394,6 +395,26 @@ impl Read for Desk {
         let mut rows = self.0.rows.lock().unwrap();
         rows.settlements.load(id, None);
         Ok(rows.settlements.get(&id).unwrap().cloned())
+    }
+
+    fn inlet(&self, _: QuoteId) -> Result<Option<InletRow>, Fault> {
+        unread()
+    }
+
+    fn inlets(&self) -> Result<Vec<(QuoteId, InletRow)>, Fault> {
+        unread()
+    }
+
+    fn arrivals(&self) -> Result<Vec<(LogId, ArrivalRow)>, Fault> {
+        unread()
+    }
+
+    fn arrival(&self, _: LogId) -> Result<Option<ArrivalRow>, Fault> {
+        unread()
+    }
+
+    fn cursor(&self, _: u64) -> Result<Option<CursorRow>, Fault> {
+        unread()
     }
 
     fn credits_after(&self, _: Option<CreditId>, _: usize) -> Result<Vec<(CreditId, CreditRow)>, Fault> {

@@ -6,19 +6,20 @@
 mod access;
 pub mod admin;
 pub mod facilitator_api;
+mod inlets;
 mod status;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use farthing_channel::{Address, SigningKey};
-use farthing_engine::{Call, CallId, ChainAddress, Fault, Movement, Outcome, PaymentId};
+use farthing_engine::{Call, CallId, ChainAddress, Fault, Movement, Outcome, PaymentId, QuoteId};
 use farthing_evm::{
-    ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, Invalid, NodeError, NotVerified, Ports,
-    RemoteSigner, Signer, Submitter, TokenConfig,
+    ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, InletWatcher, Invalid, NodeError,
+    NotVerified, Ports, RemoteSigner, Signer, Submitter, TokenConfig,
 };
 use farthing_gate::chain::{
-    Bounds, ChainFuture, ChainRefusal, Chains, CreditTerms, Destination, Payout, Verified,
+    Bounds, ChainFuture, ChainRefusal, Chains, CreditTerms, Destination, Inlet, Payout, Transfer, Verified,
 };
 use farthing_ledger::Account;
 use farthing_money::{Amount, Asset, Money, Span};
@@ -90,6 +91,7 @@ pub struct ChainRoom {
     sales: Arc<[CreditSale]>,
     /// What sends, if it ends with the last clone of this.
     work: Option<Arc<JoinSet<()>>>,
+    inlets: Arc<[Arc<InletWatcher>]>,
 }
 
 impl ChainRoom {
@@ -103,8 +105,10 @@ impl ChainRoom {
             Ok(Self::facilitator(installation, chain.clone(), signer, Arc::new(node)))
         };
         let all = installation.chains.iter().map(one).collect::<Result<Vec<_>, NodeError>>()?;
-        let sales = installation.credit_sales.clone().into();
-        Ok(Some(Self { facilitators: Facilitators::new(all), sales, work: None }))
+        let sales: Arc<[CreditSale]> = installation.credit_sales.clone().into();
+        let facilitators = Facilitators::new(all);
+        let inlets = inlets::watchers(installation, &facilitators, &sales);
+        Ok(Some(Self { facilitators, sales, inlets, work: None }))
     }
 
     fn facilitator(
@@ -134,6 +138,10 @@ impl ChainRoom {
         for facilitator in self.facilitators.iter() {
             let submitter = Arc::clone(facilitator.submitter());
             tasks.spawn(async move { submitter.run(std::future::pending()).await });
+        }
+        for watcher in self.inlets.iter() {
+            let watcher = Arc::clone(watcher);
+            tasks.spawn(async move { watcher.run(std::future::pending()).await });
         }
     }
 
@@ -259,6 +267,28 @@ impl Chains for ChainRoom {
             approval: None,
         };
         Ok(Payout { call, reserve: chain.reserve(token).id() })
+    }
+
+    fn inlet(&self, quote: QuoteId, amount: Money) -> Option<Inlet> {
+        let mut ways = Vec::new();
+        for watcher in self.inlets.iter() {
+            for token in watcher.tokens().filter(|token| token.asset == amount.asset()) {
+                let units = token.units(amount.amount()).filter(|units| !units.is_zero());
+                let way = |units| Transfer {
+                    chain: watcher.chain(),
+                    token: token.address,
+                    symbol: token.symbol.clone(),
+                    units,
+                };
+                ways.extend(units.map(way));
+            }
+        }
+        let address = self.inlets.first().filter(|_| !ways.is_empty())?.address(quote)?;
+        Some(Inlet { address, ways })
+    }
+
+    fn look(&self) {
+        self.inlets.iter().for_each(|watcher| watcher.wake());
     }
 
     fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>> {

@@ -1,6 +1,6 @@
 //! How the chains stand: what our account has to pay gas with, and whether the tokens on the chain are those of the books.
 
-use farthing_evm::{ChainConfig, Facilitator};
+use farthing_evm::{ChainConfig, Facilitator, Lying};
 use farthing_ledger::{Account, Totals};
 use farthing_money::{Amount, Asset};
 use serde::{Deserialize, Serialize};
@@ -47,8 +47,13 @@ pub struct TokenStatus {
     pub address: String,
     /// The account of the books.
     pub account: String,
-    /// What the account that is paid has on the chain, in the token's units.
+    /// What is there on the chain, in the token's units: what the account that is paid has, and what lies at addresses of mint
+    /// quotes and was counted.
     pub units_on_chain: Amount,
+    /// What of it lies at those addresses.
+    pub units_at_quotes: Amount,
+    /// What lies there besides and is not counted: too new, too little, or of another token than its quote asks for.
+    pub units_uncounted: Amount,
     /// What the books say that it has, in the token's units.
     pub units_in_books: Amount,
     /// The same for people, in the asset that it counts as: chain and books.
@@ -62,55 +67,74 @@ impl ChainRoom {
     pub async fn status(&self) -> Result<Vec<ChainStatus>, OperatorError> {
         let mut all = Vec::new();
         for facilitator in self.facilitators.iter() {
-            all.push(one(facilitator).await?);
+            all.push(self.one(facilitator).await?);
         }
         Ok(all)
     }
-}
 
-async fn one(facilitator: &Facilitator) -> Result<ChainStatus, OperatorError> {
-    let ports = facilitator.submitter().ports();
-    let chain: &ChainConfig = &ports.chain;
-    let silent = |error: farthing_evm::NodeError| {
-        OperatorError::Chain(format!("the chain {} cannot be asked: {error}", chain.id))
-    };
-    let signer = match ports.signer.place() {
-        Some(place) => {
-            let fault = ports.signer.look().await.err().map(|fault| fault.to_string());
-            Some(SignerStatus { place: place.to_owned(), fault })
-        }
-        None => None,
-    };
-    let purse = facilitator.purse().await.map_err(silent)?;
-    let reserves = facilitator.reserves().await.map_err(silent)?;
-    let books = ports.read.as_ref();
-    let under_way = books.calls()?.iter().filter(|(_, row)| row.call.chain == chain.id.number()).count();
-    let accounts = books.accounts()?;
-    let token = |(token, (account, units)): (&farthing_evm::TokenConfig, (Account, Amount))| {
-        let kept = accounts.iter().find(|kept| kept.id() == account.id());
-        let in_books = kept.map_or(Amount::ZERO, |kept| debits_less_credits(&kept.totals));
-        let units_in_books = token.units(in_books).ok_or(OperatorError::Overflow)?;
-        Ok(TokenStatus {
-            symbol: token.symbol.clone(),
-            address: token.address.to_string(),
-            account: account.name,
-            units_on_chain: units,
-            units_in_books,
-            shown: [shown(token.amount(units), token.asset, units), token.asset.money(in_books).to_string()],
-            agrees: units == units_in_books,
+    /// What lies at addresses of mint quotes, in the order of the chain's tokens.
+    async fn lying(&self, chain: &ChainConfig) -> Result<Vec<Lying>, OperatorError> {
+        let watcher = self.inlets.iter().find(|watcher| watcher.chain() == chain.id.number());
+        let Some(watcher) = watcher else { return Ok(vec![Lying::default(); chain.tokens.len()]) };
+        let silent = |error: farthing_evm::RoundFault| {
+            OperatorError::Chain(format!("the chain {} cannot be asked: {error}", chain.id))
+        };
+        watcher.lying_there().await.map_err(silent)
+    }
+
+    async fn one(&self, facilitator: &Facilitator) -> Result<ChainStatus, OperatorError> {
+        let ports = facilitator.submitter().ports();
+        let chain: &ChainConfig = &ports.chain;
+        let silent = |error: farthing_evm::NodeError| {
+            OperatorError::Chain(format!("the chain {} cannot be asked: {error}", chain.id))
+        };
+        let signer = match ports.signer.place() {
+            Some(place) => {
+                let fault = ports.signer.look().await.err().map(|fault| fault.to_string());
+                Some(SignerStatus { place: place.to_owned(), fault })
+            }
+            None => None,
+        };
+        let purse = facilitator.purse().await.map_err(silent)?;
+        let reserves = facilitator.reserves().await.map_err(silent)?;
+        let lying = self.lying(chain).await?;
+        let books = ports.read.as_ref();
+        let under_way = books.calls()?.iter().filter(|(_, row)| row.call.chain == chain.id.number()).count();
+        let accounts = books.accounts()?;
+        let token =
+            |((token, lying), (account, own)): ((&farthing_evm::TokenConfig, Lying), (Account, Amount))| {
+                let units = own.checked_add(lying.counted).ok_or(OperatorError::Overflow)?;
+                let kept = accounts.iter().find(|kept| kept.id() == account.id());
+                let in_books = kept.map_or(Amount::ZERO, |kept| debits_less_credits(&kept.totals));
+                let units_in_books = token.units(in_books).ok_or(OperatorError::Overflow)?;
+                Ok(TokenStatus {
+                    symbol: token.symbol.clone(),
+                    address: token.address.to_string(),
+                    account: account.name,
+                    units_on_chain: units,
+                    units_at_quotes: lying.counted,
+                    units_uncounted: lying.uncounted,
+                    units_in_books,
+                    shown: [
+                        shown(token.amount(units), token.asset, units),
+                        token.asset.money(in_books).to_string(),
+                    ],
+                    agrees: units == units_in_books,
+                })
+            };
+        let tokens =
+            chain.tokens.iter().zip(lying).zip(reserves).map(token).collect::<Result<_, OperatorError>>()?;
+        Ok(ChainStatus {
+            network: chain.network(),
+            account: purse.account.to_string(),
+            pay_to: chain.pay_to.to_string(),
+            coin: purse.coin.to_string(),
+            coin_low: purse.is_low(),
+            signer,
+            under_way,
+            tokens,
         })
-    };
-    let tokens = chain.tokens.iter().zip(reserves).map(token).collect::<Result<_, OperatorError>>()?;
-    Ok(ChainStatus {
-        network: chain.network(),
-        account: purse.account.to_string(),
-        pay_to: chain.pay_to.to_string(),
-        coin: purse.coin.to_string(),
-        coin_low: purse.is_low(),
-        signer,
-        under_way,
-        tokens,
-    })
+    }
 }
 
 /// A token may have more decimals than the asset that it counts as.

@@ -36,6 +36,8 @@ pub struct CreditSale {
     pub least: Amount,
     /// What the issuer keeps of each payout, for its gas.
     pub payout_fee: Amount,
+    /// From how much on is moved on what lies at the address of a mint quote.
+    pub sweep_least: Amount,
 }
 
 impl ChainSection {
@@ -278,7 +280,8 @@ fn read_sale(
     if least.is_zero() {
         section.remark("credits_least", "expected more than nothing: each costs a transaction", None);
     }
-    Some(CreditSale { chain, token: token.address, asset, least, payout_fee })
+    let sweep_least = section.given_or("sweep_least", least, |key| section.judged(key, amount))?;
+    Some(CreditSale { chain, token: token.address, asset, least, payout_fee, sweep_least })
 }
 
 fn chain_id(section: &Section<'_>, key: &str) -> Option<ChainId> {
@@ -344,6 +347,7 @@ mod tests {
             read(&format!("{CHAIN}{TOKEN}credits_least = \"1 USD\"\npayout_fee = \"0.05 USD\"\n")).unwrap();
         let sale = sold.chains[0].sales()[0];
         assert_eq!((sale.least, sale.payout_fee), (Amount::new(1_000_000), Amount::new(50_000)));
+        assert_eq!(sale.sweep_least, sale.least, "unless the operator says otherwise");
         assert_eq!(config.facilitator, FacilitatorConfig::default());
     }
 
@@ -413,6 +417,7 @@ mod tests {
             (token("credits_least = \"0.00 USD\""), "expected more than nothing"),
             (token("credits_least = \"1 EUR\""), "credits_least in [[token]]"),
             (token("credits_least = \"1 USD\"\npayout_fee = \"x\""), "payout_fee in [[token]]"),
+            (token("credits_least = \"1 USD\"\nsweep_least = \"1 EUR\""), "sweep_least in [[token]]"),
             (
                 format!(
                     "{}[facilitator]\nsettle_for = [\"{PAID}\"]\n",

@@ -495,6 +495,14 @@ pub const KEYS: &[KeyNote] = &[
         "what the issuer keeps of each payout, for its gas",
     ),
     note(
+        "[[token]]",
+        "sweep_least",
+        "an amount",
+        r#""10.00 USD""#,
+        Some("credits_least"),
+        "from how much on is moved on what lies at the address of a mint quote: each costs a transaction",
+    ),
+    note(
         "[facilitator]",
         "settle_for",
         "a list of accounts",

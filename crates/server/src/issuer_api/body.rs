@@ -43,6 +43,26 @@ pub(super) struct MintQuoteRequest {
     pub(super) code: Option<String>,
     #[serde(default)]
     pub(super) description: Option<String>,
+    /// Method `evm`: whether the quote shall take a plain transfer.
+    #[serde(default)]
+    pub(super) transfer: bool,
+}
+
+/// Where a mint quote takes a plain transfer.
+#[derive(Serialize)]
+pub(super) struct Transfer {
+    pub(super) address: String,
+    pub(super) ways: Vec<TransferWay>,
+}
+
+/// What may be sent there.
+#[derive(Serialize)]
+pub(super) struct TransferWay {
+    pub(super) chain_id: u64,
+    pub(super) token: String,
+    pub(super) symbol: String,
+    pub(super) units: String,
+    pub(super) uri: String,
 }
 
 #[derive(Serialize)]
@@ -59,6 +79,8 @@ pub(super) struct MintQuote {
     pub(super) expiry: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pubkey: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) transfer: Option<Transfer>,
 }
 
 #[derive(Deserialize)]

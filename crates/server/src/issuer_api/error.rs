@@ -118,6 +118,11 @@ impl IssuerError {
         )
     }
 
+    /// There is no place for more just now.
+    pub(crate) fn no_place(detail: &'static str, secs: u64) -> Self {
+        Self::refused(number::OTHER, "no-place", detail).later(secs)
+    }
+
     /// Nothing where something must be.
     pub(crate) fn none(what: &'static str) -> Self {
         Self::refused(

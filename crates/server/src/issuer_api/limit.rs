@@ -26,6 +26,10 @@ const PAYMENT: usize = 4;
 /// What a paid quote's change may cost to sign again.
 const CHANGE: usize = 4;
 
+/// Marks an answer that was good and costs us something all the same: a row that nobody has paid for.
+#[derive(Clone, Copy)]
+pub(super) struct Costly;
+
 /// What a request costs whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Price {
@@ -72,7 +76,7 @@ pub(super) async fn watch(State(issuer): State<Arc<Issuer>>, request: Request, n
     let response = next.run(request).await;
     let (refused, failed) = (response.status().is_client_error(), response.status().is_server_error());
     match price {
-        Price::InVain(_) if refused => drop(work),
+        Price::InVain(_) if refused || response.extensions().get::<Costly>().is_some() => drop(work),
         Price::Always(_) if !failed => drop(work),
         _ => work.genuine(),
     }

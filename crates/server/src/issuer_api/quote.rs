@@ -53,20 +53,21 @@ impl Issuer {
     /// The id in the books of a mint quote, by its text. There need not be such a quote.
     pub(super) fn mint_quote_id(&self, text: &str) -> Result<QuoteId, IdError> {
         let sealed = terms::evm::open_mint(&self.terms, text, &self.assets, &self.about.url);
-        sealed.map_or_else(|| text.parse(), |(id, _)| Ok(id))
+        sealed.map_or_else(|| text.parse(), |sealed| Ok(sealed.id))
     }
 
     /// A mint quote by the text of its id: from its row, or from the id itself while it is unpaid.
     pub(super) fn read_mint_quote(&self, method: &str, text: &str) -> Result<Minting, IssuerError> {
         let sealed = terms::evm::open_mint(&self.terms, text, &self.assets, &self.about.url);
         let id = match &sealed {
-            Some((id, _)) => *id,
+            Some(sealed) => sealed.id,
             None => text.parse().map_err(|_| IssuerError::unknown_quote())?,
         };
-        let terms = sealed.map(|(_, row)| row);
+        let since = sealed.as_ref().and_then(|sealed| sealed.since);
+        let terms = sealed.map(|sealed| sealed.row);
         let row = self.read.mint_quote(id)?.or_else(|| terms.clone()).filter(|row| row.method == method);
         let row = row.ok_or_else(IssuerError::unknown_quote)?;
-        Ok(Minting { text: text.to_owned(), id, row, terms })
+        Ok(Minting { text: text.to_owned(), id, row, terms, since })
     }
 
     /// A melt quote by the text of its id: from its row, or from the id itself while it is unpaid.
@@ -109,7 +110,13 @@ pub(super) async fn open_mint(
     let pubkey = request.pubkey.map(|key| key.parse::<PublicKey>()).transpose();
     let pubkey = pubkey.map_err(|error| IssuerError::malformed(format!("pubkey: {error}")))?;
     if method == EVM {
-        return body::write(&issuer.open_deposit(asset, request.amount, pubkey)?);
+        let opened = issuer.open_deposit(asset, request.amount, pubkey, request.transfer).await?;
+        let mut response = body::write(&opened)?;
+        if request.transfer {
+            // It is written down though nobody has paid.
+            response.extensions_mut().insert(super::limit::Costly);
+        }
+        return Ok(response);
     }
     let now = issuer.now();
     let quote = QuoteId::from_bytes(random_bytes(&issuer)?);
@@ -127,6 +134,7 @@ pub(super) async fn open_mint(
         updated_at: now,
         tag: None,
         payment: None,
+        inlet: false,
     };
     if method == CODE {
         let code = request.code.ok_or_else(|| {
@@ -152,15 +160,17 @@ pub(super) async fn open_mint(
     };
     // A code that was claimed before answers with the id of the quote that has it.
     let row = if id == quote { *row } else { issuer.claimed(id, row.pubkey.as_deref())? };
-    body::write(&shown_mint(&id.to_string(), &row))
+    body::write(&issuer.shown_mint(&id.to_string(), id, &row))
 }
 
 pub(super) async fn mint_quote(
     State(issuer): State<Arc<Issuer>>,
     Named((method, quote)): Named<(String, String)>,
 ) -> Result<Response, IssuerError> {
-    let Minting { text, row, .. } = issuer.read_mint_quote(issuer.method(&method)?, &quote)?;
-    body::write(&shown_mint(&text, &row))
+    let minting = issuer.read_mint_quote(issuer.method(&method)?, &quote)?;
+    issuer.look_again(&minting).await?;
+    let Minting { text, id, row, .. } = minting;
+    body::write(&issuer.shown_mint(&text, id, &row))
 }
 
 pub(super) async fn check_mint(
@@ -173,23 +183,40 @@ pub(super) async fn check_mint(
     if request.quotes.len() > QUOTES_MOST {
         return Err(IssuerError::too_many("quotes", request.quotes.len(), QUOTES_MOST));
     }
-    let quotes: Result<Vec<_>, _> = request
-        .quotes
-        .iter()
-        .map(|quote| issuer.read_mint_quote(method, quote).map(|found| shown_mint(&found.text, &found.row)))
-        .collect();
-    body::write(&quotes?)
+    let mut quotes = Vec::with_capacity(request.quotes.len());
+    for quote in &request.quotes {
+        let minting = issuer.read_mint_quote(method, quote)?;
+        issuer.look_again(&minting).await?;
+        let Minting { text, id, row, .. } = minting;
+        quotes.push(issuer.shown_mint(&text, id, &row));
+    }
+    body::write(&quotes)
+}
+
+impl Issuer {
+    /// A mint quote as it is shown, with where it takes a transfer.
+    pub(super) fn shown_mint(&self, text: &str, id: QuoteId, row: &MintQuoteRow) -> body::MintQuote {
+        body::MintQuote { transfer: self.shown_transfer(id, row), ..shown_mint(text, row) }
+    }
+}
+
+/// The one word of NUT-04 for how a quote stands. What came in parts is no state: `amount_paid` and `amount_issued` tell of it.
+fn state(row: &MintQuoteRow) -> &'static str {
+    if !row.issued.is_zero() && row.paid <= row.issued {
+        "ISSUED"
+    } else if !row.paid.is_zero() && row.paid >= row.amount {
+        "PAID"
+    } else {
+        "UNPAID"
+    }
 }
 
 /// A mint quote as NUT-04 and NUT-23 write it.
-pub(super) fn shown_mint(id: &str, row: &MintQuoteRow) -> body::MintQuote {
+fn shown_mint(id: &str, row: &MintQuoteRow) -> body::MintQuote {
     let short = |amount: Amount| amount.to_u64().unwrap_or(u64::MAX);
-    let state = match (row.paid.is_zero(), row.issued.is_zero()) {
-        (true, _) => "UNPAID",
-        (false, true) => "PAID",
-        (false, false) => "ISSUED",
-    };
     body::MintQuote {
+        state: state(row),
+        transfer: None,
         quote: id.to_owned(),
         request: row.request.clone(),
         unit: row.asset.unit().to_string(),
@@ -198,7 +225,6 @@ pub(super) fn shown_mint(id: &str, row: &MintQuoteRow) -> body::MintQuote {
         amount_paid: short(row.paid),
         amount_issued: short(row.issued),
         updated_at: row.updated_at.secs(),
-        state,
         expiry: row.expires_at.map(Timestamp::secs),
         pubkey: row.pubkey.clone(),
     }
@@ -276,6 +302,8 @@ pub(super) struct Minting {
     pub(super) row: MintQuoteRow,
     /// Its terms, if they stand in its id.
     pub(super) terms: Option<MintQuoteRow>,
+    /// When its address was told, if it takes transfers.
+    pub(super) since: Option<Timestamp>,
 }
 
 /// A melt quote as it was found.

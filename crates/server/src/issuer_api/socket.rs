@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::extract::Upgrade;
-use super::quote::{shown_melt, shown_mint};
+use super::quote::shown_melt;
 use super::{Event, Issuer, check};
 
 /// Subscriptions on one connection, and filters in one subscription. A quote costs a row each time it is told of.
@@ -200,7 +200,7 @@ fn notify(issuer: &Issuer, filters: &BTreeMap<String, Filter>, event: &Event) ->
 
 fn mint_payload(issuer: &Issuer, text: &str) -> Option<Value> {
     let found = issuer.methods().iter().find_map(|method| issuer.read_mint_quote(method, text).ok())?;
-    Some(json!(shown_mint(&found.text, &found.row)))
+    Some(json!(issuer.shown_mint(&found.text, found.id, &found.row)))
 }
 
 /// Without the change, whose signatures cost cryptography: who paid the quote has them, or asks for the quote.

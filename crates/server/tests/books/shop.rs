@@ -102,6 +102,7 @@ impl Shop {
             updated_at: Timestamp::default(),
             tag: None,
             payment: None,
+            inlet: false,
         };
         self.execute(Command::OpenMintQuote(OpenMintQuote { quote, row })).await;
         let part = IssuePart { quote, pubkey: None, amount: codes.amount, source };

@@ -23,3 +23,4 @@ mod rotation;
 mod socket;
 mod stories;
 mod support;
+mod transfers;

@@ -14,7 +14,7 @@ use farthing_wire::x402::{Reason, Requirements, Resource};
 use farthing_wire::{CredentialError, Problem, header};
 use zeroize::Zeroizing;
 
-use super::super::quote::{Minting, shown_mint};
+use super::super::quote::Minting;
 use super::super::{Issuer, IssuerError, body};
 use super::{Paid, Till};
 use crate::seed::mac;
@@ -98,9 +98,9 @@ impl From<ChainRefusal> for Refused {
 impl Till<'_> {
     /// The quote, paid, and what the chain says of the payment that the request brought.
     pub(super) fn paid(&self, paid: Option<&Paid>) -> Result<Response, IssuerError> {
-        let Minting { text, row, .. } =
+        let Minting { text, id, row, .. } =
             self.issuer.read_mint_quote(&self.minting.row.method, &self.minting.text)?;
-        let mut response = body::write(&shown_mint(&text, &row))?;
+        let mut response = body::write(&self.issuer.shown_mint(&text, id, &row))?;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         let Some(Paid { payment, dialect }) = paid else { return Ok(response) };

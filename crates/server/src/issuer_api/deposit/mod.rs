@@ -5,6 +5,7 @@
 //! chain alone decides; the same payment sent again finds what became of it.
 
 mod answer;
+mod inlet;
 pub(super) mod pages;
 
 use std::sync::Arc;
@@ -24,16 +25,17 @@ use farthing_wire::x402::{Reason, Requirements, SCHEME_EXACT};
 
 use self::answer::Refused;
 use super::extract::Named;
-use super::quote::{LIFETIME_LEAST, Minting, random_bytes, shown_mint};
+use super::quote::{LIFETIME_LEAST, Minting, random_bytes};
 use super::{Issuer, IssuerError, body, terms};
 
 impl Issuer {
-    /// A new quote. Nothing is written down.
-    pub(super) fn open_deposit(
+    /// A new quote. Nothing is written down, unless it takes transfers: then its address is looked at.
+    pub(super) async fn open_deposit(
         &self,
         asset: Asset,
         amount: Option<u64>,
         pubkey: Option<PublicKey>,
+        transfer: bool,
     ) -> Result<body::MintQuote, IssuerError> {
         match self.read.books()?.mode {
             Mode::Open => {}
@@ -47,13 +49,16 @@ impl Issuer {
         if !bounds.hold(Amount::from(amount)) {
             return Err(IssuerError::out_of_bounds(Amount::from(amount), &bounds));
         }
-        let expires_at = self.now().after(self.quote_lifetime.max(LIFETIME_LEAST));
+        let now = self.now();
+        let expires_at = now.after(self.quote_lifetime.max(LIFETIME_LEAST));
         let pubkey = pubkey.map(PublicKey::to_bytes);
-        let terms = terms::evm::Minted { asset, amount, expires_at, pubkey };
+        let terms = terms::evm::Minted { asset, amount, expires_at, pubkey, since: transfer.then_some(now) };
         let text = terms::evm::seal_mint(&self.terms, &terms, random_bytes(self)?);
-        let (_, row) = terms::evm::open_mint(&self.terms, &text, &self.assets, &self.about.url)
-            .ok_or_else(|| IssuerError::internal("no quote can be made"))?;
-        Ok(shown_mint(&text, &row))
+        let terms::evm::Opened { id, row, .. } =
+            terms::evm::open_mint(&self.terms, &text, &self.assets, &self.about.url)
+                .ok_or_else(|| IssuerError::internal("no quote can be made"))?;
+        let row = if transfer { self.open_inlet((id, &row, now)).await? } else { row };
+        Ok(self.shown_mint(&text, id, &row))
     }
 
     /// The terms of a unit, which chains must know.

@@ -10,6 +10,8 @@ use crate::issuer_api::destination::{self, Place};
 use crate::issuer_api::quote::EVM;
 
 const MINT: &str = "t2";
+/// A mint quote that takes transfers, with the time since when.
+const INLET: &str = "t4";
 const MELT: &str = "t3";
 const NO_KEY: [u8; 33] = [0; 33];
 
@@ -24,6 +26,19 @@ pub(in crate::issuer_api) struct Minted {
     pub(in crate::issuer_api) expires_at: Timestamp,
     /// The key that must sign the mint request (NUT-20), compressed.
     pub(in crate::issuer_api) pubkey: Option<[u8; 33]>,
+    /// When it was opened, if it takes transfers.
+    pub(in crate::issuer_api) since: Option<Timestamp>,
+}
+
+/// What an id of a mint quote stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::issuer_api) struct Opened {
+    /// The id in the books.
+    pub(in crate::issuer_api) id: QuoteId,
+    /// The quote, unpaid.
+    pub(in crate::issuer_api) row: MintQuoteRow,
+    /// When it was opened, if it takes transfers.
+    pub(in crate::issuer_api) since: Option<Timestamp>,
 }
 
 /// The id of a mint quote with these terms. `salt` tells quotes of equal terms apart.
@@ -33,8 +48,9 @@ pub(in crate::issuer_api) fn seal_mint(key: &TermsKey, terms: &Minted, salt: [u8
     body.extend(terms.expires_at.millis().to_be_bytes());
     body.extend(terms.pubkey.unwrap_or(NO_KEY));
     body.extend(salt);
+    body.extend(terms.since.map(|since| since.millis().to_be_bytes()).into_iter().flatten());
     body.extend(terms.asset.unit().as_str().as_bytes());
-    sealed(key, MINT, &body)
+    sealed(key, if terms.since.is_some() { INLET } else { MINT }, &body)
 }
 
 /// The mint quote that an id stands for, if it was sealed here. It is paid at a place below this address.
@@ -43,12 +59,18 @@ pub(in crate::issuer_api) fn open_mint(
     text: &str,
     assets: &AssetTable,
     url: &str,
-) -> Option<(QuoteId, MintQuoteRow)> {
-    let bytes = unsealed(key, MINT, text)?;
+) -> Option<Opened> {
+    let plain = unsealed(key, MINT, text);
+    let takes_transfers = plain.is_none();
+    let bytes = plain.or_else(|| unsealed(key, INLET, text))?;
     let (amount, rest) = bytes.body().split_first_chunk::<8>()?;
     let (expires, rest) = rest.split_first_chunk::<8>()?;
     let (pubkey, rest) = rest.split_first_chunk::<33>()?;
-    let (_salt, unit) = rest.split_first_chunk::<8>()?;
+    let (_salt, rest) = rest.split_first_chunk::<8>()?;
+    let (since, unit) = match rest.split_first_chunk::<8>().filter(|_| takes_transfers) {
+        Some((since, unit)) => (Some(Timestamp::from_millis(u64::from_be_bytes(*since))), unit),
+        None => (None, rest),
+    };
     let asset = assets.by_unit(std::str::from_utf8(unit).ok()?)?;
     let expires_at = Timestamp::from_millis(u64::from_be_bytes(*expires));
     let row = MintQuoteRow {
@@ -65,8 +87,9 @@ pub(in crate::issuer_api) fn open_mint(
         updated_at: Timestamp::default(),
         tag: None,
         payment: None,
+        inlet: takes_transfers,
     };
-    Some((bytes.id()?, row))
+    Some(Opened { id: bytes.id()?, row, since })
 }
 
 /// The id of a melt quote with these terms, paid out to a place.
@@ -153,12 +176,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn mint_quotes_are_what_was_sealed(amount: u64, key: [u8; 32], salt: [u8; 8], signed: bool) {
+        fn mint_quotes_are_what_was_sealed(
+            amount: u64, key: [u8; 32], salt: [u8; 8], signed: bool, since: Option<u32>,
+        ) {
             let key = Zeroizing::new(key);
             let pubkey = signed.then_some([2; 33]);
-            let terms = Minted { asset: usd(), amount, expires_at: Timestamp::from_secs(5), pubkey };
+            let since = since.map(|secs| Timestamp::from_secs(secs.into()));
+            let terms = Minted { asset: usd(), amount, expires_at: Timestamp::from_secs(5), pubkey, since };
             let text = seal_mint(&key, &terms, salt);
-            let (_, row) = open_mint(&key, &text, &assets(), "http://m").unwrap();
+            let opened = open_mint(&key, &text, &assets(), "http://m").unwrap();
+            prop_assert_eq!((opened.since, opened.row.inlet), (since, since.is_some()));
+            let row = opened.row;
             prop_assert_eq!(row.amount, Amount::from(amount));
             prop_assert_eq!(row.expires_at, Some(terms.expires_at));
             prop_assert_eq!(row.pubkey, pubkey.map(hex::encode));
@@ -195,7 +223,7 @@ mod tests {
         let key = Zeroizing::new([7; 32]);
         let place = Place { chain: 1, token: Address::ZERO, to: Address::ZERO };
         let text = seal_melt(&key, &melt(5, 1, &place), &place, [0; 8]).unwrap();
-        for prefix in ["t1", MINT] {
+        for prefix in ["t1", MINT, INLET] {
             let other = text.replacen(MELT, prefix, 1);
             assert!(super::super::melt(&key, &other, &assets()).is_none());
             assert!(open_mint(&key, &other, &assets(), "").is_none());

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 
 use farthing_channel::Address;
 use farthing_engine::{
-    Call, CallId, ChainAddress, Chart, Command, EndCall, Execute, Movement, Outcome, PaymentId, Read,
-    ReopenCall, SettledPayment, TransactionId,
+    Call, CallId, ChainAddress, Chart, Command, EndCall, Execute, Movement, Outcome, PaymentId, QuoteId,
+    Read, ReopenCall, SettledPayment, TransactionId,
 };
 use farthing_gate::chain::{
-    Bounds, ChainFuture, ChainRefusal, Chains, CreditTerms, Destination, Payout, Verified,
+    Bounds, ChainFuture, ChainRefusal, Chains, CreditTerms, Destination, Inlet, Payout, Transfer, Verified,
 };
 use farthing_money::{Amount, Asset, Money, Timestamp};
 use farthing_server::installation::Installation;
@@ -209,6 +209,17 @@ impl Chains for TestChain {
         let until = Timestamp::from_secs(u64::MAX / 1_000);
         let call = Call { chain: CHAIN, to: moves.token, input: vec![2], moves, until, approval: None };
         Ok(Payout { call, reserve: Self::reserve(amount.asset()) })
+    }
+
+    fn inlet(&self, quote: QuoteId, amount: Money) -> Option<Inlet> {
+        let [first, ..] = *quote.as_bytes();
+        let way = Transfer {
+            chain: CHAIN,
+            token: TOKEN.parse().unwrap(),
+            symbol: "USDC".into(),
+            units: amount.amount(),
+        };
+        Some(Inlet { address: Address::from_bytes([first; 20]), ways: vec![way] })
     }
 
     fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>> {
