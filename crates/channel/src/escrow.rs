@@ -219,7 +219,7 @@ mod tests {
             assert_eq!(EscrowStep::of_call(&input), Some(step));
             assert_eq!(step.amount_of(&input), Some(Word::from(amount)));
             assert_eq!(PaymentInfo::of_call(&input), Some(info()));
-            assert_eq!(PaymentInfo::of_call(&input[..input.len() - 1].split_at(300).0), None);
+            assert_eq!(PaymentInfo::of_call(input[..input.len() - 1].split_at(300).0), None);
         }
         assert_eq!(EscrowStep::of_call(&payment_state(Digest::from_bytes([1; 32]))), None);
         assert_eq!(EscrowStep::of_call(&[]), None);
