@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use farthing_engine::{
-    Chart, CreditId, Funds, Hold, Input, Issue, IssuePart, KeysetRow, MintQuoteRow, OpenMintQuote, Output,
-    OutputId, PaymentId, Post, QuoteId, Read, RequestTag, credits_account,
+    Chart, CreditId, Funds, Hold, Input, Issue, IssuePart, KeysetRow, Marks, MintQuoteRow, OpenMintQuote,
+    Output, OutputId, PaymentId, Post, QuoteId, Read, RequestTag, credits_account,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
@@ -225,6 +225,7 @@ impl Filler {
             resource: "GET https://shop.example/articles/1".to_owned(),
             tag: RequestTag::of_parts("bench", []),
             tax_code: None,
+            marks: Marks::default(),
         })
     }
 

@@ -64,6 +64,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::RefundCodes(command) => op::code::refund(rows, command),
         Command::ExpireKeyset(command) => op::expire::expire(rows, command, now),
         Command::Prune(command) => op::expire::prune(rows, command),
+        Command::Forget(command) => op::mark::forget(rows, command, now),
         Command::Enter(command) => op::entry::enter(rows, command),
         Command::Reverse(command) => op::entry::reverse(rows, command, now),
         Command::Publish(command) => op::standing::publish(rows, command),

@@ -6,8 +6,8 @@ use farthing_money::{Amount, Asset, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallId, ChainAddress, ChannelStep, CreditId, Fault, Input, LogId, MeltQuoteRow, MintQuoteRow, Output,
-    OutputId, PaymentId, PaymentRow, QuoteId, Read, RequestTag, TransactionId,
+    CallId, ChainAddress, ChannelStep, CreditId, Fault, Input, LogId, Marks, MeltQuoteRow, MintQuoteRow,
+    Output, OutputId, PaymentId, PaymentRow, QuoteId, Read, RequestTag, TransactionId,
 };
 
 /// What is called, as the chain takes it. The engine does not read it.
@@ -183,6 +183,8 @@ pub struct Settle {
     pub merchant: AccountId,
     /// In what.
     pub asset: Asset,
+    /// What it is known by besides, as its row says.
+    pub marks: Marks,
 }
 
 /// Makes a call for somebody else's gate.
@@ -281,6 +283,8 @@ pub struct SettledPayment {
     pub change: Vec<OutputId>,
     /// The quote that is paid, or paid out.
     pub quote: Option<QuoteId>,
+    /// What it is known by besides.
+    pub marks: Marks,
 }
 
 impl SettledPayment {
@@ -309,6 +313,7 @@ impl SettledPayment {
                     credits: Vec::new(),
                     change: Vec::new(),
                     quote: Some(quote),
+                    marks: Marks::default(),
                 }))
             }
         }
@@ -324,6 +329,7 @@ impl SettledPayment {
             credits: row.credits.clone(),
             change: row.change.iter().map(|change| change.output).collect(),
             quote: None,
+            marks: row.marks,
         }
     }
 }

@@ -4,11 +4,11 @@ use farthing_ledger::{Account, AccountId, Reference};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 
 use crate::{
-    Arrive, BOOKS, CallId, ChannelId, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId, CursorRow,
-    Deposit, EndCall, EndSweep, Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall,
-    MeltQuoteRow, MintQuoteRow, Mode, OpenInlet, OutputId, PayOut, PaymentId, QuoteId, ReopenCall,
-    RequestTag, SeeChannel, SeeReceiver, SendCall, Settle, SettledPayment, StatementId, StatementRow, Sweep,
-    UndoArrival, sale_reference,
+    AccessId, Arrive, BOOKS, CallId, ChannelId, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId,
+    CursorRow, Deposit, EndCall, EndSweep, Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall,
+    Marks, MeltQuoteRow, MintQuoteRow, Mode, NameId, OpenInlet, OutputId, PayOut, PaymentId, QuoteId,
+    ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, Settle, SettledPayment, StatementId,
+    StatementRow, Sweep, UndoArrival, sale_reference,
 };
 
 /// A verified credit that is to be spent.
@@ -182,6 +182,8 @@ pub struct Hold {
     pub tag: RequestTag,
     /// The tax code of the rule that set the price.
     pub tax_code: Option<Label>,
+    /// What it is known by besides.
+    pub marks: Marks,
 }
 
 /// Charges a held payment.
@@ -218,6 +220,8 @@ pub struct Release {
     pub asset: Asset,
     /// The channel of its voucher, as held.
     pub channel: Option<ChannelId>,
+    /// What it is known by besides, as its row says.
+    pub marks: Marks,
 }
 
 /// Pays unused codes back to their holders, outside of the books: what was sold is no longer sold.
@@ -253,6 +257,15 @@ pub struct Prune {
     pub outputs: Vec<OutputId>,
     /// Payments that were made with nothing but this keyset's credits.
     pub payments: Vec<PaymentId>,
+}
+
+/// Forgets names and accesses whose time is over. Those that are not over are left as they are.
+#[derive(Clone, Debug, Default)]
+pub struct Forget {
+    /// Payers' own names for payments.
+    pub names: Vec<NameId>,
+    /// Who has paid for what.
+    pub access: Vec<AccessId>,
 }
 
 /// An entry of the operator's own: money received, paid out, moved between its accounts.
@@ -341,6 +354,7 @@ pub enum Command {
     RefundCodes(RefundCodes),
     ExpireKeyset(ExpireKeyset),
     Prune(Prune),
+    Forget(Forget),
     Enter(Enter),
     Reverse(Reverse),
     Publish(Publish),
@@ -386,6 +400,7 @@ impl Command {
             }
             Self::Hold(command) => {
                 keys.payment(command.payment);
+                keys.marks(command.marks);
                 match &command.funds {
                     Funds::Credits(inputs) => keys.spent(inputs),
                     Funds::Chain { reserve, .. } => keys.accounts.push(*reserve),
@@ -406,6 +421,7 @@ impl Command {
             }
             Self::Release(command) => {
                 keys.payment(command.payment);
+                keys.marks(command.marks);
                 keys.credits.extend(&command.credits);
                 keys.accounts.extend(&command.accounts);
                 keys.channels.extend(command.channel);
@@ -455,6 +471,7 @@ impl Command {
             Self::Settle(command) => {
                 keys.payment(command.payment);
                 keys.call(CallId::of_payment(command.payment));
+                keys.marks(command.marks);
                 keys.accounts.extend(&command.accounts);
                 keys.accounts.push(command.merchant);
                 keys.chart(command.asset);
@@ -528,6 +545,10 @@ impl Command {
                 keys.outputs.extend(&command.outputs);
                 keys.payments.extend(&command.payments);
             }
+            Self::Forget(command) => {
+                keys.names.extend(&command.names);
+                keys.access.extend(&command.access);
+            }
             Self::Enter(command) => {
                 keys.entries.push(command.reference);
                 keys.accounts.extend([command.debit, command.credit]);
@@ -567,8 +588,9 @@ impl Keys {
 
     fn settled(&mut self, payment: Option<&SettledPayment>) {
         let Some(named) = payment else { return };
-        let SettledPayment { payment, accounts, merchant, asset, credits, change, quote } = named;
+        let SettledPayment { payment, accounts, merchant, asset, credits, change, quote, marks } = named;
         self.payment(*payment);
+        self.marks(*marks);
         self.accounts.extend(accounts);
         self.accounts.push(*merchant);
         self.chart(*asset);
@@ -579,6 +601,11 @@ impl Keys {
             self.melt_quotes.push(*quote);
             self.accounts.push(Chart::of(*asset).payouts);
         }
+    }
+
+    fn marks(&mut self, marks: Marks) {
+        self.names.extend(marks.name);
+        self.access.extend(marks.access);
     }
 
     fn payment(&mut self, payment: PaymentId) {

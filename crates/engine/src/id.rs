@@ -65,6 +65,17 @@ byte_id!(
     32
 );
 byte_id!(
+    /// A payer's own name for a payment: a code of it that only the gate's secret makes.
+    NameId,
+    32
+);
+byte_id!(
+    /// Who has paid for what: a code of an account and of what a pass for it opens, that only the gate's secret makes.
+    AccessId,
+    32
+);
+
+byte_id!(
     /// A signed text that was published: what kind it is of, and which one of that kind.
     StatementId,
     16

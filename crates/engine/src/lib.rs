@@ -47,21 +47,23 @@ pub use channel::{
     OnChain, ReceiverRow, SeeChannel, SeeReceiver, Shares, Tally, VoucherRow,
 };
 pub use command::{
-    Command, CreateCodes, Enter, ExpireKeyset, Funds, Hold, Input, Issue, IssuePart, Melt, OpenKeyset,
-    OpenMeltQuote, OpenMintQuote, Output, Post, Prune, Publish, RefundCodes, Release, Reverse, Swap,
+    Command, CreateCodes, Enter, ExpireKeyset, Forget, Funds, Hold, Input, Issue, IssuePart, Melt,
+    OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, Prune, Publish, RefundCodes, Release, Reverse,
+    Swap,
 };
 pub use id::{
-    CallId, ChainAddress, ChannelId, CodeId, CreditId, LogId, OutputId, PaymentId, QuoteId, ReceiverId,
-    RequestTag, StatementId, StatementKind, TransactionId,
+    AccessId, CallId, ChainAddress, ChannelId, CodeId, CreditId, LogId, NameId, OutputId, PaymentId, QuoteId,
+    ReceiverId, RequestTag, StatementId, StatementKind, TransactionId,
 };
 pub use inlet::{ArrivalRow, Arrive, CursorRow, EndSweep, Holding, InletRow, OpenInlet, Sweep, UndoArrival};
 pub use keyring::{Keyring, KeyringReject, SignedOutput};
+pub use op::mark::NAME_LASTS;
 pub use op::standing::epoch_reference;
 pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Refusal, Store};
 pub use recover::{is_given_back, release_of};
 pub use reject::Reject;
 pub use row::{
-    BOOKS, BooksRow, ChangeOutput, CodeRow, CodeState, CreditRow, EntryRow, KeysetRow, MeltQuoteRow,
-    MintQuoteRow, Mode, OutputRow, PaymentRow, PaymentState, StatementRow, Worth,
+    AccessRow, BOOKS, BooksRow, ChangeOutput, CodeRow, CodeState, CreditRow, EntryRow, KeysetRow, Marks,
+    MeltQuoteRow, MintQuoteRow, Mode, NameRow, OutputRow, PaymentRow, PaymentState, StatementRow, Worth,
 };
 pub use table::{Changes, Keys, Rows, Table};

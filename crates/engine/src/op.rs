@@ -10,6 +10,7 @@ pub(crate) mod fund;
 pub(crate) mod hold;
 pub(crate) mod inlet;
 pub(crate) mod issue;
+pub(crate) mod mark;
 pub(crate) mod melt;
 pub(crate) mod open;
 pub(crate) mod payout;

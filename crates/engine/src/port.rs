@@ -8,10 +8,10 @@ use farthing_money::Span;
 use thiserror::Error;
 
 use crate::{
-    Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow, CodeId, CodeRow, Command,
-    CreditId, CreditRow, CursorRow, EntryRow, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow,
-    OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, ReceiverId, ReceiverRow, Reject, Rows, Sealed,
-    SettlementRow, StatementId, StatementRow,
+    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow,
+    CodeId, CodeRow, Command, CreditId, CreditRow, CursorRow, EntryRow, InletRow, Keys, KeysetRow, LogId,
+    MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId,
+    ReceiverId, ReceiverRow, Reject, Rows, Sealed, SettlementRow, StatementId, StatementRow,
 };
 
 /// Where a failure of the machine came from.
@@ -152,6 +152,22 @@ pub trait Read: Send + Sync + 'static {
 
     /// How far a chain, by its number, was looked through for transfers.
     fn cursor(&self, chain: u64) -> Result<Option<CursorRow>, Fault>;
+
+    /// The payment that has a payer's own name.
+    fn name(&self, id: NameId) -> Result<Option<NameRow>, Fault>;
+
+    /// Payers' own names, after `after` or from the first on, in the order of their ids.
+    fn names_after(&self, after: Option<NameId>, limit: usize) -> Result<Vec<(NameId, NameRow)>, Fault>;
+
+    /// Whether somebody has paid for something.
+    fn access(&self, id: AccessId) -> Result<Option<AccessRow>, Fault>;
+
+    /// Who has paid for what, after `after` or from the first on, in the order of their ids.
+    fn access_after(
+        &self,
+        after: Option<AccessId>,
+        limit: usize,
+    ) -> Result<Vec<(AccessId, AccessRow)>, Fault>;
 
     /// The end of the journal.
     fn head(&self) -> Result<Head, Fault>;

@@ -16,5 +16,6 @@ pub fn release_of(payment: PaymentId, row: &PaymentRow) -> Command {
         accounts: row.held.iter().map(|(account, _)| *account).collect(),
         asset: row.asset,
         channel: row.voucher.as_ref().map(|voucher| voucher.channel),
+        marks: row.marks,
     })
 }

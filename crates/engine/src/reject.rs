@@ -50,6 +50,11 @@ pub enum Reject {
     /// No such quote.
     #[error("there is no quote {0}")]
     UnknownQuote(QuoteId),
+    /// Another payment has the name that the payer gave to this one.
+    #[error(
+        "another payment has this name already; send that payment again, or give this one a name of its own"
+    )]
+    PaymentNameTaken,
     /// A quote with this id exists.
     #[error("there is already a quote {0}")]
     QuoteExists(QuoteId),
@@ -311,6 +316,7 @@ impl Reject {
             Self::CodeExists(_) => "code-exists",
             Self::PaymentUnderWay(_) => "payment-under-way",
             Self::PaymentElsewhere(_) => "payment-elsewhere",
+            Self::PaymentNameTaken => "payment-name-taken",
             Self::PaymentNotHeld(_) => "payment-not-held",
             Self::PaymentSettling(_) => "payment-settling",
             Self::NotOnChain(_) => "not-on-chain",

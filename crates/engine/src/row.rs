@@ -4,7 +4,7 @@ use farthing_ledger::{AccountId, EntryKind, Transfer};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId, RequestTag, VoucherRow};
+use crate::{AccessId, CodeId, CreditId, NameId, OutputId, PaymentId, QuoteId, RequestTag, VoucherRow};
 
 /// What a credit is worth to whom it is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,6 +211,35 @@ pub struct PaymentRow {
     pub tax_code: Option<Label>,
     /// The voucher that pays, if one does.
     pub voucher: Option<VoucherRow>,
+    /// What it is known by besides.
+    pub marks: Marks,
+}
+
+/// What a payment is known by besides: codes that only the gate's secret makes, so that the rows say nothing to others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// The payer's own name for it, which no other payment takes meanwhile.
+    pub name: Option<NameId>,
+    /// Who pays for what: whoever proves to be the same comes back while the payment opens its resource.
+    pub access: Option<AccessId>,
+}
+
+/// A payer's own name for a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameRow {
+    /// The payment that has it.
+    pub payment: PaymentId,
+    /// From then on it may be given anew.
+    pub until: Timestamp,
+}
+
+/// Somebody who has paid for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessRow {
+    /// By which payment.
+    pub payment: PaymentId,
+    /// Until when that opens it.
+    pub until: Timestamp,
 }
 
 /// What the issuer does at present.

@@ -6,10 +6,10 @@ use std::hash::Hash;
 use farthing_ledger::{Account, AccountId, Reference};
 
 use crate::{
-    ArrivalRow, BOOKS, BooksRow, CallId, CallRow, ChannelId, ChannelRow, CodeId, CodeRow, CreditId,
-    CreditRow, CursorRow, EntryRow, InletRow, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId,
-    OutputRow, PaymentId, PaymentRow, QuoteId, ReceiverId, ReceiverRow, Reject, SettlementRow, StatementId,
-    StatementRow,
+    AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, ChannelId, ChannelRow, CodeId,
+    CodeRow, CreditId, CreditRow, CursorRow, EntryRow, InletRow, KeysetRow, LogId, MeltQuoteRow,
+    MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, ReceiverId,
+    ReceiverRow, Reject, SettlementRow, StatementId, StatementRow,
 };
 
 /// Loaded rows of one kind and which of them changed. It is never iterated in hash order.
@@ -154,6 +154,10 @@ tables! {
     arrivals: LogId => ArrivalRow,
     /// How far chains were looked through for them, by the chain's number.
     cursors: u64 => CursorRow,
+    /// Payers' own names for payments.
+    names: NameId => NameRow,
+    /// Who has paid for what.
+    access: AccessId => AccessRow,
 }
 
 impl Rows {

@@ -3,9 +3,9 @@
 
 use farthing_engine::{
     Answer, Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Facilitate, Fund, Funds, Gas,
-    GasAccounts, Hold, Keys, Movement, Outcome, PaymentId, PaymentRow, PaymentState, Post, Reject, Release,
-    ReopenCall, RequestTag, Rows, SendCall, Settle, SettledPayment, TransactionId, decide, is_given_back,
-    release_of,
+    GasAccounts, Hold, Keys, Marks, Movement, Outcome, PaymentId, PaymentRow, PaymentState, Post, Reject,
+    Release, ReopenCall, RequestTag, Rows, SendCall, Settle, SettledPayment, TransactionId, decide,
+    is_given_back, release_of,
 };
 use farthing_ledger::{Account, AccountId, LedgerReject};
 use farthing_money::{Amount, Asset, Timestamp};
@@ -111,6 +111,7 @@ fn hold(amount: u128, price: u128, resource: &str) -> Command {
         resource: resource.into(),
         tag: RequestTag::from_bytes([0; 16]),
         tax_code: None,
+        marks: Marks::default(),
     })
 }
 
@@ -123,6 +124,7 @@ fn settle(charged: u128) -> Command {
         accounts: vec![reserve().id()],
         merchant: merchant().id(),
         asset: usd(),
+        marks: Marks::default(),
     })
 }
 
@@ -142,6 +144,7 @@ fn named() -> SettledPayment {
         credits: vec![],
         change: vec![],
         quote: None,
+        marks: Marks::default(),
     }
 }
 
@@ -394,6 +397,7 @@ fn every_refusal_of_calls_changes_nothing() {
         accounts: vec![reserve().id()],
         asset: usd(),
         channel: None,
+        marks: Marks::default(),
     });
     let exceeds = LedgerReject::PostExceedsHold { held: Amount::new(10), posted: Amount::new(11) };
     let price = Amount::new(11);

@@ -3,7 +3,7 @@
 
 use farthing_engine::{
     Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelId, ChannelRow, ChannelStep, ChannelTermsRow,
-    ChargeVoucher, Chart, Command, EndCall, Funds, HeldVoucher, Hold, Keys, MakeChannelCall, Movement,
+    ChargeVoucher, Chart, Command, EndCall, Funds, HeldVoucher, Hold, Keys, MakeChannelCall, Marks, Movement,
     OnChain, Outcome, PaymentId, Post, ReceiverId, Reject, RequestTag, Rows, SeeChannel, SeeReceiver, Tally,
     TransactionId, decide, release_of,
 };
@@ -111,6 +111,7 @@ fn hold_within(base: u128, price: u128, exposure_most: u128) -> Command {
         resource: "/page".into(),
         tag: RequestTag::from_bytes([0; 16]),
         tax_code: None,
+        marks: Marks::default(),
     })
 }
 

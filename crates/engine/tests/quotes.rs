@@ -3,7 +3,7 @@
 
 use farthing_engine::{
     Answer, Call, CallId, ChainAddress, Chart, Command, CreditId, CreditRow, Deposit, EndCall, Input, Issue,
-    IssuePart, Keys, MeltQuoteRow, MintQuoteRow, Mode, Movement, Outcome, Output, OutputId, PayOut,
+    IssuePart, Keys, Marks, MeltQuoteRow, MintQuoteRow, Mode, Movement, Outcome, Output, OutputId, PayOut,
     PaymentId, PaymentState, QuoteId, Reject, ReopenCall, RequestTag, Rows, SettledPayment, Swap,
     TransactionId, Worth, credits_account, decide, is_given_back,
 };
@@ -200,6 +200,7 @@ impl Books {
             credits: row.map(|row| row.credits.clone()).unwrap_or_default(),
             change: row.into_iter().flat_map(|row| &row.change).map(|change| change.output).collect(),
             quote: Some(of),
+            marks: Marks::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farthing_channel::{Address, permit2};
-use farthing_engine::{Chart, Command, Funds, Hold, Read, RequestTag};
+use farthing_engine::{Chart, Command, Funds, Hold, Marks, Read, RequestTag};
 use farthing_evm::{Effect, Facilitator, Facilitators, Node, NodeError, Revert, ScriptedNode, Unsettled};
 use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::x402::{Requirements, SettleResponse, Uint};
@@ -277,6 +277,7 @@ async fn what_is_held_here_is_not_settled_for_others() {
         resource: "/page".into(),
         tag: RequestTag::from_bytes([0; 16]),
         tax_code: None,
+        marks: Marks::default(),
     };
     play.stage.desk.run(&Command::Hold(hold)).unwrap();
     assert_eq!(reason(&play.settle(offer, &payload).await), Some("invalid_exact_evm_nonce_already_used"));

@@ -2,9 +2,9 @@
 //! one, is named and refused.
 
 use farthing_engine::{
-    ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow, EntryRow, Fault,
-    FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputRow, PaymentRow, ReceiverRow,
-    SettlementRow, StatementRow,
+    AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow, EntryRow,
+    Fault, FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow, NameRow, OutputRow, PaymentRow,
+    ReceiverRow, SettlementRow, StatementRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -49,6 +49,8 @@ rows! {
     InletRow: InletRow,
     ArrivalRow: ArrivalRow,
     CursorRow: CursorRow,
+    NameRow: NameRow,
+    AccessRow: AccessRow,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

@@ -1,8 +1,8 @@
 //! Rows as format 1 had them, and what each is in the present format. Nothing is written in it any more.
 
 use farthing_engine::{
-    ChangeOutput, CodeId, CreditId, CreditRow, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputRow, PaymentId,
-    PaymentRow, PaymentState, RequestTag,
+    ChangeOutput, CodeId, CreditId, CreditRow, KeysetRow, Marks, MeltQuoteRow, MintQuoteRow, OutputRow,
+    PaymentId, PaymentRow, PaymentState, RequestTag,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Timestamp};
@@ -169,6 +169,7 @@ impl From<Payment1> for PaymentRow {
             pass_until,
             tax_code: None,
             voucher: None,
+            marks: Marks::default(),
         }
     }
 }

@@ -29,6 +29,8 @@ pub enum TableName {
     Inlets,
     Arrivals,
     Cursors,
+    Names,
+    Access,
     /// Journal frames by batch number, big endian.
     Journal,
     /// The format of all this.
@@ -37,7 +39,7 @@ pub enum TableName {
 
 impl TableName {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Credits,
         Self::Outputs,
         Self::Keysets,
@@ -59,6 +61,8 @@ impl TableName {
         Self::Inlets,
         Self::Arrivals,
         Self::Cursors,
+        Self::Names,
+        Self::Access,
         Self::Journal,
         Self::Meta,
     ];
@@ -87,6 +91,8 @@ impl TableName {
             Self::Inlets => "inlets",
             Self::Arrivals => "arrivals",
             Self::Cursors => "cursors",
+            Self::Names => "names",
+            Self::Access => "access",
             Self::Journal => "journal",
             Self::Meta => "meta",
         }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use farthing_engine::{
-    ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow, CodeId, CodeRow, CreditId,
-    CreditRow, CursorRow, EntryRow, Fault, FaultKind, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow,
-    MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow, Rows,
-    Sealed, SettlementRow, StatementId, StatementRow, Store, Table,
+    AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow,
+    CodeId, CodeRow, CreditId, CreditRow, CursorRow, EntryRow, Fault, FaultKind, InletRow, Keys, KeysetRow,
+    LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId,
+    Read, ReceiverId, ReceiverRow, Rows, Sealed, SettlementRow, StatementId, StatementRow, Store, Table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -49,10 +49,12 @@ macro_rules! row_keys {
 }
 
 row_keys!(
-    ChannelId,
-    ReceiverId,
+    AccessId,
     CallId,
+    ChannelId,
     LogId,
+    NameId,
+    ReceiverId,
     CreditId,
     OutputId,
     CodeId,
@@ -200,7 +202,9 @@ impl<B: KeyValue> Store for RowStore<B> {
         self.load_table(TableName::Receivers, &keys.receivers, &mut rows.receivers)?;
         self.load_table(TableName::Inlets, &keys.inlets, &mut rows.inlets)?;
         self.load_table(TableName::Arrivals, &keys.arrivals, &mut rows.arrivals)?;
-        self.load_table(TableName::Cursors, &keys.cursors, &mut rows.cursors)
+        self.load_table(TableName::Cursors, &keys.cursors, &mut rows.cursors)?;
+        self.load_table(TableName::Names, &keys.names, &mut rows.names)?;
+        self.load_table(TableName::Access, &keys.access, &mut rows.access)
     }
 
     fn commit(&mut self, changes: &Changes, batch: Option<Sealed>) -> Result<(), Fault> {
@@ -226,6 +230,8 @@ impl<B: KeyValue> Store for RowStore<B> {
         writes(TableName::Inlets, &changes.inlets, &mut out)?;
         writes(TableName::Arrivals, &changes.arrivals, &mut out)?;
         writes(TableName::Cursors, &changes.cursors, &mut out)?;
+        writes(TableName::Names, &changes.names, &mut out)?;
+        writes(TableName::Access, &changes.access, &mut out)?;
         if let Some(Sealed { frame, head }) = batch {
             let key = head.number.to_be_bytes().to_vec();
             out.push(Write { table: TableName::Journal, key, value: Some(frame) });
@@ -381,6 +387,26 @@ impl<B: KeyValue> Read for RowStore<B> {
 
     fn receiver(&self, id: ReceiverId) -> Result<Option<ReceiverRow>, Fault> {
         self.row(TableName::Receivers, &id)
+    }
+
+    fn name(&self, id: NameId) -> Result<Option<NameRow>, Fault> {
+        self.row(TableName::Names, &id)
+    }
+
+    fn names_after(&self, after: Option<NameId>, limit: usize) -> Result<Vec<(NameId, NameRow)>, Fault> {
+        self.page(TableName::Names, &beyond(after), limit)
+    }
+
+    fn access(&self, id: AccessId) -> Result<Option<AccessRow>, Fault> {
+        self.row(TableName::Access, &id)
+    }
+
+    fn access_after(
+        &self,
+        after: Option<AccessId>,
+        limit: usize,
+    ) -> Result<Vec<(AccessId, AccessRow)>, Fault> {
+        self.page(TableName::Access, &beyond(after), limit)
     }
 
     fn frames(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Fault> {

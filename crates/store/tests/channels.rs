@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use farthing_engine::{
     Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelId, ChannelRow, ChannelStep, ChannelTermsRow,
-    ChargeVoucher, Chart, Command, Execute, Funds, HeldVoucher, Hold, MakeChannelCall, Movement, OnChain,
-    PaymentId, Read, ReceiverId, RequestTag, SeeChannel, SeeReceiver, Tally,
+    ChargeVoucher, Chart, Command, Execute, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Movement,
+    OnChain, PaymentId, Read, ReceiverId, RequestTag, SeeChannel, SeeReceiver, Tally,
 };
 use farthing_ledger::Audit;
 use farthing_money::{Amount, Asset, Timestamp};
@@ -76,6 +76,7 @@ fn commands() -> Vec<Command> {
             resource: "/".into(),
             tag: RequestTag::from_bytes([0; 16]),
             tax_code: None,
+            marks: Marks::default(),
         }),
         Command::ChargeVoucher(ChargeVoucher {
             payment,

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use farthing_engine::{
     Answer, Chart, CodeId, CodeState, Command, CreateCodes, CreditId, CreditRow, Execute, Fault, FaultKind,
-    Hold, Input, Issue, IssuePart, MintQuoteRow, OpenMintQuote, Output, OutputId, PaymentId, PaymentState,
-    Post, QuoteId, Read, Refusal, Reject, RequestTag, Swap, credits_account, release_of,
+    Hold, Input, Issue, IssuePart, Marks, MintQuoteRow, OpenMintQuote, Output, OutputId, PaymentId,
+    PaymentState, Post, QuoteId, Read, Refusal, Reject, RequestTag, Swap, credits_account, release_of,
 };
 use farthing_ledger::{Account, AccountId, Audit, TrialBalance};
 use farthing_money::{Amount, Asset, Timestamp};
@@ -143,6 +143,7 @@ impl<B: KeyValue> House<B> {
             resource: resource.into(),
             tag: tag(0),
             tax_code: None,
+            marks: Marks::default(),
         };
         self.writer.execute(Command::Hold(command)).await
     }

@@ -169,6 +169,7 @@ pub(crate) fn end_payment(
         let (_, entry) = post(rows, payment, row, now, gas)?;
         return entry.ok_or(Reject::NotLoaded);
     }
+    super::mark::loaded(rows, row.marks)?;
     let clearing = Chart::of(row.asset).clearing;
     let mut draft = Draft::new(EntryKind::Release, Some(Reference::from_bytes(*payment.as_bytes())));
     for (account, amount) in &row.held {
@@ -176,6 +177,7 @@ pub(crate) fn end_payment(
     }
     push_gas(&mut draft, gas);
     let entry = draft.apply(rows)?;
+    super::mark::unname(rows, payment, row.marks);
     rows.held.remove(payment);
     Ok(entry)
 }
@@ -189,17 +191,23 @@ fn end_again(
     gas: Option<&Gas>,
 ) -> Result<Entry, Reject> {
     let row = rows.payments.get(&payment)?.ok_or(Reject::PaymentNotHeld(payment))?.clone();
+    super::mark::loaded(rows, row.marks)?;
     let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*payment.as_bytes())));
     if let Outcome::Settled { .. } = command.outcome {
         let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(payment))?;
         draft.push(Transfer::post(*reserve, named.merchant, row.charged));
     }
     push_gas(&mut draft, gas);
-    draft.apply(rows)
+    let entry = draft.apply(rows)?;
+    if let Outcome::Settled { .. } = command.outcome {
+        super::mark::open(rows, payment, &row);
+    }
+    Ok(entry)
 }
 
 /// Charges a payment whose money has moved on its chain; what it held beyond that is free again.
 fn post(rows: &mut Rows, payment: PaymentId, row: PaymentRow, now: Timestamp, gas: Option<&Gas>) -> Decision {
+    super::mark::loaded(rows, row.marks)?;
     let clearing = Chart::of(row.asset).clearing;
     let reference = Some(Reference::from_bytes(*payment.as_bytes()));
     let mut draft = Draft::new(EntryKind::Post, reference).tax_code(row.tax_code);
@@ -218,6 +226,7 @@ fn post(rows: &mut Rows, payment: PaymentId, row: PaymentRow, now: Timestamp, ga
     let entry = draft.apply(rows)?;
     let posted = PaymentRow { state: PaymentState::Posted, at: now, ..row };
     rows.held.remove(payment);
+    super::mark::open(rows, payment, &posted);
     rows.payments.put(payment, posted.clone());
     Ok((Answer::Posted(Box::new(posted)), Some(entry)))
 }
@@ -286,9 +295,12 @@ pub(crate) fn take_back(
 ) -> Result<Entry, Reject> {
     let row = rows.payments.get(&payment)?.ok_or(Reject::PaymentNotHeld(payment))?.clone();
     let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(payment))?;
+    super::mark::loaded(rows, row.marks)?;
     let mut draft = Draft::new(EntryKind::Reversal, Some(reference(call)));
     draft.push(Transfer::post(named.merchant, *reserve, row.charged));
-    draft.apply(rows)
+    let entry = draft.apply(rows)?;
+    super::mark::close(rows, payment, row.marks);
+    Ok(entry)
 }
 
 /// What a transaction has cost beyond what is in the books already; if it is less, the other way round.

@@ -7,7 +7,7 @@ use farthing_money::Timestamp;
 use super::{Decision, call, hold};
 use crate::books::Draft;
 use crate::{
-    Answer, CallId, CallRow, Chart, Deposit, EndCall, MintQuoteRow, Outcome, PaymentId, PaymentRow,
+    Answer, CallId, CallRow, Chart, Deposit, EndCall, Marks, MintQuoteRow, Outcome, PaymentId, PaymentRow,
     PaymentState, Purpose, QuoteId, Reject, Rows, SettledPayment,
 };
 
@@ -39,6 +39,7 @@ pub(crate) fn deposit(rows: &mut Rows, command: &Deposit, now: Timestamp) -> Dec
         pass_until: None,
         tax_code: None,
         voucher: None,
+        marks: Marks::default(),
     };
     rows.held.put(*payment, held.clone());
     let purpose = Purpose::Deposit { payment: *payment, quote: *quote };

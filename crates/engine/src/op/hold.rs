@@ -35,11 +35,12 @@ pub(crate) fn before(
 }
 
 pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision {
-    let Hold { payment, funds, price, asset, merchant, resource, tag, tax_code } = command;
+    let Hold { payment, funds, price, asset, merchant, resource, tag, tax_code, marks } = command;
     if let Some(answer) = before(rows, *payment, resource, *tag)? {
         return Ok((answer, None));
     }
     super::epoch(rows)?;
+    super::mark::check(rows, *payment, *marks, now)?;
     let (inputs, sums) = match funds {
         Funds::Credits(inputs) => {
             super::check_inputs(rows, inputs)?;
@@ -83,10 +84,12 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
         pass_until: None,
         tax_code: *tax_code,
         voucher: channel.as_ref().map(|(voucher, _)| voucher.row()).transpose()?,
+        marks: *marks,
     };
     if let Some((voucher, channel)) = channel {
         super::voucher::take(rows, *payment, channel, voucher, now);
     }
+    super::mark::name(rows, *payment, *marks, now);
     rows.held.put(*payment, row.clone());
     Ok((Answer::Held(Box::new(row)), Some(entry)))
 }

@@ -10,8 +10,8 @@ use super::melt::change_outputs;
 use super::{Decision, call};
 use crate::books::{Draft, input_sums, output_sums, total};
 use crate::{
-    Answer, CallId, CallRow, ChangeOutput, Chart, CreditRow, EndCall, MeltQuoteRow, Outcome, Output, PayOut,
-    PaymentId, PaymentRow, PaymentState, Purpose, QuoteId, Reject, Rows,
+    Answer, CallId, CallRow, ChangeOutput, Chart, CreditRow, EndCall, Marks, MeltQuoteRow, Outcome, Output,
+    PayOut, PaymentId, PaymentRow, PaymentState, Purpose, QuoteId, Reject, Rows,
 };
 
 pub(crate) fn pay_out(rows: &mut Rows, command: &PayOut, now: Timestamp) -> Decision {
@@ -52,6 +52,7 @@ pub(crate) fn pay_out(rows: &mut Rows, command: &PayOut, now: Timestamp) -> Deci
         pass_until: None,
         tax_code: None,
         voucher: None,
+        marks: Marks::default(),
     };
     rows.held.put(payment, held.clone());
     let purpose = Purpose::Payout { payment, quote: *quote };

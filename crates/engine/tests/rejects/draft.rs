@@ -1,9 +1,9 @@
 //! Rows and commands as short to write as the table needs them.
 
 use farthing_engine::{
-    Chart, CodeId, Command, CreateCodes, CreditId, Hold, Input, Issue, IssuePart, Keys, KeysetRow, Melt,
-    MeltQuoteRow, MintQuoteRow, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, OutputId, PaymentId, Post,
-    QuoteId, Reject, RequestTag, Rows, Swap, credits_account,
+    Chart, CodeId, Command, CreateCodes, CreditId, Hold, Input, Issue, IssuePart, Keys, KeysetRow, Marks,
+    Melt, MeltQuoteRow, MintQuoteRow, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, OutputId, PaymentId,
+    Post, QuoteId, Reject, RequestTag, Rows, Swap, credits_account,
 };
 use farthing_ledger::{Account, AccountId};
 use farthing_money::{Amount, Asset, Timestamp};
@@ -139,6 +139,7 @@ pub fn hold(inputs: Vec<Input>, price: u128, resource: &str) -> Command {
         resource: resource.into(),
         tag: tag(0),
         tax_code: None,
+        marks: Marks::default(),
     })
 }
 

@@ -6,9 +6,9 @@ mod draft;
 use std::collections::BTreeSet;
 
 use farthing_engine::{
-    BOOKS, Chart, Command, CreditRow, Enter, ExpireKeyset, Funds, Melt, MintQuoteRow, Mode, PaymentId, Post,
-    Prune, Publish, RefundCodes, Reject, Release, Reverse, Rows, StatementId, StatementRow, credits_account,
-    decide, sale_reference,
+    BOOKS, Chart, Command, CreditRow, Enter, ExpireKeyset, Funds, Marks, Melt, MintQuoteRow, Mode, PaymentId,
+    Post, Prune, Publish, RefundCodes, Reject, Release, Reverse, Rows, StatementId, StatementRow,
+    credits_account, decide, sale_reference,
 };
 use farthing_ledger::{AccountId, AccountKind, LedgerReject, Reference};
 use farthing_money::{Amount, Timestamp};
@@ -131,6 +131,7 @@ fn payments() -> Vec<Case> {
                 accounts: vec![credits()],
                 asset: usd(),
                 channel: None,
+                marks: Marks::default(),
             }),
             Some(Reject::PaymentNotHeld(payment(5))),
         ),
@@ -274,6 +275,7 @@ fn ends() -> Vec<Case> {
         accounts: vec![],
         asset: usd(),
         channel: None,
+        marks: Marks::default(),
     });
     vec![
         (publish("a"), None),

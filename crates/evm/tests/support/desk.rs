@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use farthing_engine::{
-    Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelId, ChannelRow, Chart, CodeId, CodeRow, Command,
-    CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, InletRow, Keys,
-    KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read,
-    ReceiverId, ReceiverRow, Refusal, Reject, Rows, SettlementRow, StatementId, StatementRow, decide,
+    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelId, ChannelRow, Chart, CodeId,
+    CodeRow, Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind,
+    InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow,
+    PaymentId, PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SettlementRow,
+    StatementId, StatementRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -109,6 +110,22 @@ impl Read for Desk {
         let mut rows = self.rows.lock().unwrap();
         rows.settlements.load(id, None);
         Ok(rows.settlements.get(&id).unwrap().cloned())
+    }
+
+    fn name(&self, _: NameId) -> Result<Option<NameRow>, Fault> {
+        unread()
+    }
+
+    fn names_after(&self, _: Option<NameId>, _: usize) -> Result<Vec<(NameId, NameRow)>, Fault> {
+        unread()
+    }
+
+    fn access(&self, _: AccessId) -> Result<Option<AccessRow>, Fault> {
+        unread()
+    }
+
+    fn access_after(&self, _: Option<AccessId>, _: usize) -> Result<Vec<(AccessId, AccessRow)>, Fault> {
+        unread()
     }
 
     fn credits(&self, _: &[CreditId]) -> Result<Vec<Option<CreditRow>>, Fault> {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use farthing_channel::{Address, ChainId, SigningKey};
-use farthing_engine::{Call, CallId, Chart, Command, Funds, Hold, Outcome, PaymentId, RequestTag, Settle};
+use farthing_engine::{
+    Call, CallId, Chart, Command, Funds, Hold, Marks, Outcome, PaymentId, RequestTag, Settle,
+};
 use farthing_evm::{ChainConfig, Clock, Facilitator, Node, Ports, Submitter, TokenConfig};
 use farthing_money::{Amount, Asset, Span, Timestamp};
 use farthing_wire::x402::{Payload, Requirements};
@@ -154,6 +156,7 @@ impl Stage {
                 resource: "/page".into(),
                 tag: RequestTag::from_bytes([0; 16]),
                 tax_code: None,
+                marks: Marks::default(),
             }))
             .unwrap();
         self.desk
@@ -165,6 +168,7 @@ impl Stage {
                 accounts: vec![reserve],
                 merchant,
                 asset: usd(),
+                marks: Marks::default(),
             }))
             .unwrap();
         CallId::of_payment(payment)

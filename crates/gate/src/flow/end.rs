@@ -179,6 +179,7 @@ impl Shared {
             accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
             asset: held.row.asset,
             channel: held.row.voucher.as_ref().map(|voucher| voucher.channel),
+            marks: held.row.marks,
         });
         match self.config.execute.execute(command).await {
             Ok(_) => refused.map_or(Ok(None), Err),
@@ -226,6 +227,7 @@ impl Shared {
             accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
             merchant: held.row.merchant,
             asset: held.row.asset,
+            marks: held.row.marks,
         });
         match self.config.execute.execute(command).await {
             Ok(Answer::Posted(row)) => Ok((*row, Vec::new())),

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use farthing_engine::{
-    Answer, CallId, Chart, Command, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow, PaymentState,
-    Refusal, Reject, RequestTag,
+    Answer, CallId, Chart, Command, Funds, Hold, Marks, Outcome as Ended, PaymentId, PaymentRow,
+    PaymentState, Refusal, Reject, RequestTag,
 };
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
@@ -88,8 +88,17 @@ impl Shared {
         let (price, asset) = (claim.price.amount(), claim.price.asset());
         let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
         let funds = Funds::Chain { reserve, amount: most.amount() };
-        let command =
-            Hold { payment, funds, price, asset, merchant, resource, tag, tax_code: quote.tax_code };
+        let command = Hold {
+            payment,
+            funds,
+            price,
+            asset,
+            merchant,
+            resource,
+            tag,
+            tax_code: quote.tax_code,
+            marks: Marks::default(),
+        };
         let answer = self.config.execute.execute(Command::Hold(command)).await;
         work.genuine();
         match answer? {

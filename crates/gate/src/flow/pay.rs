@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use farthing_engine::{
-    Answer, Chart, Command, Hold, Keyring, PaymentId, PaymentRow, PaymentState, Refusal, Reject, RequestTag,
-    SignedOutput,
+    Answer, Chart, Command, Hold, Keyring, Marks, PaymentId, PaymentRow, PaymentState, Refusal, Reject,
+    RequestTag, SignedOutput,
 };
 use farthing_money::{Amount, Asset, Money, Timestamp};
 use farthing_wire::mpp::credit::{self, OutputText};
@@ -130,7 +130,8 @@ impl Shared {
             let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
             let funds = credits.inputs.clone().into();
             let (price, tax_code) = (price.amount(), quote.tax_code);
-            let command = Hold { payment, funds, price, asset, merchant, resource, tag, tax_code };
+            let marks = Marks::default();
+            let command = Hold { payment, funds, price, asset, merchant, resource, tag, tax_code, marks };
             let answer = self.config.execute.execute(Command::Hold(command)).await;
             // Who pays has asked for nothing in vain, and what we cannot do now is not the payer's fault.
             if matches!(answer, Ok(Answer::Held(_)) | Err(Refusal::Busy { .. } | Refusal::Fault(_))) {

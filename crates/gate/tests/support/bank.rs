@@ -9,11 +9,12 @@ use farthing_ecash::{
     BlindSignature, BlindedMessage, Lock, Proof, PublicKey, SecretKey, Token, blind, unblind,
 };
 use farthing_engine::{
-    Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelId, ChannelRow, Chart, CodeId, CodeRow, Command,
-    CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, Hold, InletRow,
-    Issue, IssuePart, Keyring, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OpenKeyset, OpenMintQuote,
-    OutputId, OutputRow, PaymentId, PaymentRow, Post, QuoteId, Read, ReceiverId, ReceiverRow, Refusal,
-    Reject, RequestTag, Rows, SettlementRow, StatementId, StatementRow, credits_account, decide,
+    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelId, ChannelRow, Chart, CodeId,
+    CodeRow, Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind,
+    Hold, InletRow, Issue, IssuePart, Keyring, Keys, KeysetRow, LogId, Marks, MeltQuoteRow, MintQuoteRow,
+    NameId, NameRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, Post, QuoteId,
+    Read, ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows, SettlementRow, StatementId,
+    StatementRow, credits_account, decide,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -108,6 +109,19 @@ impl Bank {
         rows.load_absent(&keys);
         let (answer, _) = decide(&mut rows, command, self.time())?;
         Ok(answer)
+    }
+
+    /// What a payment is known by besides.
+    pub fn marks(&self, payment: PaymentId) -> Marks {
+        let mut rows = self.rows.lock().unwrap();
+        rows.payments.load(payment, None);
+        rows.held.load(payment, None);
+        let held = rows.held.get(&payment).unwrap().or(rows.payments.get(&payment).unwrap());
+        held.map(|row| row.marks).unwrap_or_default()
+    }
+
+    pub fn wait_secs(&self, secs: u64) {
+        self.now.fetch_add(secs * 1_000, Ordering::SeqCst);
     }
 
     pub fn time(&self) -> Timestamp {
@@ -220,8 +234,17 @@ impl Bank {
         let (price, tag) = (Amount::new(price), RequestTag::of_parts("settle", [&b""[..]]));
         let total = Amount::try_sum(inputs.iter().map(|input| Amount::from(input.amount))).unwrap();
         let resource = "settled".to_owned();
-        let hold =
-            Hold { payment, funds: inputs.into(), price, asset, merchant, resource, tag, tax_code: None };
+        let hold = Hold {
+            payment,
+            funds: inputs.into(),
+            price,
+            asset,
+            merchant,
+            resource,
+            tag,
+            tax_code: None,
+            marks: Marks::default(),
+        };
         self.decide(&Command::Hold(hold))?;
         let post = Post {
             payment,
@@ -438,6 +461,26 @@ impl Read for Desk {
     }
 
     fn payments_after(&self, _: Option<PaymentId>, _: usize) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {
+        unread()
+    }
+
+    fn name(&self, id: NameId) -> Result<Option<NameRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.names.load(id, None);
+        Ok(rows.names.get(&id).unwrap().copied())
+    }
+
+    fn names_after(&self, _: Option<NameId>, _: usize) -> Result<Vec<(NameId, NameRow)>, Fault> {
+        unread()
+    }
+
+    fn access(&self, id: AccessId) -> Result<Option<AccessRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.access.load(id, None);
+        Ok(rows.access.get(&id).unwrap().copied())
+    }
+
+    fn access_after(&self, _: Option<AccessId>, _: usize) -> Result<Vec<(AccessId, AccessRow)>, Fault> {
         unread()
     }
 }

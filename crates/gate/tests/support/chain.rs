@@ -44,6 +44,8 @@ pub struct TestChain {
     pub refusal: Mutex<Option<ChainRefusal>>,
     /// The next judgement: says that it was asked for, and waits for what it is.
     pub slow: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<ChainRefusal>)>>,
+    /// What it offers instead of its own two.
+    pub offers: Mutex<Vec<Requirements>>,
     pub verified: AtomicUsize,
     pub settled: AtomicUsize,
 }
@@ -56,6 +58,7 @@ impl TestChain {
             fates: Mutex::default(),
             refusal: Mutex::default(),
             slow: Mutex::default(),
+            offers: Mutex::default(),
             verified: AtomicUsize::new(0),
             settled: AtomicUsize::new(0),
         })
@@ -65,22 +68,24 @@ impl TestChain {
         self.fates.lock().unwrap().push_back(fate);
     }
 
-    fn named(call: CallId) -> SettledPayment {
+    fn named(&self, call: CallId) -> SettledPayment {
         let chart = Chart::of(usd());
+        let payment = PaymentId::from_bytes(*call.as_bytes());
         SettledPayment {
-            payment: PaymentId::from_bytes(*call.as_bytes()),
+            payment,
             accounts: vec![chart.reserve(RESERVE).id()],
             merchant: chart.merchant("shop").id(),
             asset: usd(),
             credits: vec![],
             change: vec![],
             quote: None,
+            marks: self.bank.marks(payment),
         }
     }
 
     /// The chain takes an outcome back.
     pub fn reopen(&self, call: CallId) {
-        let payment = Some(Self::named(call));
+        let payment = Some(self.named(call));
         self.bank.decide(&Command::ReopenCall(ReopenCall { call, payment })).unwrap();
     }
 
@@ -102,7 +107,7 @@ impl TestChain {
         };
         let slot = (ChainAddress::from_bytes([1; 20]), 0);
         let _ = self.bank.decide(&Command::SendCall(SendCall { call, slot, attempt }));
-        let end = EndCall { call, outcome: outcome.clone(), payment: Some(Self::named(call)), gas: None };
+        let end = EndCall { call, outcome: outcome.clone(), payment: Some(self.named(call)), gas: None };
         self.bank.decide(&Command::EndCall(end)).unwrap();
         Some(outcome)
     }
@@ -110,6 +115,10 @@ impl TestChain {
 
 impl Chains for TestChain {
     fn offers(&self, price: Money) -> Vec<Requirements> {
+        let others = self.offers.lock().unwrap().clone();
+        if !others.is_empty() {
+            return others;
+        }
         let exact = Requirements {
             scheme: "exact".into(),
             network: "eip155:84532".into(),

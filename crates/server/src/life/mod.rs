@@ -4,6 +4,7 @@
 mod access;
 pub mod admin;
 mod expire;
+mod forget;
 mod prune;
 mod refund;
 mod status;
@@ -17,6 +18,8 @@ use crate::installation::Installation;
 
 pub(crate) use expire::work as expire_work;
 pub use expire::{GRACE, expire};
+pub use forget::forget;
+pub(crate) use forget::work as forget_work;
 pub(crate) use prune::work as prune_work;
 pub use prune::{Pruned, prune};
 pub use refund::{CodeRefund, CodeStanding, CodesRefunded, Sum};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::SeqCst};
 
 use farthing_engine::{
-    Chart, CodeId, Command, CreditId, Hold, Input, Issue, IssuePart, MintQuoteRow, OpenMintQuote, Output,
-    OutputId, PaymentId, Post, QuoteId, RequestTag, credits_account, release_of,
+    Chart, CodeId, Command, CreditId, Hold, Input, Issue, IssuePart, Marks, MintQuoteRow, OpenMintQuote,
+    Output, OutputId, PaymentId, Post, QuoteId, RequestTag, credits_account, release_of,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Timestamp};
@@ -137,6 +137,7 @@ impl Shop {
             resource: "GET https://shop.example/page".to_owned(),
             tag: tag(0),
             tax_code: tax.map(|tax| tax.parse().unwrap()),
+            marks: Marks::default(),
         };
         self.execute(Command::Hold(hold)).await;
         payment

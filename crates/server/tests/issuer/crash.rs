@@ -1,7 +1,9 @@
 //! Killed between hold and post: the payer's money is whole again after the restart.
 
 use farthing_ecash::Proof;
-use farthing_engine::{Answer, Command, CreditId, Hold, Input, PaymentId, RequestTag, credits_account};
+use farthing_engine::{
+    Answer, Command, CreditId, Hold, Input, Marks, PaymentId, RequestTag, credits_account,
+};
 use farthing_money::{Amount, Asset};
 use serde_json::json;
 
@@ -29,6 +31,7 @@ async fn hold(mint: &Mint, credits: &[Proof], resource: &str) -> PaymentId {
         resource: resource.to_owned(),
         tag: RequestTag::of_parts("test", [resource.as_bytes()]),
         tax_code: None,
+        marks: Marks::default(),
     };
     let answer = mint.execute(Command::Hold(command)).await.unwrap();
     assert!(matches!(answer, Answer::Held(_)), "{answer:?}");

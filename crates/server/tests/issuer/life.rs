@@ -1,7 +1,7 @@
 //! Pause, sunset and refunds, and what becomes of keysets when they are over.
 
 use farthing_ecash::Proof;
-use farthing_engine::{Command, Hold, Mode, PaymentId, Release, RequestTag};
+use farthing_engine::{Command, Hold, Marks, Mode, PaymentId, Release, RequestTag};
 use farthing_money::{Amount, Asset, Money};
 use farthing_server::life::{self, CodeStanding, GRACE, KeysetState, Life, Pruned};
 use farthing_wallet::{
@@ -253,6 +253,7 @@ async fn what_is_on_hold_ends_before_its_keyset_is_written_off() {
         resource: "https://shop.example/".to_owned(),
         tag: RequestTag::of_parts("test", [b"".as_slice()]),
         tax_code: None,
+        marks: Marks::default(),
     };
     mint.execute(Command::Hold(hold)).await.unwrap();
     mint.wait_secs(32 * DAY);
@@ -260,7 +261,8 @@ async fn what_is_on_hold_ends_before_its_keyset_is_written_off() {
     let (credits, accounts) = (vec![input.credit], vec![input.account]);
     // What is on hold ends even while the issuer is paused.
     life(&mint).set_mode(Mode::Paused).await.unwrap();
-    let release = Release { payment, credits, accounts, asset: sat(), channel: None };
+    let release =
+        Release { payment, credits, accounts, asset: sat(), channel: None, marks: Marks::default() };
     mint.execute(Command::Release(release)).await.unwrap();
     assert_eq!(life::expire(installation).await.unwrap(), 1);
     assert_eq!(mint.totals("expired").1, "16");

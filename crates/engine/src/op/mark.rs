@@ -1,0 +1,92 @@
+//! What a payment is known by besides its own name: the name that its payer gave it, which no other payment takes
+//! meanwhile, and who comes back without paying again. Both go the way of the payment, in the same commits.
+
+use farthing_money::{Span, Timestamp};
+
+use super::Decision;
+use crate::{AccessRow, Answer, Forget, Marks, NameRow, PaymentId, PaymentRow, Reject, Rows};
+
+/// How long a name belongs to its payment. A payer who has lost the answer asks again long before.
+pub const NAME_LASTS: Span = Span::from_secs(24 * 3_600);
+
+/// Refuses a name that another payment has.
+pub(crate) fn check(rows: &Rows, payment: PaymentId, marks: Marks, now: Timestamp) -> Result<(), Reject> {
+    loaded(rows, marks)?;
+    let Some(name) = marks.name else { return Ok(()) };
+    match rows.names.get(&name)? {
+        Some(row) if row.payment != payment && row.until > now => Err(Reject::PaymentNameTaken),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the rows are there that the functions below look at: they come after the first change, when nothing may fail.
+pub(crate) fn loaded(rows: &Rows, marks: Marks) -> Result<(), Reject> {
+    if let Some(name) = marks.name {
+        rows.names.get(&name)?;
+    }
+    if let Some(access) = marks.access {
+        rows.access.get(&access)?;
+    }
+    Ok(())
+}
+
+/// Gives a payment its name.
+pub(crate) fn name(rows: &mut Rows, payment: PaymentId, marks: Marks, now: Timestamp) {
+    if let Some(name) = marks.name {
+        rows.names.put(name, NameRow { payment, until: now.after(NAME_LASTS) });
+    }
+}
+
+/// A payment that was given back has no name any more. What another has got meanwhile stays.
+pub(crate) fn unname(rows: &mut Rows, payment: PaymentId, marks: Marks) {
+    let Some(name) = marks.name else { return };
+    if let Ok(Some(row)) = rows.names.get(&name)
+        && row.payment == payment
+    {
+        rows.names.remove(name);
+    }
+}
+
+/// Who paid comes back until the payment's pass ends. The later end counts.
+pub(crate) fn open(rows: &mut Rows, payment: PaymentId, row: &PaymentRow) {
+    let (Some(access), Some(until)) = (row.marks.access, row.pass_until) else { return };
+    let later = match rows.access.get(&access) {
+        Ok(Some(known)) => known.payment == payment || known.until < until,
+        _ => true,
+    };
+    if later {
+        rows.access.put(access, AccessRow { payment, until });
+    }
+}
+
+/// The chain has taken the payment back: it opens nothing. What another payment has opened stays.
+pub(crate) fn close(rows: &mut Rows, payment: PaymentId, marks: Marks) {
+    let Some(access) = marks.access else { return };
+    if let Ok(Some(row)) = rows.access.get(&access)
+        && row.payment == payment
+    {
+        rows.access.remove(access);
+    }
+}
+
+/// Only what is over goes: whoever names other rows loses nothing.
+pub(crate) fn forget(rows: &mut Rows, command: &Forget, now: Timestamp) -> Decision {
+    let (mut names, mut accesses) = (Vec::new(), Vec::new());
+    for name in &command.names {
+        if rows.names.get(name)?.is_some_and(|row| row.until <= now) {
+            names.push(*name);
+        }
+    }
+    for access in &command.access {
+        if rows.access.get(access)?.is_some_and(|row| row.until <= now) {
+            accesses.push(*access);
+        }
+    }
+    for name in names {
+        rows.names.remove(name);
+    }
+    for access in accesses {
+        rows.access.remove(access);
+    }
+    Ok((Answer::Done, None))
+}
