@@ -6,6 +6,7 @@
 pub mod claim;
 pub mod offer;
 pub mod settled;
+pub mod statement;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -263,6 +263,7 @@ fn gate_config(
                 RequestForms::Both => XCashu::Both,
             },
             lifetime: config.gate.challenge_lifetime,
+            extensions: config.x402.extensions,
         },
         chains: None,
     }

@@ -29,11 +29,11 @@ impl Settled {
     }
 
     /// The value of `PAYMENT-RESPONSE`.
-    pub fn response(&self) -> Option<String> {
+    pub fn response(&self) -> SettleResponse {
         let payer = Some(self.payer.clone());
         let mut response = SettleResponse::settled(&self.network, self.transaction.to_string(), payer);
         response.amount = Some(self.units.clone());
-        response.to_header().ok()
+        response
     }
 
     /// The receipt of MPP's method `evm`.

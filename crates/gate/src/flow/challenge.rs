@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use serde_json::json;
 
 use super::Shared;
-use super::config::XCashu;
+use super::config::{Demand, XCashu};
 use super::quote::Quote;
 use super::refusal::{Kind, Refused};
 use crate::body::Body;
@@ -20,6 +20,9 @@ use crate::chain::{offer, settled};
 use crate::cors;
 use crate::page::{POLICY, Page, prefers_html};
 use crate::problem;
+
+/// What our own fields of a 402 may have together: the rest is for the usual ones, and for those of a proxy before us.
+const FIELDS_BYTES_MAX: usize = header::CHALLENGE_LIMIT_BYTES - 1_024;
 
 /// What the offers of a 402 are made of.
 pub(super) struct Asked<'a> {
@@ -54,16 +57,17 @@ impl Shared {
     pub(super) fn refuse(&self, asked: &Asked<'_>, refused: &Refused, cashu: bool) -> Response<Body> {
         let problem = refused.problem(cashu);
         let retry_after_secs = match refused.kind() {
-            Kind::Conflict => 1,
+            Kind::Conflict => Some(1),
+            Kind::Taken => None,
             // Rounded up: who comes back a moment too early is refused again.
-            Kind::Limited(span) | Kind::Unavailable(span) => span.millis().div_ceil(1_000).max(1),
-            Kind::Over | Kind::Invalid | Kind::Unsupported | Kind::Unprepared => {
+            Kind::Limited(span) | Kind::Unavailable(span) => Some(span.millis().div_ceil(1_000).max(1)),
+            Kind::Stranger | Kind::Over | Kind::Invalid | Kind::Unsupported | Kind::Unprepared => {
                 return self.challenge_with(asked, problem, Some(refused));
             }
         };
         let mut response = problem::answer(&problem);
         let headers = response.headers_mut();
-        headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_secs));
+        headers.extend(retry_after_secs.map(|secs| (RETRY_AFTER, HeaderValue::from(secs))));
         self.put_unsettled(headers, asked.quote, refused);
         cors::open(headers, asked.headers);
         response
@@ -164,9 +168,13 @@ impl Shared {
         }
         let challenge = self.evm_challenge(asked.quote, &offers, asked.digest.clone(), now);
         fields.extend(challenge.map(|text| (header::WWW_AUTHENTICATE, text)));
-        let required = required(asked.quote, offers, refused);
+        let mut required = required(asked.quote, offers, refused);
+        let taken: usize = fields.iter().map(|(name, text)| name.len().saturating_add(text.len())).sum();
+        self.declare(&mut required, asked.quote, now, FIELDS_BYTES_MAX.saturating_sub(taken));
         fields.extend(required.to_header().ok().map(|text| (header::PAYMENT_REQUIRED, text)));
-        offer::for_version_1(problem, &required)
+        // A payment of version 1 cannot be named.
+        let named = self.config.offers.extensions.payment_identifier == Demand::Required;
+        if named { problem } else { offer::for_version_1(problem, &required) }
     }
 
     fn cashu_request(&self, quote: &Quote) -> Option<PaymentRequest> {

@@ -75,6 +75,37 @@ pub struct OfferStyle {
     pub x_cashu: XCashu,
     /// How long an MPP challenge holds, price and all.
     pub lifetime: Span,
+    /// The extensions of x402.
+    pub extensions: Extensions,
+}
+
+/// Which extensions of x402 are offered with what is paid on a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extensions {
+    /// Whether payers name their payments.
+    pub payment_identifier: Demand,
+    /// Whether who has paid comes back by signing in.
+    pub sign_in: bool,
+    /// Whether offers and receipts are signed for who must prove them later.
+    pub offer_receipt: bool,
+}
+
+/// Whether something is asked of a payer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Demand {
+    /// No.
+    Off,
+    /// The payer may.
+    #[default]
+    Optional,
+    /// The payer must.
+    Required,
+}
+
+impl Default for Extensions {
+    fn default() -> Self {
+        Self { payment_identifier: Demand::default(), sign_in: true, offer_receipt: false }
+    }
 }
 
 /// The encodings of the Cashu request in `X-Cashu`.
@@ -91,7 +122,7 @@ pub enum XCashu {
 
 impl Default for OfferStyle {
     fn default() -> Self {
-        Self { x_cashu: XCashu::default(), lifetime: Span::from_secs(300) }
+        Self { x_cashu: XCashu::default(), lifetime: Span::from_secs(300), extensions: Extensions::default() }
     }
 }
 

@@ -12,6 +12,7 @@ use super::Shared;
 use super::credits::{Change, change_of};
 use super::quote::Quote;
 use crate::chain::settled::Settled;
+use crate::chain::statement;
 use crate::{cors, own_header};
 
 /// A payment that is posted, now or before.
@@ -43,11 +44,8 @@ impl Shared {
         }
         cors::widen_answer(headers);
         let settled = if row.credits.is_empty() { self.settlement(payment) } else { None };
-        if dialect == "x402"
-            && let Some(text) = settled.as_ref().and_then(Settled::response)
-        {
-            put(headers, header::PAYMENT_RESPONSE, &text);
-            put(headers, header::X_PAYMENT_RESPONSE, &text);
+        if let Some(settled) = settled.as_ref().filter(|_| dialect == "x402") {
+            self.put_settled(headers, quote, settled, row.at);
         }
         if dialect == "mpp" {
             let text = match &settled {
@@ -73,6 +71,20 @@ impl Shared {
                 }
                 Err(error) => tracing::error!(%error, %payment, "a pass cannot be written"),
             }
+        }
+    }
+
+    /// What x402 is told of a settled payment. Version 1 has no extensions.
+    fn put_settled(&self, headers: &mut HeaderMap, quote: &Quote, settled: &Settled, booked_at: Timestamp) {
+        let mut response = settled.response();
+        if let Ok(text) = response.to_header() {
+            put(headers, header::X_PAYMENT_RESPONSE, &text);
+        }
+        if self.config.offers.extensions.offer_receipt {
+            response.extensions = statement::receipt(&response, &quote.url, &self.statements, booked_at);
+        }
+        if let Ok(text) = response.to_header() {
+            put(headers, header::PAYMENT_RESPONSE, &text);
         }
     }
 

@@ -5,11 +5,13 @@ mod config;
 mod credits;
 mod deliver;
 mod end;
+mod extension;
 mod handover;
 mod on_chain;
 mod pay;
 mod quote;
 mod refusal;
+mod sign_in;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,7 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use farthing_engine::{PaymentId, Refusal};
 use farthing_money::Span;
 use farthing_wire::upstream::Standing;
@@ -35,12 +37,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service, ServiceExt};
 
 use self::challenge::Asked;
-pub use self::config::{Clock, GateConfig, Names, OfferStyle, Secrets, XCashu, system_clock};
+pub use self::config::{
+    Clock, Demand, Extensions, GateConfig, Names, OfferStyle, Secrets, XCashu, system_clock,
+};
 use self::handover::{Handover, Handovers};
 use self::pay::{Attempt, Delivery};
 use self::quote::Quote;
 use self::refusal::Refused;
+use self::sign_in::SignIns;
 use crate::body::{Body, BoxError};
+use crate::chain::statement;
 use crate::cors;
 use crate::limit::{Client, Limited, Work};
 use crate::own_header;
@@ -63,6 +69,10 @@ pub struct GateLayer(Arc<Shared>);
 struct Shared {
     config: GateConfig,
     verifying: VerifyingKey,
+    /// Signs offers and receipts of x402.
+    statements: SigningKey,
+    /// Lets in who has paid before; nothing if no key can be made.
+    sign_ins: Option<SignIns>,
     handovers: Arc<Handovers>,
     /// Places for payments that are under way.
     payments: Arc<Semaphore>,
@@ -90,7 +100,9 @@ impl Shared {
         let verifying = config.secrets.signing.verifying_key();
         let handovers = Handovers::new(Arc::clone(&config.clock));
         let payments = Arc::new(Semaphore::new(PAYMENTS_MAX));
-        Self { config, verifying, handovers, payments }
+        let statements = statement::key(&config.secrets.signing);
+        let sign_ins = SignIns::new(&config.secrets.challenge, (config.clock)());
+        Self { config, verifying, statements, sign_ins, handovers, payments }
     }
 }
 
@@ -215,17 +227,30 @@ impl Shared {
     {
         let client = self.config.crypto.limiter().client(&parts.extensions, &parts.headers);
         let pass = self.pass(&parts.headers, &quote, client.as_ref());
+        let signed_in = self.signed_in(&parts.headers, &quote, client.as_ref());
         let credential = credential(&parts.headers);
         let cashu = parts.headers.contains_key(header::X_CASHU);
         own_header::remove_spoofed(&mut parts.headers);
         own_header::remove_credentials(&mut parts.headers);
         match pass {
             Ok(None) => {}
-            Ok(Some(pass)) => return self.serve_pass(Answering { inner, parts, body, quote }, &pass).await,
+            Ok(Some(pass)) => {
+                let payment = pass.payment.parse().ok();
+                return self.serve_pass(Answering { inner, parts, body, quote }, payment).await;
+            }
             Err(limited) => return self.refuse_unread(&quote, &parts, &limited.into(), cashu),
         }
         if is_preflight(&parts) {
             return preflight(inner, parts).await;
+        }
+        match signed_in {
+            Ok(None) => {}
+            Ok(Some(row)) => {
+                return self.serve_pass(Answering { inner, parts, body, quote }, Some(row.payment)).await;
+            }
+            // Who pays as well has no need of it.
+            Err(_) if matches!(credential, Ok(Some(_))) => {}
+            Err(refused) => return self.refuse_unread(&quote, &parts, &refused, cashu),
         }
         let credential = match credential {
             // HEAD delivers nothing, so nothing is taken for it.
@@ -332,7 +357,8 @@ impl Shared {
         Ok(genuine.into_iter().find(|pass| pass.scope == quote.scope))
     }
 
-    async fn serve_pass<S, B>(&self, answering: Answering<S>, pass: &Pass) -> Response<Body>
+    /// Serves who comes back: nothing is charged.
+    async fn serve_pass<S, B>(&self, answering: Answering<S>, payment: Option<PaymentId>) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<B>>,
         S::Error: Into<UpstreamError>,
@@ -341,9 +367,7 @@ impl Shared {
     {
         let price = answering.quote.price;
         let note =
-            pass.payment.parse().ok().and_then(|payment: PaymentId| {
-                self.note(&answering.quote, payment, Standing::Pass, price, None)
-            });
+            payment.and_then(|payment| self.note(&answering.quote, payment, Standing::Pass, price, None));
         match answering.call(note).await {
             Ok(mut response) => {
                 own_header::remove_from_answer(response.headers_mut());

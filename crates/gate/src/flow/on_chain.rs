@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use farthing_engine::{
-    Answer, CallId, Chart, Command, Funds, Hold, Marks, Outcome as Ended, PaymentId, PaymentRow,
-    PaymentState, Refusal, Reject, RequestTag,
+    Answer, CallId, Chart, Command, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow, PaymentState,
+    Refusal, Reject, RequestTag,
 };
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
@@ -70,6 +70,8 @@ impl Shared {
         if let Some(over) = over {
             return Err(Refused::Challenge(over));
         }
+        let bound = digest.is_some();
+        let marks = self.marks(quote, (credential, &claim), (payment, bound), now)?;
         let Verified { reserve, most } = match chains.verify(&claim.offer, &claim.payload).await {
             Ok(verified) => verified,
             Err(refused @ ChainRefusal::Unreachable(_)) => {
@@ -88,23 +90,14 @@ impl Shared {
         let (price, asset) = (claim.price.amount(), claim.price.asset());
         let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
         let funds = Funds::Chain { reserve, amount: most.amount() };
-        let command = Hold {
-            payment,
-            funds,
-            price,
-            asset,
-            merchant,
-            resource,
-            tag,
-            tax_code: quote.tax_code,
-            marks: Marks::default(),
-        };
+        let command =
+            Hold { payment, funds, price, asset, merchant, resource, tag, tax_code: quote.tax_code, marks };
         let answer = self.config.execute.execute(Command::Hold(command)).await;
         work.genuine();
         match answer? {
             Answer::Held(row) => {
                 let funding = Funding::Chain(Box::new(claim.clone()));
-                let (row, bound) = (*row, digest.is_some());
+                let row = *row;
                 Ok(Outcome::Held(Arc::new(Held { payment, funding, row, price: claim.price, bound })))
             }
             Answer::Posted(row) | Answer::Settling(row) => self.join(&*chains, payment, *row).await,

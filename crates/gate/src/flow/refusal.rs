@@ -6,10 +6,11 @@ use farthing_ecash::{ConditionError, TokenError};
 use farthing_engine::{KeyringReject, PaymentId, Refusal, Reject};
 use farthing_money::Span;
 use farthing_wire::problem::{PaymentAuthType, Problem};
-use farthing_wire::x402::Reason;
+use farthing_wire::x402::{Reason, X402Error};
 use farthing_wire::{CredentialError, mpp};
 use thiserror::Error;
 
+use super::sign_in::SignInRefusal;
 use crate::chain::ChainRefusal;
 use crate::chain::claim::ClaimError;
 use crate::crypto::CryptoError;
@@ -54,6 +55,12 @@ pub(super) enum Refused {
     #[error("the payment was made for another resource; ask for this one and pay its own offer")]
     ResourceElsewhere,
     #[error(transparent)]
+    Name(X402Error),
+    #[error("the payment has no id: expected one in the extension payment-identifier")]
+    Unnamed,
+    #[error(transparent)]
+    SignIn(#[from] SignInRefusal),
+    #[error(transparent)]
     Chain(#[from] ChainRefusal),
     #[error("the payment {payment} was not settled ({reason}); nothing was taken")]
     NotSettled { payment: PaymentId, reason: String },
@@ -71,10 +78,14 @@ pub(super) enum Kind {
     Unsupported,
     /// The payer has to allow something on the chain first.
     Unprepared,
+    /// Who signs in is let in by nothing.
+    Stranger,
     /// It did once; another payment is required.
     Over,
     /// The same credential is at work right now.
     Conflict,
+    /// Another payment has its name.
+    Taken,
     /// The client has asked for too much in vain.
     Limited(Span),
     /// We cannot say now.
@@ -94,7 +105,11 @@ impl From<ClaimError> for Refused {
 impl Refused {
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::Credential(CredentialError::Method { .. }) => Kind::Unsupported,
+            Self::Credential(CredentialError::Method { .. }) | Self::Name(_) | Self::Unnamed => {
+                Kind::Unsupported
+            }
+            Self::SignIn(_) => Kind::Stranger,
+            Self::Engine(Refusal::Reject(Reject::PaymentNameTaken)) => Kind::Taken,
             Self::Engine(Refusal::Reject(Reject::PaymentUnderWay(_) | Reject::CreditPending(_))) => {
                 Kind::Conflict
             }
@@ -134,6 +149,9 @@ impl Refused {
             Self::Engine(Refusal::Fault(_)) | Self::Crypto(_) => "unavailable",
             Self::NotOffered => "offer-unknown",
             Self::ResourceElsewhere => "resource-elsewhere",
+            Self::Name(_) => "payment-name-malformed",
+            Self::Unnamed => "payment-name-missing",
+            Self::SignIn(refusal) => refusal.code(),
             Self::Chain(ChainRefusal::Invalid { .. }) => "chain-payment-invalid",
             Self::Chain(ChainRefusal::Unreachable(_)) => "chain-unreachable",
             Self::NotSettled { .. } => "not-settled",
@@ -147,6 +165,7 @@ impl Refused {
     pub(super) fn reason(&self) -> Option<&str> {
         match self {
             Self::Chain(ChainRefusal::Invalid { reason, .. }) => Some(reason.as_str()),
+            Self::SignIn(refusal) => refusal.reason(),
             Self::NotSettled { reason, .. } => Some(reason),
             Self::Settling(_) => Some(Reason::SettlementPending.as_str()),
             _ => None,
@@ -183,6 +202,16 @@ impl Refused {
                 412,
                 "Allowance required",
                 "nothing was taken; allow Permit2 to move the token (ERC-20 approve), then send the same payment again",
+            ),
+            Kind::Stranger => (
+                402,
+                "Sign-in refused",
+                "sign the message of this answer if you have paid, or pay one of its offers",
+            ),
+            Kind::Taken => (
+                409,
+                "Payment id taken",
+                "nothing was taken; send the payment that has this id again, or this one with an id of its own",
             ),
             Kind::Over => (402, "Payment required", "pay again, with other credits"),
             Kind::Conflict => (409, "Payment under way", "send the same request again in a moment"),

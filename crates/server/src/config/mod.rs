@@ -19,6 +19,7 @@ mod source;
 mod spelling;
 #[cfg(test)]
 mod tests;
+mod x402;
 
 use std::fs::File;
 use std::io;
@@ -36,6 +37,7 @@ pub use mistake::Mistake;
 pub use origin::{Origin, OriginError};
 pub use passphrase::{Passphrase, PassphraseError};
 pub use server::{LimitConfig, ServerConfig, TimeoutConfig, TlsConfig};
+pub use x402::X402Config;
 
 use section::Section;
 use source::{NamedFile, Source};
@@ -53,6 +55,8 @@ pub struct Config {
     pub rules: Rules,
     /// How the 402 looks.
     pub gate: GateConfig,
+    /// The extensions of x402.
+    pub x402: X402Config,
     /// Where payers may pay with tokens.
     pub chains: Vec<ChainSection>,
     /// For whom else we settle there.
@@ -112,10 +116,11 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
     let assets = assets::read(root.sections("asset", "[[asset]]"), torn);
     let rules = prices::read(&root, source, &assets, torn);
     let gate = gate::read(root.section("gate", "[gate]"));
+    let x402 = x402::read(root.section("x402", "[x402]"));
     let chains = chains::read(&root, &assets, torn);
     let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"), &chains);
     root.finish();
-    Some(Config { server: server?, issuer, assets, rules: rules?, gate, chains, facilitator })
+    Some(Config { server: server?, issuer, assets, rules: rules?, gate, x402, chains, facilitator })
 }
 
 fn missing(file: &NamedFile, config: &Path) -> Option<Mistake> {

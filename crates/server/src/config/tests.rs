@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use farthing_gate::flow::{Demand, Extensions};
 use farthing_gate::{Price, Target};
 use farthing_money::Span;
 use http::Method;
@@ -95,6 +96,11 @@ path = "/articles/welcome"
 x_cashu = "b"
 challenge_lifetime = "90s"
 realm = "Example"
+
+[x402]
+payment_identifier = "required"
+sign_in = false
+offer_receipt = true
 "#;
 
 #[test]
@@ -112,6 +118,8 @@ fn a_whole_file_is_read() {
     assert_eq!(config.issuer.epoch, "6h".parse().unwrap());
     assert_eq!(config.gate.x_cashu, RequestForms::B);
     assert_eq!(config.gate.realm.as_deref(), Some("Example"));
+    let all = Extensions { payment_identifier: Demand::Required, sign_in: false, offer_receipt: true };
+    assert_eq!(config.x402.extensions, all);
     let price = |method, host: &'static str, path| {
         let target = Target::new(host, path).unwrap();
         let chosen = config.rules.choose(&method, &target).unwrap()?;

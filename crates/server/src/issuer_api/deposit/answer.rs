@@ -111,7 +111,7 @@ impl Till<'_> {
         if *dialect == "mpp" {
             put(headers, header::PAYMENT_RECEIPT, settled.mpp_receipt(at).encode().ok());
         } else {
-            let text = settled.response();
+            let text = settled.response().to_header().ok();
             put(headers, header::X_PAYMENT_RESPONSE, text.clone());
             put(headers, header::PAYMENT_RESPONSE, text);
         }
