@@ -33,6 +33,7 @@ export function chainText({
   signer,
   account,
   sweepLeast,
+  x402 = '',
 }) {
   return `
 [[price]]
@@ -61,7 +62,7 @@ schemes = ${list(schemes)}
 ${creditsLeast ? `credits_least = "${creditsLeast}"\n` : ''}${payoutFee ? `payout_fee = "${payoutFee}"\n` : ''}${sweepLeast ? `sweep_least = "${sweepLeast}"\n` : ''}
 [facilitator]
 settle_for = ${list(settleFor)}
-`
+${x402 && `\n[x402]\n${x402}\n`}`
 }
 
 /**

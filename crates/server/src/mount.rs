@@ -16,6 +16,7 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use farthing_evm::NodeError;
 use farthing_gate::chain::Chains;
+use farthing_gate::chain::statement;
 use farthing_gate::crypto::{Crypto, CryptoError};
 use farthing_gate::flow::{GateConfig, GateLayer, Names, OfferStyle, Secrets, XCashu};
 use farthing_gate::limit::Limiter;
@@ -216,6 +217,7 @@ fn about_page(
         "issuer": issuer_url,
         "assets": assets,
         "receipt_key": key_text(&installation.receipts.verifying_key()),
+        "statement_key": key_text(&statement::key(&installation.receipts).verifying_key()),
     });
     let books = Arc::clone(&installation.books);
     move || {
