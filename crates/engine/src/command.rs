@@ -7,8 +7,8 @@ use crate::{
     AccessId, Arrive, BOOKS, CallId, ChannelId, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId,
     CursorRow, Deposit, EndCall, EndSweep, Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall,
     Marks, MeltQuoteRow, MintQuoteRow, Mode, NameId, OpenInlet, OutputId, PayOut, PaymentId, QuoteId,
-    ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, Settle, SettledPayment, StatementId,
-    StatementRow, Sweep, UndoArrival, sale_reference,
+    ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, Settle, StatementId, StatementRow, Sweep,
+    UndoArrival, sale_reference,
 };
 
 /// A verified credit that is to be spent.
@@ -398,6 +398,19 @@ impl Command {
                 keys.accounts.push(command.target);
                 keys.chart(command.asset);
             }
+            other => {
+                other.payment_keys(keys);
+                other.channel_keys(keys);
+                other.call_keys(keys);
+                other.inlet_keys(keys);
+                other.operator_keys(keys);
+            }
+        }
+    }
+
+    /// The keys of what pays here.
+    fn payment_keys(&self, keys: &mut Keys) {
+        match self {
             Self::Hold(command) => {
                 keys.payment(command.payment);
                 keys.marks(command.marks);
@@ -427,12 +440,7 @@ impl Command {
                 keys.channels.extend(command.channel);
                 keys.chart(command.asset);
             }
-            other => {
-                other.channel_keys(keys);
-                other.call_keys(keys);
-                other.inlet_keys(keys);
-                other.operator_keys(keys);
-            }
+            _ => {}
         }
     }
 
@@ -561,59 +569,5 @@ impl Command {
             Self::Publish(command) => keys.statements.push(command.id),
             _ => {}
         }
-    }
-}
-
-impl Keys {
-    fn spent(&mut self, inputs: &[Input]) {
-        self.credits.extend(inputs.iter().map(|input| input.credit));
-        self.accounts.extend(inputs.iter().map(|input| input.account));
-    }
-
-    fn signed(&mut self, outputs: &[Output]) {
-        self.outputs.extend(outputs.iter().map(|output| output.output));
-        self.accounts.extend(outputs.iter().map(|output| output.account));
-    }
-
-    pub(crate) fn inlet(&mut self, quote: QuoteId) {
-        self.mint_quotes.push(quote);
-        self.inlets.push(quote);
-    }
-
-    pub(crate) fn call(&mut self, call: CallId) {
-        self.calls.push(call);
-        self.settlements.push(call);
-        self.watched.push(call);
-    }
-
-    fn settled(&mut self, payment: Option<&SettledPayment>) {
-        let Some(named) = payment else { return };
-        let SettledPayment { payment, accounts, merchant, asset, credits, change, quote, marks } = named;
-        self.payment(*payment);
-        self.marks(*marks);
-        self.accounts.extend(accounts);
-        self.accounts.push(*merchant);
-        self.chart(*asset);
-        self.credits.extend(credits);
-        self.outputs.extend(change);
-        if let Some(quote) = quote {
-            self.mint_quotes.push(*quote);
-            self.melt_quotes.push(*quote);
-            self.accounts.push(Chart::of(*asset).payouts);
-        }
-    }
-
-    fn marks(&mut self, marks: Marks) {
-        self.names.extend(marks.name);
-        self.access.extend(marks.access);
-    }
-
-    fn payment(&mut self, payment: PaymentId) {
-        self.held.push(payment);
-        self.payments.push(payment);
-    }
-
-    fn chart(&mut self, asset: Asset) {
-        self.accounts.extend(Chart::of(asset).shared());
     }
 }

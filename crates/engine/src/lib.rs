@@ -28,6 +28,7 @@ mod command;
 mod id;
 mod inlet;
 mod keyring;
+mod keys;
 mod op;
 mod port;
 mod recover;

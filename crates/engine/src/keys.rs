@@ -1,0 +1,59 @@
+//! Names the rows that commands touch, a few at a time: what goes together is loaded together.
+
+use farthing_money::Asset;
+
+use crate::{CallId, Chart, Input, Keys, Marks, Output, PaymentId, QuoteId, SettledPayment};
+
+impl Keys {
+    pub(crate) fn spent(&mut self, inputs: &[Input]) {
+        self.credits.extend(inputs.iter().map(|input| input.credit));
+        self.accounts.extend(inputs.iter().map(|input| input.account));
+    }
+
+    pub(crate) fn signed(&mut self, outputs: &[Output]) {
+        self.outputs.extend(outputs.iter().map(|output| output.output));
+        self.accounts.extend(outputs.iter().map(|output| output.account));
+    }
+
+    pub(crate) fn inlet(&mut self, quote: QuoteId) {
+        self.mint_quotes.push(quote);
+        self.inlets.push(quote);
+    }
+
+    pub(crate) fn call(&mut self, call: CallId) {
+        self.calls.push(call);
+        self.settlements.push(call);
+        self.watched.push(call);
+    }
+
+    pub(crate) fn settled(&mut self, payment: Option<&SettledPayment>) {
+        let Some(named) = payment else { return };
+        let SettledPayment { payment, accounts, merchant, asset, credits, change, quote, marks } = named;
+        self.payment(*payment);
+        self.marks(*marks);
+        self.accounts.extend(accounts);
+        self.accounts.push(*merchant);
+        self.chart(*asset);
+        self.credits.extend(credits);
+        self.outputs.extend(change);
+        if let Some(quote) = quote {
+            self.mint_quotes.push(*quote);
+            self.melt_quotes.push(*quote);
+            self.accounts.push(Chart::of(*asset).payouts);
+        }
+    }
+
+    pub(crate) fn marks(&mut self, marks: Marks) {
+        self.names.extend(marks.name);
+        self.access.extend(marks.access);
+    }
+
+    pub(crate) fn payment(&mut self, payment: PaymentId) {
+        self.held.push(payment);
+        self.payments.push(payment);
+    }
+
+    pub(crate) fn chart(&mut self, asset: Asset) {
+        self.accounts.extend(Chart::of(asset).shared());
+    }
+}
