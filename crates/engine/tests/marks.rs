@@ -83,7 +83,7 @@ impl Books {
     fn settle(&mut self, n: u8, pass_until: Option<Timestamp>, units: u128) {
         let at = |n| ChainAddress::from_bytes([n; 20]);
         let moves = Movement { token: at(1), from: at(2), to: at(4), units: Amount::new(units) };
-        let call = Call { chain: 1, to: at(1), input: vec![1], moves, until: NOW };
+        let call = Call { chain: 1, to: at(1), input: vec![1], moves, until: NOW, approval: None };
         self.run(&Command::Settle(Settle {
             payment: payment(n),
             call: (units > 0).then_some(call),

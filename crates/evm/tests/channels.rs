@@ -10,7 +10,7 @@ use farthing_channel::{
 };
 use farthing_engine::{
     Call, CallId, ChannelId, ChannelRow, ChannelStep, ChargeVoucher, Chart, Command, Funds, HeldVoucher,
-    Hold, MakeChannelCall, Movement, PaymentId, Purpose, Read, Reject, RequestTag, Tally,
+    Hold, MakeChannelCall, Marks, Movement, PaymentId, Purpose, Read, Reject, RequestTag, Tally,
 };
 use farthing_evm::{ChannelConfig, ChannelRound, ChannelWorker, NodeError, to_terms_row};
 use farthing_money::{Amount, Span, Timestamp};
@@ -127,6 +127,7 @@ impl Harbour {
             resource: "/page".into(),
             tag: RequestTag::from_bytes([0; 16]),
             tax_code: None,
+            marks: Marks::default(),
         }))?;
         let charge = ChargeVoucher {
             payment,
