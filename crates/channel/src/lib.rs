@@ -21,6 +21,7 @@ mod address;
 mod authorization;
 pub mod batch_call;
 mod batch_event;
+pub mod buyer;
 pub mod call;
 mod chain_id;
 mod claim_row;

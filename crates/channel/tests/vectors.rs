@@ -7,6 +7,8 @@ mod read;
 
 #[path = "vectors/batch.rs"]
 mod batch;
+#[path = "vectors/buyer.rs"]
+mod buyer;
 #[path = "vectors/calls.rs"]
 mod calls;
 #[path = "vectors/channels.rs"]
