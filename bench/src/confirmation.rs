@@ -126,6 +126,7 @@ impl Scene {
             fees: Fees { most: Amount::new(10_000_000_000), tip: Amount::new(1_000) },
             gas: GAS,
             to: self.chain.dollar,
+            coin: Amount::ZERO,
             input: call::transfer_with_authorization(&authorization, &signature),
         };
         let signature = self.payer.key().sign(&transaction.digest());

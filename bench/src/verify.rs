@@ -171,6 +171,10 @@ impl Node for Yes {
         said(if is_question { vec![0; 32] } else { Vec::new() })
     }
 
+    fn call_at(&self, _: Trial, _: Moment) -> Asked<'_, Vec<u8>> {
+        unasked()
+    }
+
     fn gas(&self, _: Trial) -> Asked<'_, u64> {
         unasked()
     }

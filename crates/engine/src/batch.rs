@@ -51,7 +51,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::ReopenCall(command) => op::call::reopen(rows, command),
         Command::MakeChannelCall(command) => op::channel::make_call(rows, command, now),
         Command::ChargeVoucher(command) => op::voucher::charge(rows, command, now),
-        Command::SeeChannel(command) => op::channel::see_channel(rows, command, now),
+        Command::SeeChannel(command) => op::channel::see_channel(rows, command),
         Command::SeeReceiver(command) => op::channel::see_receiver(rows, command, now),
         Command::OpenInlet(command) => op::inlet::open(rows, command, now),
         Command::Arrive(command) => op::inlet::arrive(rows, command, now),

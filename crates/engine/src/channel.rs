@@ -1,30 +1,31 @@
 //! Payment channels: money that a payer has put into a contract, and what we may have of it by what he has signed.
 //!
-//! A channel's row says two things apart: what its chain says ([`OnChain`], taken over whole at each look, so that whatever
-//! anybody does there, and whatever a fork takes back, is in the books after the next look) and what we have charged. What
-//! stands in the books for a channel follows from the two ([`ChannelRow::shares`]), so that it can be computed anew.
+//! Which vouchers are taken is said by the rules of [`farthing_channel::seller`]; here they meet the ledger. What the chain says
+//! of a channel is taken over whole at each look, so that whatever anybody does there, and whatever a fork takes back, is in
+//! the books after the next look. What stands in the books for a channel follows from its row ([`ChannelRow::shares`]), so
+//! that it can be computed anew.
 
+use farthing_channel::seller::{ChannelBooks, ChannelOffer, ChannelOnChain, Proven};
+use farthing_channel::{ChannelId, ChannelTerms};
 use farthing_ledger::{AccountId, Transfer};
-use farthing_money::{Amount, Asset, Timestamp};
+use farthing_money::{Amount, Asset, Rounding, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Call, CallId, ChainAddress, ChannelId, Chart, PaymentId, ReceiverId, Reject};
+use crate::{Call, CallId, Chart, PaymentId, ReceiverId};
 
-/// An amount as its token counts it, and what that is worth in the books' asset. What a token counts finer is rounded down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// In the token's smallest units.
-    pub units: Amount,
-    /// In the asset's.
-    pub worth: Amount,
+/// What a token's units are worth in the books' asset: a fraction, because tokens count finer or coarser than books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitWorth {
+    /// So much of the asset ..
+    pub worth: u128,
+    /// .. are so many units.
+    pub units: u128,
 }
 
-impl Tally {
-    /// The sum, or nothing if it does not fit.
-    #[must_use]
-    pub fn checked_add(self, other: Self) -> Option<Self> {
-        let units = self.units.checked_add(other.units)?;
-        Some(Self { units, worth: self.worth.checked_add(other.worth)? })
+impl UnitWorth {
+    /// What units are worth. What the books do not count any more is rounded down; nothing if it does not fit.
+    pub fn of(self, units: Amount) -> Option<Amount> {
+        units.mul_div(self.worth, self.units, Rounding::Down)
     }
 }
 
@@ -56,59 +57,23 @@ impl ChannelAccounts {
     }
 }
 
-/// What a channel's name is the hash of. Nobody can change it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChannelTermsRow {
-    /// The chain's number (EIP-155).
-    pub chain: u64,
-    /// Whose money is in it.
-    pub payer: ChainAddress,
-    /// Who signs its vouchers.
-    pub payer_authorizer: ChainAddress,
-    /// Who is paid.
-    pub receiver: ChainAddress,
-    /// Who signs claims and refunds for the receiver.
-    pub receiver_authorizer: ChainAddress,
-    /// The token.
-    pub token: ChainAddress,
-    /// How many seconds a payer waits for money that he takes back.
-    pub withdraw_delay: u32,
-    /// What tells it apart from others that are equal in all else.
-    pub salt: [u8; 32],
-}
-
-/// What a chain says of a channel, as deep in it as the chain's `confirmations` ask.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OnChain {
-    /// What was put into it and not taken out again, with what was claimed of it.
-    pub balance: Tally,
-    /// What was claimed of it, all in all.
-    pub claimed: Tally,
-    /// How often money was given back.
-    pub refunds: u64,
-    /// When its payer has asked for his money; then nothing more is served for it.
-    pub withdraw_asked_at: Option<Timestamp>,
-}
-
 /// A channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelRow {
+    /// The chain's number (EIP-155).
+    pub chain: u64,
     /// What it is made of.
-    pub terms: ChannelTermsRow,
+    pub terms: ChannelTerms,
     /// What its token counts as.
     pub asset: Asset,
+    /// What a unit of its token is worth.
+    pub unit: UnitWorth,
     /// Where it stands in the books.
     pub accounts: ChannelAccounts,
-    /// What its chain says.
-    pub on_chain: OnChain,
-    /// When it was asked.
-    pub seen_at: Timestamp,
-    /// What was charged through it, all in all.
-    pub charged: Tally,
-    /// The most that its payer has signed for, in the token's units: what may be claimed with `signature`.
-    pub signed: Amount,
-    /// The signature for that; none before the first charge.
-    pub signature: Vec<u8>,
+    /// What was charged, signed and seen, in the token's units.
+    pub books: ChannelBooks,
+    /// What merchants have got through it, all in all.
+    pub earned: Amount,
     /// The payment that is under way. A channel serves one at a time: the next voucher builds on what this one is charged.
     pub held: Option<PaymentId>,
     /// The last payment that was charged: its voucher sent again is the same payment.
@@ -120,26 +85,37 @@ pub struct ChannelRow {
 }
 
 /// What stands in the books for a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shares {
     escrow: Amount,
     claimed: Amount,
     payers: Amount,
     lost: Amount,
+    /// What was claimed though no payment of ours was charged for it: a backup knows less than the chain.
+    found: Amount,
+}
+
+/// What remains of an amount.
+fn less(all: Amount, part: Amount) -> Amount {
+    all.checked_sub(part).unwrap_or_default()
 }
 
 impl ChannelRow {
     /// A channel that nobody has paid with yet.
-    pub fn new(terms: ChannelTermsRow, asset: Asset, accounts: ChannelAccounts, now: Timestamp) -> Self {
+    pub fn new(
+        (chain, terms): (u64, ChannelTerms),
+        (asset, unit): (Asset, UnitWorth),
+        accounts: ChannelAccounts,
+        now: Timestamp,
+    ) -> Self {
         Self {
+            chain,
             terms,
             asset,
+            unit,
             accounts,
-            on_chain: OnChain::default(),
-            seen_at: Timestamp::from_secs(0),
-            charged: Tally::default(),
-            signed: Amount::ZERO,
-            signature: Vec::new(),
+            books: ChannelBooks::default(),
+            earned: Amount::ZERO,
             held: None,
             last: None,
             refund: None,
@@ -147,36 +123,41 @@ impl ChannelRow {
         }
     }
 
-    /// What was charged and is not claimed: what we lose if its payer takes his money now.
-    pub fn unclaimed(&self) -> Tally {
-        let less = |all: Amount, part: Amount| all.checked_sub(part).unwrap_or_default();
-        let (charged, claimed) = (self.charged, self.on_chain.claimed);
-        Tally { units: less(charged.units, claimed.units), worth: less(charged.worth, claimed.worth) }
+    /// What units of its token are worth; nothing if it does not fit.
+    pub fn worth(&self, units: Amount) -> Option<Amount> {
+        self.unit.of(units)
     }
 
-    /// What stands in the books for it. Both sides are the larger of its balance and what was charged.
-    pub fn shares(&self) -> Shares {
-        let less = |all: Amount, part: Amount| all.checked_sub(part).unwrap_or_default();
+    /// What was charged and is not claimed, in units: what we lose if its payer takes his money now.
+    pub fn unclaimed(&self) -> Amount {
+        less(self.books.charged(), self.books.chain().claimed)
+    }
+
+    /// Whether a payment or a refund is under way.
+    pub fn is_busy(&self) -> bool {
+        self.books.is_held() || self.refund.is_some()
+    }
+
+    /// What stands in the books for it; nothing if it does not fit. Assets and losses are what payers and merchants have.
+    pub fn shares(&self) -> Option<Shares> {
+        let chain = self.books.chain();
         let (balance, claimed, charged) =
-            (self.on_chain.balance.worth, self.on_chain.claimed.worth, self.charged.worth);
-        Shares {
+            (self.worth(chain.balance)?, self.worth(chain.claimed)?, self.worth(self.books.charged())?);
+        let covered = charged.min(balance);
+        Some(Shares {
             escrow: less(balance, claimed),
             claimed: claimed.min(balance),
             payers: less(balance, charged),
-            lost: less(charged, balance),
-        }
+            lost: less(self.earned, covered),
+            found: less(covered, self.earned),
+        })
     }
 }
 
 impl Shares {
     /// By how much the payer's share is less afterwards.
     pub(crate) fn payers_less(&self, after: &Self) -> Amount {
-        self.payers.checked_sub(after.payers).unwrap_or_default()
-    }
-
-    /// By how much more is lost than before.
-    pub(crate) fn lost_more(&self, before: &Self) -> Amount {
-        self.lost.checked_sub(before.lost).unwrap_or_default()
+        less(self.payers, after.payers)
     }
 
     /// What has to be entered when a channel that stood like this stands like `after`. In between it is in `clearing`.
@@ -186,35 +167,29 @@ impl Shares {
         accounts: &ChannelAccounts,
         clearing: AccountId,
     ) -> Vec<Transfer> {
-        // Whether more of it is on the debit side.
-        let sides = [
-            (accounts.escrow, self.escrow, after.escrow, true),
-            (accounts.claimed, self.claimed, after.claimed, true),
-            (accounts.lost, self.lost, after.lost, true),
-            (accounts.payers, self.payers, after.payers, false),
+        let rise = [
+            (accounts.escrow, self.escrow, after.escrow),
+            (accounts.claimed, self.claimed, after.claimed),
+            (accounts.lost, self.lost, after.lost),
+            // What is less on the other side.
+            (accounts.payers, after.payers, self.payers),
+            (accounts.lost, after.found, self.found),
         ];
-        let (mut into, mut out) = (Vec::new(), Vec::new());
-        for (account, before, after, more_is_debit) in sides {
-            let (more, by) = match after.checked_sub(before) {
-                Some(by) => (true, by),
-                None => (false, before.checked_sub(after).unwrap_or_default()),
-            };
-            if more == more_is_debit {
-                into.push(Transfer::post(account, clearing, by));
-            } else {
-                out.push(Transfer::post(clearing, account, by));
-            }
-        }
-        into.append(&mut out);
-        into
+        let into = rise
+            .iter()
+            .map(|(account, before, after)| Transfer::post(*account, clearing, less(*after, *before)));
+        let out = rise
+            .iter()
+            .map(|(account, before, after)| Transfer::post(clearing, *account, less(*before, *after)));
+        into.chain(out).collect()
     }
 }
 
 /// What a receiver has of a token at the contract of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiverRow {
-    /// What was moved to it, all in all, as deep as the chain's `confirmations` ask.
-    pub settled: Tally,
+    /// What was moved to it, all in all, in the token's units, as deep as the chain's `confirmations` ask.
+    pub settled: Amount,
     /// When the chain was asked.
     pub seen_at: Timestamp,
 }
@@ -243,26 +218,26 @@ pub struct MakeChannelCall {
     pub step: ChannelStep,
     /// The channel of a deposit, should it be new.
     pub opens: Option<Box<ChannelRow>>,
+    /// What was charged through the channel of a refund when it was worked out, in units. If more was since, it is refused.
+    pub charged: Amount,
 }
 
 /// A voucher that pays for a request.
 #[derive(Clone, Debug)]
 pub struct HeldVoucher {
-    /// Which channel.
-    pub channel: ChannelId,
-    /// What had been charged through it when this was signed, in the token's units.
-    pub base: Amount,
-    /// What may be charged of it now.
-    pub ceiling: Tally,
-    /// The signature for the sum of both, verified.
-    pub signature: Vec<u8>,
-    /// How much may be charged and not claimed, in the token's units.
-    pub exposure_most: Amount,
+    /// The voucher. Whom it is by is known.
+    pub voucher: Proven,
+    /// The most that may be charged, in units.
+    pub price: Amount,
+    /// What the seller wants of channels.
+    pub offer: ChannelOffer,
+    /// What the payer owes through other channels, in units.
+    pub owed_elsewhere: Amount,
     /// The accounts of the channel, as its row names them.
     pub accounts: ChannelAccounts,
 }
 
-/// Charges a voucher: at most its ceiling.
+/// Charges a voucher: at most the price that it was held for.
 #[derive(Clone, Debug)]
 pub struct ChargeVoucher {
     /// The payment.
@@ -275,8 +250,8 @@ pub struct ChargeVoucher {
     pub merchant: AccountId,
     /// In what.
     pub asset: Asset,
-    /// What is charged.
-    pub charged: Tally,
+    /// What is charged, in units.
+    pub charged: Amount,
     /// Until when it opens its resource.
     pub pass_until: Option<Timestamp>,
 }
@@ -287,7 +262,7 @@ pub struct SeeChannel {
     /// Which.
     pub channel: ChannelId,
     /// How it stands.
-    pub on_chain: OnChain,
+    pub on_chain: ChannelOnChain,
     /// The accounts of the channel, as its row names them.
     pub accounts: ChannelAccounts,
     /// In what.
@@ -301,37 +276,10 @@ pub struct SeeChannel {
 pub struct SeeReceiver {
     /// Which.
     pub receiver: ReceiverId,
-    /// All that was moved to it.
-    pub settled: Tally,
+    /// All that was moved to it, in units.
+    pub settled: Amount,
+    /// What a unit is worth.
+    pub unit: UnitWorth,
     /// The accounts of the token.
     pub accounts: ChannelAccounts,
-    /// In what.
-    pub asset: Asset,
-}
-
-/// What a payment with a voucher was held with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VoucherRow {
-    /// Which channel.
-    pub channel: ChannelId,
-    /// The sum that was signed for, in the token's units.
-    pub cumulative: Amount,
-    /// What may be charged of it.
-    pub ceiling: Tally,
-    /// The signature.
-    pub signature: Vec<u8>,
-}
-
-impl HeldVoucher {
-    /// The sum that is signed for.
-    pub(crate) fn cumulative(&self) -> Result<Amount, Reject> {
-        self.base.checked_add(self.ceiling.units).ok_or(Reject::AmountOverflow)
-    }
-
-    /// What its payment keeps of it.
-    pub(crate) fn row(&self) -> Result<VoucherRow, Reject> {
-        let Self { channel, ceiling, signature, .. } = self;
-        let (cumulative, signature) = (self.cumulative()?, signature.clone());
-        Ok(VoucherRow { channel: *channel, cumulative, ceiling: *ceiling, signature })
-    }
 }

@@ -1,14 +1,14 @@
 //! What the engine is asked to do. Every command is complete: cryptography is done, ids are drawn, sums are named.
 
+use farthing_channel::ChannelId;
 use farthing_ledger::{Account, AccountId, Reference};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 
 use crate::{
-    AccessId, Arrive, BOOKS, CallId, ChannelId, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId,
-    CursorRow, Deposit, EndCall, EndSweep, Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall,
-    Marks, MeltQuoteRow, MintQuoteRow, Mode, NameId, OpenInlet, OutputId, PayOut, PaymentId, QuoteId,
-    ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, Settle, StatementId, StatementRow, Sweep,
-    UndoArrival, sale_reference,
+    AccessId, Arrive, BOOKS, CallId, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId, CursorRow, Deposit,
+    EndCall, EndSweep, Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall, Marks, MeltQuoteRow,
+    MintQuoteRow, Mode, NameId, OpenInlet, OutputId, PayOut, PaymentId, QuoteId, ReopenCall, RequestTag,
+    SeeChannel, SeeReceiver, SendCall, Settle, StatementId, StatementRow, Sweep, UndoArrival, sale_reference,
 };
 
 /// A verified credit that is to be spent.
@@ -418,7 +418,7 @@ impl Command {
                     Funds::Credits(inputs) => keys.spent(inputs),
                     Funds::Chain { reserve, .. } => keys.accounts.push(*reserve),
                     Funds::Voucher(voucher) => {
-                        keys.channels.push(voucher.channel);
+                        keys.channels.push(voucher.voucher.channel());
                         keys.accounts.extend(voucher.accounts.ids());
                     }
                 }

@@ -1,5 +1,6 @@
 //! The names of rows. Each is its own type, so that one is never taken for another.
 
+use farthing_channel::ChannelId;
 use farthing_money::{Amount, Timestamp, byte_id};
 use sha2::{Digest, Sha256};
 
@@ -54,11 +55,6 @@ byte_id!(
     20
 );
 
-byte_id!(
-    /// A payment channel, by the hash of its terms that names it on its chain.
-    ChannelId,
-    32
-);
 byte_id!(
     /// Who is paid through channels, in one token on one chain.
     ReceiverId,

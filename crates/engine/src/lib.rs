@@ -44,8 +44,8 @@ pub use call::{
     Purpose, ReopenCall, SendCall, Settle, SettledPayment, SettlementRow,
 };
 pub use channel::{
-    ChannelAccounts, ChannelRow, ChannelStep, ChannelTermsRow, ChargeVoucher, HeldVoucher, MakeChannelCall,
-    OnChain, ReceiverRow, SeeChannel, SeeReceiver, Shares, Tally, VoucherRow,
+    ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher, HeldVoucher, MakeChannelCall, ReceiverRow,
+    SeeChannel, SeeReceiver, Shares, UnitWorth,
 };
 pub use command::{
     Command, CreateCodes, Enter, ExpireKeyset, Forget, Funds, Hold, Input, Issue, IssuePart, Melt,
@@ -53,7 +53,7 @@ pub use command::{
     Swap,
 };
 pub use id::{
-    AccessId, CallId, ChainAddress, ChannelId, CodeId, CreditId, LogId, NameId, OutputId, PaymentId, QuoteId,
+    AccessId, CallId, ChainAddress, CodeId, CreditId, LogId, NameId, OutputId, PaymentId, QuoteId,
     ReceiverId, RequestTag, StatementId, StatementKind, TransactionId,
 };
 pub use inlet::{ArrivalRow, Arrive, CursorRow, EndSweep, Holding, InletRow, OpenInlet, Sweep, UndoArrival};

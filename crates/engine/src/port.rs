@@ -3,15 +3,16 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use farthing_channel::ChannelId;
 use farthing_ledger::{Account, Head, Reference};
 use farthing_money::Span;
 use thiserror::Error;
 
 use crate::{
-    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow,
-    CodeId, CodeRow, Command, CreditId, CreditRow, CursorRow, EntryRow, InletRow, Keys, KeysetRow, LogId,
-    MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId,
-    ReceiverId, ReceiverRow, Reject, Rows, Sealed, SettlementRow, StatementId, StatementRow,
+    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
+    Command, CreditId, CreditRow, CursorRow, EntryRow, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow,
+    MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, ReceiverId,
+    ReceiverRow, Reject, Rows, Sealed, SettlementRow, StatementId, StatementRow,
 };
 
 /// Where a failure of the machine came from.

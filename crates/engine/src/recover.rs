@@ -15,7 +15,7 @@ pub fn release_of(payment: PaymentId, row: &PaymentRow) -> Command {
         credits: row.credits.clone(),
         accounts: row.held.iter().map(|(account, _)| *account).collect(),
         asset: row.asset,
-        channel: row.voucher.as_ref().map(|voucher| voucher.channel),
+        channel: row.channel,
         marks: row.marks,
     })
 }

@@ -1,10 +1,12 @@
 //! Why the engine refuses a command. The code of each is stable and listed in docs/errors.md.
 
+use farthing_channel::ChannelId;
+use farthing_channel::seller::Refused;
 use farthing_ledger::{LedgerReject, Reference};
 use farthing_money::{Amount, Asset, Timestamp};
 use thiserror::Error;
 
-use crate::{CallId, ChannelId, CodeId, CreditId, OutputId, PaymentId, QuoteId, StatementId};
+use crate::{CallId, CodeId, CreditId, OutputId, PaymentId, QuoteId, StatementId};
 
 /// A refusal. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -157,66 +159,9 @@ pub enum Reject {
     /// No such channel.
     #[error("there is no channel {0}; pay with a deposit first")]
     UnknownChannel(ChannelId),
-    /// A payment or a refund of it is under way.
-    #[error("the channel {0} is busy with another request; wait for its answer, or open another channel")]
-    ChannelBusy(ChannelId),
-    /// Signed on top of another sum.
-    #[error(
-        "{charged} were charged through the channel {channel} so far, and the voucher for {signed} builds on another sum; sign for that sum and the price"
-    )]
-    VoucherBase {
-        /// Which.
-        channel: ChannelId,
-        /// What was charged.
-        charged: Amount,
-        /// What the voucher is for.
-        signed: Amount,
-    },
-    /// Its payer takes his money.
-    #[error("the payer of the channel {0} has asked for his money; nothing is served for it until he has it")]
-    ChannelClosing(ChannelId),
-    /// Not enough in it.
-    #[error("the channel {channel} has {balance}, the voucher is for {signed}; put more into it")]
-    ChannelShort {
-        /// Which.
-        channel: ChannelId,
-        /// What it has.
-        balance: Amount,
-        /// What the voucher is for.
-        signed: Amount,
-    },
-    /// Less than what is claimed.
-    #[error("{claimed} are claimed of the channel {channel}, the voucher is for {signed}; sign for more")]
-    VoucherClaimed {
-        /// Which.
-        channel: ChannelId,
-        /// What is claimed.
-        claimed: Amount,
-        /// What the voucher is for.
-        signed: Amount,
-    },
-    /// Too much is not claimed.
-    #[error(
-        "{open} would be charged through the channel {channel} and not be claimed, {most} are allowed; try again when it has been claimed"
-    )]
-    ChannelExposure {
-        /// Which.
-        channel: ChannelId,
-        /// What is allowed.
-        most: Amount,
-        /// What it would be.
-        open: Amount,
-    },
-    /// More than the voucher allows.
-    #[error("the voucher of the channel {channel} allows {ceiling}, {charged} were to be charged")]
-    ChargeExceedsVoucher {
-        /// Which.
-        channel: ChannelId,
-        /// What it allows.
-        ceiling: Amount,
-        /// What was to be charged.
-        charged: Amount,
-    },
+    /// The rules of channels refuse it.
+    #[error(transparent)]
+    Channel(#[from] Refused),
     /// The keyset exists with other contents.
     #[error("the keyset with index {0} exists already")]
     KeysetExists(u32),
@@ -325,13 +270,7 @@ impl Reject {
             Self::CallSlot(_) => "call-slot",
             Self::MovementTaken { .. } => "movement-taken",
             Self::UnknownChannel(_) => "unknown-channel",
-            Self::ChannelBusy(_) => "channel-busy",
-            Self::VoucherBase { .. } => "voucher-base",
-            Self::ChannelClosing(_) => "channel-closing",
-            Self::ChannelShort { .. } => "channel-short",
-            Self::VoucherClaimed { .. } => "voucher-claimed",
-            Self::ChannelExposure { .. } => "channel-exposure",
-            Self::ChargeExceedsVoucher { .. } => "charge-exceeds-voucher",
+            Self::Channel(refused) => refused.code(),
             Self::KeysetExists(_) => "keyset-exists",
             Self::UnknownKeyset(_) => "unknown-keyset",
             Self::Paused => "paused",
@@ -355,6 +294,9 @@ impl Reject {
 
     /// Whether the same command may succeed later.
     pub const fn is_transient(&self) -> bool {
+        if let Self::Channel(refused) = self {
+            return refused.is_transient();
+        }
         matches!(
             self,
             Self::CreditPending(_)
@@ -362,8 +304,6 @@ impl Reject {
                 | Self::PaymentSettling(_)
                 | Self::QuoteNotPaid { .. }
                 | Self::QuoteUnderWay(_)
-                | Self::ChannelBusy(_)
-                | Self::ChannelExposure { .. }
                 | Self::Paused
                 | Self::KeysetHeld(_)
                 | Self::PeriodOpen { .. }

@@ -1,10 +1,11 @@
 //! What is kept, one row a thing. Nothing in any row tells who a payer is.
 
+use farthing_channel::ChannelId;
 use farthing_ledger::{AccountId, EntryKind, Transfer};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessId, CodeId, CreditId, NameId, OutputId, PaymentId, QuoteId, RequestTag, VoucherRow};
+use crate::{AccessId, CodeId, CreditId, NameId, OutputId, PaymentId, QuoteId, RequestTag};
 
 /// What a credit is worth to whom it is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,8 +210,8 @@ pub struct PaymentRow {
     pub pass_until: Option<Timestamp>,
     /// The tax code of the rule that set the price.
     pub tax_code: Option<Label>,
-    /// The voucher that pays, if one does.
-    pub voucher: Option<VoucherRow>,
+    /// The channel that pays, if one does.
+    pub channel: Option<ChannelId>,
     /// What it is known by besides.
     pub marks: Marks,
 }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use farthing_channel::ChannelId;
 use farthing_ledger::{Account, AccountId, Reference};
 
 use crate::{
-    AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, ChannelId, ChannelRow, CodeId,
-    CodeRow, CreditId, CreditRow, CursorRow, EntryRow, InletRow, KeysetRow, LogId, MeltQuoteRow,
-    MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, ReceiverId,
-    ReceiverRow, Reject, SettlementRow, StatementId, StatementRow,
+    AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, ChannelRow, CodeId, CodeRow, CreditId,
+    CreditRow, CursorRow, EntryRow, InletRow, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow,
+    OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, ReceiverId, ReceiverRow, Reject, SettlementRow,
+    StatementId, StatementRow,
 };
 
 /// Loaded rows of one kind and which of them changed. It is never iterated in hash order.

@@ -1,11 +1,15 @@
 //! Channels: what vouchers pay, what a chain says, and that the books follow both whatever the order.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use farthing_channel::seller::{ChannelOffer, ChannelOnChain, Presented, Proven, Refused};
+use farthing_channel::{
+    Address, ChainId, ChannelId, ChannelTerms, Salt, SigningKey, Voucher, Word, batch_domain,
+};
 use farthing_engine::{
-    Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelId, ChannelRow, ChannelStep, ChannelTermsRow,
-    ChargeVoucher, Chart, Command, EndCall, Funds, HeldVoucher, Hold, Keys, MakeChannelCall, Marks, Movement,
-    OnChain, Outcome, PaymentId, Post, ReceiverId, Reject, RequestTag, Rows, SeeChannel, SeeReceiver, Tally,
-    TransactionId, decide, release_of,
+    Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher, Chart,
+    Command, EndCall, Funds, HeldVoucher, Hold, Keys, MakeChannelCall, Marks, Movement, Outcome, PaymentId,
+    Post, ReceiverId, Reject, RequestTag, Rows, SeeChannel, SeeReceiver, TransactionId, UnitWorth, decide,
+    release_of,
 };
 use farthing_ledger::{Account, AccountId};
 use farthing_money::{Amount, Asset, Timestamp};
@@ -13,8 +17,10 @@ use proptest::prelude::*;
 
 const NOW: Timestamp = Timestamp::from_secs(10_000);
 const TOKEN: &str = "eip155:84532:DAI";
+const CHAIN: ChainId = ChainId::new(84_532);
 /// A token whose smallest unit is a thousandth of the asset's.
 const FINER: u128 = 1_000;
+const UNIT: UnitWorth = UnitWorth { worth: 1, units: FINER };
 
 fn usd() -> Asset {
     Asset::micro("USD").unwrap()
@@ -32,79 +38,109 @@ fn address(n: u8) -> ChainAddress {
     ChainAddress::from_bytes([n; 20])
 }
 
+fn key() -> SigningKey {
+    SigningKey::from_bytes([1; 32]).unwrap()
+}
+
+fn terms() -> ChannelTerms {
+    ChannelTerms {
+        payer: Address::from_bytes([1; 20]),
+        payer_authorizer: key().address(),
+        receiver: Address::from_bytes([3; 20]),
+        receiver_authorizer: Address::from_bytes([4; 20]),
+        token: Address::from_bytes([5; 20]),
+        withdraw_delay: 900,
+        salt: Salt::from_bytes([0; 32]),
+    }
+}
+
+fn offer(exposure_most: Option<u128>) -> ChannelOffer {
+    let ChannelTerms { receiver, receiver_authorizer, token, withdraw_delay, .. } = terms();
+    ChannelOffer {
+        receiver,
+        receiver_authorizer,
+        token,
+        withdraw_delay,
+        deposit_least: None,
+        takes_contracts: false,
+        exposure_most: exposure_most.map(units),
+    }
+}
+
 fn channel() -> ChannelId {
-    ChannelId::from_bytes([7; 32])
+    terms().id(&batch_domain(CHAIN))
 }
 
 fn receiver() -> ReceiverId {
-    ReceiverId::of(84_532, address(3), address(5))
+    ReceiverId::of(CHAIN.number(), address(3), address(5))
 }
 
 /// So much of the asset, as the token counts it.
-fn tally(worth: u128) -> Tally {
-    Tally { units: Amount::new(worth * FINER), worth: Amount::new(worth) }
+fn units(worth: u128) -> Amount {
+    Amount::new(worth * FINER)
+}
+
+fn voucher(total: u128) -> Proven {
+    let (batch, channel, ceiling) = (batch_domain(CHAIN), channel(), units(total));
+    let signature = key().sign(&Voucher { channel, cumulative: ceiling }.batch_digest(&batch)).to_bytes();
+    Presented { terms: terms(), channel, ceiling, signature: &signature }.prove(&batch, None).unwrap()
 }
 
 fn row() -> ChannelRow {
-    let terms = ChannelTermsRow {
-        chain: 84_532,
-        payer: address(1),
-        payer_authorizer: address(2),
-        receiver: address(3),
-        receiver_authorizer: address(4),
-        token: address(5),
-        withdraw_delay: 900,
-        salt: [0; 32],
-    };
-    ChannelRow::new(terms, usd(), accounts(), NOW)
+    ChannelRow::new((CHAIN.number(), terms()), (usd(), UNIT), accounts(), NOW)
 }
 
 fn call(step: ChannelStep, name: u8) -> Command {
+    call_on(step, name, 0)
+}
+
+fn call_on(step: ChannelStep, name: u8, charged: u128) -> Command {
     let moves = Movement { token: address(5), from: address(1), to: address(6), units: Amount::new(1) };
-    let call = Call { chain: 84_532, to: address(6), input: vec![name], moves, until: NOW, approval: None };
+    let call =
+        Call { chain: CHAIN.number(), to: address(6), input: vec![name], moves, until: NOW, approval: None };
     let opens = matches!(step, ChannelStep::Deposit(_)).then(|| Box::new(row()));
-    Command::MakeChannelCall(MakeChannelCall { id: CallId::from_bytes([name; 32]), call, step, opens })
+    let (id, charged) = (CallId::from_bytes([name; 32]), units(charged));
+    Command::MakeChannelCall(MakeChannelCall { id, call, step, opens, charged })
+}
+
+fn seen(balance: u128, claimed: u128) -> ChannelOnChain {
+    let (balance, claimed) = (units(balance), units(claimed));
+    ChannelOnChain { balance, claimed, withdraw_since: None, refund_nonce: Word::ZERO }
 }
 
 fn see(balance: u128, claimed: u128) -> Command {
-    see_as(OnChain { balance: tally(balance), claimed: tally(claimed), ..OnChain::default() }, None)
+    see_as(seen(balance, claimed), None)
 }
 
-fn see_as(on_chain: OnChain, refund_ended: Option<CallId>) -> Command {
-    Command::SeeChannel(SeeChannel {
-        channel: channel(),
-        on_chain,
-        accounts: accounts(),
-        asset: usd(),
-        refund_ended,
-    })
+fn see_as(on_chain: ChannelOnChain, refund_ended: Option<CallId>) -> Command {
+    let (channel, accounts, asset) = (channel(), accounts(), usd());
+    Command::SeeChannel(SeeChannel { channel, on_chain, accounts, asset, refund_ended })
 }
 
 fn see_receiver(settled: u128) -> Command {
-    let (settled, accounts) = (tally(settled), accounts());
-    Command::SeeReceiver(SeeReceiver { receiver: receiver(), settled, accounts, asset: usd() })
+    let (receiver, settled, accounts) = (receiver(), units(settled), accounts());
+    Command::SeeReceiver(SeeReceiver { receiver, settled, unit: UNIT, accounts })
 }
 
 fn payment(base: u128, price: u128) -> PaymentId {
-    PaymentId::of_voucher(channel(), tally(base).units, tally(base + price).units)
+    PaymentId::of_voucher(channel(), units(base), units(base + price))
 }
 
 fn hold(base: u128, price: u128) -> Command {
-    hold_within(base, price, u128::MAX / FINER)
+    hold_within(base, price, None)
 }
 
-fn hold_within(base: u128, price: u128, exposure_most: u128) -> Command {
-    let voucher = HeldVoucher {
-        channel: channel(),
-        base: tally(base).units,
-        ceiling: tally(price),
-        signature: vec![u8::try_from(base % 200).unwrap(); 65],
-        exposure_most: tally(exposure_most).units,
+fn hold_within(base: u128, price: u128, exposure_most: Option<u128>) -> Command {
+    let held = HeldVoucher {
+        voucher: voucher(base + price),
+        price: units(price),
+        offer: offer(exposure_most),
+        owed_elsewhere: Amount::ZERO,
         accounts: accounts(),
     };
     Command::Hold(Hold {
         payment: payment(base, price),
-        funds: Funds::Voucher(Box::new(voucher)),
+        funds: Funds::Voucher(Box::new(held)),
         price: Amount::new(price),
         asset: usd(),
         merchant: merchant().id(),
@@ -122,7 +158,7 @@ fn charge(base: u128, price: u128, charged: u128) -> Command {
         accounts: accounts(),
         merchant: merchant().id(),
         asset: usd(),
-        charged: tally(charged),
+        charged: units(charged),
         pass_until: None,
     })
 }
@@ -192,12 +228,12 @@ fn a_voucher_pays_and_the_next_builds_on_it() {
     books.run(&charge(0, 10, 4)).unwrap();
     assert_eq!(books.stand(), [100, 0, -96, 0, 0, -4, 0]);
     assert_eq!(books.debit(accounts().payers).1, 0);
-    assert_eq!(books.run(&hold(10, 6)), Err(base(4, 16)), "of the ceiling, only what was charged counts");
+    assert_eq!(books.run(&hold(10, 6)), Err(base()), "of the ceiling, only what was charged counts");
     books.run(&hold(4, 6)).unwrap();
     books.run(&charge(4, 6, 6)).unwrap();
-    let row = books.row();
-    assert_eq!((row.charged, row.signed), (tally(10), tally(10).units));
-    assert_eq!(row.signature, vec![4; 65]);
+    let claim = books.row().books.claim(&terms()).unwrap();
+    assert_eq!((claim.total_claimed, claim.ceiling), (units(10), units(10)));
+    assert_eq!(claim.signature, voucher(10).signature());
     // Four are claimed: the rest of what was charged can still be. Then they are moved to us.
     books.run(&see(100, 4)).unwrap();
     books.run(&see_receiver(4)).unwrap();
@@ -208,9 +244,8 @@ fn a_voucher_pays_and_the_next_builds_on_it() {
     assert_eq!(books.stand(), [100, 0, -90, 0, 0, -10, 0]);
 }
 
-fn base(charged: u128, signed: u128) -> Reject {
-    let (charged, signed) = (tally(charged).units, tally(signed).units);
-    Reject::VoucherBase { channel: channel(), charged, signed }
+fn base() -> Reject {
+    Refused::CumulativeAmountMismatch.into()
 }
 
 #[test]
@@ -218,7 +253,7 @@ fn the_same_voucher_is_the_same_payment() {
     let mut books = Books::funded(100);
     books.run(&hold(0, 10)).unwrap();
     assert_eq!(books.run(&hold(0, 10)), Err(Reject::PaymentUnderWay(payment(0, 10))));
-    assert_eq!(books.run(&hold(0, 11)), Err(Reject::ChannelBusy(channel())));
+    assert_eq!(books.run(&hold(0, 11)), Err(Refused::ChannelBusy.into()));
     books.run(&charge(0, 10, 10)).unwrap();
     for command in [hold(0, 10), charge(0, 10, 10)] {
         assert!(matches!(books.run(&command).unwrap(), Answer::Posted(_)), "charged once");
@@ -236,7 +271,7 @@ fn the_same_voucher_on_another_base_is_another_payment() {
     assert_ne!(payment(0, 10), payment(5, 5));
     books.run(&hold(5, 5)).unwrap();
     books.run(&charge(5, 5, 5)).unwrap();
-    assert_eq!(books.row().charged, tally(10));
+    assert_eq!(books.row().books.charged(), units(10));
 }
 
 #[test]
@@ -245,7 +280,7 @@ fn what_was_free_is_paid_with_the_next_request() {
     books.run(&hold(0, 10)).unwrap();
     let Answer::Posted(row) = books.run(&charge(0, 10, 0)).unwrap() else { panic!("it is charged") };
     assert_eq!(row.charged, Amount::ZERO);
-    assert_eq!((books.row().charged, books.row().signed), (Tally::default(), Amount::ZERO));
+    assert_eq!((books.row().books.charged(), books.row().last), (Amount::ZERO, None));
     assert!(matches!(books.run(&hold(0, 10)).unwrap(), Answer::Held(_)));
 }
 
@@ -275,54 +310,54 @@ fn what_a_payer_has_taken_is_lost() {
 #[test]
 fn a_refund_keeps_requests_away_until_it_is_seen() {
     let mut books = Books::funded(100);
-    let (refund, id) = (call(ChannelStep::Refund(channel()), 2), CallId::from_bytes([2; 32]));
+    let (refund, id) = (call_on(ChannelStep::Refund(channel()), 2, 10), CallId::from_bytes([2; 32]));
     books.run(&hold(0, 10)).unwrap();
-    assert_eq!(books.run(&refund), Err(Reject::ChannelBusy(channel())));
+    assert_eq!(books.run(&refund), Err(Refused::ChannelBusy.into()));
     books.run(&charge(0, 10, 10)).unwrap();
+    let early = call_on(ChannelStep::Refund(channel()), 2, 0);
+    assert_eq!(books.run(&early), Err(base()), "it was worked out before something was charged");
     books.run(&refund).unwrap();
     assert!(matches!(books.run(&refund).unwrap(), Answer::Call(_)), "made once");
-    assert_eq!(books.run(&hold(10, 10)), Err(Reject::ChannelBusy(channel())));
+    assert_eq!(books.run(&hold(10, 10)), Err(Refused::ChannelBusy.into()));
     let transaction = TransactionId::from_bytes([5; 32]);
     let outcome = Outcome::Settled { transaction, block: 3, log: 0 };
     books.run(&Command::EndCall(EndCall { call: id, outcome, payment: None, gas: None })).unwrap();
-    let left = OnChain { balance: tally(10), claimed: tally(10), refunds: 1, ..OnChain::default() };
+    let left = ChannelOnChain { refund_nonce: 1.into(), ..seen(10, 10) };
     books.run(&see_as(left, Some(id))).unwrap();
     assert_eq!(books.stand(), [0, 10, 0, 0, 0, -10, 0]);
     assert_eq!(books.row().refund, None);
-    let short =
-        Reject::ChannelShort { channel: channel(), balance: tally(10).units, signed: tally(11).units };
-    assert_eq!(books.run(&hold(10, 1)), Err(short));
+    assert_eq!(books.run(&hold(10, 1)), Err(Refused::CumulativeExceedsBalance.into()));
+}
+
+/// After a restore the chain knows of claims that the books do not: what was claimed was charged.
+#[test]
+fn what_was_claimed_was_charged() {
+    let mut books = Books::funded(100);
+    books.run(&hold(0, 10)).unwrap();
+    books.run(&charge(0, 10, 10)).unwrap();
+    books.run(&see(100, 30)).unwrap();
+    assert_eq!(books.row().books.charged(), units(30));
+    assert_eq!(books.stand(), [70, 30, -70, -20, 0, -10, 0], "twenty were found");
 }
 
 #[test]
 fn every_refusal_changes_nothing() {
-    let closing = OnChain { balance: tally(100), withdraw_asked_at: Some(NOW), ..OnChain::default() };
+    let closing = ChannelOnChain { withdraw_since: Some(5), ..seen(100, 0) };
     let unknown = Reject::UnknownChannel(channel());
     assert_eq!(Books::open().run(&hold(0, 1)), Err(unknown.clone()));
     assert_eq!(Books::open().run(&see(1, 0)), Err(unknown));
-    let (at, units) = (channel(), |worth: u128| tally(worth).units);
     let cases: Vec<(Vec<Command>, Command, Reject)> = vec![
-        (vec![], hold(1, 5), base(0, 6)),
-        (vec![see_as(closing, None)], hold(0, 5), Reject::ChannelClosing(at)),
-        (vec![], hold(0, 101), Reject::ChannelShort { channel: at, balance: units(100), signed: units(101) }),
-        (
-            vec![see(100, 5)],
-            hold(0, 5),
-            Reject::VoucherClaimed { channel: at, claimed: units(5), signed: units(5) },
-        ),
-        (
-            vec![hold(0, 5), charge(0, 5, 5)],
-            hold_within(5, 6, 10),
-            Reject::ChannelExposure { channel: at, most: units(10), open: units(11) },
-        ),
-        (
-            vec![hold(0, 5)],
-            charge(0, 5, 6),
-            Reject::ChargeExceedsVoucher { channel: at, ceiling: units(5), charged: units(6) },
-        ),
+        (vec![], hold(1, 5), base()),
+        (vec![see_as(closing, None)], hold(0, 5), Refused::WithdrawalPending.into()),
+        (vec![], hold(0, 101), Refused::CumulativeExceedsBalance.into()),
+        (vec![see(100, 5)], hold(0, 5), base()),
+        (vec![hold(0, 5), charge(0, 5, 5)], hold_within(5, 6, Some(10)), Refused::ExposureExceeded.into()),
+        (vec![hold(0, 5)], charge(0, 5, 6), Refused::ChargeExceedsSigned.into()),
         (vec![], charge(0, 5, 5), Reject::PaymentNotHeld(payment(0, 5))),
         (vec![hold(0, 5)], post(), Reject::NotOnChain(payment(0, 5))),
         (vec![call(ChannelStep::Claim, 3)], other_call(), Reject::CallExists(CallId::from_bytes([3; 32]))),
+        (vec![], misnamed(), Reject::NotLoaded),
+        (vec![], dear(), Reject::Insufficient { price: Amount::new(6), got: Amount::new(5) }),
     ];
     for (before, command, expected) in cases {
         let mut books = Books::funded(100);
@@ -334,6 +369,18 @@ fn every_refusal_changes_nothing() {
         assert_eq!((books.row(), books.stand()), (row, stand));
         assert!(!expected.to_string().is_empty());
     }
+}
+
+/// A payment that is called like another one.
+fn misnamed() -> Command {
+    let Command::Hold(held) = hold(0, 5) else { panic!("it holds") };
+    Command::Hold(Hold { payment: payment(1, 4), ..held })
+}
+
+/// A voucher for less than the price.
+fn dear() -> Command {
+    let Command::Hold(held) = hold(0, 5) else { panic!("it holds") };
+    Command::Hold(Hold { price: Amount::new(6), ..held })
 }
 
 fn post() -> Command {
@@ -392,9 +439,7 @@ proptest! {
                     let Some(price) = under_way.take() else { continue };
                     let cost = price * part / 100;
                     books.run(&charge(charged, price, cost)).unwrap();
-                    if cost > 0 {
-                        signed = charged + price;
-                    }
+                    signed = signed.max(charged + price);
                     charged += cost;
                 }
                 Step::Release => {
@@ -412,8 +457,11 @@ proptest! {
                 }
             }
             let row = books.row();
-            prop_assert_eq!(row.charged, tally(charged));
-            prop_assert!(row.charged.units <= row.signed && row.signed == tally(signed).units);
+            prop_assert_eq!(row.books.charged(), units(charged));
+            prop_assert_eq!(row.earned, Amount::new(charged));
+            prop_assert!(charged <= signed);
+            let claim = row.books.claim(&terms());
+            prop_assert!(claim.is_none_or(|row| row.total_claimed <= row.ceiling && row.total_claimed <= units(balance)));
             let [escrow, held_for_us, payers, lost, reserve, earned, clearing] = books.stand();
             let int = |n: u128| i128::try_from(n).unwrap();
             prop_assert_eq!(clearing, 0);

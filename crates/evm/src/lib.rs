@@ -40,7 +40,7 @@ use std::sync::Arc;
 use farthing_money::Timestamp;
 
 pub use chain::{ChainConfig, ChainMistake, Contracts, FeeConfig, RemoteAccount, TokenConfig, Way};
-pub use channels::{ChannelConfig, ChannelRound, ChannelWorker, of_terms_row, to_terms_row};
+pub use channels::{ChannelConfig, ChannelRound, ChannelWorker};
 pub use facilitator::{Facilitator, Facilitators, Unsettled, hash_text};
 pub use inlet::{InletKeys, InletRound, InletToken, InletWatcher, Lying};
 pub use node::{

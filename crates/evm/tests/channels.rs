@@ -5,14 +5,16 @@ mod support;
 
 use std::sync::Arc;
 
+use farthing_channel::seller::{ChannelOffer, Presented, Refused};
 use farthing_channel::{
-    Address, BATCH_ESCROW, ChannelTerms, CollectedDeposit, Salt, batch_call, batch_domain,
+    Address, BATCH_ESCROW, ChannelId, ChannelTerms, CollectedDeposit, Salt, SigningKey, Voucher, batch_call,
+    batch_domain,
 };
 use farthing_engine::{
-    Call, CallId, ChannelId, ChannelRow, ChannelStep, ChargeVoucher, Chart, Command, Funds, HeldVoucher,
-    Hold, MakeChannelCall, Marks, Movement, PaymentId, Purpose, Read, Reject, RequestTag, Tally,
+    Call, CallId, ChannelRow, ChannelStep, ChargeVoucher, Chart, Command, Funds, HeldVoucher, Hold,
+    MakeChannelCall, Marks, Movement, PaymentId, Purpose, Read, Reject, RequestTag,
 };
-use farthing_evm::{ChannelConfig, ChannelRound, ChannelWorker, NodeError, to_terms_row};
+use farthing_evm::{ChannelConfig, ChannelRound, ChannelWorker, NodeError};
 use farthing_money::{Amount, Span, Timestamp};
 use support::play::{NOW, Play, token};
 use support::{CHAIN, payee, submitter, usd};
@@ -26,6 +28,11 @@ const CONFIG: ChannelConfig = ChannelConfig {
     settle_from: Amount::new(150),
     rows_most: 50,
 };
+
+/// Who signs the vouchers of a channel.
+fn voucher_key(n: u8) -> SigningKey {
+    SigningKey::from_bytes([n; 32]).unwrap()
+}
 
 /// A chain with channels, and a worker that looks after them.
 struct Harbour {
@@ -50,7 +57,7 @@ impl Harbour {
     fn terms(n: u8) -> ChannelTerms {
         ChannelTerms {
             payer: Address::from_bytes([n; 20]),
-            payer_authorizer: Address::from_bytes([n; 20]),
+            payer_authorizer: voucher_key(n).address(),
             receiver: payee(),
             receiver_authorizer: submitter().address(),
             token: token(),
@@ -60,7 +67,7 @@ impl Harbour {
     }
 
     fn id(n: u8) -> ChannelId {
-        ChannelId::from_bytes(*Self::terms(n).id(&batch_domain(CHAIN)).as_bytes())
+        Self::terms(n).id(&batch_domain(CHAIN))
     }
 
     fn row(&self, n: u8) -> ChannelRow {
@@ -86,12 +93,14 @@ impl Harbour {
             approval: None,
         };
         let accounts = chain.channel_accounts(&chain.tokens[0]);
-        let row = ChannelRow::new(to_terms_row(chain, &terms), usd(), accounts, now);
+        let unit = chain.tokens[0].unit_worth();
+        let row = ChannelRow::new((CHAIN.number(), terms), (usd(), unit), accounts, now);
         let made = MakeChannelCall {
             id: CallId::from_bytes([n; 32]),
             call,
             step: ChannelStep::Deposit(Self::id(n)),
             opens: Some(Box::new(row)),
+            charged: Amount::ZERO,
         };
         self.play.stage.desk.run(&Command::MakeChannelCall(made)).unwrap();
     }
@@ -104,24 +113,35 @@ impl Harbour {
 
     /// Charges so much by a voucher.
     fn charge(&self, n: u8, amount: u128) -> Result<(), Reject> {
-        let (row, sum) = (self.row(n), Tally { units: Amount::new(amount), worth: Amount::new(amount) });
-        let (channel, base, accounts) = (Self::id(n), row.charged.units, row.accounts);
-        let cumulative = base.checked_add(sum.units).unwrap();
-        let payment = PaymentId::of_voucher(channel, base, cumulative);
+        let (row, price, channel) = (self.row(n), Amount::new(amount), Self::id(n));
+        let (base, accounts) = (row.books.charged(), row.accounts);
+        let ceiling = base.checked_add(price).unwrap();
+        let batch = batch_domain(CHAIN);
+        let signed = voucher_key(n).sign(&Voucher { channel, cumulative: ceiling }.batch_digest(&batch));
+        let signature = signed.to_bytes();
+        let presented = Presented { terms: Self::terms(n), channel, ceiling, signature: &signature };
+        let payment = PaymentId::of_voucher(channel, base, ceiling);
         let merchant = Chart::of(usd()).merchant("shop").id();
         let voucher = HeldVoucher {
-            channel,
-            base,
-            ceiling: sum,
-            signature: vec![n; 65],
-            exposure_most: CONFIG.exposure_most,
+            voucher: presented.prove(&batch, None).unwrap(),
+            price,
+            offer: ChannelOffer {
+                receiver: payee(),
+                receiver_authorizer: submitter().address(),
+                token: token(),
+                withdraw_delay: 900,
+                deposit_least: None,
+                takes_contracts: false,
+                exposure_most: Some(CONFIG.exposure_most),
+            },
+            owed_elsewhere: Amount::ZERO,
             accounts,
         };
         let desk = &self.play.stage.desk;
         desk.run(&Command::Hold(Hold {
             payment,
             funds: Funds::Voucher(Box::new(voucher)),
-            price: sum.worth,
+            price,
             asset: usd(),
             merchant,
             resource: "/page".into(),
@@ -129,15 +149,9 @@ impl Harbour {
             tax_code: None,
             marks: Marks::default(),
         }))?;
-        let charge = ChargeVoucher {
-            payment,
-            channel,
-            accounts,
-            merchant,
-            asset: usd(),
-            charged: sum,
-            pass_until: None,
-        };
+        let (asset, pass_until) = (usd(), None);
+        let charge =
+            ChargeVoucher { payment, channel, accounts, merchant, asset, charged: price, pass_until };
         desk.run(&Command::ChargeVoucher(charge)).map(|_| ())
     }
 
@@ -212,7 +226,7 @@ async fn a_deposit_counts_when_enough_blocks_confirm_it() {
     for _ in 0..2 {
         harbour.pass().await;
         assert_eq!(harbour.books()[0], 0);
-        assert!(matches!(harbour.charge(1, 10), Err(Reject::ChannelShort { .. })));
+        assert_eq!(harbour.charge(1, 10), Err(Refused::ChannelNotFound.into()));
     }
     harbour.pass().await;
     assert_eq!(harbour.books(), [1_000, 0, 1_000, 0, 0, 0]);
@@ -228,7 +242,7 @@ async fn a_deposit_that_a_fork_takes_back_leaves_the_books() {
     harbour.play.stage.round().await;
     harbour.worker.run_once().await.unwrap();
     assert_eq!(harbour.books(), [0, 0, 0, 60, 0, 60], "served, and not covered any more");
-    assert!(matches!(harbour.charge(1, 1), Err(Reject::ChannelShort { .. })));
+    assert_eq!(harbour.charge(1, 1), Err(Refused::ChannelNotFound.into()));
     // The call is opened again and its deposit carried out once more.
     harbour.pass().await;
     assert_eq!(harbour.books(), [1_000, 0, 940, 0, 0, 60]);
@@ -250,7 +264,7 @@ async fn a_payer_who_wants_his_money_is_not_served_and_what_he_owes_is_claimed()
         (1, 1),
         "at once, though it is little and nothing is confirmed"
     );
-    assert_eq!(harbour.charge(1, 1), Err(Reject::ChannelClosing(Harbour::id(1))));
+    assert_eq!(harbour.charge(1, 1), Err(Refused::WithdrawalPending.into()));
     for _ in 0..2 {
         harbour.pass().await;
     }
@@ -261,7 +275,7 @@ async fn a_payer_who_wants_his_money_is_not_served_and_what_he_owes_is_claimed()
         harbour.pass().await;
     }
     assert_eq!(harbour.books(), [0, 7, 0, 0, 0, 7], "he has the rest, we what is ours");
-    assert_eq!(harbour.row(1).on_chain.withdraw_asked_at, None);
+    assert_eq!(harbour.row(1).books.chain().withdraw_since, None);
 }
 
 /// Vouchers reserve nothing: a payer who has taken his money makes a row that undoes its whole batch.
@@ -295,7 +309,7 @@ async fn a_bad_row_does_not_hold_the_others_up() {
     assert!(harbour.worker.run_once().await.is_err());
     // A worker that has just started and is told nothing of the refund.
     let rows: Vec<_> = (1..=5).map(|n| harbour.row(n)).collect();
-    assert!(rows.iter().all(|row| row.on_chain.balance.units == Amount::new(1_000)));
+    assert!(rows.iter().all(|row| row.books.chain().balance == Amount::new(1_000)));
     let round = harbour.pass().await;
     assert_eq!((round.changed, round.claimed, round.bad), (1, 4, 0));
     harbour.pass().await;
@@ -311,15 +325,7 @@ async fn a_row_that_is_refused_is_left_alone_for_a_while() {
         harbour.filled(n, 1_000).await;
     }
     (1..=4).for_each(|n| harbour.charge(n, 200).unwrap());
-    let row = |n: u8| {
-        let row = harbour.row(n);
-        farthing_channel::ClaimRow {
-            terms: Harbour::terms(n),
-            ceiling: row.signed,
-            signature: row.signature,
-            total_claimed: row.charged.units,
-        }
-    };
+    let row = |n: u8| harbour.row(n).books.claim(&Harbour::terms(n)).unwrap();
     // Every batch that has the second's row begins so, or is that row alone.
     let mut order: Vec<u8> = (1..=4).collect();
     order.sort_by_key(|n| Harbour::id(*n));

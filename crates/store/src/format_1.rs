@@ -168,7 +168,7 @@ impl From<Payment1> for PaymentRow {
             at,
             pass_until,
             tax_code: None,
-            voucher: None,
+            channel: None,
             marks: Marks::default(),
         }
     }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use farthing_channel::ChannelId;
 use farthing_engine::{
-    AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow,
-    CodeId, CodeRow, CreditId, CreditRow, CursorRow, EntryRow, Fault, FaultKind, InletRow, Keys, KeysetRow,
-    LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId,
-    Read, ReceiverId, ReceiverRow, Rows, Sealed, SettlementRow, StatementId, StatementRow, Store, Table,
+    AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
+    CreditId, CreditRow, CursorRow, EntryRow, Fault, FaultKind, InletRow, Keys, KeysetRow, LogId,
+    MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read,
+    ReceiverId, ReceiverRow, Rows, Sealed, SettlementRow, StatementId, StatementRow, Store, Table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 

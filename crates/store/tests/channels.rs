@@ -3,10 +3,14 @@
 
 use std::sync::Arc;
 
+use farthing_channel::seller::{ChannelOffer, ChannelOnChain, Presented, Proven};
+use farthing_channel::{
+    Address, ChainId, ChannelId, ChannelTerms, Salt, SigningKey, Voucher, Word, batch_domain,
+};
 use farthing_engine::{
-    Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelId, ChannelRow, ChannelStep, ChannelTermsRow,
-    ChargeVoucher, Chart, Command, Execute, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Movement,
-    OnChain, PaymentId, Read, ReceiverId, RequestTag, SeeChannel, SeeReceiver, Tally,
+    Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher, Chart,
+    Command, Execute, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Movement, PaymentId, Read,
+    ReceiverId, RequestTag, SeeChannel, SeeReceiver, UnitWorth,
 };
 use farthing_ledger::Audit;
 use farthing_money::{Amount, Asset, Timestamp};
@@ -14,18 +18,52 @@ use farthing_store::{Fjall, KeyValue, Memory, RowStore, Writer, WriterOptions};
 
 const TOKEN: &str = "eip155:84532:USDC";
 const NOW: Timestamp = Timestamp::from_secs(1_000);
-const CHANNEL: ChannelId = ChannelId::from_bytes([9; 32]);
+const CHAIN: ChainId = ChainId::new(84_532);
+const UNIT: UnitWorth = UnitWorth { worth: 1, units: 1 };
 
 fn usd() -> Asset {
     Asset::micro("USD").unwrap()
 }
 
-fn tally(amount: u128) -> Tally {
-    Tally { units: Amount::new(amount), worth: Amount::new(amount) }
-}
-
 fn address(n: u8) -> ChainAddress {
     ChainAddress::from_bytes([n; 20])
+}
+
+fn key() -> SigningKey {
+    SigningKey::from_bytes([1; 32]).unwrap()
+}
+
+fn terms() -> ChannelTerms {
+    ChannelTerms {
+        payer: Address::from_bytes([1; 20]),
+        payer_authorizer: key().address(),
+        receiver: Address::from_bytes([3; 20]),
+        receiver_authorizer: Address::from_bytes([4; 20]),
+        token: Address::from_bytes([5; 20]),
+        withdraw_delay: 900,
+        salt: Salt::from_bytes([0; 32]),
+    }
+}
+
+fn channel() -> ChannelId {
+    terms().id(&batch_domain(CHAIN))
+}
+
+fn voucher(total: u128) -> Proven {
+    let (batch, channel, ceiling) = (batch_domain(CHAIN), channel(), Amount::new(total));
+    let signature = key().sign(&Voucher { channel, cumulative: ceiling }.batch_digest(&batch)).to_bytes();
+    Presented { terms: terms(), channel, ceiling, signature: &signature }.prove(&batch, None).unwrap()
+}
+
+fn see(claimed: u128) -> Command {
+    let (balance, claimed) = (Amount::new(50), Amount::new(claimed));
+    Command::SeeChannel(SeeChannel {
+        channel: channel(),
+        on_chain: ChannelOnChain { balance, claimed, withdraw_since: None, refund_nonce: Word::ZERO },
+        accounts: ChannelAccounts::of(&Chart::of(usd()), TOKEN),
+        asset: usd(),
+        refund_ended: None,
+    })
 }
 
 /// Everything that happens to a channel, once.
@@ -36,40 +74,32 @@ fn commands() -> Vec<Command> {
     let mut opened = chart.accounts();
     opened.extend(chart.channels(TOKEN));
     opened.extend([chart.reserve(TOKEN), merchant.clone()]);
-    let terms = ChannelTermsRow {
-        chain: 84_532,
-        payer: address(1),
-        payer_authorizer: address(2),
-        receiver: address(3),
-        receiver_authorizer: address(4),
-        token: address(5),
-        withdraw_delay: 900,
-        salt: [0; 32],
-    };
     let moves = Movement { token: address(5), from: address(1), to: address(6), units: Amount::new(50) };
-    let call = Call { chain: 84_532, to: address(6), input: vec![1], moves, until: NOW, approval: None };
-    let opens = Some(Box::new(ChannelRow::new(terms, asset, accounts, NOW)));
-    let (id, step) = (CallId::from_bytes([1; 32]), ChannelStep::Deposit(CHANNEL));
-    let payment = PaymentId::of_voucher(CHANNEL, Amount::ZERO, Amount::new(7));
-    let voucher = HeldVoucher {
-        channel: CHANNEL,
-        base: Amount::ZERO,
-        ceiling: tally(7),
-        signature: vec![8; 65],
-        exposure_most: Amount::MAX,
-        accounts,
+    let call =
+        Call { chain: CHAIN.number(), to: address(6), input: vec![1], moves, until: NOW, approval: None };
+    let row = ChannelRow::new((CHAIN.number(), terms()), (asset, UNIT), accounts, NOW);
+    let (opens, id) = (Some(Box::new(row)), CallId::from_bytes([1; 32]));
+    let (step, charged) = (ChannelStep::Deposit(channel()), Amount::ZERO);
+    let ChannelTerms { receiver: paid, receiver_authorizer, token, withdraw_delay, .. } = terms();
+    let offer = ChannelOffer {
+        receiver: paid,
+        receiver_authorizer,
+        token,
+        withdraw_delay,
+        deposit_least: None,
+        takes_contracts: false,
+        exposure_most: None,
     };
-    let see = |claimed| {
-        let on_chain = OnChain { balance: tally(50), claimed: tally(claimed), ..OnChain::default() };
-        Command::SeeChannel(SeeChannel { channel: CHANNEL, on_chain, accounts, asset, refund_ended: None })
-    };
+    let (price, owed_elsewhere) = (Amount::new(7), Amount::ZERO);
+    let held = HeldVoucher { voucher: voucher(7), price, offer, owed_elsewhere, accounts };
+    let payment = PaymentId::of_voucher(channel(), Amount::ZERO, price);
     vec![
         Command::OpenAccounts(opened),
-        Command::MakeChannelCall(MakeChannelCall { id, call, step, opens }),
+        Command::MakeChannelCall(MakeChannelCall { id, call, step, opens, charged }),
         see(0),
         Command::Hold(Hold {
             payment,
-            funds: Funds::Voucher(Box::new(voucher)),
+            funds: Funds::Voucher(Box::new(held)),
             price: Amount::new(7),
             asset,
             merchant: merchant.id(),
@@ -80,20 +110,25 @@ fn commands() -> Vec<Command> {
         }),
         Command::ChargeVoucher(ChargeVoucher {
             payment,
-            channel: CHANNEL,
+            channel: channel(),
             accounts,
             merchant: merchant.id(),
             asset,
-            charged: tally(6),
+            charged: Amount::new(6),
             pass_until: None,
         }),
         see(6),
-        Command::SeeReceiver(SeeReceiver { receiver: receiver(), settled: tally(6), accounts, asset }),
+        Command::SeeReceiver(SeeReceiver {
+            receiver: receiver(),
+            settled: Amount::new(6),
+            unit: UNIT,
+            accounts,
+        }),
     ]
 }
 
 fn receiver() -> ReceiverId {
-    ReceiverId::of(84_532, address(3), address(5))
+    ReceiverId::of(CHAIN.number(), address(3), address(5))
 }
 
 async fn run<B: KeyValue>(store: &RowStore<B>) {
@@ -110,15 +145,16 @@ async fn run<B: KeyValue>(store: &RowStore<B>) {
 }
 
 fn check<B: KeyValue>(store: &RowStore<B>) {
-    let row = store.channel(CHANNEL).unwrap().unwrap();
-    assert_eq!((row.charged, row.signed, row.signature.len()), (tally(6), Amount::new(7), 65));
-    assert_eq!((row.on_chain.balance, row.on_chain.claimed), (tally(50), tally(6)));
-    assert_eq!(store.channels_after(None, 10).unwrap(), vec![(CHANNEL, row)]);
-    assert_eq!(store.channels_after(Some(CHANNEL), 10).unwrap(), vec![]);
+    let row = store.channel(channel()).unwrap().unwrap();
+    let kept = row.books.corrective();
+    assert_eq!((kept.charged, kept.voucher.unwrap().ceiling), (Amount::new(6), Amount::new(7)));
+    assert_eq!((kept.chain.balance, kept.chain.claimed), (Amount::new(50), Amount::new(6)));
+    assert_eq!(store.channels_after(None, 10).unwrap(), vec![(channel(), row)]);
+    assert_eq!(store.channels_after(Some(channel()), 10).unwrap(), vec![]);
     assert_eq!(store.channel(ChannelId::from_bytes([0; 32])).unwrap(), None);
-    assert_eq!(store.receiver(receiver()).unwrap().unwrap().settled, tally(6));
-    let voucher = store.payment(PaymentId::of_voucher(CHANNEL, Amount::ZERO, Amount::new(7))).unwrap();
-    assert_eq!(voucher.unwrap().voucher.unwrap().cumulative, Amount::new(7));
+    assert_eq!(store.receiver(receiver()).unwrap().unwrap().settled, Amount::new(6));
+    let paid = store.payment(PaymentId::of_voucher(channel(), Amount::ZERO, Amount::new(7))).unwrap();
+    assert_eq!(paid.unwrap().channel, Some(channel()));
     let mut audit = Audit::default();
     for frame in store.frames(1, usize::MAX).unwrap() {
         audit.replay(&frame).unwrap();

@@ -97,7 +97,7 @@ impl Refused {
     ];
 
     /// The stable code of this refusal.
-    pub fn code(self) -> &'static str {
+    pub const fn code(self) -> &'static str {
         match self {
             Self::ChannelIdMismatch => "channel-id",
             Self::ReceiverMismatch => "channel-receiver",
@@ -147,7 +147,7 @@ impl Refused {
     }
 
     /// Whether the very same request may succeed later.
-    pub fn is_transient(self) -> bool {
+    pub const fn is_transient(self) -> bool {
         matches!(
             self,
             Self::ChannelNotFound | Self::WithdrawalPending | Self::ExposureExceeded | Self::ChannelBusy

@@ -1,18 +1,19 @@
 //! Channels as their chain sees them: calls on them are made once, and what the chain says of them is taken over whole.
 
+use farthing_channel::seller::Refused;
 use farthing_ledger::{EntryKind, Reference, Transfer};
-use farthing_money::Timestamp;
+use farthing_money::{Amount, Timestamp};
 
 use super::{Decision, call};
 use crate::books::Draft;
 use crate::{
     Answer, ChannelRow, ChannelStep, Chart, MakeChannelCall, Purpose, ReceiverRow, Reject, Rows, SeeChannel,
-    SeeReceiver, Tally,
+    SeeReceiver,
 };
 
 /// Makes a call on a channel, once. Asked again, it says how far it is.
 pub(crate) fn make_call(rows: &mut Rows, command: &MakeChannelCall, now: Timestamp) -> Decision {
-    let MakeChannelCall { id, call: wanted, step, opens } = command;
+    let MakeChannelCall { id, call: wanted, step, opens, charged } = command;
     if let Some(answer) = call::made_before(rows, *id, wanted)? {
         return Ok((answer, None));
     }
@@ -27,8 +28,11 @@ pub(crate) fn make_call(rows: &mut Rows, command: &MakeChannelCall, now: Timesta
         }
         ChannelStep::Refund(channel) => {
             let before = rows.channels.get(channel)?.ok_or(Reject::UnknownChannel(*channel))?;
-            if before.held.is_some() || before.refund.is_some() {
-                return Err(Reject::ChannelBusy(*channel));
+            if before.is_busy() {
+                return Err(Refused::ChannelBusy.into());
+            }
+            if before.books.charged() != *charged {
+                return Err(Refused::CumulativeAmountMismatch.into());
             }
             let row = ChannelRow { refund: Some(*id), used_at: now, ..before.clone() };
             rows.channels.put(*channel, row);
@@ -40,16 +44,18 @@ pub(crate) fn make_call(rows: &mut Rows, command: &MakeChannelCall, now: Timesta
 }
 
 /// Takes a chain's word for how a channel stands. What differs from before is entered, whoever has caused it.
-pub(crate) fn see_channel(rows: &mut Rows, command: &SeeChannel, now: Timestamp) -> Decision {
+pub(crate) fn see_channel(rows: &mut Rows, command: &SeeChannel) -> Decision {
     let SeeChannel { channel, on_chain, accounts, asset, refund_ended } = command;
     let before = rows.channels.get(channel)?.ok_or(Reject::UnknownChannel(*channel))?.clone();
     if before.asset != *asset || before.accounts != *accounts {
         return Err(Reject::WrongAsset { expected: before.asset, got: *asset });
     }
     let refund = before.refund.filter(|call| Some(*call) != *refund_ended);
-    let after = ChannelRow { on_chain: *on_chain, seen_at: now, refund, ..before.clone() };
+    let after = ChannelRow { books: before.books.observed(*on_chain), refund, ..before.clone() };
+    let shares = |row: &ChannelRow| row.shares().ok_or(Reject::AmountOverflow);
+    let clearing = Chart::of(*asset).clearing;
     let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*channel.as_bytes())));
-    for transfer in before.shares().until(&after.shares(), accounts, Chart::of(*asset).clearing) {
+    for transfer in shares(&before)?.until(&shares(&after)?, accounts, clearing) {
         draft.push(transfer);
     }
     let entry = draft.apply(rows)?;
@@ -59,12 +65,14 @@ pub(crate) fn see_channel(rows: &mut Rows, command: &SeeChannel, now: Timestamp)
 
 /// Takes a chain's word for what was moved to a receiver: what was claimed is ours now. If a fork takes it back, it is not.
 pub(crate) fn see_receiver(rows: &mut Rows, command: &SeeReceiver, now: Timestamp) -> Decision {
-    let SeeReceiver { receiver, settled, accounts, asset: _ } = command;
+    let SeeReceiver { receiver, settled, unit, accounts } = command;
     let before = rows.receivers.get(receiver)?.map(|row| row.settled).unwrap_or_default();
+    let worth = |units| unit.of(units).ok_or(Reject::AmountOverflow);
+    let (before, after) = (worth(before)?, worth(*settled)?);
+    let more = |more: Amount, less: Amount| more.checked_sub(less).unwrap_or_default();
     let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*receiver.as_bytes())));
-    let by = |more: Tally, less: Tally| more.worth.checked_sub(less.worth).unwrap_or_default();
-    draft.push(Transfer::post(accounts.reserve, accounts.claimed, by(*settled, before)));
-    draft.push(Transfer::post(accounts.claimed, accounts.reserve, by(before, *settled)));
+    draft.push(Transfer::post(accounts.reserve, accounts.claimed, more(after, before)));
+    draft.push(Transfer::post(accounts.claimed, accounts.reserve, more(before, after)));
     let entry = draft.apply(rows)?;
     rows.receivers.put(*receiver, ReceiverRow { settled: *settled, seen_at: now });
     Ok((Answer::Done, Some(entry).filter(|entry| !entry.transfers.is_empty())))

@@ -38,7 +38,7 @@ pub(crate) fn deposit(rows: &mut Rows, command: &Deposit, now: Timestamp) -> Dec
         at: now,
         pass_until: None,
         tax_code: None,
-        voucher: None,
+        channel: None,
         marks: Marks::default(),
     };
     rows.held.put(*payment, held.clone());

@@ -41,6 +41,7 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
     }
     super::epoch(rows)?;
     super::mark::check(rows, *payment, *marks, now)?;
+    let mut channel = None;
     let (inputs, sums) = match funds {
         Funds::Credits(inputs) => {
             super::check_inputs(rows, inputs)?;
@@ -48,13 +49,10 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
         }
         Funds::Chain { reserve, amount } => (&[][..], BTreeMap::from([(*reserve, *amount)])),
         Funds::Voucher(voucher) => {
-            let payers = voucher.accounts.payers;
-            (&[][..], BTreeMap::from([(payers, voucher.ceiling.worth)]))
+            let (row, aside) = super::voucher::taken(rows, *payment, voucher, now)?;
+            channel = Some((voucher.voucher.channel(), row));
+            (&[][..], BTreeMap::from([aside]))
         }
-    };
-    let channel = match funds {
-        Funds::Voucher(voucher) => Some((voucher.as_ref(), super::voucher::check(rows, voucher)?)),
-        _ => None,
     };
     let got = total(&sums)?;
     if got < *price || got.is_zero() {
@@ -83,11 +81,11 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
         at: now,
         pass_until: None,
         tax_code: *tax_code,
-        voucher: channel.as_ref().map(|(voucher, _)| voucher.row()).transpose()?,
+        channel: channel.as_ref().map(|(id, _)| *id),
         marks: *marks,
     };
-    if let Some((voucher, channel)) = channel {
-        super::voucher::take(rows, *payment, channel, voucher, now);
+    if let Some((id, channel)) = channel {
+        rows.channels.put(id, channel);
     }
     super::mark::name(rows, *payment, *marks, now);
     rows.held.put(*payment, row.clone());

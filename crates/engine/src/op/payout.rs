@@ -51,7 +51,7 @@ pub(crate) fn pay_out(rows: &mut Rows, command: &PayOut, now: Timestamp) -> Deci
         at: now,
         pass_until: None,
         tax_code: None,
-        voucher: None,
+        channel: None,
         marks: Marks::default(),
     };
     rows.held.put(payment, held.clone());

@@ -29,8 +29,7 @@ pub(crate) fn release(rows: &mut Rows, command: &Release) -> Decision {
             return Err(Reject::PaymentNotHeld(payment));
         }
     }
-    let channel =
-        row.voucher.as_ref().map(|voucher| super::voucher::freed(rows, payment, voucher)).transpose()?;
+    let channel = row.channel.map(|channel| super::voucher::freed(rows, payment, channel)).transpose()?;
     let entry = draft.apply(rows)?;
     if let Some((id, channel)) = channel {
         rows.channels.put(id, channel);

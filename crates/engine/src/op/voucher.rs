@@ -3,68 +3,57 @@
 //! Who signs for the next sum builds on what was charged before, so that a channel serves one payment at a time; payers who
 //! want more at once open more channels.
 
-use farthing_ledger::{Entry, EntryKind, Reference, Step, Transfer};
-use farthing_money::Timestamp;
+use farthing_channel::ChannelId;
+use farthing_channel::seller::{Asked, Refused};
+use farthing_ledger::{AccountId, Entry, EntryKind, Reference, Step, Transfer};
+use farthing_money::{Amount, Timestamp};
 
 use super::Decision;
 use crate::books::Draft;
 use crate::{
-    Answer, ChannelId, ChannelRow, ChargeVoucher, Chart, HeldVoucher, PaymentId, PaymentRow, PaymentState,
-    Reject, Rows, VoucherRow,
+    Answer, ChannelRow, ChargeVoucher, Chart, HeldVoucher, PaymentId, PaymentRow, PaymentState, Reject, Rows,
 };
 
-/// Refuses a voucher that its channel does not take now. The order is the reference's.
-pub(crate) fn check(rows: &Rows, voucher: &HeldVoucher) -> Result<ChannelRow, Reject> {
-    let channel = voucher.channel;
-    let row = rows.channels.get(&channel)?.ok_or(Reject::UnknownChannel(channel))?.clone();
-    if row.accounts != voucher.accounts {
+/// The channel of a voucher as it is when the voucher is held, and what that sets aside; refused if the rules refuse it.
+pub(crate) fn taken(
+    rows: &Rows,
+    payment: PaymentId,
+    held: &HeldVoucher,
+    now: Timestamp,
+) -> Result<(ChannelRow, (AccountId, Amount)), Reject> {
+    let HeldVoucher { voucher, price, offer, owed_elsewhere, accounts } = held;
+    let id = voucher.channel();
+    let row = rows.channels.get(&id)?.ok_or(Reject::UnknownChannel(id))?.clone();
+    let base = voucher.ceiling().checked_sub(*price).ok_or(Reject::AmountOverflow)?;
+    // The name says on which sum the voucher builds; the rules say that it is the right one.
+    if row.accounts != *accounts || payment != PaymentId::of_voucher(id, base, voucher.ceiling()) {
         return Err(Reject::NotLoaded);
     }
-    if row.held.is_some() || row.refund.is_some() {
-        return Err(Reject::ChannelBusy(channel));
+    if row.refund.is_some() {
+        return Err(Refused::ChannelBusy.into());
     }
-    let signed = voucher.cumulative()?;
-    if voucher.base != row.charged.units {
-        return Err(Reject::VoucherBase { channel, charged: row.charged.units, signed });
-    }
-    if row.on_chain.withdraw_asked_at.is_some() {
-        return Err(Reject::ChannelClosing(channel));
-    }
-    let balance = row.on_chain.balance.units;
-    if signed > balance {
-        return Err(Reject::ChannelShort { channel, balance, signed });
-    }
-    if signed <= row.on_chain.claimed.units {
-        return Err(Reject::VoucherClaimed { channel, claimed: row.on_chain.claimed.units, signed });
-    }
-    let open = row.unclaimed().units.checked_add(voucher.ceiling.units).ok_or(Reject::AmountOverflow)?;
-    if open > voucher.exposure_most {
-        return Err(Reject::ChannelExposure { channel, most: voucher.exposure_most, open });
-    }
-    Ok(row)
+    let books = row.books.accept(voucher, Asked::Payment { price: *price }, offer, *owed_elsewhere)?;
+    let aside = worth_between(&row, row.books.charged(), voucher.ceiling())?;
+    let row = ChannelRow { books, held: Some(payment), used_at: now, ..row };
+    let payers = row.accounts.payers;
+    Ok((row, (payers, aside)))
 }
 
-/// Marks a channel busy with a payment.
-pub(crate) fn take(
-    rows: &mut Rows,
-    payment: PaymentId,
-    row: ChannelRow,
-    voucher: &HeldVoucher,
-    now: Timestamp,
-) {
-    rows.channels.put(voucher.channel, ChannelRow { held: Some(payment), used_at: now, ..row });
+/// What lies between two sums. Each is rounded by itself, so that nothing is lost however often something is charged.
+fn worth_between(row: &ChannelRow, from: Amount, to: Amount) -> Result<Amount, Reject> {
+    let worth = |units| row.worth(units).ok_or(Reject::AmountOverflow);
+    worth(to)?.checked_sub(worth(from)?).ok_or(Reject::AmountOverflow)
 }
 
 /// The channel of a payment that is given back, as it is then.
 pub(crate) fn freed(
     rows: &Rows,
     payment: PaymentId,
-    voucher: &VoucherRow,
+    channel: ChannelId,
 ) -> Result<(ChannelId, ChannelRow), Reject> {
-    let id = voucher.channel;
-    let row = rows.channels.get(&id)?.ok_or(Reject::UnknownChannel(id))?;
+    let row = rows.channels.get(&channel)?.ok_or(Reject::UnknownChannel(channel))?;
     if row.held == Some(payment) {
-        Ok((id, ChannelRow { held: None, ..row.clone() }))
+        Ok((channel, ChannelRow { books: row.books.released(), held: None, ..row.clone() }))
     } else {
         Err(Reject::PaymentNotHeld(payment))
     }
@@ -80,31 +69,24 @@ pub(crate) fn charge(rows: &mut Rows, command: &ChargeVoucher, now: Timestamp) -
     if row.asset != *asset || row.merchant != *merchant {
         return Err(Reject::WrongAsset { expected: row.asset, got: *asset });
     }
-    let voucher =
-        row.voucher.clone().filter(|voucher| voucher.channel == *channel).ok_or(not_held.clone())?;
     let before = rows.channels.get(channel)?.ok_or(Reject::UnknownChannel(*channel))?.clone();
-    if before.held != Some(*payment) || before.accounts != *accounts {
+    if row.channel != Some(*channel) || before.held != Some(*payment) || before.accounts != *accounts {
         return Err(not_held);
     }
-    if charged.units > voucher.ceiling.units || charged.worth > voucher.ceiling.worth {
-        return Err(Reject::ChargeExceedsVoucher {
-            channel: *channel,
-            ceiling: voucher.ceiling.units,
-            charged: charged.units,
-        });
-    }
-    let sum = before.charged.checked_add(*charged).ok_or(Reject::AmountOverflow)?;
-    let freed = ChannelRow { held: None, used_at: now, ..before.clone() };
-    let is_free = charged.units.is_zero();
-    let after = if is_free {
-        freed
-    } else {
-        let VoucherRow { cumulative, signature, .. } = voucher;
-        ChannelRow { charged: sum, signed: cumulative, signature, last: Some(*payment), ..freed }
+    let books = before.books.posted(*charged)?;
+    let earned = worth_between(&before, before.books.charged(), books.charged())?;
+    let is_free = charged.is_zero();
+    let after = ChannelRow {
+        books,
+        earned: before.earned.checked_add(earned).ok_or(Reject::AmountOverflow)?,
+        held: None,
+        last: if is_free { before.last } else { Some(*payment) },
+        used_at: now,
+        ..before.clone()
     };
-    let entry = post(rows, command, &row, (&before, &after))?;
-    let (charged, pass_until) = (charged.worth, *pass_until);
-    let posted = PaymentRow { state: PaymentState::Posted, charged, at: now, pass_until, ..row };
+    let entry = post(rows, (command, earned), &row, (&before, &after))?;
+    let posted =
+        PaymentRow { state: PaymentState::Posted, charged: earned, at: now, pass_until: *pass_until, ..row };
     rows.channels.put(*channel, after);
     rows.held.remove(*payment);
     if !is_free {
@@ -119,23 +101,21 @@ pub(crate) fn charge(rows: &mut Rows, command: &ChargeVoucher, now: Timestamp) -
 /// while this was under way, is lost.
 fn post(
     rows: &mut Rows,
-    command: &ChargeVoucher,
+    (command, earned): (&ChargeVoucher, Amount),
     row: &PaymentRow,
     (before, after): (&ChannelRow, &ChannelRow),
 ) -> Result<Entry, Reject> {
     let clearing = Chart::of(row.asset).clearing;
     let reference = Some(Reference::from_bytes(*command.payment.as_bytes()));
     let mut draft = Draft::new(EntryKind::Post, reference).tax_code(row.tax_code);
-    let (old, new) = (before.shares(), after.shares());
-    let covered = old.payers_less(&new);
+    let shares = |row: &ChannelRow| row.shares().ok_or(Reject::AmountOverflow);
+    let covered = shares(before)?.payers_less(&shares(after)?).min(earned);
     for (account, held) in &row.held {
-        draft.push(Transfer {
-            debit: *account,
-            credit: clearing,
-            step: Step::PostHeld { held: *held, posted: covered.min(*held) },
-        });
+        let step = Step::PostHeld { held: *held, posted: covered.min(*held) };
+        draft.push(Transfer { debit: *account, credit: clearing, step });
     }
-    draft.push(Transfer::post(command.accounts.lost, clearing, new.lost_more(&old)));
-    draft.push(Transfer::post(clearing, command.merchant, command.charged.worth));
+    let lost = earned.checked_sub(covered).unwrap_or_default();
+    draft.push(Transfer::post(command.accounts.lost, clearing, lost));
+    draft.push(Transfer::post(clearing, command.merchant, earned));
     draft.apply(rows)
 }

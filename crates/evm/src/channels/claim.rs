@@ -2,12 +2,11 @@
 //! right moment can make one bad: so a batch is tried before it is sent, and one that fails is halved until the bad rows are
 //! alone.
 
-use farthing_channel::{Address, BATCH_ESCROW, ClaimRow, batch_call};
-use farthing_engine::{ChannelId, ChannelRow};
+use farthing_channel::{Address, BATCH_ESCROW, ChannelId, ClaimRow, batch_call};
+use farthing_engine::ChannelRow;
 use farthing_money::Timestamp;
 
 use super::ChannelConfig;
-use super::see::of_terms_row;
 use crate::node::{Node, NodeError, Trial};
 
 /// A channel of which something can be claimed.
@@ -26,24 +25,12 @@ pub(super) fn due(
     since: Timestamp,
     now: Timestamp,
 ) -> Option<Due> {
-    let open = row.unclaimed();
-    // What its balance does not cover can be claimed as far as it does.
-    let total_claimed = row.charged.units.min(row.on_chain.balance.units);
-    if open.units.is_zero() || total_claimed <= row.on_chain.claimed.units {
-        return None;
-    }
-    let urgent = row.on_chain.withdraw_asked_at.is_some();
+    // What its balance does not cover is claimed as far as it does.
+    let claim = row.books.claim(&row.terms)?;
+    let urgent = row.books.chain().withdraw_since.is_some();
     let waited = now.since(since.min(row.used_at)) >= config.claim_after;
-    if !urgent && !waited && open.worth < config.claim_from {
-        return None;
-    }
-    let row = ClaimRow {
-        terms: of_terms_row(&row.terms),
-        ceiling: row.signed,
-        signature: row.signature.clone(),
-        total_claimed,
-    };
-    Some(Due { channel, row, urgent })
+    let enough = row.worth(row.unclaimed()).is_none_or(|worth| worth >= config.claim_from);
+    (urgent || waited || enough).then_some(Due { channel, row: claim, urgent })
 }
 
 /// The rows of a batch that the escrow takes together, and those that it does not take even alone.

@@ -5,9 +5,9 @@ mod claim;
 mod see;
 mod worker;
 
+use farthing_channel::seller::trusted_seconds;
 use farthing_money::{Amount, Span};
 
-pub use see::{of_terms_row, to_terms_row};
 pub use worker::{ChannelRound, ChannelWorker};
 
 /// On which terms channels are taken.
@@ -30,12 +30,6 @@ pub struct ChannelConfig {
     pub rows_most: usize,
 }
 
-/// The least and the most seconds that the escrow lets payers wait.
-const DELAYS: std::ops::RangeInclusive<u32> = 900..=2_592_000;
-
-/// What is known of a channel is fresh for a third of the delay, but not for less or more than this.
-const FRESH: (Span, Span) = (Span::from_secs(30), Span::from_secs(300));
-
 impl Default for ChannelConfig {
     /// A day to claim, a dollar of exposure, claims from a dime on and every hour.
     fn default() -> Self {
@@ -52,34 +46,8 @@ impl Default for ChannelConfig {
 }
 
 impl ChannelConfig {
-    /// Whether the escrow takes the delay.
-    pub fn is_delay(seconds: u32) -> bool {
-        DELAYS.contains(&seconds)
-    }
-
     /// How long vouchers are taken without a word of the chain.
     pub fn fresh_for(&self) -> Span {
-        let third = Span::from_secs(u64::from(self.withdraw_delay / 3));
-        third.clamp(FRESH.0, FRESH.1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_known_is_fresh_for_a_third_of_the_delay() {
-        let fresh = |withdraw_delay| ChannelConfig { withdraw_delay, ..ChannelConfig::default() }.fresh_for();
-        assert_eq!(fresh(30), FRESH.0);
-        assert_eq!(fresh(300), Span::from_secs(100));
-        assert_eq!(fresh(86_400), FRESH.1);
-    }
-
-    #[test]
-    fn the_escrow_has_its_bounds() {
-        assert!(ChannelConfig::is_delay(900) && ChannelConfig::is_delay(2_592_000));
-        assert!(!ChannelConfig::is_delay(899) && !ChannelConfig::is_delay(2_592_001));
-        assert!(ChannelConfig::is_delay(ChannelConfig::default().withdraw_delay));
+        Span::from_secs(trusted_seconds(self.withdraw_delay).into())
     }
 }

@@ -3,34 +3,34 @@
 //! Balances are those that enough blocks confirm. That a payer wants his money is taken from the newest block: nothing is
 //! served for it from then on.
 
-use farthing_channel::{Address, BATCH_ESCROW, ChannelId, Salt, batch_call};
-use farthing_engine::{ChannelTermsRow, OnChain, Tally};
-use farthing_money::{Amount, Timestamp};
+use farthing_channel::seller::ChannelOnChain;
+use farthing_channel::{Address, BATCH_ESCROW, ChannelId, Word, batch_call};
+use farthing_engine::UnitWorth;
+use farthing_money::Amount;
 use futures_util::future::try_join3;
 
 use crate::abi;
-use crate::chain::{ChainConfig, TokenConfig, of_engine, to_engine};
+use crate::chain::TokenConfig;
 use crate::node::{Moment, Node, NodeError, Trial};
 
 /// What a node is not believed that answers in another shape.
 const SHAPE: &str = "what the escrow of channels answers";
 
-/// What a receiver has at the escrow.
+/// What a receiver has at the escrow, in the token's units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AtEscrow {
     /// What was claimed for it, all in all.
-    pub(super) claimed: Tally,
+    pub(super) claimed: Amount,
     /// What of it was moved.
-    pub(super) settled: Tally,
+    pub(super) settled: Amount,
 }
 
 /// How a channel stands after this block.
 pub(super) async fn channel(
     node: &dyn Node,
-    token: &TokenConfig,
     id: ChannelId,
     confirmed: u64,
-) -> Result<OnChain, NodeError> {
+) -> Result<ChannelOnChain, NodeError> {
     let (state, refunds, wish) = try_join3(
         ask(node, batch_call::channels(id), Moment::Block(confirmed)),
         ask(node, batch_call::refund_nonce(id), Moment::Block(confirmed)),
@@ -38,27 +38,21 @@ pub(super) async fn channel(
     )
     .await?;
     let (balance, claimed) = two(&state)?;
-    let since = abi::word(&wish, 1).and_then(farthing_channel::Word::to_u64).ok_or_else(|| strange(&wish))?;
-    Ok(OnChain {
-        balance: token.tally(balance),
-        claimed: token.tally(claimed),
-        refunds: abi::only_word(&refunds)
-            .and_then(farthing_channel::Word::to_u64)
-            .ok_or_else(|| strange(&refunds))?,
-        withdraw_asked_at: (since != 0).then(|| Timestamp::from_secs(since)),
-    })
+    let since = abi::word(&wish, 1).and_then(Word::to_u64).ok_or_else(|| strange(&wish))?;
+    let refund_nonce = abi::only_word(&refunds).ok_or_else(|| strange(&refunds))?;
+    let withdraw_since = (since != 0).then_some(since);
+    Ok(ChannelOnChain { balance, claimed, withdraw_since, refund_nonce })
 }
 
 /// What a receiver has after this block.
 pub(super) async fn receiver(
     node: &dyn Node,
-    token: &TokenConfig,
-    receiver: Address,
+    (receiver, token): (Address, Address),
     confirmed: u64,
 ) -> Result<AtEscrow, NodeError> {
-    let input = batch_call::receivers(receiver, token.address);
-    let (claimed, settled) = two(&ask(node, input, Moment::Block(confirmed)).await?)?;
-    Ok(AtEscrow { claimed: token.tally(claimed), settled: token.tally(settled) })
+    let answer = ask(node, batch_call::receivers(receiver, token), Moment::Block(confirmed)).await?;
+    let (claimed, settled) = two(&answer)?;
+    Ok(AtEscrow { claimed, settled })
 }
 
 async fn ask(node: &dyn Node, input: Vec<u8>, moment: Moment) -> Result<Vec<u8>, NodeError> {
@@ -66,7 +60,7 @@ async fn ask(node: &dyn Node, input: Vec<u8>, moment: Moment) -> Result<Vec<u8>,
 }
 
 fn two(answer: &[u8]) -> Result<(Amount, Amount), NodeError> {
-    let amount = |place| abi::word(answer, place).and_then(farthing_channel::Word::to_amount);
+    let amount = |place| abi::word(answer, place).and_then(Word::to_amount);
     amount(0).zip(amount(1)).filter(|_| answer.len() == 64).ok_or_else(|| strange(answer))
 }
 
@@ -80,40 +74,10 @@ fn strange(answer: &[u8]) -> NodeError {
 }
 
 impl TokenConfig {
-    /// Units with what they are worth in the ledger's asset; what it does not count is left out.
-    pub fn tally(&self, units: Amount) -> Tally {
-        let exact = self.amount(units);
-        let finer = || {
-            let step = 10_u128.checked_pow(u32::from(self.decimals.checked_sub(self.asset.scale())?))?;
-            units.value().checked_div(step).map(Amount::new)
-        };
-        Tally { units, worth: exact.or_else(finer).unwrap_or_default() }
-    }
-}
-
-/// A channel's terms in the words of the engine.
-pub fn to_terms_row(chain: &ChainConfig, terms: &farthing_channel::ChannelTerms) -> ChannelTermsRow {
-    ChannelTermsRow {
-        chain: chain.id.number(),
-        payer: to_engine(terms.payer),
-        payer_authorizer: to_engine(terms.payer_authorizer),
-        receiver: to_engine(terms.receiver),
-        receiver_authorizer: to_engine(terms.receiver_authorizer),
-        token: to_engine(terms.token),
-        withdraw_delay: terms.withdraw_delay,
-        salt: *terms.salt.as_bytes(),
-    }
-}
-
-/// The terms of a row.
-pub fn of_terms_row(row: &ChannelTermsRow) -> farthing_channel::ChannelTerms {
-    farthing_channel::ChannelTerms {
-        payer: of_engine(row.payer),
-        payer_authorizer: of_engine(row.payer_authorizer),
-        receiver: of_engine(row.receiver),
-        receiver_authorizer: of_engine(row.receiver_authorizer),
-        token: of_engine(row.token),
-        withdraw_delay: row.withdraw_delay,
-        salt: Salt::from_bytes(row.salt),
+    /// What a unit of the token is worth in the ledger's asset.
+    pub fn unit_worth(&self) -> UnitWorth {
+        let step = |more: Option<u8>| more.and_then(|more| 10_u128.checked_pow(more.into())).unwrap_or(1);
+        let (units, worth) = (self.decimals, self.asset.scale());
+        UnitWorth { worth: step(worth.checked_sub(units)), units: step(units.checked_sub(worth)) }
     }
 }

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use farthing_channel::{Address, BATCH_ESCROW, batch_call};
+use farthing_channel::{Address, BATCH_ESCROW, ChannelId, batch_call};
 use farthing_engine::{
-    Call, CallId, ChannelAccounts, ChannelId, ChannelRow, ChannelStep, Chart, Command, Fault,
-    MakeChannelCall, Movement, Purpose, ReceiverId, SeeChannel, SeeReceiver,
+    Call, CallId, ChannelAccounts, ChannelRow, ChannelStep, Chart, Command, Fault, MakeChannelCall, Movement,
+    Purpose, ReceiverId, SeeChannel, SeeReceiver,
 };
 use farthing_money::{Amount, Span, Timestamp};
 use futures_util::future::join_all;
@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, Notify};
 
 use super::claim::{self, Due};
 use super::{ChannelConfig, see};
-use crate::chain::{ChainConfig, TokenConfig, of_engine, to_engine};
+use crate::chain::{ChainConfig, TokenConfig, to_engine};
 use crate::node::{Block, LogFilter, Node};
 use crate::submit::{Ports, RoundFault, Submitter};
 
@@ -173,7 +173,7 @@ impl ChannelWorker {
             let page = self.ports().read.channels_after(after, PAGE)?;
             let full = page.len() == PAGE;
             after = page.last().map(|(id, _)| *id);
-            rows.extend(page.into_iter().filter(|(_, row)| row.terms.chain == self.chain().id.number()));
+            rows.extend(page.into_iter().filter(|(_, row)| row.chain == self.chain().id.number()));
             if !full {
                 return Ok(rows);
             }
@@ -233,14 +233,12 @@ impl ChannelWorker {
 
     /// Whether a channel stands otherwise than the books said. Then they say so now.
     async fn look(&self, id: ChannelId, row: &ChannelRow, confirmed: u64) -> Result<bool, RoundFault> {
-        let Some(token) = self.chain().token(of_engine(row.terms.token)) else { return Ok(false) };
-        let wire_id = farthing_channel::ChannelId::from_bytes(*id.as_bytes());
-        let on_chain = see::channel(self.node(), token, wire_id, confirmed).await?;
+        let on_chain = see::channel(self.node(), id, confirmed).await?;
         let refund_ended = match row.refund {
             Some(call) => self.ports().read.settlement(call)?.map(|_| call),
             None => None,
         };
-        if on_chain == row.on_chain && refund_ended.is_none() {
+        if on_chain == *row.books.chain() && refund_ended.is_none() {
             return Ok(false);
         }
         let (channel, accounts, asset) = (id, row.accounts, row.asset);
@@ -258,7 +256,7 @@ impl ChannelWorker {
         at: At,
         round: &mut ChannelRound,
     ) -> Result<(), RoundFault> {
-        let open = |row: &ChannelRow| !row.unclaimed().units.is_zero();
+        let open = |row: &ChannelRow| !row.unclaimed().is_zero();
         memory.since.retain(|id, _| rows.get(id).is_some_and(open));
         memory.bad.retain(|_, since| at.now.since(*since) < BAD_FOR);
         let mut due: Vec<Due> = Vec::new();
@@ -296,33 +294,25 @@ impl ChannelWorker {
         round: &mut ChannelRound,
     ) -> Result<(), RoundFault> {
         let pairs: BTreeSet<_> = rows.values().map(|row| (row.terms.receiver, row.terms.token)).collect();
-        let tokens: Vec<_> = pairs
-            .into_iter()
-            .filter_map(|(receiver, token)| {
-                Some((of_engine(receiver), self.chain().token(of_engine(token))?))
-            })
-            .collect();
-        let asked =
-            tokens.iter().map(|(receiver, token)| see::receiver(self.node(), token, *receiver, at.confirmed));
-        for ((receiver, token), seen) in tokens.iter().zip(join_all(asked).await) {
-            let seen = seen?;
+        let asked = pairs.iter().map(|pair| see::receiver(self.node(), *pair, at.confirmed));
+        for ((receiver, token), seen) in pairs.iter().zip(join_all(asked).await) {
+            let (seen, Some(token)) = (seen?, self.chain().token(*token)) else { continue };
             let id = ReceiverId::of(self.chain().id.number(), to_engine(*receiver), to_engine(token.address));
             let known = self.ports().read.receiver(id)?.map(|row| row.settled).unwrap_or_default();
             if known != seen.settled {
-                let (receiver, settled, accounts) = (id, seen.settled, self.chain().channel_accounts(token));
-                let command = SeeReceiver { receiver, settled, accounts, asset: token.asset };
+                let (unit, accounts) = (token.unit_worth(), self.chain().channel_accounts(token));
+                let command = SeeReceiver { receiver: id, settled: seen.settled, unit, accounts };
                 self.ports().execute.execute(Command::SeeReceiver(command)).await?;
             }
-            let left = seen.claimed.worth.checked_sub(seen.settled.worth).unwrap_or_default();
+            let left = seen.claimed.checked_sub(seen.settled).unwrap_or_default();
             if left.is_zero() {
                 memory.waiting.remove(&id);
                 continue;
             }
             let since = *memory.waiting.entry(id).or_insert(at.now);
             let waited = at.now.since(since) >= config.claim_after;
-            if (left < config.settle_from && !waited)
-                || self.is_under_way(|step| step == ChannelStep::Sweep)?
-            {
+            let enough = token.unit_worth().of(left).is_none_or(|worth| worth >= config.settle_from);
+            if (!enough && !waited) || self.is_under_way(|step| step == ChannelStep::Sweep)? {
                 continue;
             }
             let input = batch_call::settle(*receiver, token.address);
@@ -361,7 +351,7 @@ impl ChannelWorker {
             until: now.after(CALL_TIME),
             approval: None,
         };
-        let command = MakeChannelCall { id, call, step, opens: None };
+        let command = MakeChannelCall { id, call, step, opens: None, charged: Amount::ZERO };
         self.ports().execute.execute(Command::MakeChannelCall(command)).await?;
         self.submitter.wake();
         Ok(())

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use farthing_channel::ChannelId;
 use farthing_engine::{
-    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelId, ChannelRow, Chart, CodeId,
-    CodeRow, Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind,
-    InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow,
-    PaymentId, PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SettlementRow,
-    StatementId, StatementRow, decide,
+    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
+    Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, InletRow,
+    Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
+    PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SettlementRow, StatementId,
+    StatementRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};

@@ -178,7 +178,7 @@ impl Shared {
             credits: held.row.credits.clone(),
             accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
             asset: held.row.asset,
-            channel: held.row.voucher.as_ref().map(|voucher| voucher.channel),
+            channel: held.row.channel,
             marks: held.row.marks,
         });
         match self.config.execute.execute(command).await {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use farthing_channel::ChannelId;
 use farthing_engine::{
-    BooksRow, CallId, CallRow, Changes, ChannelId, ChannelRow, CodeId, CodeRow, CreditId, CreditRow,
-    EntryRow, KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId,
-    Read, ReceiverId, ReceiverRow, SettlementRow, StatementId, StatementRow,
+    BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow, CreditId, CreditRow, EntryRow,
+    KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read,
+    ReceiverId, ReceiverRow, SettlementRow, StatementId, StatementRow,
 };
 use farthing_ledger::{Account, AccountId, Reference};
 
