@@ -7,6 +7,7 @@ import { x402Buyer } from '../lib/buyer.mjs'
 import { CHAIN_ID } from '../lib/chain.mjs'
 import { chainStage } from '../lib/chain_gate.mjs'
 import { problem } from '../lib/offer.mjs'
+import { EXIT, run } from '../lib/program.mjs'
 import { get } from '../lib/story.mjs'
 import { ARTICLE } from '../lib/upstream.mjs'
 
@@ -46,6 +47,16 @@ describe('payers who wait longer than the gate is patient', { timeout: 110_000 }
     }
   }
 
+  /** What may still be carried out is not ended by the operator either, and nothing is done by half a word. */
+  async function isNotGivenUp() {
+    const place = ['--config', scene.home.config]
+    const [{ calls }] = JSON.parse((await run(['chain', 'status', '--json', ...place])).stdout)
+    assert.deepEqual(calls.map(({ purpose, transactions }) => [purpose, transactions.length]), [['payment', 1]])
+    const words = ['chain', 'end', calls[0].call, '--failed', ...place]
+    assert.match((await run(words, { exit: 2 })).stderr, /say it again with --yes/)
+    assert.match((await run([...words, '--yes'], { exit: EXIT.failed })).stderr, /may still be carried out/)
+  }
+
   async function isServedOnce(payment, hash) {
     await scene.chain.client.mine({ blocks: 1 })
     const response = await insist(payment)
@@ -72,6 +83,7 @@ describe('payers who wait longer than the gate is patient', { timeout: 110_000 }
       for (let again = 0; again < 2; again += 1) await isPending(await get(payment.url, payment.headers))
       assert.equal(await scene.chain.balance(payment.payer.address), DOLLAR, 'nothing has moved yet')
       assert.equal(scene.door.taken(), before + 1, 'one transaction was sent, whoever asks')
+      await isNotGivenUp()
       await isServedOnce(payment, hash)
       // What is settled first is paid for before the upstream is asked; the other way round its first answer was lost.
       const asked = path === '/paid/first' ? 1 : 2

@@ -9,6 +9,7 @@ import { chainStage } from '../lib/chain_gate.mjs'
 import { problem } from '../lib/offer.mjs'
 import { payloadOf } from '../lib/resigned.mjs'
 import { judge } from '../lib/seller.mjs'
+import { run } from '../lib/program.mjs'
 import { get } from '../lib/story.mjs'
 import { ARTICLE } from '../lib/upstream.mjs'
 
@@ -65,6 +66,8 @@ describe('a node that is not to be believed', { timeout: 110_000 }, () => {
     await scene.start()
     await isUnreachable(payment)
     assert.equal(await other.balance(payment.payer.address), DOLLAR)
+    const { stderr } = await run(['check', '--config', scene.home.config])
+    assert.match(stderr, /warning: .*eip155:8453.*look at nodes in the \[\[chain\]\]/)
     scene.door.lead(scene.chain.url)
     await isPaid(payment, await get(payment.url, payment.headers))
   })

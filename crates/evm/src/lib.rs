@@ -50,7 +50,7 @@ pub use node::{
 pub use purse::{Purse, PurseStatus, units_of};
 pub use revert::Revert;
 pub use signer::{Looking, RemoteSigner, SignFault, Signer, Signing};
-pub use submit::{Ports, Round, RoundFault, Submitter};
+pub use submit::{NotByHand, Ports, Round, RoundFault, Said, Submitter};
 pub use transaction::{Fees, SignedTransaction, Transaction};
 pub use verify::{Invalid, Judge, NotVerified, Verified, call_of, payment_of};
 

@@ -97,6 +97,12 @@ impl Access {
         }
     }
 
+    /// The way to a server that runs; nothing if none answers.
+    pub async fn running(config: &Config) -> Option<Self> {
+        let socket = socket_path(&config.server.data);
+        UnixStream::connect(&socket).await.is_ok().then_some(Self::Socket(socket))
+    }
+
     /// Makes top-up codes.
     pub async fn create_codes(
         &self,

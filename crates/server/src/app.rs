@@ -113,7 +113,7 @@ pub async fn run(
     let backup = Source::of(&installation, &config.server.data).map(backup::router).unwrap_or_default();
     let routes = admin_api::router(Operator::new(&installation)).merge(backup);
     let routes = routes.merge(life::admin::router(Life::new(&installation)));
-    let routes = routes.merge(crate::chains::admin::router(chains.clone()));
+    let routes = routes.merge(crate::chains::admin::router(chains.clone(), Arc::clone(&installation.books)));
     tasks.spawn(answer_operator(socket, routes));
     workers::start(&mut tasks, &installation);
     if let Some(chains) = &chains {

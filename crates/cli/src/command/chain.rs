@@ -1,11 +1,13 @@
-//! `farthing chain status`: our account on each chain, and whether the tokens there are those of the books.
+//! `farthing chain status|end`: our account on each chain, and whether the tokens there are those of the books.
 
 use clap::{Args, Subcommand};
 use farthing_gate::flow::system_clock;
 use farthing_server::access::Access;
+use farthing_server::chains::outbox::UnderWay;
 use farthing_server::chains::{ChainStatus, TokenStatus};
 use serde_json::{Value, json};
 
+use super::chain_end::End;
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, View};
@@ -16,6 +18,8 @@ use crate::table::table;
 pub enum Chain {
     /// Our account, its coin for gas, what is under way, and the tokens on the chain and in the books
     Status(Place),
+    /// Say what became of a call that stays under way for good
+    End(End),
 }
 
 #[derive(Debug, Args)]
@@ -26,8 +30,10 @@ pub struct Place {
 
 impl Chain {
     pub fn run(&self, output: &Output) -> Result<(), Failure> {
-        let Self::Status(place) = self;
-        output.show(&Chains(ask(&place.config)?))
+        match self {
+            Self::Status(place) => output.show(&Chains(ask(&place.config)?)),
+            Self::End(end) => end.run(output),
+        }
     }
 }
 
@@ -80,12 +86,21 @@ fn text(chain: &ChainStatus) -> String {
     let strays: String =
         chain.tokens.iter().filter(|token| !token.units_uncounted.is_zero()).map(stray).collect();
     format!(
-        "{}: account {} with {}{low}{signer}; paid is {}; {} under way\n{}{strays}",
+        "{}: account {} with {}{low}{signer}; paid is {}; {} under way\n{}{strays}{}",
         chain.network,
         chain.account,
         chain.coin,
         chain.pay_to,
         chain.under_way,
-        table(["TOKEN", "ON CHAIN", "IN BOOKS", "AGREE", "ACCOUNT"], &tokens)
+        table(["TOKEN", "ON CHAIN", "IN BOOKS", "AGREE", "ACCOUNT"], &tokens),
+        chain.calls.iter().map(under_way).collect::<String>()
     )
+}
+
+/// A call, and what was sent for it.
+fn under_way(call: &UnderWay) -> String {
+    let UnderWay { call, purpose, since, transactions, .. } = call;
+    let last =
+        transactions.last().map_or_else(|| "nothing sent yet".to_owned(), |last| format!("sent {last}"));
+    format!("\nunder way: {call} ({purpose}) since {since}, {last}")
 }

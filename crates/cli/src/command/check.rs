@@ -3,11 +3,13 @@
 use clap::Args;
 use farthing_gate::Price;
 use farthing_server::config::{Config, LoadError, Mistake};
+use farthing_server::doctor::{Finding, warnings};
 use serde_json::{Value, json};
 
 use crate::args::ConfigFile;
 use crate::exit::Failure;
 use crate::output::{Output, View};
+use crate::runtime;
 
 #[derive(Debug, Args)]
 pub struct Check {
@@ -20,6 +22,7 @@ struct Sound<'a> {
     config: &'a Config,
     prices: usize,
     free: usize,
+    warnings: Vec<Finding>,
 }
 
 struct Mistaken<'a>(&'a [Mistake]);
@@ -40,7 +43,12 @@ impl Check {
                         "warning: test_funding gives credits away for nothing; never use it on a real server",
                     );
                 }
-                output.show(&Sound { file, config: &config, prices, free })
+                let warnings = runtime::block_on(async { Ok(warnings(&config).await) })?;
+                for Finding { found, next, .. } in &warnings {
+                    let next = next.as_ref().map(|next| format!("; {next}")).unwrap_or_default();
+                    output.say(format!("warning: {found}{next}"));
+                }
+                output.show(&Sound { file, config: &config, prices, free, warnings })
             }
             Err(error) => {
                 if let LoadError::Mistakes(mistakes) = &error
@@ -68,6 +76,7 @@ impl View for Sound<'_> {
             "free": self.free,
             "assets": assets,
             "test_funding": self.config.issuer.test_funding,
+            "warnings": self.warnings.iter().map(|finding| &finding.found).collect::<Vec<_>>(),
         })
     }
 

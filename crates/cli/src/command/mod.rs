@@ -2,6 +2,7 @@
 
 mod backup;
 mod chain;
+mod chain_end;
 mod check;
 mod code;
 mod code_refund;

@@ -109,7 +109,7 @@ impl Submitter {
         Ok(Done::Nothing)
     }
 
-    async fn end_settled(
+    pub(super) async fn end_settled(
         &self,
         memory: &mut Memory,
         (id, row): (CallId, &CallRow),
@@ -125,7 +125,7 @@ impl Submitter {
         Ok(done)
     }
 
-    async fn end_failed(
+    pub(super) async fn end_failed(
         &self,
         memory: &mut Memory,
         (id, row): (CallId, &CallRow),

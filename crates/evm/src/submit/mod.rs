@@ -6,6 +6,7 @@
 //! sends for an account: two of them would count the same numbers.
 
 mod attempt;
+mod by_hand;
 mod end;
 mod plan;
 
@@ -26,6 +27,7 @@ use crate::resolve::of_engine_hash;
 use crate::signer::{SignFault, Signer};
 use crate::transaction::SignedTransaction;
 use crate::watch::Watched;
+pub use by_hand::{NotByHand, Said};
 use plan::{Seen, Step, Surroundings};
 
 /// Why a round did not get to its end. The next one goes on where it can.

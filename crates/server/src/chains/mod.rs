@@ -7,6 +7,7 @@ mod access;
 pub mod admin;
 pub mod facilitator_api;
 mod inlets;
+pub mod outbox;
 mod status;
 
 use std::collections::BTreeMap;

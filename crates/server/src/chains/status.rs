@@ -6,6 +6,7 @@ use farthing_money::{Amount, Asset};
 use serde::{Deserialize, Serialize};
 
 use super::ChainRoom;
+use super::outbox::UnderWay;
 use crate::operator::OperatorError;
 
 /// A chain.
@@ -23,8 +24,11 @@ pub struct ChainStatus {
     pub coin_low: bool,
     /// Whoever signs for the account, if that is another program.
     pub signer: Option<SignerStatus>,
-    /// Calls that are under way.
+    /// How many calls are under way.
     pub under_way: usize,
+    /// Those calls.
+    #[serde(default)]
+    pub calls: Vec<UnderWay>,
     /// The tokens that are taken.
     pub tokens: Vec<TokenStatus>,
 }
@@ -99,7 +103,9 @@ impl ChainRoom {
         let reserves = facilitator.reserves().await.map_err(silent)?;
         let lying = self.lying(chain).await?;
         let books = ports.read.as_ref();
-        let under_way = books.calls()?.iter().filter(|(_, row)| row.call.chain == chain.id.number()).count();
+        let calls = books.calls()?;
+        let here = calls.iter().filter(|(_, row)| row.call.chain == chain.id.number());
+        let calls: Vec<_> = here.map(|(id, row)| UnderWay::of(*id, row)).collect();
         let accounts = books.accounts()?;
         let token =
             |((token, lying), (account, own)): ((&farthing_evm::TokenConfig, Lying), (Account, Amount))| {
@@ -131,7 +137,8 @@ impl ChainRoom {
             coin: purse.coin.to_string(),
             coin_low: purse.is_low(),
             signer,
-            under_way,
+            under_way: calls.len(),
+            calls,
             tokens,
         })
     }

@@ -1,6 +1,7 @@
 //! The doctor: is this endpoint payable? Looks at it from outside as a payer would, one check after the other, and in the
 //! end pays it, with credits that the operator gives it for this one time.
 
+mod chains;
 mod issuer;
 mod offers;
 mod payment;
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::mount::ABOUT_PATH;
+pub use chains::warnings;
 use issuer::About;
 use place::Place;
 
@@ -134,6 +136,7 @@ where
     } else {
         payment::pay(&mut report, config, &place, &about, clock, &send).await;
     }
+    chains::look(&mut report, config).await;
     report.end()
 }
 
