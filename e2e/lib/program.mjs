@@ -9,7 +9,7 @@ import { binary } from './farthing.mjs'
 /** The exit codes that scripts may rely on. */
 export const EXIT = { ok: 0, failed: 1, unreachable: 3, notAllowed: 4, fundsShort: 6, budgetRefused: 7, outcomeUnknown: 8 }
 
-/** Starts it; `ended` resolves with `{exit, signal, stdout, stderr}`. */
+/** Starts it; `ended` resolves with `{exit, signal, stdout, stderr}`, `says(shape)` with what it says meanwhile. */
 export function start(words, { folder, input = '' } = {}) {
   const child = spawn(binary(), words, { cwd: folder, env: { HOME: folder ?? '/' }, stdio: 'pipe' })
   const said = { stdout: [], stderr: [] }
@@ -22,7 +22,17 @@ export function start(words, { folder, input = '' } = {}) {
     child.once('error', reject)
     child.once('close', (exit, signal) => resolve({ exit, signal, stdout: text('stdout'), stderr: text('stderr') }))
   })
-  return { ended, kill: () => child.kill('SIGKILL') }
+  /** Resolves with the first thing of this shape that it says to people. */
+  const says = (shape) =>
+    new Promise((resolve) => {
+      const look = () => {
+        const found = shape.exec(text('stderr'))
+        if (found) resolve(found[0])
+        return found
+      }
+      if (!look()) child.stderr.on('data', look)
+    })
+  return { ended, says, kill: () => child.kill('SIGKILL') }
 }
 
 /** Runs it and insists on its exit code. */

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::error::WalletError;
 use crate::http::{HttpRequest, HttpResponse};
+use crate::outcome::Transfer;
 
 #[derive(Deserialize)]
 struct KeysetList {
@@ -31,6 +32,34 @@ pub(crate) struct Quote {
     pub(crate) amount: u64,
     #[serde(default)]
     pub(crate) pubkey: Option<PublicKey>,
+}
+
+#[derive(Serialize)]
+struct OrderBody {
+    unit: Unit,
+    amount: u64,
+    pubkey: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    transfer: bool,
+}
+
+/// A mint quote of the method `evm`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Order {
+    #[serde(rename = "quote")]
+    pub(crate) id: String,
+    pub(crate) unit: Unit,
+    pub(crate) amount: u64,
+    /// Where it is paid.
+    pub(crate) request: String,
+    #[serde(default)]
+    pub(crate) amount_paid: u64,
+    #[serde(default)]
+    pub(crate) amount_issued: u64,
+    #[serde(default)]
+    pub(crate) expiry: Option<u64>,
+    #[serde(default)]
+    pub(crate) transfer: Option<Transfer>,
 }
 
 #[derive(Serialize)]
@@ -163,13 +192,33 @@ pub(crate) fn quote_request(
     post(format!("{mint}/v1/mint/quote/code"), &QuoteBody { unit, code, pubkey })
 }
 
+/// Asks for a quote that money on a chain pays.
+pub(crate) fn order_request(
+    mint: &str,
+    (unit, amount): (Unit, u64),
+    pubkey: String,
+    transfer: bool,
+) -> Result<HttpRequest, WalletError> {
+    post(format!("{mint}/v1/mint/quote/evm"), &OrderBody { unit, amount, pubkey, transfer })
+}
+
+/// Asks how such a quote stands.
+pub(crate) fn order_state_request(mint: &str, quote: &str) -> HttpRequest {
+    HttpRequest::get(format!("{mint}/v1/mint/quote/evm/{quote}"))
+}
+
+/// Such a quote.
+pub(crate) fn order(mint: &str, answer: &HttpResponse) -> Result<Result<Order, Refusal>, WalletError> {
+    read(mint, "a mint quote", answer)
+}
+
 pub(crate) fn mint_request(
     mint: &str,
-    quote: &str,
+    (method, quote): (&str, &str),
     outputs: &[BlindedMessage],
     signature: String,
 ) -> Result<HttpRequest, WalletError> {
-    post(format!("{mint}/v1/mint/code"), &MintBody { quote, outputs, signature })
+    post(format!("{mint}/v1/mint/{method}"), &MintBody { quote, outputs, signature })
 }
 
 pub(crate) fn swap_request(

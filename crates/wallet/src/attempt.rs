@@ -55,6 +55,19 @@ pub enum AttemptKind {
         /// What the code is worth, once that is known.
         amount: u64,
     },
+    /// Credits are bought with money on a chain.
+    Buy {
+        /// The number of the key that locks the quote.
+        quote_key: u32,
+        /// The quote.
+        quote: String,
+        /// What it is for.
+        asked: u64,
+        /// What is minted, once that is known.
+        amount: u64,
+        /// The Unix second at which it ends if nothing is paid.
+        expiry: Option<u64>,
+    },
     /// Credits are changed for others of the same sum, to have the right denominations.
     Change,
     /// Credits of a token are taken in.
@@ -145,6 +158,7 @@ impl Attempt {
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
             AttemptKind::Redeem { .. } => "redeem",
+            AttemptKind::Buy { .. } => "buy",
             AttemptKind::Change => "change",
             AttemptKind::Receive { .. } => "receive",
             AttemptKind::Pay(_) => "pay",

@@ -11,6 +11,8 @@ use crate::chain::OnChain;
 pub enum EntryKind {
     /// A top-up code became credits.
     Redeem,
+    /// Credits were bought with money on a chain.
+    Buy,
     /// Something was paid.
     Pay,
     /// A payment was refused and the credits came back; or what was signed for a chain ended unused.
@@ -61,6 +63,7 @@ impl EntryKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Redeem => "redeem",
+            Self::Buy => "buy",
             Self::Pay => "pay",
             Self::Refused => "refused",
             Self::Send => "send",

@@ -68,15 +68,18 @@ pub use chain::{AccountAddress, ChainId, ChainPayment, Method, OnChain, Token, T
 pub use credit::Credit;
 pub use error::{ErrorKind, FundsShort, WalletError};
 pub use flow::{
-    AuditFlow, Flow, HoldingsFlow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow, RedeemFlow,
-    RefundFlow, RestoreFlow, SendFlow,
+    AuditFlow, Flow, HoldingsFlow, OrderFlow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow,
+    RedeemFlow, RefundFlow, RestoreFlow, SendFlow,
 };
 pub use history::{Entry, EntryKind};
 pub use http::{ANSWER_LIMIT_BYTES, Event, HttpRequest, HttpResponse, Read, Step};
 pub use merchant::{Signer, StoredPass};
 pub use mint::Mint;
 pub use offer::Means;
-pub use outcome::{Holding, Outcome, Paid, Quote, Recovered, RefusedPayment, RestoredUnit, Settled};
+pub use outcome::{
+    Holding, Ordered, Outcome, Paid, Quote, Recovered, RefusedPayment, RestoredUnit, Settled, Transfer,
+    TransferWay,
+};
 pub use sealed::{Sealed, SealedError, Unlock};
 pub use unit::asset_of;
 pub use vault::{Change, MemoryVault, Numbers, Row, RowKey, Vault, VaultFault, VaultFaultKind};

@@ -2,6 +2,7 @@
 
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Problem;
+use serde::{Deserialize, Serialize};
 
 use crate::audit::AuditReport;
 use crate::chain::{OnChain, Token};
@@ -16,6 +17,17 @@ pub enum Outcome {
         mint: String,
         /// How much.
         money: Money,
+    },
+    /// Credits are ordered, and have to be paid for.
+    Ordered(Box<Ordered>),
+    /// Credits that were ordered are not paid for yet.
+    Waiting {
+        /// The mint.
+        mint: String,
+        /// What they cost.
+        asked: Money,
+        /// What has come so far.
+        paid: Money,
     },
     /// The answer was delivered and nothing was paid for it now: it is free, or a pass opens it.
     Served {
@@ -70,6 +82,43 @@ pub enum Outcome {
     },
     /// An issuer's statements and lists were looked through.
     Audited(Box<AuditReport>),
+}
+
+/// Credits that are ordered.
+#[derive(Clone, Debug)]
+pub struct Ordered {
+    /// The attempt that brings them.
+    pub attempt: u64,
+    /// How much.
+    pub money: Money,
+    /// Where they are paid for.
+    pub request: String,
+    /// Where a plain transfer pays for them.
+    pub transfer: Option<Transfer>,
+}
+
+/// Where a plain transfer goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// To which address.
+    pub address: String,
+    /// What, one of these.
+    pub ways: Vec<TransferWay>,
+}
+
+/// A token that may be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferWay {
+    /// The chain's number.
+    pub chain_id: u64,
+    /// The token's contract.
+    pub token: String,
+    /// What people call it.
+    pub symbol: String,
+    /// How many of its smallest units.
+    pub units: String,
+    /// All that for a wallet to read (EIP-681).
+    pub uri: String,
 }
 
 /// What would be paid.

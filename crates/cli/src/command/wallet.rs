@@ -2,11 +2,12 @@
 
 use clap::{Args, Subcommand};
 
-use super::wallet_account::{Address, Deposit};
+use super::wallet_account::Address;
 use super::wallet_audit::Audit;
 use super::wallet_backup::{Backup, Restore};
 use super::wallet_balance::Balance;
 use super::wallet_chain_token::ChainToken;
+use super::wallet_deposit::Deposit;
 use super::wallet_history::History;
 use super::wallet_init::Init;
 use super::wallet_limits::Limits;
@@ -37,7 +38,7 @@ pub enum Action {
     Balance(Balance),
     /// The account on chains: one address, the same on each
     Address(Address),
-    /// How to fill the account on chains
+    /// How to fill the account on chains; or buy credits with money on a chain
     Deposit(Deposit),
     /// Tokens on chains that may be spent, and what they count as
     #[command(subcommand)]
@@ -82,7 +83,7 @@ impl Wallet {
             Action::Audit(audit) => audit.run(place, output).await,
             Action::Balance(balance) => balance.run(&mut opened(place, output).await?, output).await,
             Action::Address(address) => address.run(&place.open().await?, output),
-            Action::Deposit(deposit) => deposit.run(&place.open().await?, output),
+            Action::Deposit(deposit) => deposit.run(place, output).await,
             Action::Token(token) => token.run(&mut place.open().await?, output),
             Action::Send(send) => send.run(&mut opened(place, output).await?, output).await,
             Action::Reclaim(reclaim) => reclaim.run(&mut opened(place, output).await?, output).await,

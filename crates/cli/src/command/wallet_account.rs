@@ -11,14 +11,8 @@ use crate::table::table;
 #[derive(Debug, Args)]
 pub struct Address {}
 
-#[derive(Debug, Args)]
-pub struct Deposit {
-    /// The number of a chain, such as 8453; all that are known otherwise
-    #[arg(long, value_name = "NUMBER")]
-    chain: Option<u64>,
-}
-
-struct Account {
+/// The account on chains, to be shown.
+pub struct Account {
     address: AccountAddress,
     tokens: Vec<Token>,
     /// What stands before the tokens.
@@ -33,15 +27,16 @@ impl Address {
     }
 }
 
-impl Deposit {
-    pub fn run(&self, wallet: &Wallet, output: &Output) -> Result<(), Failure> {
-        let tokens = spendable(wallet, self.chain.map(ChainId::new));
+impl Account {
+    /// Shows how to fill it.
+    pub fn to_fill(wallet: &Wallet, chain: Option<u64>, output: &Output) -> Result<(), Failure> {
+        let tokens = spendable(wallet, chain.map(ChainId::new));
         if tokens.is_empty() {
             let message = "no token is known that could be sent there";
             return Err(Failure::new(Exit::NotFound, message)
                 .hint("`farthing wallet token add` names one, `farthing wallet token list` shows all"));
         }
-        output.show(&Account { address: wallet.account()?, tokens, is_deposit: true })
+        output.show(&Self { address: wallet.account()?, tokens, is_deposit: true })
     }
 }
 

@@ -47,7 +47,7 @@ impl Redeem {
     }
 }
 
-fn only_mint(payer: &Payer) -> Result<String, Failure> {
+pub fn only_mint(payer: &Payer) -> Result<String, Failure> {
     let mints: Vec<&str> = payer.wallet.mints().map(|mint| mint.url.as_str()).collect();
     match mints.as_slice() {
         [only] => Ok((*only).to_owned()),

@@ -117,13 +117,14 @@ pub fn tell(recovered: &Recovered) -> Option<String> {
     let what = match recovered.kind {
         "pay" => "an earlier payment",
         "redeem" => "an earlier top-up code",
+        "buy" => "an order of credits",
         "receive" => "a token that was being received",
         "change" => "a change of credits",
         "refund" => "an earlier refund",
         _ => "a token that was given away",
     };
     match &recovered.ended {
-        Ok(Settled::Back(money)) if recovered.kind == "redeem" => {
+        Ok(Settled::Back(money)) if matches!(recovered.kind, "redeem" | "buy") => {
             Some(format!("recovered: {what} brought {money}"))
         }
         Ok(Settled::Back(money)) => Some(format!("recovered: {money} of {what}")),

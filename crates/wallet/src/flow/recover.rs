@@ -51,6 +51,7 @@ impl RecoverFlow {
         let part = match &attempt.kind {
             AttemptKind::Redeem { code, .. } => RedeemFlow::new(code, &attempt.mint, Some(attempt.unit))
                 .map(|flow| Part::Redeem(Box::new(flow))),
+            AttemptKind::Buy { .. } => Ok(Part::Redeem(Box::new(RedeemFlow::of_order(attempt)))),
             AttemptKind::Refund { .. } => Ok(Part::Refund(Box::new(RefundFlow::again(attempt)))),
             _ => Ok(Part::Settle(Settle::new(id))),
         };
@@ -72,6 +73,7 @@ impl Part {
                 Step::Send(request) => Ok(Sub::Send(request)),
                 Step::Done(outcome) => match *outcome {
                     Outcome::Redeemed { money, .. } => Ok(redeemed(money)),
+                    Outcome::Waiting { asked, .. } => Ok(Sub::Done(Settled::Open(asked))),
                     _ => Err(WalletError::Misuse("a redeemed code")),
                 },
                 Step::Wait(_) | Step::Deliver => Err(WalletError::Misuse("a request or an end")),

@@ -1,8 +1,8 @@
-//! Turns a top-up code into credits. The same code asked for again gives the same quote, and the same outputs get the
+//! Turns a top-up code into credits, or an order that is paid for. The same code asked for again gives the same quote, and the same outputs get the
 //! same signatures, so every step may be repeated.
 
 use farthing_ecash::{PublicKey, quote_signature, restore};
-use farthing_money::{Timestamp, Unit};
+use farthing_money::{Span, Timestamp, Unit};
 
 use super::exchange::found;
 use super::keys::{self, Refresh};
@@ -35,6 +35,7 @@ enum Stage {
     Start,
     Keys(Refresh),
     Quote,
+    Check,
     Mint,
     Restore(Refusal),
     Search(Box<Search>),
@@ -47,7 +48,11 @@ struct Begun {
     quote_key: u32,
     quote: Option<String>,
     amount: u64,
+    method: &'static str,
 }
+
+/// So long after its end an order that nobody has paid for is kept.
+const KEPT: Span = Span::from_secs(30 * 24 * 3600);
 
 impl RedeemFlow {
     /// A flow for a code at a mint; the unit may be left out if the mint has only one. Begun before, it carries on.
@@ -56,12 +61,27 @@ impl RedeemFlow {
         Ok(Self { mint, code, unit, id: None, searched: false, stage: Stage::Start })
     }
 
+    /// A flow for credits that were ordered.
+    pub fn of_order(attempt: &Attempt) -> Self {
+        Self {
+            mint: attempt.mint.clone(),
+            code: String::new(),
+            unit: Some(attempt.unit),
+            id: Some(attempt.id),
+            searched: false,
+            stage: Stage::Start,
+        }
+    }
+
     fn begun(&self, wallet: &Wallet) -> Result<Begun, WalletError> {
         let id = self.id.ok_or(WalletError::Misuse("an attempt to redeem"))?;
         let attempt = wallet.state.attempt(id).cloned().ok_or(WalletError::UnknownAttempt(id))?;
         match attempt.kind.clone() {
             AttemptKind::Redeem { quote_key, quote, amount, .. } => {
-                Ok(Begun { attempt, quote_key, quote, amount })
+                Ok(Begun { attempt, quote_key, quote, amount, method: "code" })
+            }
+            AttemptKind::Buy { quote_key, quote, amount, .. } => {
+                Ok(Begun { attempt, quote_key, quote: Some(quote), amount, method: "evm" })
             }
             _ => Err(WalletError::UnknownAttempt(id)),
         }
@@ -69,6 +89,9 @@ impl RedeemFlow {
 
     /// The attempt, new or begun before.
     fn begin(&mut self, wallet: &mut Wallet, now: Timestamp) -> Result<(), WalletError> {
+        if self.id.is_some() {
+            return Ok(());
+        }
         let same = |attempt: &&Attempt| {
             let code = matches!(&attempt.kind, AttemptKind::Redeem { code, .. } if *code == self.code);
             code && attempt.mint == self.mint
@@ -96,6 +119,53 @@ impl RedeemFlow {
         Ok(())
     }
 
+    /// Asks how an order stands, unless its credits were asked for before: then the same request finds what became of it.
+    fn ask_first(&mut self, wallet: &mut Wallet) -> Result<Step, WalletError> {
+        let begun = self.begun(wallet)?;
+        match begun.attempt.kind {
+            AttemptKind::Buy { quote, .. } if begun.attempt.plans.is_empty() => {
+                self.stage = Stage::Check;
+                Ok(Step::Send(api::order_state_request(&self.mint, &quote)))
+            }
+            _ => self.ask(wallet),
+        }
+    }
+
+    /// How an order stands: all that has come is minted, when it is what was asked for, or when no more is expected.
+    fn checked(
+        &mut self,
+        wallet: &mut Wallet,
+        answer: &HttpResponse,
+        now: Timestamp,
+    ) -> Result<Step, WalletError> {
+        let mut attempt = self.begun(wallet)?.attempt;
+        let order = api::order(&self.mint, answer)?.map_err(|refusal| refusal.at(&self.mint))?;
+        let AttemptKind::Buy { asked, amount, expiry, .. } = &mut attempt.kind else {
+            return Err(WalletError::Misuse("an order"));
+        };
+        let left = order.amount_paid.saturating_sub(order.amount_issued);
+        let ends = expiry.map(Timestamp::from_secs);
+        let is_over = ends.is_some_and(|end| end <= now);
+        if left > 0 && (order.amount_paid >= *asked || is_over) {
+            *amount = left;
+            let mut draft = Draft::new(&wallet.state);
+            draft.attempt(attempt);
+            let changes = draft.into_changes();
+            wallet.commit(changes)?;
+            return self.ask(wallet);
+        }
+        let (asked, unit) = (money(attempt.unit, *asked)?, attempt.unit);
+        if ends.is_some_and(|end| end.after(KEPT) <= now) {
+            let mut draft = Draft::new(&wallet.state);
+            draft.finish(attempt.id, None);
+            let changes = draft.into_changes();
+            wallet.commit(changes)?;
+        }
+        self.stage = Stage::Over;
+        let paid = money(unit, order.amount_paid)?;
+        Ok(done(Outcome::Waiting { mint: self.mint.clone(), asked, paid }))
+    }
+
     /// What to send, as far as the attempt has come.
     fn ask(&mut self, wallet: &mut Wallet) -> Result<Step, WalletError> {
         let begun = self.begun(wallet)?;
@@ -120,7 +190,7 @@ impl RedeemFlow {
         let outputs = messages(&plan.derive(&wallet.seed)?);
         let signature = quote_signature::sign(&quote, &outputs, &key);
         self.stage = Stage::Mint;
-        api::mint_request(&self.mint, &quote, &outputs, signature).map(Step::Send)
+        api::mint_request(&self.mint, (begun.method, &quote), &outputs, signature).map(Step::Send)
     }
 
     fn quoted(&mut self, wallet: &mut Wallet, answer: &HttpResponse) -> Result<Step, WalletError> {
@@ -220,10 +290,11 @@ impl RedeemFlow {
         let money = money(attempt.unit, worth(proofs))?;
         let mut draft = Draft::new(&wallet.state);
         draft.take_in(proofs, &attempt.mint, attempt.unit, now);
+        let is_bought = matches!(attempt.kind, AttemptKind::Buy { .. });
         let entry = Entry {
             number: attempt.id,
             at: now,
-            kind: EntryKind::Redeem,
+            kind: if is_bought { EntryKind::Buy } else { EntryKind::Redeem },
             party: attempt.mint.clone(),
             money,
             url: None,
@@ -258,12 +329,16 @@ impl Flow for RedeemFlow {
                     Sub::Send(request) => return Ok(Step::Send(request)),
                     Sub::Done(()) => {
                         self.begin(wallet, now)?;
-                        return self.ask(wallet);
+                        return self.ask_first(wallet);
                     }
                 },
                 Stage::Quote => {
                     let answer = answer_of(&self.mint, came)?;
                     return self.quoted(wallet, &answer);
+                }
+                Stage::Check => {
+                    let answer = answer_of(&self.mint, came)?;
+                    return self.checked(wallet, &answer, now);
                 }
                 Stage::Mint => {
                     let answer = answer_of(&self.mint, came)?;

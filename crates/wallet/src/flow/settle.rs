@@ -215,7 +215,10 @@ fn swapped(
         }
         AttemptKind::Receive { .. } => Some(EntryKind::Receive),
         AttemptKind::Sent { .. } => Some(EntryKind::Reclaim),
-        AttemptKind::Change | AttemptKind::Redeem { .. } | AttemptKind::Refund { .. } => None,
+        AttemptKind::Change
+        | AttemptKind::Redeem { .. }
+        | AttemptKind::Buy { .. }
+        | AttemptKind::Refund { .. } => None,
     };
     let mut entry = kind.map(|kind| entry(attempt, kind, back, now)).transpose()?;
     if let (AttemptKind::Sent { .. }, Some(entry)) = (&attempt.kind, &mut entry) {
