@@ -2,7 +2,7 @@
 //! right moment can make one bad: so a batch is tried before it is sent, and one that fails is halved until the bad rows are
 //! alone.
 
-use farthing_channel::{Address, BATCH_ESCROW, ChannelId, ClaimRow, batch_call};
+use farthing_channel::{Address, BATCH_ESCROW, ChannelId, ClaimRow, Domain, batch_call};
 use farthing_engine::ChannelRow;
 use farthing_money::Timestamp;
 
@@ -40,11 +40,29 @@ pub(super) struct Sorted {
     pub(super) bad: Vec<Due>,
 }
 
-/// Tries a batch out, and its halves if it fails.
-pub(super) async fn sort(node: &dyn Node, from: Address, due: Vec<Due>) -> Result<Sorted, NodeError> {
+/// Tries a batch out, and its halves if it fails. What is verified by a known key may be written otherwise than the escrow
+/// reads it, so each signature is mended first.
+pub(super) async fn sort(
+    node: &dyn Node,
+    (from, batch): (Address, &Domain),
+    due: Vec<Due>,
+) -> Result<Sorted, NodeError> {
     let mut sorted = Sorted::default();
-    let mut waiting = vec![due];
+    let mut mended = Vec::with_capacity(due.len());
+    for due in due {
+        match due.row.clone().mended(batch) {
+            Some(row) => mended.push(Due { row, ..due }),
+            None => {
+                tracing::error!(channel = %due.channel, "a voucher in the books is not signed by whom its channel names; look where it came from");
+                sorted.bad.push(due);
+            }
+        }
+    }
+    let mut waiting = vec![mended];
     while let Some(mut rows) = waiting.pop() {
+        if rows.is_empty() {
+            continue;
+        }
         let claims: Vec<ClaimRow> = rows.iter().map(|due| due.row.clone()).collect();
         let input = batch_call::claim(&claims);
         match node.gas(Trial { from, to: BATCH_ESCROW, input }).await {

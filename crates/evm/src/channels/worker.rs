@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use farthing_channel::{Address, BATCH_ESCROW, ChannelId, batch_call};
+use farthing_channel::{Address, BATCH_ESCROW, ChannelId, batch_call, batch_domain};
 use farthing_engine::{
     Call, CallId, ChannelAccounts, ChannelRow, ChannelStep, Chart, Command, Fault, MakeChannelCall, Movement,
     Purpose, ReceiverId, SeeChannel, SeeReceiver,
@@ -271,7 +271,8 @@ impl ChannelWorker {
         if due.is_empty() {
             return Ok(());
         }
-        let sorted = claim::sort(self.node(), self.submitter.address(), due).await?;
+        let sorted =
+            claim::sort(self.node(), (self.submitter.address(), &batch_domain(self.chain().id)), due).await?;
         round.bad = sorted.bad.len();
         memory.bad.extend(sorted.bad.iter().map(|due| (due.channel, at.now)));
         let Some(first) = sorted.good.first() else { return Ok(()) };
