@@ -50,6 +50,8 @@ pub struct ChainConfig {
     pub remote: Option<RemoteAccount>,
     /// The terms of channels, if they are taken.
     pub channels: Option<ChannelConfig>,
+    /// The most coin that a payer is given for the gas of an approval.
+    pub sponsor_most: Amount,
 }
 
 /// An account whose key another program has.
@@ -140,6 +142,8 @@ pub struct TokenConfig {
     pub exact: bool,
     /// Whether amounts up to a ceiling are taken; they move by Permit2 alone.
     pub upto: bool,
+    /// Whether a payer's approval of Permit2 is sent, and its gas paid, before what needs it.
+    pub sponsored: bool,
 }
 
 /// A mistake in the configuration of a chain.
@@ -191,6 +195,7 @@ impl ChainConfig {
             purse_low: Amount::ZERO,
             remote: None,
             channels: None,
+            sponsor_most: Amount::new(100_000_000_000_000),
         }
     }
 
@@ -225,6 +230,11 @@ impl ChainConfig {
             }
         }
         mistakes
+    }
+
+    /// The token with this contract, if approvals of it are sponsored.
+    pub(crate) fn sponsors(&self, address: Address) -> bool {
+        self.token(address).is_some_and(|token| token.sponsored && token.permit2)
     }
 
     /// The token with this contract.
@@ -320,6 +330,7 @@ impl TokenConfig {
             permit2: true,
             exact: true,
             upto: true,
+            sponsored: false,
         }
     }
 

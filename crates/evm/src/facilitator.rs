@@ -12,17 +12,17 @@ use farthing_engine::{Call, CallId, Fault, Outcome, PaymentId, Refusal, Transact
 use farthing_ledger::Account;
 use farthing_money::{Amount, Money};
 use farthing_wire::x402::facilitator::{Supported, SupportedKind};
-use farthing_wire::x402::{Payload, Requirements, SCHEME_EXACT, SCHEME_UPTO, VERSION};
+use farthing_wire::x402::{Payload, Reason, Requirements, SCHEME_EXACT, SCHEME_UPTO, VERSION};
 use futures_util::future::join_all;
 use serde_json::Map;
 use thiserror::Error;
 
 use self::turn::Turns;
-use crate::chain::{TokenConfig, Way};
+use crate::chain::{TokenConfig, Way, of_text};
 use crate::node::NodeError;
 use crate::purse::{self, Purse, PurseStatus};
 use crate::resolve::of_engine_hash;
-use crate::submit::{Ports, Submitter};
+use crate::submit::{Ports, Submitter, gift_of};
 use crate::verify::{self, Invalid, Judge, NotVerified, Verified};
 
 /// Why nothing can be said: neither that a payment is good nor that it is not.
@@ -82,7 +82,31 @@ impl Facilitator {
     ) -> Result<Verified, NotVerified> {
         let Ports { chain, node, clock, .. } = self.ports();
         let judge = Judge { chain, node: node.as_ref(), submitter: self.submitter.address() };
-        judge.verify(requirements, payload, clock()).await
+        let verified = judge.verify(requirements, payload, clock()).await?;
+        self.judge_gift(requirements, &verified).await?;
+        Ok(verified)
+    }
+
+    /// Whether a payer may be given the coin that he lacks: he was not before, and there is enough.
+    async fn judge_gift(&self, requirements: &Requirements, verified: &Verified) -> Result<(), NotVerified> {
+        let Verified { payer, gift, .. } = *verified;
+        if gift.is_zero() {
+            return Ok(());
+        }
+        let refuse = |reason| Err(Invalid::of(reason, Some(payer)).into());
+        let Some(token) = requirements.asset_address().map(of_text) else {
+            return refuse(Reason::AssetNotDeployed);
+        };
+        let name = gift_of(&self.ports().chain, token, payer);
+        let given = match self.ports().read.settlement(name) {
+            Ok(ended) => ended.is_some_and(|ended| !others::is_unsent(&ended)),
+            // Whether it was cannot be said now; before it is given it is asked again.
+            Err(_) => false,
+        };
+        if given {
+            return refuse(Reason::ApprovalBroadcastFailed);
+        }
+        if self.submitter.can_give(gift).await? { Ok(()) } else { refuse(Reason::Permit2AllowanceRequired) }
     }
 
     /// The name of the payment that a credential makes, without judging it.
@@ -140,7 +164,10 @@ impl Facilitator {
             kinds.push(kind(SCHEME_UPTO, named));
         }
         let by_permit2 = ways.iter().any(|way| *way != Way::ExactEip3009);
-        let extensions = if by_permit2 { vec![verify::SPONSORED.to_owned()] } else { Vec::new() };
+        let mut extensions = if by_permit2 { vec![verify::SPONSORED.to_owned()] } else { Vec::new() };
+        if chain.tokens.iter().any(|token| chain.sponsors(token.address)) {
+            extensions.push(verify::APPROVED.to_owned());
+        }
         Supported { kinds, extensions, signers: [("eip155:*".to_owned(), vec![account])].into() }
     }
 

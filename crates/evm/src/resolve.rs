@@ -4,13 +4,14 @@
 //! payers choose the numbers of their authorisations, and sign the same sum for the same payee as often as they like.
 
 use farthing_channel::TxHash;
-use farthing_engine::{CallRow, Purpose};
+use farthing_engine::{Attempt, CallRow, Purpose};
 use farthing_money::Timestamp;
 
 use crate::authorized::{Authorized, Counter};
 use crate::chain::{ChainConfig, of_engine};
 use crate::movement::{self, Use};
 use crate::node::{Block, Log, Node, NodeError, Receipt, Trial};
+use crate::transaction::SignedTransaction;
 
 /// How many blocks are searched with the first question. Many nodes take no more; of those that do, more is asked.
 const BLOCKS_AT_FIRST: u64 = 1_000;
@@ -77,9 +78,13 @@ pub(crate) async fn fate(chain: &ChainConfig, node: &dyn Node, row: &CallRow) ->
 /// The log by which a transaction of ours has moved what a call should, if it has.
 pub(crate) fn own_log(chain: &ChainConfig, row: &CallRow, receipt: &Receipt) -> Option<u64> {
     // Coin moves without a word, and what moves in channels is seen there: the transaction itself says that it is done, and no
-    // other call has that one.
+    // other call has that one. A blank one that took its number does nothing.
     if matches!(row.purpose, Purpose::Funding { .. } | Purpose::Channel(_)) {
-        return receipt.succeeded.then_some(0);
+        let sent = |attempt: &&Attempt| of_engine_hash(attempt.transaction) == receipt.transaction;
+        let sent =
+            row.attempts.iter().find(sent).and_then(|attempt| SignedTransaction::decode(&attempt.signed));
+        let done = sent.is_some_and(|sent| receipt.succeeded && !sent.transaction.is_blank());
+        return done.then_some(0);
     }
     let moves = &row.call.moves;
     let authorized = Authorized::of_call(chain, &row.call);
@@ -259,13 +264,13 @@ pub(crate) fn of_engine_hash(id: farthing_engine::TransactionId) -> TxHash {
 #[cfg(test)]
 mod tests {
     use farthing_channel::{Address, Authorization, AuthorizationNonce, ChainId, SigningKey, Word, call};
-    use farthing_engine::{Attempt, Call, ChainAddress, Movement, TransactionId};
+    use farthing_engine::{Call, ChainAddress, Movement, TransactionId};
     use farthing_money::{Amount, Asset};
 
     use super::*;
     use crate::chain::{of_engine, to_engine};
     use crate::node::{Effect, ScriptedNode};
-    use crate::transaction::{Fees, SignedTransaction, Transaction};
+    use crate::transaction::{Fees, Transaction};
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 

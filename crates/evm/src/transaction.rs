@@ -106,6 +106,14 @@ fn typed(list: &Item) -> Vec<u8> {
 impl SignedTransaction {
     /// Reads what [`Transaction::signed`] has written; nothing if it is another kind.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (transaction, signature) = Transaction::read(bytes)?;
+        transaction.signed(&signature?).filter(|signed| signed.bytes == bytes)
+    }
+}
+
+impl Transaction {
+    /// What a signed transaction says, and its signature, if that is one. Nothing if it is another kind.
+    pub(crate) fn read(bytes: &[u8]) -> Option<(Self, Option<Signature>)> {
         let Item::List(members) = Item::decode(bytes.strip_prefix(&[KIND])?)? else { return None };
         let [chain, number, tip, most, gas, to, coin, input, accessed, odd, r, s] = members.as_slice() else {
             return None;
@@ -114,7 +122,7 @@ impl SignedTransaction {
             return None;
         }
         let word = |item: &Item| item.to_word();
-        let transaction = Transaction {
+        let transaction = Self {
             chain: ChainId::new(word(chain)?.to_u64()?),
             number: word(number)?.to_u64()?,
             fees: Fees { most: word(most)?.to_amount()?, tip: word(tip)?.to_amount()? },
@@ -123,11 +131,10 @@ impl SignedTransaction {
             coin: word(coin)?.to_amount()?,
             input: input.bytes()?.to_vec(),
         };
-        let mut signature = word(r)?.as_bytes().to_vec();
-        signature.extend(word(s)?.as_bytes());
-        signature.push(u8::try_from(word(odd)?.to_u64()?).ok().filter(|odd| *odd < 2)?);
-        let signature = Signature::from_bytes(&signature).ok()?;
-        transaction.signed(&signature).filter(|signed| signed.bytes == bytes)
+        let odd = word(odd)?.to_u64().and_then(|odd| u8::try_from(odd).ok()).filter(|odd| *odd < 2);
+        let signature = [word(r)?.as_bytes().as_slice(), word(s)?.as_bytes()].concat();
+        let signature = odd.and_then(|odd| Signature::from_bytes(&[signature, vec![odd]].concat()).ok());
+        Some((transaction, signature))
     }
 }
 

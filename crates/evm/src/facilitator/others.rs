@@ -68,7 +68,7 @@ fn ceiling(requirements: &Requirements, payload: &Payload) -> Requirements {
 }
 
 /// Whether a call has failed before there was a transaction of it.
-fn is_unsent(ended: &SettlementRow) -> bool {
+pub(super) fn is_unsent(ended: &SettlementRow) -> bool {
     matches!(ended.outcome, Outcome::Failed { .. }) && ended.row.attempts.is_empty()
 }
 

@@ -4,6 +4,7 @@
 use farthing_channel::Address;
 use farthing_engine::{Attempt, CallId, CallRow, Command, SendCall};
 use farthing_money::{Amount, Timestamp};
+use farthing_wire::x402::Reason;
 
 use super::plan::{Seen, Surroundings};
 use super::{Done, Memory, Puzzle, RoundFault, Submitter};
@@ -34,13 +35,17 @@ impl Submitter {
     ) -> Result<Done, RoundFault> {
         let over = around.head.at > row.call.until || around.now > row.call.until;
         if over {
-            let reason = self.late(row);
+            let unapproved = row.call.approval.is_some() && matches!(gas, Err(NodeError::Reverted(_)));
+            let reason = if unapproved { Reason::ApprovalBroadcastFailed } else { self.late(row) };
             return self.end_unsent(memory, (id, row), reason).await;
         }
         // The chain asks for more than we pay: the call waits until it asks for less, or until it is too late.
         let Some(fees) = around.fees else { return Ok(Done::Nothing) };
         let gas = match gas {
             Ok(gas) => gas,
+            Err(NodeError::Reverted(revert)) if row.call.approval.is_some() => {
+                return self.approve(memory, (id, row), &revert, around).await;
+            }
             Err(NodeError::Reverted(revert)) => {
                 let reason = self.refused(row, &revert);
                 return self.end_unsent(memory, (id, row), reason).await;

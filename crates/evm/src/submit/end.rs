@@ -10,6 +10,7 @@ use farthing_wire::x402::Reason;
 use super::{Done, Memory, Round, RoundFault, Submitter};
 use crate::authorized::Authorized;
 use crate::chain::of_engine;
+use crate::movement::coin_of;
 use crate::node::{Block, Receipt};
 use crate::resolve::{Fate, Moved, fate, of_engine_hash, own_log, still_says, to_engine_hash};
 use crate::revert::Revert;
@@ -30,6 +31,8 @@ impl Submitter {
         let paid = Some(receipt.paid);
         if let Some(log) = own_log(&self.ports.chain, row, receipt) {
             let moved = Moved { receipt: receipt.clone(), log };
+            // Coin that was given away is gone from the purse like its fee.
+            let paid = receipt.paid.checked_add(coin_of(row));
             return self.end_settled(memory, (id, row), &moved, paid).await;
         }
         let blank = row.attempts.iter().any(|attempt| {
@@ -105,7 +108,7 @@ impl Submitter {
         if transaction.is_some() || row.attempts.is_empty() {
             return self.end_failed(memory, (id, row), transaction, reason, paid).await;
         }
-        tracing::warn!(call = %id, chain = %self.ports.chain.id, "the transaction number of a payout is used up, and no node knows by which transaction; it stays under way, look for it on the chain");
+        tracing::warn!(call = %id, chain = %self.ports.chain.id, "the transaction number of a payout, or of coin for a payer, is used up, and no node knows by which transaction; it stays under way, look for it on the chain");
         Ok(Done::Nothing)
     }
 

@@ -5,6 +5,7 @@
 //! only when that number is used up for good. So nothing is carried out twice, and nothing waits behind a hole. One program
 //! sends for an account: two of them would count the same numbers.
 
+mod approve;
 mod attempt;
 mod by_hand;
 mod end;
@@ -29,6 +30,8 @@ use crate::transaction::SignedTransaction;
 use crate::watch::Watched;
 pub use by_hand::{NotByHand, Said};
 use plan::{Seen, Step, Surroundings};
+
+pub(crate) use approve::{gift_for, gift_of};
 
 /// Why a round did not get to its end. The next one goes on where it can.
 #[derive(Clone, Debug, Error)]
@@ -97,6 +100,8 @@ struct Memory {
     next: u64,
     /// When an attempt was handed to a node.
     sent: BTreeMap<TransactionId, Timestamp>,
+    /// When the approval that a new call needs was handed to a node.
+    approvals: BTreeMap<CallId, Timestamp>,
     /// Since when something cannot be explained.
     puzzles: BTreeMap<Puzzle, Timestamp>,
     /// New calls that did not get a transaction, and when they were tried last: they let all others go first.
@@ -325,6 +330,7 @@ impl Submitter {
                 self.find_out(memory, (id, row)).await
             }
             Step::Wait | Step::FindOut => Ok(Done::Nothing),
+            Step::Resend | Step::PayMore(_) if self.lacks_approval(row).await? => Ok(Done::Nothing),
             Step::Resend => self.resend(memory, row, around.now).await,
             Step::PayMore(fees) => self.replace(memory, (id, row), seen, (fees, false), around.now).await,
             Step::Blank(fees) => self.replace(memory, (id, row), seen, (fees, true), around.now).await,
@@ -351,6 +357,7 @@ impl Memory {
     fn keep_only(&mut self, calls: &[(CallId, CallRow)], new: &[(CallId, CallRow)]) {
         let is_new = |id: &CallId| new.iter().any(|(known, _)| known == id);
         self.held_up.retain(|id, _| is_new(id));
+        self.approvals.retain(|id, _| is_new(id));
         let under_way = |id: &CallId| calls.iter().any(|(known, _)| known == id);
         self.puzzles.retain(|puzzle, _| match puzzle {
             Puzzle::NoReceipt(id) => under_way(id),

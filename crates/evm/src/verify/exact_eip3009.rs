@@ -118,7 +118,7 @@ impl Terms {
             Ok(Some(true)) => Err(Reason::NonceAlreadyUsed.into()),
             Ok(Some(false)) if done => {
                 let (payer, payment) = (self.authorization.from, self.authorized().payment(judge.chain));
-                Ok(Verified { payer, payment, units })
+                Ok(Verified { payer, payment, units, gift: Amount::ZERO })
             }
             Ok(Some(false)) => Err(self.diagnose(judge, tried.err()).await?),
         }

@@ -2,6 +2,7 @@
 //! that every client understands a refusal. What can be seen in the payment itself is looked at before any node is asked,
 //! and then all questions go out at once.
 
+mod approval;
 mod exact_eip3009;
 mod exact_permit2;
 mod permit2;
@@ -20,8 +21,9 @@ use crate::authorized::Authorized;
 use crate::chain::{ChainConfig, of_text, to_engine};
 use crate::node::{Node, NodeError, Trial};
 
-/// The extension that is understood: an allowance that is signed.
+/// The extensions that are understood: an allowance that is signed, and one that is a transaction.
 pub(crate) const SPONSORED: &str = sponsor::NAME;
+pub(crate) const APPROVED: &str = approval::NAME;
 
 /// A payment that would settle now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct Verified {
     pub payment: PaymentId,
     /// How many units it pays; with `upto` at most.
     pub units: Amount,
+    /// How much coin its payer has to be given first, for the gas of his approval.
+    pub gift: Amount,
 }
 
 /// Why a payment is not taken.

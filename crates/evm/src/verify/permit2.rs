@@ -8,6 +8,7 @@ use farthing_money::{Amount, Timestamp};
 use farthing_wire::x402::{Payload, Permit2, Reason, Requirements};
 use futures_util::future::{join, join4};
 
+use super::approval::{self, Needed};
 use super::signed::{Signed, Verdict};
 use super::sponsor::Sponsored;
 use super::{Draft, Judge, Unsound, Verified, is_early, is_too_near, settled, word};
@@ -41,6 +42,8 @@ pub(super) struct Terms {
     token: Address,
     /// An allowance that comes with the payment, or why it is refused.
     sponsored: Option<Sponsored>,
+    /// An approval that comes with the payment, or why it is refused; if approvals of the token are sponsored.
+    approval: Option<approval::Read>,
 }
 
 impl Transfer {
@@ -80,7 +83,10 @@ impl Terms {
             Transfer::Upto(transfer) => transfer.digest(&domain),
         };
         let signed = Signed::read(&paid.signature, digest, payer)?;
-        Ok(Self { transfer, payer, signed, token, sponsored: Sponsored::read(payload) })
+        let sponsored = Sponsored::read(payload);
+        let wanted = sponsored.is_none() && chain.sponsors(token);
+        let approval = wanted.then(|| approval::read(payload)).flatten();
+        Ok(Self { transfer, payer, signed, token, sponsored, approval })
     }
 
     pub(super) fn authorized(&self, chain: &ChainConfig) -> Authorized {
@@ -149,16 +155,25 @@ impl Terms {
         if let Some(Some(reason)) = sponsored {
             return Err(reason.into());
         }
+        let needed = self.needed(judge.chain);
+        let approval =
+            self.approval.as_ref().map(|read| read.as_ref().map_err(|reason| *reason)).transpose()?;
+        approval.map(|approval| approval.check(judge.chain, &needed)).transpose()?;
         if proxy_code?.is_empty() {
             return Err(Reason::Permit2ProxyNotDeployed.into());
         }
-        match settled(tried)? {
-            Ok(_) => {
-                let payment = self.authorized(judge.chain).payment(judge.chain);
-                Ok(Verified { payer: self.payer, payment, units })
-            }
-            Err(error) => Err(self.diagnose(judge, &error).await?),
-        }
+        let gift = match (settled(tried)?, approval) {
+            (Ok(_), _) => Amount::ZERO,
+            (Err(error), Some(approval)) => approval.judge(judge, &needed, &error).await?,
+            (Err(error), None) => return Err(self.diagnose(judge, &error).await?),
+        };
+        let payment = needed.authorized.payment(judge.chain);
+        Ok(Verified { payer: self.payer, payment, units, gift })
+    }
+
+    fn needed(&self, chain: &ChainConfig) -> Needed {
+        let Shared { amount, payee, .. } = self.transfer.shared();
+        Needed { payer: self.payer, token: self.token, payee, amount, authorized: self.authorized(chain) }
     }
 
     /// Why the transfer would fail, as far as the token and Permit2 say it.
@@ -208,7 +223,9 @@ impl Terms {
             }
         };
         let Shared { token, deadline, payee, .. } = self.transfer.shared();
-        Draft { to: self.transfer.proxy(chain), input, token, payer, payee, until: deadline, approval: None }
+        let approval = self.approval.as_ref().and_then(|read| read.as_ref().ok());
+        let approval = approval.map(|approval| approval.bytes().to_vec());
+        Draft { to: self.transfer.proxy(chain), input, token, payer, payee, until: deadline, approval }
     }
 
     pub(super) fn call(

@@ -6,6 +6,7 @@ use farthing_wire::x402::Reason;
 pub(super) fn of(reason: Reason) -> &'static str {
     payment(reason)
         .or_else(|| permit2(reason))
+        .or_else(|| approval(reason))
         .unwrap_or("the payment is not taken; ask for the offers again")
 }
 
@@ -124,6 +125,36 @@ fn permit2(reason: Reason) -> Option<&'static str> {
         }
         Reason::Eip2612DeadlineExpired => {
             "expected an allowance that is good for six more seconds, got one that ends before; sign a new one"
+        }
+        _ => return None,
+    })
+}
+
+fn approval(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::ApprovalInvalidFormat => {
+            "expected an approval in the shape of erc20ApprovalGasSponsoring; use a current client"
+        }
+        Reason::ApprovalFromMismatch | Reason::ApprovalSignerMismatch => {
+            "expected an approval that the payer has signed, got another's; sign it with the payer's key"
+        }
+        Reason::ApprovalAssetMismatch | Reason::ApprovalWrongTarget => {
+            "expected an approval of the token of the offer, got another's; sign that one"
+        }
+        Reason::ApprovalSpenderNotPermit2 | Reason::ApprovalWrongSpender => {
+            "expected an approval for Permit2, got one for another; sign that one"
+        }
+        Reason::ApprovalWrongSelector | Reason::ApprovalInvalidCalldata => {
+            "expected a call of approve(Permit2, at least the amount) and nothing else, got another; sign that one"
+        }
+        Reason::ApprovalInvalidSignature | Reason::ApprovalParseFailed => {
+            "expected a signed transaction of EIP-1559, got something else; send it as the wallet made it"
+        }
+        Reason::ApprovalFailed => {
+            "expected that the token takes the approval with the gas that it names, it does not; approve it yourself"
+        }
+        Reason::ApprovalBroadcastFailed => {
+            "expected an approval that this chain takes next: its number, its fees, and coin for its gas within what we give, once; sign a new one, or approve it yourself"
         }
         _ => return None,
     })

@@ -1,8 +1,5 @@
 //! The extension `eip2612GasSponsoring`: a payer who has not allowed Permit2 anything yet signs the allowance as well, and
 //! we carry it in the same transaction.
-//!
-//! (Its sibling `erc20ApprovalGasSponsoring` brings a transaction of the payer's, to be sent first and with coin that we
-//! would have to give away. It is not taken; such a payer is told that an allowance is needed.)
 
 use farthing_channel::{Address, Permit, Signature};
 use farthing_money::Timestamp;
@@ -73,10 +70,7 @@ fn allowance(info: &Value) -> Option<Allowance> {
     let text = |name: &str| info.get(name).and_then(Value::as_str);
     let address = |name: &str| text(name)?.parse::<AddressText>().ok().map(of_text);
     let number = |name: &str| text(name)?.parse::<Uint>().ok().map(|number| word(&number));
-    let numbered = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !text("version")?.split('.').all(numbered) {
-        return None;
-    }
+    is_numbered(text("version")?).then_some(())?;
     let signature: SignatureText = text("signature")?.parse().ok()?;
     let permit = Permit {
         owner: address("from")?,
@@ -87,4 +81,10 @@ fn allowance(info: &Value) -> Option<Allowance> {
     };
     let signature = Signature::from_bytes(signature.as_bytes()).ok();
     Some(Allowance { from: permit.owner, asset: address("asset")?, permit, signature })
+}
+
+/// Whether a version is numbers with points between.
+pub(super) fn is_numbered(version: &str) -> bool {
+    let numbered = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    version.split('.').all(numbered)
 }

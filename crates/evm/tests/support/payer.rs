@@ -3,12 +3,15 @@
 use farthing_channel::permit2::{self, ExactWitness, UptoWitness};
 use farthing_channel::{
     Address, Authorization, AuthorizationNonce, Domain, Permit, Permit2Transfer, Signature, SigningKey, Word,
+    bytes_to_hex, call,
 };
+use farthing_evm::{Fees, Transaction};
+use farthing_money::Amount;
 use farthing_wire::x402::{
     AddressText, Eip3009, Eip3009Authorization, Payload, Permit2, Permit2Authorization, Requirements,
     SCHEME_UPTO, SchemePayload, SignatureText, TokenPermissions, Uint, Witness,
 };
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::CHAIN;
 
@@ -44,7 +47,7 @@ impl Transfer {
         Authorization {
             from: self.from,
             to: self.to,
-            value: farthing_money::Amount::new(self.value).into(),
+            value: Amount::new(self.value).into(),
             valid_after: self.valid_after.into(),
             valid_before: self.valid_before.into(),
             nonce: AuthorizationNonce::from_bytes(self.nonce),
@@ -62,7 +65,7 @@ impl Transfer {
         let authorization = Eip3009Authorization {
             from: text(self.from),
             to: text(self.to),
-            value: farthing_money::Amount::new(self.value).into(),
+            value: Amount::new(self.value).into(),
             valid_after: self.valid_after.into(),
             valid_before: self.valid_before.into(),
             nonce: farthing_wire::x402::hex_text::HexText(self.nonce),
@@ -127,7 +130,7 @@ impl Permitted {
     fn transfer<W>(&self, witness: W) -> Permit2Transfer<W> {
         Permit2Transfer {
             token: self.token,
-            amount: farthing_money::Amount::new(self.amount).into(),
+            amount: Amount::new(self.amount).into(),
             spender: self.spender,
             nonce: self.nonce.into(),
             deadline: self.deadline.into(),
@@ -138,10 +141,7 @@ impl Permitted {
     pub fn signed_with(&self, offer: &Requirements, signature: &[u8]) -> Payload {
         let permit2_authorization = Permit2Authorization {
             from: text(self.from),
-            permitted: TokenPermissions {
-                token: text(self.token),
-                amount: farthing_money::Amount::new(self.amount).into(),
-            },
+            permitted: TokenPermissions { token: text(self.token), amount: Amount::new(self.amount).into() },
             spender: text(self.spender),
             nonce: self.nonce.into(),
             deadline: self.deadline.into(),
@@ -187,6 +187,39 @@ pub fn sponsored(
         "nonce": nonce.to_string(), "deadline": deadline.to_string(), "signature": signature.to_string(), "version": "1",
     });
     payload.extensions.insert("eip2612GasSponsoring".into(), json!({"info": info}));
+    payload
+}
+
+/// What a client asks a facilitator to send before: an approval of Permit2, as the reference's client makes it.
+pub fn approval(token: Address, number: u64) -> Transaction {
+    let fees = Fees { most: Amount::new(3_000_000_000), tip: Amount::new(1_000_000_000) };
+    let input = call::approve(permit2::PERMIT2, Word::MAX);
+    Transaction { chain: CHAIN, number, fees, gas: 70_000, to: token, coin: Amount::ZERO, input }
+}
+
+/// A payment with a signed transaction, as `erc20ApprovalGasSponsoring` has it.
+pub fn approved(payload: Payload, offer: &Requirements, key: &SigningKey, approval: Transaction) -> Payload {
+    let signature = key.sign(&approval.digest());
+    let signed = bytes_to_hex(&approval.signed(&signature).unwrap().bytes);
+    approved_with(payload, "signedTransaction", &json!(signed), (offer, key))
+}
+
+/// The same with one member of its own.
+pub fn approved_with(
+    mut payload: Payload,
+    member: &str,
+    value: &Value,
+    (offer, key): (&Requirements, &SigningKey),
+) -> Payload {
+    let known = payload.extensions.get("erc20ApprovalGasSponsoring").map(|known| known["info"].clone());
+    let mut info = known.unwrap_or_else(|| {
+        json!({
+            "from": key.address(), "asset": offer.asset, "spender": permit2::PERMIT2,
+            "amount": Word::MAX.to_string(), "version": "1",
+        })
+    });
+    info[member] = value.clone();
+    payload.extensions.insert("erc20ApprovalGasSponsoring".into(), json!({"info": info}));
     payload
 }
 

@@ -93,6 +93,8 @@ struct WordError {
 const GWEI: u128 = 1_000_000_000;
 /// What any transaction uses.
 const GAS_LEAST: u32 = 21_000;
+/// A ten-thousandth of a coin.
+const SPONSOR_MOST: u32 = 100_000;
 const COIN_DECIMALS: u8 = 18;
 const COIN_UNIT: &str = "wei";
 
@@ -170,6 +172,7 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
         section.given_or("gas_most", 1_000_000, |key| section.number(key, GAS_LEAST..=1_000_000_000));
     let low = section.given_or("purse_low", 0, |key| section.number(key, 0..=u32::MAX));
     let factories = section.given_or("wallet_factories", Vec::new(), |key| section.list(key, address));
+    let most = section.given_or("sponsor_most", SPONSOR_MOST, |key| section.number(key, 1..=u32::MAX));
     let remote = read_remote(section);
     let (id, nodes) = (id?, nodes?);
     let mut chain = ChainConfig::new(id, nodes, Address::ZERO, coin?, Vec::new());
@@ -181,6 +184,7 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
     chain.fees.gas_most = u64::from(gas_most?);
     chain.purse_low = gwei(low?);
     chain.factories = factories?;
+    chain.sponsor_most = gwei(most?);
     chain.remote = remote;
     Some(ChainSection { chain, pay_to: pay_to?, sales: Vec::new() })
 }
@@ -245,6 +249,11 @@ fn read_token(
     let methods = section.given_or("transfer", vec!["eip3009"], |key| section.list(key, method));
     let schemes = section.given_or("schemes", vec!["exact"], |key| section.list(key, scheme));
     let (methods, schemes) = (methods?, schemes?);
+    let sponsored = section.given_or("sponsor_approvals", false, |key| section.boolean(key));
+    if sponsored == Some(true) && !methods.contains(&"permit2") {
+        let message = "expected \"permit2\" in transfer: only Permit2 needs approvals";
+        section.remark("sponsor_approvals", message, None);
+    }
     let token = TokenConfig {
         address: token?,
         symbol: symbol?,
@@ -256,6 +265,7 @@ fn read_token(
         permit2: methods.contains(&"permit2"),
         exact: schemes.contains(&"exact"),
         upto: schemes.contains(&"upto"),
+        sponsored: sponsored?,
     };
     let chain = chain?;
     let sale = read_sale(section, assets, (chain, &token));

@@ -451,6 +451,14 @@ pub const KEYS: &[KeyNote] = &[
         Some("from the installation's seed"),
         "our own account on the chain, if a `signer` has its key",
     ),
+    note(
+        "[[chain]]",
+        "sponsor_most",
+        NUMBER,
+        "100000",
+        Some("100000"),
+        "the most coin that a payer is given for the gas of one approval, in billionths; see `sponsor_approvals`",
+    ),
     note("[[token]]", "chain", NUMBER, "8453", None, "the number of its chain; must be given"),
     note(
         "[[token]]",
@@ -501,6 +509,14 @@ pub const KEYS: &[KeyNote] = &[
         r#""exact""#,
         Some(r#""exact""#),
         "whether a payment is of the price, or of at most a ceiling, which needs permit2",
+    ),
+    note(
+        "[[token]]",
+        "sponsor_approvals",
+        "true or false",
+        "false",
+        Some("false"),
+        "whether payers who have not allowed Permit2 anything yet may send a signed `approve` along, on tokens without EIP-2612; if they lack the coin for its gas, they are given it, at most `sponsor_most`",
     ),
     note(
         "[[token]]",
