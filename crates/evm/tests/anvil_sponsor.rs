@@ -201,6 +201,40 @@ async fn whoever_uses_the_coin_otherwise_is_given_no_more() {
     assert_eq!(shop.agrees().await, lost, "no coin has left");
 }
 
+/// Whoever has many accounts could take coin with each of them.
+#[tokio::test]
+async fn when_much_is_lost_nobody_is_given_any_for_an_hour() {
+    let shop = Shop::open().await;
+    let thieves: Vec<_> = (100..116).map(poor).collect();
+    let mut calls = Vec::new();
+    for thief in &thieves {
+        shop.world.mint(thief.address(), FUNDS).await;
+        calls.push(shop.settle(&shop.usual(thief, 1)));
+    }
+    for _ in 0..4 {
+        shop.world.stage.round().await;
+        shop.world.anvil.mine().await;
+        for thief in &thieves {
+            let input = call::transfer(payee(), Amount::new(FUNDS).into());
+            let away = Transaction { input, ..approval(shop.world.token, 0) };
+            let signature = thief.sign(&away.digest());
+            // Too early it is refused, a second time it is known.
+            let _ = shop.world.node.send(away.signed(&signature).unwrap().bytes).await;
+        }
+        shop.world.anvil.mine().await;
+    }
+    shop.world.stage.round().await;
+    for id in &calls {
+        assert_eq!(shop.world.stage.failure(*id).as_deref(), Some("erc20_approval_broadcast_failed"));
+    }
+    shop.agrees().await;
+    let honest = shop.usual(&poor(71), 1);
+    assert_eq!(shop.verified(&honest).await, Err("permit2_allowance_required".to_owned()));
+    shop.world.stage.hands.pass(3_600);
+    let later = shop.usual(&poor(71), 1);
+    assert_eq!(shop.verified(&later).await, Ok(Amount::new(GIFT)));
+}
+
 #[tokio::test]
 async fn what_a_fork_drops_is_done_again_and_given_once() {
     let mut shop = Shop::open().await;

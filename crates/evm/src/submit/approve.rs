@@ -4,9 +4,13 @@
 //! The approval is a part of the call's row and the coin a call of its own, so that both are written down before anything is
 //! sent. An account is given coin for a token once: what it does with that is its own affair, and a second time it pays itself.
 
+use std::sync::{MutexGuard, PoisonError};
+
 use farthing_channel::Address;
-use farthing_engine::{Answer, Call, CallId, CallRow, ChainAddress, Command, Fund, Movement};
-use farthing_money::Amount;
+use farthing_engine::{
+    Answer, Call, CallId, CallRow, ChainAddress, Command, Fault, Fund, Movement, Outcome, Purpose,
+};
+use farthing_money::{Amount, Span, Timestamp};
 use farthing_wire::x402::Reason;
 
 use super::plan::Surroundings;
@@ -15,6 +19,10 @@ use crate::chain::{ChainConfig, to_engine};
 use crate::node::{Moment, NodeError};
 use crate::revert::Revert;
 use crate::transaction::SignedTransaction;
+
+/// How often coin may be given in vain within an hour, until nobody is given any.
+const LOST_MOST: usize = 16;
+const LOST_WITHIN: Span = Span::from_secs(3_600);
 
 /// How much coin the sender of an approval lacks. Nodes want to see all that it may cost, and those of chains on top of another a
 /// little more, for the chain below: a quarter. Nothing if it cannot be counted.
@@ -151,9 +159,39 @@ impl Submitter {
         }
     }
 
-    /// Whether so much coin may leave the purse: nobody is given any when it is low.
+    /// Whether so much coin may leave the purse: nobody is given any when it is low, or while too much of it is lost.
     pub(crate) async fn can_give(&self, gift: Amount) -> Result<bool, NodeError> {
+        let now = (self.ports.clock)();
+        if self.lost_gifts().iter().filter(|at| now.since(**at) < LOST_WITHIN).count() >= LOST_MOST {
+            return Ok(false);
+        }
         let has = self.ports.node.balance(self.address()).await?;
         Ok(has.checked_sub(gift).is_some_and(|left| left >= self.ports.chain.purse_low))
+    }
+
+    /// Notes that a call has failed for which coin was given.
+    pub(super) fn note_failed(&self, id: CallId, row: &CallRow) -> Result<(), Fault> {
+        let approval = row.call.approval.as_deref().and_then(SignedTransaction::decode);
+        let Some(approval) = approval else { return Ok(()) };
+        let name = gift_of(&self.ports.chain, approval.transaction.to, approval.sender);
+        let given = self.ports.read.settlement(name)?.is_some_and(|ended| {
+            ended.row.purpose == Purpose::Funding { of: id }
+                && matches!(ended.outcome, Outcome::Settled { .. })
+        });
+        if given {
+            let now = (self.ports.clock)();
+            let mut lost = self.lost_gifts();
+            lost.retain(|at| now.since(*at) < LOST_WITHIN);
+            lost.push(now);
+            if lost.len() == LOST_MOST {
+                tracing::warn!(chain = %self.ports.chain.id, "payers take coin for approvals and do not pay; nobody is given any for a while");
+            }
+        }
+        Ok(())
+    }
+
+    fn lost_gifts(&self) -> MutexGuard<'_, Vec<Timestamp>> {
+        // Every change of it is whole before anything could panic.
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -139,6 +139,7 @@ impl Submitter {
         let transaction = transaction.map(to_engine_hash);
         let outcome = Outcome::Failed { transaction, reason: reason.as_str().to_owned() };
         let done = self.end((id, row), outcome, paid).await?;
+        self.note_failed(id, row)?;
         let sent = row.attempts.iter().map(|attempt| of_engine_hash(attempt.transaction));
         memory.watched.remember_failed(id, sent.collect());
         Ok(done)

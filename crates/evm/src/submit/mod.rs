@@ -91,6 +91,8 @@ pub struct Submitter {
     wake: Notify,
     /// Counts calls that have ended, for those who wait for one.
     ended: watch::Sender<u64>,
+    /// When coin for an approval was found to be given in vain.
+    lost: std::sync::Mutex<Vec<Timestamp>>,
 }
 
 /// What is worth knowing between two rounds and not needed after a start.
@@ -125,7 +127,8 @@ enum Puzzle {
 impl Submitter {
     /// A submitter that has done nothing yet.
     pub fn new(ports: Ports) -> Self {
-        Self { ports, memory: Mutex::default(), wake: Notify::new(), ended: watch::Sender::new(0) }
+        let (memory, ended) = (Mutex::default(), watch::Sender::new(0));
+        Self { ports, memory, wake: Notify::new(), ended, lost: std::sync::Mutex::default() }
     }
 
     /// What it is made of.

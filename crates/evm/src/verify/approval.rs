@@ -6,6 +6,7 @@
 
 use farthing_channel::{Address, Word, bytes_from_hex, call};
 use farthing_money::Amount;
+use farthing_wire::x402::extension::erc20_approval::NAME;
 use farthing_wire::x402::{AddressText, Payload, Reason, Uint};
 use futures_util::future::{join3, join4};
 use serde_json::{Map, Value};
@@ -18,9 +19,6 @@ use crate::chain::{ChainConfig, of_text};
 use crate::node::{Moment, NodeError, Trial};
 use crate::submit::gift_for;
 use crate::transaction::{SignedTransaction, Transaction};
-
-/// The extension's name.
-pub(crate) const NAME: &str = "erc20ApprovalGasSponsoring";
 
 /// The longest transaction that is read. An approval is a fifth of it.
 const BYTES_MOST: usize = 1_024;

@@ -14,6 +14,7 @@ mod upto;
 use farthing_channel::{Address, Word};
 use farthing_engine::{Call, Movement, PaymentId};
 use farthing_money::{Amount, Timestamp};
+use farthing_wire::x402::extension::erc20_approval;
 use farthing_wire::x402::{Payload, Reason, Requirements, SCHEME_EXACT, SCHEME_UPTO, SchemePayload, Uint};
 use thiserror::Error;
 
@@ -23,7 +24,7 @@ use crate::node::{Node, NodeError, Trial};
 
 /// The extensions that are understood: an allowance that is signed, and one that is a transaction.
 pub(crate) const SPONSORED: &str = sponsor::NAME;
-pub(crate) const APPROVED: &str = approval::NAME;
+pub(crate) const APPROVED: &str = erc20_approval::NAME;
 
 /// A payment that would settle now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
