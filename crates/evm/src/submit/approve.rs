@@ -147,16 +147,13 @@ impl Submitter {
         let moves = Movement { token: ChainAddress::from_bytes([0; 20]), from, to, units: gift };
         let (chain, until) = (row.call.chain, row.call.until);
         let call = Call { chain, to, input: Vec::new(), moves, until, approval: None };
-        match self.ports.execute.execute(Command::Fund(Fund { id: name, of: id, call })).await? {
-            Answer::Settled(_) => {
-                tracing::info!(call = %id, chain = %self.ports.chain.id, "a payer has used the coin for an approval otherwise");
-                self.end_unsent(memory, (id, row), Reason::ApprovalBroadcastFailed).await
-            }
-            _ => {
-                self.wake();
-                Ok(Done::Nothing)
-            }
+        let fund = Command::Fund(Fund { id: name, of: id, call });
+        if let Answer::Settled(_) = self.ports.execute.execute(fund).await? {
+            tracing::info!(call = %id, chain = %self.ports.chain.id, "a payer has used the coin for an approval otherwise");
+            return self.end_unsent(memory, (id, row), Reason::ApprovalBroadcastFailed).await;
         }
+        self.wake();
+        Ok(Done::Nothing)
     }
 
     /// Whether so much coin may leave the purse: nobody is given any when it is low, or while too much of it is lost.
