@@ -32,6 +32,7 @@ export function chainText({
   payoutFee,
   signer,
   account,
+  sponsorMost,
   sweepLeast,
   x402 = '',
 }) {
@@ -49,7 +50,7 @@ poll = "50ms"
 patience = "${patience}"
 ${more}
 wallet_factories = ${list(factories)}
-${signer ? `signer = "${signer}"\naccount = "${account}"\n` : ''}
+${sponsorMost ? `sponsor_most = ${sponsorMost}\n` : ''}${signer ? `signer = "${signer}"\naccount = "${account}"\n` : ''}
 [[token]]
 chain = ${CHAIN_ID}
 address = "${USDC}"
@@ -59,7 +60,7 @@ version = "${DOMAIN.version}"
 counts_as = "USD"
 transfer = ${list(transfer)}
 schemes = ${list(schemes)}
-${creditsLeast ? `credits_least = "${creditsLeast}"\n` : ''}${payoutFee ? `payout_fee = "${payoutFee}"\n` : ''}${sweepLeast ? `sweep_least = "${sweepLeast}"\n` : ''}
+${sponsorMost ? 'sponsor_approvals = true\n' : ''}${creditsLeast ? `credits_least = "${creditsLeast}"\n` : ''}${payoutFee ? `payout_fee = "${payoutFee}"\n` : ''}${sweepLeast ? `sweep_least = "${sweepLeast}"\n` : ''}
 [facilitator]
 settle_for = ${list(settleFor)}
 ${x402 && `\n[x402]\n${x402}\n`}`

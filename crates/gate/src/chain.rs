@@ -124,6 +124,11 @@ pub trait Chains: Send + Sync + 'static {
     /// The decimals of an offer's token.
     fn decimals(&self, offer: &Requirements) -> Option<u8>;
 
+    /// Whether a payer's own approval of Permit2 is sent before a payment that meets this offer, and its gas paid.
+    fn sponsors(&self, _: &Requirements) -> bool {
+        false
+    }
+
     /// Which payment it is. Nothing is judged yet.
     fn payment(&self, offer: &Requirements, payload: &Payload) -> Result<PaymentId, ChainRefusal>;
 

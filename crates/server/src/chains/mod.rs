@@ -24,7 +24,7 @@ use farthing_gate::chain::{
 };
 use farthing_ledger::Account;
 use farthing_money::{Amount, Asset, Money, Span};
-use farthing_wire::x402::{Payload, Reason, Requirements};
+use farthing_wire::x402::{AssetTransferMethod, Payload, Reason, Requirements};
 use tokio::task::JoinSet;
 
 pub use status::{ChainStatus, SignerStatus, TokenStatus};
@@ -194,6 +194,11 @@ impl Chains for ChainRoom {
 
     fn decimals(&self, offer: &Requirements) -> Option<u8> {
         self.token(offer).map(|(_, token)| token.decimals)
+    }
+
+    fn sponsors(&self, offer: &Requirements) -> bool {
+        let by_permit2 = offer.extra.method() == Some(AssetTransferMethod::Permit2);
+        by_permit2 && self.token(offer).is_some_and(|(_, token)| token.sponsored)
     }
 
     fn payment(&self, offer: &Requirements, payload: &Payload) -> Result<PaymentId, ChainRefusal> {
