@@ -20,19 +20,16 @@ const LIMITS: HttpLimits =
 
 /// Looks at the configured chains, and at what a running server has under way.
 pub(super) async fn look(report: &mut Report, config: &Config) {
-    let access = Access::running(config).await;
-    if config.chains.is_empty() && access.is_none() {
-        return;
+    if config.chains.is_empty() {
+        // Who has no chain reads nothing of chains, unless one was left behind.
+        return report.findings.extend(warnings(config).await);
     }
     nodes(report, config).await;
-    let Some(access) = access else {
+    let Some(access) = Access::running(config).await else {
         report.leave_out("chains", "no server answers in the data folder", "start it with `farthing serve`");
         return;
     };
     outbox(report, config, &access).await;
-    if config.chains.is_empty() {
-        return;
-    }
     let silent = |error: &dyn ToString| Bad::new(error.to_string(), "look at the nodes of [[chain]]");
     let status = access.chains().await.map(|status| (status, String::new())).map_err(|error| silent(&error));
     match status {
