@@ -16,7 +16,8 @@ use farthing_channel::keccak256;
 use farthing_engine::CallId;
 use farthing_gate::chain::{ChainRefusal, Chains};
 use farthing_gate::serve::Limits;
-use farthing_gate::{Body, Gate, Proxy, ProxyConfig};
+use farthing_gate::{Body, Gate, Price, Proxy, ProxyConfig, Rule, Rules};
+use farthing_money::Amount;
 use farthing_wire::mpp::{self, evm};
 use farthing_wire::x402::hex_text::HexText;
 use farthing_wire::x402::v1::PayloadV1;
@@ -24,11 +25,11 @@ use farthing_wire::x402::{
     Eip3009, Payload, PaymentFlow, PaymentRequired, Reason, SchemePayload, SettleResponse,
 };
 use http::{HeaderValue, Response, StatusCode};
-use support::bank::Bank;
+use support::bank::{Bank, usd};
 use support::chain::{Fate, TestChain, payload};
 use support::pay::{Answer, get, rules};
 use support::{Server, start, start_service};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 const PAGE: &str = "http://shop.example/paid/x";
 
@@ -225,6 +226,30 @@ async fn an_outcome_that_came_late_is_delivered_once() {
     assert_eq!(shop.pay(&payment).await.status, 200);
     assert_eq!(shop.pay(&payment).await.code(), "payment-used");
     assert_eq!(shop.bank.taken(), 10_000);
+}
+
+/// A payment that was on its way while the operator changed the price was answered with a fresh 402: paid, and refused.
+#[tokio::test]
+async fn what_was_paid_is_found_after_its_price_has_changed() {
+    let bank = Bank::new();
+    let chain = TestChain::new(&bank);
+    let (prices, read) = watch::channel(Arc::new(rules()));
+    let mut config = bank.config(rules());
+    (config.rules, config.chains) = (read, Some(Arc::clone(&chain) as Arc<dyn Chains>));
+    let upstream = support::mirror().await;
+    let proxy = Proxy::new(ProxyConfig::new(format!("http://{}", upstream.address).parse().unwrap()));
+    let gate = start_service(Limits::default(), Gate::new(config, proxy.unwrap())).await;
+    let shop = Shop { bank, chain, gate, _upstream: upstream };
+    let (payment, other) = (shop.payment(1).await, shop.payment(2).await);
+    shop.chain.then(Fate::Silent);
+    assert_eq!(shop.pay(&payment).await.status, 503);
+    let dearer = Price::Paid { amount: usd().money(Amount::new(20_000)) };
+    prices.send_replace(Arc::new(Rules::new(vec![Rule::new("/paid/**", dearer).unwrap()]).unwrap()));
+    assert_eq!(shop.pay(&other).await.code(), "offer-unknown", "what is new pays the price of the moment");
+    let answer = shop.pay(&payment).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(shop.pay(&payment).await.code(), "payment-used");
+    assert_eq!((shop.bank.taken(), shop.chain.settled.load(Ordering::SeqCst)), (10_000, 1));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use farthing_engine::{
 };
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
-use farthing_wire::mpp::{self, ChallengeError, evm};
+use farthing_wire::mpp::{self, evm};
 use farthing_wire::x402::{Payload, Requirements};
 
 use super::Shared;
@@ -21,6 +21,7 @@ use super::handover::{Claim, Handover};
 use super::pay::{Again, Outcome};
 use super::quote::Quote;
 use super::refusal::Refused;
+use crate::chain::claim::ClaimError;
 use crate::chain::settled::Settled;
 use crate::chain::{ChainRefusal, Chains, Verified, claim};
 use crate::limit::Work;
@@ -68,7 +69,7 @@ impl Shared {
             return self.join(&*chains, payment, row).await;
         }
         if let Some(over) = over {
-            return Err(Refused::Challenge(over));
+            return Err(over);
         }
         let bound = digest.is_some();
         let marks = self.marks(quote, (credential, &claim), (payment, bound), now)?;
@@ -204,19 +205,26 @@ impl Shared {
         Settled::of(&row)
     }
 
-    /// What a credential pays with, the offer that this meets, and whether its challenge is over.
+    /// What a credential pays with, the offer that this meets, and why it makes no new payment, if so: its challenge is over,
+    /// or its price is. What was paid before is found by it all the same.
     fn claim(
         &self,
         quote: &Quote,
         credential: &Credential,
         digest: Option<&str>,
         now: Timestamp,
-    ) -> Result<(ChainPayment, Option<ChallengeError>), Refused> {
+    ) -> Result<(ChainPayment, Option<Refused>), Refused> {
         match credential {
             Credential::X402(payload) => {
                 let offers = self.chain_offers(quote, quote.price);
-                let (offer, payload) = claim::of_x402(payload, &quote.url, offers)?;
-                Ok((ChainPayment { offer, payload, price: quote.price }, None))
+                match claim::of_x402(payload, &quote.url, offers) {
+                    Ok((offer, payload)) => Ok((ChainPayment { offer, payload, price: quote.price }, None)),
+                    Err(error @ ClaimError::NotOffered) => {
+                        let before = self.at_another_price(quote, payload).ok_or(error)?;
+                        Ok((before, Some(error.into())))
+                    }
+                    Err(error) => Err(error.into()),
+                }
             }
             Credential::X402V1(payment) => {
                 let offers = self.chain_offers(quote, quote.price);
@@ -228,10 +236,20 @@ impl Shared {
                 let request = evm::Request::of(challenge).map_err(|_| Refused::ChallengeElsewhere)?;
                 let (offer, price) = self.offer_of(quote, &request).ok_or(Refused::NotOffered)?;
                 let (offer, payload) = claim::of_evm(challenge, signed, offer)?;
-                Ok((ChainPayment { offer, payload, price }, over))
+                Ok((ChainPayment { offer, payload, price }, over.map(Refused::Challenge)))
             }
             Credential::Cashu { .. } | Credential::Credit { .. } => Err(credential.not_offered().into()),
         }
+    }
+
+    /// What pays as we would take it, but for the price: that may have changed since it was paid.
+    fn at_another_price(&self, quote: &Quote, payload: &Payload) -> Option<ChainPayment> {
+        let accepted = &payload.accepted;
+        let at_its_price = |offer: Requirements| Requirements { amount: accepted.amount.clone(), ..offer };
+        let offers = self.chain_offers(quote, quote.price).into_iter().map(at_its_price).collect();
+        let (offer, payload) = claim::of_x402(payload, &quote.url, offers).ok()?;
+        let price = self.config.chains.as_ref()?.price(&offer, offer.amount.amount()?)?;
+        Some(ChainPayment { offer, payload, price })
     }
 
     /// The offer that a challenge of MPP's method `evm` made, at the price that it locked.
