@@ -201,7 +201,8 @@ fn payment_of(receipt: &str) -> Option<PaymentId> {
     body.get("payment")?.as_str()?.parse().ok()
 }
 
-fn post(path: &str, body: &Value) -> HttpRequest {
+/// A request to the issuer.
+pub fn post(path: &str, body: &Value) -> HttpRequest {
     HttpRequest {
         method: "POST".to_owned(),
         url: format!("{}{path}", mint()),

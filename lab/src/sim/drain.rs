@@ -29,12 +29,14 @@ impl World {
         }
         hold(self.server.is_some(), "a server starts after any crash", || "it does not".to_owned())?;
         self.pass(200_000);
+        self.quiet()?;
         for who in 0..self.people.len() {
             self.settle(who)?;
         }
         // Everything that was under way has ended; nothing but passes may be left.
         self.pass(100_000);
         let around = self.around.clone();
+        self.square()?;
         let mut book = around.bookkeeper.book();
         if let Some(server) = &self.server {
             book.audit(&*server.installation.books);

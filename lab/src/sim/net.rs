@@ -12,6 +12,7 @@ use http::{Request, Response};
 
 use super::bookkeeper::{Bookkeeper, Broken, Served, hold};
 use super::dice::Dice;
+use super::seller;
 use super::server::Server;
 use super::shop::{PAGES, SHOP};
 use super::time::Time;
@@ -210,12 +211,17 @@ impl Network {
             return bookkeeper.book().note(Err(broken));
         };
         let (departures, time, bookkeeper) = (Arc::clone(&self.departures), time.clone(), bookkeeper.clone());
+        let once = seller::once_of(asked);
         let (began, read, what) = (time.moment(), asked.read, (asked.method.clone(), asked.url.clone()));
         server.answer(request, hang_up_after, move |response| {
             let shown = time.since(began);
             let mut book = bookkeeper.book();
             let checked = check(&mut book, &response, (&what.0, &what.1), shown);
             book.note(checked);
+            if let Some(once) = once.filter(|_| seller::says_settled(response.body())) {
+                let told = book.onchain.tells(once);
+                book.note(told);
+            }
             let answer = answer_of(&response, read);
             departures.lock().unwrap_or_else(PoisonError::into_inner).push((call, answer));
         });
@@ -255,6 +261,10 @@ fn check(
         let payment = payment.ok_or_else(|| {
             Broken::new("nothing is delivered without a charge", format!("{method} {url} was served unpaid"))
         })?;
+        if book.onchain.knows(payment) {
+            let super::bookkeeper::Book { onchain, kept, .. } = book;
+            return onchain.served(payment, kept);
+        }
         let (row, first) = (book.kept.payments.get(&payment).cloned(), words.next() == Some("held"));
         let wide =
             PAGES.iter().any(|page| page.2 && address.ends_with(page.1.split('?').next().unwrap_or("-")));
@@ -265,6 +275,9 @@ fn check(
     if response.status().as_u16() == 402 && body.contains("payment-used") {
         let payment =
             body.split(|c: char| !c.is_ascii_hexdigit()).find_map(|word| word.parse::<PaymentId>().ok());
+        if let Some(payment) = payment.filter(|payment| book.onchain.knows(*payment)) {
+            return book.onchain.refused_as_used(payment);
+        }
         let row = payment.and_then(|payment| book.kept.payments.get(&payment));
         let lasts = row.and_then(|row| row.pass_until).is_some_and(|until| until > latest);
         return hold(!lasts, "what was charged opens its content while it lasts", || format!("{payment:?}"));

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use farthing_engine::{Changes, Command, Fault, Keys, Rows, Sealed, Store};
 use farthing_gate::{Body, Crypto, Rules};
 use farthing_ledger::Head;
+use farthing_server::chains::ChainRoom;
 use farthing_server::config::{Config, Origin};
 use farthing_server::installation::{Installation, Parts};
 use farthing_server::issuer_api::Events;
@@ -20,9 +21,11 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Collected};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::bookkeeper::Bookkeeper;
+use super::chain::{Chain, Port};
 use super::dice::Chance;
 use super::disk::Disk;
 use super::time::Time;
@@ -42,6 +45,8 @@ pub struct Surroundings {
     pub chance: Chance,
     /// Who watches.
     pub bookkeeper: Bookkeeper,
+    /// The chain; none in some worlds.
+    pub chain: Option<Chain>,
     /// Its seed.
     pub seed: [u8; 32],
 }
@@ -54,6 +59,8 @@ pub struct Server {
     pub installation: Installation,
     rules: watch::Sender<Arc<Rules>>,
     around: Surroundings,
+    /// Sends what is in the outbox.
+    _submitters: JoinSet<()>,
 }
 
 /// Rows of the real store, watched by the bookkeeper.
@@ -178,9 +185,18 @@ impl Server {
         };
         around.bookkeeper.book().opened();
         let (rules, watched) = watch::channel(Arc::new(rules));
-        let mount = Mount::with(config, &installation, origin, watched, Crypto::on_the_spot(), None);
+        let room = around.chain.as_ref().and_then(|chain| {
+            let node = |_: &_| Ok(Arc::new(Port::new(chain.clone(), around.chance.clone())) as _);
+            ChainRoom::over(&installation, node).ok().flatten()
+        });
+        let mut submitters = JoinSet::new();
+        if let Some(room) = &room {
+            let _inside = runtime.enter();
+            room.start(&mut submitters);
+        }
+        let mount = Mount::with(config, &installation, origin, watched, Crypto::on_the_spot(), room.as_ref());
         let site = mount.before(Upstream::new(around.clone(), &installation.receipts));
-        Some(Self { runtime, site, installation, rules, around: around.clone() })
+        Some(Self { runtime, site, installation, rules, around: around.clone(), _submitters: submitters })
     }
 
     /// Lets everything in it run until the world is so old.

@@ -5,13 +5,15 @@ use std::path::Path;
 use farthing_gate::Rules;
 use farthing_server::config::{Config, Origin};
 
+use super::chain;
 use super::dice::Dice;
+use super::seller::SELLER;
 
 /// Where payers find the shop.
 pub const SHOP: &str = "https://shop.example";
 
 /// Requests that cost something: method, path, whether a pass of it may open more than one address, and the body.
-pub const PAGES: [(&str, &str, bool, &str); 8] = [
+pub const PAGES: [(&str, &str, bool, &str); 9] = [
     ("GET", "/page", false, ""),
     ("GET", "/once", false, ""),
     ("GET", "/shelf/1", true, ""),
@@ -20,7 +22,11 @@ pub const PAGES: [(&str, &str, bool, &str); 8] = [
     ("POST", "/order", false, "one"),
     ("POST", "/order", false, "two"),
     ("POST", "/slow", false, "three"),
+    ("GET", AHEAD, false, ""),
 ];
+
+/// What is settled before the upstream is asked, if it is paid on the chain.
+pub const AHEAD: &str = "/ahead";
 
 /// What costs nothing.
 pub const FREE: &str = "/free";
@@ -47,14 +53,46 @@ pub fn config(seed: u64, dice: &mut Dice) -> Result<Config, String> {
         format!("path = \"/list\"\npass = \"2s\"\npass_scope = \"path\"\namount = \"{}\"\n", price(2_000)),
         format!("path = \"/order\"\namount = \"{}\"\n", price(20_000)),
         format!("path = \"/slow\"\npass = \"1h\"\namount = \"{}\"\n", price(50)),
+        format!("path = \"{AHEAD}\"\npass = \"5m\"\nflow = \"upfront\"\namount = \"{}\"\n", price(9_000)),
     ];
+    let chain = chain_of(seed).map(ChainPlan::text).unwrap_or_default();
     let prices = rules.map(|rule| format!("[[price]]\n{rule}")).concat();
     let text = format!(
         "[server]\nupstream = \"http://127.0.0.1:1\"\ndata = \"data\"\npublic_url = \"{SHOP}\"\nmerchant = \"shop\"\n\
          [issuer]\nkeyset_orders = 20\ninput_fee_ppk = {fee}\n{expiry}\
-         [[asset]]\ncode = \"USD\"\n{prices}[[free]]\npath = \"{FREE}\"\n"
+         [[asset]]\ncode = \"USD\"\n{prices}[[free]]\npath = \"{FREE}\"\n{chain}"
     );
     Config::read(&text, Path::new("/sim/farthing.toml")).map_err(|mistakes| format!("{mistakes:?}"))
+}
+
+/// What is configured of the chain of a seed.
+#[derive(Clone, Copy, Debug)]
+pub struct ChainPlan {
+    /// How many blocks have to hold a transaction.
+    pub confirmations: u64,
+    /// Whether forks go deeper than that.
+    pub deep: bool,
+}
+
+/// The chain of a seed: half of them have one, and half of those fork deeply.
+pub fn chain_of(seed: u64) -> Option<ChainPlan> {
+    let mut dice = Dice::of(seed, u64::MAX.wrapping_sub(1));
+    let plan = ChainPlan { confirmations: dice.within(1..=3), deep: seed % 2 == 1 };
+    (seed % 4 >= 2).then_some(plan)
+}
+
+impl ChainPlan {
+    fn text(self) -> String {
+        let (confirmations, id) = (self.confirmations, chain::ID);
+        let (address, name, version) = (chain::ADDRESS, chain::NAME, chain::VERSION);
+        format!(
+            "[[chain]]\nid = {id}\nnodes = [\"http://127.0.0.1:1\"]\nconfirmations = {confirmations}\n\
+             gas_price_most = 100\n\
+             [[token]]\nchain = {id}\naddress = \"{address}\"\nsymbol = \"SIM\"\nname = \"{name}\"\n\
+             version = \"{version}\"\ncounts_as = \"USD\"\ncredits_least = \"0.000100 USD\"\n\
+             payout_fee = \"0.000010 USD\"\n[facilitator]\nsettle_for = [\"{SELLER}\"]\n"
+        )
+    }
 }
 
 /// Other prices for the same pages.

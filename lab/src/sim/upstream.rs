@@ -47,9 +47,7 @@ impl Upstream {
         let paid =
             note.as_ref().and_then(|note| Some((note.payment.parse::<PaymentId>().ok()?, note.standing)));
         if let Some((payment, Standing::Held)) = paid {
-            let mut book = self.around.bookkeeper.book();
-            let asked = book.deliveries.asks(payment);
-            book.note(asked);
+            self.around.bookkeeper.book().asks(payment);
         }
         let (mood, millis) = {
             let mut dice = self.around.chance.dice();
@@ -87,7 +85,7 @@ impl Upstream {
         let text = match paid {
             Some((payment, standing)) if status.is_success() => {
                 if standing == Standing::Held {
-                    self.around.bookkeeper.book().deliveries.succeeded(payment);
+                    self.around.bookkeeper.book().succeeded(payment);
                 }
                 format!("{CONTENT} {payment} {}", if standing == Standing::Held { "held" } else { "pass" })
             }

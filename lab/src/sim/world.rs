@@ -8,37 +8,22 @@ use farthing_server::workers::WORKERS;
 
 use super::bearer::Bearer;
 use super::bookkeeper::{Bookkeeper, Broken, hold};
+use super::chain::Chain;
+use super::counts::Counts;
+use super::dealer::Dealer;
 use super::dice::{Chance, Dice};
 use super::disk::{Accident, Disk};
+use super::holder::Holder;
 use super::net::Network;
 use super::payer::{Person, Wish};
+use super::seller::Seller;
 use super::server::{Server, Surroundings};
 use super::shop::{self, PAGES};
 use super::time::Time;
 use super::trace::Trace;
 
 const PEOPLE: usize = 3;
-
-/// What happened, in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Requests that came to the server.
-    pub requests: u64,
-    /// Durable commits.
-    pub commits: u64,
-    /// Commits that a crash or a failure left in doubt.
-    pub doubts: u64,
-    /// Times that the server's power went.
-    pub crashes: u64,
-    /// Times that a wallet's program died.
-    pub kills: u64,
-    /// Times that clocks jumped.
-    pub jumps: u64,
-    /// Payments that were charged.
-    pub charged: u64,
-    /// Whether at the end a wallet needed its words to find everything.
-    pub needed_words: u64,
-}
+const HOLDERS: usize = 3;
 
 /// The world.
 pub struct World {
@@ -53,11 +38,18 @@ pub struct World {
     pub network: Network,
     /// People with wallets.
     pub people: Vec<Person>,
+    /// People with tokens on the chain.
+    pub holders: Vec<Holder>,
+    /// Someone who buys credits with tokens, and has them paid out.
+    pub dealer: Option<Dealer>,
+    /// Somebody else's gate that we settle for.
+    pub seller: Option<Seller>,
     /// Someone with tokens.
     pub bearer: Bearer,
     codes: Arc<Mutex<Vec<String>>>,
     trace: Trace,
-    counts: Counts,
+    /// What was counted so far.
+    pub counts: Counts,
     /// What only a search by the words has found at the end.
     pub by_words: u64,
 }
@@ -69,11 +61,22 @@ impl World {
         let config = shop::config(seed, &mut dice)?;
         let mut server_seed = [0; 32];
         dice.fill(&mut server_seed);
+        let (time, bookkeeper) = (Time::default(), Bookkeeper::default());
+        let chain =
+            shop::chain_of(seed).map(|plan| Chain::new(plan.confirmations, plan.deep, time.now(), &mut dice));
+        let holders = chain.iter().flat_map(|chain| {
+            bookkeeper.book().onchain.watches(chain.clone());
+            (0..HOLDERS).filter_map(|_| Holder::new(chain, &mut dice)).collect::<Vec<_>>()
+        });
+        let holders = holders.collect();
+        let dealer = chain.as_ref().and_then(|chain| Dealer::new(chain, &mut dice));
+        let seller = chain.as_ref().and_then(|chain| Seller::new(chain, &mut dice));
         let around = Surroundings {
-            time: Time::default(),
+            time,
             disk: Disk::default(),
             chance: Chance::new(dice.clone()),
-            bookkeeper: Bookkeeper::default(),
+            bookkeeper,
+            chain,
             seed: server_seed,
         };
         let people: Result<Vec<_>, _> = (0..PEOPLE).map(|who| Person::new(who, &mut dice)).collect();
@@ -85,6 +88,9 @@ impl World {
             server: None,
             network: Network::default(),
             people: people.map_err(|error| error.to_string())?,
+            holders,
+            dealer,
+            seller,
             bearer: Bearer::default(),
             codes: Arc::default(),
             trace: Trace::default(),
@@ -111,6 +117,8 @@ impl World {
             doubts,
             charged,
             needed_words: u64::from(self.by_words > 0),
+            on_chain: u64::try_from(book.onchain.handed.len()).unwrap_or(u64::MAX),
+            chain: self.around.chain.as_ref().map(|chain| chain.inner().counts()).unwrap_or_default(),
             ..self.counts
         }
     }
@@ -119,10 +127,13 @@ impl World {
     pub fn step(&mut self, step: u64) -> Result<(), Broken> {
         let mut dice = Dice::of(self.seed, step.wrapping_mul(2));
         self.around.chance.turn(Dice::of(self.seed, step.wrapping_mul(2).wrapping_add(1)));
+        let chained = self.around.chain.is_some() && dice.per_mille(500);
         let ailing = self.server.is_none() || self.around.disk.has_failed();
         if ailing && dice.per_mille(300) {
             self.crash();
             self.start();
+        } else if chained {
+            self.happen_on_chain(&mut dice);
         } else {
             self.happen(&mut dice)?;
         }
@@ -244,14 +255,19 @@ impl World {
         let end = self.around.time.elapsed().saturating_add(millis);
         loop {
             let now = self.around.time.elapsed();
-            let next =
-                self.network.next_due().map_or(end, |due| due.clamp(now.saturating_add(1), end.max(now + 1)));
+            let block = self.around.chain.as_ref().map(Chain::next_due);
+            let due = self.network.next_due().into_iter().chain(block).min();
+            let next = due.map_or(end, |due| due.clamp(now.saturating_add(1), end.max(now + 1)));
             match &mut self.server {
                 Some(server) => server.run_until(next),
                 None => self.around.time.set_elapsed(next),
             }
             if self.around.disk.is_off() {
                 self.crash();
+            }
+            if let Some(chain) = &self.around.chain {
+                let chance = self.around.chance.clone();
+                chain.pass(next, self.around.time.now(), &mut chance.dice());
             }
             self.network.collect(next, &mut self.trace);
             let over =
@@ -275,9 +291,11 @@ impl World {
         for person in &mut self.people {
             person.hears(call, event);
         }
+        self.tell_holders(call, event);
     }
 
-    fn send(&mut self, request: farthing_wallet::HttpRequest) -> u64 {
+    /// Sends a request.
+    pub fn send(&mut self, request: farthing_wallet::HttpRequest) -> u64 {
         self.trace.add(request.url.as_bytes());
         self.trace.add(&request.body);
         let chance = self.around.chance.clone();
@@ -386,33 +404,5 @@ impl World {
         let stubborn = self.around.disk.stubborn();
         hold(stubborn == 0, "after a failed write nothing is written", || format!("{stubborn} writes"))?;
         self.around.bookkeeper.book().broken().map_or(Ok(()), Err)
-    }
-}
-
-impl Counts {
-    /// Both together.
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            requests: self.requests.saturating_add(other.requests),
-            commits: self.commits.saturating_add(other.commits),
-            doubts: self.doubts.saturating_add(other.doubts),
-            crashes: self.crashes.saturating_add(other.crashes),
-            kills: self.kills.saturating_add(other.kills),
-            jumps: self.jumps.saturating_add(other.jumps),
-            charged: self.charged.saturating_add(other.charged),
-            needed_words: self.needed_words.saturating_add(other.needed_words),
-        }
-    }
-}
-
-impl std::fmt::Display for Counts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { requests, commits, doubts, crashes, kills, jumps, charged, needed_words } = self;
-        write!(
-            f,
-            "{requests} requests, {commits} commits ({doubts} in doubt), {charged} charges, {crashes} crashes, {kills} \
-             kills of wallets, {jumps} jumps of the clock; {needed_words} \
-             seeds needed the words at the end"
-        )
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use farthing_channel::{Address, SigningKey};
 use farthing_engine::{Call, CallId, ChainAddress, Fault, Movement, Outcome, PaymentId, QuoteId};
 use farthing_evm::{
-    ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, InletWatcher, Invalid, NodeError,
+    ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, InletWatcher, Invalid, Node, NodeError,
     NotVerified, Ports, RemoteSigner, Signer, Submitter, TokenConfig,
 };
 use farthing_gate::chain::{
@@ -98,12 +98,22 @@ pub struct ChainRoom {
 impl ChainRoom {
     /// The chains of an open installation; nothing if none is configured.
     pub fn open(installation: &Installation) -> Result<Option<Self>, NodeError> {
+        Self::over(installation, |chain| {
+            let node = HttpNode::new(chain.id, &chain.nodes, HttpLimits::default())?;
+            Ok(Arc::new(node) as Arc<dyn Node>)
+        })
+    }
+
+    /// The same with nodes that are asked in another way, so that a simulation runs what the program runs.
+    pub fn over(
+        installation: &Installation,
+        node: impl Fn(&ChainConfig) -> Result<Arc<dyn Node>, NodeError>,
+    ) -> Result<Option<Self>, NodeError> {
         say_abandoned(installation);
         let Some(account) = &installation.chain_account else { return Ok(None) };
         let one = |chain: &ChainConfig| {
-            let node = HttpNode::new(chain.id, &chain.nodes, HttpLimits::default())?;
             let signer = signer_of(chain, account)?;
-            Ok(Self::facilitator(installation, chain.clone(), signer, Arc::new(node)))
+            Ok(Self::facilitator(installation, chain.clone(), signer, node(chain)?))
         };
         let all = installation.chains.iter().map(one).collect::<Result<Vec<_>, NodeError>>()?;
         let sales: Arc<[CreditSale]> = installation.credit_sales.clone().into();
@@ -116,7 +126,7 @@ impl ChainRoom {
         installation: &Installation,
         chain: ChainConfig,
         signer: Arc<dyn Signer>,
-        node: Arc<dyn farthing_evm::Node>,
+        node: Arc<dyn Node>,
     ) -> Arc<Facilitator> {
         let ports = Ports {
             chain: Arc::new(chain),

@@ -5,11 +5,14 @@ mod broken;
 mod credits;
 mod deliveries;
 mod kept;
+mod onchain;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use farthing_engine::{Answer, Changes, Command, OutputId, PaymentId, Read, Refusal};
+use farthing_engine::{
+    Answer, CallId, Changes, Command, Outcome, OutputId, PaymentId, PaymentState, Purpose, Read, Refusal,
+};
 use farthing_ledger::{Account, AccountId, Audit, Totals};
 use farthing_money::{Amount, Asset, Timestamp};
 
@@ -21,6 +24,7 @@ pub use kept::Kept;
 
 use credits::Credits;
 use deliveries::Deliveries;
+use onchain::{Onchain, is_onchain, is_trade};
 
 /// Who may be charged by a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +48,8 @@ pub struct Book {
     pub credits: Credits,
     /// What was served for which payment.
     pub deliveries: Deliveries,
+    /// Money on the chain.
+    pub onchain: Onchain,
     /// Who sent a credential.
     payers: BTreeMap<PaymentId, (Payer, u64)>,
     /// The blank outputs that payers named for their change.
@@ -135,6 +141,7 @@ impl Book {
         })?;
         self.credits.keysets(&self.kept, changes)?;
         self.credits.take(&self.kept, changes)?;
+        self.onchain.take(&self.kept, changes, self.opening)?;
         self.payments(changes)?;
         self.kept.apply(changes);
         self.sums(changes)
@@ -147,6 +154,15 @@ impl Book {
             hold(!self.kept.payments.contains_key(payment), "a payment is charged once", || {
                 payment.to_string()
             })?;
+            if is_trade(row) {
+                continue;
+            }
+            if is_onchain(row) {
+                hold(self.onchain.is_signed(*payment), "nobody is charged who did not pay", || {
+                    format!("{payment} was signed by nobody")
+                })?;
+                continue;
+            }
             self.deliveries.charged(*payment)?;
             let payer = self.payers.get(payment).copied();
             let (payer, day) = payer.ok_or_else(|| {
@@ -163,8 +179,10 @@ impl Book {
         }
         let posted: BTreeSet<PaymentId> = changes.payments.iter().map(|(payment, _)| *payment).collect();
         for (payment, row) in &changes.held {
-            if row.is_some() {
-                self.deliveries.held(*payment);
+            if let Some(row) = row {
+                if !is_trade(row) && !is_onchain(row) {
+                    self.deliveries.held(*payment);
+                }
             } else if !posted.contains(payment) {
                 self.deliveries.released(*payment, self.opening)?;
             }
@@ -198,12 +216,46 @@ impl Book {
         }
         if account.name.starts_with("merchant:") {
             let earned = self.earned.get(&account.asset).copied().unwrap_or(0);
-            let booked = account.totals.credits_posted.value();
+            let earned = earned.saturating_add(self.earned_on_chain(account.asset));
+            let Totals { credits_posted, debits_posted, .. } = account.totals;
+            let booked = credits_posted.value().saturating_sub(debits_posted.value());
             return hold(earned == booked, "what is charged is what merchants earn", || {
                 format!("{earned} were charged, {booked} are booked")
             });
         }
         Ok(())
+    }
+
+    /// What merchants have by payments on the chain, as the chain stands now.
+    fn earned_on_chain(&self, asset: Asset) -> u128 {
+        let settled =
+            self.kept.settlements.values().filter_map(|ended| match (ended.row.purpose, &ended.outcome) {
+                (Purpose::Payment(payment), Outcome::Settled { .. }) => self.kept.payments.get(&payment),
+                _ => None,
+            });
+        settled.filter(|row| row.asset == asset).map(|row| row.charged.value()).sum()
+    }
+
+    /// Whether the books say that a payment has moved on the chain.
+    pub fn is_settled(&self, payment: PaymentId) -> bool {
+        let ended = self.kept.settlements.get(&CallId::of_payment(payment));
+        matches!(ended.map(|ended| &ended.outcome), Some(Outcome::Settled { .. }))
+    }
+
+    /// The upstream is asked for the first time.
+    pub fn asks(&mut self, payment: PaymentId) {
+        let asked = if self.onchain.knows(payment) {
+            self.onchain.asks(payment, &self.kept)
+        } else {
+            self.deliveries.asks(payment)
+        };
+        self.note(asked);
+    }
+
+    /// The upstream has done what was paid for.
+    pub fn succeeded(&mut self, payment: PaymentId) {
+        self.onchain.succeeded(payment);
+        self.deliveries.succeeded(payment);
     }
 
     /// Answers that are about to be given: what they say must be kept.
@@ -245,6 +297,7 @@ impl Book {
     pub fn found(&mut self, books: &dyn Read) {
         self.resolve(books);
         self.deliveries.restarted();
+        self.onchain.restarted(&self.kept);
     }
 
     fn resolve(&mut self, books: &dyn Read) {
@@ -264,7 +317,8 @@ impl Book {
     /// The server is open: nothing is on hold.
     pub fn opened(&mut self) {
         self.opening = false;
-        let held = self.kept.held.len();
+        let is_held = |row: &&farthing_engine::PaymentRow| row.state == PaymentState::Held;
+        let held = self.kept.held.values().filter(is_held).count();
         self.note(hold(held == 0, "a start leaves nothing on hold", || {
             format!("{held} payments are on hold")
         }));
