@@ -3,15 +3,9 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use farthing_channel::ChannelId;
-use farthing_ledger::{Account, AccountId, Reference};
+use farthing_ledger::Account;
 
-use crate::{
-    AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, ChannelRow, CodeId, CodeRow, CreditId,
-    CreditRow, CursorRow, EntryRow, InletRow, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow,
-    OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, ReceiverId, ReceiverRow, Reject, SettlementRow,
-    StatementId, StatementRow,
-};
+use crate::{BOOKS, BooksRow, Reject};
 
 /// Loaded rows of one kind and which of them changed. It is never iterated in hash order.
 #[derive(Clone, Debug)]
@@ -71,8 +65,64 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     }
 }
 
+/// Hands every table to a macro: its field in [`Keys`], [`Rows`] and [`Changes`], its name, and the types of its keys and rows.
+/// What is added here is loaded, stored and compared everywhere; no list elsewhere can forget it.
+#[macro_export]
+macro_rules! for_each_table {
+    ($then:ident) => {
+        $then! {
+            /// Credits that are not unspent.
+            credits Credits: $crate::CreditId => $crate::CreditRow,
+            /// Outputs that were signed.
+            outputs Outputs: $crate::OutputId => $crate::OutputRow,
+            /// Keysets by index.
+            keysets Keysets: u32 => $crate::KeysetRow,
+            /// Top-up codes.
+            codes Codes: $crate::CodeId => $crate::CodeRow,
+            /// Mint quotes.
+            mint_quotes MintQuotes: $crate::QuoteId => $crate::MintQuoteRow,
+            /// Melt quotes.
+            melt_quotes MeltQuotes: $crate::QuoteId => $crate::MeltQuoteRow,
+            /// Payments under way.
+            held Held: $crate::PaymentId => $crate::PaymentRow,
+            /// Payments that were charged.
+            payments Payments: $crate::PaymentId => $crate::PaymentRow,
+            /// The ledger's accounts.
+            accounts Accounts: ::farthing_ledger::AccountId => ::farthing_ledger::Account,
+            /// What holds for the books as a whole.
+            books Books: u8 => $crate::BooksRow,
+            /// Signed texts that were published.
+            statements Statements: $crate::StatementId => $crate::StatementRow,
+            /// Entries that may be taken back.
+            entries Entries: ::farthing_ledger::Reference => $crate::EntryRow,
+            /// Calls on chains that are under way.
+            calls Calls: $crate::CallId => $crate::CallRow,
+            /// Calls on chains that have ended.
+            settlements Settlements: $crate::CallId => $crate::SettlementRow,
+            /// Those of them that a chain may still take back, and their blocks.
+            watched Watched: $crate::CallId => u64,
+            /// Movements on chains, and which call each has settled: one movement settles one call.
+            moved Moved: $crate::LogId => $crate::CallId,
+            /// Payment channels.
+            channels Channels: ::farthing_channel::ChannelId => $crate::ChannelRow,
+            /// What was moved to whom is paid through channels.
+            receivers Receivers: $crate::ReceiverId => $crate::ReceiverRow,
+            /// Addresses at which mint quotes take transfers.
+            inlets Inlets: $crate::QuoteId => $crate::InletRow,
+            /// Transfers that came there, by the log that says so: one pays once.
+            arrivals Arrivals: $crate::LogId => $crate::ArrivalRow,
+            /// How far chains were looked through for them, by the chain's number.
+            cursors Cursors: u64 => $crate::CursorRow,
+            /// Payers' own names for payments.
+            names Names: $crate::NameId => $crate::NameRow,
+            /// Who has paid for what.
+            access Access: $crate::AccessId => $crate::AccessRow,
+        }
+    };
+}
+
 macro_rules! tables {
-    ($($(#[$meta:meta])* $field:ident: $key:ty => $row:ty,)*) => {
+    ($($(#[$meta:meta])* $field:ident $name:ident: $key:ty => $row:ty,)*) => {
         /// The keys that commands touch, by table. A key may be named more than once.
         #[derive(Clone, Debug, Default)]
         pub struct Keys {
@@ -112,54 +162,7 @@ macro_rules! tables {
     };
 }
 
-tables! {
-    /// Credits that are not unspent.
-    credits: CreditId => CreditRow,
-    /// Outputs that were signed.
-    outputs: OutputId => OutputRow,
-    /// Keysets by index.
-    keysets: u32 => KeysetRow,
-    /// Top-up codes.
-    codes: CodeId => CodeRow,
-    /// Mint quotes.
-    mint_quotes: QuoteId => MintQuoteRow,
-    /// Melt quotes.
-    melt_quotes: QuoteId => MeltQuoteRow,
-    /// Payments under way.
-    held: PaymentId => PaymentRow,
-    /// Payments that were charged.
-    payments: PaymentId => PaymentRow,
-    /// The ledger's accounts.
-    accounts: AccountId => Account,
-    /// What holds for the books as a whole.
-    books: u8 => BooksRow,
-    /// Signed texts that were published.
-    statements: StatementId => StatementRow,
-    /// Entries that may be taken back.
-    entries: Reference => EntryRow,
-    /// Calls on chains that are under way.
-    calls: CallId => CallRow,
-    /// Calls on chains that have ended.
-    settlements: CallId => SettlementRow,
-    /// Those of them that a chain may still take back, and their blocks.
-    watched: CallId => u64,
-    /// Movements on chains, and which call each has settled: one movement settles one call.
-    moved: LogId => CallId,
-    /// Payment channels.
-    channels: ChannelId => ChannelRow,
-    /// What was moved to whom is paid through channels.
-    receivers: ReceiverId => ReceiverRow,
-    /// Addresses at which mint quotes take transfers.
-    inlets: QuoteId => InletRow,
-    /// Transfers that came there, by the log that says so: one pays once.
-    arrivals: LogId => ArrivalRow,
-    /// How far chains were looked through for them, by the chain's number.
-    cursors: u64 => CursorRow,
-    /// Payers' own names for payments.
-    names: NameId => NameRow,
-    /// Who has paid for what.
-    access: AccessId => AccessRow,
-}
+for_each_table!(tables);
 
 impl Rows {
     /// What holds for the books as a whole.

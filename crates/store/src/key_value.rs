@@ -2,102 +2,37 @@
 
 use std::sync::Arc;
 
-use farthing_engine::Fault;
+use farthing_engine::{Fault, for_each_table};
 
-/// The tables, each with its own key space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "named as the engine's rows")]
-pub enum TableName {
-    Credits,
-    Outputs,
-    Keysets,
-    Codes,
-    MintQuotes,
-    MeltQuotes,
-    Held,
-    Payments,
-    Accounts,
-    Books,
-    Statements,
-    Entries,
-    Calls,
-    Settlements,
-    Watched,
-    Moved,
-    Channels,
-    Receivers,
-    Inlets,
-    Arrivals,
-    Cursors,
-    Names,
-    Access,
-    /// Journal frames by batch number, big endian.
-    Journal,
-    /// The format of all this.
-    Meta,
-}
-
-impl TableName {
-    /// All of them.
-    pub const ALL: [Self; 25] = [
-        Self::Credits,
-        Self::Outputs,
-        Self::Keysets,
-        Self::Codes,
-        Self::MintQuotes,
-        Self::MeltQuotes,
-        Self::Held,
-        Self::Payments,
-        Self::Accounts,
-        Self::Books,
-        Self::Statements,
-        Self::Entries,
-        Self::Calls,
-        Self::Settlements,
-        Self::Watched,
-        Self::Moved,
-        Self::Channels,
-        Self::Receivers,
-        Self::Inlets,
-        Self::Arrivals,
-        Self::Cursors,
-        Self::Names,
-        Self::Access,
-        Self::Journal,
-        Self::Meta,
-    ];
-
-    /// The name on disk. It never changes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Credits => "credits",
-            Self::Outputs => "outputs",
-            Self::Keysets => "keysets",
-            Self::Codes => "codes",
-            Self::MintQuotes => "mint_quotes",
-            Self::MeltQuotes => "melt_quotes",
-            Self::Held => "held",
-            Self::Payments => "payments",
-            Self::Accounts => "accounts",
-            Self::Books => "books",
-            Self::Statements => "statements",
-            Self::Entries => "entries",
-            Self::Calls => "calls",
-            Self::Settlements => "settlements",
-            Self::Watched => "watched",
-            Self::Moved => "moved",
-            Self::Channels => "channels",
-            Self::Receivers => "receivers",
-            Self::Inlets => "inlets",
-            Self::Arrivals => "arrivals",
-            Self::Cursors => "cursors",
-            Self::Names => "names",
-            Self::Access => "access",
-            Self::Journal => "journal",
-            Self::Meta => "meta",
+macro_rules! names {
+    ($($(#[$meta:meta])* $field:ident $name:ident: $key:ty => $row:ty,)*) => {
+        /// The tables, each with its own key space.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum TableName {
+            $($(#[$meta])* $name,)*
+            /// Journal frames by batch number, big endian.
+            Journal,
+            /// The format of all this.
+            Meta,
         }
-    }
+
+        impl TableName {
+            /// All of them.
+            pub const ALL: [Self; [$(stringify!($field)),*].len() + 2] = [$(Self::$name,)* Self::Journal, Self::Meta];
+
+            /// The name on disk. It never changes.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($field),)*
+                    Self::Journal => "journal",
+                    Self::Meta => "meta",
+                }
+            }
+        }
+    };
 }
+
+for_each_table!(names);
 
 /// One row to be written, or removed where there is no value.
 #[derive(Clone, Debug, PartialEq, Eq)]

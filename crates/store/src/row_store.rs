@@ -8,6 +8,7 @@ use farthing_engine::{
     CreditId, CreditRow, CursorRow, EntryRow, Fault, FaultKind, InletRow, Keys, KeysetRow, LogId,
     MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read,
     ReceiverId, ReceiverRow, Rows, Sealed, SettlementRow, StatementId, StatementRow, Store, Table,
+    for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -181,58 +182,32 @@ fn writes<K: RowKey, R: Row>(
     Ok(())
 }
 
+macro_rules! rows_by_table {
+    ($($(#[$meta:meta])* $field:ident $name:ident: $key:ty => $row:ty,)*) => {
+        impl<B: KeyValue> RowStore<B> {
+            fn load_rows(&self, keys: &Keys, rows: &mut Rows) -> Result<(), Fault> {
+                $(self.load_table(TableName::$name, &keys.$field, &mut rows.$field)?;)*
+                Ok(())
+            }
+        }
+
+        fn writes_of(changes: &Changes) -> Result<Vec<Write>, Fault> {
+            let mut out = Vec::new();
+            $(writes(TableName::$name, &changes.$field, &mut out)?;)*
+            Ok(out)
+        }
+    };
+}
+
+for_each_table!(rows_by_table);
+
 impl<B: KeyValue> Store for RowStore<B> {
     fn load(&self, keys: &Keys, rows: &mut Rows) -> Result<(), Fault> {
-        self.load_table(TableName::Credits, &keys.credits, &mut rows.credits)?;
-        self.load_table(TableName::Outputs, &keys.outputs, &mut rows.outputs)?;
-        self.load_table(TableName::Keysets, &keys.keysets, &mut rows.keysets)?;
-        self.load_table(TableName::Codes, &keys.codes, &mut rows.codes)?;
-        self.load_table(TableName::MintQuotes, &keys.mint_quotes, &mut rows.mint_quotes)?;
-        self.load_table(TableName::MeltQuotes, &keys.melt_quotes, &mut rows.melt_quotes)?;
-        self.load_table(TableName::Held, &keys.held, &mut rows.held)?;
-        self.load_table(TableName::Payments, &keys.payments, &mut rows.payments)?;
-        self.load_table(TableName::Accounts, &keys.accounts, &mut rows.accounts)?;
-        self.load_table(TableName::Books, &keys.books, &mut rows.books)?;
-        self.load_table(TableName::Statements, &keys.statements, &mut rows.statements)?;
-        self.load_table(TableName::Entries, &keys.entries, &mut rows.entries)?;
-        self.load_table(TableName::Calls, &keys.calls, &mut rows.calls)?;
-        self.load_table(TableName::Settlements, &keys.settlements, &mut rows.settlements)?;
-        self.load_table(TableName::Watched, &keys.watched, &mut rows.watched)?;
-        self.load_table(TableName::Moved, &keys.moved, &mut rows.moved)?;
-        self.load_table(TableName::Channels, &keys.channels, &mut rows.channels)?;
-        self.load_table(TableName::Receivers, &keys.receivers, &mut rows.receivers)?;
-        self.load_table(TableName::Inlets, &keys.inlets, &mut rows.inlets)?;
-        self.load_table(TableName::Arrivals, &keys.arrivals, &mut rows.arrivals)?;
-        self.load_table(TableName::Cursors, &keys.cursors, &mut rows.cursors)?;
-        self.load_table(TableName::Names, &keys.names, &mut rows.names)?;
-        self.load_table(TableName::Access, &keys.access, &mut rows.access)
+        self.load_rows(keys, rows)
     }
 
     fn commit(&mut self, changes: &Changes, batch: Option<Sealed>) -> Result<(), Fault> {
-        let mut out = Vec::new();
-        writes(TableName::Credits, &changes.credits, &mut out)?;
-        writes(TableName::Outputs, &changes.outputs, &mut out)?;
-        writes(TableName::Keysets, &changes.keysets, &mut out)?;
-        writes(TableName::Codes, &changes.codes, &mut out)?;
-        writes(TableName::MintQuotes, &changes.mint_quotes, &mut out)?;
-        writes(TableName::MeltQuotes, &changes.melt_quotes, &mut out)?;
-        writes(TableName::Held, &changes.held, &mut out)?;
-        writes(TableName::Payments, &changes.payments, &mut out)?;
-        writes(TableName::Accounts, &changes.accounts, &mut out)?;
-        writes(TableName::Books, &changes.books, &mut out)?;
-        writes(TableName::Statements, &changes.statements, &mut out)?;
-        writes(TableName::Entries, &changes.entries, &mut out)?;
-        writes(TableName::Calls, &changes.calls, &mut out)?;
-        writes(TableName::Settlements, &changes.settlements, &mut out)?;
-        writes(TableName::Watched, &changes.watched, &mut out)?;
-        writes(TableName::Moved, &changes.moved, &mut out)?;
-        writes(TableName::Channels, &changes.channels, &mut out)?;
-        writes(TableName::Receivers, &changes.receivers, &mut out)?;
-        writes(TableName::Inlets, &changes.inlets, &mut out)?;
-        writes(TableName::Arrivals, &changes.arrivals, &mut out)?;
-        writes(TableName::Cursors, &changes.cursors, &mut out)?;
-        writes(TableName::Names, &changes.names, &mut out)?;
-        writes(TableName::Access, &changes.access, &mut out)?;
+        let mut out = writes_of(changes)?;
         if let Some(Sealed { frame, head }) = batch {
             let key = head.number.to_be_bytes().to_vec();
             out.push(Write { table: TableName::Journal, key, value: Some(frame) });
