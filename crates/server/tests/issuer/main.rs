@@ -7,6 +7,7 @@ mod bodies;
 mod crash;
 mod credits;
 mod deposits;
+mod forgetting;
 mod liabilities;
 mod life;
 mod limits;
