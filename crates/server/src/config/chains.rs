@@ -349,7 +349,9 @@ mod tests {
         assert_eq!((chain.id.number(), chain.pay_to, chain.confirmations), (84_532, own, 1));
         assert_eq!(chain.fees.gas_most, 1_000_000);
         assert_eq!((chain.fees.most, chain.coin.scale()), (Amount::new(200 * GWEI), 18));
+        assert_eq!(chain.sponsor_most, Amount::new(100_000 * GWEI));
         let token = &chain.tokens[0];
+        assert!(!token.sponsored, "coin is given where the operator says so");
         assert_eq!((token.symbol.as_str(), token.decimals, token.asset.code().as_str()), ("USDC", 6, "USD"));
         assert!(token.eip3009 && !token.permit2 && token.exact && !token.upto);
         assert!(config.chains[0].sales().is_empty(), "credits are sold where the operator says so");
@@ -424,6 +426,8 @@ mod tests {
                 "which is account of eip155:84532",
             ),
             ("[facilitator]\nsettle_for = [\"me\"]\n".to_owned(), "settle_for in [facilitator]"),
+            (token("sponsor_approvals = true"), "expected \"permit2\" in transfer"),
+            (chain("sponsor_most = 0"), "sponsor_most in [[chain]]"),
             (token("credits_least = \"0.00 USD\""), "expected more than nothing"),
             (token("credits_least = \"1 EUR\""), "credits_least in [[token]]"),
             (token("credits_least = \"1 USD\"\npayout_fee = \"x\""), "payout_fee in [[token]]"),
