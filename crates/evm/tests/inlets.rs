@@ -242,6 +242,13 @@ async fn what_comes_late_is_found_when_it_is_asked_for() {
     assert_eq!(scene.look().await.counted, 1);
     assert_eq!((scene.paid(QUOTE), scene.inlet(QUOTE).search), (100, vec![]));
     assert_eq!(scene.missing().await, 0);
+    // Where nothing lies, nothing is searched.
+    let third = QuoteId::from_bytes([9; 16]);
+    scene.open_since(third, 2 * DAY, vec![CHAIN.number()]);
+    scene.play.node.take_asked();
+    scene.look().await;
+    assert!(!scene.play.node.take_asked().contains(&"logs"));
+    assert!(scene.inlet(third).search.is_empty());
 }
 
 #[tokio::test]

@@ -9,9 +9,12 @@ use super::{InletRound, InletWatcher, Memory, Open, blocks};
 use crate::chain::{TokenConfig, of_engine, to_engine};
 use crate::movement;
 use crate::node::{NodeError, Receipt};
+use crate::purse::units_of;
 use crate::resolve::{of_engine_hash, to_engine_hash};
 use crate::submit::{Ports, RoundFault};
 
+/// How many addresses are searched for from their first block on, in one round.
+const SEARCHES_AT_ONCE: usize = 4;
 /// How many accounts are searched for at once. Nodes take a thousand.
 const ACCOUNTS_AT_ONCE: usize = 500;
 
@@ -156,8 +159,13 @@ impl InletWatcher {
         round: &mut InletRound,
     ) -> Result<(), RoundFault> {
         let sought = |(_, inlet): &&(QuoteId, InletRow)| inlet.search.contains(&self.chain());
-        for (quote, inlet) in open.inlets.iter().filter(sought) {
-            if let Some(address) = memory.addresses.get(quote) {
+        for (quote, inlet) in open.inlets.iter().filter(sought).take(SEARCHES_AT_ONCE) {
+            let address = memory.addresses.get(quote);
+            let lies = match address {
+                Some(address) => self.has_more(*address, inlet).await?,
+                None => false,
+            };
+            if let Some(address) = address.filter(|_| lies) {
                 let first =
                     blocks::first_since(self.ports().node.as_ref(), inlet.since, (0, open.head)).await?;
                 let mut stretch = blocks::Stretch::from(first, open.settled);
@@ -173,6 +181,19 @@ impl InletWatcher {
             self.ports().execute.execute(Command::Searched(*quote, self.chain())).await?;
         }
         Ok(())
+    }
+}
+
+impl InletWatcher {
+    /// Whether more lies at an address than was counted. Many blocks are a long search, and most who ask have sent nothing.
+    async fn has_more(&self, address: Address, inlet: &InletRow) -> Result<bool, NodeError> {
+        for token in self.tokens() {
+            let units = units_of(self.ports(), token, address).await?;
+            if units > inlet.units(self.chain(), to_engine(token.address)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
