@@ -19,6 +19,8 @@ pub enum Answer {
     Posted(Box<PaymentRow>),
     /// A call that moves the money is under way, for what was delivered or for a quote: wait for its outcome.
     Settling(Box<PaymentRow>),
+    /// The payment's money is in escrow, or on its way there, as its state says.
+    Escrow(Box<PaymentRow>),
     /// The call as it stands.
     Call(Box<CallRow>),
     /// The call ended like this, now or before.

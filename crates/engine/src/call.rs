@@ -77,6 +77,10 @@ pub enum Purpose {
     Channel(ChannelStep),
     /// It moves on what lies at a mint quote's inlet. No money of the books moves but the fee.
     Sweep(QuoteId),
+    /// It puts the money of a payment of ours into escrow. What captures it settles the payment.
+    Authorize(PaymentId),
+    /// It gives what is left of a payment of ours in escrow back to the payer.
+    Void(PaymentId),
 }
 
 /// The accounts that pay a chain's own fees.
@@ -291,10 +295,14 @@ impl SettledPayment {
     /// What hangs on a call: nothing on one that somebody else has asked for.
     pub fn of(read: &dyn Read, row: &CallRow) -> Result<Option<Self>, Fault> {
         match row.purpose {
-            Purpose::Facilitated | Purpose::Channel(_) | Purpose::Funding { .. } | Purpose::Sweep(_) => {
-                Ok(None)
+            Purpose::Facilitated
+            | Purpose::Channel(_)
+            | Purpose::Funding { .. }
+            | Purpose::Sweep(_)
+            | Purpose::Void(_) => Ok(None),
+            Purpose::Payment(payment) | Purpose::Authorize(payment) => {
+                Ok(read.payment(payment)?.map(|row| Self::of_row(payment, &row)))
             }
-            Purpose::Payment(payment) => Ok(read.payment(payment)?.map(|row| Self::of_row(payment, &row))),
             Purpose::Deposit { payment, quote } => {
                 let named = read.payment(payment)?.map(|row| Self::of_row(payment, &row));
                 Ok(named.map(|named| Self { quote: Some(quote), ..named }))
@@ -354,6 +362,8 @@ pub struct EndCall {
     pub payment: Option<SettledPayment>,
     /// What it cost.
     pub gas: Option<Gas>,
+    /// What gives the payer back what is left in escrow, if the call moves what is there.
+    pub back: Option<Call>,
 }
 
 /// Goes on with a call whose outcome the chain has taken back.

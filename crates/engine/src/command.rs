@@ -5,10 +5,11 @@ use farthing_ledger::{Account, AccountId, Reference};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 
 use crate::{
-    AccessId, Arrive, BOOKS, CallId, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId, CursorRow, Deposit,
-    EndCall, EndSweep, Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall, Marks, MeltQuoteRow,
-    MintQuoteRow, Mode, NameId, OpenInlet, OutputId, PayOut, PaymentId, QuoteId, ReopenCall, RequestTag,
-    SeeChannel, SeeReceiver, SendCall, Settle, StatementId, StatementRow, Sweep, UndoArrival, sale_reference,
+    AccessId, Arrive, Authorize, BOOKS, CallId, Capture, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId,
+    CursorRow, Deposit, EndCall, EndSweep, Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall,
+    Marks, MeltQuoteRow, MintQuoteRow, Mode, NameId, OpenInlet, OutputId, PayOut, PaymentId, QuoteId,
+    ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, Settle, StatementId, StatementRow, Sweep,
+    UndoArrival, Void, sale_reference,
 };
 
 /// A verified credit that is to be spent.
@@ -325,6 +326,9 @@ pub enum Command {
     Post(Post),
     Release(Release),
     Settle(Settle),
+    Authorize(Authorize),
+    Capture(Capture),
+    Void(Void),
     Deposit(Deposit),
     PayOut(PayOut),
     Facilitate(Facilitate),
@@ -484,6 +488,9 @@ impl Command {
                 keys.accounts.push(command.merchant);
                 keys.chart(command.asset);
             }
+            Self::Authorize(command) => command.keys(keys),
+            Self::Capture(command) => command.keys(keys),
+            Self::Void(command) => command.keys(keys),
             Self::Deposit(command) => {
                 keys.mint_quotes.push(command.quote);
                 keys.payment(command.payment);
@@ -513,6 +520,7 @@ impl Command {
                 keys.call(command.call);
                 keys.moved.extend(command.outcome.log());
                 keys.settled(command.payment.as_ref());
+                command.back_keys(keys);
                 let gas = command.gas.as_ref().map(|gas| [gas.accounts.purse, gas.accounts.spent]);
                 keys.accounts.extend(gas.into_iter().flatten());
             }

@@ -182,6 +182,16 @@ impl CallId {
         Self::from_bytes(*payment.as_bytes())
     }
 
+    /// The call that puts a payment's money into escrow.
+    pub fn of_authorize(payment: PaymentId) -> Self {
+        Self::of_parts("farthing/escrow/authorize/1", [&payment.as_bytes()[..]])
+    }
+
+    /// The call that gives back what is left of a payment in escrow.
+    pub fn of_void(payment: PaymentId) -> Self {
+        Self::of_parts("farthing/escrow/void/1", [&payment.as_bytes()[..]])
+    }
+
     /// A call that is made for nobody's payment here, named by what it is about; each part is preceded by its length.
     pub fn of_parts<'a>(domain: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         Self::from_bytes(hash_of_parts(domain, parts))

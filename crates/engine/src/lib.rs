@@ -25,6 +25,7 @@ mod books;
 mod call;
 mod channel;
 mod command;
+mod escrow;
 mod id;
 mod inlet;
 mod keyring;
@@ -52,6 +53,7 @@ pub use command::{
     OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, Prune, Publish, RefundCodes, Release, Reverse,
     Swap,
 };
+pub use escrow::{Authorize, Capture, Void};
 pub use id::{
     AccessId, CallId, ChainAddress, CodeId, CreditId, LogId, NameId, OutputId, PaymentId, QuoteId,
     ReceiverId, RequestTag, StatementId, StatementKind, TransactionId,

@@ -5,6 +5,7 @@ pub(crate) mod channel;
 pub(crate) mod code;
 pub(crate) mod deposit;
 pub(crate) mod entry;
+pub(crate) mod escrow;
 pub(crate) mod expire;
 pub(crate) mod fund;
 pub(crate) mod hold;

@@ -130,6 +130,12 @@ pub enum Reject {
     /// A call that moves its money is under way.
     #[error("the payment {0} is being settled on its chain; send the same request again in a moment")]
     PaymentSettling(PaymentId),
+    /// Its money is not in escrow.
+    #[error("the payment {0} is not in escrow any more; nothing was taken, sign a new one")]
+    NotInEscrow(PaymentId),
+    /// Its money was in escrow and has gone back.
+    #[error("the payment {0} was in escrow before and has gone back; sign a new one")]
+    EscrowOver(PaymentId),
     /// Not held on a chain, or held on one where credits were expected.
     #[error(
         "the payment {0} is not paid like that: credits are charged here, money on a chain is settled there"
@@ -264,6 +270,8 @@ impl Reject {
             Self::PaymentNameTaken => "payment-name-taken",
             Self::PaymentNotHeld(_) => "payment-not-held",
             Self::PaymentSettling(_) => "payment-settling",
+            Self::NotInEscrow(_) => "not-in-escrow",
+            Self::EscrowOver(_) => "escrow-over",
             Self::NotOnChain(_) => "not-on-chain",
             Self::UnknownCall(_) => "unknown-call",
             Self::CallExists(_) => "call-exists",

@@ -181,6 +181,10 @@ pub enum PaymentState {
     Posted,
     /// The upstream has delivered; a call that moves the money on a chain is under way. Only its outcome ends this.
     Settling,
+    /// A call that puts the money into escrow on its chain is under way; the upstream was not asked. Only its outcome ends this.
+    Authorizing,
+    /// The money is in escrow; the upstream has not answered. It is captured, or it goes back.
+    Escrowed,
 }
 
 /// A payment.

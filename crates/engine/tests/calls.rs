@@ -150,7 +150,7 @@ fn named() -> SettledPayment {
 
 fn end(outcome: Outcome, gas: u128) -> Command {
     let gas = Gas { accounts: gas_accounts(), paid: Amount::new(gas) };
-    Command::EndCall(EndCall { call: call_id(), outcome, payment: Some(named()), gas: Some(gas) })
+    Command::EndCall(EndCall { call: call_id(), outcome, payment: Some(named()), gas: Some(gas), back: None })
 }
 
 fn settled() -> Outcome {
@@ -266,7 +266,7 @@ fn a_call_for_others_is_made_once() {
     assert!(matches!(books.run(&facilitate(1)).unwrap(), Answer::Call(_)));
     assert_eq!(books.run(&facilitate(2)).err(), Some(Reject::CallExists(id)));
     let gas = Some(Gas { accounts: gas_accounts(), paid: Amount::new(7) });
-    let end = Command::EndCall(EndCall { call: id, outcome: settled(), payment: None, gas });
+    let end = Command::EndCall(EndCall { call: id, outcome: settled(), payment: None, gas, back: None });
     books.run(&end).unwrap();
     assert!(matches!(books.run(&facilitate(1)).unwrap(), Answer::Settled(_)));
     assert_eq!(books.run(&facilitate(2)).err(), Some(Reject::CallExists(id)));
@@ -283,12 +283,14 @@ fn coin_for_an_approval_is_given_once_and_booked_as_gas() {
     let mut books = Books::settling(10);
     let ended = |outcome, paid| {
         let gas = Some(Gas { accounts: gas_accounts(), paid: Amount::new(paid) });
-        Command::EndCall(EndCall { call: id, outcome, payment: None, gas })
+        Command::EndCall(EndCall { call: id, outcome, payment: None, gas, back: None })
     };
     assert!(matches!(books.run(&fund(call_id())).unwrap(), Answer::Call(_)));
     assert!(matches!(books.run(&fund(call_id())).unwrap(), Answer::Call(_)), "the same");
     let unsent = Outcome::Failed { transaction: None, reason: "late".into() };
-    books.run(&Command::EndCall(EndCall { call: id, outcome: unsent, payment: None, gas: None })).unwrap();
+    books
+        .run(&Command::EndCall(EndCall { call: id, outcome: unsent, payment: None, gas: None, back: None }))
+        .unwrap();
     assert!(matches!(books.run(&fund(call_id())).unwrap(), Answer::Call(_)), "it was never sent");
     let attempt = Attempt { transaction: TransactionId::from_bytes([5; 32]), signed: vec![5], at: NOW };
     books.run(&Command::SendCall(SendCall { call: id, slot: (address(9), 1), attempt })).unwrap();
@@ -311,7 +313,9 @@ fn coin_that_may_have_been_given_is_not_given_again() {
     let attempt = Attempt { transaction: TransactionId::from_bytes([5; 32]), signed: vec![5], at: NOW };
     books.run(&Command::SendCall(SendCall { call: id, slot: (address(9), 1), attempt })).unwrap();
     let failed = Outcome::Failed { transaction: None, reason: "late".into() };
-    books.run(&Command::EndCall(EndCall { call: id, outcome: failed, payment: None, gas: None })).unwrap();
+    books
+        .run(&Command::EndCall(EndCall { call: id, outcome: failed, payment: None, gas: None, back: None }))
+        .unwrap();
     assert!(matches!(books.run(&fund).unwrap(), Answer::Settled(_)), "a fork may carry it out after all");
     assert!(books.0.calls.get(&id).unwrap().is_none());
 }
@@ -326,7 +330,7 @@ fn one_movement_settles_one_call() {
     let by = |log, transaction| {
         let outcome =
             Outcome::Settled { transaction: TransactionId::from_bytes([transaction; 32]), block: 17, log };
-        Command::EndCall(EndCall { call: id, outcome, payment: None, gas: None })
+        Command::EndCall(EndCall { call: id, outcome, payment: None, gas: None, back: None })
     };
     let taken = Reject::MovementTaken { call: id, by: call_id() };
     assert_eq!(books.run(&by(0, 5)).err(), Some(taken.clone()));

@@ -321,7 +321,9 @@ fn a_refund_keeps_requests_away_until_it_is_seen() {
     assert_eq!(books.run(&hold(10, 10)), Err(Refused::ChannelBusy.into()));
     let transaction = TransactionId::from_bytes([5; 32]);
     let outcome = Outcome::Settled { transaction, block: 3, log: 0 };
-    books.run(&Command::EndCall(EndCall { call: id, outcome, payment: None, gas: None })).unwrap();
+    books
+        .run(&Command::EndCall(EndCall { call: id, outcome, payment: None, gas: None, back: None }))
+        .unwrap();
     let left = ChannelOnChain { refund_nonce: 1.into(), ..seen(10, 10) };
     books.run(&see_as(left, Some(id))).unwrap();
     assert_eq!(books.stand(), [0, 10, 0, 0, 0, -10, 0]);

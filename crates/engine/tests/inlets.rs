@@ -156,7 +156,7 @@ fn ended(n: u8, settled: bool) -> Command {
     } else {
         Outcome::Failed { transaction: None, reason: "no".into() }
     };
-    Command::EndCall(EndCall { call: call_id(n), outcome, payment: None, gas: None })
+    Command::EndCall(EndCall { call: call_id(n), outcome, payment: None, gas: None, back: None })
 }
 
 fn end_sweep(n: u8) -> Command {

@@ -104,7 +104,14 @@ impl Books {
             Outcome::Failed { transaction: None, reason: "x".into() }
         };
         let call = CallId::of_payment(payment(n));
-        self.run(&Command::EndCall(EndCall { call, outcome, payment: Some(named(n)), gas: None })).unwrap();
+        self.run(&Command::EndCall(EndCall {
+            call,
+            outcome,
+            payment: Some(named(n)),
+            gas: None,
+            back: None,
+        }))
+        .unwrap();
     }
 
     fn reopen(&mut self, n: u8) {

@@ -178,7 +178,7 @@ impl Books {
             }
             failed @ Outcome::Failed { .. } => failed,
         };
-        self.run(&Command::EndCall(EndCall { call, outcome, payment: Some(named), gas: None }))
+        self.run(&Command::EndCall(EndCall { call, outcome, payment: Some(named), gas: None, back: None }))
     }
 
     fn reopen(&mut self, payment: PaymentId, of: u8) -> Result<Answer, Reject> {

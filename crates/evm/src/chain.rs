@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use farthing_channel::{Address, ChainId, Domain, permit2};
+use farthing_channel::{Address, ChainId, Domain, escrow, permit2};
 use farthing_engine::{ChainAddress, Chart, GasAccounts};
 use farthing_ledger::Account;
-use farthing_money::{Amount, Asset, Money, Span};
-use farthing_wire::x402::{AddressText, Extra, Requirements, SCHEME_EXACT, SCHEME_UPTO, eip155_network};
+use farthing_money::{Amount, Asset, Money, Span, Timestamp};
+use farthing_wire::x402::hex_text::HexText;
+use farthing_wire::x402::{
+    AddressText, EscrowTerms, Extra, Requirements, SCHEME_AUTH_CAPTURE, SCHEME_EXACT, SCHEME_UPTO,
+    eip155_network,
+};
 use http::Uri;
 use thiserror::Error;
 
@@ -44,6 +48,8 @@ pub struct ChainConfig {
     pub watched_blocks: u64,
     /// How many calls are under way at once. Nodes keep a few dozen of one sender.
     pub at_once: usize,
+    /// How long a payment may lie in escrow while its answer is made; then it goes back.
+    pub escrow_hold: Span,
     /// Below this the purse raises an alarm.
     pub purse_low: Amount,
     /// The account that sends, if another program has its key.
@@ -97,10 +103,16 @@ pub struct Contracts {
     pub exact: Address,
     /// The proxy of `upto`.
     pub upto: Address,
+    /// The escrow of `auth-capture`.
+    pub escrow: Address,
+    /// What carries payers' authorizations into it.
+    pub collector: Address,
     /// Multicall3, for payers whose wallet is not there yet.
     pub multicall: Address,
 }
 
+/// How long a capture may take when the answer is there: chains are slow at times, and payers pay late.
+const CAPTURE_SECONDS: u64 = 3_600;
 /// Multicall3: `0xcA11bde05977b3631167028862bE2a173976CA11`.
 const MULTICALL: Address = Address::from_bytes([
     0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88, 0x62, 0xbe, 0x2a, 0x17, 0x39,
@@ -113,6 +125,8 @@ impl Default for Contracts {
             permit2: permit2::PERMIT2,
             exact: permit2::EXACT_PROXY,
             upto: permit2::UPTO_PROXY,
+            escrow: escrow::AUTH_CAPTURE_ESCROW,
+            collector: escrow::ESCROW_COLLECTOR,
             multicall: MULTICALL,
         }
     }
@@ -144,6 +158,8 @@ pub struct TokenConfig {
     pub upto: bool,
     /// Whether a payer's approval of Permit2 is sent, and its gas paid, before what needs it.
     pub sponsored: bool,
+    /// Whether it goes through escrow where a rule says so; it moves by EIP-3009 alone.
+    pub escrow: bool,
 }
 
 /// A mistake in the configuration of a chain.
@@ -156,7 +172,9 @@ pub enum ChainMistake {
     #[error("the chain {0} has the token {1} twice; keep one")]
     TokenTwice(ChainId, String),
     /// A token that nobody can pay with.
-    #[error("the token {0} is taken in no way; allow exact with eip3009 or permit2, or upto with permit2")]
+    #[error(
+        "the token {0} is taken in no way; allow exact with eip3009 or permit2, upto with permit2, or auth-capture with eip3009"
+    )]
     NoWay(String),
     /// Decimals beyond what is counted in.
     #[error("the token {symbol} has {decimals} decimals, at most 36 can be counted; look at its contract")]
@@ -192,6 +210,7 @@ impl ChainConfig {
             contracts: Contracts::default(),
             watched_blocks: 64,
             at_once: 16,
+            escrow_hold: Span::from_secs(600),
             purse_low: Amount::ZERO,
             remote: None,
             channels: None,
@@ -221,7 +240,7 @@ impl ChainConfig {
             if !addresses.insert(token.address) || !symbols.insert(&token.symbol) {
                 mistakes.push(ChainMistake::TokenTwice(self.id, token.symbol.clone()));
             }
-            if token.ways().is_empty() {
+            if token.ways().is_empty() && !token.goes_through_escrow() {
                 mistakes.push(ChainMistake::NoWay(token.symbol.clone()));
             }
             if token.decimals > 36 {
@@ -284,6 +303,34 @@ impl ChainConfig {
         self.tokens.iter().flat_map(of_token).collect()
     }
 
+    /// Every way to pay a price through escrow. Only `operator`, the account that settles, may move what lies there, and
+    /// until a deadline that is counted from now.
+    pub fn escrow_offers(&self, price: Money, operator: Address, now: Timestamp) -> Vec<Requirements> {
+        let hold = self.escrow_hold.millis().div_ceil(1_000);
+        let deadline = [self.timeout_seconds, hold, CAPTURE_SECONDS];
+        let deadline = deadline.into_iter().fold(now.secs(), u64::saturating_add);
+        let terms = EscrowTerms {
+            escrow: to_text(self.contracts.escrow),
+            authorizer: to_text(operator),
+            capture_deadline: deadline,
+            refund_deadline: deadline,
+        };
+        let offer = |token: &TokenConfig| {
+            let units = token.units(price.amount()).filter(|units| !units.is_zero())?;
+            (token.asset == price.asset() && token.goes_through_escrow()).then(|| Requirements {
+                scheme: SCHEME_AUTH_CAPTURE.to_owned(),
+                network: self.network(),
+                amount: units.into(),
+                asset: token.address.to_string(),
+                pay_to: self.pay_to.to_string(),
+                max_timeout_seconds: self.timeout_seconds,
+                extra: Extra::auth_capture(&token.name, &token.version, &terms),
+                other: serde_json::Map::new(),
+            })
+        };
+        self.tokens.iter().filter_map(offer).collect()
+    }
+
     fn offer(&self, token: &TokenConfig, way: Way, units: Amount, facilitator: Address) -> Requirements {
         let (name, version) = (&token.name, &token.version);
         let extra = match way {
@@ -331,7 +378,13 @@ impl TokenConfig {
             exact: true,
             upto: true,
             sponsored: false,
+            escrow: true,
         }
+    }
+
+    /// Whether a payment with it may go through escrow.
+    pub fn goes_through_escrow(&self) -> bool {
+        self.escrow && self.eip3009
     }
 
     /// How it may be paid with, the usual way first.
@@ -390,6 +443,11 @@ pub(crate) fn to_engine(address: Address) -> ChainAddress {
 /// An address of the engine's.
 pub(crate) fn of_engine(address: ChainAddress) -> Address {
     Address::from_bytes(*address.as_bytes())
+}
+
+/// An address as it goes out.
+fn to_text(address: Address) -> AddressText {
+    HexText(*address.as_bytes())
 }
 
 /// An address as it came.

@@ -7,7 +7,7 @@ mod turn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use farthing_channel::{ChainId, TxHash};
+use farthing_channel::{ChainId, EscrowStep, TxHash};
 use farthing_engine::{Call, CallId, Fault, Outcome, PaymentId, Refusal, TransactionId};
 use farthing_ledger::Account;
 use farthing_money::{Amount, Money};
@@ -72,6 +72,23 @@ impl Facilitator {
     /// Every way to pay a price on this chain, the usual one first.
     pub fn offers(&self, price: Money) -> Vec<Requirements> {
         self.ports().chain.offers(price, self.submitter.address())
+    }
+
+    /// Every way to pay a price through escrow.
+    pub fn escrow_offers(&self, price: Money) -> Vec<Requirements> {
+        let Ports { chain, clock, .. } = self.ports();
+        chain.escrow_offers(price, self.submitter.address(), clock())
+    }
+
+    /// The call that puts a verified payment into escrow, pays so many units out of it, or gives back the rest.
+    pub fn escrow_call_of(
+        &self,
+        requirements: &Requirements,
+        payload: &Payload,
+        step: EscrowStep,
+        units: Amount,
+    ) -> Result<Call, Invalid> {
+        verify::escrow_call_of(&self.ports().chain, requirements, payload, step, units)
     }
 
     /// Judges a payment that has to meet these requirements.
@@ -216,6 +233,11 @@ impl Facilitators {
     /// Every way to pay a price on any chain.
     pub fn offers(&self, price: Money) -> Vec<Requirements> {
         self.0.iter().flat_map(|one| one.offers(price)).collect()
+    }
+
+    /// Every way to pay a price through escrow on any chain.
+    pub fn escrow_offers(&self, price: Money) -> Vec<Requirements> {
+        self.0.iter().flat_map(|one| one.escrow_offers(price)).collect()
     }
 
     /// What is answered to `/supported`.

@@ -9,6 +9,7 @@ use farthing_money::Timestamp;
 
 use crate::authorized::{Authorized, Counter};
 use crate::chain::{ChainConfig, of_engine};
+use crate::escrow::EscrowCall;
 use crate::movement::{self, Use};
 use crate::node::{Block, Log, Node, NodeError, Receipt, Trial};
 use crate::transaction::SignedTransaction;
@@ -87,6 +88,9 @@ pub(crate) fn own_log(chain: &ChainConfig, row: &CallRow, receipt: &Receipt) -> 
         return done.then_some(0);
     }
     let moves = &row.call.moves;
+    if let Some(escrow) = EscrowCall::of_call(chain, &row.call) {
+        return escrow.place(receipt);
+    }
     let authorized = Authorized::of_call(chain, &row.call);
     match authorized.and_then(|authorized| movement::of_use(moves, &authorized.nonce, receipt)) {
         Some(Use::Moved(place)) => Some(place),

@@ -15,7 +15,7 @@ pub struct Revert {
 }
 
 /// The errors that have names, by what their hash begins with.
-const ERRORS: [(&str, Cause); 22] = [
+const ERRORS: [(&str, Cause); 31] = [
     ("Permit2612AmountMismatch()", Cause::Reason(Reason::Permit2Eip2612AmountMismatch)),
     ("InvalidAmount()", Cause::Reason(Reason::Permit2InvalidAmount)),
     ("InvalidAmount(uint256)", Cause::Reason(Reason::Permit2InvalidAmount)),
@@ -34,6 +34,15 @@ const ERRORS: [(&str, Cause); 22] = [
     ("ERC3009ConsumedAuthorization(address,bytes32)", Cause::Used),
     ("ERC3009InvalidAuthorizationTime(uint256,uint256)", Cause::Late),
     ("ERC3009InvalidSignature()", Cause::Signature),
+    ("PaymentAlreadyCollected(bytes32)", Cause::Reason(Reason::EscrowAlreadyCollected)),
+    ("AfterPreApprovalExpiry(uint48,uint48)", Cause::Late),
+    ("AfterAuthorizationExpiry(uint48,uint48)", Cause::Reason(Reason::EscrowCaptureDeadlineExpired)),
+    ("InvalidExpiries(uint48,uint48,uint48)", Cause::Reason(Reason::EscrowDeadlineOrdering)),
+    ("ExceedsMaxAmount(uint256,uint256)", Cause::Reason(Reason::EscrowAmountMismatch)),
+    ("ZeroAmount()", Cause::Reason(Reason::EscrowAmountMismatch)),
+    ("AmountOverflow(uint256,uint256)", Cause::Reason(Reason::EscrowAmountMismatch)),
+    ("TokenCollectionFailed()", Cause::Reason(Reason::EscrowCollectionFailed)),
+    ("InvalidSender(address,address)", Cause::Reason(Reason::EscrowOperatorMismatch)),
     ("AuthorizationExpired()", Cause::Late),
     ("AuthorizationNotYetValid()", Cause::Early),
     ("AuthorizationAlreadyUsed()", Cause::Used),
@@ -87,6 +96,19 @@ impl Revert {
             Some(Cause::Signature) => Reason::Permit2InvalidSignature,
             Some(Cause::Reason(reason)) => reason,
             None => Reason::TransactionFailed,
+        }
+    }
+
+    /// Why a call of the escrow failed, as the scheme's specification says it.
+    pub fn of_escrow(&self) -> Reason {
+        match self.cause() {
+            Some(Cause::Late) => Reason::EscrowAuthorizationExpired,
+            Some(Cause::Early) => Reason::EscrowNotYetValid,
+            Some(Cause::Used) => Reason::EscrowAlreadyCollected,
+            Some(Cause::Balance) => Reason::EscrowInsufficientBalance,
+            Some(Cause::Signature) => Reason::EscrowSignature,
+            Some(Cause::Reason(reason)) => reason,
+            Some(Cause::Allowance) | None => Reason::EscrowSimulationFailed,
         }
     }
 

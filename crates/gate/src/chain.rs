@@ -11,7 +11,7 @@ pub mod statement;
 use std::future::Future;
 use std::pin::Pin;
 
-use farthing_channel::Address;
+use farthing_channel::{Address, EscrowStep};
 use farthing_engine::{Call, CallId, Outcome, PaymentId, QuoteId};
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Money};
@@ -141,6 +141,25 @@ pub trait Chains: Send + Sync + 'static {
 
     /// What is called to move this much of a verified payment.
     fn call(&self, offer: &Requirements, payload: &Payload, charged: Money) -> Result<Call, ChainRefusal>;
+
+    /// The ways to pay a price through an escrow; none unless a chain has one and a token goes there. Deadlines are counted
+    /// from now, so that a payer's copy of an earlier offer brings its own.
+    fn escrow_offers(&self, _: Money) -> Vec<Requirements> {
+        Vec::new()
+    }
+
+    /// What is called to put a verified payment into escrow, all of it; to pay so much out of it; or to give back what is
+    /// left.
+    fn escrow_call(
+        &self,
+        offer: &Requirements,
+        _: &Payload,
+        _: EscrowStep,
+        _: Money,
+    ) -> Result<Call, ChainRefusal> {
+        let message = format!("expected a chain with an escrow, got {}", offer.network);
+        Err(ChainRefusal::Invalid { reason: Reason::NetworkMismatch, message })
+    }
 
     /// On which terms credits of an asset are bought and sold for money on chains; nothing if they are not.
     fn credit_terms(&self, _: Asset) -> Option<CreditTerms> {

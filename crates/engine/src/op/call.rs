@@ -21,6 +21,10 @@ pub(crate) fn settle(rows: &mut Rows, command: &Settle, now: Timestamp) -> Decis
     if row.state == PaymentState::Settling {
         return Ok((Answer::Settling(Box::new(row)), None));
     }
+    if row.state != PaymentState::Held {
+        // What goes through escrow is captured.
+        return Err(Reject::PaymentSettling(*payment));
+    }
     if row.asset != *asset {
         return Err(Reject::WrongAsset { expected: row.asset, got: *asset });
     }
@@ -110,7 +114,7 @@ pub(crate) fn send(rows: &mut Rows, command: &SendCall) -> Decision {
 
 /// Takes a chain's word for how a call ended, and does what hangs on it: a payment is charged or given back.
 pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decision {
-    let EndCall { call, outcome, gas, payment: _ } = command;
+    let EndCall { call, outcome, gas, payment: _, back: _ } = command;
     if let Some(ended) = rows.settlements.get(call)? {
         return Ok((Answer::Settled(Box::new(ended.clone())), None));
     }
@@ -123,6 +127,7 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
     {
         return Err(Reject::MovementTaken { call: *call, by: *by });
     }
+    let follow = super::escrow::Follow::of(rows, &row, command)?;
     let entry = match row.purpose {
         Purpose::Payment(payment) => end_payment(rows, payment, &row, command, now)?,
         Purpose::Deposit { payment, quote } => {
@@ -134,7 +139,13 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
             push_gas(&mut draft, command.gas.as_ref());
             draft.apply(rows)?
         }
+        Purpose::Authorize(payment) => super::escrow::end_authorize(rows, payment, command)?,
+        Purpose::Void(_) => super::escrow::end_void(rows, command)?,
     };
+    let entry = Some(entry).filter(|entry| !entry.transfers.is_empty());
+    if let Some(again) = follow.go(rows, &row, command, now) {
+        return Ok((Answer::Call(Box::new(again)), entry));
+    }
     if let Outcome::Settled { block, .. } = outcome {
         rows.watched.put(*call, *block);
     }
@@ -145,7 +156,6 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
     let ended = SettlementRow { row, outcome: outcome.clone(), at: now };
     rows.calls.remove(*call);
     rows.settlements.put(*call, ended.clone());
-    let entry = Some(entry).filter(|entry| !entry.transfers.is_empty());
     Ok((Answer::Settled(Box::new(ended)), entry))
 }
 
@@ -206,7 +216,13 @@ fn end_again(
 }
 
 /// Charges a payment whose money has moved on its chain; what it held beyond that is free again.
-fn post(rows: &mut Rows, payment: PaymentId, row: PaymentRow, now: Timestamp, gas: Option<&Gas>) -> Decision {
+pub(super) fn post(
+    rows: &mut Rows,
+    payment: PaymentId,
+    row: PaymentRow,
+    now: Timestamp,
+    gas: Option<&Gas>,
+) -> Decision {
     super::mark::loaded(rows, row.marks)?;
     let clearing = Chart::of(row.asset).clearing;
     let reference = Some(Reference::from_bytes(*payment.as_bytes()));
@@ -265,7 +281,15 @@ pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall) -> Decision {
     let named = || payment.as_ref().ok_or(Reject::NotLoaded);
     let entry = match (&ended.outcome, ended.row.purpose) {
         // How the channel stands is seen at the next look.
-        (_, Purpose::Facilitated | Purpose::Channel(_) | Purpose::Funding { .. } | Purpose::Sweep(_)) => None,
+        (
+            _,
+            Purpose::Facilitated
+            | Purpose::Channel(_)
+            | Purpose::Funding { .. }
+            | Purpose::Sweep(_)
+            | Purpose::Authorize(_)
+            | Purpose::Void(_),
+        ) => None,
         // What it set aside is free again and may be used by now: it cannot be set aside after the fact.
         (
             Outcome::Failed { .. },

@@ -14,7 +14,7 @@ pub(crate) fn release(rows: &mut Rows, command: &Release) -> Decision {
     let Some(row) = rows.held.get(&payment)?.cloned() else {
         return Ok((Answer::Done, None));
     };
-    if row.state == PaymentState::Settling {
+    if row.state != PaymentState::Held {
         return Err(Reject::PaymentSettling(payment));
     }
     super::mark::loaded(rows, row.marks)?;

@@ -46,6 +46,9 @@ impl Submitter {
             Err(NodeError::Reverted(revert)) if row.call.approval.is_some() => {
                 return self.approve(memory, (id, row), &revert, around).await;
             }
+            Err(NodeError::Reverted(_)) if self.may_come_yet(memory, (id, row), around).await? => {
+                return Ok(Done::Nothing);
+            }
             Err(NodeError::Reverted(revert)) => {
                 let reason = self.refused(row, &revert);
                 return self.end_unsent(memory, (id, row), reason).await;

@@ -2,7 +2,8 @@
 
 use farthing_channel::TxHash;
 use farthing_engine::{
-    Answer, CallId, CallRow, Command, EndCall, Gas, Outcome, Refusal, Reject, ReopenCall, SettledPayment,
+    Answer, Call, CallId, CallRow, Command, EndCall, Gas, Outcome, Refusal, Reject, ReopenCall,
+    SettledPayment,
 };
 use farthing_money::Amount;
 use farthing_wire::x402::Reason;
@@ -10,6 +11,7 @@ use farthing_wire::x402::Reason;
 use super::{Done, Memory, Round, RoundFault, Submitter};
 use crate::authorized::Authorized;
 use crate::chain::of_engine;
+use crate::escrow::EscrowCall;
 use crate::movement::coin_of;
 use crate::node::{Block, Receipt};
 use crate::resolve::{Fate, Moved, fate, of_engine_hash, own_log, still_says, to_engine_hash};
@@ -42,7 +44,7 @@ impl Submitter {
         });
         if receipt.succeeded && !blank {
             if Authorized::of_call(&self.ports.chain, &row.call).is_none() {
-                tracing::error!(call = %id, transaction = %receipt.transaction, chain = %self.ports.chain.id, "a payout was carried out and its token does not say that it has moved; it stays under way, look at it on the chain");
+                tracing::error!(call = %id, transaction = %receipt.transaction, chain = %self.ports.chain.id, "a call of ours was carried out, and nothing says that the money has moved; it stays under way, look at it on the chain");
                 return Ok(Done::Nothing);
             }
             let reason = Reason::TransferEventMismatch;
@@ -78,6 +80,9 @@ impl Submitter {
         (id, row): (CallId, &CallRow),
         (transaction, reason, paid): (Option<TxHash>, Reason, Option<Amount>),
     ) -> Result<Done, RoundFault> {
+        if let Some(escrow) = EscrowCall::of_call(&self.ports.chain, &row.call) {
+            return self.end_in_escrow(memory, (id, row), &escrow, (transaction, reason, paid)).await;
+        }
         if Authorized::of_call(&self.ports.chain, &row.call).is_none() {
             return self.end_own(memory, (id, row), (transaction, reason, paid)).await;
         }
@@ -121,7 +126,7 @@ impl Submitter {
     ) -> Result<Done, RoundFault> {
         let transaction = to_engine_hash(receipt.transaction);
         let outcome = Outcome::Settled { transaction, block: receipt.block, log: *log };
-        let done = self.end((id, row), outcome, paid).await?;
+        let done = self.end((id, row), outcome, paid, self.back_of(row)).await?;
         if done == Done::Ended {
             memory.watched.remember(id, receipt.transaction, receipt.block, Some(receipt.block_hash));
         }
@@ -136,9 +141,20 @@ impl Submitter {
         reason: Reason,
         paid: Option<Amount>,
     ) -> Result<Done, RoundFault> {
+        let back = self.back_of(row);
+        self.end_failed_with(memory, (id, row), (transaction, reason, paid), back).await
+    }
+
+    pub(super) async fn end_failed_with(
+        &self,
+        memory: &mut Memory,
+        (id, row): (CallId, &CallRow),
+        (transaction, reason, paid): (Option<TxHash>, Reason, Option<Amount>),
+        back: Option<Call>,
+    ) -> Result<Done, RoundFault> {
         let transaction = transaction.map(to_engine_hash);
         let outcome = Outcome::Failed { transaction, reason: reason.as_str().to_owned() };
-        let done = self.end((id, row), outcome, paid).await?;
+        let done = self.end((id, row), outcome, paid, back).await?;
         self.note_failed(id, row)?;
         let sent = row.attempts.iter().map(|attempt| of_engine_hash(attempt.transaction));
         memory.watched.remember_failed(id, sent.collect());
@@ -150,11 +166,12 @@ impl Submitter {
         (id, row): (CallId, &CallRow),
         outcome: Outcome,
         paid: Option<Amount>,
+        back: Option<Call>,
     ) -> Result<Done, RoundFault> {
         tracing::info!(call = %id, ?outcome, chain = %self.ports.chain.id, "a call has ended");
         let gas = paid.map(|paid| Gas { accounts: self.ports.chain.gas_accounts(), paid });
         let payment = SettledPayment::of(self.ports.read.as_ref(), row)?;
-        let command = Command::EndCall(EndCall { call: id, outcome: outcome.clone(), payment, gas });
+        let command = Command::EndCall(EndCall { call: id, outcome: outcome.clone(), payment, gas, back });
         let answer = match self.ports.execute.execute(command).await {
             Err(Refusal::Reject(taken @ Reject::MovementTaken { .. })) => {
                 tracing::error!(call = %id, chain = %self.ports.chain.id, "{taken}");
@@ -244,18 +261,30 @@ impl Submitter {
     }
 
     pub(super) fn late(&self, row: &CallRow) -> Reason {
+        if let Some(reason) = self.late_in_escrow(row) {
+            return reason;
+        }
         if self.is_permit2(row) { Reason::Permit2DeadlineExpired } else { Reason::ValidBeforeExpired }
     }
 
     pub(super) fn refused(&self, row: &CallRow, revert: &Revert) -> Reason {
+        if self.is_in_escrow(row) {
+            return revert.of_escrow();
+        }
         if self.is_permit2(row) { revert.of_permit2() } else { revert.of_transfer() }
     }
 
     pub(super) fn not_tried(&self, row: &CallRow) -> Reason {
+        if self.is_in_escrow(row) {
+            return Reason::EscrowSimulationFailed;
+        }
         if self.is_permit2(row) { Reason::Permit2SimulationFailed } else { Reason::SimulationFailed }
     }
 
     pub(super) fn failed(&self, row: &CallRow) -> Reason {
+        if self.is_in_escrow(row) {
+            return Reason::InvalidTransactionState;
+        }
         let upto = of_engine(row.call.to) == self.ports.chain.contracts.upto;
         if upto { Reason::UptoTransactionFailed } else { Reason::TransactionFailed }
     }

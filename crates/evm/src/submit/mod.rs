@@ -9,9 +9,10 @@ mod approve;
 mod attempt;
 mod by_hand;
 mod end;
+mod escrow;
 mod plan;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use farthing_channel::Address;
@@ -29,6 +30,7 @@ use crate::signer::{SignFault, Signer};
 use crate::transaction::SignedTransaction;
 use crate::watch::Watched;
 pub use by_hand::{NotByHand, Said};
+use escrow::waits_for_another;
 use plan::{Seen, Step, Surroundings};
 
 pub(crate) use approve::{gift_for, gift_of};
@@ -109,6 +111,8 @@ struct Memory {
     /// New calls that did not get a transaction, and when they were tried last: they let all others go first.
     held_up: BTreeMap<CallId, Timestamp>,
     watched: Watched,
+    /// When it was last looked whether something lies in escrow for too long.
+    looked_into_escrow: Option<Timestamp>,
     /// Whether what the books say is watched already.
     remembers: bool,
 }
@@ -195,6 +199,7 @@ impl Submitter {
         let mut memory = self.memory.lock().await;
         let mut round = Round::default();
         self.remember(&mut memory)?;
+        self.give_back_forgotten(&mut memory).await;
         if memory.watched.is_empty() && self.calls()?.is_empty() {
             return Ok(round);
         }
@@ -209,8 +214,10 @@ impl Submitter {
         calls.sort_by_key(|(id, row)| {
             (row.slot.map_or((true, 0), |(_, number)| (false, number)), row.at, *id)
         });
+        let under_way: BTreeSet<_> = calls.iter().map(|(id, _)| *id).collect();
         let (begun, mut new): (Vec<_>, Vec<_>) = calls.into_iter().partition(|(_, row)| row.slot.is_some());
         memory.keep_only(&begun, &new);
+        new.retain(|(_, row)| !waits_for_another(row, &under_way));
         new.sort_by_key(|(id, _)| memory.held_up.get(id).copied());
         if !new.is_empty() {
             self.count_on(&mut memory, &begun).await?;

@@ -3,6 +3,7 @@
 //! and then all questions go out at once.
 
 mod approval;
+mod auth_capture;
 mod exact_eip3009;
 mod exact_permit2;
 mod permit2;
@@ -11,11 +12,13 @@ mod signed;
 mod sponsor;
 mod upto;
 
-use farthing_channel::{Address, Word};
+use farthing_channel::{Address, EscrowStep, Word};
 use farthing_engine::{Call, Movement, PaymentId};
 use farthing_money::{Amount, Timestamp};
 use farthing_wire::x402::extension::erc20_approval;
-use farthing_wire::x402::{Payload, Reason, Requirements, SCHEME_EXACT, SCHEME_UPTO, SchemePayload, Uint};
+use farthing_wire::x402::{
+    Payload, Reason, Requirements, SCHEME_AUTH_CAPTURE, SCHEME_EXACT, SCHEME_UPTO, SchemePayload, Uint,
+};
 use thiserror::Error;
 
 use crate::authorized::Authorized;
@@ -77,6 +80,7 @@ pub struct Judge<'a> {
 enum Terms {
     Eip3009(Box<exact_eip3009::Terms>),
     Permit2(Box<permit2::Terms>),
+    Escrow(Box<auth_capture::Terms>),
 }
 
 impl Terms {
@@ -93,6 +97,10 @@ impl Terms {
             (SCHEME_UPTO, SchemePayload::Permit2(paid)) => {
                 upto::read(chain, requirements, payload, paid).map(Box::new).map(Self::Permit2)
             }
+            (SCHEME_AUTH_CAPTURE, SchemePayload::AuthCapture(paid)) => {
+                auth_capture::Terms::read(chain, requirements, payload, paid).map(Box::new).map(Self::Escrow)
+            }
+            (SCHEME_AUTH_CAPTURE, _) => Err(Reason::EscrowPayloadFormat),
             (SCHEME_EXACT | SCHEME_UPTO, _) => Err(Reason::UnsupportedPayloadType),
             _ => Err(Reason::InvalidScheme),
         }
@@ -102,6 +110,7 @@ impl Terms {
         match self {
             Self::Eip3009(terms) => terms.authorized(),
             Self::Permit2(terms) => terms.authorized(chain),
+            Self::Escrow(terms) => terms.authorized(),
         }
     }
 }
@@ -118,6 +127,7 @@ impl Judge<'_> {
         let judged = match Terms::read(self.chain, requirements, payload) {
             Ok(Terms::Eip3009(terms)) => terms.judge(self, requirements, now).await,
             Ok(Terms::Permit2(terms)) => terms.judge(self, requirements, now).await,
+            Ok(Terms::Escrow(terms)) => terms.judge(self, requirements, now).await,
             Err(reason) => Err(reason.into()),
         };
         judged.map_err(|unsound| unsound.of(payer))
@@ -141,6 +151,23 @@ pub fn call_of(
     let made = Terms::read(chain, requirements, payload).and_then(|terms| match terms {
         Terms::Eip3009(terms) => terms.call(chain, requirements, units),
         Terms::Permit2(terms) => terms.call(chain, requirements, units),
+        // No single call settles it: for others nobody would capture what lies there.
+        Terms::Escrow(_) => Err(Reason::EscrowOperatorNotAdmitted),
+    });
+    made.map_err(|reason| Invalid::of(reason, payload.payload.payer().map(of_text)))
+}
+
+/// The call that puts a verified payment of `auth-capture` into escrow, pays so many units out of it, or gives back the rest.
+pub fn escrow_call_of(
+    chain: &ChainConfig,
+    requirements: &Requirements,
+    payload: &Payload,
+    step: EscrowStep,
+    units: Amount,
+) -> Result<Call, Invalid> {
+    let made = Terms::read(chain, requirements, payload).and_then(|terms| match terms {
+        Terms::Escrow(terms) => terms.input(chain, step, units),
+        Terms::Eip3009(_) | Terms::Permit2(_) => Err(Reason::EscrowScheme),
     });
     made.map_err(|reason| Invalid::of(reason, payload.payload.payer().map(of_text)))
 }

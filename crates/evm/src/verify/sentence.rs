@@ -7,6 +7,7 @@ pub(super) fn of(reason: Reason) -> &'static str {
     payment(reason)
         .or_else(|| permit2(reason))
         .or_else(|| approval(reason))
+        .or_else(|| escrow(reason))
         .unwrap_or("the payment is not taken; ask for the offers again")
 }
 
@@ -66,6 +67,61 @@ fn payment(reason: Reason) -> Option<&'static str> {
         }
         Reason::SimulationFailed => {
             "expected that the token moves the amount, it refuses; ask whoever issues the token"
+        }
+        _ => return None,
+    })
+}
+
+fn escrow(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::EscrowPayloadFormat => {
+            "expected an authorization, its signature and a salt, got something else; use a current client of x402"
+        }
+        Reason::EscrowScheme => {
+            "expected the scheme that was offered, got another; pay one of the offers as it is"
+        }
+        Reason::EscrowNetworkMismatch => {
+            "expected a payment on the chain that was offered, got one on another; pay one of the offers as it is"
+        }
+        Reason::EscrowExtra => {
+            "expected the escrow, its operator and its deadlines in extra, and no fee; pay the offer as it is"
+        }
+        Reason::EscrowOperatorNotAdmitted => {
+            "expected us as the only one who moves what is in escrow; we settle this scheme for nobody else"
+        }
+        Reason::EscrowDeadlineOrdering => {
+            "expected a capture deadline that leaves time to answer and to capture, got one before; ask for the offers again"
+        }
+        Reason::EscrowCaptureDeadlineExpired => "the time for the capture is over; ask for the offers again",
+        Reason::EscrowAuthorizationExpired => {
+            "expected an authorization that is good for six more seconds, got one that ends before; sign a new one"
+        }
+        Reason::EscrowNotYetValid => {
+            "expected an authorization that is good now, got one for later; look at your clock"
+        }
+        Reason::EscrowCollectorMismatch => {
+            "expected an authorization to the escrow's collector, got one to somebody else; use a current client of x402"
+        }
+        Reason::EscrowSignature => {
+            "expected the payer's signature, got another's; sign again with the payer's key"
+        }
+        Reason::EscrowFactoryNotAllowed => {
+            "expected a wallet that is there, or one that a factory on our list creates; deploy the wallet first"
+        }
+        Reason::EscrowAmountMismatch => {
+            "expected an authorization of exactly the amount, got another sum; sign the amount of the offer"
+        }
+        Reason::EscrowNonceMismatch => {
+            "expected the hash of what was offered as the nonce, got another; pay the offer as it is"
+        }
+        Reason::EscrowInsufficientBalance => {
+            "expected that the payer has the amount, it has less; fund it and sign again"
+        }
+        Reason::EscrowAlreadyCollected => {
+            "expected an authorization that was not used, got a used one; sign a new one"
+        }
+        Reason::EscrowCollectionFailed | Reason::EscrowSimulationFailed => {
+            "expected that the token goes into escrow, it does not; ask whoever issues the token"
         }
         _ => return None,
     })

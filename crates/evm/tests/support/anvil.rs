@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use farthing_channel::{Address, Word, bytes_from_hex, bytes_to_hex, call, permit2};
+use farthing_channel::{Address, Word, bytes_from_hex, bytes_to_hex, call, escrow, permit2};
 use farthing_evm::{ChainConfig, HttpLimits, HttpNode, Node, TokenConfig};
 use farthing_money::{Amount, Money};
 use farthing_wire::x402::Requirements;
@@ -221,6 +221,8 @@ impl World {
             (permit2::PERMIT2, "Permit2StandIn"),
             (permit2::EXACT_PROXY, "ExactPermit2Proxy"),
             (permit2::UPTO_PROXY, "UptoPermit2Proxy"),
+            (escrow::AUTH_CAPTURE_ESCROW, "AuthCaptureEscrowStandIn"),
+            (escrow::ESCROW_COLLECTOR, "Eip3009CollectorStandIn"),
         ] {
             anvil.set_code(address, &bytes_to_hex(&code_of(name, "runtime"))).await;
         }

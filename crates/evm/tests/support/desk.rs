@@ -25,7 +25,8 @@ pub struct Desk {
     /// Every inlet that was ever opened, and every log that was ever counted.
     inlets: Mutex<BTreeSet<QuoteId>>,
     arrivals: Mutex<BTreeSet<LogId>>,
-    /// What was sent, in order, for tests that look at attempts.
+    /// Every payment that was ever held.
+    held: Mutex<BTreeSet<PaymentId>>,
     clock: Clock,
 }
 
@@ -37,6 +38,7 @@ impl Desk {
             channels: Mutex::default(),
             inlets: Mutex::default(),
             arrivals: Mutex::default(),
+            held: Mutex::default(),
             clock,
         };
         let mut accounts = Chart::of(usd()).accounts();
@@ -55,6 +57,7 @@ impl Desk {
         self.channels.lock().unwrap().extend(&keys.channels);
         self.inlets.lock().unwrap().extend(&keys.inlets);
         self.arrivals.lock().unwrap().extend(&keys.arrivals);
+        self.held.lock().unwrap().extend(&keys.held);
         rows.load_absent(&keys);
         decide(&mut rows, command, (self.clock)()).map(|(answer, _)| answer)
     }
@@ -180,7 +183,9 @@ impl Read for Desk {
     }
 
     fn held(&self) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {
-        unread()
+        let rows = self.rows.lock().unwrap();
+        let known = self.held.lock().unwrap();
+        Ok(known.iter().filter_map(|id| Some((*id, rows.held.get(id).ok()??.clone()))).collect())
     }
 
     fn keysets(&self) -> Result<Vec<KeysetRow>, Fault> {

@@ -229,7 +229,7 @@ pub fn tampered(payload: &Payload) -> Payload {
     match &mut changed.payload {
         SchemePayload::Eip3009(paid) => paid.authorization.valid_after = Uint::from(1_u64),
         SchemePayload::Permit2(paid) => paid.permit2_authorization.nonce = Uint::from(9_999_u64),
-        SchemePayload::Other(_) => panic!("a payment"),
+        SchemePayload::AuthCapture(_) | SchemePayload::Other(_) => panic!("a payment"),
     }
     changed
 }

@@ -4,7 +4,9 @@ use farthing_channel::keccak256;
 use farthing_engine::RequestTag;
 use farthing_wire::mpp::{self, evm};
 use farthing_wire::x402::v1::PayloadV1;
-use farthing_wire::x402::{AssetTransferMethod, Eip3009, Payload, Requirements, SCHEME_EXACT, SchemePayload};
+use farthing_wire::x402::{
+    AssetTransferMethod, Eip3009, Payload, Requirements, SCHEME_AUTH_CAPTURE, SCHEME_EXACT, SchemePayload,
+};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -31,7 +33,11 @@ pub fn of_x402(payload: &Payload, url: &str, offers: Vec<Requirements>) -> Resul
     if payload.resource.as_ref().is_some_and(|resource| resource.url != url) {
         return Err(ClaimError::ResourceElsewhere);
     }
-    let offer = offers.into_iter().find(|offer| offer.is_met_by(&payload.accepted));
+    // Deadlines are judged with the payment; all else is as it is offered now.
+    let dated = |offer: Requirements| {
+        if offer.scheme == SCHEME_AUTH_CAPTURE { offer.with_deadlines_of(&payload.accepted) } else { offer }
+    };
+    let offer = offers.into_iter().map(dated).find(|offer| offer.is_met_by(&payload.accepted));
     Ok((offer.ok_or(ClaimError::NotOffered)?, payload.clone()))
 }
 

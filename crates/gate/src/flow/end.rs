@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use farthing_ecash::BlindSignature;
 use farthing_engine::{
-    Answer, Command, FaultKind, PaymentId, PaymentRow, Post, Refusal, Reject, Release, Settle, SignedOutput,
+    Answer, Command, FaultKind, PaymentId, PaymentRow, Post, Refusal, Reject, Settle, SignedOutput,
 };
 use farthing_money::{Amount, Money, Span, Timestamp};
 use farthing_wire::header;
-use farthing_wire::x402::SCHEME_UPTO;
+use farthing_wire::x402::{SCHEME_AUTH_CAPTURE, SCHEME_UPTO};
 use http::HeaderMap;
 
 use super::Shared;
@@ -35,11 +35,11 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// What is charged for an answer: the price, or with `upto` what the upstream says that it cost.
+    /// What is charged for an answer: the price, or with `upto` and out of an escrow what the upstream says that it cost.
     pub(super) fn charge_for(&self, answer: &HeaderMap) -> Money {
         let Funding::Chain(claim) = &self.funding else { return self.price };
-        let Some(said) = answer.get(header::FARTHING_COST).filter(|_| claim.offer.scheme == SCHEME_UPTO)
-        else {
+        let metered = [SCHEME_UPTO, SCHEME_AUTH_CAPTURE].contains(&claim.offer.scheme.as_str());
+        let Some(said) = answer.get(header::FARTHING_COST).filter(|_| metered) else {
             return self.price;
         };
         let asset = self.price.asset();
@@ -88,8 +88,8 @@ enum End {
 pub(super) type Charged = (PaymentRow, Vec<BlindSignature>);
 
 /// How often a payer waits for a writer that has no time, and how long each time.
-const TRIES_MAX: usize = 50;
-const WAIT_MS: std::ops::RangeInclusive<u64> = 10..=100;
+pub(super) const TRIES_MAX: usize = 50;
+pub(super) const WAIT_MS: std::ops::RangeInclusive<u64> = 10..=100;
 /// How long is waited between tries that nobody waits for.
 const PATIENCE_MIN: Duration = Duration::from_millis(50);
 const PATIENCE_MAX: Duration = Duration::from_secs(10);
@@ -173,15 +173,7 @@ impl Shared {
                 result => return result.map(Some),
             },
         };
-        let command = Command::Release(Release {
-            payment: held.payment,
-            credits: held.row.credits.clone(),
-            accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
-            asset: held.row.asset,
-            channel: held.row.channel,
-            marks: held.row.marks,
-        });
-        match self.config.execute.execute(command).await {
+        match self.give_back(held).await {
             Ok(_) => refused.map_or(Ok(None), Err),
             Err(Refusal::Reject(reject)) => Err(Refused::Engine(Refusal::Reject(reject))),
             Err(source) => Err(Refused::Unrecorded { payment: held.payment, source }),
@@ -196,6 +188,9 @@ impl Shared {
     ) -> Result<Charged, Refused> {
         match &held.funding {
             Funding::Credits { credits, change } => self.post_once(held, credits, change, pass_until).await,
+            Funding::Chain(claim) if claim.is_through_escrow() => {
+                self.capture_once(held, pass_until, charged).await
+            }
             Funding::Chain(claim) => self.settle_once(held, claim, pass_until, charged).await,
         }
     }

@@ -89,6 +89,16 @@ impl Handovers {
         }
     }
 
+    /// Begins to hand an answer over unless somebody does already; for one that nobody can have yet, since it is not charged.
+    pub(super) fn enter(self: &Arc<Self>, payment: PaymentId) -> Option<Handover> {
+        let mut memory = self.memory();
+        if let Some(State::UnderWay | State::Had) = memory.states.get(&payment) {
+            return None;
+        }
+        memory.states.insert(payment, State::UnderWay);
+        Some(self.handover(payment, Turn::First))
+    }
+
     fn handover(self: &Arc<Self>, payment: PaymentId, turn: Turn) -> Handover {
         Handover { all: Arc::clone(self), payment, turn, done: false }
     }
@@ -210,6 +220,20 @@ mod tests {
         first.done();
         assert!(matches!(all.claim(id(4)), Claim::None));
         assert!(all.memory().states.is_empty());
+    }
+
+    #[test]
+    fn one_at_a_time_goes_on() {
+        let (all, _) = memory();
+        let first = all.enter(id(1)).unwrap();
+        assert!(all.enter(id(1)).is_none());
+        first.done();
+        let second = all.enter(id(1)).unwrap();
+        assert!(matches!(all.claim(id(1)), Claim::UnderWay(_)));
+        drop(second);
+        let third = all.enter(id(1)).unwrap();
+        third.done();
+        assert!(matches!(all.claim(id(1)), Claim::None));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod config;
 mod credits;
 mod deliver;
 mod end;
+mod escrow;
 mod extension;
 mod handover;
 mod on_chain;

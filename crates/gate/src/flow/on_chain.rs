@@ -13,7 +13,7 @@ use farthing_engine::{
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
 use farthing_wire::mpp::{self, evm};
-use farthing_wire::x402::{Payload, Requirements};
+use farthing_wire::x402::{Payload, PaymentFlow, Requirements};
 
 use super::Shared;
 use super::end::{Funding, Held};
@@ -40,7 +40,11 @@ pub(super) struct ChainPayment {
 impl Shared {
     /// The ways to pay a price on chains; none without chains.
     pub(super) fn chain_offers(&self, quote: &Quote, price: Money) -> Vec<Requirements> {
-        let offers = self.config.chains.as_ref().map(|chains| chains.offers(price)).unwrap_or_default();
+        let offers = |chains: &Arc<dyn Chains>| match quote.flow {
+            PaymentFlow::Escrow => chains.escrow_offers(price),
+            PaymentFlow::Authorization | PaymentFlow::Upfront => chains.offers(price),
+        };
+        let offers = self.config.chains.as_ref().map(offers).unwrap_or_default();
         let in_flow = |offer: Requirements| Requirements { extra: offer.extra.in_flow(quote.flow), ..offer };
         offers.into_iter().map(in_flow).collect()
     }
@@ -66,7 +70,7 @@ impl Shared {
             (quote.resource(&self.config.secrets.challenge), claim::tag(&claim.payload, challenge, digest));
         if let Some(row) = self.same_before(payment, &resource, tag)? {
             work.genuine();
-            return self.join(&*chains, payment, row).await;
+            return self.join(&*chains, (&claim, digest.is_some()), payment, row).await;
         }
         if let Some(over) = over {
             return Err(over);
@@ -85,7 +89,7 @@ impl Shared {
                     return Err(refused.into());
                 };
                 work.genuine();
-                return self.join(&*chains, payment, row).await;
+                return self.join(&*chains, (&claim, digest.is_some()), payment, row).await;
             }
         };
         let (price, asset) = (claim.price.amount(), claim.price.asset());
@@ -101,7 +105,9 @@ impl Shared {
                 let row = *row;
                 Ok(Outcome::Held(Arc::new(Held { payment, funding, row, price: claim.price, bound })))
             }
-            Answer::Posted(row) | Answer::Settling(row) => self.join(&*chains, payment, *row).await,
+            Answer::Posted(row) | Answer::Settling(row) => {
+                self.join(&*chains, (&claim, digest.is_some()), payment, *row).await
+            }
             _ => Err(Refusal::Reject(Reject::NotLoaded).into()),
         }
     }
@@ -124,10 +130,14 @@ impl Shared {
     async fn join(
         self: &Arc<Self>,
         chains: &dyn Chains,
+        (claim, bound): (&ChainPayment, bool),
         payment: PaymentId,
         row: PaymentRow,
     ) -> Result<Outcome, Refused> {
         let row = match row.state {
+            PaymentState::Authorizing | PaymentState::Escrowed => {
+                return self.resume(claim, (payment, row), bound);
+            }
             PaymentState::Held => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
             PaymentState::Settling => self.settled(chains, payment).await?,
             // The chain may have taken it back meanwhile.

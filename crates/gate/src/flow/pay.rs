@@ -55,7 +55,7 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    fn of_nothing(response: Response<Body>) -> Self {
+    pub(super) fn of_nothing(response: Response<Body>) -> Self {
         Self { response, handover: None }
     }
 }
@@ -90,7 +90,14 @@ impl Shared {
             Outcome::Held(held) if answering.quote.flow == PaymentFlow::Upfront && held.is_on_chain() => {
                 self.serve_upfront(answering, &held, &credential).await
             }
-            Outcome::Held(held) => self.serve_held(answering, &held, &credential).await,
+            Outcome::Held(held) if held.through_escrow().is_some() => {
+                let handover = self.handovers.begin(held.payment);
+                self.serve_through_escrow(answering, (&held, handover), &credential).await
+            }
+            Outcome::Resumed(held, handover) => {
+                self.serve_through_escrow(answering, (&held, handover), &credential).await
+            }
+            Outcome::Held(held) => self.serve_held(answering, &held, &credential, None).await,
         }
     }
 
@@ -315,12 +322,13 @@ impl Shared {
         (held.bound && quote.pass.millis() > 0).then(|| now.after(quote.pass))
     }
 
-    /// Serves what is held, then posts or releases.
-    async fn serve_held<S, B>(
+    /// Serves what is held, then posts or releases. What went into escrow is being handed over already.
+    pub(super) async fn serve_held<S, B>(
         self: &Arc<Self>,
         answering: Answering<S>,
         held: &Arc<Held>,
         credential: &Credential,
+        handover: Option<Handover>,
     ) -> Delivery
     where
         S: Service<Request<Body>, Response = Response<B>>,
@@ -342,13 +350,14 @@ impl Shared {
             Err(answer) => {
                 // That nothing was charged is said once it is so.
                 let released = self.release(held).await;
+                handover.into_iter().for_each(Handover::done);
                 let answer =
                     released.map_or_else(|refused| self.refuse(&asked, &refused, cashu), |()| answer);
                 return Delivery::of_nothing(answer);
             }
         };
         let pass_until = self.pass_until(&quote, held);
-        let handover = self.handovers.begin(held.payment);
+        let handover = handover.unwrap_or_else(|| self.handovers.begin(held.payment));
         match self.post(held, pass_until, held.charge_for(response.headers())).await {
             Ok((row, signatures)) => {
                 let posted =
@@ -444,6 +453,8 @@ impl Shared {
 /// What a hold leads to.
 pub(super) enum Outcome {
     Held(Arc<Held>),
+    /// Its money is in escrow or on its way there, and this request goes on with it.
+    Resumed(Arc<Held>, Handover),
     Again(Box<Again>),
 }
 

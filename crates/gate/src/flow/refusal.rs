@@ -230,9 +230,12 @@ impl Refused {
         }
         if matches!(self, Self::NotSettled { .. }) {
             // What was signed is public if a transaction carried it, and good until its time is over.
-            problem = problem.next(
-                "send the same payment again, or sign a new one when the time of this one is over: until then it may still be carried",
-            );
+            let in_escrow = self.reason().is_some_and(|reason| reason.starts_with("invalid_auth_capture"));
+            problem = problem.next(if in_escrow {
+                "what was put into escrow goes back; sign a new payment"
+            } else {
+                "send the same payment again, or sign a new one when the time of this one is over: until then it may still be carried"
+            });
         }
         if let Self::Mint { expected, got } = self {
             problem = problem.expected(expected.clone()).got(got.clone());

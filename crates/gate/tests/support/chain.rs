@@ -107,7 +107,13 @@ impl TestChain {
         };
         let slot = (ChainAddress::from_bytes([1; 20]), 0);
         let _ = self.bank.decide(&Command::SendCall(SendCall { call, slot, attempt }));
-        let end = EndCall { call, outcome: outcome.clone(), payment: Some(self.named(call)), gas: None };
+        let end = EndCall {
+            call,
+            outcome: outcome.clone(),
+            payment: Some(self.named(call)),
+            gas: None,
+            back: None,
+        };
         self.bank.decide(&Command::EndCall(end)).unwrap();
         Some(outcome)
     }

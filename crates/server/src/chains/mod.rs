@@ -13,7 +13,7 @@ mod status;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use farthing_channel::{Address, SigningKey};
+use farthing_channel::{Address, EscrowStep, SigningKey};
 use farthing_engine::{Call, CallId, ChainAddress, Fault, Movement, Outcome, PaymentId, QuoteId};
 use farthing_evm::{
     ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, InletWatcher, Invalid, Node, NodeError,
@@ -235,6 +235,22 @@ impl Chains for ChainRoom {
         let (_, token) = self.token(offer).ok_or_else(unreadable)?;
         let units = token.units(charged.amount()).ok_or_else(unreadable)?;
         self.of(offer)?.call_of(offer, payload, units).map_err(invalid)
+    }
+
+    fn escrow_offers(&self, price: Money) -> Vec<Requirements> {
+        self.facilitators.escrow_offers(price)
+    }
+
+    fn escrow_call(
+        &self,
+        offer: &Requirements,
+        payload: &Payload,
+        step: EscrowStep,
+        money: Money,
+    ) -> Result<Call, ChainRefusal> {
+        let (_, token) = self.token(offer).ok_or_else(unreadable)?;
+        let units = token.units(money.amount()).ok_or_else(unreadable)?;
+        self.of(offer)?.escrow_call_of(offer, payload, step, units).map_err(invalid)
     }
 
     fn credit_terms(&self, asset: Asset) -> Option<CreditTerms> {

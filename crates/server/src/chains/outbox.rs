@@ -34,6 +34,8 @@ impl UnderWay {
             Purpose::Channel(_) => "channel",
             Purpose::Funding { .. } => "funding",
             Purpose::Sweep(_) => "sweep",
+            Purpose::Authorize(_) => "escrow",
+            Purpose::Void(_) => "return",
         };
         let transactions = row.attempts.iter().map(|attempt| hash_text(attempt.transaction)).collect();
         Self {

@@ -167,6 +167,8 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
     let poll = section.given_or("poll", Span::from_secs(1), |key| section.parsed(key, positive));
     let timeout = section.given_or("timeout", Span::from_secs(300), |key| section.parsed(key, positive));
     let patience = section.given_or("patience", Span::from_secs(30), |key| section.parsed(key, positive));
+    let escrow_hold =
+        section.given_or("escrow_hold", Span::from_secs(600), |key| section.parsed(key, positive));
     let gas = section.given_or("gas_price_most", 200, |key| section.number(key, 1..=1_000_000));
     let gas_most =
         section.given_or("gas_most", 1_000_000, |key| section.number(key, GAS_LEAST..=1_000_000_000));
@@ -180,6 +182,7 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
     chain.poll = Duration::from_millis(poll?.millis());
     chain.timeout_seconds = timeout?.millis().div_ceil(1_000);
     chain.patience = Duration::from_millis(patience?.millis());
+    chain.escrow_hold = escrow_hold?;
     chain.fees.most = gwei(gas?);
     chain.fees.gas_most = u64::from(gas_most?);
     chain.purse_low = gwei(low?);
@@ -266,6 +269,7 @@ fn read_token(
         exact: schemes.contains(&"exact"),
         upto: schemes.contains(&"upto"),
         sponsored: sponsored?,
+        escrow: schemes.contains(&"auth-capture"),
     };
     let chain = chain?;
     let sale = read_sale(section, assets, (chain, &token));
@@ -313,10 +317,14 @@ fn method(text: &str) -> Result<&'static str, WordError> {
 }
 
 fn scheme(text: &str) -> Result<&'static str, WordError> {
-    word(text, "exact or upto", ["exact", "upto"])
+    word(text, "exact, upto or auth-capture", ["exact", "upto", "auth-capture"])
 }
 
-fn word(text: &str, expected: &'static str, known: [&'static str; 2]) -> Result<&'static str, WordError> {
+fn word<const N: usize>(
+    text: &str,
+    expected: &'static str,
+    known: [&'static str; N],
+) -> Result<&'static str, WordError> {
     let found = known.into_iter().find(|word| *word == text);
     found.ok_or_else(|| WordError { expected, got: text.to_owned() })
 }
@@ -353,7 +361,7 @@ mod tests {
         let token = &chain.tokens[0];
         assert!(!token.sponsored, "coin is given where the operator says so");
         assert_eq!((token.symbol.as_str(), token.decimals, token.asset.code().as_str()), ("USDC", 6, "USD"));
-        assert!(token.eip3009 && !token.permit2 && token.exact && !token.upto);
+        assert!(token.eip3009 && !token.permit2 && token.exact && !token.upto && !token.escrow);
         assert!(config.chains[0].sales().is_empty(), "credits are sold where the operator says so");
         let sold =
             read(&format!("{CHAIN}{TOKEN}credits_least = \"1 USD\"\npayout_fee = \"0.05 USD\"\n")).unwrap();
@@ -396,7 +404,9 @@ mod tests {
             (format!("{CHAIN}{CHAIN}{TOKEN}"), "expected each chain once"),
             (TOKEN.to_owned(), "there is no chain eip155:84532"),
             (token("transfer = \"wire\""), "expected eip3009 or permit2, got \"wire\""),
-            (token("schemes = [\"all\"]"), "expected exact or upto, got \"all\""),
+            (token("schemes = [\"all\"]"), "expected exact, upto or auth-capture, got \"all\""),
+            (token("transfer = [\"permit2\"]\nschemes = [\"auth-capture\"]"), "is taken in no way"),
+            (chain("escrow_hold = \"0s\""), "escrow_hold in [[chain]]"),
             (token("schemes = [\"upto\"]"), "is taken in no way"),
             (format!("{CHAIN}{TOKEN}{TOKEN}"), "has the token USDC twice"),
             (format!("{CHAIN}{}", TOKEN.replace("\"USD\"", "\"XYZ\"")), "there is no asset \"XYZ\""),

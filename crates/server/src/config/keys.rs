@@ -297,10 +297,10 @@ pub const KEYS: &[KeyNote] = &[
     note(
         "[[price]]",
         "flow",
-        "\"authorization\" or \"upfront\"",
+        "\"authorization\", \"upfront\" or \"escrow\"",
         r#""upfront""#,
         Some(r#""authorization""#),
-        "when a payment on a chain is settled: after the upstream has answered and before its answer goes out, or before it is asked",
+        "when a payment on a chain is settled: after the upstream has answered and before its answer goes out, before it is asked, or through an escrow, which needs a token with the scheme auth-capture",
     ),
     note("[[free]]", "host", HOST, r#""*.example.com""#, Some("all"), "which hosts"),
     note("[[free]]", "method", METHOD, r#""GET""#, Some("all"), "which methods; GET covers HEAD"),
@@ -394,6 +394,14 @@ pub const KEYS: &[KeyNote] = &[
         r#""30s""#,
         Some(r#""30s""#),
         "how long a payer waits for a settlement to end; then 503 payment-settling, and the same payment sent again joins it",
+    ),
+    note(
+        "[[chain]]",
+        "escrow_hold",
+        SPAN,
+        r#""10m""#,
+        Some(r#""10m""#),
+        "how long a payment may lie in escrow while its answer is made, longer than the upstream ever takes; then it goes back",
     ),
     note(
         "[[chain]]",
@@ -505,10 +513,10 @@ pub const KEYS: &[KeyNote] = &[
     note(
         "[[token]]",
         "schemes",
-        "\"exact\", \"upto\" or a list of them",
+        "\"exact\", \"upto\", \"auth-capture\" or a list of them",
         r#""exact""#,
         Some(r#""exact""#),
-        "whether a payment is of the price, or of at most a ceiling, which needs permit2",
+        "whether a payment is of the price, of at most a ceiling, which needs permit2, or goes through an escrow where a rule has flow = \"escrow\", which needs eip3009 and the escrow on the chain",
     ),
     note(
         "[[token]]",

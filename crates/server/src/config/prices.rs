@@ -140,7 +140,9 @@ fn tax_code(text: &str) -> Result<Label, TaxCodeError> {
 }
 
 fn flow(text: &str) -> Option<PaymentFlow> {
-    [PaymentFlow::Authorization, PaymentFlow::Upfront].into_iter().find(|flow| flow.as_str() == text)
+    [PaymentFlow::Authorization, PaymentFlow::Upfront, PaymentFlow::Escrow]
+        .into_iter()
+        .find(|flow| flow.as_str() == text)
 }
 
 fn scope(text: &str) -> Option<PassScope> {

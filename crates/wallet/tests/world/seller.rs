@@ -131,7 +131,7 @@ impl Seller {
             match payload.payload {
                 SchemePayload::Eip3009(signed) => eip3009(&signed),
                 SchemePayload::Permit2(signed) => permit2(&signed),
-                SchemePayload::Other(_) => panic!("no such payload"),
+                SchemePayload::AuthCapture(_) | SchemePayload::Other(_) => panic!("no such payload"),
             }
         } else if let Some(text) = field("X-PAYMENT") {
             eip3009(&PayloadV1::from_header(text, 16_384).unwrap().payload)

@@ -34,6 +34,11 @@ pub enum HexError {
     Signature,
 }
 
+impl<const N: usize> HexText<N> {
+    /// No bit is set: as an address, nobody's.
+    pub const ZERO: Self = Self([0; N]);
+}
+
 impl<const N: usize> fmt::Display for HexText<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "0x{}", hex::encode(self.0))

@@ -5,6 +5,7 @@
 //! error strings are those of the npm packages `@x402/core`, `@x402/evm` and `@x402/extensions` 2.27.0.
 
 pub mod batch;
+mod auth_capture;
 pub mod error;
 pub mod extension;
 mod extra;
@@ -19,6 +20,7 @@ mod settle;
 pub mod uint;
 pub mod v1;
 
+pub use auth_capture::{AuthCapture, EscrowTerms};
 pub use error::Reason;
 pub use extra::{AssetTransferMethod, Extra, PaymentFlow};
 pub use field::X402Error;
@@ -37,6 +39,8 @@ pub use uint::Uint;
 pub const SCHEME_EXACT: &str = "exact";
 /// The scheme of paying at most the amount.
 pub const SCHEME_UPTO: &str = "upto";
+/// The scheme of paying into escrow first.
+pub const SCHEME_AUTH_CAPTURE: &str = "auth-capture";
 /// The version that is spoken.
 pub const VERSION: u64 = 2;
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    AddressText, AssetTransferMethod, Bytes32Text, Requirements, Resource, SignatureText, Uint, VERSION,
-    X402Error, field,
+    AddressText, AssetTransferMethod, AuthCapture, Bytes32Text, Requirements, Resource, SignatureText, Uint,
+    VERSION, X402Error, field,
 };
 
 const WHAT: &str = "a payment payload of x402";
@@ -34,6 +34,8 @@ pub enum SchemePayload {
     Eip3009(Eip3009),
     /// An authorization that Permit2 checks.
     Permit2(Permit2),
+    /// An authorization that puts the asset into escrow.
+    AuthCapture(AuthCapture),
     /// Another shape: of a scheme that is not known here.
     Other(Map<String, Value>),
 }
@@ -127,6 +129,7 @@ impl fmt::Debug for SchemePayload {
         f.write_str(match self {
             Self::Eip3009(_) => "Eip3009(..)",
             Self::Permit2(_) => "Permit2(..)",
+            Self::AuthCapture(_) => "AuthCapture(..)",
             Self::Other(_) => "Other(..)",
         })
     }
@@ -149,6 +152,7 @@ impl Serialize for SchemePayload {
         match self {
             Self::Eip3009(payload) => payload.serialize(serializer),
             Self::Permit2(payload) => payload.serialize(serializer),
+            Self::AuthCapture(payload) => payload.serialize(serializer),
             Self::Other(members) => members.serialize(serializer),
         }
     }
@@ -163,6 +167,9 @@ impl<'de> Deserialize<'de> for SchemePayload {
         let shape = |_| Error::custom("a payload of another shape");
         match shapes {
             (true, true) => Err(Error::custom("two authorizations in one payload")),
+            (true, false) if members.contains_key("salt") => {
+                serde_json::from_value(Value::Object(members)).map(Self::AuthCapture).map_err(shape)
+            }
             (true, false) => serde_json::from_value(Value::Object(members)).map(Self::Eip3009).map_err(shape),
             (false, true) => serde_json::from_value(Value::Object(members)).map(Self::Permit2).map_err(shape),
             (false, false) => Ok(Self::Other(members)),
@@ -174,7 +181,7 @@ impl SchemePayload {
     /// How the asset is moved; `None` of a shape that is not known here.
     pub fn method(&self) -> Option<AssetTransferMethod> {
         match self {
-            Self::Eip3009(_) => Some(AssetTransferMethod::Eip3009),
+            Self::Eip3009(_) | Self::AuthCapture(_) => Some(AssetTransferMethod::Eip3009),
             Self::Permit2(_) => Some(AssetTransferMethod::Permit2),
             Self::Other(_) => None,
         }
@@ -184,6 +191,7 @@ impl SchemePayload {
     pub fn payer(&self) -> Option<AddressText> {
         match self {
             Self::Eip3009(payload) => Some(payload.authorization.from),
+            Self::AuthCapture(payload) => Some(payload.signed.authorization.from),
             Self::Permit2(payload) => Some(payload.permit2_authorization.from),
             Self::Other(_) => None,
         }

@@ -106,7 +106,7 @@ impl TestChain {
             Fate::Fails(reason) => Outcome::Failed { transaction: None, reason: reason.to_string() },
         };
         let payment = SettledPayment::of(&*self.read, &row).unwrap();
-        let end = EndCall { call, outcome: outcome.clone(), payment, gas: None };
+        let end = EndCall { call, outcome: outcome.clone(), payment, gas: None, back: None };
         self.execute.execute(Command::EndCall(end)).await.unwrap();
         // Of several that end it at once, the first has.
         let ended = self.read.settlement(call).unwrap()?;

@@ -1,0 +1,209 @@
+//! Payments that go through an escrow (x402's `auth-capture`): the money is put there before the upstream is asked, and captured
+//! or given back afterwards. So nobody serves for a promise, and nobody pays for an upstream's failure.
+//!
+//! What is in escrow survives a crash: the same payment sent again goes on from there, and what nobody asks for any more goes
+//! back by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use farthing_channel::EscrowStep;
+use farthing_engine::{
+    Answer, Authorize, CallId, Capture, Command, Outcome as Ended, PaymentId, PaymentRow, PaymentState,
+    Refusal, Reject, Release, Void,
+};
+use farthing_money::{Money, Timestamp};
+use farthing_wire::Credential;
+use farthing_wire::x402::SCHEME_AUTH_CAPTURE;
+use http::{Request, Response};
+use tower::Service;
+
+use super::challenge::Asked;
+use super::end::{Charged, Funding, Held, TRIES_MAX, WAIT_MS};
+use super::handover::Handover;
+use super::on_chain::ChainPayment;
+use super::pay::{Delivery, Outcome};
+use super::refusal::Refused;
+use super::{Answering, Shared};
+use crate::body::{Body, BoxError};
+use crate::chain::Chains;
+use crate::proxy::UpstreamError;
+
+impl ChainPayment {
+    /// Whether its money goes through an escrow.
+    pub(super) fn is_through_escrow(&self) -> bool {
+        self.offer.scheme == SCHEME_AUTH_CAPTURE
+    }
+}
+
+impl Held {
+    /// The payment, if its money goes through an escrow.
+    pub(super) fn through_escrow(&self) -> Option<&ChainPayment> {
+        match &self.funding {
+            Funding::Chain(claim) if claim.is_through_escrow() => Some(claim),
+            Funding::Chain(_) | Funding::Credits { .. } => None,
+        }
+    }
+}
+
+impl Shared {
+    /// Goes on with a payment whose money is in escrow or on its way there, unless another request is at it.
+    pub(super) fn resume(
+        self: &Arc<Self>,
+        claim: &ChainPayment,
+        (payment, row): (PaymentId, PaymentRow),
+        bound: bool,
+    ) -> Result<Outcome, Refused> {
+        let handover = self.handovers.enter(payment);
+        let handover = handover.ok_or(Refusal::Reject(Reject::PaymentUnderWay(payment)))?;
+        let funding = Funding::Chain(Box::new(claim.clone()));
+        let held = Arc::new(Held { payment, funding, row, price: claim.price, bound });
+        Ok(Outcome::Resumed(held, handover))
+    }
+
+    /// Puts the money into escrow, and serves.
+    pub(super) async fn serve_through_escrow<S, B>(
+        self: &Arc<Self>,
+        answering: Answering<S>,
+        (held, handover): (&Arc<Held>, Handover),
+        credential: &Credential,
+    ) -> Delivery
+    where
+        S: Service<Request<Body>, Response = Response<B>>,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        match self.authorize(held).await {
+            Ok(()) => self.serve_held(answering, held, credential, Some(handover)).await,
+            Err(refused) => {
+                // Nobody was served. Whoever asks again goes on from where it is.
+                handover.done();
+                let asked =
+                    Asked { quote: &answering.quote, headers: &answering.parts.headers, digest: None };
+                Delivery::of_nothing(self.refuse(&asked, &refused, false))
+            }
+        }
+    }
+
+    /// Waits until the money is in escrow; asks for it to be put there, if nobody has. What will not be there is released.
+    async fn authorize(self: &Arc<Self>, held: &Arc<Held>) -> Result<(), Refused> {
+        let asked = match self.call_of(held, EscrowStep::Authorize, held.price) {
+            Ok((chains, call)) => {
+                let command = Authorize {
+                    payment: held.payment,
+                    call,
+                    accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
+                    asset: held.row.asset,
+                };
+                self.execute_patiently(Command::Authorize(command)).await.map(|answer| (chains, answer))
+            }
+            Err(refused) => {
+                self.release(held).await?;
+                return Err(refused);
+            }
+        };
+        let under_way = || Refused::Engine(Refusal::Reject(Reject::PaymentUnderWay(held.payment)));
+        match asked {
+            Ok((_, Answer::Escrow(row))) if row.state == PaymentState::Escrowed => Ok(()),
+            Ok((chains, Answer::Escrow(_))) => match chains.ended(CallId::of_authorize(held.payment)).await {
+                None => Err(Refused::Settling(held.payment)),
+                Some(Ended::Failed { reason, .. }) => {
+                    Err(Refused::NotSettled { payment: held.payment, reason })
+                }
+                Some(Ended::Settled { .. }) => Ok(()),
+            },
+            // Another request was faster.
+            Ok((_, Answer::Posted(_) | Answer::Settling(_))) => Err(under_way()),
+            Ok(_) => Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
+            Err(Refusal::Fault(fault)) => {
+                Err(Refused::Unrecorded { payment: held.payment, source: Refusal::Fault(fault) })
+            }
+            Err(refusal) => {
+                self.release(held).await?;
+                Err(Refused::Engine(refusal))
+            }
+        }
+    }
+
+    /// Carries a command out although the writer has no time at once.
+    async fn execute_patiently(&self, command: Command) -> Result<Answer, Refusal> {
+        for _ in 0..TRIES_MAX {
+            match self.config.execute.execute(command.clone()).await {
+                Err(Refusal::Busy { retry_after }) => {
+                    let millis = retry_after.millis().clamp(*WAIT_MS.start(), *WAIT_MS.end());
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
+                }
+                answer => return answer,
+            }
+        }
+        self.config.execute.execute(command).await
+    }
+
+    fn call_of(
+        &self,
+        held: &Held,
+        step: EscrowStep,
+        money: Money,
+    ) -> Result<(Arc<dyn Chains>, farthing_engine::Call), Refused> {
+        let refused = || Refused::Engine(Refusal::Reject(Reject::NotOnChain(held.payment)));
+        let claim = held.through_escrow().ok_or_else(refused)?;
+        let chains = self.config.chains.clone().ok_or_else(refused)?;
+        let call = chains.escrow_call(&claim.offer, &claim.payload, step, money)?;
+        Ok((chains, call))
+    }
+
+    /// Asks for what was charged to be paid out of escrow, and waits until it is. What is left goes back by itself.
+    pub(super) async fn capture_once(
+        &self,
+        held: &Held,
+        pass_until: Option<Timestamp>,
+        charged: Money,
+    ) -> Result<Charged, Refused> {
+        let (chains, back) = self.call_of(held, EscrowStep::Void, held.price)?;
+        let call = |charged: Money| {
+            let moved = !charged.amount().is_zero();
+            moved.then(|| self.call_of(held, EscrowStep::Capture, charged).map(|(_, call)| call)).transpose()
+        };
+        // A cost that the token cannot show is charged like one that nobody said.
+        let (call, charged) = match call(charged) {
+            Err(_) if charged != held.price => (call(held.price)?, held.price),
+            call => (call?, charged),
+        };
+        let command = Command::Capture(Capture {
+            payment: held.payment,
+            call,
+            back,
+            charged: charged.amount(),
+            pass_until,
+            accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
+            merchant: held.row.merchant,
+            asset: held.row.asset,
+            marks: held.row.marks,
+        });
+        match self.config.execute.execute(command).await {
+            Ok(Answer::Posted(row)) => Ok((*row, Vec::new())),
+            Ok(Answer::Settling(_)) => Ok((self.settled(&*chains, held.payment).await?, Vec::new())),
+            Ok(_) => Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
+            Err(Refusal::Reject(reject)) => Err(Refused::Engine(Refusal::Reject(reject))),
+            Err(source) => Err(Refused::Unrecorded { payment: held.payment, source }),
+        }
+    }
+
+    /// Gives back what is held: what is in escrow by a call, and what never got there at once.
+    pub(super) async fn give_back(&self, held: &Held) -> Result<Answer, Refusal> {
+        let accounts: Vec<_> = held.row.held.iter().map(|(account, _)| *account).collect();
+        let (payment, asset, marks) = (held.payment, held.row.asset, held.row.marks);
+        if let Ok((_, call)) = self.call_of(held, EscrowStep::Void, held.price) {
+            let void = Command::Void(Void { payment, call, accounts: accounts.clone(), asset, marks });
+            match self.config.execute.execute(void).await {
+                Err(Refusal::Reject(Reject::NotInEscrow(_))) => {}
+                answer => return answer,
+            }
+        }
+        let credits = held.row.credits.clone();
+        let channel = held.row.channel;
+        let release = Release { payment, credits, accounts, asset, channel, marks };
+        self.config.execute.execute(Command::Release(release)).await
+    }
+}
