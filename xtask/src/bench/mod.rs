@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use table::Block;
 
 use crate::suite::step::{cargo, program};
 
@@ -49,7 +50,7 @@ pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
         println!("{}", table::for_terminal(&figures));
     }
     if asked.write {
-        write_down(root, &source, &figures, &asked.flags)?;
+        write_down(root, &source, &figures, &asked)?;
     }
     Ok(())
 }
@@ -74,8 +75,11 @@ impl Asked {
                 name => asked.names.push(name.to_owned()),
             }
         }
-        if asked.write && !asked.names.is_empty() {
-            return Err("--write writes all figures of one run; leave the names out".to_owned());
+        if asked.write && Block::filled_by(&asked.names).is_none() {
+            return Err(
+                "--write writes all figures of a table; name nothing, or paid_exact exact_latency verify_exact"
+                    .to_owned(),
+            );
         }
         Ok(asked)
     }
@@ -168,18 +172,22 @@ fn source(root: &Path) -> String {
     if changed { format!("commit {commit} with uncommitted changes") } else { format!("commit {commit}") }
 }
 
-fn write_down(root: &Path, source: &str, figures: &[Value], flags: &[String]) -> Result<(), String> {
+fn write_down(root: &Path, source: &str, figures: &[Value], asked: &Asked) -> Result<(), String> {
     let date = said(root, "date", &["-u", "+%F"]).unwrap_or_else(|| "an unknown day".to_owned());
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let flags = if flags.is_empty() { String::new() } else { format!(" {}", flags.join(" ")) };
-    let head = format!(
-        "Measured {date} at {source} with `cargo xtask bench --write{flags}`, {cores} cores, {}.",
-        std::env::consts::ARCH
-    );
+    let words: Vec<&str> = asked.names.iter().chain(&asked.flags).map(String::as_str).collect();
+    let words = [&["cargo xtask bench --write"][..], &words].concat().join(" ");
+    let head =
+        format!("Measured {date} at {source} with `{words}`, {cores} cores, {}.", std::env::consts::ARCH);
     let path = root.join(PAGE);
-    let page = fs::read_to_string(&path).map_err(|error| format!("{PAGE}: {error}"))?;
-    let page = table::with_block(&page, &format!("{head}\n\n{}", table::for_page(figures)))
-        .map_err(|error| format!("{PAGE}: {error}"))?;
+    let mut page = fs::read_to_string(&path).map_err(|error| format!("{PAGE}: {error}"))?;
+    for block in Block::filled_by(&asked.names).unwrap_or_default() {
+        let is_of_it =
+            |figure: &&Value| figure.get("name").and_then(Value::as_str).is_some_and(|name| block.has(name));
+        let of_it: Vec<Value> = figures.iter().filter(is_of_it).cloned().collect();
+        page = table::with_block(&page, block, &format!("{head}\n\n{}", table::for_page(&of_it)))
+            .map_err(|error| format!("{PAGE}: {error}"))?;
+    }
     fs::write(&path, page).map_err(|error| format!("{PAGE}: {error}"))?;
     eprintln!("bench: wrote {} figures into {PAGE}", figures.len());
     Ok(())

@@ -1,10 +1,47 @@
-//! Figures as tables: one for the terminal, one for the page, which stands between two markers and is never written by
-//! hand.
+//! Figures as tables: one for the terminal, and those of the page, each of which stands between two markers and is never
+//! written by hand.
 
 use serde_json::Value;
 
-const BEGIN: &str = "<!-- figures:begin -->";
-const END: &str = "<!-- figures:end -->";
+/// The beginnings of the names of what is measured on a chain. It has a table of its own, which can be written by itself.
+const ON_CHAINS: [&str; 3] = ["paid_exact", "exact_latency", "verify_exact"];
+
+/// A table of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// Everything without a chain.
+    Figures,
+    /// Payments on a chain.
+    OnChains,
+}
+
+impl Block {
+    /// All tables.
+    pub const ALL: [Self; 2] = [Self::Figures, Self::OnChains];
+
+    /// Whether a figure stands in it.
+    pub fn has(self, name: &str) -> bool {
+        ON_CHAINS.iter().any(|family| name.starts_with(family)) == (self == Self::OnChains)
+    }
+
+    /// The tables that a run of these names fills; nothing if it fills one only in part.
+    pub fn filled_by(names: &[String]) -> Option<Vec<Self>> {
+        if names.is_empty() {
+            return Some(Self::ALL.to_vec());
+        }
+        let whole = ON_CHAINS.iter().all(|family| names.iter().any(|name| name == family));
+        (whole && names.len() == ON_CHAINS.len()).then(|| vec![Self::OnChains])
+    }
+
+    fn markers(self) -> [String; 2] {
+        let name = match self {
+            Self::Figures => "figures",
+            Self::OnChains => "figures-on-chains",
+        };
+        ["begin", "end"].map(|end| format!("<!-- {name}:{end} -->"))
+    }
+}
+
 const HEAD: [&str; 6] = ["figure", "Farthing", "peer", "unit", "ratio", "least to most"];
 
 /// Name, ours, the peer and its value, unit, ratio, spread.
@@ -56,15 +93,16 @@ pub fn for_page(figures: &[Value]) -> String {
     [head, rule].into_iter().chain(rows).collect::<Vec<_>>().join("\n")
 }
 
-/// The page with another block between the markers.
-pub fn with_block(page: &str, block: &str) -> Result<String, String> {
-    let missing = || format!("expected `{BEGIN}` and then `{END}`, once each");
-    let (before, rest) = page.split_once(BEGIN).ok_or_else(missing)?;
-    let (_, after) = rest.split_once(END).ok_or_else(missing)?;
-    if after.contains(BEGIN) || after.contains(END) {
+/// The page with another text between the markers of a table.
+pub fn with_block(page: &str, block: Block, text: &str) -> Result<String, String> {
+    let [begin, end] = block.markers();
+    let missing = || format!("expected `{begin}` and then `{end}`, once each");
+    let (before, rest) = page.split_once(&begin).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(&end).ok_or_else(missing)?;
+    if after.contains(&begin) || after.contains(&end) {
         return Err(missing());
     }
-    Ok(format!("{before}{BEGIN}\n{}\n{END}{after}", block.trim()))
+    Ok(format!("{before}{begin}\n{}\n{end}{after}", text.trim()))
 }
 
 #[cfg(test)]
@@ -100,10 +138,30 @@ mod tests {
 
     #[test]
     fn the_block_is_replaced_and_nothing_else() {
-        let page = format!("# A\n\n{BEGIN}\nold\n{END}\n\nend\n");
-        assert_eq!(with_block(&page, "new\n").unwrap(), format!("# A\n\n{BEGIN}\nnew\n{END}\n\nend\n"));
-        for bad in ["", BEGIN, &format!("{END}{BEGIN}"), &format!("{page}{END}")] {
-            assert!(with_block(bad, "new").is_err(), "{bad}");
+        for block in Block::ALL {
+            let [begin, end] = block.markers();
+            let page = format!("# A\n\n{begin}\nold\n{end}\n\nend\n");
+            let new = format!("# A\n\n{begin}\nnew\n{end}\n\nend\n");
+            assert_eq!(with_block(&page, block, "new\n").unwrap(), new);
+            for bad in ["", begin.as_str(), &format!("{end}{begin}"), &format!("{page}{end}")] {
+                assert!(with_block(bad, block, "new").is_err(), "{bad}");
+            }
         }
+    }
+
+    #[test]
+    fn a_table_is_written_whole_or_not_at_all() {
+        let filled = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            Block::filled_by(&names)
+        };
+        assert_eq!(filled(&[]), Some(Block::ALL.to_vec()));
+        assert_eq!(filled(&["verify_exact", "paid_exact", "exact_latency"]), Some(vec![Block::OnChains]));
+        for part in [&["paid_exact"][..], &["swap"], &["paid_exact", "exact_latency", "verify_exact", "swap"]]
+        {
+            assert_eq!(filled(part), None, "{part:?}");
+        }
+        assert!(Block::OnChains.has("paid_exact_c8_p50") && !Block::Figures.has("paid_exact_c8_p50"));
+        assert!(Block::Figures.has("paid_credit_cpu") && !Block::OnChains.has("paid_credit_cpu"));
     }
 }
