@@ -124,6 +124,9 @@ pub trait Read: Send + Sync + 'static {
     /// Every call on a chain that has ended and whose outcome the chain may still take back, with its block.
     fn watched(&self) -> Result<Vec<(CallId, u64)>, Fault>;
 
+    /// Which call a movement on a chain has settled.
+    fn moved(&self, log: LogId) -> Result<Option<CallId>, Fault>;
+
     /// A call on a chain that has ended.
     fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault>;
 

@@ -301,6 +301,10 @@ impl<B: KeyValue> Read for RowStore<B> {
         self.rows(TableName::Watched)
     }
 
+    fn moved(&self, log: LogId) -> Result<Option<CallId>, Fault> {
+        self.row(TableName::Moved, &log)
+    }
+
     fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault> {
         self.row(TableName::Settlements, &id)
     }

@@ -110,6 +110,12 @@ impl Read for Desk {
         Ok(known.iter().filter_map(|id| Some((*id, *rows.watched.get(id).ok()??))).collect())
     }
 
+    fn moved(&self, log: LogId) -> Result<Option<CallId>, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.moved.load(log, None);
+        Ok(rows.moved.get(&log).unwrap().copied())
+    }
+
     fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault> {
         let mut rows = self.rows.lock().unwrap();
         rows.settlements.load(id, None);

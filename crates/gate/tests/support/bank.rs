@@ -415,6 +415,12 @@ impl Read for Desk {
         unread()
     }
 
+    fn moved(&self, log: LogId) -> Result<Option<CallId>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.moved.load(log, None);
+        Ok(rows.moved.get(&log).unwrap().copied())
+    }
+
     fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault> {
         let mut rows = self.0.rows.lock().unwrap();
         rows.settlements.load(id, None);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use farthing_channel::ChannelId;
 use farthing_engine::{
     BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow, CreditId, CreditRow, EntryRow,
-    KeysetRow, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read,
+    KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read,
     ReceiverId, ReceiverRow, SettlementRow, StatementId, StatementRow,
 };
 use farthing_ledger::{Account, AccountId, Reference};
@@ -50,6 +50,7 @@ kept! {
     calls: CallId => CallRow,
     settlements: CallId => SettlementRow,
     watched: CallId => u64,
+    moved: LogId => CallId,
     channels: ChannelId => ChannelRow,
     receivers: ReceiverId => ReceiverRow,
 }
@@ -90,6 +91,9 @@ impl Kept {
         }
         same(self.calls.clone().into_iter().eq(books.calls().map_err(read)?), "calls on chains")?;
         same(self.watched.clone().into_iter().eq(books.watched().map_err(read)?), "watched calls")?;
+        for (log, call) in &self.moved {
+            same(books.moved(*log).map_err(read)?.as_ref() == Some(call), "what a movement has settled")?;
+        }
         for (id, row) in &self.settlements {
             same(books.settlement(*id).map_err(read)?.as_ref() == Some(row), "an ended call")?;
         }
