@@ -50,12 +50,11 @@ pub(super) async fn sort(
     let mut sorted = Sorted::default();
     let mut mended = Vec::with_capacity(due.len());
     for due in due {
-        match due.row.clone().mended(batch) {
-            Some(row) => mended.push(Due { row, ..due }),
-            None => {
-                tracing::error!(channel = %due.channel, "a voucher in the books is not signed by whom its channel names; look where it came from");
-                sorted.bad.push(due);
-            }
+        if let Some(row) = due.row.clone().mended(batch) {
+            mended.push(Due { row, ..due });
+        } else {
+            tracing::error!(channel = %due.channel, "a voucher in the books is not signed by whom its channel names; look where it came from");
+            sorted.bad.push(due);
         }
     }
     let mut waiting = vec![mended];
