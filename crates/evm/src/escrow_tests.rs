@@ -36,18 +36,18 @@ fn read(step: EscrowStep, amount: u64, salt: u64) -> EscrowCall {
     EscrowCall::of_call(&chain(), &made).unwrap()
 }
 
-fn log(contract: Address, topics: Vec<Word>, rest: Vec<Word>) -> Log {
+fn log(contract: Address, topics: Vec<Word>, rest: &[Word]) -> Log {
     let rest = rest.iter().flat_map(|word| *word.as_bytes()).collect();
     Log { contract, topics, rest, transaction: TxHash::from_bytes([0; 32]) }
 }
 
-fn said(event: &str, salt: u64, rest: Vec<Word>) -> Log {
+fn said(event: &str, salt: u64, rest: &[Word]) -> Log {
     let escrow = chain().contracts.escrow;
     log(escrow, vec![abi::topic(event), info(salt).hash(chain().id, escrow).into()], rest)
 }
 
 fn moved(from: Address, to: Address, units: u64) -> Log {
-    log(at(4), vec![abi::topic(movement::TRANSFER), from.into(), to.into()], vec![Word::from(units)])
+    log(at(4), vec![abi::topic(movement::TRANSFER), from.into(), to.into()], &[Word::from(units)])
 }
 
 fn receipt(logs: Vec<Log>) -> Receipt {
@@ -66,11 +66,11 @@ fn each_step_is_proved_by_the_contract_and_the_token() {
     let (store, collector) = (at(8), chain().contracts.collector);
     let mut authorized = vec![Word::ZERO; AUTHORIZED_AMOUNT];
     authorized.extend([Word::from(1_000), collector.into()]);
-    let captured = |units: u64| said(CAPTURED, 7, vec![Word::from(units), Word::ZERO, Word::ZERO]);
+    let captured = |units: u64| said(CAPTURED, 7, &[Word::from(units), Word::ZERO, Word::ZERO]);
     for (step, amount, event, transfer) in [
-        (EscrowStep::Authorize, 1_000, said(AUTHORIZED, 7, authorized), moved(at(2), collector, 1_000)),
+        (EscrowStep::Authorize, 1_000, said(AUTHORIZED, 7, &authorized), moved(at(2), collector, 1_000)),
         (EscrowStep::Capture, 400, captured(400), moved(store, at(3), 400)),
-        (EscrowStep::Void, 1_000, said(VOIDED, 7, vec![Word::from(600)]), moved(store, at(2), 600)),
+        (EscrowStep::Void, 1_000, said(VOIDED, 7, &[Word::from(600)]), moved(store, at(2), 600)),
     ] {
         let it = read(step, amount, 7);
         let whole = receipt(vec![moved(at(9), at(9), 1), event.clone(), transfer.clone()]);

@@ -121,7 +121,7 @@ impl<'a> Deal<'a> {
     }
 
     /// The same, and there.
-    async fn into_escrow(&self) {
+    async fn escrowed(&self) {
         self.authorize().await;
         self.work().await;
         assert_eq!(self.state(), Some(PaymentState::Escrowed));
@@ -201,7 +201,7 @@ async fn what_goes_in_comes_out_to_the_shop() {
     let world = World::open().await;
     let deal = Deal::new(&world, 1);
     let (coin, before) = (world.coin().await, world.stage.books()[2]);
-    deal.into_escrow().await;
+    deal.escrowed().await;
     deal.stands(0, PRICE).await;
     assert!(matches!(deal.capture(PRICE), Ok(Answer::Settling(_))));
     deal.quiet().await;
@@ -220,14 +220,14 @@ async fn what_goes_in_comes_out_to_the_shop() {
 async fn what_was_not_used_goes_back() {
     let world = World::open().await;
     let deal = Deal::new(&world, 1);
-    deal.into_escrow().await;
+    deal.escrowed().await;
     deal.capture(137).unwrap();
     deal.quiet().await;
     deal.stands(137, 0).await;
     assert!(world.stage.is_settled(CallId::of_void(deal.payment)));
     // Nobody was served for the second.
     let deal = Deal::new(&world, 2);
-    deal.into_escrow().await;
+    deal.escrowed().await;
     deal.void();
     assert_eq!(deal.capture(PRICE).err(), Some(Reject::NotInEscrow(deal.payment)));
     deal.quiet().await;
@@ -240,10 +240,10 @@ async fn what_was_not_used_goes_back() {
 async fn what_nobody_asks_for_any_more_goes_back_by_itself() {
     let world = World::open().await;
     let first = Deal::new(&world, 1);
-    first.into_escrow().await;
+    first.escrowed().await;
     world.stage.hands.pass(590);
     let second = Deal::new(&world, 2);
-    second.into_escrow().await;
+    second.escrowed().await;
     assert_eq!(first.state(), Some(PaymentState::Escrowed), "its answer may still come");
     world.stage.hands.pass(60);
     let stage = world.stage.restarted();
@@ -264,7 +264,7 @@ async fn what_nobody_asks_for_any_more_goes_back_by_itself() {
 async fn a_capture_that_comes_too_late_leaves_it_to_the_payer() {
     let world = World::open().await;
     let deal = Deal::new(&world, 1);
-    deal.into_escrow().await;
+    deal.escrowed().await;
     deal.capture(PRICE).unwrap();
     world.anvil.pass(5_000).await;
     world.anvil.mine().await;
@@ -281,7 +281,7 @@ async fn a_capture_that_comes_too_late_leaves_it_to_the_payer() {
 async fn what_the_payer_has_taken_back_is_not_given_back_again() {
     let world = World::open().await;
     let deal = Deal::new(&world, 1);
-    deal.into_escrow().await;
+    deal.escrowed().await;
     world.anvil.pass(5_000).await;
     // The same words as a void, with the payer's function.
     let mut reclaim = escrow::void(&deal.info);
@@ -299,7 +299,7 @@ async fn what_the_payer_has_taken_back_is_not_given_back_again() {
 async fn a_void_waits_until_the_token_moves_again() {
     let world = World::open().await;
     let deal = Deal::new(&world, 1);
-    deal.into_escrow().await;
+    deal.escrowed().await;
     world.call_token("pause()", &[]).await;
     deal.capture(PRICE).unwrap();
     world.stage.round().await;
@@ -334,7 +334,7 @@ async fn a_fork_takes_it_back_and_it_comes_again() {
     let world = World::open().await;
     let deal = Deal::new(&world, 1);
     let before = world.anvil.ask("evm_snapshot", json!([])).await;
-    deal.into_escrow().await;
+    deal.escrowed().await;
     world.anvil.ask("evm_revert", json!([before])).await;
     world.anvil.mine().await;
     deal.capture(137).unwrap();
@@ -346,6 +346,9 @@ async fn a_fork_takes_it_back_and_it_comes_again() {
     deal.stands(137, 0).await;
     assert_eq!(deal.left().await, (true, 0));
 }
+
+/// What a payer may change of what it signs.
+type Change = fn(&mut Signing);
 
 async fn reason(world: &World, offer: &Requirements, payload: &Payload) -> String {
     match world.stage.facilitator.verify(offer, payload).await {
@@ -365,7 +368,6 @@ async fn what_was_not_agreed_is_refused() {
     let (offer, now) = (&deal.offer, world.now());
     assert_eq!(reason(&world, offer, &deal.payload).await, "");
     let signing = || Signing::of(offer, payer().address(), now, 1);
-    type Change = fn(&mut Signing);
     let changes: [(Change, &str); 9] = [
         (|it| it.transfer.to = payee(), "token_collector_mismatch"),
         (|it| it.transfer.valid_before = 1, "authorization_expired"),
@@ -417,9 +419,9 @@ async fn what_was_not_agreed_is_refused() {
     other.accepted.scheme = "exact".into();
     assert_eq!(reason(&world, offer, &other).await, "scheme");
     // More than the payer has.
-    let dear = Requirements { amount: Uint::from(Amount::new(FUNDS + 1)), ..offer.clone() };
-    let it = Signing::of(&dear, payer().address(), now, 5);
-    assert_eq!(reason(&world, &dear, &it.signed(&dear, &payer())).await, "insufficient_balance");
+    let costly = Requirements { amount: Uint::from(Amount::new(FUNDS + 1)), ..offer.clone() };
+    let it = Signing::of(&costly, payer().address(), now, 5);
+    assert_eq!(reason(&world, &costly, &it.signed(&costly, &payer())).await, "insufficient_balance");
     // For others nobody would capture it.
     let answer = world.stage.facilitator.verify_for_others(offer, &deal.payload).await.unwrap();
     assert_eq!(answer.invalid_reason.as_deref(), Some("invalid_auth_capture_evm_operator_not_admitted"));
