@@ -1,6 +1,7 @@
 // Payers that somebody else wrote: the x402 packages' own client, with each of its ways to pay, and mppx's `evm.charge`.
 import assert from 'node:assert/strict'
 import { x402Client, x402HTTPClient } from '@x402/core/client'
+import { AuthCaptureEvmScheme } from '@x402/evm/auth-capture/client'
 import { ExactEvmScheme } from '@x402/evm/exact/client'
 import { UptoEvmScheme } from '@x402/evm/upto/client'
 import { ExactEvmSchemeV1 } from '@x402/evm/v1'
@@ -18,6 +19,9 @@ export const WAY = {
   upto: ({ scheme }) => scheme === 'upto',
 }
 
+/** The way through an escrow, where a rule asks for it. */
+export const isThroughEscrow = ({ scheme }) => scheme === 'auth-capture'
+
 /**
  * The reference's client for an account. Without a way it chooses by itself. With a node it looks whether Permit2 may move
  * its dollars, and signs an allowance where the seller's facilitator would carry it.
@@ -27,6 +31,7 @@ export function x402Buyer(account, way, node) {
   const client = new x402Client()
     .register('eip155:*', new ExactEvmScheme(account, options))
     .register('eip155:*', new UptoEvmScheme(account, options))
+    .register('eip155:*', new AuthCaptureEvmScheme(account))
   if (way) client.registerPolicy((_, offers) => offers.filter(way))
   const inner = new x402HTTPClient(client)
   return {

@@ -16,7 +16,7 @@ const list = (items) => `[${items.map((item) => JSON.stringify(item)).join(', ')
 
 /**
  * The configuration of the chain: its node, who is paid, how the dollar may be moved, how long payers wait, and from which
- * amount on it buys credits; `more` are keys beside these. Without `payTo` our own account is paid.
+ * amount on it buys credits; `more` are keys beside these. With `flow` all other pages are settled so. Without `payTo` our own account is paid.
  */
 export function chainText({
   node,
@@ -77,7 +77,7 @@ export function chainStage(options = () => ({})) {
     const payTo = scene.chain.accounts[2].address
     const settings = { node: scene.door.url, payTo, ...(await options(scene.chain)) }
     scene.payTo = settings.payTo
-    return { more: chainText(settings) }
+    return { flow: settings.flow, more: chainText(settings) }
   })
   after(async () => {
     await scene.door?.shut()

@@ -19,15 +19,15 @@ export function binary() {
 
 /**
  * The config of the stories: one asset, test funding, a cent for a page, ten minutes of pass. `headLimit` is how long the
- * upstream may think; `more` is text of its own at the end, such as chains.
+ * upstream may think; `flow` is when payments on a chain are settled; `more` is text of its own at the end, such as chains.
  */
-export function configText({ dataFolder, upstream, passphraseFile, port = 0, headLimit = '30s', more = '' }) {
+export function configText({ dataFolder, upstream, passphraseFile, port = 0, headLimit = '30s', flow, more = '' }) {
   const price = (path) => `
 [[price]]
 path = "${path}"
 amount = "0.01 USD"
 pass = "10m"
-`
+${flow ? `flow = "${flow}"\n` : ''}`
   return `[server]
 listen = "127.0.0.1:${port}"
 data = ${JSON.stringify(dataFolder)}
