@@ -35,6 +35,9 @@ use plan::{Seen, Step, Surroundings};
 
 pub(crate) use approve::{gift_for, gift_of};
 
+/// So much sooner than at the next poll is looked at what was just sent; then less and less.
+const SOONER: u32 = 16;
+
 /// Why a round did not get to its end. The next one goes on where it can.
 #[derive(Clone, Debug, Error)]
 pub enum RoundFault {
@@ -172,13 +175,20 @@ impl Submitter {
         Ok(())
     }
 
-    /// Goes round until `stop` is over: at every poll while something is under way or watched, and when woken.
+    /// Goes round until `stop` is over: at every poll while something is under way or watched, sooner after something was sent
+    /// or has ended, and when woken.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
+        let poll = self.ports.chain.poll;
+        let mut pause = poll;
         loop {
+            pause = pause.saturating_mul(2).min(poll);
             match self.run_once().await {
                 Ok(round) if round != Round::default() => {
                     tracing::debug!(?round, chain = %self.ports.chain.id);
+                    if round.begun > 0 || round.ended > 0 {
+                        pause = poll / SOONER;
+                    }
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -189,7 +199,7 @@ impl Submitter {
                 biased;
                 () = &mut stop => return,
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(self.ports.chain.poll) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

@@ -377,7 +377,7 @@ pub const KEYS: &[KeyNote] = &[
         SPAN,
         r#""1s""#,
         Some(r#""1s""#),
-        "how often the chain is asked while something is under way",
+        "how often the chain is asked while something is under way, sooner after something was sent",
     ),
     note(
         "[[chain]]",
