@@ -187,7 +187,7 @@ impl Submitter {
                 Ok(round) if round != Round::default() => {
                     tracing::debug!(?round, chain = %self.ports.chain.id);
                     if round.begun > 0 || round.ended > 0 {
-                        pause = poll / SOONER;
+                        pause = poll.checked_div(SOONER).unwrap_or(poll);
                     }
                 }
                 Ok(_) => {}
