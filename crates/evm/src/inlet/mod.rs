@@ -7,7 +7,10 @@
 
 mod arrivals;
 mod blocks;
+mod mark;
 mod sweep;
+
+pub(crate) use self::mark::is_marked;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,18 +1,19 @@
 //! Moves on what lies at inlets, to the account that payers pay: by an authorisation of EIP-3009 that the inlet's own key signs
 //! and a call of the outbox carries. So no inlet needs coin for gas.
 
-use farthing_channel::{Authorization, AuthorizationNonce, Word, call, keccak256};
+use farthing_channel::{Authorization, Word, call};
 use farthing_engine::{
     Call, CallId, Command, EndSweep, Holding, InletRow, Movement, Outcome, QuoteId, Refusal, Sweep,
 };
 use farthing_money::Span;
 
-use super::{InletRound, InletWatcher, Memory};
+use super::{InletRound, InletWatcher, Memory, mark};
 use crate::chain::{of_engine, to_engine};
 use crate::submit::{Ports, RoundFault};
 
-/// How long such a call may wait for a cheaper block.
-const TIME: Span = Span::from_secs(24 * 3600);
+/// How long such a call may wait for a cheaper block. Not longer than what is waited after one has failed: until another
+/// authorization is signed, nobody can carry that of the failed one any more.
+const TIME: Span = Span::from_secs(3600);
 /// How long is waited after one has failed, as with a token that is paused.
 const REST: Span = Span::from_secs(3600);
 
@@ -84,7 +85,7 @@ impl InletWatcher {
             value: Word::from(held.units),
             valid_after: Word::ZERO,
             valid_before: Word::from_seconds(until),
-            nonce: AuthorizationNonce::from_bytes(*keccak256(id.as_bytes()).as_bytes()),
+            nonce: mark::nonce(chain.id, token.address, key.address(), id),
         };
         let signature = key.sign(&authorization.transfer_digest(&token.domain(chain.id)));
         let moves = Movement {

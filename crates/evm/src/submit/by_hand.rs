@@ -81,7 +81,11 @@ impl Submitter {
         let row = row.ok_or(NotByHand::NotUnderWay(id))?;
         let moves_tokens = matches!(
             row.purpose,
-            Purpose::Payment(_) | Purpose::Facilitated | Purpose::Deposit { .. } | Purpose::Payout { .. }
+            Purpose::Payment(_)
+                | Purpose::Facilitated
+                | Purpose::Deposit { .. }
+                | Purpose::Payout { .. }
+                | Purpose::Sweep(_)
         );
         if !moves_tokens {
             return Err(NotByHand::Decides("what it does is seen on the chain"));

@@ -11,6 +11,7 @@ use super::{Draft, Judge, Unsound, Verified, is_early, is_too_near, settled, wor
 use crate::abi::{self, Part};
 use crate::authorized::{Authorized, Counter};
 use crate::chain::{ChainConfig, of_text};
+use crate::inlet::is_marked;
 use crate::node::{NodeError, Trial};
 
 /// What the payer signed, and for which token.
@@ -65,9 +66,11 @@ impl Terms {
     }
 
     /// What can be seen in the payment itself and comes after the signature in the order.
-    fn refusal(&self, requirements: &Requirements, now: Timestamp) -> Option<Reason> {
+    fn refusal(&self, chain: &ChainConfig, requirements: &Requirements, now: Timestamp) -> Option<Reason> {
         let Authorization { to, value, valid_after, valid_before, .. } = self.authorization;
-        if requirements.pay_to_address().map(of_text) != Some(to) {
+        if self.is_own_money(chain) {
+            Some(Reason::NonceAlreadyUsed)
+        } else if requirements.pay_to_address().map(of_text) != Some(to) {
             Some(Reason::RecipientMismatch)
         } else if is_too_near(valid_before, now) {
             Some(Reason::ValidBeforeExpired)
@@ -83,13 +86,20 @@ impl Terms {
         }
     }
 
+    /// Whether it moves on what was counted already when it came to an address of ours. Anybody may present it: it is on the
+    /// chain, or waits for it, before it is used.
+    fn is_own_money(&self, chain: &ChainConfig) -> bool {
+        let Authorization { from, nonce, .. } = &self.authorization;
+        is_marked(chain.id, self.token, *from, nonce)
+    }
+
     pub(super) async fn judge(
         &self,
         judge: &Judge<'_>,
         requirements: &Requirements,
         now: Timestamp,
     ) -> Result<Verified, Unsound> {
-        if let Some(reason) = self.refusal(requirements, now) {
+        if let Some(reason) = self.refusal(judge.chain, requirements, now) {
             // A signature that anyone can see to be good leaves nothing to ask.
             if self.signed.deployment.is_some() || !self.signed.is_of_account() {
                 require_signature(self.signed.verdict(judge).await?)?;
@@ -173,6 +183,9 @@ impl Terms {
         requirements: &Requirements,
         units: Amount,
     ) -> Result<Call, Reason> {
+        if self.is_own_money(chain) {
+            return Err(Reason::NonceAlreadyUsed);
+        }
         if requirements.pay_to_address().map(of_text) != Some(self.authorization.to) {
             return Err(Reason::RecipientMismatch);
         }

@@ -6,6 +6,7 @@ pub mod anvil;
 pub mod desk;
 pub mod payer;
 pub mod play;
+pub mod scene;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
