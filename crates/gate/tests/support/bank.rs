@@ -121,6 +121,21 @@ impl Bank {
         held.map(|row| row.marks).unwrap_or_default()
     }
 
+    /// A call that is under way.
+    pub fn call(self: &Arc<Self>, id: CallId) -> Option<CallRow> {
+        Desk(Arc::clone(self)).call(id).unwrap()
+    }
+
+    /// How a call has ended.
+    pub fn settlement(self: &Arc<Self>, id: CallId) -> Option<SettlementRow> {
+        Desk(Arc::clone(self)).settlement(id).unwrap()
+    }
+
+    /// What became of a payment.
+    pub fn payment(self: &Arc<Self>, id: PaymentId) -> Option<PaymentRow> {
+        Desk(Arc::clone(self)).payment(id).unwrap()
+    }
+
     pub fn wait_secs(&self, secs: u64) {
         self.now.fetch_add(secs * 1_000, Ordering::SeqCst);
     }

@@ -2,20 +2,20 @@
 //! chains does with the outcome: it writes it down.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use farthing_channel::Address;
+use farthing_channel::{Address, EscrowStep, escrow};
 use farthing_engine::{
-    Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Movement, Outcome, PaymentId, ReopenCall,
-    SendCall, SettledPayment, TransactionId,
+    Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Movement, Outcome, PaymentId, Purpose,
+    ReopenCall, SendCall, SettledPayment, TransactionId,
 };
 use farthing_gate::chain::{ChainFuture, ChainRefusal, Chains, Verified};
-use farthing_money::{Amount, Money, Timestamp};
+use farthing_money::{Amount, Money, Span, Timestamp};
 use farthing_wire::x402::hex_text::HexText;
 use farthing_wire::x402::{
-    Eip3009, Eip3009Authorization, Extra, Payload, Reason, Requirements, Resource, SchemePayload,
-    SignatureText, Uint,
+    AddressText, AuthCapture, Eip3009, Eip3009Authorization, EscrowTerms, Extra, Payload, Reason,
+    Requirements, Resource, SCHEME_AUTH_CAPTURE, SchemePayload, SignatureText, Uint,
 };
 use serde_json::Map;
 use tokio::sync::oneshot;
@@ -26,6 +26,9 @@ pub const TOKEN: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
 pub const SHOP: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 const CHAIN: u64 = 84_532;
 const RESERVE: &str = "eip155:84532:USDC";
+/// What calls of the escrow say, by which they are known here.
+const CAPTURE: u8 = 2;
+const VOID: u8 = 3;
 
 /// What becomes of a call that somebody waits for.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +49,8 @@ pub struct TestChain {
     pub slow: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<ChainRefusal>)>>,
     /// What it offers instead of its own two.
     pub offers: Mutex<Vec<Requirements>>,
+    /// Captures are of a multiple of so many units.
+    pub grain: AtomicU64,
     pub verified: AtomicUsize,
     pub settled: AtomicUsize,
 }
@@ -59,6 +64,7 @@ impl TestChain {
             refusal: Mutex::default(),
             slow: Mutex::default(),
             offers: Mutex::default(),
+            grain: AtomicU64::new(1),
             verified: AtomicUsize::new(0),
             settled: AtomicUsize::new(0),
         })
@@ -70,7 +76,10 @@ impl TestChain {
 
     fn named(&self, call: CallId) -> SettledPayment {
         let chart = Chart::of(usd());
-        let payment = PaymentId::from_bytes(*call.as_bytes());
+        let payment = match self.bank.call(call).map(|row| row.purpose) {
+            Some(Purpose::Payment(payment) | Purpose::Authorize(payment) | Purpose::Void(payment)) => payment,
+            _ => PaymentId::from_bytes(*call.as_bytes()),
+        };
         SettledPayment {
             payment,
             accounts: vec![chart.reserve(RESERVE).id()],
@@ -105,15 +114,14 @@ impl TestChain {
             signed: vec![],
             at: Timestamp::from_secs(1),
         };
+        // What an escrow has left goes back.
+        let made = self.bank.call(call).map(|row| row.call);
+        let back = made.filter(|made| made.input[0] >= CAPTURE);
+        let back = back.map(|made| Call { input: vec![VOID], ..made });
         let slot = (ChainAddress::from_bytes([1; 20]), 0);
         let _ = self.bank.decide(&Command::SendCall(SendCall { call, slot, attempt }));
-        let end = EndCall {
-            call,
-            outcome: outcome.clone(),
-            payment: Some(self.named(call)),
-            gas: None,
-            back: None,
-        };
+        let end =
+            EndCall { call, outcome: outcome.clone(), payment: Some(self.named(call)), gas: None, back };
         self.bank.decide(&Command::EndCall(end)).unwrap();
         Some(outcome)
     }
@@ -149,10 +157,12 @@ impl Chains for TestChain {
     }
 
     fn payment(&self, _: &Requirements, payload: &Payload) -> Result<PaymentId, ChainRefusal> {
-        let SchemePayload::Eip3009(payload) = &payload.payload else {
+        let (SchemePayload::Eip3009(signed) | SchemePayload::AuthCapture(AuthCapture { signed, .. })) =
+            &payload.payload
+        else {
             panic!("an authorization is expected")
         };
-        let authorization = &payload.authorization;
+        let authorization = &signed.authorization;
         let (counter, payer) =
             (ChainAddress::from_bytes([2; 20]), ChainAddress::from_bytes(authorization.from.0));
         Ok(PaymentId::of_authorization(CHAIN, counter, payer, &authorization.nonce.0))
@@ -193,6 +203,46 @@ impl Chains for TestChain {
         })
     }
 
+    fn escrow_offers(&self, price: Money) -> Vec<Requirements> {
+        let terms = EscrowTerms {
+            escrow: HexText(*escrow::AUTH_CAPTURE_ESCROW.as_bytes()),
+            authorizer: SHOP.parse::<AddressText>().unwrap(),
+            capture_deadline: self.bank.time().after(Span::from_secs(3_600)).secs(),
+            refund_deadline: self.bank.time().after(Span::from_secs(7_200)).secs(),
+        };
+        let offer = Requirements {
+            scheme: SCHEME_AUTH_CAPTURE.into(),
+            network: "eip155:84532".into(),
+            amount: price.amount().into(),
+            asset: TOKEN.into(),
+            pay_to: SHOP.into(),
+            max_timeout_seconds: 60,
+            extra: Extra::auth_capture("USDC", "2", &terms),
+            other: Map::new(),
+        };
+        vec![offer]
+    }
+
+    fn escrow_call(
+        &self,
+        offer: &Requirements,
+        payload: &Payload,
+        step: EscrowStep,
+        money: Money,
+    ) -> Result<Call, ChainRefusal> {
+        let word = match step {
+            EscrowStep::Authorize => 1,
+            EscrowStep::Capture => CAPTURE,
+            EscrowStep::Void => VOID,
+        };
+        let grain = u128::from(self.grain.load(Ordering::SeqCst));
+        if word == CAPTURE && !money.amount().value().is_multiple_of(grain) {
+            let message = format!("expected a multiple of {grain} units, got {money}");
+            return Err(ChainRefusal::Invalid { reason: Reason::EscrowAmountMismatch, message });
+        }
+        Ok(Call { input: vec![word], ..self.call(offer, payload, money)? })
+    }
+
     fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>> {
         let fate = self.fates.lock().unwrap().pop_front().unwrap_or(Fate::Settles);
         Box::pin(std::future::ready(self.end(call, fate)))
@@ -217,4 +267,12 @@ pub fn payload(offer: &Requirements, url: &str, nonce: u8) -> Payload {
         payload: SchemePayload::Eip3009(Eip3009 { signature, authorization }),
         extensions: Map::new(),
     }
+}
+
+/// The same through an escrow.
+pub fn payload_of_escrow(offer: &Requirements, url: &str, nonce: u8) -> Payload {
+    let payload = payload(offer, url, nonce);
+    let SchemePayload::Eip3009(signed) = payload.payload else { panic!("an authorization") };
+    let paid = AuthCapture { signed, salt: HexText([nonce; 32]), other: Map::new() };
+    Payload { payload: SchemePayload::AuthCapture(paid), ..payload }
 }
