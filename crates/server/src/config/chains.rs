@@ -57,6 +57,11 @@ impl ChainSection {
         &self.sales
     }
 
+    /// What is taken on it.
+    pub fn tokens(&self) -> &[TokenConfig] {
+        &self.chain.tokens
+    }
+
     /// Which chain.
     pub fn id(&self) -> ChainId {
         self.chain.id
@@ -98,9 +103,18 @@ const SPONSOR_MOST: u32 = 100_000;
 const COIN_DECIMALS: u8 = 18;
 const COIN_UNIT: &str = "wei";
 
+/// The chains of a file.
+pub(super) struct Chains {
+    /// Those that could be read, with those of their tokens that could.
+    pub(super) read: Vec<ChainSection>,
+    /// Whether those are all that stand in the file.
+    pub(super) whole: bool,
+}
+
 /// Reads all chains with their tokens.
-pub(super) fn read(root: &Section<'_>, assets: &AssetTable, torn: bool) -> Vec<ChainSection> {
+pub(super) fn read(root: &Section<'_>, assets: &AssetTable, torn: bool) -> Chains {
     let mut chains: Vec<ChainSection> = Vec::new();
+    let mut whole = !torn;
     for section in root.sections("chain", "[[chain]]") {
         section.require("id", torn);
         section.require("nodes", torn);
@@ -126,15 +140,19 @@ pub(super) fn read(root: &Section<'_>, assets: &AssetTable, torn: bool) -> Vec<C
                 if let Some(mistake) = ours.mistakes().first() {
                     section.remark("address", mistake, None);
                     known.chain.tokens.pop();
+                    whole = false;
                 }
             } else {
                 let hint = format!("write [[chain]] with id = {}", chain.number());
                 section.remark("chain", format!("there is no chain {chain}"), Some(hint));
+                whole = false;
             }
+        } else {
+            whole = false;
         }
         section.finish();
     }
-    chains
+    Chains { read: chains, whole }
 }
 
 /// Reads for whom else is settled: for nobody whom payers pay here, or one payment could buy something of two sellers.

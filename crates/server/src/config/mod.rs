@@ -114,13 +114,14 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
     let server = server::read(root.section("server", "[server]"), source, torn);
     let issuer = issuer::read(root.section("issuer", "[issuer]"));
     let assets = assets::read(root.sections("asset", "[[asset]]"), torn);
-    let rules = prices::read(&root, source, &assets, torn);
+    let chains = chains::read(&root, &assets, torn);
+    let rules = prices::read(&root, source, (&assets, &chains), torn);
     let gate = gate::read(root.section("gate", "[gate]"));
     let x402 = x402::read(root.section("x402", "[x402]"));
-    let chains = chains::read(&root, &assets, torn);
-    let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"), &chains);
+    let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"), &chains.read);
     root.finish();
-    Some(Config { server: server?, issuer, assets, rules: rules?, gate, x402, chains, facilitator })
+    let (rules, chains) = (rules?, chains.read);
+    Some(Config { server: server?, issuer, assets, rules, gate, x402, chains, facilitator })
 }
 
 fn missing(file: &NamedFile, config: &Path) -> Option<Mistake> {

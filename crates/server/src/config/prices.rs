@@ -6,6 +6,7 @@ use farthing_money::{AssetTable, Label, LabelError, Money, MoneyError};
 use farthing_wire::x402::PaymentFlow;
 use thiserror::Error;
 
+use super::chains::{ChainSection, Chains};
 use super::section::Section;
 use super::source::Source;
 
@@ -29,7 +30,7 @@ struct TaxCodeError(String);
 pub(super) fn read(
     root: &Section<'_>,
     source: &Source<'_>,
-    assets: &AssetTable,
+    (assets, chains): (&AssetTable, &Chains),
     torn: bool,
 ) -> Option<Rules> {
     let mut rules: Vec<(usize, Rule)> = Vec::new();
@@ -39,6 +40,10 @@ pub(super) fn read(
         section.require("amount", torn);
         let rule = read_price(&section, source, assets);
         complete &= rule.is_some();
+        // A token that could not be read may be the one that is missed.
+        if let Some(rule) = rule.as_ref().filter(|_| chains.whole) {
+            judge_escrow(&section, rule, &chains.read);
+        }
         rules.extend(rule.map(|rule| (section.at(), rule)));
         section.finish();
     }
@@ -93,6 +98,18 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable) -
     let rule = if let Some(tax_code) = tax { rule.taxed(tax_code) } else { rule };
     let rule = if let Some(pass) = pass { rule.pass(pass, scope) } else { rule.opening(scope) };
     Some(rule.description(description.unwrap_or_default()))
+}
+
+/// What goes through an escrow needs a token that goes there; without one nobody could pay on a chain.
+fn judge_escrow(section: &Section<'_>, rule: &Rule, chains: &[ChainSection]) {
+    let (Price::Paid { amount }, PaymentFlow::Escrow) = (rule.price(), rule.flow()) else { return };
+    let asset = amount.asset();
+    let mut tokens = chains.iter().flat_map(ChainSection::tokens);
+    if !tokens.any(|token| token.escrow && token.asset == asset) {
+        let message = format!("expected a [[token]] that counts as {asset} and goes into escrow, got none");
+        let hint = "add \"auth-capture\" to the schemes of such a token, on a chain that has the escrow";
+        section.remark("flow", message, Some(hint.to_owned()));
+    }
 }
 
 fn read_rule(section: &Section<'_>, source: &Source<'_>, price: Option<Price>) -> Option<Rule> {

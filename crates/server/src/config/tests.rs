@@ -397,3 +397,32 @@ fn hostile_line() -> impl Strategy<Value = String> {
         ".{0,12}",
     ]
 }
+
+/// Such a page could be bought with credits alone, and the operator saw that when nobody paid.
+#[test]
+fn what_goes_through_an_escrow_needs_a_token_that_goes_there() {
+    let price = "[[price]]\npath = \"/a\"\namount = \"0.01 USD\"\nflow = \"escrow\"\n";
+    let euros = "[[asset]]\ncode = \"USD\"\n[[asset]]\ncode = \"EUR\"\n";
+    let chain = "[[chain]]\nid = 84532\nnodes = [\"http://127.0.0.1:8545\"]\n";
+    let token = |asset: &str, schemes: &str| {
+        let address = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+        format!(
+            "{chain}[[token]]\nchain = 84532\naddress = \"{address}\"\nsymbol = \"T\"\nname = \"T\"\nversion = \"2\"\ncounts_as = \"{asset}\"\nschemes = {schemes}\n"
+        )
+    };
+    let hint = "add \"auth-capture\" to the schemes of such a token, on a chain that has the escrow";
+    for rest in [String::new(), token("USD", "\"exact\""), token("EUR", "\"auth-capture\"")] {
+        let said = mistakes_in(&format!("{price}{price}{euros}{rest}").replacen("/a", "/b", 1));
+        for line in [4, 8] {
+            let expected = format!(
+                "{line}:8: flow in [[price]]: expected a [[token]] that counts as USD and goes into escrow, got none; {hint}"
+            );
+            assert!(said.contains(&expected), "expected {expected:?} in {said}");
+        }
+    }
+    assert_eq!(mistakes_in(&format!("{price}{}", token("USD", "[\"exact\", \"auth-capture\"]"))), "");
+    assert_eq!(mistakes_in(&price.replace("escrow", "upfront")), "");
+    // Only what is wrong with the token is said: it may be the one.
+    let said = mistakes_in(&format!("{price}{}", token("USD", "\"all\"")));
+    assert!(said.contains("schemes in [[token]]") && !said.contains("flow in"), "{said}");
+}
