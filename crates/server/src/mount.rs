@@ -31,7 +31,7 @@ use tower::{Layer, Service, ServiceExt};
 use crate::chains::{ChainRoom, facilitator_api};
 use crate::config::{Config, Origin, RequestForms};
 use crate::installation::Installation;
-use crate::issuer_api::{About, Issuer};
+use crate::issuer_api::{About, Issuer, Places};
 use crate::liabilities;
 use crate::operator::Operator;
 
@@ -187,6 +187,7 @@ fn issuer(
         clock: Arc::clone(&installation.clock),
         random: Arc::clone(&installation.random),
         quote_lifetime: QUOTE_LIFETIME,
+        places: Places::default(),
         terms: installation.terms.clone(),
         events: installation.events.clone(),
         chains,

@@ -90,6 +90,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// A number for its address, the same until the next start, that says nothing of it.
+    pub fn number(&self) -> u64 {
+        self.key
+    }
+
     /// The client by its address alone: for work that even who is honest may not ask for without end.
     #[must_use]
     pub fn by_address(self) -> Self {

@@ -8,7 +8,7 @@ use farthing_engine::{Fault, FaultKind, KeyringReject, Refusal, Reject};
 use farthing_gate::chain::{Bounds, ChainRefusal};
 use farthing_gate::crypto::CryptoError;
 use farthing_gate::limit::Limited;
-use farthing_money::{Amount, Span};
+use farthing_money::{Amount, Money, Span};
 use serde_json::json;
 
 /// Why a request to the issuer is not carried out.
@@ -121,6 +121,15 @@ impl IssuerError {
     /// There is no place for more just now.
     pub(crate) fn no_place(detail: &'static str, secs: u64) -> Self {
         Self::refused(number::OTHER, "no-place", detail).later(secs)
+    }
+
+    /// A part has come by transfers: no payment of the whole is taken any more.
+    pub(crate) fn part_paid(paid: Money, price: Money) -> Self {
+        let detail = format!(
+            "{paid} of {price} have come by transfer; send the rest to the quote's address too, mint what has come, or open a new quote"
+        );
+        let refused = Self::refused(number::QUOTE_NOT_PAID, "quote-part-paid", detail);
+        Self { status: StatusCode::CONFLICT, ..refused }
     }
 
     /// Nothing where something must be.

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use farthing_gate::flow::credential;
 use farthing_gate::limit::Client;
 
+use super::deposit::places::Asker;
 use super::{Issuer, IssuerError, MAX_BODY_BYTES};
 
 /// Bytes of a body for one multiplication.
@@ -59,14 +60,15 @@ fn price(method: &Method, path: &str, bytes: usize, pays: bool) -> Price {
 }
 
 /// Watches over a request.
-pub(super) async fn watch(State(issuer): State<Arc<Issuer>>, request: Request, next: Next) -> Response {
+pub(super) async fn watch(State(issuer): State<Arc<Issuer>>, mut request: Request, next: Next) -> Response {
+    let limiter = issuer.crypto.limiter();
+    let client = limiter.client(request.extensions(), request.headers());
+    request.extensions_mut().insert(Asker(client.clone()));
     let bytes = request.body().size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok());
     let bytes = bytes.unwrap_or(BYTES_UNKNOWN).min(MAX_BODY_BYTES);
     let pays = !matches!(credential(request.headers()), Ok(None));
     let price = price(request.method(), request.uri().path(), bytes, pays);
     let (Price::InVain(work) | Price::Always(work)) = price else { return next.run(request).await };
-    let limiter = issuer.crypto.limiter();
-    let client = limiter.client(request.extensions(), request.headers());
     // What was given before is given again, but not without end.
     let client = if matches!(price, Price::Always(_)) { client.map(Client::by_address) } else { client };
     let work = match limiter.begin(client.as_ref(), work) {

@@ -40,6 +40,7 @@ use tokio::sync::watch;
 
 use crate::random::Random;
 
+pub use deposit::places::Places;
 pub use error::IssuerError;
 pub use events::{Event, Events};
 pub use socket::Subscriptions;
@@ -93,6 +94,8 @@ pub struct Issuer {
     pub terms: TermsKey,
     /// What changed, for who listens.
     pub events: Events,
+    /// Who has how many addresses looked at.
+    pub places: Places,
     /// Chains on which credits are bought and sold; none without chains.
     pub chains: Option<Arc<dyn Chains>>,
 }

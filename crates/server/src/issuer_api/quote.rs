@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use farthing_ecash::{BlindSignature, PublicKey};
@@ -13,6 +14,7 @@ use farthing_engine::{
 use farthing_gate::chain::CreditTerms;
 use farthing_money::{Amount, Asset, IdError, Span, Timestamp};
 
+use super::deposit::places::Asker;
 use super::extract::{Content, Named};
 use super::{Issuer, IssuerError, QUOTES_MOST, body, invoice, terms};
 use crate::random::draw;
@@ -102,6 +104,7 @@ pub(super) fn random_bytes<const N: usize>(issuer: &Issuer) -> Result<[u8; N], I
 pub(super) async fn open_mint(
     State(issuer): State<Arc<Issuer>>,
     Named(method): Named<String>,
+    asker: Option<Extension<Asker>>,
     Content(body): Content,
 ) -> Result<Response, IssuerError> {
     let method = issuer.method(&method)?;
@@ -110,7 +113,8 @@ pub(super) async fn open_mint(
     let pubkey = request.pubkey.map(|key| key.parse::<PublicKey>()).transpose();
     let pubkey = pubkey.map_err(|error| IssuerError::malformed(format!("pubkey: {error}")))?;
     if method == EVM {
-        let opened = issuer.open_deposit(asset, request.amount, pubkey, request.transfer).await?;
+        let asker = asked_by(asker);
+        let opened = issuer.open_deposit(asset, request.amount, pubkey, (request.transfer, &asker)).await?;
         let mut response = body::write(&opened)?;
         if request.transfer {
             // It is written down though nobody has paid.
@@ -166,19 +170,19 @@ pub(super) async fn open_mint(
 pub(super) async fn mint_quote(
     State(issuer): State<Arc<Issuer>>,
     Named((method, quote)): Named<(String, String)>,
+    asker: Option<Extension<Asker>>,
 ) -> Result<Response, IssuerError> {
     let minting = issuer.read_mint_quote(issuer.method(&method)?, &quote)?;
-    issuer.look_again(&minting).await?;
-    let Minting { text, id, row, .. } = minting;
-    body::write(&issuer.shown_mint(&text, id, &row))
+    body::write(&issuer.asked_mint(&minting, &asked_by(asker)).await)
 }
 
 pub(super) async fn check_mint(
     State(issuer): State<Arc<Issuer>>,
     Named(method): Named<String>,
+    asker: Option<Extension<Asker>>,
     Content(body): Content,
 ) -> Result<Response, IssuerError> {
-    let method = issuer.method(&method)?;
+    let (method, asker) = (issuer.method(&method)?, asked_by(asker));
     let request: body::QuoteCheckRequest = body::read(&body)?;
     if request.quotes.len() > QUOTES_MOST {
         return Err(IssuerError::too_many("quotes", request.quotes.len(), QUOTES_MOST));
@@ -186,14 +190,23 @@ pub(super) async fn check_mint(
     let mut quotes = Vec::with_capacity(request.quotes.len());
     for quote in &request.quotes {
         let minting = issuer.read_mint_quote(method, quote)?;
-        issuer.look_again(&minting).await?;
-        let Minting { text, id, row, .. } = minting;
-        quotes.push(issuer.shown_mint(&text, id, &row));
+        quotes.push(issuer.asked_mint(&minting, &asker).await);
     }
     body::write(&quotes)
 }
 
+fn asked_by(asker: Option<Extension<Asker>>) -> Asker {
+    asker.map(|Extension(asker)| asker).unwrap_or_default()
+}
+
 impl Issuer {
+    /// A mint quote that is asked for: its address is looked at again, and told only if that is so.
+    async fn asked_mint(&self, minting: &Minting, asker: &Asker) -> body::MintQuote {
+        let is_looked_at = self.look_again(minting, asker).await;
+        let shown = self.shown_mint(&minting.text, minting.id, &minting.row);
+        body::MintQuote { transfer: shown.transfer.filter(|_| is_looked_at), ..shown }
+    }
+
     /// A mint quote as it is shown, with where it takes a transfer.
     pub(super) fn shown_mint(&self, text: &str, id: QuoteId, row: &MintQuoteRow) -> body::MintQuote {
         body::MintQuote { transfer: self.shown_transfer(id, row), ..shown_mint(text, row) }

@@ -16,13 +16,13 @@ use tower::ServiceExt;
 use crate::support::{Mint, Payer, Reply, swap, ys};
 
 /// With a clock that stands still, so that what is left of a bucket is known.
-fn limited(mint: &Mint, burst: u32) -> Router {
+pub fn limited(mint: &Mint, burst: u32) -> Router {
     let clock = Arc::clone(&mint.installation().clock);
     let limits = WorkLimits { per_second: 1, burst };
     mint.router_with(Crypto::new(2).unwrap().limited(Limiter::new(limits, clock, Vec::new())))
 }
 
-async fn ask(
+pub async fn ask(
     router: &Router,
     peer: &Peer,
     method: &str,
@@ -38,12 +38,12 @@ async fn ask(
     (Reply { status, json: true, body }, retry)
 }
 
-async fn post(router: &Router, peer: &Peer, path: &str, body: &Value) -> Reply {
+pub async fn post(router: &Router, peer: &Peer, path: &str, body: &Value) -> Reply {
     ask(router, peer, "POST", path, body).await.0
 }
 
 /// A new connection from an address.
-fn peer(address: &str) -> Peer {
+pub fn peer(address: &str) -> Peer {
     Peer::new(format!("{address}:1").parse().unwrap(), false)
 }
 

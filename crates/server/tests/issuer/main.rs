@@ -16,6 +16,7 @@ mod melts;
 mod outputs;
 mod pages;
 mod payouts;
+mod places;
 mod privacy;
 mod quotes;
 mod races;

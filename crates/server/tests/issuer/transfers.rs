@@ -12,17 +12,17 @@ use crate::support::{Mint, Payer};
 
 const HOUR: u64 = 3_600;
 
-async fn quote(mint: &Mint, amount: u64) -> Value {
+pub async fn quote(mint: &Mint, amount: u64) -> Value {
     mint.post("/v1/mint/quote/evm", &json!({ "unit": "uusd", "amount": amount, "transfer": true })).await.ok()
 }
 
 /// The inlets that somebody looks at.
-fn inlets(mint: &Mint) -> Vec<QuoteId> {
+pub fn inlets(mint: &Mint) -> Vec<QuoteId> {
     mint.installation().books.inlets().unwrap().into_iter().map(|(quote, _)| quote).collect()
 }
 
 /// What the room of the chains does with a transfer that it finds.
-async fn send(mint: &Mint, quote: QuoteId, number: u8, units: u128) {
+pub async fn send(mint: &Mint, quote: QuoteId, number: u8, units: u128) {
     let asset = Asset::micro("USD").unwrap();
     let transaction = TransactionId::from_bytes([number; 32]);
     let arrival = ArrivalRow {
@@ -163,7 +163,23 @@ async fn a_transfer_and_a_payment_both_count() {
     let id = inlets(&mint).into_iter().find(|other| *other != id).unwrap();
     let payment = deposits::payment(&mint, &other, 2).await;
     send(&mint, id, 2, 1).await;
-    assert_eq!(deposits::pay(&mint, &other, &payment).await.status, 409);
+    let refused = deposits::pay(&mint, &other, &payment).await;
+    assert_eq!((refused.status, &refused.body["reject"]), (409, &"quote-part-paid".into()));
+}
+
+/// Who sees 200 believes that the quote is paid: one unit of somebody else's does not make it so.
+#[tokio::test]
+async fn a_part_is_not_told_as_paid() {
+    let mint = Mint::on_chain().await;
+    let bought = quote(&mint, 96).await;
+    let id = inlets(&mint)[0];
+    assert_eq!(deposits::ask(&mint, &bought, &[]).await.status, 402);
+    send(&mint, id, 1, 1).await;
+    let part = deposits::ask(&mint, &bought, &[]).await;
+    assert_eq!((part.status, &part.body["reject"]), (409, &"quote-part-paid".into()), "{}", part.body);
+    assert!(part.body["detail"].as_str().unwrap().contains("0.000001"), "{}", part.body);
+    send(&mint, id, 2, 95).await;
+    assert_eq!(deposits::ask(&mint, &bought, &[]).await.status, 200);
 }
 
 #[tokio::test]

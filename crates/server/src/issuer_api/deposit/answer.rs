@@ -26,6 +26,8 @@ const CHALLENGE: Span = Span::from_secs(300);
 pub(super) enum Refused {
     /// Nothing came.
     Nothing,
+    /// A part has come by transfers, and the rest has to come so too.
+    PartPaid,
     /// What came is not read, or for nothing that is offered.
     Payment { code: &'static str, text: String },
     /// It would not settle.
@@ -128,6 +130,10 @@ impl Till<'_> {
         let price = self.minting.row.asset.money(self.minting.row.amount);
         Ok(match refused {
             Refused::Issuer(error) => return Err(error),
+            Refused::PartPaid => {
+                let (asset, paid) = (self.minting.row.asset, self.minting.row.paid);
+                return Err(IssuerError::part_paid(asset.money(paid), price));
+            }
             Refused::Settling => {
                 let mut response = IssuerError::settling().into_response();
                 let text = unsettled(Reason::SettlementPending.as_str());

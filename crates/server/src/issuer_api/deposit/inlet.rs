@@ -3,13 +3,13 @@
 
 use farthing_engine::{Answer, Command, MintQuoteRow, OpenInlet, QuoteId};
 use farthing_money::{Span, Timestamp};
+use tracing::debug;
 
 use super::super::body;
 use super::super::quote::Minting;
 use super::super::{Issuer, IssuerError};
+use super::places::{Asker, PLACES};
 
-/// How many addresses are looked at, at the most.
-const INLETS_MOST: usize = 4_096;
 /// How long an address is looked at after its quote has ended, or was asked for.
 const AFTERWARDS: Span = Span::from_secs(6 * 3600);
 /// When less is left, asking makes it longer.
@@ -22,13 +22,14 @@ impl Issuer {
     pub(super) async fn open_inlet(
         &self,
         (id, row, since): (QuoteId, &MintQuoteRow, Timestamp),
+        asker: &Asker,
     ) -> Result<MintQuoteRow, IssuerError> {
         if self.inlet(id, row).is_none() {
             let detail = "no token here is taken by a plain transfer; leave \"transfer\" out and pay at the quote's request";
             return Err(IssuerError::malformed(detail));
         }
-        self.check_place()?;
         let until = row.expires_at.unwrap_or(since).after(AFTERWARDS);
+        self.take_place(asker, until)?;
         let terms = Box::new(row.clone());
         let command = OpenInlet { quote: id, terms, since, until, search: Vec::new() };
         let answer = self.execute.execute(Command::OpenInlet(command)).await?;
@@ -40,8 +41,18 @@ impl Issuer {
     }
 
     /// Has the address of a quote looked at that somebody asks for: longer if it is over soon, and all blocks since it was told if
-    /// nobody looks any more.
-    pub(in crate::issuer_api) async fn look_again(&self, minting: &Minting) -> Result<(), IssuerError> {
+    /// nobody looks any more. Whether somebody looks at it now; the quote is told as it stands in any case.
+    pub(in crate::issuer_api) async fn look_again(&self, minting: &Minting, asker: &Asker) -> bool {
+        match self.try_to_look_again(minting, asker).await {
+            Ok(()) => true,
+            Err(error) => {
+                debug!(?error, "the address of a quote that was asked for is not looked at longer");
+                matches!(self.read.inlet(minting.id), Ok(Some(_)))
+            }
+        }
+    }
+
+    async fn try_to_look_again(&self, minting: &Minting, asker: &Asker) -> Result<(), IssuerError> {
         let (Some(since), true) = (minting.since, minting.row.inlet) else { return Ok(()) };
         let Some(inlet) = self.inlet(minting.id, &minting.row) else { return Ok(()) };
         let now = self.now();
@@ -49,13 +60,12 @@ impl Issuer {
         let search = match known {
             Some(known) if known.until > now.after(LEFT) => return Ok(()),
             Some(_) => Vec::new(),
-            None => {
-                self.check_place()?;
-                inlet.ways.iter().map(|way| way.chain).collect()
-            }
+            None => inlet.ways.iter().map(|way| way.chain).collect(),
         };
+        let until = now.after(AFTERWARDS);
+        self.take_place(asker, until)?;
         let terms = Box::new(minting.row.clone());
-        let command = OpenInlet { quote: minting.id, terms, since, until: now.after(AFTERWARDS), search };
+        let command = OpenInlet { quote: minting.id, terms, since, until, search };
         self.execute.execute(Command::OpenInlet(command)).await?;
         self.look();
         Ok(())
@@ -67,11 +77,17 @@ impl Issuer {
         }
     }
 
-    fn check_place(&self) -> Result<(), IssuerError> {
-        if self.read.inlets()?.len() < INLETS_MOST {
+    /// Takes one of the places. An address whose time is over takes none, though something may lie there.
+    fn take_place(&self, asker: &Asker, until: Timestamp) -> Result<(), IssuerError> {
+        let now = self.now();
+        let taken = self.read.inlets()?.into_iter().filter(|(_, inlet)| inlet.until > now).count();
+        let detail = if taken >= PLACES {
+            "too many quotes wait for a transfer; pay at the quote's request, or ask again later"
+        } else if !self.places.take(asker, until, now) {
+            "too many quotes that were asked for from this network address wait for a transfer; pay at the quote's request, or ask again later"
+        } else {
             return Ok(());
-        }
-        let detail = "too many quotes wait for a transfer; pay at the quote's request, or ask again later";
+        };
         Err(IssuerError::no_place(detail, RETRY_SECS))
     }
 

@@ -7,6 +7,7 @@
 mod answer;
 mod inlet;
 pub(super) mod pages;
+pub(super) mod places;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use farthing_wire::mpp::evm;
 use farthing_wire::x402::{Reason, Requirements, SCHEME_EXACT};
 
 use self::answer::Refused;
+use self::places::Asker;
 use super::extract::Named;
 use super::quote::{LIFETIME_LEAST, Minting, random_bytes};
 use super::{Issuer, IssuerError, body, terms};
@@ -35,7 +37,7 @@ impl Issuer {
         asset: Asset,
         amount: Option<u64>,
         pubkey: Option<PublicKey>,
-        transfer: bool,
+        (transfer, asker): (bool, &Asker),
     ) -> Result<body::MintQuote, IssuerError> {
         match self.read.books()?.mode {
             Mode::Open => {}
@@ -57,7 +59,7 @@ impl Issuer {
         let terms::evm::Opened { id, row, .. } =
             terms::evm::open_mint(&self.terms, &text, &self.assets, &self.about.url)
                 .ok_or_else(|| IssuerError::internal("no quote can be made"))?;
-        let row = if transfer { self.open_inlet((id, &row, now)).await? } else { row };
+        let row = if transfer { self.open_inlet((id, &row, now), asker).await? } else { row };
         Ok(self.shown_mint(&text, id, &row))
     }
 
@@ -109,12 +111,15 @@ impl Till<'_> {
         offers.into_iter().filter(|offer| offer.scheme == SCHEME_EXACT).collect()
     }
 
-    /// Takes what a request brings; nothing if it brings nothing and nothing is missing.
+    /// Takes what a request brings; nothing if it brings nothing and all has come.
     async fn take(&self, headers: &HeaderMap) -> Result<Option<Paid>, Refused> {
         let (row, now) = (&self.minting.row, self.issuer.now());
         let Some(credential) = credential(headers)? else {
-            if !row.paid.is_zero() {
+            if row.paid >= row.amount {
                 return Ok(None);
+            }
+            if !row.paid.is_zero() && row.payment.is_none() {
+                return Err(Refused::PartPaid);
             }
             if row.expires_at.is_some_and(|end| end <= now) {
                 return Err(Reject::QuoteExpired(self.minting.id).into());
@@ -125,7 +130,7 @@ impl Till<'_> {
         let payment = self.chains.payment(&offer, &payload)?;
         let paid = Paid { payment, dialect: credential.dialect() };
         let command = match self.before(payment)? {
-            Some(PaymentState::Posted) if !row.paid.is_zero() => return Ok(Some(paid)),
+            Some(PaymentState::Posted) if row.paid >= row.amount => return Ok(Some(paid)),
             // Under way, or under way again because the chain has taken it back.
             Some(_) => None,
             None => Some(self.judge(payment, (offer, payload)).await?),
@@ -151,8 +156,11 @@ impl Till<'_> {
             let found = self.issuer.read.payment(payment).map_err(IssuerError::from)?;
             return Ok(found.map(|found| found.state));
         }
-        if !row.paid.is_zero() {
+        if row.paid >= row.amount {
             return Err(Reject::QuotePaid(id).into());
+        }
+        if !row.paid.is_zero() && row.payment.is_none() {
+            return Err(Refused::PartPaid);
         }
         if row.payment.is_some() {
             return Err(Reject::QuoteUnderWay(id).into());
