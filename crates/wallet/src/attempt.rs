@@ -67,6 +67,9 @@ pub enum AttemptKind {
         amount: u64,
         /// The Unix second at which it ends if nothing is paid.
         expiry: Option<u64>,
+        /// What was minted so far. It stays open for what may still come.
+        #[serde(default)]
+        minted: u64,
     },
     /// Credits are changed for others of the same sum, to have the right denominations.
     Change,
@@ -152,6 +155,11 @@ impl Attempt {
     /// What was signed for a chain, if it is such a payment.
     pub fn chain(&self) -> Option<&ChainPayment> {
         self.payment().and_then(|payment| payment.chain.as_deref())
+    }
+
+    /// Whether it is an order whose credits are here, kept for what may still come.
+    pub(crate) fn is_kept_order(&self) -> bool {
+        matches!(self.kind, AttemptKind::Buy { minted: 1.., .. }) && self.plans.is_empty()
     }
 
     /// A word for it.

@@ -80,6 +80,7 @@ impl View for Ends<'_> {
                 "pay" => {
                     format!("the payment of number {} can still be taken; it stays booked", recovered.attempt)
                 }
+                "buy" => format!("the order of number {} waits for its money", recovered.attempt),
                 _ => format!("a token of number {} waits for its receiver", recovered.attempt),
             };
             tell(recovered).unwrap_or_else(open)

@@ -69,7 +69,8 @@ impl OrderFlow {
         }
         let mut draft = Draft::new(&wallet.state);
         let id = draft.attempt_number();
-        let kind = AttemptKind::Buy { quote_key, quote: order.id, asked, amount: 0, expiry: order.expiry };
+        let (quote, expiry) = (order.id, order.expiry);
+        let kind = AttemptKind::Buy { quote_key, quote, asked, amount: 0, expiry, minted: 0 };
         let (mint, inputs, plans) = (self.mint.clone(), Vec::new(), Vec::new());
         draft.attempt(Attempt { id, at: now, mint, unit, inputs, plans, kind });
         let changes = draft.into_changes();

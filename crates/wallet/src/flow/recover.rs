@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use farthing_money::{Money, Span, Timestamp};
 
+use super::redeem::is_asked_by_the_way;
 use super::settle::Settle;
 use super::settle_chain::is_over;
 use super::{Flow, RedeemFlow, RefundFlow, Sub, done};
@@ -97,7 +98,8 @@ impl Flow for RecoverFlow {
         let due = |attempt: &&Attempt| {
             let is_due = match attempt.chain() {
                 Some(signed) => is_over(signed, now),
-                None => attempt.payment().is_none() || now.since(attempt.at) >= OVERDUE,
+                None if attempt.payment().is_some() => now.since(attempt.at) >= OVERDUE,
+                None => is_asked_by_the_way(attempt, now),
             };
             !overdue || is_due
         };
@@ -112,7 +114,15 @@ impl Flow for RecoverFlow {
                     Err(error @ WalletError::Vault(_)) => return Err(error),
                     Err(error) => Err(error),
                 };
-                self.recovered.push(Recovered { attempt: *attempt, kind, ended });
+                // An order whose credits are here says something when it brings more, and one that is forgotten nothing.
+                let is_quiet = match (&ended, wallet.state.attempt(*attempt)) {
+                    (Ok(Settled::Back(_)), _) => false,
+                    (ended, None) => matches!(ended, Ok(Settled::Open(_))),
+                    (_, Some(open)) => open.is_kept_order(),
+                };
+                if !is_quiet {
+                    self.recovered.push(Recovered { attempt: *attempt, kind, ended });
+                }
                 self.current = None;
             }
             let Some(id) = queue.pop_front() else {

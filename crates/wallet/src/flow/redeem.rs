@@ -19,6 +19,7 @@ use crate::outcome::Outcome;
 use crate::outputs::{collect, messages};
 use crate::state::{Draft, worth};
 use crate::unit::money;
+use crate::vault::Row;
 use crate::wallet::Wallet;
 
 /// Redeems a top-up code.
@@ -51,8 +52,16 @@ struct Begun {
     method: &'static str,
 }
 
-/// So long after its end an order that nobody has paid for is kept.
+/// So long after its end an order is kept, for what may still come.
 const KEPT: Span = Span::from_secs(30 * 24 * 3600);
+
+/// Whether an order is asked for by the way, and not only when all that is open is: until its end, as long as its credits are
+/// here; then once more, when it is forgotten.
+pub(super) fn is_asked_by_the_way(order: &Attempt, now: Timestamp) -> bool {
+    let AttemptKind::Buy { expiry, .. } = order.kind else { return true };
+    let end = expiry.map_or(order.at, Timestamp::from_secs);
+    !order.is_kept_order() || now < end || end.after(KEPT) <= now
+}
 
 impl RedeemFlow {
     /// A flow for a code at a mint; the unit may be left out if the mint has only one. Begun before, it carries on.
@@ -131,7 +140,8 @@ impl RedeemFlow {
         }
     }
 
-    /// How an order stands: all that has come is minted, when it is what was asked for, or when no more is expected.
+    /// How an order stands: all that has come is minted, when it is what was asked for, or when no more is expected. What comes
+    /// after that is minted as well.
     fn checked(
         &mut self,
         wallet: &mut Wallet,
@@ -140,7 +150,7 @@ impl RedeemFlow {
     ) -> Result<Step, WalletError> {
         let mut attempt = self.begun(wallet)?.attempt;
         let order = api::order(&self.mint, answer)?.map_err(|refusal| refusal.at(&self.mint))?;
-        let AttemptKind::Buy { asked, amount, expiry, .. } = &mut attempt.kind else {
+        let AttemptKind::Buy { asked, amount, expiry, minted, .. } = &mut attempt.kind else {
             return Err(WalletError::Misuse("an order"));
         };
         let left = order.amount_paid.saturating_sub(order.amount_issued);
@@ -155,6 +165,7 @@ impl RedeemFlow {
             return self.ask(wallet);
         }
         let (asked, unit) = (money(attempt.unit, *asked)?, attempt.unit);
+        let ends = ends.or((*minted > 0).then_some(attempt.at));
         if ends.is_some_and(|end| end.after(KEPT) <= now) {
             let mut draft = Draft::new(&wallet.state);
             draft.finish(attempt.id, None);
@@ -273,7 +284,10 @@ impl RedeemFlow {
         if refusal.code == CODE_ISSUED {
             // For outputs that are none of these: another copy of the wallet was first.
             let mut draft = Draft::new(&wallet.state);
-            draft.finish(attempt.id, None);
+            match attempt.kind {
+                AttemptKind::Buy { .. } => draft.attempt(Attempt { plans: Vec::new(), ..attempt }),
+                _ => draft.finish(attempt.id, None),
+            }
             changes.extend(draft.into_changes());
         }
         wallet.commit(changes)?;
@@ -287,12 +301,17 @@ impl RedeemFlow {
         proofs: &[farthing_ecash::Proof],
         now: Timestamp,
     ) -> Result<Step, WalletError> {
-        let money = money(attempt.unit, worth(proofs))?;
+        let came = worth(proofs);
+        let money = money(attempt.unit, came)?;
         let mut draft = Draft::new(&wallet.state);
         draft.take_in(proofs, &attempt.mint, attempt.unit, now);
-        let is_bought = matches!(attempt.kind, AttemptKind::Buy { .. });
+        // An order has an entry for each time that it brought something.
+        let (number, is_bought) = match &attempt.kind {
+            AttemptKind::Buy { minted, .. } if *minted > 0 => (draft.attempt_number(), true),
+            kind => (attempt.id, matches!(kind, AttemptKind::Buy { .. })),
+        };
         let entry = Entry {
-            number: attempt.id,
+            number,
             at: now,
             kind: if is_bought { EntryKind::Buy } else { EntryKind::Redeem },
             party: attempt.mint.clone(),
@@ -302,7 +321,13 @@ impl RedeemFlow {
             on_chain: None,
             notes: Vec::new(),
         };
-        draft.finish(attempt.id, Some(entry));
+        let mut kept = Attempt { plans: Vec::new(), ..attempt.clone() };
+        if let AttemptKind::Buy { minted, .. } = &mut kept.kind {
+            *minted = minted.saturating_add(came);
+            draft.put_all([Row::Attempt(Box::new(kept)), Row::Entry(Box::new(entry))]);
+        } else {
+            draft.finish(attempt.id, Some(entry));
+        }
         let changes = draft.into_changes();
         wallet.commit(changes)?;
         self.stage = Stage::Over;

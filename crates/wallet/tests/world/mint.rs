@@ -18,8 +18,12 @@ pub struct Mint {
     shown: BTreeMap<Y, (KeysetId, u64)>,
     codes: BTreeMap<String, (u64, Option<String>)>,
     quotes: BTreeMap<String, (u64, PublicKey, Option<String>)>,
+    /// Quotes that money on a chain pays.
+    pub orders: BTreeMap<String, Order>,
     /// Melt quotes: the hash of the code, its worth, and the answer once it is paid.
     melts: BTreeMap<String, Melt>,
+    /// The Unix second at which the next orders end.
+    pub orders_end: u64,
     /// Codes that credits were turned into, by their hashes.
     pub funded: BTreeMap<String, u64>,
     /// What was ever put into circulation by codes.
@@ -30,6 +34,17 @@ pub struct Mint {
     pub taken: u64,
     /// Signs with this keyset's keys what another's are asked for: a mint that marks its payers.
     pub false_keys: Option<SigningKeyset>,
+}
+
+/// A quote that money on a chain pays, in parts and beyond what it asks for.
+pub struct Order {
+    amount: u64,
+    pub paid: u64,
+    pub issued: u64,
+    expiry: u64,
+    pubkey: PublicKey,
+    /// The requests that were carried out.
+    minted: BTreeSet<String>,
 }
 
 /// The hash of the code, its worth, and by which request it was paid with what answer.
@@ -51,6 +66,12 @@ struct MintBody {
 #[derive(Deserialize)]
 struct QuoteBody {
     code: String,
+    pubkey: PublicKey,
+}
+
+#[derive(Deserialize)]
+struct OrderBody {
+    amount: u64,
     pubkey: PublicKey,
 }
 
@@ -89,7 +110,9 @@ impl Mint {
             shown: BTreeMap::new(),
             codes: BTreeMap::new(),
             quotes: BTreeMap::new(),
+            orders: BTreeMap::new(),
             melts: BTreeMap::new(),
+            orders_end: u64::MAX,
             funded: BTreeMap::new(),
             issued: 0,
             fees: 0,
@@ -207,6 +230,11 @@ impl Mint {
             (_, "/v1/swap") => self.swap(&request.body),
             (_, "/v1/mint/quote/code") => self.quote(&request.body),
             (_, "/v1/mint/code") => self.mint(&request.body),
+            ("GET", path) if path.starts_with("/v1/mint/quote/evm/") => {
+                self.order_state(path.rsplit('/').next().unwrap())
+            }
+            (_, "/v1/mint/quote/evm") => self.order(&request.body),
+            (_, "/v1/mint/evm") => self.mint_order(&request.body),
             (_, "/v1/restore") => Ok(self.restore(&request.body)),
             (_, "/v1/checkstate") => Ok(self.states(&request.body)),
             other => panic!("unexpected request {other:?}"),
@@ -278,6 +306,46 @@ impl Mint {
         assert_eq!(outputs.iter().map(|output| output.amount).sum::<u64>(), amount);
         let signatures = self.sign_all(&outputs)?;
         self.quotes.insert(quote, (amount, pubkey, Some(tag)));
+        self.issued += amount;
+        Ok(json!({ "signatures": signatures }))
+    }
+
+    fn order(&mut self, body: &[u8]) -> Answer {
+        let OrderBody { amount, pubkey } = serde_json::from_slice(body).unwrap();
+        let id = format!("order-{}", self.orders.len());
+        let expiry = self.orders_end;
+        let order = Order { amount, paid: 0, issued: 0, expiry, pubkey, minted: BTreeSet::new() };
+        self.orders.insert(id.clone(), order);
+        self.order_state(&id)
+    }
+
+    fn order_state(&self, id: &str) -> Answer {
+        let order = self.orders.get(id).ok_or((20_000, "no quote".to_owned()))?;
+        Ok(json!({
+            "quote": id, "unit": "uusd", "amount": order.amount, "request": "https://mint.example/pay",
+            "amount_paid": order.paid, "amount_issued": order.issued, "expiry": order.expiry,
+            "transfer": { "address": "0x1111111111111111111111111111111111111111", "ways": [] },
+        }))
+    }
+
+    fn mint_order(&mut self, body: &[u8]) -> Answer {
+        let MintBody { quote, outputs, signature } = serde_json::from_slice(body).unwrap();
+        let tag = String::from_utf8(body.to_vec()).unwrap();
+        let order = self.orders.get(&quote).ok_or((20_000, "no quote".to_owned()))?;
+        quote_signature::verify(&quote, &outputs, order.pubkey, signature.as_deref())
+            .map_err(|error| (20_008, error.to_string()))?;
+        if order.minted.contains(&tag) {
+            return Ok(json!({ "signatures": self.again(&outputs) }));
+        }
+        let amount = outputs.iter().map(|output| output.amount).sum::<u64>();
+        if order.paid == order.issued {
+            return Err((20_002, "issued before".to_owned()));
+        }
+        assert!(amount <= order.paid - order.issued, "no more than has come");
+        let signatures = self.sign_all(&outputs)?;
+        let order = self.orders.get_mut(&quote).unwrap();
+        order.issued += amount;
+        order.minted.insert(tag);
         self.issued += amount;
         Ok(json!({ "signatures": signatures }))
     }
