@@ -20,8 +20,6 @@ pub struct InletRow {
     pub holds: Vec<Holding>,
     /// The call that moves something of it on.
     pub sweep: Option<CallId>,
-    /// How many such calls there were. It tells the present one from those.
-    pub sweeps: u32,
 }
 
 /// Units of a token that lie at an inlet.
@@ -131,7 +129,7 @@ pub struct UndoArrival {
 pub struct Sweep {
     /// Of which quote.
     pub quote: QuoteId,
-    /// The call's name.
+    /// The call's name. It was never used before.
     pub id: CallId,
     /// What moves it.
     pub call: Call,

@@ -226,7 +226,7 @@ fn what_lies_there_is_moved_on_by_one_call_at_a_time() {
     assert_eq!(books.run(&end_sweep(1)).unwrap_err().code(), "unknown-call", "it is under way");
     books.run(&ended(1, false)).unwrap();
     books.run(&end_sweep(1)).unwrap();
-    assert_eq!((books.lies(), books.inlet().unwrap().sweeps), (100, 1));
+    assert_eq!((books.lies(), books.inlet().unwrap().sweep), (100, None));
     assert_eq!(books.run(&sweep(1, 100)).unwrap_err().code(), "call-exists", "a name is used once");
     books.run(&sweep(2, 100)).unwrap();
     // More comes while it is under way, and stays.

@@ -39,14 +39,9 @@ pub(crate) fn open(rows: &mut Rows, command: &OpenInlet, now: Timestamp) -> Deci
                 ..inlet.clone()
             }
         }
-        None => InletRow {
-            since: *since,
-            until: *until,
-            search: search.clone(),
-            holds: Vec::new(),
-            sweep: None,
-            sweeps: 0,
-        },
+        None => {
+            InletRow { since: *since, until: *until, search: search.clone(), holds: Vec::new(), sweep: None }
+        }
     };
     if rows.inlets.get(quote)? != Some(&inlet) {
         rows.inlets.put(*quote, inlet);
@@ -103,8 +98,7 @@ pub(crate) fn undo(rows: &mut Rows, command: &UndoArrival, now: Timestamp) -> De
     let row = MintQuoteRow { paid, updated_at: now.hour(), ..row };
     rows.mint_quotes.put(*quote, row.clone());
     // The transfer may come back long after the quote has ended.
-    let again =
-        InletRow { since: now, until: now, search: Vec::new(), holds: Vec::new(), sweep: None, sweeps: 0 };
+    let again = InletRow { since: now, until: now, search: Vec::new(), holds: Vec::new(), sweep: None };
     let mut inlet = inlet.unwrap_or(again);
     let lies = inlet.units(arrival.chain, arrival.token).checked_sub(arrival.units).unwrap_or_default();
     inlet.set(arrival.chain, arrival.token, lies);
@@ -131,10 +125,9 @@ pub(crate) fn sweep(rows: &mut Rows, command: &Sweep, now: Timestamp) -> Decisio
     if call.moves.units > lies || call.moves.units.is_zero() {
         return Err(Reject::Insufficient { price: call.moves.units, got: lies });
     }
-    let sweeps = inlet.sweeps.checked_add(1).ok_or(Reject::AmountOverflow)?;
     let row = call::open(call.clone(), Purpose::Sweep(*quote), now);
     call::begin(rows, *id, row.clone());
-    rows.inlets.put(*quote, InletRow { sweep: Some(*id), sweeps, ..inlet });
+    rows.inlets.put(*quote, InletRow { sweep: Some(*id), ..inlet });
     Ok((Answer::Call(Box::new(row)), None))
 }
 

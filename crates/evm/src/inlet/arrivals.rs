@@ -2,25 +2,39 @@
 
 use std::collections::BTreeSet;
 
-use farthing_channel::{Address, TxHash};
-use farthing_engine::{ArrivalRow, Arrive, Command, InletRow, LogId, QuoteId, Refusal, UndoArrival};
+use farthing_channel::{Address, Digest, TxHash};
+use farthing_engine::{ArrivalRow, Arrive, Command, LogId, QuoteId, Refusal, Reject, UndoArrival};
 
-use super::{InletRound, InletWatcher, Memory, Open, blocks};
+use super::{InletRound, InletWatcher, Open, blocks};
 use crate::chain::{TokenConfig, of_engine, to_engine};
 use crate::movement;
 use crate::node::{NodeError, Receipt};
-use crate::purse::units_of;
 use crate::resolve::{of_engine_hash, to_engine_hash};
 use crate::submit::{Ports, RoundFault};
 
-/// How many addresses are searched for from their first block on, in one round.
-const SEARCHES_AT_ONCE: usize = 4;
 /// How many accounts are searched for at once. Nodes take a thousand.
 const ACCOUNTS_AT_ONCE: usize = 500;
 
 impl InletWatcher {
-    /// The transactions that have moved a token to one of these accounts in these blocks, in some order that is always the same.
-    pub(super) async fn transactions(
+    /// The transactions that have moved a token to one of these accounts in these blocks, and the name of the last block; nothing
+    /// if the node takes no stretch that is so long. The block is asked for before and after: a node that does not have it,
+    /// or has another one, knows nothing of what is in it.
+    pub(super) async fn look_through(
+        &self,
+        stretch: &mut blocks::Stretch,
+        accounts: &[Address],
+        blocks: (u64, u64),
+    ) -> Result<Option<(BTreeSet<TxHash>, Digest)>, NodeError> {
+        let before = self.hash(blocks.1).await?;
+        let Some(found) = stretch.take(self.transactions(accounts, blocks).await)? else { return Ok(None) };
+        if self.hash(blocks.1).await? != before {
+            return Err(self.lying(format!("the block {} as it was just now", blocks.1), "another"));
+        }
+        Ok(Some((found, before)))
+    }
+
+    /// Those transactions, in some order that is always the same.
+    async fn transactions(
         &self,
         accounts: &[Address],
         blocks: (u64, u64),
@@ -35,19 +49,19 @@ impl InletWatcher {
         Ok(found)
     }
 
-    /// Counts what a transaction has moved to inlets.
+    /// Counts what a transaction has moved to inlets. Says whether it lies deep enough for that.
     pub(super) async fn count(
         &self,
         transaction: TxHash,
         open: &Open,
         round: &mut InletRound,
-    ) -> Result<(), RoundFault> {
+    ) -> Result<bool, RoundFault> {
         let Some(receipt) = self.standing(transaction).await? else {
             // It has just told of it: a fork, or a node that is behind. Nothing is passed over.
             return Err(self.lying(format!("the receipt of {transaction}"), "none that stands").into());
         };
         if receipt.block > open.settled {
-            return Ok(());
+            return Ok(false);
         }
         for (place, log) in receipt.logs.iter().enumerate() {
             let Some((from, to, units)) = movement::said_by(log) else { continue };
@@ -65,7 +79,7 @@ impl InletWatcher {
                 round.counted = round.counted.saturating_add(usize::from(counted));
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn arrive(
@@ -96,6 +110,10 @@ impl InletWatcher {
         };
         match execute.execute(Command::Arrive(Arrive { log, arrival })).await {
             Ok(_) => Ok(true),
+            Err(Refusal::Reject(Reject::UnknownQuote(_))) => {
+                tracing::warn!(%quote, transaction = %receipt.transaction, chain = %chain.id, "a transfer came to a quote that was just forgotten; it counts when the quote is asked for");
+                Ok(false)
+            }
             // What the rules refuse they refuse always; the others must not wait for it.
             Err(Refusal::Reject(reject)) => {
                 tracing::error!(%reject, %quote, transaction = %receipt.transaction, chain = %chain.id, "a transfer to a quote is not taken by the books; enter it by hand");
@@ -120,8 +138,8 @@ impl InletWatcher {
     pub(super) async fn look_back(
         &self,
         back: u64,
-        open: &Open,
         round: &mut InletRound,
+        open: &Open,
     ) -> Result<bool, RoundFault> {
         let (chain, mut sound) = (self.chain(), true);
         let arrivals = self.ports().read.arrivals()?;
@@ -135,8 +153,9 @@ impl InletWatcher {
                 continue;
             }
             let receipt = self.standing(of_engine_hash(arrival.transaction)).await?;
-            let is_found =
-                receipt.is_some_and(|receipt| receipt.block <= open.settled && says(&receipt, log, &arrival));
+            let to = self.address(arrival.quote);
+            let is_found = receipt
+                .is_some_and(|receipt| receipt.block <= open.settled && says(&receipt, log, &arrival, to));
             if is_found {
                 continue;
             }
@@ -150,59 +169,14 @@ impl InletWatcher {
         }
         Ok(sound)
     }
-
-    /// Searches all blocks since its address was told for what an inlet has got that nobody has looked at meanwhile.
-    pub(super) async fn search(
-        &self,
-        memory: &Memory,
-        open: &Open,
-        round: &mut InletRound,
-    ) -> Result<(), RoundFault> {
-        let sought = |(_, inlet): &&(QuoteId, InletRow)| inlet.search.contains(&self.chain());
-        for (quote, inlet) in open.inlets.iter().filter(sought).take(SEARCHES_AT_ONCE) {
-            let address = memory.addresses.get(quote);
-            let lies = match address {
-                Some(address) => self.has_more(*address, inlet).await?,
-                None => false,
-            };
-            if let Some(address) = address.filter(|_| lies) {
-                let first =
-                    blocks::first_since(self.ports().node.as_ref(), inlet.since, (0, open.head)).await?;
-                let mut stretch = blocks::Stretch::from(first, open.settled);
-                while let Some(blocks) = stretch.next() {
-                    let found = self.transactions(std::slice::from_ref(address), blocks).await;
-                    let Some(found) = stretch.take(found)? else { continue };
-                    for transaction in found {
-                        self.count(transaction, open, round).await?;
-                    }
-                    stretch.go_on();
-                }
-            }
-            self.ports().execute.execute(Command::Searched(*quote, self.chain())).await?;
-        }
-        Ok(())
-    }
 }
 
-impl InletWatcher {
-    /// Whether more lies at an address than was counted. Many blocks are a long search, and most who ask have sent nothing.
-    async fn has_more(&self, address: Address, inlet: &InletRow) -> Result<bool, NodeError> {
-        for token in self.tokens() {
-            let units = units_of(self.ports(), token, address).await?;
-            if units > inlet.units(self.chain(), to_engine(token.address)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-}
-
-/// Whether a receipt still says with this very log what was counted.
-fn says(receipt: &Receipt, id: LogId, arrival: &ArrivalRow) -> bool {
+/// Whether a receipt still says with this very log what was counted, and that it came to its quote's address.
+fn says(receipt: &Receipt, id: LogId, arrival: &ArrivalRow, to: Option<Address>) -> bool {
     receipt.logs.iter().enumerate().any(|(place, log)| {
         let very = u64::try_from(place).is_ok_and(|place| LogId::of(arrival.transaction, place) == id);
         let moved = movement::said_by(log);
         very && log.contract == of_engine(arrival.token)
-            && moved.is_some_and(|(_, _, units)| units >= arrival.units)
+            && moved.is_some_and(|(_, got, units)| Some(got) == to && units >= arrival.units)
     })
 }

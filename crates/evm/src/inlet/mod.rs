@@ -8,6 +8,7 @@
 mod arrivals;
 mod blocks;
 mod mark;
+mod search;
 mod sweep;
 
 pub(crate) use self::mark::is_marked;
@@ -15,8 +16,8 @@ pub(crate) use self::mark::is_marked;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use farthing_channel::{Address, Digest, SigningKey};
-use farthing_engine::{Command, CursorRow, Fault, InletRow, QuoteId};
+use farthing_channel::{Address, Digest, SigningKey, TxHash};
+use farthing_engine::{Command, CursorRow, Fault, InletRow, Outcome, QuoteId};
 use farthing_money::{Amount, Timestamp};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
@@ -41,6 +42,8 @@ pub struct InletToken {
 
 /// How many blocks may be looked through again after a crash, at the most, when nothing has come.
 const CURSOR_BLOCKS: u64 = 256;
+/// So many blocks are looked through again when there are new ones: nodes that have not seen a block say that nothing is in it.
+const AGAIN_BLOCKS: u64 = 32;
 /// How many accounts are asked about at once for what they have.
 const ASKED_AT_ONCE: usize = 16;
 
@@ -85,6 +88,9 @@ struct Memory {
     rested: BTreeMap<QuoteId, Timestamp>,
     /// What was counted in later blocks than this has to be looked at again.
     doubtful: Option<u64>,
+    /// Transactions of the newest blocks that were looked at, and up to which block was looked then.
+    seen: BTreeMap<TxHash, u64>,
+    searches: search::Searches,
 }
 
 /// The last block that was looked at.
@@ -160,23 +166,36 @@ impl InletWatcher {
         if self.tokens.is_empty() {
             return Ok(round);
         }
+        let looked = self.look_around(&mut memory, &mut round).await;
+        // What was counted is moved on, whatever could not be looked at.
+        self.sweep(&mut memory, &mut round).await?;
+        looked?;
+        Ok(round)
+    }
+
+    async fn look_around(&self, memory: &mut Memory, round: &mut InletRound) -> Result<(), RoundFault> {
+        if self.ports().read.inlets()?.is_empty() {
+            memory.cursor = None;
+            return Ok(());
+        }
+        // Asked before the inlets are read: an address that is told after this gets nothing in the blocks up to here.
+        let head = self.ports().node.head().await?;
         let inlets = self.inlets().await?;
-        self.name(&mut memory, &inlets);
+        self.name(memory, &inlets);
         if inlets.is_empty() {
             memory.cursor = None;
-            return Ok(round);
+            return Ok(());
         }
-        let head = self.ports().node.head().await?;
         let confirmations = self.ports().chain.confirmations;
         let Some(settled) = head.number.saturating_add(1).checked_sub(confirmations) else {
-            return Ok(round);
+            return Ok(());
         };
         let quotes = memory.addresses.iter().map(|(quote, address)| (*address, *quote)).collect();
         let open = Open { inlets, quotes, head, settled };
-        self.look(&mut memory, &open, &mut round).await?;
-        self.search(&memory, &open, &mut round).await?;
-        self.sweep(&mut memory, &mut round).await?;
-        Ok(round)
+        if self.look(memory, &open, round).await? {
+            self.search(memory, &open, round).await;
+        }
+        Ok(())
     }
 
     /// All inlets but those that are over, which are forgotten.
@@ -203,45 +222,68 @@ impl InletWatcher {
         memory.rested.retain(|quote, _| is_there(quote));
     }
 
-    /// Goes on looking where it was left off. What lies too high is left for later rounds.
-    async fn look(&self, memory: &mut Memory, open: &Open, round: &mut InletRound) -> Result<(), RoundFault> {
-        let mut cursor = match memory.cursor {
-            Some(cursor) => cursor,
-            None => self.begin(memory, open).await?,
-        };
-        let Some(block) = self.ports().node.block(cursor.block).await? else {
-            // The node is behind, or all that was seen is gone; it shows when it has caught up.
-            return Ok(());
-        };
-        if block.hash != cursor.hash {
-            tracing::warn!(block = cursor.block, chain = %self.ports().chain.id, "the chain has taken blocks back that were looked through; they are looked through again");
-            let chain = &self.ports().chain;
-            let back = cursor.block.saturating_sub(chain.watched_blocks.saturating_add(chain.confirmations));
-            cursor = Cursor { block: back, hash: self.hash(back).await? };
-            memory.doubtful = Some(memory.doubtful.map_or(back, |before| before.min(back)));
-        }
-        memory.cursor = Some(cursor);
+    /// Goes on looking where it was left off. What lies too high is left for later rounds. Says whether the chain could be
+    /// looked at; as long as it cannot, nothing is counted.
+    async fn look(
+        &self,
+        memory: &mut Memory,
+        open: &Open,
+        round: &mut InletRound,
+    ) -> Result<bool, RoundFault> {
+        let Some(cursor) = self.resume(memory, open).await? else { return Ok(false) };
         if let Some(back) = memory.doubtful {
-            let sound = self.look_back(back, open, round).await?;
-            memory.doubtful = memory.doubtful.filter(|_| !sound);
+            // What has gone elsewhere since might be counted twice.
+            if !self.look_back(back, round, open).await? {
+                return Ok(false);
+            }
+            memory.doubtful = None;
+        }
+        if cursor.block >= open.settled {
+            return Ok(true);
         }
         let accounts: Vec<Address> = open.quotes.keys().copied().collect();
-        let mut stretch = blocks::Stretch::after(cursor.block, open.settled);
+        let mut stretch = blocks::Stretch::after(cursor.block.saturating_sub(AGAIN_BLOCKS), open.settled);
         while let Some((from, to)) = stretch.next() {
-            // Asked first: should the chain fork meanwhile, the name does not fit any more and all is looked at again.
-            let hash = self.hash(to).await?;
-            let Some(found) = stretch.take(self.transactions(&accounts, (from, to)).await)? else { continue };
+            let found = self.look_through(&mut stretch, &accounts, (from, to)).await?;
+            let Some((found, hash)) = found else { continue };
             let before = round.counted;
             for transaction in found {
-                self.count(transaction, open, round).await?;
+                if !memory.seen.contains_key(&transaction) && self.count(transaction, open, round).await? {
+                    memory.seen.insert(transaction, to);
+                }
             }
-            memory.cursor = Some(Cursor { block: to, hash });
-            if round.counted > before || to.saturating_sub(memory.written) >= CURSOR_BLOCKS {
-                self.write_down(memory, Cursor { block: to, hash }).await?;
+            if to > cursor.block {
+                memory.cursor = Some(Cursor { block: to, hash });
+                if round.counted > before || to.saturating_sub(memory.written) >= CURSOR_BLOCKS {
+                    self.write_down(memory, Cursor { block: to, hash }).await?;
+                }
             }
             stretch.go_on();
         }
-        Ok(())
+        memory.seen.retain(|_, block| block.saturating_add(AGAIN_BLOCKS) >= open.settled);
+        Ok(true)
+    }
+
+    /// Where it was left off, or further back if the chain is another one since; nothing as long as the node does not have that
+    /// block: it is behind, or all that was seen is gone, and that shows when it has caught up.
+    async fn resume(&self, memory: &mut Memory, open: &Open) -> Result<Option<Cursor>, RoundFault> {
+        let cursor = match memory.cursor {
+            Some(cursor) => cursor,
+            None => self.begin(memory, open).await?,
+        };
+        let Some(block) = self.ports().node.block(cursor.block).await? else { return Ok(None) };
+        if block.hash == cursor.hash {
+            return Ok(Some(cursor));
+        }
+        tracing::warn!(block = cursor.block, chain = %self.ports().chain.id, "the chain has taken blocks back that were looked through; they are looked through again");
+        let chain = &self.ports().chain;
+        let back = cursor.block.saturating_sub(chain.watched_blocks.saturating_add(chain.confirmations));
+        let cursor = Cursor { block: back, hash: self.hash(back).await? };
+        memory.doubtful = Some(memory.doubtful.map_or(back, |before| before.min(back)));
+        memory.seen.clear();
+        memory.searches = search::Searches::default();
+        memory.cursor = Some(cursor);
+        Ok(Some(cursor))
     }
 
     async fn write_down(&self, memory: &mut Memory, cursor: Cursor) -> Result<(), RoundFault> {
@@ -273,6 +315,7 @@ impl InletWatcher {
         let chain = &self.ports().chain;
         let back = open.head.number.saturating_sub(chain.watched_blocks.saturating_add(chain.confirmations));
         memory.doubtful = Some(back);
+        memory.seen.clear();
         memory.cursor = Some(cursor);
         Ok(cursor)
     }
@@ -301,10 +344,8 @@ impl InletWatcher {
         token: &TokenConfig,
         inlets: &[(QuoteId, InletRow)],
     ) -> Result<Lying, RoundFault> {
-        let (chain, contract) = (self.chain(), to_engine(token.address));
-        let ask = |(quote, inlet): &(QuoteId, InletRow)| {
-            let (address, booked) =
-                ((self.keys)(*quote).map(|key| key.address()), inlet.units(chain, contract));
+        let ask = |(quote, booked): (QuoteId, Amount)| {
+            let address = (self.keys)(quote).map(|key| key.address());
             async move {
                 let Some(address) = address else { return Ok(Lying::default()) };
                 let units = units_of(self.ports(), token, address).await?;
@@ -312,11 +353,25 @@ impl InletWatcher {
                 Ok(Lying { counted, uncounted: units.checked_sub(counted).unwrap_or_default() })
             }
         };
-        let asked: Vec<_> = inlets.iter().map(ask).collect();
+        let booked = |(quote, inlet): &(QuoteId, InletRow)| Ok((*quote, self.booked(inlet, token)?));
+        let booked = inlets.iter().map(booked).collect::<Result<Vec<_>, Fault>>()?;
+        let asked: Vec<_> = booked.into_iter().map(ask).collect();
         let found: Vec<Result<Lying, NodeError>> = iter(asked).buffered(ASKED_AT_ONCE).collect().await;
         let found = found.into_iter().collect::<Result<Vec<_>, _>>()?;
         let sum = |of: fn(&Lying) -> Amount| Amount::try_sum(found.iter().map(of)).unwrap_or(Amount::MAX);
         Ok(Lying { counted: sum(|lying| lying.counted), uncounted: sum(|lying| lying.uncounted) })
+    }
+
+    /// What was counted and lies at an inlet. What a call has moved on stays in its row as long as a fork may bring it back.
+    fn booked(&self, inlet: &InletRow, token: &TokenConfig) -> Result<Amount, Fault> {
+        let (chain, contract) = (self.chain(), to_engine(token.address));
+        let lies = inlet.units(chain, contract);
+        let Some(call) = inlet.sweep else { return Ok(lies) };
+        let Some(ended) = self.ports().read.settlement(call)? else { return Ok(lies) };
+        let moves = ended.row.call.moves;
+        let is_gone = matches!(ended.outcome, Outcome::Settled { .. })
+            && (ended.row.call.chain, moves.token) == (chain, contract);
+        Ok(if is_gone { lies.checked_sub(moves.units).unwrap_or_default() } else { lies })
     }
 }
 

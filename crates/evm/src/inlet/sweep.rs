@@ -1,19 +1,23 @@
 //! Moves on what lies at inlets, to the account that payers pay: by an authorisation of EIP-3009 that the inlet's own key signs
 //! and a call of the outbox carries. So no inlet needs coin for gas.
 
-use farthing_channel::{Authorization, Word, call};
+use farthing_channel::{Address, Authorization, Word, call};
 use farthing_engine::{
-    Call, CallId, Command, EndSweep, Holding, InletRow, Movement, Outcome, QuoteId, Refusal, Sweep,
+    Call, CallId, Command, EndSweep, Fault, Holding, InletRow, Movement, Outcome, QuoteId, Refusal, Sweep,
 };
 use farthing_money::Span;
 
 use super::{InletRound, InletWatcher, Memory, mark};
-use crate::chain::{of_engine, to_engine};
+use crate::authorized::{Authorized, Counter};
+use crate::chain::{TokenConfig, of_engine, to_engine};
+use crate::node::Trial;
 use crate::submit::{Ports, RoundFault};
 
 /// How long such a call may wait for a cheaper block. Not longer than what is waited after one has failed: until another
 /// authorization is signed, nobody can carry that of the failed one any more.
 const TIME: Span = Span::from_secs(3600);
+/// After a restore so many calls are asked about that the books do not know: those between may have failed.
+const NAMES_AHEAD: usize = 4;
 /// How long is waited after one has failed, as with a token that is paused.
 const REST: Span = Span::from_secs(3600);
 
@@ -43,7 +47,7 @@ impl InletWatcher {
             if memory.rested.get(&quote).is_some_and(|at| now.since(*at) < REST) {
                 continue;
             }
-            if let Some(command) = self.worth_it(quote, &inlet) {
+            if let Some(command) = self.worth_it(quote, &inlet)? {
                 match execute.execute(Command::Sweep(command)).await {
                     Ok(_) => round.swept = round.swept.saturating_add(1),
                     Err(Refusal::Reject(reject)) => {
@@ -61,23 +65,23 @@ impl InletWatcher {
     }
 
     /// What moves on the first thing there that is worth its gas.
-    fn worth_it(&self, quote: QuoteId, inlet: &InletRow) -> Option<Sweep> {
+    fn worth_it(&self, quote: QuoteId, inlet: &InletRow) -> Result<Option<Sweep>, Fault> {
         let worth = |held: &&Holding| {
             let taken = self.tokens.iter().find(|taken| to_engine(taken.token) == held.token);
             held.chain == self.chain() && taken.is_some_and(|taken| held.units >= taken.sweep_least)
         };
-        let held = inlet.holds.iter().find(worth)?;
-        self.sweep_of(quote, inlet, held)
+        match inlet.holds.iter().find(worth) {
+            Some(held) => self.sweep_of(quote, held),
+            None => Ok(None),
+        }
     }
 
-    fn sweep_of(&self, quote: QuoteId, inlet: &InletRow, held: &Holding) -> Option<Sweep> {
+    fn sweep_of(&self, quote: QuoteId, held: &Holding) -> Result<Option<Sweep>, Fault> {
         let Ports { chain, clock, .. } = self.ports();
-        let token = chain.token(of_engine(held.token))?;
-        let key = (self.keys)(quote)?;
-        // Each try has a number of its own, and so has its authorisation.
-        let (number, tried) = (held.chain.to_be_bytes(), inlet.sweeps.to_be_bytes());
-        let parts = [&number[..], held.token.as_bytes(), quote.as_bytes(), &tried[..]];
-        let id = CallId::of_parts("farthing/sweep/1", parts);
+        let (Some(token), Some(key)) = (chain.token(of_engine(held.token)), (self.keys)(quote)) else {
+            return Ok(None);
+        };
+        let Some(id) = self.unknown_names(quote, token)?.into_iter().next() else { return Ok(None) };
         let until = clock().after(TIME);
         let authorization = Authorization {
             from: key.address(),
@@ -95,10 +99,50 @@ impl InletWatcher {
             units: held.units,
         };
         let input = call::transfer_with_authorization(&authorization, &signature);
-        Some(Sweep {
+        Ok(Some(Sweep {
             quote,
             id,
             call: Call { chain: held.chain, to: held.token, input, moves, until, approval: None },
-        })
+        }))
+    }
+
+    /// Whether something was moved on from there that the books know nothing of, as after a restore: then it came there before.
+    pub(super) async fn was_moved_on(
+        &self,
+        quote: QuoteId,
+        token: &TokenConfig,
+        address: Address,
+    ) -> Result<bool, RoundFault> {
+        let chain = self.ports().chain.id;
+        for name in self.unknown_names(quote, token)? {
+            let nonce = *mark::nonce(chain, token.address, address, name).as_bytes();
+            let authorized = Authorized { counter: Counter::Token(token.address), payer: address, nonce };
+            let trial = Trial { from: address, to: token.address, input: authorized.question() };
+            let answer = self.ports().node.call(trial).await?;
+            if authorized.is_used(&answer) == Some(true) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The first names of calls that the books do not have. Each try has a number of its own, counted from the first one on, so that
+    /// they are known again though the books were restored, or the inlet forgotten meanwhile.
+    fn unknown_names(&self, quote: QuoteId, token: &TokenConfig) -> Result<Vec<CallId>, Fault> {
+        let (chain, contract) = (self.chain().to_be_bytes(), to_engine(token.address));
+        let mut names = Vec::new();
+        for number in 0..u32::MAX {
+            let number = number.to_be_bytes();
+            let parts = [&chain[..], contract.as_bytes(), quote.as_bytes(), &number[..]];
+            let id = CallId::of_parts("farthing/sweep/1", parts);
+            let read = &self.ports().read;
+            if read.settlement(id)?.is_none() && read.call(id)?.is_none() {
+                names.push(id);
+            }
+            if names.len() == NAMES_AHEAD {
+                break;
+            }
+        }
+        Ok(names)
     }
 }

@@ -66,6 +66,11 @@ impl Play {
 
     /// Somebody else sends a call with this input.
     pub async fn send_as_other(&self, to: Address, input: Vec<u8>) {
+        self.node.send(self.signed_by_other(to, input).await).await.unwrap();
+    }
+
+    /// What somebody else would send.
+    pub async fn signed_by_other(&self, to: Address, input: Vec<u8>) -> Vec<u8> {
         let key = key(3);
         self.node.fund(key.address(), Amount::new(10_u128.pow(18)));
         let fees = farthing_evm::Fees { most: Amount::new(10_u128.pow(10)), tip: Amount::new(1) };
@@ -73,6 +78,6 @@ impl Play {
         let transaction =
             Transaction { chain: CHAIN, number, fees, gas: 100_000, to, coin: Amount::ZERO, input };
         let signature = key.sign(&transaction.digest());
-        self.node.send(transaction.signed(&signature).unwrap().bytes).await.unwrap();
+        transaction.signed(&signature).unwrap().bytes
     }
 }

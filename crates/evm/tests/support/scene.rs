@@ -7,8 +7,9 @@ use farthing_engine::{Chart, Command, InletRow, MintQuoteRow, OpenInlet, QuoteId
 use farthing_evm::{ChainConfig, InletRound, InletToken, InletWatcher, Submitter};
 use farthing_money::{Amount, Span, Timestamp};
 
+use super::desk::Desk;
 use super::play::{NOW, Play, token};
-use super::{key as account, payee, usd};
+use super::{Hands, key as account, payee, usd};
 
 pub const QUOTE: QuoteId = QuoteId::from_bytes([7; 16]);
 pub const OTHER: QuoteId = QuoteId::from_bytes([8; 16]);
@@ -64,15 +65,7 @@ impl Scene {
     }
 
     pub fn open_since(&self, quote: QuoteId, ago: u64, search: Vec<u64>) -> Address {
-        let now = self.play.stage.hands.now();
-        let since = Timestamp::from_secs(now.secs() - ago);
-        let until = now.after(Span::from_secs(DAY));
-        let terms = Box::new(mint_row(1_000));
-        self.play
-            .stage
-            .desk
-            .run(&Command::OpenInlet(OpenInlet { quote, terms, since, until, search }))
-            .unwrap();
+        tell(&self.play.stage.desk, &self.play.stage.hands, (quote, ago, search));
         self.watcher.address(quote).unwrap()
     }
 
@@ -114,4 +107,13 @@ impl Scene {
 pub fn watcher(submitter: &Arc<Submitter>) -> InletWatcher {
     let taken = InletToken { token: token(), sweep_least: Amount::new(500) };
     InletWatcher::new(Arc::clone(submitter), vec![taken], Arc::new(|quote| Some(key(quote))))
+}
+
+/// Tells the address of a quote that was opened so many seconds ago, with chains to be searched.
+pub fn tell(desk: &Desk, hands: &Hands, (quote, ago, search): (QuoteId, u64, Vec<u64>)) {
+    let now = hands.now();
+    let since = Timestamp::from_secs(now.secs() - ago);
+    let until = now.after(Span::from_secs(DAY));
+    let terms = Box::new(mint_row(1_000));
+    desk.run(&Command::OpenInlet(OpenInlet { quote, terms, since, until, search })).unwrap();
 }
