@@ -1,5 +1,7 @@
 //! What is kept, one row a thing. Nothing in any row tells who a payer is.
 
+use std::cmp::Reverse;
+
 use farthing_channel::ChannelId;
 use farthing_ledger::{AccountId, EntryKind, Transfer};
 use farthing_money::{Amount, Asset, Label, Timestamp};
@@ -245,6 +247,34 @@ pub struct AccessRow {
     pub payment: PaymentId,
     /// Until when that opens it.
     pub until: Timestamp,
+    /// Another payment that opens it less long: it still does when a chain takes the first one back.
+    pub next: Option<(PaymentId, Timestamp)>,
+}
+
+impl AccessRow {
+    /// The row of these payments: of all those the two that open it longest.
+    fn of(payments: impl Iterator<Item = (PaymentId, Timestamp)>) -> Option<Self> {
+        let mut longest: Vec<_> = payments.collect();
+        longest.sort_by_key(|(_, until)| Reverse(*until));
+        let mut longest = longest.into_iter();
+        let (payment, until) = longest.next()?;
+        Some(Self { payment, until, next: longest.next() })
+    }
+
+    fn all_but(self, payment: PaymentId) -> impl Iterator<Item = (PaymentId, Timestamp)> {
+        [(self.payment, self.until)].into_iter().chain(self.next).filter(move |(other, _)| *other != payment)
+    }
+
+    /// With another payment that opens it.
+    pub(crate) fn with(known: Option<Self>, payment: PaymentId, until: Timestamp) -> Option<Self> {
+        let known = known.into_iter().flat_map(|known| known.all_but(payment));
+        Self::of(known.chain([(payment, until)]))
+    }
+
+    /// Without a payment; nothing if no other opens it.
+    pub(crate) fn without(self, payment: PaymentId) -> Option<Self> {
+        Self::of(self.all_but(payment))
+    }
 }
 
 /// What the issuer does at present.

@@ -180,7 +180,7 @@ fn who_has_paid_comes_back_until_the_chain_takes_it_back() {
     books.hold(1, marks()).unwrap();
     books.settle(1, Some(PASS), 10);
     books.end(1, true);
-    let opened = Some(AccessRow { payment: payment(1), until: PASS });
+    let opened = Some(AccessRow { payment: payment(1), until: PASS, next: None });
     assert_eq!(books.opened(), opened);
     books.reopen(1);
     assert_eq!(books.opened(), None);
@@ -206,6 +206,29 @@ fn the_later_end_counts() {
     books.hold(4, only_access).unwrap();
     books.settle(4, None, 0);
     assert_eq!(books.opened().map(|row| row.payment), Some(payment(3)), "no pass opens nothing");
+}
+
+/// Two payments for the same: whichever the chain takes back, the other opens it as long as it would have alone.
+#[test]
+fn what_an_earlier_payment_opened_stays() {
+    let only_access = Marks { name: None, ..marks() };
+    let longer = PASS.after(NAME_LASTS);
+    for (taken_back, left) in [(1, (2, longer)), (2, (1, PASS))] {
+        let mut books = Books::open();
+        for (n, until) in [(1, PASS), (2, longer)] {
+            books.hold(n, only_access).unwrap();
+            books.settle(n, Some(until), 10);
+            books.end(n, true);
+        }
+        books.reopen(taken_back);
+        let opened = books.opened().map(|row| (row.payment, row.until));
+        assert_eq!(opened, Some((payment(left.0), left.1)), "{taken_back}");
+        books.end(taken_back, true);
+        assert_eq!(books.opened().map(|row| row.until), Some(longer), "it has moved after all");
+        books.reopen(1);
+        books.reopen(2);
+        assert_eq!(books.opened(), None);
+    }
 }
 
 #[test]

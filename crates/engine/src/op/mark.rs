@@ -47,25 +47,25 @@ pub(crate) fn unname(rows: &mut Rows, payment: PaymentId, marks: Marks) {
     }
 }
 
-/// Who paid comes back until the payment's pass ends. The later end counts.
+/// Who paid comes back until the payment's pass ends. The later end counts, and the one before it is remembered.
 pub(crate) fn open(rows: &mut Rows, payment: PaymentId, row: &PaymentRow) {
     let (Some(access), Some(until)) = (row.marks.access, row.pass_until) else { return };
-    let later = match rows.access.get(&access) {
-        Ok(Some(known)) => known.payment == payment || known.until < until,
-        _ => true,
-    };
-    if later {
-        rows.access.put(access, AccessRow { payment, until });
+    let known = rows.access.get(&access).ok().flatten().copied();
+    if let Some(opened) = AccessRow::with(known, payment, until)
+        && known != Some(opened)
+    {
+        rows.access.put(access, opened);
     }
 }
 
 /// The chain has taken the payment back: it opens nothing. What another payment has opened stays.
 pub(crate) fn close(rows: &mut Rows, payment: PaymentId, marks: Marks) {
     let Some(access) = marks.access else { return };
-    if let Ok(Some(row)) = rows.access.get(&access)
-        && row.payment == payment
-    {
-        rows.access.remove(access);
+    let Ok(Some(known)) = rows.access.get(&access).map(Option::<&AccessRow>::copied) else { return };
+    match known.without(payment) {
+        Some(left) if left == known => {}
+        Some(left) => rows.access.put(access, left),
+        None => rows.access.remove(access),
     }
 }
 
