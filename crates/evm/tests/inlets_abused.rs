@@ -87,3 +87,20 @@ async fn a_call_that_moves_money_on_is_ended_by_hand() {
     scene.look().await;
     assert_eq!(scene.missing().await, 0);
 }
+
+/// Went wrong: after a start another authorization was signed while that of a failed call could still be carried, and both
+/// together moved more on than was counted.
+#[tokio::test]
+async fn no_two_authorizations_may_be_carried_at_once() {
+    let (scene, _, row) = swept().await;
+    scene.play.node.on(token(), &CARRIED, Effect::Refuses("Pausable: paused".into()));
+    scene.play.stage.round().await;
+    scene.look().await;
+    scene.play.node.forget(token());
+    let scene = scene.restarted();
+    assert_eq!(scene.look().await.swept, 0);
+    scene.play.stage.hands.set(row.call.until);
+    assert_eq!(scene.look().await.swept, 0);
+    scene.play.stage.hands.pass(1);
+    assert_eq!(scene.look().await.swept, 1);
+}

@@ -5,7 +5,7 @@ use farthing_channel::{Address, Authorization, Word, call};
 use farthing_engine::{
     Call, CallId, Command, EndSweep, Fault, Holding, InletRow, Movement, Outcome, QuoteId, Refusal, Sweep,
 };
-use farthing_money::Span;
+use farthing_money::{Span, Timestamp};
 
 use super::{InletRound, InletWatcher, Memory, mark};
 use crate::authorized::{Authorized, Counter};
@@ -13,8 +13,7 @@ use crate::chain::{TokenConfig, of_engine, to_engine};
 use crate::node::Trial;
 use crate::submit::{Ports, RoundFault};
 
-/// How long such a call may wait for a cheaper block. Not longer than what is waited after one has failed: until another
-/// authorization is signed, nobody can carry that of the failed one any more.
+/// How long such a call may wait for a cheaper block. Until then nobody signs another one, though it has failed.
 const TIME: Span = Span::from_secs(3600);
 /// After a restore so many calls are asked about that the books do not know: those between may have failed.
 const NAMES_AHEAD: usize = 4;
@@ -81,8 +80,13 @@ impl InletWatcher {
         let (Some(token), Some(key)) = (chain.token(of_engine(held.token)), (self.keys)(quote)) else {
             return Ok(None);
         };
-        let Some(id) = self.unknown_names(quote, token)?.into_iter().next() else { return Ok(None) };
-        let until = clock().after(TIME);
+        let (names, now) = (self.names(quote, token)?, clock());
+        // Of two authorizations both might be carried, and what came meanwhile moved on before it is counted.
+        if names.failed_until.is_some_and(|until| until >= now) {
+            return Ok(None);
+        }
+        let Some(id) = names.unknown.into_iter().next() else { return Ok(None) };
+        let until = now.after(TIME);
         let authorization = Authorization {
             from: key.address(),
             to: chain.pay_to,
@@ -114,7 +118,7 @@ impl InletWatcher {
         address: Address,
     ) -> Result<bool, RoundFault> {
         let chain = self.ports().chain.id;
-        for name in self.unknown_names(quote, token)? {
+        for name in self.names(quote, token)?.unknown {
             let nonce = *mark::nonce(chain, token.address, address, name).as_bytes();
             let authorized = Authorized { counter: Counter::Token(token.address), payer: address, nonce };
             let trial = Trial { from: address, to: token.address, input: authorized.question() };
@@ -126,23 +130,35 @@ impl InletWatcher {
         Ok(false)
     }
 
-    /// The first names of calls that the books do not have. Each try has a number of its own, counted from the first one on, so that
-    /// they are known again though the books were restored, or the inlet forgotten meanwhile.
-    fn unknown_names(&self, quote: QuoteId, token: &TokenConfig) -> Result<Vec<CallId>, Fault> {
+    /// The names of calls that may be made next. Each try has a number of its own, counted from the first one on, so that they are
+    /// known again though the books were restored, or the inlet forgotten meanwhile.
+    fn names(&self, quote: QuoteId, token: &TokenConfig) -> Result<Names, Fault> {
         let (chain, contract) = (self.chain().to_be_bytes(), to_engine(token.address));
-        let mut names = Vec::new();
+        let mut names = Names::default();
         for number in 0..u32::MAX {
             let number = number.to_be_bytes();
             let parts = [&chain[..], contract.as_bytes(), quote.as_bytes(), &number[..]];
             let id = CallId::of_parts("farthing/sweep/1", parts);
             let read = &self.ports().read;
-            if read.settlement(id)?.is_none() && read.call(id)?.is_none() {
-                names.push(id);
+            if let Some(ended) = read.settlement(id)? {
+                let failed = matches!(ended.outcome, Outcome::Failed { .. });
+                names.failed_until = names.failed_until.max(failed.then_some(ended.row.call.until));
+            } else if read.call(id)?.is_none() {
+                names.unknown.push(id);
             }
-            if names.len() == NAMES_AHEAD {
+            if names.unknown.len() == NAMES_AHEAD {
                 break;
             }
         }
         Ok(names)
     }
+}
+
+/// What the books say of the calls that move something on from one inlet.
+#[derive(Default)]
+struct Names {
+    /// The first ones that they do not have.
+    unknown: Vec<CallId>,
+    /// Until when somebody may carry what one of those carried that have failed.
+    failed_until: Option<Timestamp>,
 }
