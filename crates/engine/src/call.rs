@@ -216,6 +216,8 @@ pub struct Fund {
 pub struct SendCall {
     /// For which call.
     pub call: CallId,
+    /// On which chain.
+    pub chain: u64,
     /// Its sender and number.
     pub slot: (ChainAddress, u64),
     /// The transaction.

@@ -8,8 +8,8 @@ use crate::{
     AccessId, Arrive, Authorize, BOOKS, CallId, Capture, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId,
     CursorRow, Deposit, EndCall, EndSweep, Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall,
     Marks, MeltQuoteRow, MintQuoteRow, Mode, NameId, OpenInlet, OutputId, PayOut, PaymentId, QuoteId,
-    ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, Settle, StatementId, StatementRow, Sweep,
-    UndoArrival, Void, sale_reference,
+    ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, SenderId, Settle, StatementId, StatementRow,
+    Sweep, UndoArrival, Void, sale_reference,
 };
 
 /// A verified credit that is to be spent.
@@ -513,7 +513,10 @@ impl Command {
                 keys.call(command.id);
                 keys.call(command.of);
             }
-            Self::SendCall(command) => keys.call(command.call),
+            Self::SendCall(command) => {
+                keys.call(command.call);
+                keys.numbers.push(SenderId::of(command.chain, command.slot.0));
+            }
             Self::Delivered(call) => keys.call(*call),
             Self::Unwatch(calls) => keys.watched.extend(calls),
             Self::EndCall(command) => {

@@ -40,6 +40,11 @@ byte_id!(
     32
 );
 byte_id!(
+    /// An account that sends transactions on a chain.
+    SenderId,
+    32
+);
+byte_id!(
     /// A transaction on a chain, by its hash.
     TransactionId,
     32
@@ -195,6 +200,14 @@ impl CallId {
     /// A call that is made for nobody's payment here, named by what it is about; each part is preceded by its length.
     pub fn of_parts<'a>(domain: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         Self::from_bytes(hash_of_parts(domain, parts))
+    }
+}
+
+impl SenderId {
+    /// Who sends, on which chain.
+    pub fn of(chain: u64, sender: ChainAddress) -> Self {
+        let chain = chain.to_be_bytes();
+        Self::from_bytes(hash_of_parts("farthing/sender/1", [&chain[..], sender.as_bytes()]))
     }
 }
 

@@ -56,7 +56,7 @@ pub use command::{
 pub use escrow::{Authorize, Capture, Void};
 pub use id::{
     AccessId, CallId, ChainAddress, CodeId, CreditId, LogId, NameId, OutputId, PaymentId, QuoteId,
-    ReceiverId, RequestTag, StatementId, StatementKind, TransactionId,
+    ReceiverId, RequestTag, SenderId, StatementId, StatementKind, TransactionId,
 };
 pub use inlet::{ArrivalRow, Arrive, CursorRow, EndSweep, Holding, InletRow, OpenInlet, Sweep, UndoArrival};
 pub use keyring::{Keyring, KeyringReject, SignedOutput};

@@ -12,7 +12,7 @@ use crate::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
     Command, CreditId, CreditRow, CursorRow, EntryRow, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow,
     MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, ReceiverId,
-    ReceiverRow, Reject, Rows, Sealed, SettlementRow, StatementId, StatementRow,
+    ReceiverRow, Reject, Rows, Sealed, SenderId, SettlementRow, StatementId, StatementRow,
 };
 
 /// Where a failure of the machine came from.
@@ -120,6 +120,9 @@ pub trait Read: Send + Sync + 'static {
 
     /// Every call on a chain that is under way.
     fn calls(&self) -> Result<Vec<(CallId, CallRow)>, Fault>;
+
+    /// The transaction number after the highest that was ever written down for who sends.
+    fn number(&self, sender: SenderId) -> Result<u64, Fault>;
 
     /// Every call on a chain that has ended and whose outcome the chain may still take back, with its block.
     fn watched(&self) -> Result<Vec<(CallId, u64)>, Fault>;

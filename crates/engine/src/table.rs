@@ -101,6 +101,8 @@ macro_rules! for_each_table {
             settlements Settlements: $crate::CallId => $crate::SettlementRow,
             /// Those of them that a chain may still take back, and their blocks.
             watched Watched: $crate::CallId => u64,
+            /// The transaction number after the highest that was ever written down, by who sends.
+            numbers Numbers: $crate::SenderId => u64,
             /// Movements on chains, and which call each has settled: one movement settles one call.
             moved Moved: $crate::LogId => $crate::CallId,
             /// Payment channels.

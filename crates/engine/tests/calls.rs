@@ -131,7 +131,7 @@ fn settle(charged: u128) -> Command {
 fn send(number: u64, transaction: u8) -> Command {
     let transaction = TransactionId::from_bytes([transaction; 32]);
     let attempt = Attempt { transaction, signed: vec![9], at: NOW };
-    Command::SendCall(SendCall { call: call_id(), slot: (address(7), number), attempt })
+    Command::SendCall(SendCall { call: call_id(), chain: CHAIN, slot: (address(7), number), attempt })
 }
 
 fn named() -> SettledPayment {
@@ -293,7 +293,9 @@ fn coin_for_an_approval_is_given_once_and_booked_as_gas() {
         .unwrap();
     assert!(matches!(books.run(&fund(call_id())).unwrap(), Answer::Call(_)), "it was never sent");
     let attempt = Attempt { transaction: TransactionId::from_bytes([5; 32]), signed: vec![5], at: NOW };
-    books.run(&Command::SendCall(SendCall { call: id, slot: (address(9), 1), attempt })).unwrap();
+    books
+        .run(&Command::SendCall(SendCall { call: id, chain: CHAIN, slot: (address(9), 1), attempt }))
+        .unwrap();
     books.run(&ended(settled(), 47)).unwrap();
     assert!(matches!(books.run(&fund(call_id())).unwrap(), Answer::Settled(_)), "given once");
     assert_eq!(books.totals(gas_accounts().spent), [47, 0, 0, 0]);
@@ -311,7 +313,9 @@ fn coin_that_may_have_been_given_is_not_given_again() {
     let mut books = Books::settling(10);
     books.run(&fund).unwrap();
     let attempt = Attempt { transaction: TransactionId::from_bytes([5; 32]), signed: vec![5], at: NOW };
-    books.run(&Command::SendCall(SendCall { call: id, slot: (address(9), 1), attempt })).unwrap();
+    books
+        .run(&Command::SendCall(SendCall { call: id, chain: CHAIN, slot: (address(9), 1), attempt }))
+        .unwrap();
     let failed = Outcome::Failed { transaction: None, reason: "late".into() };
     books
         .run(&Command::EndCall(EndCall { call: id, outcome: failed, payment: None, gas: None, back: None }))

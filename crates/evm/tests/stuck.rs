@@ -3,9 +3,11 @@
 
 mod support;
 
-use farthing_engine::{CallId, Read};
-use farthing_evm::NodeError;
-use support::play::Play;
+use farthing_engine::{CallId, PaymentId, Read};
+use farthing_evm::{Effect, NodeError};
+use farthing_money::Amount;
+use support::payee;
+use support::play::{Play, token};
 
 fn refused() -> NodeError {
     NodeError::Refused { code: -32_000, message: "header not found".into() }
@@ -62,10 +64,10 @@ async fn a_call_that_no_node_tries_out_is_given_up() {
 async fn what_needs_no_authorization_is_not_failed_by_silence() {
     let play = Play::new();
     let mut call = play.call(1);
-    call.input = farthing_channel::call::transfer(support::payee(), 1_000_u64.into());
-    let payment = farthing_engine::PaymentId::from_bytes([1; 32]);
-    let id = play.stage.settle_call(payment, call, farthing_money::Amount::new(1_000));
-    play.node.on(support::play::token(), &[0xa9, 0x05, 0x9c, 0xbb], farthing_evm::Effect::Answers(vec![1]));
+    call.input = farthing_channel::call::transfer(payee(), 1_000_u64.into());
+    let payment = PaymentId::from_bytes([1; 32]);
+    let id = play.stage.settle_call(payment, call, Amount::new(1_000));
+    play.node.on(token(), &[0xa9, 0x05, 0x9c, 0xbb], Effect::Answers(vec![1]));
     play.stage.round().await;
     let ours = play.attempts(id)[0].clone();
     // Another transaction of the same number is carried out, which the books do not know.
@@ -80,4 +82,27 @@ async fn what_needs_no_authorization_is_not_failed_by_silence() {
         play.stage.hands.pass(400);
         assert_eq!(play.stage.outcome(id), None);
     }
+}
+
+/// Went wrong: a node that was behind after a start counted fewer transactions than were carried out, a payout was given a
+/// number that was used up, and nobody could say any more what had become of it.
+#[tokio::test]
+async fn a_number_that_was_used_is_never_given_out_again() {
+    let play = Play::new();
+    let first = play.settle(9);
+    play.stage.round().await;
+    for _ in 0..3 {
+        play.mine_and_look().await;
+    }
+    assert!(play.stage.is_settled(first));
+    let again = play.stage.restarted();
+    let mut call = play.call(1);
+    call.input = farthing_channel::call::transfer(payee(), 1_000_u64.into());
+    play.node.on(token(), &call.input[..4], Effect::Answers(vec![1]));
+    let payout = again.settle_call(PaymentId::from_bytes([1; 32]), call, Amount::new(1_000));
+    play.node.count_behind(3);
+    let _ = again.submitter().run_once().await;
+    play.node.count_behind(0);
+    let (_, number) = again.desk.call(payout).unwrap().unwrap().slot.unwrap();
+    assert_eq!(number, 1, "0 is used");
 }

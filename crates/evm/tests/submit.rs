@@ -370,7 +370,7 @@ async fn what_another_account_has_sent_is_only_watched() {
         signed: vec![1],
         at: Timestamp::from_secs(NOW),
     };
-    let send = farthing_engine::SendCall { call: id, slot, attempt };
+    let send = farthing_engine::SendCall { call: id, chain: CHAIN.number(), slot, attempt };
     play.stage.desk.run(&farthing_engine::Command::SendCall(send)).unwrap();
     play.stage.round().await;
     assert_eq!(play.node.waiting(), 0);

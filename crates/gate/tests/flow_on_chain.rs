@@ -499,3 +499,31 @@ async fn without_chains_nothing_is_offered_and_nothing_taken() {
     assert_eq!((answer.status, answer.code().as_str()), (400, "credential-method-unsupported"));
     assert!(answer.header("payment-required").is_none());
 }
+
+/// Went wrong: a writer without time for the note that something was delivered made the gate forget it, and the same payment,
+/// which is public by then, was served again as often as that happened.
+#[tokio::test]
+async fn what_was_delivered_is_remembered_until_it_is_written_down() {
+    let slot: Arc<std::sync::OnceLock<Arc<Bank>>> = Arc::default();
+    let seen = Arc::clone(&slot);
+    let upstream = start(Limits::default(), move |_| {
+        if let Some(bank) = seen.get() {
+            bank.busy.store(1, Ordering::SeqCst);
+        }
+        async move { Response::new(Body::from("the page")) }
+    });
+    let shop = Shop::before(upstream.await).await;
+    let asked = get(shop.gate.address, "/first/x", "").await;
+    let required = PaymentRequired::from_header(asked.header("payment-required").unwrap()).unwrap();
+    let payment = payload(&required.accepts[0], "http://shop.example/first/x", 1);
+    slot.set(Arc::clone(&shop.bank)).ok().unwrap();
+    assert_eq!(shop.pay_for("/first/x", &payment).await.status, 200);
+    loop {
+        let again = shop.pay_for("/first/x", &payment).await;
+        match again.status {
+            409 => tokio::task::yield_now().await,
+            status => break assert_eq!((status, again.code()), (402, "payment-used".into()), "{again:?}"),
+        }
+    }
+    assert_eq!(shop.bank.taken(), 10_000);
+}

@@ -7,7 +7,7 @@ use farthing_engine::{
     AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
     CreditId, CreditRow, CursorRow, EntryRow, Fault, FaultKind, InletRow, Keys, KeysetRow, LogId,
     MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read,
-    ReceiverId, ReceiverRow, Rows, Sealed, SettlementRow, StatementId, StatementRow, Store, Table,
+    ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SettlementRow, StatementId, StatementRow, Store, Table,
     for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -57,6 +57,7 @@ row_keys!(
     LogId,
     NameId,
     ReceiverId,
+    SenderId,
     CreditId,
     OutputId,
     CodeId,
@@ -295,6 +296,10 @@ impl<B: KeyValue> Read for RowStore<B> {
 
     fn calls(&self) -> Result<Vec<(CallId, CallRow)>, Fault> {
         self.rows(TableName::Calls)
+    }
+
+    fn number(&self, sender: SenderId) -> Result<u64, Fault> {
+        Ok(self.row(TableName::Numbers, &sender)?.unwrap_or_default())
     }
 
     fn watched(&self) -> Result<Vec<(CallId, u64)>, Fault> {

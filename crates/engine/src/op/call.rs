@@ -7,7 +7,7 @@ use super::Decision;
 use crate::books::Draft;
 use crate::{
     Answer, Attempt, CallId, CallRow, Chart, EndCall, Facilitate, Gas, GasAccounts, Outcome, PaymentId,
-    PaymentRow, PaymentState, Purpose, Reject, ReopenCall, Rows, SendCall, Settle, SettledPayment,
+    PaymentRow, PaymentState, Purpose, Reject, ReopenCall, Rows, SendCall, SenderId, Settle, SettledPayment,
     SettlementRow,
 };
 
@@ -96,9 +96,9 @@ pub(crate) fn begin(rows: &mut Rows, id: CallId, row: CallRow) {
 /// Writes a transaction down, before it is sent. All attempts of a call have the same sender and number, so that a chain
 /// carries out one of them at the most.
 pub(crate) fn send(rows: &mut Rows, command: &SendCall) -> Decision {
-    let SendCall { call, slot, attempt } = command;
+    let SendCall { call, chain, slot, attempt } = command;
     let row = rows.calls.get(call)?.ok_or(Reject::UnknownCall(*call))?;
-    if row.slot.is_some_and(|known| known != *slot) {
+    if row.slot.is_some_and(|known| known != *slot) || row.call.chain != *chain {
         return Err(Reject::CallSlot(*call));
     }
     let known = |known: &Attempt| known.transaction == attempt.transaction;
@@ -109,6 +109,9 @@ pub(crate) fn send(rows: &mut Rows, command: &SendCall) -> Decision {
     row.slot = Some(*slot);
     row.attempts.push(attempt.clone());
     rows.calls.put(*call, row.clone());
+    let (sender, next) = (SenderId::of(*chain, slot.0), slot.1.saturating_add(1));
+    let highest = rows.numbers.get(&sender)?.copied().unwrap_or_default();
+    rows.numbers.put(sender, highest.max(next));
     Ok((Answer::Call(Box::new(row)), None))
 }
 

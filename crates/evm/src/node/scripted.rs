@@ -45,6 +45,7 @@ struct State {
     base_fee: Amount,
     tip: Amount,
     forks: u64,
+    counts_behind: u64,
     asked: Vec<&'static str>,
 }
 
@@ -76,6 +77,7 @@ impl ScriptedNode {
             base_fee: Amount::new(GWEI),
             tip: Amount::new(1_000_000),
             forks: 0,
+            counts_behind: 0,
             asked: Vec::new(),
         };
         let node = Self { state: Mutex::new(state) };
@@ -148,6 +150,11 @@ impl ScriptedNode {
         self.state().base_fee = fee;
     }
 
+    /// Counts transactions as they were so many blocks ago, as a node does that is behind.
+    pub fn count_behind(&self, blocks: u64) {
+        self.state().counts_behind = blocks;
+    }
+
     /// The names of all questions since the last time.
     pub fn take_asked(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.state().asked)
@@ -217,6 +224,10 @@ impl State {
 
     fn head(&self) -> Result<&Made, NodeError> {
         self.blocks.last().ok_or_else(|| refused("no block"))
+    }
+
+    fn before_head(&self, blocks: u64) -> Option<u64> {
+        self.blocks.last()?.block.number.checked_sub(blocks)
     }
 
     fn count(&self, sender: Address, until: Option<u64>) -> u64 {
@@ -443,6 +454,7 @@ impl Node for ScriptedNode {
         self.answer("count", |state| {
             Ok(match moment {
                 Moment::Block(number) => state.count(address, Some(number)),
+                _ if state.counts_behind > 0 => state.count(address, state.before_head(state.counts_behind)),
                 Moment::Latest => state.count(address, None),
                 Moment::Pending => state.pending(address),
             })

@@ -2,7 +2,7 @@
 //! before any node sees it.
 
 use farthing_channel::Address;
-use farthing_engine::{Attempt, CallId, CallRow, Command, SendCall};
+use farthing_engine::{Attempt, CallId, CallRow, Command, SendCall, SenderId};
 use farthing_money::{Amount, Timestamp};
 use farthing_wire::x402::Reason;
 
@@ -83,17 +83,19 @@ impl Submitter {
         Ok(Done::Begun)
     }
 
-    /// The number of the next transaction: what the chain says, unless we know of more.
+    /// The number of the next transaction: what the chain says, unless we know of more. A node that is behind may say less than
+    /// what was used long ago by calls that have ended: the books remember the highest.
     pub(super) async fn count_on(
         &self,
         memory: &mut Memory,
         begun: &[(CallId, CallRow)],
-    ) -> Result<(), NodeError> {
+    ) -> Result<(), RoundFault> {
         let own = to_engine(self.address());
         let slots = begun.iter().filter_map(|(_, row)| row.slot).filter(|(sender, _)| *sender == own);
         let known = slots.map(|(_, number)| number.saturating_add(1)).max().unwrap_or_default();
         let pending = self.ports.node.count(self.address(), Moment::Pending).await?;
-        memory.next = memory.next.max(pending).max(known);
+        let written = self.ports.read.number(SenderId::of(self.ports.chain.id.number(), own))?;
+        memory.next = memory.next.max(pending).max(known).max(written);
         Ok(())
     }
 
@@ -176,8 +178,9 @@ impl Submitter {
     ) -> Result<(), RoundFault> {
         let attempt =
             Attempt { transaction: to_engine_hash(signed.hash), signed: signed.bytes.clone(), at: now };
+        let chain = self.ports.chain.id.number();
         let slot = (to_engine(signed.sender), signed.transaction.number);
-        self.ports.execute.execute(Command::SendCall(SendCall { call: id, slot, attempt })).await?;
+        self.ports.execute.execute(Command::SendCall(SendCall { call: id, chain, slot, attempt })).await?;
         Ok(())
     }
 

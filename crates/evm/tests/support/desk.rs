@@ -8,8 +8,8 @@ use farthing_engine::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
     Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, InletRow,
     Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
-    PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SettlementRow, StatementId,
-    StatementRow, decide,
+    PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SenderId, SettlementRow,
+    StatementId, StatementRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -102,6 +102,12 @@ impl Read for Desk {
         let known: Vec<_> = self.calls.lock().unwrap().iter().copied().collect();
         let rows = known.into_iter().filter_map(|id| self.call(id).unwrap().map(|row| (id, row)));
         Ok(rows.collect())
+    }
+
+    fn number(&self, sender: SenderId) -> Result<u64, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.numbers.load(sender, None);
+        Ok(rows.numbers.get(&sender).unwrap().copied().unwrap_or_default())
     }
 
     fn watched(&self) -> Result<Vec<(CallId, u64)>, Fault> {

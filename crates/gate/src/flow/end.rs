@@ -91,8 +91,8 @@ pub(super) type Charged = (PaymentRow, Vec<BlindSignature>);
 pub(super) const TRIES_MAX: usize = 50;
 pub(super) const WAIT_MS: std::ops::RangeInclusive<u64> = 10..=100;
 /// How long is waited between tries that nobody waits for.
-const PATIENCE_MIN: Duration = Duration::from_millis(50);
-const PATIENCE_MAX: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE_MIN: Duration = Duration::from_millis(50);
+pub(super) const PATIENCE_MAX: Duration = Duration::from_secs(10);
 
 impl Shared {
     /// Charges what is held, or with `upto` what was used of it.

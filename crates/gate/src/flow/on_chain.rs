@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use farthing_engine::{
-    Answer, CallId, Chart, Command, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow, PaymentState,
-    Refusal, Reject, RequestTag,
+    Answer, CallId, Chart, Command, FaultKind, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow,
+    PaymentState, Refusal, Reject, RequestTag,
 };
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
@@ -16,7 +16,7 @@ use farthing_wire::mpp::{self, evm};
 use farthing_wire::x402::{Payload, PaymentFlow, Requirements};
 
 use super::Shared;
-use super::end::{Funding, Held};
+use super::end::{Funding, Held, PATIENCE_MAX, PATIENCE_MIN};
 use super::handover::{Claim, Handover};
 use super::pay::{Again, Outcome};
 use super::quote::Quote;
@@ -196,14 +196,25 @@ impl Shared {
     /// same payment; if it never is, one repetition more is.
     pub(super) fn note_delivered(&self, handover: Handover) {
         let payment = handover.payment();
-        let noted = self.config.execute.execute(Command::Delivered(CallId::of_payment(payment)));
+        let execute = Arc::clone(&self.config.execute);
+        let delivered = move || execute.execute(Command::Delivered(CallId::of_payment(payment)));
+        let first = delivered();
         tokio::spawn(async move {
-            match noted.await {
-                // Of what cost nothing there is no settlement, and nothing to open again.
-                Ok(_) | Err(Refusal::Reject(Reject::UnknownCall(_))) => {}
-                Err(error) => {
-                    tracing::warn!(%error, %payment, "that a payment was delivered is not written down");
+            let (mut noted, mut patience) = (first.await, PATIENCE_MIN);
+            while let Err(error) = &noted {
+                match error {
+                    // Of what cost nothing there is no settlement, and nothing to open again.
+                    Refusal::Reject(Reject::UnknownCall(_)) => break,
+                    Refusal::Busy { .. } => {}
+                    Refusal::Fault(fault) if fault.kind != FaultKind::Stopped => {}
+                    error => {
+                        tracing::warn!(%error, %payment, "that a payment was delivered is not written down");
+                        break;
+                    }
                 }
+                tokio::time::sleep(patience).await;
+                patience = patience.saturating_mul(2).min(PATIENCE_MAX);
+                noted = delivered().await;
             }
             handover.done();
         });

@@ -14,8 +14,8 @@ use farthing_engine::{
     Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, Hold,
     InletRow, Issue, IssuePart, Keyring, Keys, KeysetRow, LogId, Marks, MeltQuoteRow, MintQuoteRow, NameId,
     NameRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, Post, QuoteId, Read,
-    ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows, SettlementRow, StatementId, StatementRow,
-    credits_account, decide,
+    ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows, SenderId, SettlementRow, StatementId,
+    StatementRow, credits_account, decide,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -423,6 +423,10 @@ impl Read for Desk {
     }
 
     fn calls(&self) -> Result<Vec<(CallId, CallRow)>, Fault> {
+        unread()
+    }
+
+    fn number(&self, _: SenderId) -> Result<u64, Fault> {
         unread()
     }
 

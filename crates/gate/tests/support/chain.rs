@@ -119,7 +119,7 @@ impl TestChain {
         let back = made.filter(|made| made.input[0] >= CAPTURE);
         let back = back.map(|made| Call { input: vec![VOID], ..made });
         let slot = (ChainAddress::from_bytes([1; 20]), 0);
-        let _ = self.bank.decide(&Command::SendCall(SendCall { call, slot, attempt }));
+        let _ = self.bank.decide(&Command::SendCall(SendCall { call, chain: CHAIN, slot, attempt }));
         let end =
             EndCall { call, outcome: outcome.clone(), payment: Some(self.named(call)), gas: None, back };
         self.bank.decide(&Command::EndCall(end)).unwrap();

@@ -4,8 +4,8 @@
 //! This is the text alone: hexadecimal and decimal numbers are checked for their form, signatures for nothing. Shapes and
 //! error strings are those of the npm packages `@x402/core`, `@x402/evm` and `@x402/extensions` 2.27.0.
 
-pub mod batch;
 mod auth_capture;
+pub mod batch;
 pub mod error;
 pub mod extension;
 mod extra;
