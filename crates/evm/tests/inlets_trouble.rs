@@ -167,13 +167,19 @@ async fn what_was_moved_on_is_found_after_a_restore() {
     scene.play.stage.round().await;
     scene.play.node.mine();
     assert_eq!(scene.play.node.units(token(), inlet), Amount::ZERO);
-    // The books of before.
+    // The books of before, much later: the newest blocks say nothing of it.
     let Scene { play, .. } = scene;
-    let hands = Hands::at(NOW + 3_600);
+    let hands = Hands::at(NOW + 7_200);
+    play.node.mine_at(hands.now());
+    for _ in 0..50 {
+        play.node.mine();
+    }
     let stage =
         Stage::new(chain_with(vec![token_at(token())]), Arc::clone(&play.node) as Arc<dyn Node>, hands);
     let scene = Scene::of(Play { stage, ..play });
-    scene.open_since(QUOTE, 3_600, vec![CHAIN.number()]);
+    scene.open(OTHER);
+    assert_eq!(scene.look().await, InletRound::default());
+    scene.open_since(QUOTE, 7_200, vec![CHAIN.number()]);
     assert_eq!(scene.look().await, InletRound { counted: 1, undone: 0, swept: 1 });
     assert_eq!(scene.paid(QUOTE), 600);
     // The books learn that it was moved on, and nothing moves twice.
