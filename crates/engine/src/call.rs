@@ -209,6 +209,8 @@ pub struct Fund {
     pub of: CallId,
     /// What.
     pub call: Call,
+    /// The transaction by which an earlier one of this name has failed, if that has given nothing and used up its number.
+    pub instead_of: Option<TransactionId>,
 }
 
 /// Writes a transaction down that is about to be sent.

@@ -277,7 +277,7 @@ fn a_call_for_others_is_made_once() {
 #[test]
 fn coin_for_an_approval_is_given_once_and_booked_as_gas() {
     let id = CallId::of_parts("test", [&b"funding"[..]]);
-    let fund = |of| Command::Fund(Fund { id, of, call: call(40) });
+    let fund = |of| Command::Fund(Fund { id, of, call: call(40), instead_of: None });
     let mut books = Books::open();
     assert_eq!(books.run(&fund(call_id())).err(), Some(Reject::UnknownCall(call_id())), "nobody needs it");
     let mut books = Books::settling(10);
@@ -309,9 +309,9 @@ fn coin_for_an_approval_is_given_once_and_booked_as_gas() {
 #[test]
 fn coin_that_may_have_been_given_is_not_given_again() {
     let id = CallId::of_parts("test", [&b"funding"[..]]);
-    let fund = Command::Fund(Fund { id, of: call_id(), call: call(40) });
+    let fund = |instead_of| Command::Fund(Fund { id, of: call_id(), call: call(40), instead_of });
     let mut books = Books::settling(10);
-    books.run(&fund).unwrap();
+    books.run(&fund(None)).unwrap();
     let attempt = Attempt { transaction: TransactionId::from_bytes([5; 32]), signed: vec![5], at: NOW };
     books
         .run(&Command::SendCall(SendCall { call: id, chain: CHAIN, slot: (address(9), 1), attempt }))
@@ -320,8 +320,36 @@ fn coin_that_may_have_been_given_is_not_given_again() {
     books
         .run(&Command::EndCall(EndCall { call: id, outcome: failed, payment: None, gas: None, back: None }))
         .unwrap();
-    assert!(matches!(books.run(&fund).unwrap(), Answer::Settled(_)), "a fork may carry it out after all");
+    for instead_of in [None, Some(TransactionId::from_bytes([5; 32]))] {
+        let answer = books.run(&fund(instead_of)).unwrap();
+        assert!(matches!(answer, Answer::Settled(_)), "a fork may carry it out after all");
+    }
     assert!(books.0.calls.get(&id).unwrap().is_none());
+}
+
+/// Went wrong: whoever was to be given coin when the chain stood still was never given any.
+#[test]
+fn coin_is_given_anew_when_a_blank_transaction_has_used_up_its_number() {
+    let id = CallId::of_parts("test", [&b"funding"[..]]);
+    let fund = |instead_of| Command::Fund(Fund { id, of: call_id(), call: call(40), instead_of });
+    let mut books = Books::settling(10);
+    books.run(&fund(None)).unwrap();
+    let [gift, blank] = [5, 6].map(|byte| TransactionId::from_bytes([byte; 32]));
+    for transaction in [gift, blank] {
+        let attempt = Attempt { transaction, signed: vec![5], at: NOW };
+        books
+            .run(&Command::SendCall(SendCall { chain: CHAIN, call: id, slot: (address(9), 1), attempt }))
+            .unwrap();
+    }
+    let outcome = Outcome::Failed { transaction: Some(blank), reason: "late".into() };
+    let gas = Some(Gas { accounts: gas_accounts(), paid: Amount::new(2) });
+    books.run(&Command::EndCall(EndCall { call: id, outcome, payment: None, gas, back: None })).unwrap();
+    for other in [None, Some(gift)] {
+        assert!(matches!(books.run(&fund(other)).unwrap(), Answer::Settled(_)), "not what it failed by");
+    }
+    assert!(matches!(books.run(&fund(Some(blank))).unwrap(), Answer::Call(_)));
+    assert!(books.0.calls.get(&id).unwrap().is_some());
+    assert_eq!(books.totals(gas_accounts().spent), [2, 0, 0, 0]);
 }
 
 /// Went wrong: one honest transfer was taken for the outcome of every call with the same payer, payee and sum.

@@ -22,7 +22,7 @@ use crate::chain::{TokenConfig, Way, of_text};
 use crate::node::NodeError;
 use crate::purse::{self, Purse, PurseStatus};
 use crate::resolve::of_engine_hash;
-use crate::submit::{Ports, Submitter, gift_of};
+use crate::submit::{Giving, Ports, Submitter, blank_of, gift_of};
 use crate::verify::{self, Invalid, Judge, NotVerified, Verified};
 
 /// Why nothing can be said: neither that a payment is good nor that it is not.
@@ -116,14 +116,17 @@ impl Facilitator {
         };
         let name = gift_of(&self.ports().chain, token, payer);
         let given = match self.ports().read.settlement(name) {
-            Ok(ended) => ended.is_some_and(|ended| !others::is_unsent(&ended)),
+            Ok(ended) => ended.is_some_and(|ended| !others::is_unsent(&ended) && blank_of(&ended).is_none()),
             // Whether it was cannot be said now; before it is given it is asked again.
             Err(_) => false,
         };
         if given {
             return refuse(Reason::ApprovalBroadcastFailed);
         }
-        if self.submitter.can_give(gift).await? { Ok(()) } else { refuse(Reason::Permit2AllowanceRequired) }
+        match self.submitter.giving(gift).await? {
+            Giving::Now => Ok(()),
+            Giving::Later | Giving::No => refuse(Reason::Permit2AllowanceRequired),
+        }
     }
 
     /// The name of the payment that a credential makes, without judging it.

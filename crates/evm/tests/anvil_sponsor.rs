@@ -6,7 +6,7 @@ mod support;
 
 use farthing_channel::{Address, SigningKey, Word, call, permit2};
 use farthing_engine::{CallId, CallRow, Purpose, Read};
-use farthing_evm::{ChainConfig, Moment, Node, NotVerified, TokenConfig, Transaction};
+use farthing_evm::{ChainConfig, Fees, Moment, Node, NotVerified, TokenConfig, Transaction};
 use farthing_money::Amount;
 use farthing_wire::x402::{Payload, Requirements};
 use serde_json::{Value, json};
@@ -14,13 +14,14 @@ use support::anvil::{FUNDS, PRICE, World, with_words};
 use support::payer::{Permitted, approval, approved, approved_with};
 use support::{key, payee, submitter};
 
-/// Of a client's approval: 70 000 units of gas at 3 gwei, and a quarter.
-const GIFT: u128 = 262_500_000_000_000;
+/// Of a client's approval: 70 000 units of gas at 2 gwei, and a quarter.
+const GIFT: u128 = 175_000_000_000_000;
+const GWEI: u128 = 1_000_000_000;
 
 fn sponsoring(chain: &mut ChainConfig) {
     let tokens = chain.tokens.drain(..).map(|token| TokenConfig { eip3009: false, sponsored: true, ..token });
     chain.tokens = tokens.collect();
-    chain.sponsor_most = Amount::new(GIFT);
+    chain.sponsor_most = Amount::new(10 * GIFT);
 }
 
 /// A payer whom nobody ever gave any coin.
@@ -75,6 +76,23 @@ impl Shop {
             Err(NotVerified::Invalid(invalid)) => Err(invalid.reason.as_str().to_owned()),
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// Makes a block that costs so much a unit of gas.
+    async fn mine_at(&self, gwei: u128) {
+        let fee = json!([format!("{:#x}", gwei * GWEI)]);
+        self.world.anvil.ask("anvil_setNextBlockBaseFeePerGas", fee).await;
+        self.world.anvil.mine().await;
+    }
+
+    /// A payment that is good for ever, with an approval that no block takes which costs more than the next one may.
+    async fn left_lying(&self, key: &SigningKey) -> Payload {
+        let base = self.world.node.head().await.unwrap().base_fee.value();
+        let fees = Fees { most: Amount::new(base + base / 8 + 1_000), tip: Amount::new(1_000) };
+        let offer = self.offer();
+        let permitted = Permitted::of(offer, key.address(), self.world.now(), 1);
+        let payload = Permitted { deadline: 4_102_444_800, ..permitted }.signed(offer, key);
+        approved(payload, offer, key, Transaction { fees, ..approval(self.world.token, 0) })
     }
 
     /// The coin that is being given.
@@ -235,6 +253,116 @@ async fn when_much_is_lost_nobody_is_given_any_for_an_hour() {
     assert_eq!(shop.verified(&later).await, Ok(Amount::new(GIFT)));
 }
 
+/// Went wrong: what was given for payments that do not end was never counted as lost, and many accounts took all the coin.
+#[tokio::test]
+async fn coin_for_payments_that_do_not_end_has_a_bound_too() {
+    let shop = Shop::open().await;
+    let thieves: Vec<_> = (100..124).map(poor).collect();
+    for thief in &thieves {
+        shop.world.mint(thief.address(), FUNDS).await;
+    }
+    shop.mine_at(1).await;
+    let mut calls = Vec::new();
+    for thief in &thieves {
+        calls.push(shop.settle(&shop.left_lying(thief).await));
+    }
+    let fees = Fees { most: Amount::new(4 * GWEI), tip: Amount::new(GWEI) };
+    let dear = || Transaction { fees, ..approval(shop.world.token, 0) };
+    let rich = async |shop: &Shop| {
+        let mut rich = 0;
+        for thief in &thieves {
+            rich += usize::from(shop.has(thief).await > 0);
+        }
+        rich
+    };
+    for _ in 0..6 {
+        shop.world.stage.round().await;
+        shop.mine_at(2).await;
+    }
+    assert_eq!(rich(&shop).await, 16);
+    let honest = shop.with_approval(&poor(71), 1, dear());
+    assert_eq!(shop.verified(&honest).await, Err("permit2_allowance_required".to_owned()));
+    // They end with the time of the offer, whatever their payers have signed.
+    shop.world.stage.hands.pass(301);
+    for _ in 0..6 {
+        shop.world.stage.round().await;
+        shop.mine_at(2).await;
+    }
+    for id in &calls {
+        let failure = shop.world.stage.failure(*id);
+        let expected = ["erc20_approval_broadcast_failed", "permit2_allowance_required"];
+        assert!(expected.contains(&failure.as_deref().unwrap()), "{failure:?}");
+    }
+    assert_eq!(rich(&shop).await, 16, "nobody else is given any when they have ended");
+    let honest = shop.with_approval(&poor(71), 1, dear());
+    assert_eq!(shop.verified(&honest).await, Err("permit2_allowance_required".to_owned()));
+    shop.agrees().await;
+    shop.world.stage.hands.pass(3_600);
+    let later = shop.with_approval(&poor(71), 1, dear());
+    assert_eq!(shop.verified(&later).await, Ok(Amount::new(2 * GIFT)));
+}
+
+/// Went wrong: coin that came when its payment had failed already was never counted as lost.
+#[tokio::test]
+async fn coin_that_comes_too_late_is_lost_as_well() {
+    let shop = Shop::with(|chain| {
+        sponsoring(chain);
+        chain.at_once = 64;
+    })
+    .await;
+    let thieves: Vec<_> = (100..116).map(poor).collect();
+    for thief in &thieves {
+        shop.world.mint(thief.address(), FUNDS).await;
+        shop.settle(&shop.usual(thief, 1));
+    }
+    for _ in 0..2 {
+        shop.world.stage.round().await;
+    }
+    assert!(shop.gifts().iter().all(|gift| !gift.attempts.is_empty()));
+    // The clock has gone on, and the chain has not.
+    shop.world.stage.hands.pass(301);
+    shop.world.stage.round().await;
+    let calls = shop.world.stage.desk.calls().unwrap();
+    assert_eq!((calls.len(), shop.gifts().len()), (16, 16), "only the coin is under way");
+    shop.world.anvil.mine().await;
+    shop.world.stage.round().await;
+    assert!(shop.world.stage.desk.calls().unwrap().is_empty());
+    assert!(shop.has(&thieves[0]).await > 0);
+    let honest = shop.usual(&poor(71), 1);
+    assert_eq!(shop.verified(&honest).await, Err("permit2_allowance_required".to_owned()));
+    shop.agrees().await;
+}
+
+/// Went wrong: whoever was to be given coin while the chain asked for too much was never given any.
+#[tokio::test]
+async fn a_gift_that_a_blank_transaction_has_ended_is_given_later() {
+    let mut shop = Shop::open().await;
+    let payer = poor(71);
+    shop.settle(&shop.usual(&payer, 1));
+    shop.world.stage.round().await;
+    shop.world.stage.round().await;
+    let gifts = shop.gifts();
+    assert!(matches!(&gifts[..], [gift] if !gift.attempts.is_empty()), "{gifts:?}");
+    shop.world.anvil.ask("anvil_dropAllTransactions", json!([])).await;
+    shop.world.stage.hands.pass(301);
+    shop.world.anvil.pass(301).await;
+    shop.world.anvil.mine().await;
+    for _ in 0..6 {
+        shop.world.stage.hands.pass(31);
+        shop.world.stage.round().await;
+        shop.world.anvil.mine().await;
+    }
+    assert!(shop.world.stage.desk.calls().unwrap().is_empty());
+    assert_eq!(shop.has(&payer).await, 0);
+    shop.world.stage.hands.set(shop.world.node.head().await.unwrap().at);
+    let again = shop.usual(&payer, 2);
+    assert_eq!(shop.verified(&again).await, Ok(Amount::new(GIFT)));
+    let again = shop.settle(&again);
+    shop.until_ended(again).await;
+    assert!(shop.world.stage.is_settled(again), "{:?}", shop.world.stage.outcome(again));
+    shop.agrees().await;
+}
+
 #[tokio::test]
 async fn what_a_fork_drops_is_done_again_and_given_once() {
     let mut shop = Shop::open().await;
@@ -353,6 +481,10 @@ async fn what_an_approval_says_is_checked() {
         (changed(&shop, |it| it.gas = 1_000_001), "erc20_approval_broadcast_failed"),
         (changed(&shop, |it| it.number = 1), "erc20_approval_broadcast_failed"),
         (changed(&shop, |it| it.fees.most = Amount::new(1)), "erc20_approval_broadcast_failed"),
+        (changed(&shop, |it| it.fees.tip = Amount::ZERO), "erc20_approval_broadcast_failed"),
+        (changed(&shop, |it| it.gas = 200_000), "erc20_approval_broadcast_failed"),
+        (changed(&shop, |it| it.fees.most = Amount::new(10 * GWEI)), "erc20_approval_broadcast_failed"),
+        (shop.left_lying(&poor(71)).await, "erc20_approval_broadcast_failed"),
         (changed(&shop, |it| it.gas = 25_000), "erc20_approval_tx_failed"),
         (shop.payment(&poor(71), 1), "permit2_allowance_required"),
         (claiming(&shop, "signedTransaction", &json!("")), "permit2_allowance_required"),

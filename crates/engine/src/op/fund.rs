@@ -7,15 +7,19 @@ use super::{Decision, call};
 use crate::{Answer, Fund, Outcome, Purpose, Reject, Rows};
 
 /// Puts the gift into the outbox, unless it was given or may have been. One that failed before there was a transaction of it
-/// was not.
+/// was not, nor one that failed by the transaction which the command says has given nothing.
 pub(crate) fn fund(rows: &mut Rows, command: &Fund, now: Timestamp) -> Decision {
-    let Fund { id, of, call } = command;
+    let Fund { id, of, call, instead_of } = command;
     if let Some(row) = rows.calls.get(id)? {
         return Ok((Answer::Call(Box::new(row.clone())), None));
     }
     if let Some(ended) = rows.settlements.get(id)? {
-        let unsent = matches!(ended.outcome, Outcome::Failed { .. }) && ended.row.attempts.is_empty();
-        if !unsent {
+        let given = match &ended.outcome {
+            Outcome::Settled { .. } => true,
+            Outcome::Failed { transaction: None, .. } => !ended.row.attempts.is_empty(),
+            Outcome::Failed { transaction, .. } => transaction != instead_of,
+        };
+        if given {
             return Ok((Answer::Settled(Box::new(ended.clone())), None));
         }
     }

@@ -3,26 +3,20 @@
 //!
 //! The approval is a part of the call's row and the coin a call of its own, so that both are written down before anything is
 //! sent. An account is given coin for a token once: what it does with that is its own affair, and a second time it pays itself.
-
-use std::sync::{MutexGuard, PoisonError};
+//! How much may be lost so is bounded beside this ([`super::gift`]).
 
 use farthing_channel::Address;
-use farthing_engine::{
-    Answer, Call, CallId, CallRow, ChainAddress, Command, Fault, Fund, Movement, Outcome, Purpose,
-};
+use farthing_engine::{Answer, Call, CallId, CallRow, ChainAddress, Command, Fund, Movement};
 use farthing_money::{Amount, Span, Timestamp};
 use farthing_wire::x402::Reason;
 
+use super::gift::{Giving, blank_of};
 use super::plan::Surroundings;
 use super::{Done, Memory, RoundFault, Submitter};
 use crate::chain::{ChainConfig, to_engine};
 use crate::node::{Moment, NodeError};
 use crate::revert::Revert;
 use crate::transaction::SignedTransaction;
-
-/// How often coin may be given in vain within an hour, until nobody is given any.
-const LOST_MOST: usize = 16;
-const LOST_WITHIN: Span = Span::from_secs(3_600);
 
 /// How much coin the sender of an approval lacks. Nodes want to see all that it may cost, and those of chains on top of another a
 /// little more, for the chain below: a quarter. Nothing if it cannot be counted.
@@ -47,6 +41,16 @@ pub(crate) fn gift_of(chain: &ChainConfig, token: Address, payer: Address) -> Ca
 }
 
 impl Submitter {
+    /// Until when the approval of a call has to be carried out: what its payer has signed besides may be good for ever.
+    pub(super) fn approved_until(&self, row: &CallRow) -> Timestamp {
+        row.at.after(Span::from_secs(self.ports.chain.timeout_seconds)).min(row.call.until)
+    }
+
+    /// Whether that time is over for a call that has an approval.
+    pub(super) fn waits_in_vain(&self, row: &CallRow, now: Timestamp) -> bool {
+        row.call.approval.is_some() && now > self.approved_until(row)
+    }
+
     /// Goes on with the approval of a call that fails without it. `revert` is what it fails with.
     pub(super) async fn approve(
         &self,
@@ -72,6 +76,9 @@ impl Submitter {
         let count = node.count(approval.sender, Moment::Latest).await?;
         if count > number && node.receipt(approval.hash).await?.is_none() {
             tracing::info!(call = %id, chain = %self.ports.chain.id, "the number of an approval is used up by another transaction of its payer");
+            return self.end_unsent(memory, (id, row), Reason::ApprovalBroadcastFailed).await;
+        }
+        if self.waits_in_vain(row, around.now) {
             return self.end_unsent(memory, (id, row), Reason::ApprovalBroadcastFailed).await;
         }
         // What lies before it is a payer's own affair, and may still come.
@@ -139,56 +146,24 @@ impl Submitter {
         if self.ports.read.call(name)?.is_some() {
             return Ok(Done::Nothing);
         }
-        if !self.can_give(gift).await? {
-            tracing::warn!(call = %id, chain = %self.ports.chain.id, "the purse is too low to give coin for an approval; fund it");
-            return self.end_unsent(memory, (id, row), Reason::Permit2AllowanceRequired).await;
+        match self.giving(gift).await? {
+            Giving::Now => {}
+            Giving::Later => return Ok(Done::Nothing),
+            Giving::No => {
+                return self.end_unsent(memory, (id, row), Reason::Permit2AllowanceRequired).await;
+            }
         }
         let (from, to) = (to_engine(self.address()), to_engine(payer));
         let moves = Movement { token: ChainAddress::from_bytes([0; 20]), from, to, units: gift };
-        let (chain, until) = (row.call.chain, row.call.until);
+        let (chain, until) = (row.call.chain, self.approved_until(row));
         let call = Call { chain, to, input: Vec::new(), moves, until, approval: None };
-        let fund = Command::Fund(Fund { id: name, of: id, call });
+        let instead_of = self.ports.read.settlement(name)?.as_ref().and_then(blank_of);
+        let fund = Command::Fund(Fund { id: name, of: id, call, instead_of });
         if let Answer::Settled(_) = self.ports.execute.execute(fund).await? {
             tracing::info!(call = %id, chain = %self.ports.chain.id, "a payer has used the coin for an approval otherwise");
             return self.end_unsent(memory, (id, row), Reason::ApprovalBroadcastFailed).await;
         }
         self.wake();
         Ok(Done::Nothing)
-    }
-
-    /// Whether so much coin may leave the purse: nobody is given any when it is low, or while too much of it is lost.
-    pub(crate) async fn can_give(&self, gift: Amount) -> Result<bool, NodeError> {
-        let now = (self.ports.clock)();
-        if self.lost_gifts().iter().filter(|at| now.since(**at) < LOST_WITHIN).count() >= LOST_MOST {
-            return Ok(false);
-        }
-        let has = self.ports.node.balance(self.address()).await?;
-        Ok(has.checked_sub(gift).is_some_and(|left| left >= self.ports.chain.purse_low))
-    }
-
-    /// Notes that a call has failed for which coin was given.
-    pub(super) fn note_failed(&self, id: CallId, row: &CallRow) -> Result<(), Fault> {
-        let approval = row.call.approval.as_deref().and_then(SignedTransaction::decode);
-        let Some(approval) = approval else { return Ok(()) };
-        let name = gift_of(&self.ports.chain, approval.transaction.to, approval.sender);
-        let given = self.ports.read.settlement(name)?.is_some_and(|ended| {
-            ended.row.purpose == Purpose::Funding { of: id }
-                && matches!(ended.outcome, Outcome::Settled { .. })
-        });
-        if given {
-            let now = (self.ports.clock)();
-            let mut lost = self.lost_gifts();
-            lost.retain(|at| now.since(*at) < LOST_WITHIN);
-            lost.push(now);
-            if lost.len() == LOST_MOST {
-                tracing::warn!(chain = %self.ports.chain.id, "payers take coin for approvals and do not pay; nobody is given any for a while");
-            }
-        }
-        Ok(())
-    }
-
-    fn lost_gifts(&self) -> MutexGuard<'_, Vec<Timestamp>> {
-        // Every change of it is whole before anything could panic.
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -40,7 +40,13 @@ impl Submitter {
             return self.end_unsent(memory, (id, row), reason).await;
         }
         // The chain asks for more than we pay: the call waits until it asks for less, or until it is too late.
-        let Some(fees) = around.fees else { return Ok(Done::Nothing) };
+        let fees = match (around.fees, &gas) {
+            (Some(fees), _) => fees,
+            (None, Err(NodeError::Reverted(revert))) if self.waits_in_vain(row, around.now) => {
+                return self.approve(memory, (id, row), revert, around).await;
+            }
+            (None, _) => return Ok(Done::Nothing),
+        };
         let gas = match gas {
             Ok(gas) => gas,
             Err(NodeError::Reverted(revert)) if row.call.approval.is_some() => {

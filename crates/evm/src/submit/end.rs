@@ -128,6 +128,7 @@ impl Submitter {
         let outcome = Outcome::Settled { transaction, block: receipt.block, log: *log };
         let done = self.end((id, row), outcome, paid, self.back_of(row)).await?;
         if done == Done::Ended {
+            self.note_given(row)?;
             memory.watched.remember(id, receipt.transaction, receipt.block, Some(receipt.block_hash));
         }
         Ok(done)

@@ -10,6 +10,7 @@ mod attempt;
 mod by_hand;
 mod end;
 mod escrow;
+mod gift;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,8 @@ use escrow::waits_for_another;
 use plan::{Seen, Step, Surroundings};
 
 pub(crate) use approve::{gift_for, gift_of};
+pub(crate) use gift::{Giving, blank_of};
+pub(crate) use plan::fees;
 
 /// So much sooner than at the next poll is looked at what was just sent; then less and less.
 const SOONER: u32 = 16;
@@ -300,7 +303,7 @@ impl Submitter {
             head,
             used_for_good: used_for_good?,
             used: used?,
-            fees: plan::fees(head.base_fee, tip, chain.fees.most),
+            fees: fees(head.base_fee, tip, chain.fees.most),
             most: chain.fees.most,
             patience: chain.fees.patience,
             confirmations: chain.confirmations,

@@ -5,12 +5,13 @@
 //! Whatever can be wrong with it is found here, since afterwards it costs us.
 
 use farthing_channel::{Address, Word, bytes_from_hex, call};
-use farthing_money::Amount;
+use farthing_money::{Amount, Timestamp};
 use farthing_wire::x402::extension::erc20_approval::NAME;
 use farthing_wire::x402::{AddressText, Payload, Reason, Uint};
 use futures_util::future::{join3, join4};
 use serde_json::{Map, Value};
 
+use super::allowable::{Asked, ends_in_time, is_fair_gas};
 use super::sponsor::is_numbered;
 use super::{Judge, Unsound, settled};
 use crate::abi;
@@ -40,6 +41,8 @@ pub(super) struct Needed {
     pub(super) token: Address,
     pub(super) payee: Address,
     pub(super) amount: Word,
+    /// The last second at which it can be settled.
+    pub(super) until: Word,
     pub(super) authorized: Authorized,
 }
 
@@ -107,32 +110,39 @@ impl Approval {
         &self,
         judge: &Judge<'_>,
         needed: &Needed,
-        error: &NodeError,
+        (error, now): (&NodeError, Timestamp),
     ) -> Result<Amount, Unsound> {
-        let signed = self.check(judge.chain, needed)?;
+        let Judge { chain, node, .. } = judge;
+        let signed = self.check(chain, needed)?;
         self.judge_payment(judge, needed, error).await?;
         let Transaction { number, fees, gas, input, .. } = &signed.transaction;
         let Needed { payer, token, .. } = *needed;
         let trial = || Trial { from: payer, to: token, input: input.clone() };
-        let (tried, uses, (count, balance, head)) = join3(
-            judge.node.call(trial()),
-            judge.node.gas(trial()),
-            join3(judge.node.count(payer, Moment::Latest), judge.node.balance(payer), judge.node.head()),
+        let (tried, uses, (count, balance, head, tip)) = join3(
+            node.call(trial()),
+            node.gas(trial()),
+            join4(node.count(payer, Moment::Latest), node.balance(payer), node.head(), node.tip()),
         )
         .await;
         check_approves(settled(tried)?)?;
         // What a node does not say is seen when it is sent.
-        if settled(uses)?.is_ok_and(|uses| uses > *gas) {
+        let uses = settled(uses)?.ok();
+        if uses.is_some_and(|uses| uses > *gas) {
             return Err(Reason::ApprovalFailed.into());
         }
-        if count? != *number || fees.most < head?.base_fee {
+        let asked = Asked { base: head?.base_fee, tip: settled(tip)?.ok() };
+        let in_time = ends_in_time(needed.until.to_u64(), chain, now);
+        if count? != *number || !asked.takes(*fees, &chain.fees) || !in_time {
             return Err(Reason::ApprovalBroadcastFailed.into());
         }
         let gift = gift_for(&signed, balance?);
-        let gift =
-            gift.filter(|gift| *gift <= judge.chain.sponsor_most).ok_or(Reason::ApprovalBroadcastFailed)?;
+        let gift = gift.filter(|gift| *gift <= chain.sponsor_most).ok_or(Reason::ApprovalBroadcastFailed)?;
+        if gift.is_zero() {
+            return Ok(gift);
+        }
+        let fair = is_fair_gas(*gas, uses) && asked.is_fair(fees.most, &chain.fees);
         // Coin that comes to a contract runs it, and only its owner knows what it does then.
-        if !gift.is_zero() && !judge.node.code_at(payer).await?.is_empty() {
+        if !fair || !node.code_at(payer).await?.is_empty() {
             return Err(Reason::ApprovalBroadcastFailed.into());
         }
         Ok(gift)
@@ -145,7 +155,7 @@ impl Approval {
         needed: &Needed,
         error: &NodeError,
     ) -> Result<(), Unsound> {
-        let Needed { payer, token, payee, amount, authorized } = *needed;
+        let Needed { payer, token, payee, amount, authorized, .. } = *needed;
         let permit2 = judge.chain.contracts.permit2;
         let ask = |from, to, input| judge.node.call(Trial { from, to, input });
         let (balance, allowance, used, moved) = join4(

@@ -2,6 +2,7 @@
 //! that every client understands a refusal. What can be seen in the payment itself is looked at before any node is asked,
 //! and then all questions go out at once.
 
+mod allowable;
 mod approval;
 mod auth_capture;
 mod exact_eip3009;

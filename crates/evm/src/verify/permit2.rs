@@ -164,7 +164,7 @@ impl Terms {
         }
         let gift = match (settled(tried)?, approval) {
             (Ok(_), _) => Amount::ZERO,
-            (Err(error), Some(approval)) => approval.judge(judge, &needed, &error).await?,
+            (Err(error), Some(approval)) => approval.judge(judge, &needed, (&error, now)).await?,
             (Err(error), None) => return Err(self.diagnose(judge, &error).await?),
         };
         let payment = needed.authorized.payment(judge.chain);
@@ -172,8 +172,9 @@ impl Terms {
     }
 
     fn needed(&self, chain: &ChainConfig) -> Needed {
-        let Shared { amount, payee, .. } = self.transfer.shared();
-        Needed { payer: self.payer, token: self.token, payee, amount, authorized: self.authorized(chain) }
+        let Shared { amount, payee, deadline: until, .. } = self.transfer.shared();
+        let authorized = self.authorized(chain);
+        Needed { payer: self.payer, token: self.token, payee, amount, until, authorized }
     }
 
     /// Why the transfer would fail, as far as the token and Permit2 say it.

@@ -210,7 +210,7 @@ fn approval(reason: Reason) -> Option<&'static str> {
             "expected that the token takes the approval with the gas that it names, it does not; approve it yourself"
         }
         Reason::ApprovalBroadcastFailed => {
-            "expected an approval that this chain takes next: its number, its fees, and coin for its gas within what we give, once; sign a new one, or approve it yourself"
+            "expected an approval that this chain takes next, and a payment that ends with the offer: its number, fees that outlast the next block, and coin for its gas within what we give, once; sign both anew, or approve it yourself"
         }
         _ => return None,
     })

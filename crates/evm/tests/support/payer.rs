@@ -192,7 +192,7 @@ pub fn sponsored(
 
 /// What a client asks a facilitator to send before: an approval of Permit2, as the reference's client makes it.
 pub fn approval(token: Address, number: u64) -> Transaction {
-    let fees = Fees { most: Amount::new(3_000_000_000), tip: Amount::new(1_000_000_000) };
+    let fees = Fees { most: Amount::new(2_000_000_000), tip: Amount::new(1_000_000_000) };
     let input = call::approve(permit2::PERMIT2, Word::MAX);
     Transaction { chain: CHAIN, number, fees, gas: 70_000, to: token, coin: Amount::ZERO, input }
 }
