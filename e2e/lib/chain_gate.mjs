@@ -50,7 +50,7 @@ poll = "50ms"
 patience = "${patience}"
 ${more}
 wallet_factories = ${list(factories)}
-${sponsorMost ? `sponsor_most = ${sponsorMost}\n` : ''}${signer ? `signer = "${signer}"\naccount = "${account}"\n` : ''}
+${sponsorMost ? `sponsor_most = ${sponsorMost}\npurse_low = 1000000\n` : ''}${signer ? `signer = "${signer}"\naccount = "${account}"\n` : ''}
 [[token]]
 chain = ${CHAIN_ID}
 address = "${USDC}"

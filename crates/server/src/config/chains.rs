@@ -133,6 +133,12 @@ pub(super) fn read(root: &Section<'_>, assets: &AssetTable, torn: bool) -> Chain
         }
         if let Some((chain, token, sale)) = read_token(&section, assets) {
             if let Some(known) = chains.iter_mut().find(|known| known.id() == chain) {
+                if token.sponsored && known.chain.purse_low.is_zero() {
+                    let message =
+                        format!("expected purse_low in [[chain]] {chain}, since coin is given away");
+                    let hint = "set purse_low: nobody is given coin when less would be left";
+                    section.remark("sponsor_approvals", message, Some(hint.to_owned()));
+                }
                 known.sales.extend(sale);
                 known.chain.tokens.push(token);
                 // What is wrong with all tokens together is said at the one that makes it so.
@@ -398,6 +404,18 @@ mod tests {
         assert_eq!(usual.patience, Duration::from_secs(30));
     }
 
+    /// Went wrong: approvals were sponsored until the last coin.
+    #[test]
+    fn approvals_are_sponsored_above_a_bound() {
+        let token = format!("{TOKEN}transfer = [\"permit2\"]\nsponsor_approvals = true\n");
+        let config = read(&format!("{CHAIN}purse_low = 1\n{token}")).unwrap();
+        let chain = config.chains[0].with_own_account(Address::ZERO);
+        assert!(chain.tokens[0].sponsored);
+        assert_eq!(chain.purse_low, Amount::new(GWEI));
+        let mistakes = read(&format!("{CHAIN}{token}")).unwrap_err();
+        assert!(mistakes.contains("farthing.toml:14:"), "{mistakes}");
+    }
+
     #[test]
     fn a_signer_and_its_account_take_the_place_of_our_own() {
         for signer in
@@ -455,6 +473,10 @@ mod tests {
             ),
             ("[facilitator]\nsettle_for = [\"me\"]\n".to_owned(), "settle_for in [facilitator]"),
             (token("sponsor_approvals = true"), "expected \"permit2\" in transfer"),
+            (
+                token("transfer = [\"permit2\"]\nsponsor_approvals = true"),
+                "set purse_low: nobody is given coin when less would be left",
+            ),
             (chain("sponsor_most = 0"), "sponsor_most in [[chain]]"),
             (token("credits_least = \"0.00 USD\""), "expected more than nothing"),
             (token("credits_least = \"1 EUR\""), "credits_least in [[token]]"),

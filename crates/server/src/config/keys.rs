@@ -433,7 +433,7 @@ pub const KEYS: &[KeyNote] = &[
         NUMBER,
         "1000000",
         Some("0"),
-        "the log warns when our account has less of the coin than this, in billionths",
+        "the log warns when our account has less of the coin than this, in billionths; with `sponsor_approvals` it must be given, and no coin is given away when less would be left",
     ),
     note(
         "[[chain]]",
@@ -524,7 +524,7 @@ pub const KEYS: &[KeyNote] = &[
         "true or false",
         "false",
         Some("false"),
-        "whether payers who have not allowed Permit2 anything yet may send a signed `approve` along, on tokens without EIP-2612; if they lack the coin for its gas, they are given it, at most `sponsor_most`",
+        "whether payers who have not allowed Permit2 anything yet may send a signed `approve` along, on tokens without EIP-2612; if they lack the coin for its gas, they are given it, at most `sponsor_most`; needs `purse_low` in its `[[chain]]`",
     ),
     note(
         "[[token]]",
