@@ -4,7 +4,7 @@
 
 use farthing_channel::{Address, Digest, EscrowStep, PaymentInfo, Word, escrow};
 use farthing_engine::{Call, Movement};
-use farthing_money::Timestamp;
+use farthing_money::{Amount, Timestamp};
 
 use crate::abi;
 use crate::chain::{ChainConfig, of_engine, to_engine};
@@ -90,6 +90,12 @@ impl EscrowCall {
         let (step, info) = (EscrowStep::of_call(&call.input)?, PaymentInfo::of_call(&call.input)?);
         let (amount, hash) = (step.amount_of(&call.input)?, info.hash(chain.id, escrow));
         Some(Self { step, info, amount, hash, escrow })
+    }
+
+    /// The call that pays so many units out of what this one puts there; nothing if that is more than there is.
+    pub(crate) fn capture(&self, chain: &ChainConfig, units: Amount) -> Option<Call> {
+        let units = Some(Word::from(units)).filter(|units| *units <= self.info.max_amount)?;
+        call(chain, &self.info, EscrowStep::Capture, units, &[])
     }
 
     /// The call that gives the payer back what is left after this one.

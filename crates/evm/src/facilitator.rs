@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use self::turn::Turns;
 use crate::chain::{TokenConfig, Way, of_text};
+use crate::escrow::EscrowCall;
 use crate::node::NodeError;
 use crate::purse::{self, Purse, PurseStatus};
 use crate::resolve::of_engine_hash;
@@ -80,15 +81,27 @@ impl Facilitator {
         chain.escrow_offers(price, self.submitter.address(), clock())
     }
 
-    /// The call that puts a verified payment into escrow, pays so many units out of it, or gives back the rest.
-    pub fn escrow_call_of(
+    /// The call that puts a verified payment into escrow. What its payer has not signed is refused.
+    pub fn into_escrow(
         &self,
         requirements: &Requirements,
         payload: &Payload,
-        step: EscrowStep,
         units: Amount,
     ) -> Result<Call, Invalid> {
-        verify::escrow_call_of(&self.ports().chain, requirements, payload, step, units)
+        verify::into_escrow(&self.ports().chain, requirements, payload, units)
+    }
+
+    /// The call that pays so many units out of what this one has put into escrow, or gives all that is left back. It is made
+    /// from that call alone: what the chain has is what was put there, whatever anybody says later.
+    pub fn out_of_escrow(&self, authorize: &Call, units: Option<Amount>) -> Result<Call, Invalid> {
+        let chain = &self.ports().chain;
+        let put = EscrowCall::of_call(chain, authorize).filter(|put| put.step == EscrowStep::Authorize);
+        let put = put.ok_or_else(|| Invalid::of(Reason::EscrowScheme, None))?;
+        let made = match units {
+            Some(units) => put.capture(chain, units),
+            None => put.back(chain),
+        };
+        made.ok_or_else(|| Invalid::of(Reason::EscrowAmountMismatch, Some(put.info.payer)))
     }
 
     /// Judges a payment that has to meet these requirements.

@@ -53,7 +53,7 @@ pub use revert::Revert;
 pub use signer::{Looking, RemoteSigner, SignFault, Signer, Signing};
 pub use submit::{NotByHand, Ports, Round, RoundFault, Said, Submitter};
 pub use transaction::{Fees, SignedTransaction, Transaction};
-pub use verify::{Invalid, Judge, NotVerified, Verified, call_of, escrow_call_of, payment_of};
+pub use verify::{Invalid, Judge, NotVerified, Verified, call_of, payment_of};
 
 /// Says what time it is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -87,7 +87,12 @@ impl<'a> Deal<'a> {
 
     fn call(&self, step: EscrowStep, units: u128) -> farthing_engine::Call {
         let facilitator = &self.world.stage.facilitator;
-        facilitator.escrow_call_of(&self.offer, &self.payload, step, Amount::new(units)).unwrap()
+        let made = facilitator.into_escrow(&self.offer, &self.payload, Amount::new(PRICE)).unwrap();
+        match step {
+            EscrowStep::Authorize => made,
+            EscrowStep::Capture => facilitator.out_of_escrow(&made, Some(Amount::new(units))).unwrap(),
+            EscrowStep::Void => facilitator.out_of_escrow(&made, None).unwrap(),
+        }
     }
 
     fn run(&self, command: &Command) -> Result<Answer, Reject> {
@@ -429,4 +434,36 @@ async fn what_was_not_agreed_is_refused() {
     let SchemePayload::AuthCapture(paid) = &mut shapeless.payload else { panic!("it has a salt") };
     (paid.signed.signature, paid.other) = (broken, Map::new());
     assert_eq!(reason(&world, offer, &shapeless).await, "signature");
+}
+
+/// Went wrong: what a payer sent along was taken for what he had signed, so that money was taken out on other terms than it
+/// was put there: for less, or by a call that the contract refuses for ever.
+#[tokio::test]
+async fn a_call_is_made_of_what_was_signed_alone() {
+    let world = World::open().await;
+    let deal = Deal::new(&world, 1);
+    let facilitator = &world.stage.facilitator;
+    let into = |offer: &Requirements, units: u128| {
+        let lie = Payload { accepted: offer.clone(), ..deal.payload.clone() };
+        assert_eq!(facilitator.payment_of(offer, &lie), Some(deal.payment), "the same payment");
+        facilitator.into_escrow(offer, &lie, Amount::new(units)).map_err(|error| error.reason.to_string())
+    };
+    let cheap = Requirements { amount: Uint::from(Amount::new(1)), ..deal.offer.clone() };
+    let later = deal.offer.extra.clone().with("captureDeadline", json!(world.now() + 9_999));
+    let longer = Requirements { extra: later, ..deal.offer.clone() };
+    for (offer, units, reason) in
+        [(&cheap, 1, "amount"), (&longer, PRICE, "nonce"), (&deal.offer, 1, "amount")]
+    {
+        let refused = into(offer, units).unwrap_err();
+        assert_eq!(refused, format!("invalid_auth_capture_evm_{reason}_mismatch"));
+    }
+    // What was put there comes out on its own terms.
+    deal.escrowed().await;
+    let made = into(&deal.offer, PRICE).unwrap();
+    assert!(facilitator.out_of_escrow(&made, Some(Amount::new(PRICE + 1))).is_err(), "more than there is");
+    let back = facilitator.out_of_escrow(&made, None).unwrap();
+    assert!(facilitator.out_of_escrow(&back, None).is_err(), "that puts nothing there");
+    deal.capture(PRICE).unwrap();
+    deal.quiet().await;
+    deal.stands(PRICE, 0).await;
 }

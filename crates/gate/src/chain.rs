@@ -11,7 +11,7 @@ pub mod statement;
 use std::future::Future;
 use std::pin::Pin;
 
-use farthing_channel::{Address, EscrowStep};
+use farthing_channel::Address;
 use farthing_engine::{Call, CallId, Outcome, PaymentId, QuoteId};
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Money};
@@ -148,16 +148,16 @@ pub trait Chains: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// What is called to put a verified payment into escrow, all of it; to pay so much out of it; or to give back what is
-    /// left.
-    fn escrow_call(
-        &self,
-        offer: &Requirements,
-        _: &Payload,
-        _: EscrowStep,
-        _: Money,
-    ) -> Result<Call, ChainRefusal> {
+    /// What is called to put a verified payment into escrow, all of it. Refused is what the payer has not signed.
+    fn into_escrow(&self, offer: &Requirements, _: &Payload, _: Money) -> Result<Call, ChainRefusal> {
         let message = format!("expected a chain with an escrow, got {}", offer.network);
+        Err(ChainRefusal::Invalid { reason: Reason::NetworkMismatch, message })
+    }
+
+    /// What takes money out of escrow that this call has put there: so much of it for whoever is paid, or, if no amount is
+    /// given, all that is left back to the payer. No words of a later request have a part in it.
+    fn out_of_escrow(&self, authorize: &Call, _: Option<Money>) -> Result<Call, ChainRefusal> {
+        let message = format!("expected a chain with an escrow, got {}", authorize.chain);
         Err(ChainRefusal::Invalid { reason: Reason::NetworkMismatch, message })
     }
 

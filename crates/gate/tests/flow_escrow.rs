@@ -17,7 +17,9 @@ use farthing_gate::chain::Chains;
 use farthing_gate::serve::Limits;
 use farthing_gate::{Body, Gate, Proxy, ProxyConfig, Rule, Rules};
 use farthing_wire::mpp;
-use farthing_wire::x402::{Payload, PaymentFlow, PaymentRequired, Reason, SettleResponse};
+use farthing_wire::x402::{
+    Payload, PaymentFlow, PaymentRequired, Reason, Requirements, SettleResponse, Uint,
+};
 use http::{HeaderValue, Response, StatusCode};
 use support::bank::Bank;
 use support::chain::{Fate, TestChain, payload_of_escrow};
@@ -339,4 +341,34 @@ async fn whoever_leaves_in_the_middle_has_paid_and_comes_back_for_the_page() {
     assert_eq!(shop.insist(&payment).await.code(), "payment-used");
     assert_eq!((shop.site.asked(), shop.bank.taken()), (2, 10_000), "asked twice, charged once");
     assert_eq!(shop.calls(&payment), ["settled", "settled", "never"]);
+}
+
+/// Went wrong: the copy of the offer that came with the second request was taken for what had been agreed. The same signed
+/// payment with a cheaper copy bought the page for less, and with another deadline its money could not be taken out.
+#[tokio::test]
+async fn what_comes_again_on_other_terms_changes_nothing() {
+    let shop = Shop::open(Site::new()).await;
+    let payment = shop.payment(1).await;
+    let extra = &payment.accepted.extra;
+    let deadline = extra.escrow_terms().unwrap().capture_deadline;
+    let later = extra.clone().with("captureDeadline", serde_json::json!(deadline + 1));
+    let cheaper = Requirements { amount: Uint::from(1_u64), ..payment.accepted.clone() };
+    let longer = Requirements { extra: later, ..payment.accepted.clone() };
+    let lies = [cheaper, longer].map(|accepted| Payload { accepted, ..payment.clone() });
+    shop.chain.then(Fate::Silent);
+    assert_eq!(shop.pay(&payment).await.status, 503);
+    for state in [PaymentState::Authorizing, PaymentState::Escrowed] {
+        let calls = shop.calls(&payment);
+        for lie in &lies {
+            let answer = shop.pay(lie).await;
+            assert_eq!((answer.status, answer.code().as_str()), (402, "payment-terms-changed"), "{answer:?}");
+            assert_eq!((shop.calls(&payment), shop.state(&payment)), (calls, Some(state)));
+        }
+        shop.chain.end(CallId::of_authorize(shop.id(&payment)), Fate::Settles);
+    }
+    assert_eq!((shop.site.asked(), shop.bank.taken()), (0, 0));
+    assert_eq!(shop.pay(&payment).await.status, 200);
+    assert_eq!((shop.calls(&payment), shop.bank.taken()), (["settled", "settled", "never"], 10_000));
+    let captured = shop.bank.settlement(CallId::of_payment(shop.id(&payment))).unwrap().row.call.moves.units;
+    assert_eq!(captured.value(), 10_000);
 }

@@ -160,7 +160,7 @@ impl Terms {
         }
         let units = self.info.max_amount.to_amount().ok_or(Reason::EscrowAmountMismatch)?;
         let to = judge.chain.contracts.escrow;
-        let input = self.input(judge.chain, EscrowStep::Authorize, units)?.input;
+        let input = self.call(judge.chain, units)?.input;
         let question =
             Trial { from: judge.submitter, to: self.info.token, input: self.authorized().question() };
         let (verdict, code, tried, state) = join4(
@@ -202,14 +202,19 @@ impl Terms {
         Ok(Unsound::Reason(reason, error.map(|error| error.to_string())))
     }
 
-    /// The call of a step.
-    pub(super) fn input(&self, chain: &ChainConfig, step: EscrowStep, units: Amount) -> Result<Call, Reason> {
+    /// The call that puts it there. What is offered comes with the request and is not signed; the nonce is what the payer
+    /// has signed of it.
+    pub(super) fn call(&self, chain: &ChainConfig, units: Amount) -> Result<Call, Reason> {
+        if let Some(reason) = self.mismatch(chain) {
+            return Err(reason);
+        }
         let amount = Word::from(units);
-        if amount > self.info.max_amount || step != EscrowStep::Capture && amount != self.info.max_amount {
+        if amount != self.info.max_amount {
             return Err(Reason::EscrowAmountMismatch);
         }
         let signature = if self.signed.deployment.is_some() { self.raw.clone() } else { self.signed.bytes() };
-        escrow::call(chain, &self.info, step, amount, &signature).ok_or(Reason::EscrowAmountMismatch)
+        escrow::call(chain, &self.info, EscrowStep::Authorize, amount, &signature)
+            .ok_or(Reason::EscrowAmountMismatch)
     }
 }
 

@@ -13,7 +13,7 @@ mod signed;
 mod sponsor;
 mod upto;
 
-use farthing_channel::{Address, EscrowStep, Word};
+use farthing_channel::{Address, Word};
 use farthing_engine::{Call, Movement, PaymentId};
 use farthing_money::{Amount, Timestamp};
 use farthing_wire::x402::extension::erc20_approval;
@@ -158,16 +158,15 @@ pub fn call_of(
     made.map_err(|reason| Invalid::of(reason, payload.payload.payer().map(of_text)))
 }
 
-/// The call that puts a verified payment of `auth-capture` into escrow, pays so many units out of it, or gives back the rest.
-pub fn escrow_call_of(
+/// The call that puts a verified payment of `auth-capture` into escrow, all of it.
+pub(crate) fn into_escrow(
     chain: &ChainConfig,
     requirements: &Requirements,
     payload: &Payload,
-    step: EscrowStep,
     units: Amount,
 ) -> Result<Call, Invalid> {
     let made = Terms::read(chain, requirements, payload).and_then(|terms| match terms {
-        Terms::Escrow(terms) => terms.input(chain, step, units),
+        Terms::Escrow(terms) => terms.call(chain, units),
         Terms::Eip3009(_) | Terms::Permit2(_) => Err(Reason::EscrowScheme),
     });
     made.map_err(|reason| Invalid::of(reason, payload.payload.payer().map(of_text)))

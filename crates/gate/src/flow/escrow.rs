@@ -7,12 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use farthing_channel::EscrowStep;
 use farthing_engine::{
-    Answer, Authorize, CallId, Capture, Command, Outcome as Ended, PaymentId, PaymentRow, PaymentState,
-    Refusal, Reject, Release, Void,
+    Answer, Authorize, Call, CallId, Capture, Command, Fault, Outcome as Ended, PaymentId, PaymentRow,
+    PaymentState, Refusal, Reject, Release, Void,
 };
-use farthing_money::{Money, Timestamp};
+use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::Credential;
 use farthing_wire::x402::SCHEME_AUTH_CAPTURE;
 use http::{Request, Response};
@@ -50,15 +49,46 @@ impl Shared {
     /// Goes on with a payment whose money is in escrow or on its way there, unless another request is at it.
     pub(super) fn resume(
         self: &Arc<Self>,
+        chains: &dyn Chains,
         claim: &ChainPayment,
         (payment, row): (PaymentId, PaymentRow),
         bound: bool,
     ) -> Result<Outcome, Refused> {
+        self.is_as_it_was_put(chains, claim, (payment, &row))?;
         let handover = self.handovers.enter(payment);
         let handover = handover.ok_or(Refusal::Reject(Reject::PaymentUnderWay(payment)))?;
         let funding = Funding::Chain(Box::new(claim.clone()));
         let held = Arc::new(Held { payment, funding, row, price: claim.price, bound });
         Ok(Outcome::Resumed(held, handover))
+    }
+
+    /// Whether a payment comes again on the terms on which its money was put into escrow. The payer's copy of the offer is no
+    /// part of what makes it the same payment, and this time nobody judges it: a cheaper one would buy the page for less.
+    fn is_as_it_was_put(
+        &self,
+        chains: &dyn Chains,
+        claim: &ChainPayment,
+        (payment, row): (PaymentId, &PaymentRow),
+    ) -> Result<(), Refused> {
+        let asked = chains.into_escrow(&claim.offer, &claim.payload, claim.price)?;
+        // It has just ended; or a fork has just taken it back.
+        let made = self.authorize_of(payment).map_err(Refusal::Fault)?.ok_or(Refused::Settling(payment))?;
+        let held = Amount::try_sum(row.held.iter().map(|(_, amount)| *amount));
+        let price = (row.asset == claim.price.asset()).then(|| claim.price.amount());
+        if asked == made && price.is_some() && price == held {
+            Ok(())
+        } else {
+            Err(Refused::OtherTerms(payment))
+        }
+    }
+
+    /// The call that has put a payment into escrow, or is about to.
+    fn authorize_of(&self, payment: PaymentId) -> Result<Option<Call>, Fault> {
+        let id = CallId::of_authorize(payment);
+        if let Some(row) = self.config.read.call(id)? {
+            return Ok(Some(row.call));
+        }
+        Ok(self.config.read.settlement(id)?.map(|ended| ended.row.call))
     }
 
     /// Puts the money into escrow, and serves.
@@ -88,7 +118,7 @@ impl Shared {
 
     /// Waits until the money is in escrow; asks for it to be put there, if nobody has. What will not be there is released.
     async fn authorize(self: &Arc<Self>, held: &Arc<Held>) -> Result<(), Refused> {
-        let asked = match self.call_of(held, EscrowStep::Authorize, held.price) {
+        let asked = match self.into_escrow(held) {
             Ok((chains, call)) => {
                 let command = Authorize {
                     payment: held.payment,
@@ -99,7 +129,7 @@ impl Shared {
                 self.execute_patiently(Command::Authorize(command)).await.map(|answer| (chains, answer))
             }
             Err(refused) => {
-                self.release(held).await?;
+                self.release_new(held).await?;
                 return Err(refused);
             }
         };
@@ -120,10 +150,15 @@ impl Shared {
                 Err(Refused::Unrecorded { payment: held.payment, source: Refusal::Fault(fault) })
             }
             Err(refusal) => {
-                self.release(held).await?;
+                self.release_new(held).await?;
                 Err(Refused::Engine(refusal))
             }
         }
+    }
+
+    /// Releases what this request has set aside. What another one has put into escrow stays for whoever asks for it next.
+    async fn release_new(self: &Arc<Self>, held: &Arc<Held>) -> Result<(), Refused> {
+        if held.row.state == PaymentState::Held { self.release(held).await } else { Ok(()) }
     }
 
     /// Carries a command out although the writer has no time at once.
@@ -140,16 +175,11 @@ impl Shared {
         self.config.execute.execute(command).await
     }
 
-    fn call_of(
-        &self,
-        held: &Held,
-        step: EscrowStep,
-        money: Money,
-    ) -> Result<(Arc<dyn Chains>, farthing_engine::Call), Refused> {
+    fn into_escrow(&self, held: &Held) -> Result<(Arc<dyn Chains>, Call), Refused> {
         let refused = || Refused::Engine(Refusal::Reject(Reject::NotOnChain(held.payment)));
         let claim = held.through_escrow().ok_or_else(refused)?;
         let chains = self.config.chains.clone().ok_or_else(refused)?;
-        let call = chains.escrow_call(&claim.offer, &claim.payload, step, money)?;
+        let call = chains.into_escrow(&claim.offer, &claim.payload, held.price)?;
         Ok((chains, call))
     }
 
@@ -160,10 +190,16 @@ impl Shared {
         pass_until: Option<Timestamp>,
         charged: Money,
     ) -> Result<Charged, Refused> {
-        let (chains, back) = self.call_of(held, EscrowStep::Void, held.price)?;
+        let payment = held.payment;
+        let refused = |reject| Refused::Engine(Refusal::Reject(reject));
+        let chains = self.config.chains.clone().ok_or_else(|| refused(Reject::NotOnChain(payment)))?;
+        let unread = |fault| Refused::Unrecorded { payment, source: Refusal::Fault(fault) };
+        let made = self.authorize_of(payment).map_err(unread)?;
+        let made = made.ok_or_else(|| refused(Reject::NotInEscrow(payment)))?;
+        let back = chains.out_of_escrow(&made, None)?;
         let call = |charged: Money| {
             let moved = !charged.amount().is_zero();
-            moved.then(|| self.call_of(held, EscrowStep::Capture, charged).map(|(_, call)| call)).transpose()
+            moved.then(|| chains.out_of_escrow(&made, Some(charged))).transpose()
         };
         // A cost that the token cannot show is charged like one that nobody said.
         let (call, charged) = match call(charged) {
@@ -171,7 +207,7 @@ impl Shared {
             call => (call?, charged),
         };
         let command = Command::Capture(Capture {
-            payment: held.payment,
+            payment,
             call,
             back,
             charged: charged.amount(),
@@ -183,10 +219,10 @@ impl Shared {
         });
         match self.config.execute.execute(command).await {
             Ok(Answer::Posted(row)) => Ok((*row, Vec::new())),
-            Ok(Answer::Settling(_)) => Ok((self.settled(&*chains, held.payment).await?, Vec::new())),
-            Ok(_) => Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
-            Err(Refusal::Reject(reject)) => Err(Refused::Engine(Refusal::Reject(reject))),
-            Err(source) => Err(Refused::Unrecorded { payment: held.payment, source }),
+            Ok(Answer::Settling(_)) => Ok((self.settled(&*chains, payment).await?, Vec::new())),
+            Ok(_) => Err(refused(Reject::NotLoaded)),
+            Err(Refusal::Reject(reject)) => Err(refused(reject)),
+            Err(source) => Err(Refused::Unrecorded { payment, source }),
         }
     }
 
@@ -194,7 +230,9 @@ impl Shared {
     pub(super) async fn give_back(&self, held: &Held) -> Result<Answer, Refusal> {
         let accounts: Vec<_> = held.row.held.iter().map(|(account, _)| *account).collect();
         let (payment, asset, marks) = (held.payment, held.row.asset, held.row.marks);
-        if let Ok((_, call)) = self.call_of(held, EscrowStep::Void, held.price) {
+        let made = self.authorize_of(payment).map_err(Refusal::Fault)?;
+        let back = made.zip(self.config.chains.as_ref());
+        if let Some(Ok(call)) = back.map(|(made, chains)| chains.out_of_escrow(&made, None)) {
             let void = Command::Void(Void { payment, call, accounts: accounts.clone(), asset, marks });
             match self.config.execute.execute(void).await {
                 Err(Refusal::Reject(Reject::NotInEscrow(_))) => {}

@@ -136,7 +136,7 @@ impl Shared {
     ) -> Result<Outcome, Refused> {
         let row = match row.state {
             PaymentState::Authorizing | PaymentState::Escrowed => {
-                return self.resume(claim, (payment, row), bound);
+                return self.resume(chains, claim, (payment, row), bound);
             }
             PaymentState::Held => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
             PaymentState::Settling => self.settled(chains, payment).await?,

@@ -62,6 +62,10 @@ pub(super) enum Refused {
     SignIn(#[from] SignInRefusal),
     #[error(transparent)]
     Chain(#[from] ChainRefusal),
+    #[error(
+        "the money of payment {0} is in escrow, or on its way there, on other terms than those of the offer that came with it"
+    )]
+    OtherTerms(PaymentId),
     #[error("the payment {payment} was not settled ({reason}); nothing was taken")]
     NotSettled { payment: PaymentId, reason: String },
     #[error("the payment {0} is on its way to the chain; its outcome is not known yet")]
@@ -154,6 +158,7 @@ impl Refused {
             Self::SignIn(refusal) => refusal.code(),
             Self::Chain(ChainRefusal::Invalid { .. }) => "chain-payment-invalid",
             Self::Chain(ChainRefusal::Unreachable(_)) => "chain-unreachable",
+            Self::OtherTerms(_) => "payment-terms-changed",
             Self::NotSettled { .. } => "not-settled",
             Self::Settling(_) => "payment-settling",
             Self::Used(_) => "payment-used",
@@ -236,6 +241,10 @@ impl Refused {
             } else {
                 "send the same payment again, or sign a new one when the time of this one is over: until then it may still be carried"
             });
+        }
+        if matches!(self, Self::OtherTerms(_)) {
+            problem =
+                problem.next("send the payment again as it was sent first, with the offer that was signed");
         }
         if let Self::Mint { expected, got } = self {
             problem = problem.expected(expected.clone()).got(got.clone());

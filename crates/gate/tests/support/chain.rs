@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use farthing_channel::{Address, EscrowStep, escrow};
+use farthing_channel::{Address, escrow};
 use farthing_engine::{
     Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Movement, Outcome, PaymentId, Purpose,
     ReopenCall, SendCall, SettledPayment, TransactionId,
@@ -223,24 +223,28 @@ impl Chains for TestChain {
         vec![offer]
     }
 
-    fn escrow_call(
+    /// The deadline is in the call, as it is in the real one's.
+    fn into_escrow(
         &self,
         offer: &Requirements,
         payload: &Payload,
-        step: EscrowStep,
         money: Money,
     ) -> Result<Call, ChainRefusal> {
-        let word = match step {
-            EscrowStep::Authorize => 1,
-            EscrowStep::Capture => CAPTURE,
-            EscrowStep::Void => VOID,
-        };
+        let deadline = offer.extra.escrow_terms().unwrap().capture_deadline;
+        let input = [&[1][..], &deadline.to_be_bytes()].concat();
+        Ok(Call { input, ..self.call(offer, payload, money)? })
+    }
+
+    fn out_of_escrow(&self, authorize: &Call, money: Option<Money>) -> Result<Call, ChainRefusal> {
+        assert_eq!(authorize.input[0], 1);
+        let Some(money) = money else { return Ok(Call { input: vec![VOID], ..authorize.clone() }) };
         let grain = u128::from(self.grain.load(Ordering::SeqCst));
-        if word == CAPTURE && !money.amount().value().is_multiple_of(grain) {
+        if !money.amount().value().is_multiple_of(grain) {
             let message = format!("expected a multiple of {grain} units, got {money}");
             return Err(ChainRefusal::Invalid { reason: Reason::EscrowAmountMismatch, message });
         }
-        Ok(Call { input: vec![word], ..self.call(offer, payload, money)? })
+        let moves = Movement { units: money.amount(), ..authorize.moves };
+        Ok(Call { input: vec![CAPTURE], moves, ..authorize.clone() })
     }
 
     fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>> {

@@ -13,7 +13,7 @@ mod status;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use farthing_channel::{Address, EscrowStep, SigningKey};
+use farthing_channel::{Address, SigningKey};
 use farthing_engine::{Call, CallId, ChainAddress, Fault, Movement, Outcome, PaymentId, QuoteId};
 use farthing_evm::{
     ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, InletWatcher, Invalid, Node, NodeError,
@@ -241,16 +241,26 @@ impl Chains for ChainRoom {
         self.facilitators.escrow_offers(price)
     }
 
-    fn escrow_call(
+    fn into_escrow(
         &self,
         offer: &Requirements,
         payload: &Payload,
-        step: EscrowStep,
         money: Money,
     ) -> Result<Call, ChainRefusal> {
         let (_, token) = self.token(offer).ok_or_else(unreadable)?;
         let units = token.units(money.amount()).ok_or_else(unreadable)?;
-        self.of(offer)?.escrow_call_of(offer, payload, step, units).map_err(invalid)
+        self.of(offer)?.into_escrow(offer, payload, units).map_err(invalid)
+    }
+
+    fn out_of_escrow(&self, authorize: &Call, money: Option<Money>) -> Result<Call, ChainRefusal> {
+        let facilitator = self.facilitators.of_chain(authorize.chain).ok_or_else(unreadable)?;
+        let chain = &facilitator.submitter().ports().chain;
+        let units = |money: Money| {
+            let token = chain.token(Address::from_bytes(*authorize.moves.token.as_bytes()))?;
+            token.units(money.amount()).filter(|_| token.asset == money.asset())
+        };
+        let units = money.map(|money| units(money).ok_or_else(unreadable)).transpose()?;
+        facilitator.out_of_escrow(authorize, units).map_err(invalid)
     }
 
     fn credit_terms(&self, asset: Asset) -> Option<CreditTerms> {
