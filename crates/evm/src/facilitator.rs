@@ -82,13 +82,13 @@ impl Facilitator {
     }
 
     /// The call that puts a verified payment into escrow. What its payer has not signed is refused.
-    pub fn into_escrow(
+    pub fn put_into_escrow(
         &self,
         requirements: &Requirements,
         payload: &Payload,
         units: Amount,
     ) -> Result<Call, Invalid> {
-        verify::into_escrow(&self.ports().chain, requirements, payload, units)
+        verify::put_into_escrow(&self.ports().chain, requirements, payload, units)
     }
 
     /// The call that pays so many units out of what this one has put into escrow, or gives all that is left back. It is made

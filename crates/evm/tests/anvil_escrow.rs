@@ -87,7 +87,7 @@ impl<'a> Deal<'a> {
 
     fn call(&self, step: EscrowStep, units: u128) -> farthing_engine::Call {
         let facilitator = &self.world.stage.facilitator;
-        let made = facilitator.into_escrow(&self.offer, &self.payload, Amount::new(PRICE)).unwrap();
+        let made = facilitator.put_into_escrow(&self.offer, &self.payload, Amount::new(PRICE)).unwrap();
         match step {
             EscrowStep::Authorize => made,
             EscrowStep::Capture => facilitator.out_of_escrow(&made, Some(Amount::new(units))).unwrap(),
@@ -446,7 +446,7 @@ async fn a_call_is_made_of_what_was_signed_alone() {
     let into = |offer: &Requirements, units: u128| {
         let lie = Payload { accepted: offer.clone(), ..deal.payload.clone() };
         assert_eq!(facilitator.payment_of(offer, &lie), Some(deal.payment), "the same payment");
-        facilitator.into_escrow(offer, &lie, Amount::new(units)).map_err(|error| error.reason.to_string())
+        facilitator.put_into_escrow(offer, &lie, Amount::new(units)).map_err(|error| error.reason.to_string())
     };
     let cheap = Requirements { amount: Uint::from(Amount::new(1)), ..deal.offer.clone() };
     let later = deal.offer.extra.clone().with("captureDeadline", json!(world.now() + 9_999));

@@ -149,7 +149,7 @@ pub trait Chains: Send + Sync + 'static {
     }
 
     /// What is called to put a verified payment into escrow, all of it. Refused is what the payer has not signed.
-    fn into_escrow(&self, offer: &Requirements, _: &Payload, _: Money) -> Result<Call, ChainRefusal> {
+    fn put_into_escrow(&self, offer: &Requirements, _: &Payload, _: Money) -> Result<Call, ChainRefusal> {
         let message = format!("expected a chain with an escrow, got {}", offer.network);
         Err(ChainRefusal::Invalid { reason: Reason::NetworkMismatch, message })
     }

@@ -159,7 +159,7 @@ pub fn call_of(
 }
 
 /// The call that puts a verified payment of `auth-capture` into escrow, all of it.
-pub(crate) fn into_escrow(
+pub(crate) fn put_into_escrow(
     chain: &ChainConfig,
     requirements: &Requirements,
     payload: &Payload,

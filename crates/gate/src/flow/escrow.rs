@@ -70,7 +70,7 @@ impl Shared {
         claim: &ChainPayment,
         (payment, row): (PaymentId, &PaymentRow),
     ) -> Result<(), Refused> {
-        let asked = chains.into_escrow(&claim.offer, &claim.payload, claim.price)?;
+        let asked = chains.put_into_escrow(&claim.offer, &claim.payload, claim.price)?;
         // It has just ended; or a fork has just taken it back.
         let made = self.authorize_of(payment).map_err(Refusal::Fault)?.ok_or(Refused::Settling(payment))?;
         let held = Amount::try_sum(row.held.iter().map(|(_, amount)| *amount));
@@ -118,7 +118,7 @@ impl Shared {
 
     /// Waits until the money is in escrow; asks for it to be put there, if nobody has. What will not be there is released.
     async fn authorize(self: &Arc<Self>, held: &Arc<Held>) -> Result<(), Refused> {
-        let asked = match self.into_escrow(held) {
+        let asked = match self.put_into_escrow(held) {
             Ok((chains, call)) => {
                 let command = Authorize {
                     payment: held.payment,
@@ -175,11 +175,11 @@ impl Shared {
         self.config.execute.execute(command).await
     }
 
-    fn into_escrow(&self, held: &Held) -> Result<(Arc<dyn Chains>, Call), Refused> {
+    fn put_into_escrow(&self, held: &Held) -> Result<(Arc<dyn Chains>, Call), Refused> {
         let refused = || Refused::Engine(Refusal::Reject(Reject::NotOnChain(held.payment)));
         let claim = held.through_escrow().ok_or_else(refused)?;
         let chains = self.config.chains.clone().ok_or_else(refused)?;
-        let call = chains.into_escrow(&claim.offer, &claim.payload, held.price)?;
+        let call = chains.put_into_escrow(&claim.offer, &claim.payload, held.price)?;
         Ok((chains, call))
     }
 

@@ -224,7 +224,7 @@ impl Chains for TestChain {
     }
 
     /// The deadline is in the call, as it is in the real one's.
-    fn into_escrow(
+    fn put_into_escrow(
         &self,
         offer: &Requirements,
         payload: &Payload,

@@ -241,7 +241,7 @@ impl Chains for ChainRoom {
         self.facilitators.escrow_offers(price)
     }
 
-    fn into_escrow(
+    fn put_into_escrow(
         &self,
         offer: &Requirements,
         payload: &Payload,
@@ -249,7 +249,7 @@ impl Chains for ChainRoom {
     ) -> Result<Call, ChainRefusal> {
         let (_, token) = self.token(offer).ok_or_else(unreadable)?;
         let units = token.units(money.amount()).ok_or_else(unreadable)?;
-        self.of(offer)?.into_escrow(offer, payload, units).map_err(invalid)
+        self.of(offer)?.put_into_escrow(offer, payload, units).map_err(invalid)
     }
 
     fn out_of_escrow(&self, authorize: &Call, money: Option<Money>) -> Result<Call, ChainRefusal> {
