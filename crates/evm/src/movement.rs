@@ -73,6 +73,12 @@ pub(crate) fn of_use(moves: &Movement, nonce: &[u8; 32], receipt: &Receipt) -> O
     }
 }
 
+/// Whether a receipt says that the payer's token has carried any authorisation of his.
+pub(crate) fn uses_any(moves: &Movement, receipt: &Receipt) -> bool {
+    let of_payer = [abi::topic(USED), of_engine(moves.from).into()];
+    receipt.logs.iter().any(|log| log.contract == of_engine(moves.token) && log.topics.starts_with(&of_payer))
+}
+
 /// What to search for to find what became of an authorisation of a token in these blocks.
 pub(crate) fn use_filter(
     event: &str,

@@ -10,7 +10,7 @@ use farthing_engine::{
     Answer, Authorize, CallId, Capture, Chart, Command, Funds, Hold, Marks, PaymentId, PaymentState, Read,
     Reject, RequestTag, Void,
 };
-use farthing_evm::NotVerified;
+use farthing_evm::{NotByHand, NotVerified, Said};
 use farthing_money::{Amount, Money};
 use farthing_wire::x402::hex_text::HexText;
 use farthing_wire::x402::{AuthCapture, Payload, Requirements, SchemePayload, SignatureText, Uint};
@@ -466,4 +466,32 @@ async fn a_call_is_made_of_what_was_signed_alone() {
     deal.capture(PRICE).unwrap();
     deal.quiet().await;
     deal.stands(PRICE, 0).await;
+}
+
+/// Went wrong: a return of what a fork had taken back was under way for ever, and the operator could not end it.
+#[tokio::test]
+async fn what_a_fork_has_taken_for_good_needs_no_return() {
+    let world = World::open().await;
+    let deal = Deal::new(&world, 1);
+    let before = world.anvil.ask("evm_snapshot", json!([])).await;
+    deal.escrowed().await;
+    let void = CallId::of_void(deal.payment);
+    let refused = world.stage.submitter().end_by_hand(void, Said::Failed).await.unwrap_err();
+    assert!(matches!(refused, NotByHand::NotUnderWay(_)), "{refused}");
+    deal.void();
+    let refused = world.stage.submitter().end_by_hand(void, Said::Failed).await.unwrap_err();
+    assert!(matches!(refused, NotByHand::Decides(_)), "the money is there: {refused}");
+    assert_eq!(deal.left().await, (true, u64::try_from(PRICE).unwrap()));
+    world.anvil.ask("evm_revert", json!([before])).await;
+    let refused = world.stage.submitter().end_by_hand(void, Said::Failed).await.unwrap_err();
+    assert!(matches!(refused, NotByHand::Decides(_)), "it may come back: {refused}");
+    world.anvil.pass(5_000).await;
+    world.anvil.mine().await;
+    for _ in 0..12 {
+        deal.work().await;
+        world.stage.hands.pass(400);
+    }
+    assert_eq!(world.stage.desk.calls().unwrap(), []);
+    assert!(!world.stage.is_settled(CallId::of_authorize(deal.payment)) && !world.stage.is_settled(void));
+    deal.stands(0, 0).await;
 }

@@ -1,15 +1,16 @@
 //! Ending what nobody here can decide: the operator has looked at the chain and says what became of a call. What he says is
 //! believed only where the chain leaves it open, and a transaction that he names has to have moved what the call should.
 
-use farthing_channel::{Address, TxHash};
+use farthing_channel::{Address, EscrowStep, TxHash, Word};
 use farthing_engine::{CallId, CallRow, Fault, Outcome, Purpose};
-use farthing_money::Timestamp;
+use farthing_money::{Amount, Timestamp};
 use thiserror::Error;
 
 use super::{Done, Memory, RoundFault, Submitter};
-use crate::authorized::Authorized;
+use crate::authorized::{Authorized, Counter};
 use crate::chain::of_engine;
-use crate::movement;
+use crate::escrow::{EscrowCall, Stand};
+use crate::movement::{self, Use};
 use crate::node::{Block, Moment, NodeError, Receipt, Trial};
 use crate::resolve::{Fate, Moved, depth, fate, of_engine_hash};
 
@@ -86,6 +87,9 @@ impl Submitter {
                 | Purpose::Deposit { .. }
                 | Purpose::Payout { .. }
                 | Purpose::Sweep(_)
+                | Purpose::Funding { .. }
+                | Purpose::Authorize(_)
+                | Purpose::Void(_)
         );
         if !moves_tokens {
             return Err(NotByHand::Decides("what it does is seen on the chain"));
@@ -130,7 +134,8 @@ impl Submitter {
                 }
                 self.find_out(memory, (id, row)).await?
             }
-            (None, None) if head.at <= row.call.until => {
+            // What gives back has no end, and is not sent while the contract would refuse it.
+            (None, None) if head.at <= row.call.until && !matches!(row.purpose, Purpose::Void(_)) => {
                 return Err(NotByHand::Decides("it was not sent yet, and its time is not over"));
             }
             (None, None) => self.end_unsent(memory, (id, row), self.late(row)).await?,
@@ -169,16 +174,64 @@ impl Submitter {
             row.attempts.iter().any(|attempt| of_engine_hash(attempt.transaction) == receipt.transaction);
         let paid = ours.then_some(receipt.paid);
         let mut why = "it says nothing of this sum between these two";
-        for (log, said) in (0_u64..).zip(&receipt.logs) {
-            if movement::is_said_by(&row.call.moves, said) {
-                let moved = Moved { receipt: receipt.clone(), log };
-                if self.end_settled(memory, (id, row), &moved, paid).await? == Done::Ended {
-                    return Ok(());
-                }
-                why = "what it has moved has settled another call";
+        for log in self.places(row, &receipt).map_err(wrong)? {
+            let moved = Moved { receipt: receipt.clone(), log };
+            if self.end_settled(memory, (id, row), &moved, paid).await? == Done::Ended {
+                return Ok(());
             }
+            why = "what it has moved has settled another call";
         }
         Err(wrong(why))
+    }
+
+    /// The logs by which a transaction may have moved what a call should. Where a log says whose movement it is, it has to be
+    /// this call's: a payer may have moved the same sum to the same account by another authorization.
+    fn places(&self, row: &CallRow, receipt: &Receipt) -> Result<Vec<u64>, &'static str> {
+        let (chain, moves) = (&self.ports.chain, &row.call.moves);
+        if let Some(escrow) = EscrowCall::of_call(chain, &row.call) {
+            let place = escrow.place(receipt).ok_or("the escrow says nothing of this payment in it")?;
+            return Ok(vec![place]);
+        }
+        let authorized = Authorized::of_call(chain, &row.call);
+        if let Some(Authorized { counter: Counter::Token(_), nonce, .. }) = authorized {
+            match movement::of_use(moves, &nonce, receipt) {
+                Some(Use::Moved(place)) => return Ok(vec![place]),
+                Some(Use::Other) => return Err("the authorization has moved something else in it"),
+                None if movement::uses_any(moves, receipt) => {
+                    return Err("it carries another authorization of the payer");
+                }
+                Some(Use::Unclear) | None => {}
+            }
+        }
+        let said = (0_u64..).zip(&receipt.logs).filter(|(_, log)| movement::is_said_by(moves, log));
+        Ok(said.map(|(place, _)| place).collect())
+    }
+
+    /// Gives up what puts money into escrow or takes it back, if the contract has nothing of it.
+    async fn fail_in_escrow(
+        &self,
+        memory: &mut Memory,
+        (id, row): (CallId, &CallRow),
+        escrow: &EscrowCall,
+        (transaction, paid): (Option<TxHash>, Option<Amount>),
+    ) -> Result<(), NotByHand> {
+        match (escrow.step, escrow.stand(self.ports.node.as_ref()).await?) {
+            (EscrowStep::Void, Some(Stand::Never)) if !self.never_came(row)? => {
+                Err(NotByHand::Decides("what has put its money into escrow may come back after a fork"))
+            }
+            (_, Some(Stand::Never)) | (EscrowStep::Void, Some(Stand::Left(Word::ZERO))) => {
+                let how = (transaction, self.failed(row), paid);
+                self.end_failed_with(memory, (id, row), how, None).await?;
+                Ok(())
+            }
+            (EscrowStep::Authorize, Some(Stand::Left(_))) => Err(NotByHand::Decides(
+                "the escrow has had its money; name the transaction that has put it there with --settled",
+            )),
+            (_, Some(Stand::Left(_))) => {
+                Err(NotByHand::Decides("the escrow still has its money, and the call is tried again"))
+            }
+            (_, None) => Err(NotByHand::Decides("the escrow does not say what it has of the payment")),
+        }
     }
 
     /// Gives a call up, if nothing can carry it any more.
@@ -201,6 +254,10 @@ impl Submitter {
         }
         let (transaction, paid) =
             receipt.map_or((None, None), |receipt| (Some(receipt.transaction), Some(receipt.paid)));
+        let escrow = EscrowCall::of_call(&self.ports.chain, &row.call);
+        if let Some(escrow) = escrow.filter(|escrow| escrow.step != EscrowStep::Capture) {
+            return self.fail_in_escrow(memory, (id, row), &escrow, (transaction, paid)).await;
+        }
         self.end_failed(memory, (id, row), transaction, self.failed(row), paid).await?;
         Ok(())
     }

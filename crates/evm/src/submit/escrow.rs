@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use farthing_channel::{EscrowStep, TxHash, Word};
 use farthing_engine::{
-    Call, CallId, CallRow, Command, PaymentId, PaymentRow, PaymentState, Purpose, Refusal, Reject, Void,
+    Call, CallId, CallRow, Command, Outcome, PaymentId, PaymentRow, PaymentState, Purpose, Refusal, Reject,
+    Void,
 };
 use farthing_money::{Amount, Span, Timestamp};
 use farthing_wire::x402::Reason;
@@ -95,6 +96,10 @@ impl Submitter {
                 // The payer has it.
                 self.end_failed_with(memory, (id, row), (transaction, reason, paid), None).await
             }
+            // A fork has taken it back, and it was not put there again.
+            (EscrowStep::Void, Some(Stand::Never)) if self.never_came(row)? => {
+                self.end_failed_with(memory, (id, row), (transaction, reason, paid), None).await
+            }
             (EscrowStep::Void, Some(Stand::Left(_))) if !row.attempts.is_empty() => {
                 tracing::warn!(call = %id, chain = %self.ports.chain.id, "what is in escrow did not go back; it is tried anew");
                 self.end_failed(memory, (id, row), transaction, reason, paid).await
@@ -104,6 +109,18 @@ impl Submitter {
                 Ok(Done::Nothing)
             }
         }
+    }
+
+    /// Whether what a void is to give back has never been put there, as the books have known for a while.
+    pub(super) fn never_came(&self, row: &CallRow) -> Result<bool, RoundFault> {
+        let Purpose::Void(payment) = row.purpose else { return Ok(false) };
+        let id = CallId::of_authorize(payment);
+        if self.ports.read.call(id)?.is_some() {
+            return Ok(false);
+        }
+        let Some(ended) = self.ports.read.settlement(id)? else { return Ok(false) };
+        let waited = (self.ports.clock)().since(ended.at.max(row.at)) >= self.ports.chain.fees.patience;
+        Ok(waited && matches!(ended.outcome, Outcome::Failed { .. }))
     }
 
     /// Gives back what has lain in escrow for longer than an answer takes: whoever was to be served for it is gone, or we were.

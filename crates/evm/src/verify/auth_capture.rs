@@ -107,17 +107,17 @@ impl Terms {
         let Authorization { to, valid_after, valid_before, .. } = self.authorization;
         let (chain, deadline) = (judge.chain, self.offered.capture_deadline);
         // Time for the whole window in which it may be put there, for the answer, and for the capture.
-        let needed = now
-            .secs()
-            .saturating_add(requirements.max_timeout_seconds)
-            .saturating_add(chain.escrow_hold.millis() / 1_000);
+        let hold = chain.escrow_hold.millis().div_ceil(1_000);
+        let needed = now.secs().saturating_add(requirements.max_timeout_seconds).saturating_add(hold);
+        // It may be put there in the last second of that window.
+        let last = Word::from(deadline.saturating_sub(hold));
         if of_text(self.offered.authorizer) != judge.submitter {
             Some(Reason::EscrowOperatorNotAdmitted)
         } else if self.offered.refund_deadline < deadline {
             Some(Reason::EscrowDeadlineOrdering)
         } else if is_too_near(Word::from(deadline), now) {
             Some(Reason::EscrowCaptureDeadlineExpired)
-        } else if needed > deadline || valid_before > Word::from(deadline) {
+        } else if needed > deadline || valid_before > last {
             Some(Reason::EscrowDeadlineOrdering)
         } else if is_too_near(valid_before, now) {
             Some(Reason::EscrowAuthorizationExpired)
