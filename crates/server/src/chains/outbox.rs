@@ -1,13 +1,16 @@
 //! What is under way on chains, also on those that are not configured any more, and ending by hand what nobody can decide.
 
 use farthing_channel::{ChainId, TxHash};
-use farthing_engine::{CallId, CallRow, Fault, Outcome, Purpose, Read};
+use farthing_engine::{CallId, CallRow, Fault, Outcome, PaymentState, Purpose, Read};
 use farthing_evm::{NotByHand, Said, hash_text};
 use farthing_money::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ChainRoom;
 use crate::operator::OperatorError;
+
+/// The money of a payment is in escrow: it is captured, or goes back by itself.
+const IN_ESCROW: &str = "in escrow";
 
 /// A call that is under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +19,8 @@ pub struct UnderWay {
     pub call: String,
     /// Its chain's number.
     pub chain: u64,
-    /// What it is for: payment, deposit, payout, others, channel, funding or sweep.
+    /// What it is for: payment, deposit, payout, others, channel, funding, sweep, escrow or return. One that has put money into
+    /// escrow is `in escrow` for as long as that lies there.
     pub purpose: String,
     /// When it was asked for.
     pub since: Timestamp,
@@ -25,7 +29,7 @@ pub struct UnderWay {
 }
 
 impl UnderWay {
-    pub(super) fn of(id: CallId, row: &CallRow) -> Self {
+    fn of(id: CallId, row: &CallRow) -> Self {
         let purpose = match row.purpose {
             Purpose::Payment(_) => "payment",
             Purpose::Deposit { .. } => "deposit",
@@ -48,9 +52,21 @@ impl UnderWay {
     }
 }
 
-/// Every call that is under way, on whatever chain.
+/// Every call that is under way, on whatever chain, and what lies in escrow between two calls.
 pub fn under_way(books: &dyn Read) -> Result<Vec<UnderWay>, Fault> {
-    Ok(books.calls()?.iter().map(|(id, row)| UnderWay::of(*id, row)).collect())
+    let mut all: Vec<_> = books.calls()?.iter().map(|(id, row)| UnderWay::of(*id, row)).collect();
+    for (payment, row) in books.held()? {
+        let id = CallId::of_authorize(payment);
+        // While a fork has taken it back its call is under way again.
+        if row.state != PaymentState::Escrowed || books.call(id)?.is_some() {
+            continue;
+        }
+        if let Some(ended) = books.settlement(id)? {
+            let made = UnderWay::of(id, &ended.row);
+            all.push(UnderWay { purpose: IN_ESCROW.to_owned(), since: ended.at, ..made });
+        }
+    }
+    Ok(all)
 }
 
 /// What an operator says of a call.

@@ -6,7 +6,7 @@ use farthing_money::{Amount, Asset};
 use serde::{Deserialize, Serialize};
 
 use super::ChainRoom;
-use super::outbox::UnderWay;
+use super::outbox::{UnderWay, under_way};
 use crate::operator::OperatorError;
 
 /// A chain.
@@ -103,9 +103,8 @@ impl ChainRoom {
         let reserves = facilitator.reserves().await.map_err(silent)?;
         let lying = self.lying(chain).await?;
         let books = ports.read.as_ref();
-        let calls = books.calls()?;
-        let here = calls.iter().filter(|(_, row)| row.call.chain == chain.id.number());
-        let calls: Vec<_> = here.map(|(id, row)| UnderWay::of(*id, row)).collect();
+        let mut calls = under_way(books)?;
+        calls.retain(|call| call.chain == chain.id.number());
         let accounts = books.accounts()?;
         let token =
             |((token, lying), (account, own)): ((&farthing_evm::TokenConfig, Lying), (Account, Amount))| {
