@@ -4,6 +4,7 @@
 mod support;
 
 use farthing_evm::{Effect, NodeError};
+use farthing_money::Amount;
 use support::play::{GAS, Play, token};
 
 /// Went wrong: a transaction that came back in another block was taken for as good as before, though it failed there.
@@ -76,4 +77,21 @@ async fn what_a_fork_carries_out_after_all_is_cried_out() {
     assert_eq!(play.stage.round().await.astray, 1);
     assert_eq!(play.stage.round().await.astray, 0, "once");
     assert_eq!(play.stage.books(), [0, 0, GAS]);
+}
+
+/// Went wrong: a transaction that came into another block had cost something else there, and the books kept the first cost.
+#[tokio::test]
+async fn what_a_transaction_costs_in_another_block_is_booked() {
+    let play = Play::new();
+    let id = play.settle(1);
+    play.stage.round().await;
+    play.mine_and_look().await;
+    assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
+    play.node.set_base_fee(Amount::new(1_500_000_000));
+    play.node.fork(1, false);
+    play.node.mine();
+    play.stage.round().await;
+    play.stage.round().await;
+    assert!(play.stage.is_settled(id));
+    assert_eq!(play.stage.books(), [1_000, 1_000, 60_000 * 1_501_000_000]);
 }

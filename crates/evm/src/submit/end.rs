@@ -195,7 +195,10 @@ impl Submitter {
         let stands = |id: CallId, receipt: &Receipt| {
             let ended = self.ports.read.settlement(id)?;
             Ok(ended.is_some_and(|ended| match ended.outcome {
-                Outcome::Settled { log, .. } => still_says(chain, &ended.row, receipt, log),
+                // In another block it may have cost something else: then it ends anew, and the books say so.
+                Outcome::Settled { log, .. } => {
+                    still_says(chain, &ended.row, receipt, log) && costs_what_is_booked(&ended.row, receipt)
+                }
                 Outcome::Failed { .. } => false,
             }))
         };
@@ -289,4 +292,10 @@ impl Submitter {
         let upto = of_engine(row.call.to) == self.ports.chain.contracts.upto;
         if upto { Reason::UptoTransactionFailed } else { Reason::TransactionFailed }
     }
+}
+
+/// Whether a receipt says the cost that is in the books for a call; of what others have carried, nothing is.
+fn costs_what_is_booked(row: &CallRow, receipt: &Receipt) -> bool {
+    let own = row.attempts.iter().any(|attempt| of_engine_hash(attempt.transaction) == receipt.transaction);
+    !own || row.gas == receipt.paid
 }
