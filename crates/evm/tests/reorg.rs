@@ -3,9 +3,12 @@
 
 mod support;
 
+use farthing_channel::Address;
+use farthing_engine::{Call, CallId, ChainAddress, Command, Fund, Movement};
 use farthing_evm::{Effect, NodeError};
-use farthing_money::Amount;
+use farthing_money::{Amount, Span};
 use support::play::{GAS, Play, token};
+use support::{CHAIN, payer, submitter};
 
 /// Went wrong: a transaction that came back in another block was taken for as good as before, though it failed there.
 #[tokio::test]
@@ -94,4 +97,30 @@ async fn what_a_transaction_costs_in_another_block_is_booked() {
     play.stage.round().await;
     assert!(play.stage.is_settled(id));
     assert_eq!(play.stage.books(), [1_000, 1_000, 60_000 * 1_501_000_000]);
+}
+
+/// Went wrong: coin that was given away is booked with its fee, and after a start it looked as if the transaction had cost
+/// something else: the gift was taken for taken back.
+#[tokio::test]
+async fn what_was_given_away_stands_after_a_start() {
+    let play = Play::new();
+    let at = |address: Address| ChainAddress::from_bytes(*address.as_bytes());
+    let (id, payer) = (CallId::from_bytes([7; 32]), at(payer().address()));
+    let none = ChainAddress::from_bytes([0; 20]);
+    let moves = Movement { token: none, from: at(submitter().address()), to: payer, units: Amount::new(500) };
+    let until = play.stage.hands.now().after(Span::from_secs(300));
+    let chain = CHAIN.number();
+    let call = Call { chain, to: payer, input: Vec::new(), moves, until, approval: None };
+    let of = play.settle(1);
+    play.stage.desk.run(&Command::Fund(Fund { id, of, call, instead_of: None })).unwrap();
+    play.stage.round().await;
+    play.mine_and_look().await;
+    assert!(play.stage.is_settled(id) && play.stage.is_settled(of));
+    assert_eq!(play.stage.books(), [1_000, 1_000, 2 * GAS + 500]);
+    let again = play.stage.restarted();
+    for _ in 0..2 {
+        let round = again.round().await;
+        assert_eq!((round.reopened, round.under_way), (0, 0));
+    }
+    assert_eq!(play.stage.books(), [1_000, 1_000, 2 * GAS + 500]);
 }

@@ -33,9 +33,7 @@ impl Submitter {
         let paid = Some(receipt.paid);
         if let Some(log) = own_log(&self.ports.chain, row, receipt) {
             let moved = Moved { receipt: receipt.clone(), log };
-            // Coin that was given away is gone from the purse like its fee.
-            let paid = receipt.paid.checked_add(coin_of(row));
-            return self.end_settled(memory, (id, row), &moved, paid).await;
+            return self.end_settled(memory, (id, row), &moved, cost_of(row, receipt)).await;
         }
         let blank = row.attempts.iter().any(|attempt| {
             of_engine_hash(attempt.transaction) == receipt.transaction
@@ -297,5 +295,11 @@ impl Submitter {
 /// Whether a receipt says the cost that is in the books for a call; of what others have carried, nothing is.
 fn costs_what_is_booked(row: &CallRow, receipt: &Receipt) -> bool {
     let own = row.attempts.iter().any(|attempt| of_engine_hash(attempt.transaction) == receipt.transaction);
-    !own || row.gas == receipt.paid
+    !own || Some(row.gas) == cost_of(row, receipt)
+}
+
+/// What a transaction of ours that has done what its call should has cost. Coin that was given away is gone from the purse like
+/// its fee. Nothing if it cannot be counted.
+fn cost_of(row: &CallRow, receipt: &Receipt) -> Option<Amount> {
+    receipt.paid.checked_add(coin_of(row))
 }
