@@ -1,42 +1,18 @@
 //! Payments on chains: what is held, settled, taken back and refused, and what the books say of it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use farthing_engine::{
-    Answer, Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Facilitate, Fund, Funds, Gas,
-    GasAccounts, Hold, Keys, Marks, Movement, Outcome, PaymentId, PaymentRow, PaymentState, Post, Reject,
-    Release, ReopenCall, RequestTag, Rows, SendCall, Settle, SettledPayment, TransactionId, decide,
-    is_given_back, release_of,
+    Answer, Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Facilitate, Fund, Funds, Gas, Hold,
+    Keys, Marks, Movement, Outcome, PaymentId, PaymentRow, PaymentState, Post, Reject, Release, ReopenCall,
+    RequestTag, Rows, SendCall, Settle, SettledPayment, TransactionId, is_given_back, release_of,
 };
-use farthing_ledger::{Account, AccountId, LedgerReject};
-use farthing_money::{Amount, Asset, Timestamp};
+use farthing_ledger::{AccountId, LedgerReject};
+use farthing_money::{Amount, Timestamp};
+use support::{CHAIN, gas_accounts, merchant, reserve, usd};
 
 const NOW: Timestamp = Timestamp::from_secs(10_000);
-const CHAIN: u64 = 84_532;
-
-fn usd() -> Asset {
-    Asset::micro("USD").unwrap()
-}
-
-fn coin() -> Asset {
-    Asset::new("ETH", 18, "wei").unwrap()
-}
-
-fn reserve() -> Account {
-    Chart::of(usd()).reserve("eip155:84532:USDC")
-}
-
-fn merchant() -> Account {
-    Chart::of(usd()).merchant("shop")
-}
-
-fn gas_accounts() -> GasAccounts {
-    let chart = Chart::of(coin());
-    GasAccounts {
-        asset: coin(),
-        purse: chart.purse("eip155:84532").id(),
-        spent: chart.gas("eip155:84532").id(),
-    }
-}
 
 fn address(n: u8) -> ChainAddress {
     ChainAddress::from_bytes([n; 20])
@@ -60,9 +36,7 @@ struct Books(Rows);
 
 impl Books {
     fn open() -> Self {
-        let mut accounts = Chart::of(usd()).accounts();
-        let chart = Chart::of(coin());
-        accounts.extend([reserve(), merchant(), chart.purse("eip155:84532"), chart.gas("eip155:84532")]);
+        let accounts = support::accounts();
         let mut books = Self(Rows::default());
         books.run(&Command::OpenAccounts(accounts)).unwrap();
         books
@@ -83,17 +57,12 @@ impl Books {
     }
 
     fn run(&mut self, command: &Command) -> Result<Answer, Reject> {
-        let mut keys = Keys::default();
-        command.keys(&mut keys);
-        self.0.load_absent(&keys);
-        decide(&mut self.0, command, NOW).map(|(answer, _)| answer)
+        support::run(&mut self.0, command, NOW)
     }
 
     /// What was debited and credited for good, and what of each is pending.
     fn totals(&self, id: AccountId) -> [u128; 4] {
-        let totals = self.0.accounts.get(&id).unwrap().unwrap().totals;
-        [totals.debits_posted, totals.credits_posted, totals.debits_pending, totals.credits_pending]
-            .map(Amount::value)
+        support::totals(&self.0, id)
     }
 
     fn held(&self) -> Option<PaymentRow> {

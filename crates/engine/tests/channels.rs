@@ -1,19 +1,21 @@
 //! Channels: what vouchers pay, what a chain says, and that the books follow both whatever the order.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod support;
+
 use farthing_channel::seller::{ChannelOffer, ChannelOnChain, Presented, Proven, Refused};
 use farthing_channel::{
     Address, ChainId, ChannelId, ChannelTerms, Salt, SigningKey, Voucher, Word, batch_domain,
 };
 use farthing_engine::{
     Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher, Chart,
-    Command, EndCall, Funds, HeldVoucher, Hold, Keys, MakeChannelCall, Marks, Movement, Outcome, PaymentId,
-    Post, ReceiverId, Reject, RequestTag, Rows, SeeChannel, SeeReceiver, TransactionId, UnitWorth, decide,
-    release_of,
+    Command, EndCall, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Movement, Outcome, PaymentId, Post,
+    ReceiverId, Reject, RequestTag, Rows, SeeChannel, SeeReceiver, TransactionId, UnitWorth, release_of,
 };
-use farthing_ledger::{Account, AccountId};
-use farthing_money::{Amount, Asset, Timestamp};
+use farthing_ledger::AccountId;
+use farthing_money::{Amount, Timestamp};
 use proptest::prelude::*;
+use support::{merchant, usd};
 
 const NOW: Timestamp = Timestamp::from_secs(10_000);
 const TOKEN: &str = "eip155:84532:DAI";
@@ -21,14 +23,6 @@ const CHAIN: ChainId = ChainId::new(84_532);
 /// A token whose smallest unit is a thousandth of the asset's.
 const FINER: u128 = 1_000;
 const UNIT: UnitWorth = UnitWorth { worth: 1, units: FINER };
-
-fn usd() -> Asset {
-    Asset::micro("USD").unwrap()
-}
-
-fn merchant() -> Account {
-    Chart::of(usd()).merchant("shop")
-}
 
 fn accounts() -> ChannelAccounts {
     ChannelAccounts::of(&Chart::of(usd()), TOKEN)
@@ -186,10 +180,7 @@ impl Books {
     }
 
     fn run(&mut self, command: &Command) -> Result<Answer, Reject> {
-        let mut keys = Keys::default();
-        command.keys(&mut keys);
-        self.0.load_absent(&keys);
-        decide(&mut self.0, command, NOW).map(|(answer, _)| answer)
+        support::run(&mut self.0, command, NOW)
     }
 
     fn release(&mut self, payment: PaymentId) {
@@ -203,12 +194,9 @@ impl Books {
 
     /// What was debited more than credited, and what of it is pending.
     fn debit(&self, id: AccountId) -> (i128, i128) {
-        let totals = self.0.accounts.get(&id).unwrap().unwrap().totals;
-        let signed = |amount: Amount| i128::try_from(amount.value()).unwrap();
-        (
-            signed(totals.debits_posted) - signed(totals.credits_posted),
-            signed(totals.debits_pending) - signed(totals.credits_pending),
-        )
+        let totals = support::totals(&self.0, id).map(|total| i128::try_from(total).unwrap());
+        let [debits, credits, debits_pending, credits_pending] = totals;
+        (debits - credits, debits_pending - credits_pending)
     }
 
     /// What each account of the channel, the merchant and the clearing has, debits first.

@@ -2,38 +2,23 @@
 //! is anybody's, nothing is captured twice, and nothing is left lying.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use farthing_engine::{
-    Answer, Authorize, Call, CallId, Capture, ChainAddress, Chart, Command, EndCall, Funds, Gas, GasAccounts,
-    Hold, Keys, Marks, Movement, Outcome, PaymentId, PaymentRow, PaymentState, Purpose, Reject, ReopenCall,
-    RequestTag, Rows, Settle, SettledPayment, TransactionId, Void, decide, is_given_back, release_of,
+    Answer, Authorize, Call, CallId, Capture, ChainAddress, Command, EndCall, Funds, Gas, Hold, Keys, Marks,
+    Movement, Outcome, PaymentId, PaymentRow, PaymentState, Purpose, Reject, ReopenCall, RequestTag, Rows,
+    Settle, SettledPayment, TransactionId, Void, is_given_back, release_of,
 };
-use farthing_ledger::{Account, AccountId};
-use farthing_money::{Amount, Asset, Timestamp};
+use farthing_ledger::AccountId;
+use farthing_money::{Amount, Timestamp};
+use support::{CHAIN, gas_accounts, merchant, reserve, usd};
 
 const NOW: Timestamp = Timestamp::from_secs(10_000);
 const HELD: u128 = 10;
 
-fn usd() -> Asset {
-    Asset::micro("USD").unwrap()
-}
-
-fn reserve() -> Account {
-    Chart::of(usd()).reserve("eip155:84532:USDC")
-}
-
-fn merchant() -> Account {
-    Chart::of(usd()).merchant("shop")
-}
-
-fn gas_accounts() -> GasAccounts {
-    let asset = Asset::new("ETH", 18, "wei").unwrap();
-    let chart = Chart::of(asset);
-    GasAccounts { asset, purse: chart.purse("eip155:84532").id(), spent: chart.gas("eip155:84532").id() }
-}
-
 fn payment() -> PaymentId {
     PaymentId::of_authorization(
-        84_532,
+        CHAIN,
         ChainAddress::from_bytes([1; 20]),
         ChainAddress::from_bytes([2; 20]),
         &[3; 32],
@@ -44,7 +29,7 @@ fn payment() -> PaymentId {
 fn call(step: u8, units: u128) -> Call {
     let at = |n| ChainAddress::from_bytes([n; 20]);
     let moves = Movement { token: at(1), from: at(2), to: at(4), units: Amount::new(units) };
-    Call { chain: 84_532, to: at(9), input: vec![step], moves, until: NOW, approval: None }
+    Call { chain: CHAIN, to: at(9), input: vec![step], moves, until: NOW, approval: None }
 }
 
 const AUTHORIZE: u8 = 1;
@@ -56,9 +41,7 @@ struct Books(Rows);
 impl Books {
     /// A shop to which somebody has promised so much.
     fn holding() -> Self {
-        let chart = Chart::of(gas_accounts().asset);
-        let mut accounts = Chart::of(usd()).accounts();
-        accounts.extend([reserve(), merchant(), chart.purse("eip155:84532"), chart.gas("eip155:84532")]);
+        let accounts = support::accounts();
         let mut books = Self(Rows::default());
         books.run(&Command::OpenAccounts(accounts)).unwrap();
         books.run(&hold()).unwrap();
@@ -81,16 +64,11 @@ impl Books {
     }
 
     fn run(&mut self, command: &Command) -> Result<Answer, Reject> {
-        let mut keys = Keys::default();
-        command.keys(&mut keys);
-        self.0.load_absent(&keys);
-        decide(&mut self.0, command, NOW).map(|(answer, _)| answer)
+        support::run(&mut self.0, command, NOW)
     }
 
     fn totals(&self, id: AccountId) -> [u128; 4] {
-        let totals = self.0.accounts.get(&id).unwrap().unwrap().totals;
-        [totals.debits_posted, totals.credits_posted, totals.debits_pending, totals.credits_pending]
-            .map(Amount::value)
+        support::totals(&self.0, id)
     }
 
     /// What is the merchant's, what is ours on the chain, what is pending there, and the gas.

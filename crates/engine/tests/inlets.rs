@@ -1,26 +1,20 @@
 //! Mint quotes that are paid by plain transfers: counted once, in parts, late, taken back and moved on.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use farthing_engine::{
     Answer, ArrivalRow, Arrive, Call, CallId, ChainAddress, Chart, Command, CursorRow, EndCall, EndSweep,
-    InletRow, Issue, IssuePart, Keys, LogId, MintQuoteRow, Mode, Movement, OpenInlet, Outcome, Output,
-    OutputId, QuoteId, Reject, RequestTag, Rows, Sweep, TransactionId, UndoArrival, credits_account, decide,
+    InletRow, Issue, IssuePart, LogId, MintQuoteRow, Mode, Movement, OpenInlet, Outcome, Output, OutputId,
+    QuoteId, Reject, RequestTag, Rows, Sweep, TransactionId, UndoArrival, credits_account,
 };
 use farthing_ledger::{Account, AccountId};
 use farthing_money::{Amount, Asset, Span, Timestamp};
+use support::{CHAIN, reserve, usd};
 
 const NOW: Timestamp = Timestamp::from_secs(10_000);
 const LATER: Timestamp = Timestamp::from_secs(20_000);
-const CHAIN: u64 = 84_532;
 const QUOTE: QuoteId = QuoteId::from_bytes([7; 16]);
-
-fn usd() -> Asset {
-    Asset::micro("USD").unwrap()
-}
-
-fn reserve() -> Account {
-    Chart::of(usd()).reserve("eip155:84532:USDC")
-}
 
 fn credits() -> Account {
     credits_account(usd(), "01aa")
@@ -71,17 +65,13 @@ impl Books {
     }
 
     fn run_at(&mut self, command: &Command, now: Timestamp) -> Result<Answer, Reject> {
-        let mut keys = Keys::default();
-        command.keys(&mut keys);
-        self.0.load_absent(&keys);
-        decide(&mut self.0, command, now).map(|(answer, _)| answer)
+        support::run(&mut self.0, command, now)
     }
 
     /// Debits less credits.
     fn balance(&self, id: AccountId) -> i128 {
-        let totals = self.0.accounts.get(&id).unwrap().unwrap().totals;
-        let of = |amount: Amount| i128::try_from(amount.value()).unwrap();
-        of(totals.debits_posted) - of(totals.credits_posted)
+        let [debits, credits, ..] = support::totals(&self.0, id).map(|total| i128::try_from(total).unwrap());
+        debits - credits
     }
 
     /// What we have, what we owe for quotes, and what credits are out.

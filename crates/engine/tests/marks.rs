@@ -1,28 +1,18 @@
 //! Names that payers give to payments, and who comes back without paying: they go the way of the payment.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use farthing_engine::{
     AccessId, AccessRow, Answer, Call, CallId, ChainAddress, Chart, Command, EndCall, Forget, Funds, Hold,
-    Keys, Marks, Movement, NAME_LASTS, NameId, NameRow, Outcome, PaymentId, Reject, ReopenCall, RequestTag,
-    Rows, Settle, SettledPayment, TransactionId, decide, release_of,
+    Marks, Movement, NAME_LASTS, NameId, NameRow, Outcome, PaymentId, Reject, ReopenCall, RequestTag, Rows,
+    Settle, SettledPayment, TransactionId, release_of,
 };
-use farthing_ledger::Account;
-use farthing_money::{Amount, Asset, Timestamp};
+use farthing_money::{Amount, Timestamp};
+use support::{merchant, reserve, usd};
 
 const NOW: Timestamp = Timestamp::from_secs(10_000);
 const PASS: Timestamp = Timestamp::from_secs(11_000);
-
-fn usd() -> Asset {
-    Asset::micro("USD").unwrap()
-}
-
-fn reserve() -> Account {
-    Chart::of(usd()).reserve("eip155:84532:USDC")
-}
-
-fn merchant() -> Account {
-    Chart::of(usd()).merchant("shop")
-}
 
 fn payment(n: u8) -> PaymentId {
     PaymentId::of_authorization(
@@ -60,10 +50,7 @@ impl Books {
     }
 
     fn run(&mut self, command: &Command) -> Result<Answer, Reject> {
-        let mut keys = Keys::default();
-        command.keys(&mut keys);
-        self.rows.load_absent(&keys);
-        decide(&mut self.rows, command, self.now).map(|(answer, _)| answer)
+        support::run(&mut self.rows, command, self.now)
     }
 
     fn hold(&mut self, n: u8, marks: Marks) -> Result<Answer, Reject> {
