@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use farthing_ecash::BlindSignature;
 use farthing_engine::{
-    Answer, Command, FaultKind, PaymentId, PaymentRow, Post, Refusal, Reject, Settle, SignedOutput,
+    Answer, Call, Command, FaultKind, PaymentId, PaymentRow, Post, Refusal, Reject, Settle, SignedOutput,
 };
 use farthing_money::{Amount, Money, Span, Timestamp};
 use farthing_wire::header;
@@ -22,6 +22,7 @@ use super::Shared;
 use super::credits::Credits;
 use super::on_chain::ChainPayment;
 use super::refusal::Refused;
+use crate::chain::{ChainRefusal, Chains};
 use crate::crypto::CryptoError;
 
 /// Money that is set aside for a request.
@@ -55,6 +56,21 @@ impl Held {
                 tracing::error!(payment = %self.payment, "expected a cost within the price in Farthing-Cost; charging the price");
                 self.price
             }
+        }
+    }
+
+    /// What moves what is charged, if anything is. A cost that the token cannot show is charged like one that nobody said.
+    pub(super) fn call_for(
+        &self,
+        charged: Money,
+        call: impl Fn(Money) -> Result<Call, ChainRefusal>,
+    ) -> Result<(Option<Call>, Money), ChainRefusal> {
+        if charged.amount().is_zero() {
+            return Ok((None, charged));
+        }
+        match call(charged) {
+            Err(_) if charged != self.price => Ok((Some(call(self.price)?), self.price)),
+            call => Ok((Some(call?), charged)),
         }
     }
 
@@ -205,15 +221,8 @@ impl Shared {
     ) -> Result<Charged, Refused> {
         let refused = || Refused::Engine(Refusal::Reject(Reject::NotOnChain(held.payment)));
         let chains = self.config.chains.as_ref().ok_or_else(refused)?;
-        let call = |charged: Money| {
-            let moved = !charged.amount().is_zero();
-            moved.then(|| chains.call(&claim.offer, &claim.payload, charged)).transpose()
-        };
-        // A cost that the token cannot show is charged like one that nobody said.
-        let (call, charged) = match call(charged) {
-            Err(_) if charged != held.price => (call(held.price)?, held.price),
-            call => (call?, charged),
-        };
+        let call = |charged| chains.call(&claim.offer, &claim.payload, charged);
+        let (call, charged) = held.call_for(charged, call)?;
         let command = Command::Settle(Settle {
             payment: held.payment,
             call,
@@ -224,12 +233,22 @@ impl Shared {
             asset: held.row.asset,
             marks: held.row.marks,
         });
+        self.move_on_chain(&**chains, held.payment, command).await
+    }
+
+    /// Asks for what was charged to be moved on a chain, and waits until it has.
+    pub(super) async fn move_on_chain(
+        &self,
+        chains: &dyn Chains,
+        payment: PaymentId,
+        command: Command,
+    ) -> Result<Charged, Refused> {
         match self.config.execute.execute(command).await {
             Ok(Answer::Posted(row)) => Ok((*row, Vec::new())),
-            Ok(Answer::Settling(_)) => Ok((self.settled(&**chains, held.payment).await?, Vec::new())),
+            Ok(Answer::Settling(_)) => Ok((self.settled(chains, payment).await?, Vec::new())),
             Ok(_) => Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
             Err(Refusal::Reject(reject)) => Err(Refused::Engine(Refusal::Reject(reject))),
-            Err(source) => Err(Refused::Unrecorded { payment: held.payment, source }),
+            Err(source) => Err(Refused::Unrecorded { payment, source }),
         }
     }
 

@@ -197,15 +197,7 @@ impl Shared {
         let made = self.authorize_of(payment).map_err(unread)?;
         let made = made.ok_or_else(|| refused(Reject::NotInEscrow(payment)))?;
         let back = chains.out_of_escrow(&made, None)?;
-        let call = |charged: Money| {
-            let moved = !charged.amount().is_zero();
-            moved.then(|| chains.out_of_escrow(&made, Some(charged))).transpose()
-        };
-        // A cost that the token cannot show is charged like one that nobody said.
-        let (call, charged) = match call(charged) {
-            Err(_) if charged != held.price => (call(held.price)?, held.price),
-            call => (call?, charged),
-        };
+        let (call, charged) = held.call_for(charged, |charged| chains.out_of_escrow(&made, Some(charged)))?;
         let command = Command::Capture(Capture {
             payment,
             call,
@@ -217,13 +209,7 @@ impl Shared {
             asset: held.row.asset,
             marks: held.row.marks,
         });
-        match self.config.execute.execute(command).await {
-            Ok(Answer::Posted(row)) => Ok((*row, Vec::new())),
-            Ok(Answer::Settling(_)) => Ok((self.settled(&*chains, payment).await?, Vec::new())),
-            Ok(_) => Err(refused(Reject::NotLoaded)),
-            Err(Refusal::Reject(reject)) => Err(refused(reject)),
-            Err(source) => Err(Refused::Unrecorded { payment, source }),
-        }
+        self.move_on_chain(&*chains, payment, command).await
     }
 
     /// Gives back what is held: what is in escrow by a call, and what never got there at once.
