@@ -6,7 +6,7 @@
 
 use farthing_channel::{Address, Word, bytes_from_hex, call};
 use farthing_money::{Amount, Timestamp};
-use farthing_wire::x402::extension::erc20_approval::NAME;
+use farthing_wire::x402::extension::gas_sponsoring::ERC20_APPROVAL as NAME;
 use farthing_wire::x402::{AddressText, Payload, Reason, Uint};
 use futures_util::future::{join3, join4};
 use serde_json::{Map, Value};

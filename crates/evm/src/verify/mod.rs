@@ -16,7 +16,7 @@ mod upto;
 use farthing_channel::{Address, Word};
 use farthing_engine::{Call, Movement, PaymentId};
 use farthing_money::{Amount, Timestamp};
-use farthing_wire::x402::extension::erc20_approval;
+use farthing_wire::x402::extension::gas_sponsoring;
 use farthing_wire::x402::{
     Payload, Reason, Requirements, SCHEME_AUTH_CAPTURE, SCHEME_EXACT, SCHEME_UPTO, SchemePayload, Uint,
 };
@@ -28,7 +28,7 @@ use crate::node::{Node, NodeError, Trial};
 
 /// The extensions that are understood: an allowance that is signed, and one that is a transaction.
 pub(crate) const SPONSORED: &str = sponsor::NAME;
-pub(crate) const APPROVED: &str = erc20_approval::NAME;
+pub(crate) const APPROVED: &str = gas_sponsoring::ERC20_APPROVAL;
 
 /// A payment that would settle now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

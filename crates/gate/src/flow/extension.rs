@@ -5,7 +5,7 @@ use farthing_channel::Address;
 use farthing_engine::{AccessId, AccessRow, Marks, NameId, PaymentId, Refusal, Reject};
 use farthing_money::{Span, Timestamp};
 use farthing_wire::x402::extension::sign_in::{self, SignIn};
-use farthing_wire::x402::extension::{erc20_approval, gas_sponsoring, payment_identifier};
+use farthing_wire::x402::extension::{gas_sponsoring, payment_identifier};
 use farthing_wire::x402::{AssetTransferMethod, PaymentRequired, Requirements, eip155_network};
 use farthing_wire::{Credential, header};
 use hmac::{Hmac, KeyInit, Mac};
@@ -42,7 +42,7 @@ impl Shared {
             let sponsored = |offer| chains.is_some_and(|chains| chains.sponsors(offer));
             // The reference's clients sign an allowance wherever one is declared, and fail on a token that takes none.
             let declared = if required.accepts.iter().any(sponsored) {
-                (erc20_approval::NAME, erc20_approval::declare())
+                (gas_sponsoring::ERC20_APPROVAL, gas_sponsoring::declare_erc20_approval())
             } else {
                 (gas_sponsoring::EIP2612, gas_sponsoring::declare_eip2612())
             };

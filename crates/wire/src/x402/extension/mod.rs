@@ -1,7 +1,6 @@
 //! Extensions of x402: an offer declares one under its name as `{"info", "schema"}`, a payer sends it back with what he
 //! adds to `info`. The schema is always written, because some clients take nothing without it.
 
-pub mod erc20_approval;
 pub mod gas_sponsoring;
 pub mod offer_receipt;
 pub mod payment_identifier;
