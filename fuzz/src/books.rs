@@ -1,12 +1,17 @@
 //! Bytes of the data folder: journal frames and rows. What is damaged is refused, never guessed at.
 
-use farthing_engine::{CodeId, CreditId, FaultKind, OutputId, PaymentId, QuoteId, Read};
-use farthing_ledger::{Audit, Batch};
+use farthing_engine::{
+    AccessId, CallId, CodeId, CreditId, FaultKind, LogId, NameId, OutputId, PaymentId, QuoteId, Read,
+    ReceiverId, SenderId, StatementId,
+};
+use farthing_ledger::{Audit, Batch, Reference};
 use farthing_store::{KeyValue, Memory, RowStore, TableName, Write};
 
 use crate::Cut;
 
 const KEY: [u8; 33] = [2; 33];
+/// The one row of what holds for the books as a whole has the key 0.
+const BOOKS: [u8; 1] = [farthing_engine::BOOKS];
 
 /// One value, read as a frame and as a row of every table.
 pub fn rows(bytes: &[u8]) {
@@ -19,13 +24,14 @@ pub fn rows(bytes: &[u8]) {
     let table = TableName::ALL[usize::from(cut.byte()) % TableName::ALL.len()];
     let length = match table {
         TableName::Credits | TableName::Outputs => 33,
-        TableName::MintQuotes | TableName::MeltQuotes => 16,
+        TableName::MintQuotes | TableName::MeltQuotes | TableName::Inlets | TableName::Statements => 16,
         TableName::Keysets => 4,
-        TableName::Journal => 8,
+        TableName::Journal | TableName::Cursors => 8,
         _ => 32,
     };
     let store = Memory::default();
-    let write = Write { table, key: KEY[..length].to_vec(), value: Some(cut.0.to_vec()) };
+    let key = if table == TableName::Books { &BOOKS[..] } else { &KEY[..length] };
+    let write = Write { table, key: key.to_vec(), value: Some(cut.0.to_vec()) };
     store.write(vec![write]).expect("memory takes everything");
     let Ok(store) = RowStore::open(store) else { return };
     let mut faults = Vec::new();
@@ -39,6 +45,21 @@ pub fn rows(bytes: &[u8]) {
     note(store.held().err());
     note(store.keysets().err());
     note(store.accounts().err());
+    note(store.books().err());
+    note(store.statement(StatementId::from_bytes([2; 16])).err());
+    note(store.entry(Reference::from_bytes([2; 32])).err());
+    note(store.calls().err());
+    note(store.settlement(CallId::from_bytes([2; 32])).err());
+    note(store.watched().err());
+    note(store.number(SenderId::from_bytes([2; 32])).err());
+    note(store.moved(LogId::from_bytes([2; 32])).err());
+    note(store.channels_after(None, 10).err());
+    note(store.receiver(ReceiverId::from_bytes([2; 32])).err());
+    note(store.inlets().err());
+    note(store.arrivals().err());
+    note(store.cursor(u64::from_be_bytes([2; 8])).err());
+    note(store.name(NameId::from_bytes([2; 32])).err());
+    note(store.access(AccessId::from_bytes([2; 32])).err());
     note(Read::head(&store).err());
     note(store.frames(0, 10).err());
     assert!(faults.iter().all(|fault| fault.kind == FaultKind::Corrupt), "{faults:?}");

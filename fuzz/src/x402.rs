@@ -2,7 +2,9 @@
 
 use std::str::from_utf8;
 
-use farthing_wire::x402::batch::{ChannelAnswer, ChannelOfferText, FacilitatorPayload, PayerPayload, verified};
+use farthing_wire::x402::batch::{
+    ChannelAnswer, ChannelOfferText, FacilitatorPayload, PayerPayload, verified,
+};
 use farthing_wire::x402::extension::{offer_receipt, payment_identifier, sign_in};
 use farthing_wire::x402::facilitator::{FacilitatorRequest, Supported, VerifyResponse};
 use farthing_wire::x402::v1::{PayloadV1, PaymentRequiredV1, RequirementsV1};
@@ -44,6 +46,8 @@ fn one_offer(required: &PaymentRequired) {
         assert!(found.is_met_by(entry));
         let _ = (entry.chain_id(), entry.asset_address(), entry.pay_to_address(), entry.amount.amount());
         drop(ChannelOfferText::of(&entry.extra));
+        let same_deadlines = entry.clone().with_deadlines_of(entry);
+        assert_eq!(same_deadlines.extra.escrow_terms(), entry.extra.escrow_terms());
         if let Some(state) = entry.extra.channel() {
             let voucher = entry.extra.channel_voucher();
             let told = entry.extra.clone().with_channel(&state, voucher.as_ref());
