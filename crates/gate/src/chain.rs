@@ -3,6 +3,7 @@
 //! The server puts the room of the chains behind it; tests and the simulator put a chain of their own there. Payments are in
 //! the words of x402 whatever dialect they came in, so that one payment has one meaning.
 
+pub mod channel;
 pub mod claim;
 pub mod offer;
 pub mod settled;
@@ -17,6 +18,8 @@ use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Money};
 use farthing_wire::x402::{Payload, Reason, Requirements};
 use thiserror::Error;
+
+use self::channel::Channels;
 
 /// What a question to a chain returns.
 pub type ChainFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -180,6 +183,11 @@ pub trait Chains: Send + Sync + 'static {
 
     /// Says that there is an inlet to be looked at.
     fn look(&self) {}
+
+    /// Whoever looks after payment channels; nobody if no chain has any.
+    fn channels(&self) -> Option<&dyn Channels> {
+        None
+    }
 
     /// Waits until a call has ended, which it may have already, or as long as payers wait: then there is nothing.
     fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>>;
