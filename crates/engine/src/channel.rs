@@ -11,7 +11,7 @@ use farthing_ledger::{AccountId, Transfer};
 use farthing_money::{Amount, Asset, Rounding, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Call, CallId, Chart, PaymentId, ReceiverId};
+use crate::{Call, CallId, Chart, Marks, PaymentId, ReceiverId};
 
 /// What a token's units are worth in the books' asset: a fraction, because tokens count finer or coarser than books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -254,6 +254,8 @@ pub struct ChargeVoucher {
     pub charged: Amount,
     /// Until when it opens its resource.
     pub pass_until: Option<Timestamp>,
+    /// What it is known by besides, as its row says.
+    pub marks: Marks,
 }
 
 /// Takes a chain's word for how a channel stands.

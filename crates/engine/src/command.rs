@@ -459,6 +459,7 @@ impl Command {
             }
             Self::ChargeVoucher(command) => {
                 keys.payment(command.payment);
+                keys.marks(command.marks);
                 keys.channels.push(command.channel);
                 keys.accounts.extend(command.accounts.ids());
                 keys.accounts.push(command.merchant);

@@ -8,9 +8,10 @@ use farthing_channel::{
     Address, ChainId, ChannelId, ChannelTerms, Salt, SigningKey, Voucher, Word, batch_domain,
 };
 use farthing_engine::{
-    Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher, Chart,
-    Command, EndCall, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Movement, Outcome, PaymentId, Post,
-    ReceiverId, Reject, RequestTag, Rows, SeeChannel, SeeReceiver, TransactionId, UnitWorth, release_of,
+    AccessId, Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher,
+    Chart, Command, EndCall, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Movement, NameId, Outcome,
+    PaymentId, Post, ReceiverId, Reject, RequestTag, Rows, SeeChannel, SeeReceiver, TransactionId, UnitWorth,
+    release_of,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
@@ -154,6 +155,7 @@ fn charge(base: u128, price: u128, charged: u128) -> Command {
         asset: usd(),
         charged: units(charged),
         pass_until: None,
+        marks: Marks::default(),
     })
 }
 
@@ -317,6 +319,50 @@ fn a_refund_keeps_requests_away_until_it_is_seen() {
     assert_eq!(books.stand(), [0, 10, 0, 0, 0, -10, 0]);
     assert_eq!(books.row().refund, None);
     assert_eq!(books.run(&hold(10, 1)), Err(Refused::CumulativeExceedsBalance.into()));
+}
+
+/// Nothing of what has failed has moved, and what its payer has signed is still good: asked for again, it is made again.
+#[test]
+fn a_deposit_that_has_failed_may_be_made_anew() {
+    let mut books = Books::open();
+    let (deposit, id) = (call(ChannelStep::Deposit(channel()), 1), CallId::from_bytes([1; 32]));
+    books.run(&deposit).unwrap();
+    let end = |outcome| EndCall { call: id, outcome, payment: None, gas: None, back: None };
+    let failed = Outcome::Failed { transaction: None, reason: "reverted".into() };
+    books.run(&Command::EndCall(end(failed))).unwrap();
+    assert!(matches!(books.run(&deposit).unwrap(), Answer::Call(_)), "once more");
+    let outcome = Outcome::Settled { transaction: TransactionId::from_bytes([5; 32]), block: 3, log: 0 };
+    books.run(&Command::EndCall(end(outcome))).unwrap();
+    assert!(matches!(books.run(&deposit).unwrap(), Answer::Settled(_)), "it is done");
+    let claim = call(ChannelStep::Claim, 3);
+    books.run(&claim).unwrap();
+    let failed = Outcome::Failed { transaction: None, reason: "reverted".into() };
+    let end = EndCall { call: CallId::from_bytes([3; 32]), ..end(failed) };
+    books.run(&Command::EndCall(end)).unwrap();
+    assert!(matches!(books.run(&claim).unwrap(), Answer::Settled(_)), "claims have names of their own");
+}
+
+/// Names and accesses go with a voucher as with any payment; what was free keeps no name, because it keeps no row.
+#[test]
+fn a_voucher_has_its_marks() {
+    let (name, access) = (NameId::from_bytes([7; 32]), AccessId::from_bytes([8; 32]));
+    let marks = Marks { name: Some(name), access: Some(access) };
+    let marked = |command| match command {
+        Command::Hold(held) => Command::Hold(Hold { marks, ..held }),
+        Command::ChargeVoucher(charge) => {
+            Command::ChargeVoucher(ChargeVoucher { marks, pass_until: Some(NOW), ..charge })
+        }
+        other => other,
+    };
+    let mut books = Books::funded(100);
+    books.run(&marked(hold(0, 10))).unwrap();
+    books.run(&marked(charge(0, 10, 0))).unwrap();
+    assert_eq!(books.0.names.get(&name), Ok(None), "it was free");
+    books.run(&marked(hold(0, 20))).unwrap();
+    books.run(&marked(charge(0, 20, 20))).unwrap();
+    assert_eq!(books.0.names.get(&name).unwrap().unwrap().payment, payment(0, 20));
+    assert_eq!(books.0.access.get(&access).unwrap().unwrap().until, NOW);
+    assert_eq!(books.run(&marked(hold(20, 10))), Err(Reject::PaymentNameTaken));
 }
 
 /// After a restore the chain knows of claims that the books do not: what was claimed was charged.

@@ -156,9 +156,9 @@ impl Harbour {
             tax_code: None,
             marks: Marks::default(),
         }))?;
-        let (asset, pass_until) = (usd(), None);
+        let (asset, pass_until, marks) = (usd(), None, Marks::default());
         let charge =
-            ChargeVoucher { payment, channel, accounts, merchant, asset, charged: price, pass_until };
+            ChargeVoucher { payment, channel, accounts, merchant, asset, charged: price, pass_until, marks };
         desk.run(&Command::ChargeVoucher(charge)).map(|_| ())
     }
 

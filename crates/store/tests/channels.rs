@@ -116,6 +116,7 @@ fn commands() -> Vec<Command> {
             asset,
             charged: Amount::new(6),
             pass_until: None,
+            marks: Marks::default(),
         }),
         see(6),
         Command::SeeReceiver(SeeReceiver {

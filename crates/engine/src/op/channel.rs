@@ -7,14 +7,16 @@ use farthing_money::{Amount, Timestamp};
 use super::{Decision, call};
 use crate::books::Draft;
 use crate::{
-    Answer, ChannelRow, ChannelStep, Chart, MakeChannelCall, Purpose, ReceiverRow, Reject, Rows, SeeChannel,
-    SeeReceiver,
+    Answer, CallId, ChannelRow, ChannelStep, Chart, MakeChannelCall, Outcome, Purpose, ReceiverRow, Reject,
+    Rows, SeeChannel, SeeReceiver,
 };
 
 /// Makes a call on a channel, once. Asked again, it says how far it is.
 pub(crate) fn make_call(rows: &mut Rows, command: &MakeChannelCall, now: Timestamp) -> Decision {
     let MakeChannelCall { id, call: wanted, step, opens, charged } = command;
-    if let Some(answer) = call::made_before(rows, *id, wanted)? {
+    if !may_be_made_anew(rows, *id, *step)?
+        && let Some(answer) = call::made_before(rows, *id, wanted)?
+    {
         return Ok((answer, None));
     }
     let row = call::open(wanted.clone(), Purpose::Channel(*step), now);
@@ -39,8 +41,16 @@ pub(crate) fn make_call(rows: &mut Rows, command: &MakeChannelCall, now: Timesta
         }
         ChannelStep::Claim | ChannelStep::Sweep => {}
     }
-    rows.calls.put(*id, row.clone());
+    call::begin(rows, *id, row.clone());
     Ok((Answer::Call(Box::new(row)), None))
+}
+
+/// Whether a call of this name has failed and may be asked for once more: nothing of it has moved, and what the payer has
+/// signed for it is still good.
+fn may_be_made_anew(rows: &Rows, id: CallId, step: ChannelStep) -> Result<bool, Reject> {
+    let failed =
+        rows.settlements.get(&id)?.is_some_and(|ended| matches!(ended.outcome, Outcome::Failed { .. }));
+    Ok(failed && matches!(step, ChannelStep::Deposit(_) | ChannelStep::Refund(_)))
 }
 
 /// Takes a chain's word for how a channel stands. What differs from before is entered, whoever has caused it.

@@ -60,7 +60,7 @@ pub(crate) fn freed(
 }
 
 pub(crate) fn charge(rows: &mut Rows, command: &ChargeVoucher, now: Timestamp) -> Decision {
-    let ChargeVoucher { payment, channel, accounts, merchant, asset, charged, pass_until } = command;
+    let ChargeVoucher { payment, channel, accounts, merchant, asset, charged, pass_until, .. } = command;
     if let Some(row) = rows.payments.get(payment)? {
         return Ok((Answer::Posted(Box::new(row.clone())), None));
     }
@@ -73,6 +73,7 @@ pub(crate) fn charge(rows: &mut Rows, command: &ChargeVoucher, now: Timestamp) -
     if row.channel != Some(*channel) || before.held != Some(*payment) || before.accounts != *accounts {
         return Err(not_held);
     }
+    super::mark::loaded(rows, row.marks)?;
     let books = before.books.posted(*charged)?;
     let earned = worth_between(&before, before.books.charged(), books.charged())?;
     let is_free = charged.is_zero();
@@ -89,9 +90,12 @@ pub(crate) fn charge(rows: &mut Rows, command: &ChargeVoucher, now: Timestamp) -
         PaymentRow { state: PaymentState::Posted, charged: earned, at: now, pass_until: *pass_until, ..row };
     rows.channels.put(*channel, after);
     rows.held.remove(*payment);
-    if !is_free {
-        // The next voucher builds on another sum, so that this payment's name is never used again. What was free leaves the
-        // sum as it is, and no row: the same voucher pays for the next request.
+    super::mark::open(rows, *payment, &posted);
+    if is_free {
+        // What was free leaves the sum as it is, and no row: the same voucher pays for the next request.
+        super::mark::unname(rows, *payment, posted.marks);
+    } else {
+        // The next voucher builds on another sum, so that this payment's name is never used again.
         rows.payments.put(*payment, posted.clone());
     }
     Ok((Answer::Posted(Box::new(posted)), Some(entry)))
