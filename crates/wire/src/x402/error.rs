@@ -178,6 +178,10 @@ reasons! {
     BatchMissingChannel = "invalid_batch_settlement_evm_missing_channel",
     BatchRefundNoBalance = "invalid_batch_settlement_evm_refund_no_balance",
     BatchRefundAmountInvalid = "invalid_batch_settlement_evm_refund_amount_invalid",
+    // Of our own sellers, in its manner.
+    BatchPayerAuthorizerRequired = "invalid_batch_settlement_evm_payer_authorizer_required",
+    BatchWithdrawalPending = "invalid_batch_settlement_evm_withdrawal_pending",
+    BatchExposureExceeded = "invalid_batch_settlement_evm_exposure_exceeded",
     // Sellers.
     ExtensionEchoMismatch = "extension_echo_mismatch",
     // `sign-in-with-x`.
@@ -250,6 +254,12 @@ mod tests {
         listed.retain(|line| !line.starts_with('#'));
         let mut ours: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         ours.retain(|reason| !reason.starts_with("invalid_auth_capture_evm_"));
+        let own = [
+            Reason::BatchPayerAuthorizerRequired,
+            Reason::BatchWithdrawalPending,
+            Reason::BatchExposureExceeded,
+        ];
+        ours.retain(|reason| !own.iter().any(|own| own.as_str() == *reason));
         ours.sort_unstable();
         assert_eq!(ours, listed);
     }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::ChannelStateText;
-use crate::x402::{SettleResponse, Uint};
+use crate::x402::{SettleResponse, Uint, X402Error, field};
+
+const WHAT: &str = "what is answered to a voucher";
 
 /// What a settlement adds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,22 @@ impl ChannelAnswer {
         }
         response
     }
+}
+
+/// The value of `PAYMENT-RESPONSE` for a voucher that came alone. No transaction moves it, and the reference's sellers say so
+/// by an empty amount beside the empty transaction.
+pub fn voucher_header(response: &SettleResponse) -> Result<String, X402Error> {
+    /// The response, and an amount that says nothing.
+    #[derive(Serialize)]
+    struct OfVoucher<'a> {
+        amount: &'static str,
+        #[serde(flatten)]
+        response: &'a SettleResponse,
+    }
+    if response.amount.is_some() {
+        return response.to_header();
+    }
+    Ok(field::to_field(&field::to_json(&OfVoucher { amount: "", response }, WHAT)?))
 }
 
 /// What a facilitator's `/verify` adds: the channel as it stands on the chain, before a deposit that comes along. `None` if it cannot

@@ -192,6 +192,14 @@ fn answers_say_what_it_cost() {
         (settled("voucherAnswer").transaction, settled("voucherAnswer").amount),
         (String::new(), None)
     );
+    // Written, each says what theirs says: of a voucher, that its amount is empty.
+    for name in ["depositAnswer", "voucherAnswer", "refundAnswer"] {
+        let json = |field: &str| {
+            let json = crate::b64::decode_any(field).unwrap();
+            serde_json::from_slice::<Value>(&json).unwrap()
+        };
+        assert_eq!(json(&voucher_header(&settled(name)).unwrap()), json(&text(name)), "{name}");
+    }
     for name in ["depositSettled", "sellerRefunded", "facilitatorRefunded"] {
         let response = SettleResponse::from_json(text(name).as_bytes()).unwrap();
         let state = ChannelAnswer::of(&response).unwrap().channel_state.unwrap();

@@ -11,7 +11,7 @@ mod settle;
 mod state;
 mod terms;
 
-pub use answer::{ChannelAnswer, verified};
+pub use answer::{ChannelAnswer, verified, voucher_header};
 pub use offer::ChannelOfferText;
 pub use payload::{
     BatchError, Deposit, DepositAuthorization, DepositPayload, DepositPermit2, DepositReceive,
