@@ -35,10 +35,12 @@ mod key;
 mod permit;
 pub mod permit2;
 mod public_key;
+mod rlp;
 pub mod seller;
 mod signature;
 mod statement;
 mod terms;
+mod transaction;
 mod typed_data;
 mod voucher;
 mod word;
@@ -64,6 +66,7 @@ pub use terms::{
     AUTHORIZATION_COLLECTOR, BATCH_ESCROW, ChannelId, ChannelTerms, PERMIT2_COLLECTOR, Salt, SessionTerms,
     batch_domain, deposit_nonce, session_domain,
 };
+pub use transaction::{Fees, SignedTransaction, Transaction};
 pub use typed_data::StructHash;
 pub use voucher::{Claim, Refund, Voucher, claims_digest};
 pub use word::{Word, WordError};

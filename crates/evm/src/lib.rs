@@ -29,10 +29,8 @@ mod node;
 mod purse;
 mod resolve;
 mod revert;
-mod rlp;
 mod signer;
 mod submit;
-mod transaction;
 mod verify;
 mod watch;
 
@@ -43,6 +41,7 @@ use farthing_money::Timestamp;
 pub use chain::{ChainConfig, ChainMistake, Contracts, FeeConfig, RemoteAccount, TokenConfig, Way};
 pub use channels::{ChannelConfig, ChannelRound, ChannelWorker};
 pub use facilitator::{Facilitator, Facilitators, Unsettled, hash_text};
+pub use farthing_channel::{Fees, SignedTransaction, Transaction};
 pub use inlet::{InletKeys, InletRound, InletToken, InletWatcher, Lying};
 pub use node::{
     Asked, Block, Effect, HttpLimits, HttpNode, Log, LogFilter, Moment, Node, NodeError, Receipt,
@@ -52,7 +51,6 @@ pub use purse::{Purse, PurseStatus, units_of};
 pub use revert::Revert;
 pub use signer::{Looking, RemoteSigner, SignFault, Signer, Signing};
 pub use submit::{NotByHand, Ports, Round, RoundFault, Said, Submitter};
-pub use transaction::{Fees, SignedTransaction, Transaction};
 pub use verify::{Invalid, Judge, NotVerified, Verified, call_of, payment_of};
 
 /// Says what time it is.

@@ -12,7 +12,7 @@ use crate::chain::{ChainConfig, of_engine};
 use crate::escrow::EscrowCall;
 use crate::movement::{self, Use};
 use crate::node::{Block, Log, Node, NodeError, Receipt, Trial};
-use crate::transaction::SignedTransaction;
+use farthing_channel::SignedTransaction;
 
 /// How many blocks are searched with the first question. Many nodes take no more; of those that do, more is asked.
 const BLOCKS_AT_FIRST: u64 = 1_000;
@@ -274,7 +274,7 @@ mod tests {
     use super::*;
     use crate::chain::{of_engine, to_engine};
     use crate::node::{Effect, ScriptedNode};
-    use crate::transaction::{Fees, Transaction};
+    use farthing_channel::{Fees, Transaction};
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 

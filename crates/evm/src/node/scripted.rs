@@ -12,8 +12,8 @@ use farthing_money::{Amount, Timestamp};
 
 use super::{Asked, Block, Log, LogFilter, Moment, Node, NodeError, Receipt, Trial};
 use crate::revert::Revert;
-use crate::transaction::SignedTransaction;
 use channels::Escrow;
+use farthing_channel::SignedTransaction;
 use token::Tokens;
 
 /// What calls to an address do, besides what tokens do.

@@ -9,7 +9,7 @@ use farthing_channel::{Address, SigningKey};
 use thiserror::Error;
 
 use crate::node::NodeError;
-use crate::transaction::{SignedTransaction, Transaction};
+use farthing_channel::{SignedTransaction, Transaction};
 
 pub use remote::RemoteSigner;
 

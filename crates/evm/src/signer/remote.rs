@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Looking, SignFault, Signer, Signing};
 use crate::node::{HttpLimits, NodeError, Place, Rpc};
-use crate::transaction::{SignedTransaction, Transaction};
+use farthing_channel::{SignedTransaction, Transaction};
 
 /// The longest transaction that is read.
 const BYTES_MOST: usize = 256 * 1024;

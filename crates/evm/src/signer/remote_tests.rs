@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::transaction::Fees;
+use farthing_channel::Fees;
 
 /// What a signer answers to a method with these parameters; nothing if it hangs.
 type Script = Arc<dyn Fn(&str, &Value) -> Option<Value> + Send + Sync>;

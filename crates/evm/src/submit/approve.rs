@@ -16,7 +16,7 @@ use super::{Done, Memory, RoundFault, Submitter};
 use crate::chain::{ChainConfig, to_engine};
 use crate::node::{Moment, NodeError};
 use crate::revert::Revert;
-use crate::transaction::SignedTransaction;
+use farthing_channel::SignedTransaction;
 
 /// How much coin the sender of an approval lacks. Nodes want to see all that it may cost, and those of chains on top of another a
 /// little more, for the chain below: a quarter. Nothing if it cannot be counted.

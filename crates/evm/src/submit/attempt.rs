@@ -13,7 +13,7 @@ use crate::movement::coin_of;
 use crate::node::{Moment, NodeError, Trial};
 use crate::resolve::to_engine_hash;
 use crate::signer::SignFault;
-use crate::transaction::{Fees, SignedTransaction, Transaction};
+use farthing_channel::{Fees, SignedTransaction, Transaction};
 
 /// What a transaction that does nothing uses.
 const BLANK_GAS: u64 = 21_000;

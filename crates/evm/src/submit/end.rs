@@ -16,7 +16,7 @@ use crate::movement::coin_of;
 use crate::node::{Block, Receipt};
 use crate::resolve::{Fate, Moved, fate, of_engine_hash, own_log, still_says, to_engine_hash};
 use crate::revert::Revert;
-use crate::transaction::SignedTransaction;
+use farthing_channel::SignedTransaction;
 
 impl Submitter {
     /// Takes a receipt that is deep enough for the end, if the block that it names is still the chain's.

@@ -12,7 +12,7 @@ use super::Submitter;
 use super::approve::gift_of;
 use crate::node::NodeError;
 use crate::resolve::of_engine_hash;
-use crate::transaction::SignedTransaction;
+use farthing_channel::SignedTransaction;
 
 /// How many gifts may be lost within an hour, or under way.
 const LOST_MOST: usize = 16;

@@ -28,10 +28,10 @@ use crate::chain::{ChainConfig, of_engine};
 use crate::node::{Block, Moment, Node, NodeError};
 use crate::resolve::of_engine_hash;
 use crate::signer::{SignFault, Signer};
-use crate::transaction::SignedTransaction;
 use crate::watch::Watched;
 pub use by_hand::{NotByHand, Said};
 use escrow::waits_for_another;
+use farthing_channel::SignedTransaction;
 use plan::{Seen, Step, Surroundings};
 
 pub(crate) use approve::{gift_for, gift_of};

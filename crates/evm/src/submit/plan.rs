@@ -4,7 +4,7 @@
 use farthing_money::{Amount, Span, Timestamp};
 
 use crate::node::{Block, Receipt};
-use crate::transaction::{Fees, SignedTransaction};
+use farthing_channel::{Fees, SignedTransaction};
 
 /// What is known of a call and its attempts.
 #[derive(Clone, Debug)]

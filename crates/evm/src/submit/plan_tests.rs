@@ -4,7 +4,7 @@ use farthing_channel::{Address, ChainId, Digest, SigningKey, TxHash};
 use proptest::prelude::*;
 
 use super::*;
-use crate::transaction::Transaction;
+use farthing_channel::Transaction;
 
 const GWEI: u128 = 1_000_000_000;
 

@@ -5,7 +5,7 @@ use farthing_money::{Amount, Span, Timestamp};
 
 use crate::chain::{ChainConfig, FeeConfig};
 use crate::submit::fees;
-use crate::transaction::Fees;
+use farthing_channel::Fees;
 
 /// What the reference's client names as gas, whatever the token uses.
 const GAS_USUAL: u64 = 70_000;

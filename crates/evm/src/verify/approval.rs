@@ -19,7 +19,7 @@ use crate::authorized::Authorized;
 use crate::chain::{ChainConfig, of_text};
 use crate::node::{Moment, NodeError, Trial};
 use crate::submit::gift_for;
-use crate::transaction::{SignedTransaction, Transaction};
+use farthing_channel::{SignedTransaction, Transaction};
 
 /// The longest transaction that is read. An approval is a fifth of it.
 const BYTES_MOST: usize = 1_024;

@@ -1,7 +1,7 @@
 //! RLP, the way in which chains write transactions: byte strings and lists, each with its length before it. Whole numbers
 //! are byte strings without leading zeros.
 
-use farthing_channel::Word;
+use crate::word::Word;
 
 /// What is written.
 #[derive(Clone, Debug, PartialEq, Eq)]

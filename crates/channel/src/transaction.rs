@@ -4,10 +4,14 @@
 //! There is one kind and it is small, so it is written here. What a library would bring besides (every kind of
 //! transaction, block and receipt) costs a cold build minutes.
 
-use farthing_channel::{Address, ChainId, Digest, Signature, TxHash, Word, keccak256};
 use farthing_money::Amount;
 
+use crate::address::Address;
+use crate::chain_id::ChainId;
+use crate::digest::{Digest, TxHash, keccak256};
 use crate::rlp::Item;
+use crate::signature::Signature;
+use crate::word::Word;
 
 /// The first byte of such a transaction (EIP-2718).
 const KIND: u8 = 2;
@@ -113,7 +117,7 @@ impl SignedTransaction {
 
 impl Transaction {
     /// What a signed transaction says, and its signature, if that is one. Nothing if it is another kind.
-    pub(crate) fn read(bytes: &[u8]) -> Option<(Self, Option<Signature>)> {
+    pub fn read(bytes: &[u8]) -> Option<(Self, Option<Signature>)> {
         let Item::List(members) = Item::decode(bytes.strip_prefix(&[KIND])?)? else { return None };
         let [chain, number, tip, most, gas, to, coin, input, accessed, odd, r, s] = members.as_slice() else {
             return None;
@@ -140,7 +144,7 @@ impl Transaction {
 
 #[cfg(test)]
 mod tests {
-    use farthing_channel::SigningKey;
+    use crate::key::SigningKey;
     use proptest::prelude::*;
 
     use super::*;
