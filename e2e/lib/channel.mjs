@@ -11,6 +11,7 @@ import { declareEip2612GasSponsoringExtension } from '@x402/extensions'
 import { decodePaymentResponseHeader, wrapFetchWithPayment } from '@x402/fetch'
 import express from 'express'
 import { DOMAIN, PLACES, USDC, artifact } from './chain.mjs'
+import { meeting } from './meeting.mjs'
 import { PAGE, facilitator, listen } from './seller.mjs'
 
 const { abi } = artifact('BatchSettlement')
@@ -41,17 +42,35 @@ export async function channelSeller(chain, facilitatorUrl, routes, authorizer) {
   })
   const config = Object.entries(routes).map(([path, one]) => [`GET ${path}`, sold(one)])
   let served = 0
-  const app = express().use(paymentMiddleware(Object.fromEntries(config), server))
+  const slow = meeting()
+  const seen = []
+  const app = express()
+  app.use((request, _, next) => {
+    const field = request.header('payment-signature')
+    seen.push(field ? JSON.parse(Buffer.from(field, 'base64').toString()).payload : null)
+    next()
+  })
+  app.use(paymentMiddleware(Object.fromEntries(config), server))
   app.get(/.*/, (request, response) => {
     served += 1
     const actual = routes[request.path]?.actual
     if (actual !== undefined) setSettlementOverrides(response, { amount: String(actual) })
-    response.type('text').send(PAGE)
+    if (request.path === '/slow') slow.arrive(() => response.type('text').send(PAGE))
+    else response.type('text').send(PAGE)
   })
   return {
     ...(await listen(app)),
     payTo,
     served: () => served,
+    /** What came with each request, oldest first; null where nothing was paid. */
+    seen,
+    /** Resolves, with a function that lets it answer, when /slow was paid. */
+    slow: () => slow.wait(),
+    /** Loses its memory. */
+    async forget() {
+      const storage = scheme.getStorage()
+      for (const { channelId } of await storage.list()) await storage.updateChannel(channelId, () => undefined)
+    },
     /** What the seller has written down of its channels. */
     channels: () => scheme.getStorage().list(),
     worker: scheme.createChannelManager(client, network, USDC),

@@ -102,6 +102,11 @@ impl BuyerBooks {
         self.balance
     }
 
+    /// What the seller has claimed, as far as it was seen.
+    pub const fn claimed(&self) -> Amount {
+        self.claimed
+    }
+
     /// What the seller can still take, if it takes all that was signed.
     pub fn at_risk(&self) -> Amount {
         self.signed.min(self.balance).checked_sub(self.claimed).unwrap_or(Amount::ZERO)

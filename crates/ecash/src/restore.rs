@@ -87,6 +87,14 @@ pub fn account_key(seed: &[u8], index: u32) -> Result<SecretKey, RestoreError> {
     purse.and_then(|purse| purse.child(index)).map(|node| node.key).ok_or(RestoreError::Skip(index))
 }
 
+/// The key that signs the vouchers of the wallet's channels: `m/44'/60'/1'/0/0`, a branch in which other wallets that are given
+/// the same words look for no money.
+pub fn voucher_key(seed: &[u8]) -> Result<SecretKey, RestoreError> {
+    let path = [44, 60, 1].map(|index| index | HARDENED);
+    let branch = Node::at(seed, &path).and_then(|account| account.child(0));
+    branch.and_then(|branch| branch.child(0)).map(|node| node.key).ok_or(RestoreError::Skip(0))
+}
+
 /// A node of BIP-32's tree: a key and what its children are derived with.
 struct Node {
     key: SecretKey,
@@ -140,6 +148,15 @@ mod tests {
             assert_eq!(*account_key(&seed, index).unwrap().expose_hex(), secret);
         }
         assert_eq!(account_key(&seed, HARDENED).err(), Some(RestoreError::Counter(HARDENED)));
+    }
+
+    #[test]
+    fn vouchers_are_signed_by_another_key_than_any_account() {
+        let voucher = voucher_key(b"seed").unwrap();
+        for index in 0..20 {
+            assert_ne!(*account_key(b"seed", index).unwrap().expose_hex(), *voucher.expose_hex());
+        }
+        assert_ne!(*voucher_key(b"seeds").unwrap().expose_hex(), *voucher.expose_hex());
     }
 
     #[test]

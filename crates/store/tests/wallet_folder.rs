@@ -49,6 +49,7 @@ fn payment() -> Payment {
         delivered: false,
         receipt: None,
         chain: None,
+        channel: None,
     }
 }
 

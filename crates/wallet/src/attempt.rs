@@ -7,6 +7,7 @@ use farthing_money::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::ChainPayment;
+use crate::channel::ChannelPart;
 
 /// Something that was begun and is not over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,6 +142,9 @@ pub struct Payment {
     /// What was signed, if it is paid on a chain and not with credits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<Box<ChainPayment>>,
+    /// What was signed, if it is paid through a channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Box<ChannelPart>>,
 }
 
 impl Attempt {
@@ -155,6 +159,11 @@ impl Attempt {
     /// What was signed for a chain, if it is such a payment.
     pub fn chain(&self) -> Option<&ChainPayment> {
         self.payment().and_then(|payment| payment.chain.as_deref())
+    }
+
+    /// What was signed for a channel, if it is such a payment.
+    pub fn channel(&self) -> Option<&ChannelPart> {
+        self.payment().and_then(|payment| payment.channel.as_deref())
     }
 
     /// Whether it is an order whose credits are here, kept for what may still come.

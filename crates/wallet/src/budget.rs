@@ -27,6 +27,9 @@ pub struct Limits {
     /// For all payments, for ever.
     #[serde(default)]
     pub total: Option<Amount>,
+    /// For what lies in channels at once and is not spent. It is not spending: it comes back, after a while.
+    #[serde(default)]
+    pub in_channels: Option<Amount>,
 }
 
 /// What a sum of spending is of.
@@ -64,6 +67,8 @@ pub enum LimitKind {
     PerDay,
     /// For all payments.
     Total,
+    /// For what lies in channels.
+    InChannels,
 }
 
 /// What a call may cost, and what it has cost so far: it may lead over several requests.
@@ -107,6 +112,7 @@ impl BudgetReject {
             LimitKind::PerHost => "budget-per-host",
             LimitKind::PerDay => "budget-per-day",
             LimitKind::Total => "budget-total",
+            LimitKind::InChannels => "budget-in-channels",
         }
     }
 }
@@ -114,10 +120,10 @@ impl BudgetReject {
 impl Limits {
     /// No limits.
     pub fn none(unit: Unit) -> Self {
-        Self { unit, per_call: None, per_host: None, per_day: None, total: None }
+        Self { unit, per_call: None, per_host: None, per_day: None, total: None, in_channels: None }
     }
 
-    /// The limits of a wallet whose owner set none: 1.00 a call and 10.00 a day, or 1000 and 10000 where there are no
+    /// The limits of a wallet whose owner set none: 1.00 a call, 10.00 a day and 10.00 in channels, or 1000 and 10000 where there are no
     /// decimals; of bitcoin, whose one is a fortune, 1000 and 10000 sat.
     pub fn usual(unit: Unit) -> Self {
         let scale = asset_of(unit).map(|asset| (asset.code(), asset.scale()));
@@ -128,7 +134,8 @@ impl Limits {
         };
         let call = 10_u128.checked_pow(zeros);
         let day = call.and_then(|call| call.checked_mul(10));
-        Self { per_call: call.map(Amount::new), per_day: day.map(Amount::new), ..Self::none(unit) }
+        let day = day.map(Amount::new);
+        Self { per_call: call.map(Amount::new), per_day: day, in_channels: day, ..Self::none(unit) }
     }
 
     /// Whether `asked` more may be spent, where `spent` tells what was spent already.
@@ -158,6 +165,17 @@ impl Limits {
             None => (LimitKind::PerCall, self.per_call, call.spent),
         };
         self.within([limit], asked)
+    }
+
+    /// How much more may lie in channels, where so much does.
+    pub(crate) fn left_for_channels(&self, locked: Amount) -> Amount {
+        let left = |limit: Amount| limit.checked_sub(locked).unwrap_or_default();
+        self.in_channels.map_or(Amount::MAX, left)
+    }
+
+    /// Whether `asked` more may lie in channels.
+    pub(crate) fn check_channels(&self, locked: Amount, asked: Amount) -> Result<(), BudgetReject> {
+        self.within([(LimitKind::InChannels, self.in_channels, locked)], asked)
     }
 
     fn within(
@@ -195,6 +213,7 @@ impl fmt::Display for LimitKind {
             Self::PerHost => "per host",
             Self::PerDay => "per day",
             Self::Total => "in total",
+            Self::InChannels => "in channels",
         })
     }
 }
@@ -258,6 +277,7 @@ mod tests {
             per_host: some(20_000),
             per_day: some(30_000),
             total: some(40_000),
+            in_channels: some(50_000),
         }
     }
 

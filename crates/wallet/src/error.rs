@@ -1,12 +1,13 @@
 //! Why an operation of the wallet did not come to its end, and what a program should conclude from it.
 
+use farthing_channel::buyer::BuyerRefused;
 use farthing_ecash::{DenominationError, DleqError, KeysetError, RestoreError, TokenError};
 use farthing_money::{Money, Unit};
 use thiserror::Error;
 
 use crate::address::AddressError;
 use crate::budget::BudgetReject;
-use crate::chain::TokenError as ChainTokenError;
+use crate::chain::{ChainId, TokenError as ChainTokenError};
 use crate::sealed::SealedError;
 use crate::vault::VaultFault;
 use crate::words::WordsError;
@@ -174,6 +175,20 @@ pub enum WalletError {
         /// What should be there.
         expected: &'static str,
     },
+    /// A rule of channels.
+    #[error(transparent)]
+    Channel(#[from] BuyerRefused),
+    /// No such channel.
+    #[error("there is no channel {0}; `farthing wallet channels list` lists them")]
+    UnknownChannel(String),
+    /// The chain has to be asked and nobody can be.
+    #[error(
+        "no node of {0} is named, and this needs one; `farthing wallet token add --chain .. --address .. --rpc URL` names one"
+    )]
+    NoNode(ChainId),
+    /// The chain did not do what was asked of it.
+    #[error("{0}")]
+    NotOnChain(String),
     /// A flow was driven wrongly: a bug of the caller.
     #[error("the flow expected {0}; please report this")]
     Misuse(&'static str),
@@ -228,6 +243,10 @@ impl WalletError {
             Self::Unreachable { .. } => "wallet-unreachable",
             Self::Unknown { .. } => "wallet-outcome-unknown",
             Self::Backup { .. } => "backup-malformed",
+            Self::Channel(refused) => refused.code(),
+            Self::UnknownChannel(_) => "wallet-unknown-channel",
+            Self::NoNode(_) => "wallet-no-node",
+            Self::NotOnChain(_) => "wallet-not-on-chain",
             Self::Misuse(_) => "wallet-misuse",
         }
     }
@@ -245,7 +264,9 @@ impl WalletError {
             Self::FundsShort(_) => ErrorKind::FundsShort,
             Self::Budget(_) => ErrorKind::Budget,
             Self::Unknown { .. } | Self::Pending(_) | Self::BadAnswer { .. } => ErrorKind::Unknown,
-            Self::NoWallet | Self::UnknownAttempt(_) | Self::NoStatements(_) => ErrorKind::NotFound,
+            Self::NoWallet | Self::UnknownChannel(_) | Self::UnknownAttempt(_) | Self::NoStatements(_) => {
+                ErrorKind::NotFound
+            }
             _ => ErrorKind::Failed,
         }
     }

@@ -40,6 +40,7 @@ mod audit_lists;
 mod backup;
 mod budget;
 mod chain;
+mod channel;
 mod credit;
 mod error;
 mod flow;
@@ -65,11 +66,15 @@ pub use audit::{AuditReport, Audited, CheckedKeyset, Counted, Finding, FindingKi
 pub use backup::Backup;
 pub use budget::{BudgetReject, LimitKind, Limits, Scope, Shown, Spent, day_of};
 pub use chain::{AccountAddress, ChainId, ChainPayment, Method, OnChain, Token, TokenError};
+pub use channel::{
+    CallKind, Channel, ChannelPart, ChannelPolicy, RememberedOffer, SentCall, SignedDeposit, Withdrawal,
+};
 pub use credit::Credit;
 pub use error::{ErrorKind, FundsShort, WalletError};
 pub use flow::{
-    AuditFlow, Flow, HoldingsFlow, OrderFlow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow,
-    RedeemFlow, RefundFlow, RestoreFlow, SendFlow,
+    AuditFlow, ChannelCall, ChannelCallFlow, ChannelRefundFlow, ChannelSeeFlow, Flow, HoldingsFlow,
+    OrderFlow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow, RedeemFlow, RefundFlow,
+    RestoreFlow, SendFlow,
 };
 pub use history::{Entry, EntryKind};
 pub use http::{ANSWER_LIMIT_BYTES, Event, HttpRequest, HttpResponse, Read, Step};
@@ -77,8 +82,8 @@ pub use merchant::{Signer, StoredPass};
 pub use mint::Mint;
 pub use offer::Means;
 pub use outcome::{
-    Holding, Ordered, Outcome, Paid, Quote, Recovered, RefusedPayment, RestoredUnit, Settled, Transfer,
-    TransferWay,
+    ChannelNews, Holding, Ordered, Outcome, Paid, Quote, Recovered, RefusedPayment, RestoredUnit, Settled,
+    Transfer, TransferWay,
 };
 pub use sealed::{Sealed, SealedError, Unlock};
 pub use unit::asset_of;

@@ -1,5 +1,5 @@
 //! The few questions that a wallet asks a node of a chain: which chain it is of, what time it is there, what a contract
-//! answers, and what a transaction moved. It sends no transaction.
+//! answers, and what a transaction moved. It is sent a transaction only for a channel that the owner wants to fill or to empty himself.
 
 use farthing_channel::{Address, ChainId, Word, bytes_to_hex, keccak256};
 use farthing_money::{Amount, Timestamp};
@@ -42,6 +42,31 @@ pub(crate) fn receipt_request(url: &str, hash: &str) -> HttpRequest {
     ask(url, "eth_getTransactionReceipt", &json!([hash]))
 }
 
+/// How many transactions an account has sent.
+pub(crate) fn count_request(url: &str, account: Address) -> HttpRequest {
+    ask(url, "eth_getTransactionCount", &json!([account, "latest"]))
+}
+
+/// What gas costs now.
+pub(crate) fn price_request(url: &str) -> HttpRequest {
+    ask(url, "eth_gasPrice", &json!([]))
+}
+
+/// What is usually given to whoever makes a block.
+pub(crate) fn tip_request(url: &str) -> HttpRequest {
+    ask(url, "eth_maxPriorityFeePerGas", &json!([]))
+}
+
+/// How much gas a call would use, and so whether it would succeed.
+pub(crate) fn gas_request(url: &str, from: Address, to: Address, input: &[u8]) -> HttpRequest {
+    ask(url, "eth_estimateGas", &json!([{"from": from, "to": to, "data": bytes_to_hex(input)}]))
+}
+
+/// Carries a transaction.
+pub(crate) fn send_request(url: &str, bytes: &str) -> HttpRequest {
+    ask(url, "eth_sendRawTransaction", &json!([bytes]))
+}
+
 fn result(url: &str, expected: &'static str, answer: &HttpResponse) -> Result<Value, WalletError> {
     let bad = |got: String| WalletError::bad_answer(&whom(url), expected, got);
     let body: Value = json::read(&answer.body, expected).map_err(|error| bad(error.to_string()))?;
@@ -63,6 +88,24 @@ pub(crate) fn whom(url: &str) -> String {
 
 fn quantity(value: &Value) -> Option<u64> {
     u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()
+}
+
+/// A whole number.
+pub(crate) fn number(url: &str, expected: &'static str, answer: &HttpResponse) -> Result<u64, WalletError> {
+    let value = result(url, expected, answer)?;
+    quantity(&value).ok_or_else(|| WalletError::bad_answer(&whom(url), expected, "no number"))
+}
+
+/// The name of a transaction that was taken.
+pub(crate) fn hash(url: &str, answer: &HttpResponse) -> Result<String, WalletError> {
+    let value = result(url, "a transaction that is taken", answer)?;
+    Ok(value.as_str().unwrap_or_default().to_owned())
+}
+
+/// Whether a transaction succeeded; `None` while no block has it.
+pub(crate) fn succeeded(url: &str, answer: &HttpResponse) -> Result<Option<bool>, WalletError> {
+    let value = result(url, "what a transaction did", answer)?;
+    Ok(value.get("status").and_then(Value::as_str).map(|status| status == "0x1"))
 }
 
 /// Insists that a node is of a chain.
@@ -90,6 +133,20 @@ pub(crate) fn word(url: &str, answer: &HttpResponse) -> Result<Word, WalletError
     let value = result(url, expected, answer)?;
     let whole = value.as_str().filter(|text| text.len() == 66 && text.starts_with("0x"));
     whole.and_then(|text| text.parse().ok()).ok_or_else(|| {
+        WalletError::bad_answer(&whom(url), expected, "something else; is the contract there?")
+    })
+}
+
+/// The two words that a contract has answered.
+pub(crate) fn two_words(url: &str, answer: &HttpResponse) -> Result<[Word; 2], WalletError> {
+    let expected = "two words of a contract";
+    let value = result(url, expected, answer)?;
+    let text = value.as_str().and_then(|text| text.strip_prefix("0x")).filter(|text| text.len() == 128);
+    let words = text.and_then(|text| {
+        let (first, second) = text.split_at_checked(64)?;
+        Some([format!("0x{first}").parse().ok()?, format!("0x{second}").parse().ok()?])
+    });
+    words.ok_or_else(|| {
         WalletError::bad_answer(&whom(url), expected, "something else; is the contract there?")
     })
 }
@@ -156,6 +213,7 @@ mod tests {
             units: Amount::new(1_000),
             taken: None,
             transaction: None,
+            channel: None,
         }
     }
 

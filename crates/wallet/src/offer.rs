@@ -8,6 +8,7 @@ use farthing_wire::{Challenge, Offer, digest};
 
 use crate::address::mint_address;
 use crate::chain::offer::{self as on_chain, ChainOffer};
+use crate::channel::lane::{self, NoLane};
 use crate::error::WalletError;
 use crate::flow::funds_short;
 use crate::http::HttpResponse;
@@ -26,11 +27,15 @@ pub enum Means {
 
 /// What may be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Terms {
+pub(crate) struct Terms<'a> {
     /// What alone may pay; otherwise credits do if there are enough, and a chain if not.
     pub(crate) means: Option<Means>,
     /// Whether anything may be signed for a chain.
     pub(crate) may_sign: bool,
+    /// Whether a channel may be opened or filled up.
+    pub(crate) opens: bool,
+    /// Who is paid.
+    pub(crate) host: &'a str,
 }
 
 /// The offer that is taken.
@@ -127,7 +132,7 @@ pub(crate) fn choose(
     url: &str,
     answer: &HttpResponse,
     body: &[u8],
-    terms: Terms,
+    terms: Terms<'_>,
     now: Timestamp,
 ) -> Result<Choice, WalletError> {
     let Understood { credits, chain, mut reasons } = Understood::of(wallet, answer, body, now);
@@ -142,12 +147,30 @@ pub(crate) fn choose(
             return Ok(Choice::Credits(Box::new(chosen)));
         }
     }
-    match chain.into_iter().next() {
+    let (mut rejected, mut payable) = (None, Vec::new());
+    for offer in chain {
+        match is_payable(wallet, &offer, terms, now) {
+            Ok(()) => payable.push(offer),
+            Err(no) => {
+                reasons.push(no.reason());
+                if let NoLane::Limit(reject) = no {
+                    rejected.get_or_insert(reject);
+                }
+            }
+        }
+    }
+    match payable.into_iter().next() {
         Some(offer) if may(Means::Chain) && terms.may_sign => return Ok(Choice::Chain(Box::new(offer))),
         Some(_) if may(Means::Chain) => {
             reasons.push("no wallet is here whose account could pay on a chain".to_owned());
         }
         Some(_) => reasons.push("a chain could pay it, but only credits may".to_owned()),
+        // Only a limit stands in the way, and nobody should look for another reason.
+        None if may(Means::Chain) && terms.may_sign && credits.is_empty() => {
+            if let Some(reject) = rejected {
+                return Err(WalletError::Budget(reject));
+            }
+        }
         None => {}
     }
     match credits.first() {
@@ -161,6 +184,14 @@ pub(crate) fn choose(
     let none = "it names no way at all, or none that can be read".to_owned();
     let reasons = if reasons.is_empty() { none } else { reasons.join("; ") };
     Err(WalletError::NoOffer { url: url.to_owned(), reasons })
+}
+
+/// Whether an offer can be paid: one that takes channels only if one is there, or may be opened.
+fn is_payable(wallet: &Wallet, offer: &ChainOffer, terms: Terms<'_>, now: Timestamp) -> Result<(), NoLane> {
+    if offer.channel.is_none() || !terms.may_sign {
+        return Ok(());
+    }
+    lane::find(wallet, offer, terms.host, terms.opens, now).map(|_| ())
 }
 
 /// The mint among those of an offer at which the wallet has the most, by its own name and by the offer's.

@@ -1,11 +1,12 @@
 //! What an operation came to.
 
-use farthing_money::{Money, Timestamp};
+use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::AuditReport;
 use crate::chain::{OnChain, Token};
+use crate::channel::Channel;
 use crate::error::WalletError;
 
 /// What an operation came to.
@@ -80,8 +81,32 @@ pub enum Outcome {
         /// How much, by unit.
         units: Vec<RestoredUnit>,
     },
+    /// Something was done about a channel.
+    Channel(Box<Channel>, ChannelNews),
     /// An issuer's statements and lists were looked through.
     Audited(Box<AuditReport>),
+}
+
+/// What was done about a channel. Amounts are the token's minor units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelNews {
+    /// The seller gave this back.
+    Refunded(Amount),
+    /// This was put into it.
+    Filled(Amount),
+    /// It is asked for, and can be taken from this second since 1970 on.
+    Waiting {
+        /// How much.
+        amount: Amount,
+        /// From when on.
+        ready: u64,
+    },
+    /// It is back in the account.
+    Withdrawn(Amount),
+    /// The transaction was sent, and no block has it yet.
+    Sent(String),
+    /// The chain was asked.
+    Seen,
 }
 
 /// Credits that are ordered.
@@ -203,6 +228,9 @@ pub enum Settled {
     Refunded(Money),
     /// It stays as it is: a token that nobody took yet, or a payment on a chain that may still be taken.
     Open(Money),
+    /// It was not delivered, and the seller has a voucher for it: it stays booked, and the next payment through the channel uses it
+    /// up, or learns what it was charged.
+    InChannel(Money),
     /// It is over, and nobody could be asked whether it was taken: it counts as spent.
     Unknown(Money),
 }

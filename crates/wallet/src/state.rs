@@ -9,6 +9,7 @@ use crate::attempt::{Attempt, Booking, Outputs};
 use crate::audit::Audited;
 use crate::budget::{Limits, Scope, Spent};
 use crate::chain::{AccountAddress, ChainId, Token};
+use crate::channel::{Channel, ChannelPolicy, RememberedOffer};
 use crate::credit::Credit;
 use crate::history::Entry;
 use crate::merchant::{Signer, StoredPass};
@@ -32,6 +33,9 @@ pub(crate) struct State {
     pub(crate) audits: BTreeMap<String, Audited>,
     pub(crate) tokens: BTreeMap<(ChainId, AccountAddress), Token>,
     pub(crate) nodes: BTreeMap<ChainId, String>,
+    pub(crate) channels: BTreeMap<RowKey, Channel>,
+    pub(crate) channel_policy: ChannelPolicy,
+    pub(crate) offers: BTreeMap<RowKey, RememberedOffer>,
 }
 
 impl State {
@@ -43,6 +47,8 @@ impl State {
                 self.credits.remove(&key);
                 self.attempts.remove(&key);
                 self.passes.remove(&key);
+                self.channels.remove(&key);
+                self.offers.remove(&key);
                 self.tokens.retain(|_, token| RowKey::token(token.chain, token.address) != key);
                 self.nodes.retain(|chain, _| RowKey::node(*chain) != key);
             }
@@ -84,6 +90,13 @@ impl State {
             }
             Row::Token(token) => {
                 self.tokens.insert((token.chain, token.address), *token);
+            }
+            Row::Channel(channel) => {
+                self.channels.insert(key, *channel);
+            }
+            Row::ChannelPolicy(policy) => self.channel_policy = policy,
+            Row::Offer(offer) => {
+                self.offers.insert(key, *offer);
             }
             Row::Node { chain, url } => {
                 self.nodes.insert(chain, url);
@@ -212,8 +225,28 @@ impl<'a> Draft<'a> {
         self.change_spent(unit, &booking, |spent, amount| spent.checked_sub(amount).unwrap_or_default());
     }
 
+    /// Gives the budget something back that was booked nobody knows when: its day stays as it is.
+    pub(crate) fn unbook_sometime(&mut self, unit: Unit, host: &str, amount: u64) {
+        let booking = Booking { host: host.to_owned(), day: 0, amount };
+        let scopes = [Scope::Host(host.to_owned()), Scope::Total];
+        self.change_scopes(unit, scopes, &booking, |spent, amount| {
+            spent.checked_sub(amount).unwrap_or_default()
+        });
+    }
+
     fn change_spent(&mut self, unit: Unit, booking: &Booking, change: impl Fn(Amount, Amount) -> Amount) {
-        for scope in [Scope::Host(booking.host.clone()), Scope::Day(booking.day), Scope::Total] {
+        let scopes = [Scope::Host(booking.host.clone()), Scope::Day(booking.day), Scope::Total];
+        self.change_scopes(unit, scopes, booking, change);
+    }
+
+    fn change_scopes(
+        &mut self,
+        unit: Unit,
+        scopes: impl IntoIterator<Item = Scope>,
+        booking: &Booking,
+        change: impl Fn(Amount, Amount) -> Amount,
+    ) {
+        for scope in scopes {
             let key = (unit, scope);
             let here = self.spent.get(&key).copied().unwrap_or_else(|| self.state.spent(unit, &key.1));
             self.spent.insert(key, change(here, Amount::from(booking.amount)));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use farthing_channel::ChannelId;
 use farthing_ecash::{KeysetId, Y};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -11,6 +12,7 @@ use crate::attempt::Attempt;
 use crate::audit::Audited;
 use crate::budget::{Limits, Spent};
 use crate::chain::{AccountAddress, ChainId, Token};
+use crate::channel::{Channel, ChannelPolicy, RememberedOffer};
 use crate::credit::Credit;
 use crate::history::Entry;
 use crate::merchant::{Signer, StoredPass};
@@ -59,6 +61,12 @@ pub enum Row {
         /// The address.
         url: String,
     },
+    /// A channel.
+    Channel(Box<Channel>),
+    /// Whether channels are opened without being asked for.
+    ChannelPolicy(ChannelPolicy),
+    /// An offer that was paid through a channel.
+    Offer(Box<RememberedOffer>),
 }
 
 /// The numbers that are given out next.
@@ -167,6 +175,14 @@ impl RowKey {
         Self(format!("node/{chain}"))
     }
 
+    pub(crate) fn channel(chain: ChainId, channel: ChannelId) -> Self {
+        Self(format!("channel/{chain}/{channel}"))
+    }
+
+    pub(crate) fn offer(method: &str, url: &str) -> Self {
+        Self(format!("offer/{method} {url}"))
+    }
+
     pub(crate) fn counter(keyset: KeysetId) -> Self {
         Self(format!("counter/{keyset}"))
     }
@@ -196,6 +212,9 @@ impl Row {
             Self::Audited(audited) => RowKey(format!("audited/{}", audited.issuer)),
             Self::Token(token) => RowKey::token(token.chain, token.address),
             Self::Node { chain, .. } => RowKey::node(*chain),
+            Self::Channel(channel) => RowKey::channel(channel.chain(), channel.id()),
+            Self::ChannelPolicy(_) => RowKey("channels/".into()),
+            Self::Offer(offer) => RowKey::offer(&offer.method, &offer.url),
         }
     }
 }

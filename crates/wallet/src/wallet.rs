@@ -1,11 +1,14 @@
 //! The wallet: the seed, what is known, and the vault that keeps it. Flows move it; nothing here sends anything.
 
+use std::sync::{Arc, Weak};
+
 use farthing_money::{Amount, Money, Timestamp, Unit};
 
 use crate::address::Address;
 use crate::attempt::Attempt;
 use crate::budget::{Limits, Scope};
 use crate::chain::{AccountAddress, ChainId, Token, account, known};
+use crate::channel::ChannelPolicy;
 use crate::error::WalletError;
 use crate::history::Entry;
 use crate::mint::Mint;
@@ -21,6 +24,8 @@ pub struct Wallet {
     pub(crate) state: State,
     vault: Box<dyn Vault + Send>,
     stopped: bool,
+    /// What flows of this program are busy with: an attempt, or a channel.
+    held: Vec<(RowKey, Weak<()>)>,
 }
 
 /// What there is of one unit at one mint.
@@ -79,7 +84,7 @@ impl Wallet {
         }
         let sealed = seal(seed.entropy(), unlock, &entropy.salt, &entropy.nonce)?;
         let numbers = Numbers { restored, ..state.numbers };
-        let mut wallet = Self { seed, state, vault: Box::new(vault), stopped: false };
+        let mut wallet = Self { seed, state, vault: Box::new(vault), stopped: false, held: Vec::new() };
         wallet.commit(vec![Change::Put(Row::Seed(sealed)), Change::Put(Row::Numbers(numbers))])?;
         Ok(wallet)
     }
@@ -91,7 +96,7 @@ impl Wallet {
         let entropy = sealed.open(unlock)?;
         let damaged = || VaultFault::new(VaultFaultKind::Corrupt, "the seed is damaged; restore a backup");
         let seed = Seed::from_entropy(entropy.as_slice().try_into().map_err(|_| damaged())?)?;
-        Ok(Self { seed, state, vault: Box::new(vault), stopped: false })
+        Ok(Self { seed, state, vault: Box::new(vault), stopped: false, held: Vec::new() })
     }
 
     /// Whether a vault holds a wallet, and if so whether a passphrase opens it (otherwise a key does).
@@ -126,6 +131,30 @@ impl Wallet {
             self.state.apply(change);
         }
         Ok(())
+    }
+
+    /// Takes something for a flow of this program: as long as the flow keeps what is answered, no other one touches it. That is
+    /// forgotten when the program ends, as it should be: one program at a time has the wallet.
+    pub(crate) fn hold(&mut self, key: RowKey) -> Arc<()> {
+        let token = Arc::new(());
+        self.held.retain(|(_, held)| held.strong_count() > 0);
+        self.held.push((key, Arc::downgrade(&token)));
+        token
+    }
+
+    /// Whether another flow of this program is busy with it.
+    pub(crate) fn is_held(&self, key: &RowKey) -> bool {
+        self.held.iter().any(|(other, held)| other == key && held.strong_count() > 0)
+    }
+
+    /// Whether channels are opened without being asked for.
+    pub fn channel_policy(&self) -> ChannelPolicy {
+        self.state.channel_policy
+    }
+
+    /// Says whether channels are opened without being asked for.
+    pub fn set_channel_policy(&mut self, policy: ChannelPolicy) -> Result<(), WalletError> {
+        self.commit(vec![Change::Put(Row::ChannelPolicy(policy))])
     }
 
     /// What there is, by mint and unit.

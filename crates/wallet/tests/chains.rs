@@ -182,7 +182,7 @@ fn offers_that_cannot_be_trusted_are_passed_over() {
         ("signs as Test Dollar version 1", |r, _| r.extra = Extra::eip3009("Test Dollar", "2")),
         ("signs as Test Dollar version 1", |r, _| r.extra = Extra::eip3009("Other Dollar", "1")),
         ("signs as Test Dollar version 1", |r, _| r.extra = Extra::default()),
-        ("the scheme batch-settlement", |r, _| r.scheme = "batch-settlement".into()),
+        ("must name its receiverAuthorizer", |r, _| r.scheme = "batch-settlement".into()),
         ("way to move the token", |r, _| r.extra = r.extra.clone().with("assetTransferMethod", "erc7710")),
         ("payment flow", |r, _| r.extra = r.extra.clone().with("paymentFlow", "later")),
         ("must name the facilitator", |r, _| r.scheme = "upto".into()),

@@ -34,6 +34,7 @@ mod wallet_audit;
 mod wallet_backup;
 mod wallet_balance;
 mod wallet_chain_token;
+mod wallet_channels;
 mod wallet_deposit;
 mod wallet_history;
 mod wallet_init;

@@ -19,6 +19,7 @@ use crate::runtime;
 #[command(
     after_long_help = "What is free comes as it is; what has a price is paid: with credits if there are enough, or else with a token on a chain, by x402 or MPP, from the wallet's own account (`farthing wallet address`). Only tokens that the wallet knows are paid (`farthing wallet token list`). The body goes to stdout (or to -o FILE), talk to stderr.\n\nA pass that the wallet has is shown first, so that what was paid for is not paid again while the pass lasts. Without limits of your own a payment may cost 1.00 at most and the payments of a day 10.00, in each asset; see `farthing wallet limits`. A redirect that answers a payment is delivered and not followed, so that one command pays once. When the outcome is unknown, the same command again sends the same credential, which is never charged twice; what was signed for a chain stays booked until it is over or known.\n\nExit codes: 0 delivered, 1 failed or an HTTP error status, 3 unreachable, 6 payment required but no offer fits or the funds are short, 7 refused by a limit, 8 outcome unknown and safe to repeat."
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Pay {
     /// The address: https, or http on this machine
     #[arg(value_name = "URL")]
@@ -47,6 +48,9 @@ pub struct Pay {
     /// Pay with nothing else; credits come first otherwise, if there are enough
     #[arg(long, value_name = "MEANS", value_enum)]
     with: Option<With>,
+    /// Open a channel with the seller, or fill one up, if it takes channels (x402's batch-settlement); pays with nothing but a chain
+    #[arg(long)]
+    channel: bool,
     /// Ask, but pay nothing and deliver nothing: tell the price, who would get it, and whether it would be paid
     #[arg(long)]
     dry_run: bool,
@@ -166,7 +170,8 @@ impl Pay {
 
     /// The flow of a request. A wallet that nobody keeps signs nothing: nobody could send its account anything.
     fn flow(&self, hop: &Hop, max: Option<Money>) -> Result<PayFlow, Failure> {
-        let flow = PayFlow::new(Self::pay_request(hop, max))?.only_with(self.with.map(Means::from));
+        let means = if self.channel { Some(Means::Chain) } else { self.with.map(Means::from) };
+        let flow = PayFlow::new(Self::pay_request(hop, max))?.only_with(means).opening_channels(self.channel);
         Ok(if self.place.exists()? { flow.on_chains(draw()?) } else { flow })
     }
 

@@ -110,6 +110,7 @@ pub fn on_chain_json(on: &OnChain) -> Value {
         "units": on.units,
         "taken": on.taken,
         "transaction": on.transaction,
+        "channel": on.channel,
     })
 }
 
@@ -181,8 +182,13 @@ impl Paid {
             .as_ref()
             .map(|receipt| plain(&receipt.payment).chars().take(ID_SHOWN).collect::<String>());
         let transaction = self.on_chain.as_ref().and_then(|on| on.transaction.as_deref());
+        let channel = self.on_chain.as_ref().and_then(|on| on.channel);
         let id = match (id, transaction) {
             (Some(id), _) => format!(" (receipt {id}..)"),
+            (None, None) if channel.is_some() => {
+                let channel: String = channel.map(|id| id.to_string()).unwrap_or_default();
+                format!(" (channel {}..)", channel.chars().take(ID_SHOWN).collect::<String>())
+            }
             (None, Some(transaction)) => format!(" (transaction {transaction})"),
             (None, None) => " (no receipt)".to_owned(),
         };
@@ -255,6 +261,12 @@ fn whereabouts(
         }
         Settled::Taken(money) => (Exit::Failed, format!("{money} was spent by another copy of this wallet")),
         Settled::Unknown(money) => (Exit::Failed, format!("{money} counts as spent: nobody knows of it")),
+        Settled::InChannel(money) => {
+            let exit =
+                if has_reason && matches!(status, 402 | 412) { Exit::PaymentRequired } else { Exit::Failed };
+            let why = "the seller has a voucher for it";
+            (exit, format!("{money} stays booked: {why}, which the next payment through the channel uses up"))
+        }
         Settled::Open(money) => match until {
             None => (Exit::OutcomeUnknown, format!("{money} stays set aside for now")),
             Some(until) => {
@@ -274,11 +286,13 @@ fn whereabouts(
 fn advice(on: &OnChain, reason: Option<&str>) -> Option<String> {
     let (symbol, chain) = (plain(&on.symbol), on.chain);
     match reason?.parse().ok()? {
-        Reason::Permit2AllowanceRequired => Some(format!(
+        Reason::Permit2AllowanceRequired | Reason::BatchPermit2AllowanceRequired => Some(format!(
             "this offer moves {symbol} through Permit2, which needs an allowance first: with a wallet that has the same twelve words and some of the chain's coin, call approve({PERMIT2}, amount) of {} on {chain}; or ask the merchant for an offer by EIP-3009, which needs none",
             on.token
         )),
-        Reason::InsufficientBalance | Reason::Permit2InsufficientBalance => {
+        Reason::InsufficientBalance
+        | Reason::Permit2InsufficientBalance
+        | Reason::BatchInsufficientBalance => {
             Some(format!("send {symbol} on {chain} to the account that `farthing wallet deposit` shows"))
         }
         _ => None,

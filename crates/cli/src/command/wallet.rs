@@ -7,6 +7,7 @@ use super::wallet_audit::Audit;
 use super::wallet_backup::{Backup, Restore};
 use super::wallet_balance::Balance;
 use super::wallet_chain_token::ChainToken;
+use super::wallet_channels::Channels;
 use super::wallet_deposit::Deposit;
 use super::wallet_history::History;
 use super::wallet_init::Init;
@@ -43,6 +44,9 @@ pub enum Action {
     /// Tokens on chains that may be spent, and what they count as
     #[command(subcommand)]
     Token(ChainToken),
+    /// Channels through which sellers are paid: what lies in them, and how it comes back
+    #[command(subcommand)]
+    Channels(Channels),
     /// Turn credits back into a top-up code, for the operator to pay out
     Refund(Refund),
     /// Make a token that whoever has it can spend
@@ -85,6 +89,7 @@ impl Wallet {
             Action::Address(address) => address.run(&place.open().await?, output),
             Action::Deposit(deposit) => deposit.run(place, output).await,
             Action::Token(token) => token.run(&mut place.open().await?, output),
+            Action::Channels(channels) => channels.run(&mut opened(place, output).await?, output).await,
             Action::Send(send) => send.run(&mut opened(place, output).await?, output).await,
             Action::Reclaim(reclaim) => reclaim.run(&mut opened(place, output).await?, output).await,
             Action::History(history) => history.run(&opened(place, output).await?, output),

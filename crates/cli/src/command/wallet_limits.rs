@@ -17,12 +17,12 @@ pub enum Limits {
     /// The limits, and what was spent against them
     Show,
     /// Set limits of an asset; those that are not named stay as they are
-    Set(Set),
+    Set(Box<Set>),
 }
 
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "An amount is written as \"0.05 USD\"; `none` takes a limit away. Until limits are set, a payment may cost 1.00 at most and the payments of a day (UTC) 10.00, in each asset (1000 and 10000 where an asset has no decimals). Limits hold for payments, not for `farthing wallet send`. `farthing pay --max` goes before the limit per call, for one call; no flag goes before the other three."
+    after_long_help = "An amount is written as \"0.05 USD\"; `none` takes a limit away. Until limits are set, a payment may cost 1.00 at most and the payments of a day (UTC) 10.00, in each asset, and 10.00 may lie in channels (1000 and 10000 where an asset has no decimals). Limits hold for payments, not for `farthing wallet send`. `farthing pay --max` goes before the limit per call, for one call; no flag goes before the others. What lies in channels is not spent: it comes back (`farthing wallet channels`)."
 )]
 pub struct Set {
     /// What one payment may cost
@@ -37,6 +37,9 @@ pub struct Set {
     /// What all payments ever may cost
     #[arg(long, value_name = "AMOUNT")]
     total: Option<Limit>,
+    /// What may lie in channels at once, unspent
+    #[arg(long, value_name = "AMOUNT")]
+    in_channels: Option<Limit>,
     /// The asset, if no amount names it
     #[arg(long, value_name = "CODE")]
     asset: Option<AssetCode>,
@@ -57,6 +60,7 @@ struct Shown {
     limits: Kept,
     today: Amount,
     total: Amount,
+    in_channels: Amount,
 }
 
 struct Table(Vec<Shown>);
@@ -98,7 +102,7 @@ impl Limits {
 
 impl Set {
     fn code(&self) -> Result<AssetCode, Failure> {
-        let named = [&self.per_call, &self.per_host, &self.per_day, &self.total];
+        let named = [&self.per_call, &self.per_host, &self.per_day, &self.total, &self.in_channels];
         let mut codes: Vec<AssetCode> =
             named.iter().filter_map(|limit| limit.as_ref()?.code()).chain(self.asset).collect();
         codes.sort_unstable();
@@ -122,6 +126,7 @@ impl Set {
                 (&mut limits.per_host, &self.per_host),
                 (&mut limits.per_day, &self.per_day),
                 (&mut limits.total, &self.total),
+                (&mut limits.in_channels, &self.in_channels),
             ] {
                 if let Some(typed) = typed {
                     *limit = typed.amount(*asset)?;
@@ -152,6 +157,7 @@ fn shown(payer: &Payer, asset: Asset, now: Timestamp) -> Shown {
         limits: payer.wallet.limits(unit),
         today: spent(Scope::Day(day_of(now))),
         total: spent(Scope::Total),
+        in_channels: payer.wallet.in_channels(unit, now),
     }
 }
 
@@ -179,8 +185,10 @@ impl View for Table {
                 "per_host": shown.limit_json(shown.limits.per_host),
                 "per_day": shown.limit_json(shown.limits.per_day),
                 "total": shown.limit_json(shown.limits.total),
+                "in_channels": shown.limit_json(shown.limits.in_channels),
                 "spent_today": money_json(shown.money(shown.today)),
                 "spent_total": money_json(shown.money(shown.total)),
+                "now_in_channels": money_json(shown.money(shown.in_channels)),
             })
         };
         json!({ "limits": self.0.iter().map(one).collect::<Vec<_>>() })
@@ -198,11 +206,23 @@ impl View for Table {
                 shown.limit_text(limits.per_host),
                 shown.limit_text(limits.per_day),
                 shown.limit_text(limits.total),
+                shown.limit_text(limits.in_channels),
                 shown.money(shown.today).to_string(),
                 shown.money(shown.total).to_string(),
+                shown.money(shown.in_channels).to_string(),
             ]
         };
-        let head = ["UNIT", "PER CALL", "PER HOST", "PER DAY", "TOTAL", "SPENT TODAY", "SPENT IN ALL"];
+        let head = [
+            "UNIT",
+            "PER CALL",
+            "PER HOST",
+            "PER DAY",
+            "TOTAL",
+            "IN CHANNELS",
+            "SPENT TODAY",
+            "SPENT IN ALL",
+            "NOW IN CHANNELS",
+        ];
         table(head, &self.0.iter().map(row).collect::<Vec<_>>())
     }
 }

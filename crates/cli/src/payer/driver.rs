@@ -138,6 +138,9 @@ pub fn tell(recovered: &Recovered) -> Option<String> {
         Ok(Settled::Unknown(money)) => Some(format!(
             "note: {what} of {money} counts as spent: its time is over, and no node of its chain is named that could say more"
         )),
+        Ok(Settled::InChannel(money)) => Some(format!(
+            "note: {what} through a channel was not answered: its {money} stays booked until the channel's next payment"
+        )),
         Ok(Settled::Open(_)) => None,
         Err(error) => Some(format!("note: {what} stays open: {error}")),
     }

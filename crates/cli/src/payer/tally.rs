@@ -19,7 +19,8 @@ impl Tally {
                     Settled::Charged { charged: money, .. }
                     | Settled::Taken(money)
                     | Settled::Open(money)
-                    | Settled::Unknown(money),
+                    | Settled::Unknown(money)
+                    | Settled::InChannel(money),
                 ) => Some(*money),
                 Ok(Settled::Back(_) | Settled::Refunded(_)) | Err(_) => None,
             },

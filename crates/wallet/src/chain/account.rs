@@ -11,6 +11,13 @@ pub(crate) fn key(seed: &Seed) -> Result<SigningKey, WalletError> {
     SigningKey::from_bytes(*secret.expose_bytes()).map_err(|_| WalletError::Misuse("a key of the curve"))
 }
 
+/// The key that signs vouchers of channels. It can give away what is in the channels and nothing else: what fills them is
+/// signed by the account's key.
+pub(crate) fn session_key(seed: &Seed) -> Result<SigningKey, WalletError> {
+    let secret = farthing_ecash::restore::voucher_key(seed.bytes())?;
+    SigningKey::from_bytes(*secret.expose_bytes()).map_err(|_| WalletError::Misuse("a key of the curve"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,12 +7,14 @@ use farthing_channel::Address;
 use farthing_money::{Amount, Timestamp, Unit};
 use farthing_wire::digest;
 use farthing_wire::mpp::{self, evm};
+use farthing_wire::x402::batch::{ChannelOfferText, SCHEME_BATCH};
 use farthing_wire::x402::{
     self, AssetTransferMethod, PaymentFlow, PaymentRequired, Requirements, Resource, v1,
 };
 use serde_json::{Map, Value};
 
 use super::{ChainId, Method, OnChain, Token};
+use crate::channel::lane::OfferedChannel;
 use crate::wallet::Wallet;
 
 /// An offer that can be paid.
@@ -33,6 +35,8 @@ pub(crate) struct ChainOffer {
     /// For how many seconds it is to be good; an MPP challenge ends by itself.
     pub(crate) seconds: u64,
     pub(crate) is_usual_flow: bool,
+    /// What channels it takes, if it is paid through one.
+    pub(crate) channel: Option<OfferedChannel>,
     pub(crate) answer: Answer,
 }
 
@@ -63,6 +67,7 @@ impl ChainOffer {
             units: self.units,
             taken: None,
             transaction: None,
+            channel: None,
         }
     }
 
@@ -74,7 +79,7 @@ impl ChainOffer {
         }
     }
 
-    /// Which of two is rather taken: what needs no allowance, what takes exactly the price, the owner's own tokens, and
+    /// Which of two is rather taken: what a channel pays that is there, what needs no allowance, what takes exactly the price, the owner's own tokens, and
     /// what is bound to its request.
     pub(crate) fn compare(&self, other: &Self) -> Ordering {
         let rank = |offer: &Self| {
@@ -84,7 +89,7 @@ impl ChainOffer {
                 Answer::V1 { .. } => 2,
             };
             let is_ceiling = offer.scheme == x402::SCHEME_UPTO;
-            (offer.method, is_ceiling, !offer.is_own, !offer.is_usual_flow, dialect)
+            (offer.channel.is_none(), offer.method, is_ceiling, !offer.is_own, !offer.is_usual_flow, dialect)
         };
         rank(self).cmp(&rank(other))
     }
@@ -93,12 +98,15 @@ impl ChainOffer {
 /// Every way to pay of x402 that can be gone, and why each other cannot.
 pub(crate) fn read_x402(wallet: &Wallet, required: &PaymentRequired) -> Vec<Result<ChainOffer, String>> {
     let one = |accepted: &Requirements| {
+        // Where a channel stands is said to its payer, and is no part of what is offered.
+        let extra = accepted.extra.without_channel();
+        let accepted = Requirements { extra, ..accepted.clone() };
         let answer = Answer::X402 {
             resource: required.resource.clone(),
             accepted: Box::new(accepted.clone()),
             extensions: required.extensions.clone(),
         };
-        read_requirements(wallet, accepted, accepted.chain_id(), answer)
+        read_requirements(wallet, &accepted, accepted.chain_id(), answer)
     };
     required.accepts.iter().map(one).collect()
 }
@@ -129,7 +137,7 @@ pub(crate) fn read_v1(wallet: &Wallet, body: &[u8]) -> Vec<Result<ChainOffer, St
     required.accepts.iter().map(one).collect()
 }
 
-fn read_requirements(
+pub(crate) fn read_requirements(
     wallet: &Wallet,
     asked: &Requirements,
     chain: Option<u64>,
@@ -158,6 +166,10 @@ fn read_requirements(
         x402::SCHEME_UPTO => Some(facilitator(asked)?),
         _ => None,
     };
+    let channel = match scheme {
+        SCHEME_BATCH => Some(OfferedChannel::of(ChannelOfferText::of(&asked.extra))?),
+        _ => None,
+    };
     let pay_to = recipient(wallet, &asked.pay_to)?;
     let (units, price) = priced(&token, asked.amount.amount(), asked.amount.as_str())?;
     Ok(ChainOffer {
@@ -171,6 +183,7 @@ fn read_requirements(
         facilitator,
         seconds: asked.max_timeout_seconds,
         is_usual_flow: flow == PaymentFlow::Authorization,
+        channel,
         answer,
     })
 }
@@ -181,6 +194,8 @@ fn way(asked: &Requirements) -> Result<(&'static str, Method), String> {
     match (asked.scheme.as_str(), method) {
         (x402::SCHEME_EXACT, Some(AssetTransferMethod::Eip3009)) => Ok((x402::SCHEME_EXACT, Method::Eip3009)),
         (x402::SCHEME_EXACT, Some(AssetTransferMethod::Permit2)) => Ok((x402::SCHEME_EXACT, Method::Permit2)),
+        (SCHEME_BATCH, Some(AssetTransferMethod::Eip3009)) => Ok((SCHEME_BATCH, Method::Eip3009)),
+        (SCHEME_BATCH, Some(AssetTransferMethod::Permit2)) => Ok((SCHEME_BATCH, Method::Permit2)),
         // It has no other way, whether it says so or not.
         (x402::SCHEME_UPTO, Some(_)) => Ok((x402::SCHEME_UPTO, Method::Permit2)),
         (_, None) => Err("its way to move the token is not known here".to_owned()),
@@ -234,6 +249,7 @@ pub(crate) fn read_mpp(
         facilitator: None,
         seconds: u64::MAX,
         is_usual_flow: true,
+        channel: None,
         answer: Answer::Mpp { challenge: Box::new(challenge), until },
     })
 }

@@ -1,7 +1,7 @@
 //! What was signed for a chain: kept until it is known what became of it, because whoever has seen it may carry it to the
 //! chain until its time is over.
 
-use farthing_channel::{Address, ChainId, Word};
+use farthing_channel::{Address, ChainId, ChannelId, Word};
 use farthing_money::{Amount, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ pub struct OnChain {
     pub symbol: String,
     /// Who is paid.
     pub pay_to: Address,
-    /// The scheme: `exact`, or `upto` if less may be taken.
+    /// The scheme: `exact`, or `upto` or `batch-settlement` if less may be taken.
     pub scheme: String,
     /// So many of the token's minor units, at the most.
     pub units: Amount,
@@ -51,11 +51,14 @@ pub struct OnChain {
     /// The transaction that moved them, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<String>,
+    /// The channel that pays, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelId>,
 }
 
 impl OnChain {
     /// Whether less than was signed may be taken.
     pub fn is_ceiling(&self) -> bool {
-        self.scheme == farthing_wire::x402::SCHEME_UPTO
+        self.channel.is_some() || self.scheme == farthing_wire::x402::SCHEME_UPTO
     }
 }

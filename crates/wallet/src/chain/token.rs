@@ -105,6 +105,13 @@ impl Token {
         Some(asset_of(self.counts_as)?.money(self.convert(units, Rounding::Down)?))
     }
 
+    /// The most of its minor units that count as so much.
+    pub(crate) fn units_within(&self, counted: Amount) -> Option<Amount> {
+        let from = asset_of(self.counts_as)?.scale();
+        let ten_to = |scale: u8| 10_u128.checked_pow(u32::from(scale));
+        counted.mul_div(ten_to(self.decimals)?, ten_to(from)?, Rounding::Down)
+    }
+
     fn convert(&self, units: Amount, rounding: Rounding) -> Option<Amount> {
         let to = asset_of(self.counts_as)?.scale();
         let ten_to = |scale: u8| 10_u128.checked_pow(u32::from(scale));

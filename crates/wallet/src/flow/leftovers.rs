@@ -1,5 +1,5 @@
 //! What a run that was cut short has left behind in the way of the next one: credits in the middle of being changed, and
-//! change that was not taken in yet. One program at a time has the wallet, so at the start of an operation all of it is old.
+//! change that was not taken in yet. One program at a time has the wallet, so at the start of an operation all of it is old but what other flows hold.
 
 use std::collections::VecDeque;
 
@@ -10,6 +10,7 @@ use super::settle::Settle;
 use crate::attempt::{Attempt, AttemptKind};
 use crate::error::WalletError;
 use crate::http::Event;
+use crate::vault::RowKey;
 use crate::wallet::Wallet;
 
 /// Settles what is left over, as far as that goes now.
@@ -26,9 +27,9 @@ impl Leftovers {
         event: Event,
         now: Timestamp,
     ) -> Result<Sub<()>, WalletError> {
-        let queue = self
-            .queue
-            .get_or_insert_with(|| wallet.attempts().filter(|one| left(one)).map(|one| one.id).collect());
+        let queue = self.queue.get_or_insert_with(|| {
+            wallet.attempts().filter(|one| left(wallet, one)).map(|one| one.id).collect()
+        });
         let mut event = event;
         loop {
             let came = std::mem::replace(&mut event, Event::Go);
@@ -48,7 +49,10 @@ impl Leftovers {
     }
 }
 
-fn left(attempt: &Attempt) -> bool {
+fn left(wallet: &Wallet, attempt: &Attempt) -> bool {
+    if wallet.is_held(&RowKey::attempt(attempt.id)) {
+        return false;
+    }
     match &attempt.kind {
         AttemptKind::Change | AttemptKind::Receive { change_of: Some(_), .. } => true,
         AttemptKind::Pay(payment) => payment.delivered,

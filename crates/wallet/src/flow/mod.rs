@@ -1,9 +1,15 @@
 //! The operations, each a state machine: what to send next, what came back, what to write down in between.
 
 mod audit;
+mod channel_call;
+mod channel_look;
+mod channel_refund;
+mod channel_see;
+mod channel_told;
 mod exact;
 mod exchange;
 mod holdings;
+mod in_channel;
 mod keys;
 mod leftovers;
 mod on_chain;
@@ -24,6 +30,9 @@ mod settle_chain;
 use farthing_money::Timestamp;
 
 pub use audit::AuditFlow;
+pub use channel_call::{ChannelCall, ChannelCallFlow};
+pub use channel_refund::ChannelRefundFlow;
+pub use channel_see::ChannelSeeFlow;
 pub(crate) use exact::funds_short;
 pub use holdings::HoldingsFlow;
 pub use order::OrderFlow;

@@ -59,6 +59,7 @@ pub(crate) fn write_down(
         delivered: false,
         receipt: None,
         chain: Some(Box::new(payment)),
+        channel: None,
     };
     let kind = AttemptKind::Pay(Box::new(payment.clone()));
     let (mint, unit) = (offer.token.chain.to_string(), offer.unit());
@@ -93,7 +94,7 @@ impl Refusal {
     }
 }
 
-fn response(answer: &HttpResponse) -> Option<SettleResponse> {
+pub(crate) fn response(answer: &HttpResponse) -> Option<SettleResponse> {
     let text = answer.header(PAYMENT_RESPONSE).or_else(|| answer.header(X_PAYMENT_RESPONSE))?;
     SettleResponse::from_header(text).ok()
 }

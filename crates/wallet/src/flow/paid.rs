@@ -6,7 +6,7 @@ use farthing_wire::header::{FARTHING_PASS, FARTHING_RECEIPT, PAYMENT_RECEIPT, X_
 use farthing_wire::mpp::{self, credit};
 
 use super::settle::of_booking;
-use super::{keys, on_chain};
+use super::{in_channel, keys, on_chain};
 use crate::address::{Address, mint_address};
 use crate::attempt::{Attempt, AttemptKind, Outputs, Payment};
 use crate::error::WalletError;
@@ -78,6 +78,9 @@ pub(crate) fn finish(
     let attempt = wallet.state.attempt(id).cloned().ok_or(WalletError::UnknownAttempt(id))?;
     if attempt.chain().is_some() {
         return on_chain::finish(wallet, &attempt, address, answer, now);
+    }
+    if attempt.channel().is_some() {
+        return in_channel::finish(wallet, &attempt, address, answer, now);
     }
     let payment = attempt.payment().cloned().ok_or(WalletError::UnknownAttempt(id))?;
     let mut found = read(wallet, &attempt, &payment, address, answer);
@@ -270,7 +273,7 @@ fn check(wallet: &Wallet, attempt: &Attempt, payment: &Payment, address: &Addres
 pub(crate) fn note(paid: &mut Paid, settled: Settled) {
     match settled {
         Settled::Charged { charged, .. } => paid.charged = charged,
-        Settled::Back(_) | Settled::Refunded(_) | Settled::Unknown(_) => {}
+        Settled::Back(_) | Settled::Refunded(_) | Settled::Unknown(_) | Settled::InChannel(_) => {}
         Settled::Taken(money) => paid.notes.push(format!("change of {money} was spent by someone else")),
         Settled::Open(money) => {
             paid.notes.push(format!("{money} stays set aside until it is known what was taken"));

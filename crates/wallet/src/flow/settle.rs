@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use farthing_ecash::{Proof, Y, input_fee};
 use farthing_money::Timestamp;
 
-use super::Sub;
 use super::exchange::{Exchange, Verdict};
 use super::keys::{self, Refresh};
 use super::search::Search;
 use super::settle_chain::ChainSettle;
+use super::{Sub, in_channel};
 use crate::api::Refusal;
 use crate::attempt::{Attempt, AttemptKind, Booking, Payment};
 use crate::error::WalletError;
@@ -65,6 +65,9 @@ impl Settle {
             match &mut self.stage {
                 Stage::Start => {
                     let attempt = self.attempt(wallet)?;
+                    if attempt.channel().is_some() {
+                        return in_channel::give_up(wallet, &attempt).map(Sub::Done);
+                    }
                     self.stage = if attempt.chain().is_some() {
                         Stage::Chain(ChainSettle::new(self.id, self.is_told_used))
                     } else {
@@ -329,6 +332,9 @@ pub(crate) fn never_sent(
     attempt: &Attempt,
     payment: &Payment,
 ) -> Result<(), WalletError> {
+    if payment.channel.is_some() {
+        return in_channel::never_sent(wallet, attempt);
+    }
     let mut draft = Draft::new(&wallet.state);
     draft.free(&attempt.inputs);
     draft.unbook(attempt.unit, &payment.booking, payment.booking.amount);

@@ -93,6 +93,13 @@ impl Extra {
         self
     }
 
+    /// Without some members.
+    #[must_use]
+    pub(super) fn without(&self, members: &[&str]) -> Self {
+        let kept = self.0.iter().filter(|(name, _)| !members.contains(&name.as_str()));
+        Self(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
     /// Any member.
     pub fn get(&self, member: &str) -> Option<&Value> {
         self.0.get(member)

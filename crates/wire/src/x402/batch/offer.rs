@@ -67,6 +67,12 @@ impl Extra {
         }
     }
 
+    /// The same without it.
+    #[must_use]
+    pub fn without_channel(&self) -> Self {
+        self.without(&[CHANNEL, VOUCHER])
+    }
+
     /// Where a channel stands, if the offer says so.
     pub fn channel(&self) -> Option<ChannelStateText> {
         serde_json::from_value(self.get(CHANNEL)?.clone()).ok()

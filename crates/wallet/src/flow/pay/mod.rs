@@ -5,36 +5,40 @@
 //! time that the same request is made. A refusal is followed by taking the credits back at the mint. What was signed for a
 //! chain cannot be taken back: it is sent again until it is known what became of it, and no second one is signed meanwhile.
 
-use farthing_ecash::{Token, denomination};
+mod channel;
+mod credits;
+mod refused;
+
+use std::sync::Arc;
+
+use farthing_channel::ChannelId;
 use farthing_money::{Amount, Money, Span, Timestamp, Unit};
 use farthing_wire::Problem;
-use farthing_wire::header::{AUTHORIZATION, FARTHING_PASS, PAYMENT_AUTHORIZATION, X_CASHU};
-use farthing_wire::mpp::{self, credit};
+use farthing_wire::header::{AUTHORIZATION, FARTHING_PASS};
 use sha2::{Digest, Sha256};
 
-use super::keys::{self, Refresh};
+use self::channel::Then;
+use super::channel_look::ChannelLook;
+use super::keys::Refresh;
 use super::leftovers::Leftovers;
-use super::on_chain::{self, Order, Refusal};
+use super::on_chain::{self, Order};
 use super::quote::quote;
 use super::settle::{Settle, never_sent};
-use super::{Flow, Sub, answer_of, done, exact, paid};
+use super::{Flow, Sub, answer_of, done, in_channel, paid};
 use crate::address::Address;
-use crate::attempt::{Attempt, AttemptKind, Booking, Outputs, Payment};
+use crate::attempt::{Attempt, AttemptKind, Payment};
 use crate::budget::{Call, day_of};
 use crate::chain::offer::ChainOffer;
 use crate::chain::{ChainPayment, OnChain};
-use crate::credit::Credit;
+use crate::channel::ChannelPart;
 use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, HttpResponse, Read, Step};
 use crate::offer::{Choice, Chosen, Means, Terms, choose};
-use crate::outcome::{Outcome, Paid, RefusedPayment, Settled};
-use crate::select::select;
-use crate::state::Draft;
+use crate::outcome::{Outcome, Paid};
 use crate::unit::{at_least, at_most};
+use crate::vault::RowKey;
 use crate::wallet::Wallet;
 
-/// More credits than this do not fit in the headers that servers accept: they are changed for fewer first.
-const CREDITS_MAX: usize = 32;
 /// More passes than this are not shown at once.
 const PASSES_MAX: usize = 4;
 /// How often the same credential is sent before the outcome is called unknown.
@@ -67,6 +71,14 @@ pub struct PayFlow {
     /// Random bytes for what is signed for a chain; without them nothing is.
     random: Option<[u8; 32]>,
     asks_only: bool,
+    /// Whether a channel may be opened or filled up.
+    opens: bool,
+    /// The channel that the chain was asked about.
+    looked: Option<ChannelId>,
+    /// How often a refusal was answered with another voucher.
+    corrections: u8,
+    /// What no other flow of this program touches meanwhile.
+    held: Vec<Arc<()>>,
     stage: Stage,
     /// The attempt that is under way.
     id: Option<u64>,
@@ -82,6 +94,8 @@ enum Stage {
     Served { status: u16, by_pass: bool },
     Keys(Refresh, Box<Chosen>),
     Change(Settle, Box<Chosen>),
+    Lane(Box<ChainOffer>),
+    Look(ChannelLook, Box<Then>),
     Sent,
     Again,
     Paid { paid: Box<Paid>, open: Vec<u64>, settle: Option<Settle> },
@@ -108,6 +122,10 @@ impl PayFlow {
             means: None,
             random: None,
             asks_only: false,
+            opens: false,
+            looked: None,
+            corrections: 0,
+            held: Vec::new(),
             stage: Stage::Begin(Leftovers::default()),
             id: None,
             resumed: false,
@@ -133,6 +151,13 @@ impl PayFlow {
         Self { means, ..self }
     }
 
+    /// The same flow, which may open a channel or fill one up for an offer that takes one. Otherwise only a channel is used that
+    /// is there and covers the price.
+    #[must_use]
+    pub fn opening_channels(self, opens: bool) -> Self {
+        Self { opens, ..self }
+    }
+
     /// The same flow, which ends with [`Outcome::Quoted`] where it would pay: nothing is set aside or signed.
     #[must_use]
     pub fn only_asking(self) -> Self {
@@ -144,7 +169,7 @@ impl PayFlow {
         hex::encode(Sha256::digest(&self.request.body))
     }
 
-    fn start(&mut self, wallet: &Wallet, now: Timestamp) -> Result<Option<Step>, WalletError> {
+    fn start(&mut self, wallet: &mut Wallet, now: Timestamp) -> Result<Option<Step>, WalletError> {
         let (url, body) = (self.address.to_string(), self.body_digest());
         let same = |payment: &&Payment| {
             payment.method == self.request.method
@@ -153,22 +178,35 @@ impl PayFlow {
                 && !payment.delivered
                 && !self.asks_only
         };
-        let open = wallet.attempts().find(|attempt| attempt.payment().as_ref().is_some_and(same));
+        let is_left = |attempt: &&Attempt| {
+            attempt.payment().as_ref().is_some_and(same) && !wallet.is_held(&RowKey::attempt(attempt.id))
+        };
+        let open = wallet.attempts().find(is_left).cloned();
+        let is_late = |part: &ChannelPart| part.deposit.as_ref().is_some_and(|deposit| deposit.until <= now);
+        if let Some(late) = open.as_ref().filter(|one| one.channel().is_some_and(is_late)) {
+            // Its deposit is over: whether it came is seen when the channel is used again.
+            in_channel::give_up(wallet, late)?;
+            return self.start(wallet, now);
+        }
         if let Some(Attempt { id, unit, kind: AttemptKind::Pay(payment), .. }) = open {
             // The other limits were charged when it began; this call may be another one, which allows less.
-            let asked = Amount::from(payment.booking.amount);
-            wallet.limits(*unit).check_call(self.call(*unit), asked)?;
-            (self.id, self.resumed, self.stage) = (Some(*id), true, Stage::Sent);
+            let asked = Amount::from(payment.booking.amount.max(payment.price));
+            wallet.limits(unit).check_call(self.call(unit), asked)?;
+            (self.id, self.resumed, self.stage) = (Some(id), true, Stage::Sent);
+            self.held = vec![wallet.hold(RowKey::attempt(id))];
+            if let Some(part) = payment.channel.as_deref() {
+                self.held.push(wallet.hold(RowKey::channel(part.on.chain, part.channel)));
+            }
             if let Some(signed) = payment.chain.as_deref().filter(|signed| signed.until <= now) {
                 // Nobody takes it any more: what became of it comes first.
                 self.stage = Stage::Back {
                     status: 0,
                     refused: Box::new(Refused { on_chain: Some(on_chain_of(signed)), ..Refused::default() }),
-                    settle: Settle::new(*id),
+                    settle: Settle::new(id),
                 };
                 return Ok(None);
             }
-            return Ok(Some(Step::Send(self.with_credential(payment))));
+            return Ok(Some(Step::Send(self.with_credential(&payment))));
         }
         let mut request = self.plain_request();
         let mut by_pass = false;
@@ -178,6 +216,9 @@ impl PayFlow {
             let before = request.headers.len();
             request.headers.extend(passes.map(|pass| (FARTHING_PASS.to_owned(), pass.to_owned())));
             by_pass = request.headers.len() > before;
+        }
+        if !by_pass && let Some(step) = self.by_memory(wallet, now)? {
+            return Ok(Some(step));
         }
         self.stage = Stage::Asked { by_pass };
         Ok(Some(Step::Send(request)))
@@ -219,9 +260,21 @@ impl PayFlow {
             self.stage = Stage::Served { status: answer.status, by_pass };
             return Ok(Some(Step::Deliver));
         }
+        self.choose(wallet, &answer, now)
+    }
+
+    /// Pays what a 402 asks for, in one of its ways.
+    fn choose(
+        &mut self,
+        wallet: &mut Wallet,
+        answer: &HttpResponse,
+        now: Timestamp,
+    ) -> Result<Option<Step>, WalletError> {
         let url = self.address.to_string();
-        let terms = Terms { means: self.means, may_sign: self.random.is_some() };
-        match choose(wallet, &url, &answer, &self.request.body, terms, now)? {
+        let opens = self.opens_channels(wallet);
+        let host = self.address.host();
+        let terms = Terms { means: self.means, may_sign: self.random.is_some(), opens, host: &host };
+        match choose(wallet, &url, answer, &self.request.body, terms, now)? {
             choice if self.asks_only => {
                 self.stage = Stage::Over;
                 Ok(Some(done(Outcome::Quoted(Box::new(quote(url, choice)?)))))
@@ -230,6 +283,7 @@ impl PayFlow {
                 self.stage = Stage::Keys(Refresh::usable(&chosen.mint), chosen);
                 Ok(None)
             }
+            Choice::Chain(offer) if offer.channel.is_some() => self.through_channel(wallet, offer, now),
             Choice::Chain(offer) => self.sign(wallet, &offer, now).map(Some),
         }
     }
@@ -245,46 +299,13 @@ impl PayFlow {
             random: self.random.ok_or(WalletError::Misuse("random bytes"))?,
         };
         let (id, payment) = on_chain::write_down(wallet, offer, order, now)?;
+        self.held = vec![wallet.hold(RowKey::attempt(id))];
         (self.id, self.resumed, self.tries, self.stage) = (Some(id), false, 0, Stage::Sent);
         Ok(Step::Send(self.with_credential(&payment)))
     }
 
     fn has_login(&self) -> bool {
         self.request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(AUTHORIZATION))
-    }
-
-    /// Sets credits aside and writes the credential down; or begins a change of credits, if exact payment is needed.
-    fn reserve(
-        &mut self,
-        wallet: &mut Wallet,
-        chosen: Box<Chosen>,
-        changed: bool,
-        now: Timestamp,
-    ) -> Result<Option<Step>, WalletError> {
-        let Chosen { ref mint, unit, price, .. } = *chosen;
-        self.check_budget(wallet, unit, price, now)?;
-        let free = wallet.state.free(mint, unit, now.secs());
-        let amounts: Vec<u64> = free.iter().map(|credit| credit.amount()).collect();
-        let places = select(&amounts, price).unwrap_or_default();
-        let credits: Vec<&Credit> = places.iter().filter_map(|place| free.get(*place).copied()).collect();
-        let total = credits.iter().try_fold(0_u64, |sum, credit| sum.checked_add(credit.amount()));
-        let Some((total, over)) = total.and_then(|total| Some((total, total.checked_sub(price)?))) else {
-            return Err(exact::funds_short(wallet, std::slice::from_ref(mint), unit, price, now)?);
-        };
-        let within = self.check_budget(wallet, unit, total, now);
-        // Who is asked for change may keep it: what is over the price must be within the limits too, and a dialect that
-        // promises no change is paid exactly.
-        let inexact = over > 0 && (within.is_err() || chosen.challenge.is_none());
-        if (inexact || credits.len() > CREDITS_MAX) && !changed {
-            let id = exact::begin(wallet, mint, unit, price, now)?;
-            self.stage = Stage::Change(Settle::new(id), chosen);
-            return Ok(None);
-        }
-        within?;
-        let attempt = self.write_down(wallet, &chosen, &credits_of(&credits), total, now)?;
-        let (id, payment) = attempt;
-        (self.id, self.resumed, self.tries, self.stage) = (Some(id), false, 0, Stage::Sent);
-        Ok(Some(Step::Send(self.with_credential(&payment))))
     }
 
     fn call(&self, unit: Unit) -> Call {
@@ -304,78 +325,6 @@ impl PayFlow {
         let spent = |scope: &_| wallet.state.spent(unit, scope);
         let (host, day) = (self.address.host(), day_of(now));
         Ok(wallet.limits(unit).check(self.call(unit), &host, day, Amount::from(amount), spent)?)
-    }
-
-    /// One commit: credits set aside, budget charged, change planned, credential kept. Only then is anything sent.
-    fn write_down(
-        &self,
-        wallet: &mut Wallet,
-        chosen: &Chosen,
-        credits: &[Credit],
-        total: u64,
-        now: Timestamp,
-    ) -> Result<(u64, Payment), WalletError> {
-        let mint = keys::known(wallet, &chosen.mint)?;
-        let over = total.saturating_sub(chosen.price);
-        let keyset = mint.active(chosen.unit).map(|keyset| keyset.id);
-        let mut draft = Draft::new(&wallet.state);
-        let id = draft.attempt_number();
-        let change = match (&chosen.challenge, over) {
-            (Some(_), 1..) => {
-                let count = denomination::blank_outputs(over).saturating_add(1).min(u64::BITS);
-                let blanks = (0..count).map(|_| 0).collect();
-                Some(draft.plan(keyset?, blanks)?)
-            }
-            _ => None,
-        };
-        let (field, credential) = self.credential(wallet, chosen, credits, change.as_ref())?;
-        let booking = Booking { host: self.address.host(), day: day_of(now), amount: total };
-        draft.book(chosen.unit, &booking);
-        draft.reserve(&credits.iter().collect::<Vec<_>>(), id);
-        let payment = Payment {
-            method: self.request.method.clone(),
-            url: self.address.to_string(),
-            body: self.body_digest(),
-            dialect: chosen.dialect().to_owned(),
-            field,
-            credential,
-            price: chosen.price,
-            booking,
-            change,
-            delivered: false,
-            receipt: None,
-            chain: None,
-        };
-        let inputs = credits.iter().map(Credit::y).collect();
-        let kind = AttemptKind::Pay(Box::new(payment.clone()));
-        let (mint, unit) = (chosen.mint.clone(), chosen.unit);
-        draft.attempt(Attempt { id, at: now, mint, unit, inputs, plans: Vec::new(), kind });
-        let changes = draft.into_changes();
-        wallet.commit(changes)?;
-        Ok((id, payment))
-    }
-
-    /// The field and the text that pay. Proofs of equality stay here: they would link the credits to their issue.
-    fn credential(
-        &self,
-        wallet: &Wallet,
-        chosen: &Chosen,
-        credits: &[Credit],
-        change: Option<&Outputs>,
-    ) -> Result<(String, String), WalletError> {
-        let proofs = credits.iter().map(|credit| credit.proof.for_issuer());
-        let token = Token::new(&chosen.mint_text, chosen.unit, None, proofs).encode();
-        let Some(challenge) = &chosen.challenge else { return Ok((X_CASHU.to_owned(), token)) };
-        let unwritable = || WalletError::Misuse("a credential that can be written");
-        let outputs = change.map(|change| paid::output_texts(wallet, change)).transpose()?;
-        let payload = credit::Payload { token, outputs }.to_json().map_err(|_| unwritable())?;
-        let challenge = (**challenge).clone();
-        let wanted = challenge.header.as_deref();
-        let other =
-            self.has_login() || wanted.is_some_and(|name| name.eq_ignore_ascii_case(PAYMENT_AUTHORIZATION));
-        let field = if other { PAYMENT_AUTHORIZATION } else { AUTHORIZATION };
-        let credential = mpp::Credential { challenge, source: None, payload };
-        Ok((field.to_owned(), credential.encode().map_err(|_| unwritable())?))
     }
 
     fn attempt<'w>(&self, wallet: &'w Wallet) -> Result<(&'w Attempt, &'w Payment), WalletError> {
@@ -418,74 +367,13 @@ impl PayFlow {
                     self.stage = Stage::Again;
                     return Ok(Some(Step::Wait(answer.retry_after())));
                 }
+                if self.attempt(wallet)?.0.channel().is_some() {
+                    return self.refused_in_channel(wallet, answer, later, now);
+                }
                 let signed = self.attempt(wallet)?.0.chain().cloned();
                 self.refused(&answer, signed.as_ref(), later)
             }
         }
-    }
-
-    /// An answer that is not a problem of the gate's is the user's to see; the credits are taken back either way.
-    fn refused(
-        &mut self,
-        answer: &HttpResponse,
-        signed: Option<&ChainPayment>,
-        later: bool,
-    ) -> Result<Option<Step>, WalletError> {
-        let id = self.id.unwrap_or_default();
-        let is_problem = answer.header("Content-Type").is_some_and(|kind| Read::Problem.wants(kind));
-        let problem = Problem::from_json(&answer.body).ok().filter(|_| is_problem);
-        let (mut refusal, mut on_chain) = (Refusal::default(), None);
-        if let Some(signed) = signed {
-            refusal = Refusal::of(answer, problem.as_ref());
-            if refusal.is_pending && self.tries < TRIES_MAX {
-                self.stage = Stage::Again;
-                return Ok(Some(Step::Wait(answer.retry_after())));
-            }
-            if refusal.is_pending || later {
-                let reason = refusal.reason.unwrap_or_else(|| format!("it answered {}", answer.status));
-                return Err(WalletError::Unknown { whom: self.address.origin(), reason });
-            }
-            on_chain = Some(on_chain_of(signed));
-        }
-        let deliver = problem.is_none() && answer.status != 402 && !self.resumed;
-        let settle = Settle::told(id, refusal.is_used);
-        let refused = Box::new(Refused { problem, reason: refusal.reason, on_chain });
-        self.stage = Stage::Back { status: answer.status, refused, settle };
-        Ok(deliver.then_some(Step::Deliver))
-    }
-
-    fn back(
-        &mut self,
-        wallet: &mut Wallet,
-        event: Event,
-        now: Timestamp,
-    ) -> Result<Option<Step>, WalletError> {
-        let Stage::Back { status, refused, settle } = &mut self.stage else {
-            return Err(WalletError::Misuse("a refusal"));
-        };
-        let settled = match settle.next(wallet, event, now) {
-            Ok(Sub::Send(request)) => return Ok(Some(Step::Send(request))),
-            Ok(Sub::Done(settled)) => Ok(settled),
-            Err(error @ WalletError::Vault(_)) => return Err(error),
-            Err(error) => Err(error),
-        };
-        let is_back = match &settled {
-            Ok(Settled::Back(money)) => money.amount() > Amount::ZERO,
-            // Long over: that it counts as spent is in the history.
-            Ok(Settled::Unknown(_)) => true,
-            _ => false,
-        };
-        if self.resumed && is_back {
-            // That was an earlier run's payment, and it cost nothing; this run's begins now. One that was charged is told
-            // first: whether to pay again is not for the wallet to decide.
-            (self.id, self.resumed, self.tries, self.stage) = (None, false, 0, Stage::Start);
-            return Ok(None);
-        }
-        let (status, Refused { problem, reason, on_chain }) = (*status, std::mem::take(&mut **refused));
-        self.stage = Stage::Over;
-        let url = self.address.to_string();
-        let refused = RefusedPayment { url, status, problem, reason, on_chain, settled };
-        Ok(Some(done(Outcome::Refused(Box::new(refused)))))
     }
 
     /// After the delivery: change that still has to be fetched.
@@ -518,10 +406,6 @@ impl PayFlow {
 
 fn on_chain_of(signed: &ChainPayment) -> (OnChain, Timestamp) {
     (signed.on.clone(), signed.until)
-}
-
-fn credits_of(credits: &[&Credit]) -> Vec<Credit> {
-    credits.iter().map(|credit| (*credit).clone()).collect()
 }
 
 impl Flow for PayFlow {
@@ -559,6 +443,11 @@ impl Flow for PayFlow {
                         self.reserve(wallet, chosen, true, now)?
                     }
                 },
+                Stage::Lane(offer) => {
+                    let offer = offer.clone();
+                    self.through_channel(wallet, offer, now)?
+                }
+                Stage::Look(..) => self.look(wallet, came, now)?,
                 Stage::Sent => self.sent(wallet, came, now)?,
                 Stage::Again => {
                     let (_, payment) = self.attempt(wallet)?;

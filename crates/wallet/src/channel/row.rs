@@ -1,0 +1,202 @@
+//! What is written down of a channel, and of a payment through one.
+
+use farthing_channel::buyer::BuyerBooks;
+use farthing_channel::{ChannelId, ChannelTerms, Salt, TxHash, batch_domain};
+use farthing_money::{Amount, Money, Timestamp};
+use farthing_wire::x402::batch::SCHEME_BATCH;
+use serde::{Deserialize, Serialize};
+
+use crate::chain::{ChainId, Method, OnChain, Token};
+
+/// A channel of the wallet's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    /// Which token on which chain is in it.
+    pub token: Token,
+    /// What it is made of.
+    pub terms: ChannelTerms,
+    /// Which of several with one receiver: its salt.
+    pub lane: u32,
+    /// How deposits move the token.
+    pub method: Method,
+    /// The host that is paid through it.
+    pub host: String,
+    /// Where it was paid last: a refund is asked for there.
+    pub url: String,
+    /// What was charged, signed and deposited, as far as it is known.
+    pub books: BuyerBooks,
+    /// What budgets were charged with for it: at least what can still be taken, or was.
+    pub booked: Amount,
+    /// Deposits that are signed and were not seen in the channel yet.
+    #[serde(default)]
+    pub deposits: Vec<SignedDeposit>,
+    /// What the payer wants back by itself.
+    #[serde(default)]
+    pub withdrawal: Option<Withdrawal>,
+    /// A transaction of the account's own that is under way.
+    #[serde(default)]
+    pub sent: Option<SentCall>,
+    /// Why nothing more is paid through it before the chain was asked: the code of a refusal.
+    #[serde(default)]
+    pub doubt: Option<String>,
+    /// When it was opened.
+    pub opened: Timestamp,
+}
+
+/// A deposit that is signed: whoever has seen it can put it into the channel until its time is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedDeposit {
+    /// How much.
+    pub amount: Amount,
+    /// What tells it apart from others.
+    pub salt: Salt,
+    /// The second since 1970 after which it is good.
+    pub since: u64,
+    /// When it is over.
+    pub until: Timestamp,
+}
+
+/// Something that the account itself has sent to the chain for a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    /// How much is wanted back.
+    pub amount: Amount,
+    /// From which second since 1970 on it can be taken, once the chain has the wish.
+    pub ready: Option<u64>,
+}
+
+/// A transaction that the account itself has signed: sent again as it is until a block has it, or another one its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentCall {
+    /// Its name.
+    pub hash: TxHash,
+    /// How many its sender had sent before.
+    pub number: u64,
+    /// Its bytes, hexadecimal.
+    pub bytes: String,
+    /// What it is for.
+    pub call: CallKind,
+}
+
+/// What a transaction for a channel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallKind {
+    /// It puts this much in.
+    Fill(Amount),
+    /// It says what is wanted back.
+    Ask(Amount),
+    /// It takes it.
+    Take,
+}
+
+/// Whether channels are opened without being asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelPolicy {
+    /// Whether any payment may open one.
+    pub opens: bool,
+}
+
+/// What a payment through a channel has signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelPart {
+    /// What moves, and to whom.
+    pub on: OnChain,
+    /// The channel.
+    pub channel: ChannelId,
+    /// What was charged before.
+    pub base: Amount,
+    /// The voucher's total.
+    pub ceiling: Amount,
+    /// The deposit that went along.
+    pub deposit: Option<SignedDeposit>,
+    /// How the channel stood before it was signed; nothing of one that began with it.
+    pub before: Option<Box<Channel>>,
+    /// Whether it answers an offer that was remembered, with no 402 before it.
+    pub by_memory: bool,
+}
+
+impl Channel {
+    /// Its name.
+    pub fn id(&self) -> ChannelId {
+        self.terms.id(&batch_domain(self.chain()))
+    }
+
+    /// Its chain.
+    pub const fn chain(&self) -> ChainId {
+        self.token.chain
+    }
+
+    /// What is in it and was not charged, in the token's minor units.
+    pub fn left(&self) -> Amount {
+        self.books.balance().checked_sub(self.books.charged()).unwrap_or_default()
+    }
+
+    /// What lies in it unspent or may still be put into it, as limits count it.
+    pub(crate) fn locked(&self, now: Timestamp) -> Amount {
+        let open = self.deposits.iter().filter(|deposit| deposit.until > now).map(|deposit| deposit.amount);
+        let units = Amount::try_sum(open.chain([self.left()])).unwrap_or(Amount::MAX);
+        self.token.counted(units).map_or(Amount::MAX, Amount::from)
+    }
+
+    /// The difference of two totals, as limits count it: what several steps count is what one would.
+    pub(crate) fn counted(&self, from: Amount, to: Amount) -> Option<u64> {
+        self.token.counted(to)?.checked_sub(self.token.counted(from)?)
+    }
+
+    /// What budgets have to be charged with more, if the seller may take so much in all.
+    pub(crate) fn exposed_to(&self, signed: Amount) -> Option<u64> {
+        self.counted(self.booked, signed.max(self.booked))
+    }
+
+    /// So many of its units as a movement to its receiver.
+    pub(crate) fn on_chain(&self, units: Amount) -> OnChain {
+        OnChain {
+            chain: self.chain(),
+            token: self.token.address,
+            symbol: self.token.symbol.clone(),
+            pay_to: self.terms.receiver,
+            scheme: SCHEME_BATCH.to_owned(),
+            units,
+            taken: None,
+            transaction: None,
+            channel: Some(self.id()),
+        }
+    }
+
+    /// So many of its units, as money.
+    pub fn money(&self, units: Amount) -> Option<Money> {
+        self.token.money(units)
+    }
+
+    /// So much money as the token's minor units; nothing of another asset.
+    pub fn units_of(&self, money: Money) -> Option<Amount> {
+        let is_counted = crate::unit::asset_of(self.token.counts_as)?.code() == money.asset().code();
+        let counted = is_counted.then(|| crate::unit::at_most(money, self.token.counts_as))?;
+        self.token.units_within(counted)
+    }
+
+    /// Whether a payment may use it now.
+    pub(crate) fn is_open(&self) -> bool {
+        self.withdrawal.is_none()
+    }
+
+    /// With what the chain says. What it shows of a deposit is a deposit no more that may come.
+    pub(crate) fn seen(&mut self, balance: Amount, claimed: Amount) {
+        self.found_deposits(balance);
+        self.books = self.books.observed(balance, claimed);
+        self.doubt = None;
+    }
+
+    /// Deposits that explain why there is more than there was.
+    pub(crate) fn found_deposits(&mut self, balance: Amount) {
+        let mut more = balance.checked_sub(self.books.balance()).unwrap_or_default();
+        self.deposits.retain(|deposit| match more.checked_sub(deposit.amount) {
+            Some(rest) => {
+                more = rest;
+                false
+            }
+            None => true,
+        });
+    }
+}

@@ -1,0 +1,83 @@
+//! Asks the chain where a channel stands, and writes that down.
+
+use farthing_channel::ChannelId;
+use farthing_money::Timestamp;
+
+use super::channel_look::{ChannelLook, Seen};
+use super::{Flow, Sub, done};
+use crate::channel::{Channel, Withdrawal};
+use crate::error::WalletError;
+use crate::http::{Event, Step};
+use crate::outcome::{ChannelNews, Outcome};
+use crate::state::Draft;
+use crate::vault::{Row, RowKey};
+use crate::wallet::Wallet;
+
+/// Looks at one channel.
+pub struct ChannelSeeFlow {
+    channel: ChannelId,
+    look: Option<ChannelLook>,
+}
+
+impl ChannelSeeFlow {
+    /// A flow for a channel of the wallet's.
+    pub fn new(channel: ChannelId) -> Self {
+        Self { channel, look: None }
+    }
+}
+
+impl Flow for ChannelSeeFlow {
+    fn next(&mut self, wallet: &mut Wallet, event: Event, _now: Timestamp) -> Result<Step, WalletError> {
+        let chain = known(wallet, self.channel)?.chain();
+        let look = match &mut self.look {
+            Some(look) => look,
+            None => self
+                .look
+                .insert(ChannelLook::new(wallet, chain, self.channel).ok_or(WalletError::NoNode(chain))?),
+        };
+        match look.next(wallet, event)? {
+            Sub::Send(request) => Ok(Step::Send(request)),
+            Sub::Done(seen) => {
+                let channel = write_down(wallet, self.channel, seen)?;
+                Ok(done(Outcome::Channel(Box::new(channel), ChannelNews::Seen)))
+            }
+        }
+    }
+}
+
+/// A channel of the wallet's.
+pub(crate) fn known(wallet: &Wallet, id: ChannelId) -> Result<Channel, WalletError> {
+    let found = wallet.channels().find(|channel| channel.id() == id);
+    found.cloned().ok_or_else(|| WalletError::UnknownChannel(id.to_string()))
+}
+
+/// The key of a channel's row.
+pub(crate) fn key(channel: &Channel) -> RowKey {
+    RowKey::channel(channel.chain(), channel.id())
+}
+
+/// Takes over what the chain says. A channel that has nothing left to give can take nothing of the budget either, whatever
+/// was signed for it: that comes back.
+pub(crate) fn write_down(wallet: &mut Wallet, id: ChannelId, seen: Seen) -> Result<Channel, WalletError> {
+    let mut channel = known(wallet, id)?;
+    channel.seen(seen.balance, seen.claimed);
+    channel.withdrawal = match (seen.wanted.1, channel.withdrawal.take()) {
+        (0, Some(withdrawal)) if channel.sent.is_some() => Some(withdrawal),
+        (0, _) => None,
+        (since, _) => {
+            let ready = since.checked_add(channel.terms.withdraw_delay.into());
+            Some(Withdrawal { amount: seen.wanted.0, ready })
+        }
+    };
+    let mut draft = Draft::new(&wallet.state);
+    let is_empty = seen.balance <= seen.claimed && channel.deposits.is_empty();
+    let over = channel.counted(seen.claimed, channel.booked).filter(|over| is_empty && *over > 0);
+    if let Some(over) = over {
+        draft.unbook_sometime(channel.token.counts_as, &channel.host, over);
+        channel.booked = seen.claimed;
+    }
+    draft.put(Row::Channel(Box::new(channel.clone())));
+    let changes = draft.into_changes();
+    wallet.commit(changes)?;
+    Ok(channel)
+}

@@ -1,0 +1,210 @@
+//! What a seller says when it does not take a voucher, and how much of that is believed: a total only if it shows a voucher of
+//! ours that allows it, and what is in the channel only as far as believing it costs nothing. The chain has the last word.
+
+use farthing_channel::batch_domain;
+use farthing_channel::buyer::BuyerRefused;
+use farthing_channel::seller::{Presented, Proven};
+use farthing_money::{Amount, Timestamp};
+use farthing_wire::x402::batch::SCHEME_BATCH;
+use farthing_wire::x402::{PaymentRequired, Reason};
+
+use super::channel_look::Seen;
+use super::in_channel::close_all;
+use crate::attempt::Attempt;
+use crate::chain::OnChain;
+use crate::channel::Channel;
+use crate::error::WalletError;
+use crate::history::{Entry, EntryKind};
+use crate::outcome::Settled;
+use crate::state::Draft;
+use crate::unit::money;
+use crate::vault::{Change, Row};
+use crate::wallet::Wallet;
+
+/// What a refusal says about the channel.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// Nothing that would make another try worth while.
+    Nothing,
+    /// It takes one voucher after the other, and is busy with one.
+    Busy,
+    /// What it has charged so far, with the voucher of ours that allows it.
+    Total(Box<ShownTotal>),
+    /// Its total is another one, and it shows nothing for it.
+    Forgotten,
+    /// There is not in the channel what we think.
+    Balance,
+}
+
+/// A total that a seller shows something for.
+#[derive(Debug)]
+pub(crate) struct ShownTotal {
+    told: Amount,
+    shown: Proven,
+    /// What it says is in the channel.
+    balance: Option<Amount>,
+}
+
+/// What it comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Adopted {
+    /// The payment was charged, and its answer was lost.
+    Charged(Settled),
+    /// The books are right now: sign anew.
+    Again,
+    /// Nothing can be believed; the books stay as they are.
+    Refused(BuyerRefused),
+}
+
+impl Told {
+    /// Reads it. `reason` is why the payment was not taken, in the words of x402.
+    pub(crate) fn of(channel: &Channel, required: Option<&PaymentRequired>, reason: Option<&str>) -> Self {
+        match reason.and_then(|reason| reason.parse::<Reason>().ok()) {
+            Some(Reason::BatchChannelBusy) => Self::Busy,
+            Some(Reason::BatchCumulativeAmountMismatch | Reason::BatchCumulativeBelowClaimed) => {
+                required.and_then(|required| shown(channel, required)).map_or(Self::Forgotten, Self::Total)
+            }
+            Some(
+                Reason::BatchCumulativeExceedsBalance
+                | Reason::BatchDepositSimulationFailed
+                | Reason::BatchDepositTransactionFailed
+                | Reason::BatchChannelNotFound
+                | Reason::BatchMissingChannel,
+            ) => Self::Balance,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Whether the books may have to change.
+    pub(crate) fn is_about_books(&self) -> bool {
+        matches!(self, Self::Total(_) | Self::Forgotten | Self::Balance)
+    }
+}
+
+fn shown(channel: &Channel, required: &PaymentRequired) -> Option<Box<ShownTotal>> {
+    let domain = batch_domain(channel.chain());
+    let offers = required.accepts.iter();
+    let mut offers =
+        offers.filter(|one| one.scheme == SCHEME_BATCH && one.chain_id() == Some(channel.chain().number()));
+    offers.find_map(|offer| {
+        let (state, voucher) = (offer.extra.channel()?, offer.extra.channel_voucher()?);
+        let told = state.charged_cumulative_amount?.amount()?;
+        let ceiling = voucher.signed_max_claimable?.amount()?;
+        let signature = voucher.signature?;
+        let presented = Presented {
+            terms: channel.terms,
+            channel: channel.id(),
+            ceiling,
+            signature: signature.as_bytes(),
+        };
+        let shown = presented.prove(&domain, None).ok()?;
+        Some(Box::new(ShownTotal { told, shown, balance: state.balance.amount() }))
+    })
+}
+
+/// What is asked for while the seller says where the channel stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Current<'a> {
+    /// The payment.
+    pub(crate) attempt: &'a Attempt,
+    /// Whether it was sent before. One that was sent just now for the first time is not the one that was charged.
+    pub(crate) was_sent_before: bool,
+}
+
+/// Takes over what can be believed and closes the payments through the channel, in one commit.
+pub(crate) fn adopt(
+    wallet: &mut Wallet,
+    mut channel: Channel,
+    current: Option<Current<'_>>,
+    told: &Told,
+    seen: Option<Seen>,
+    now: Timestamp,
+) -> Result<Adopted, WalletError> {
+    let before = channel.books;
+    if let Err(refused) = take_over(&mut channel, told, seen) {
+        channel.doubt = Some(refused.code().to_owned());
+        wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel)))])?;
+        return Ok(Adopted::Refused(refused));
+    }
+    // What this program has signed for and was charged without its knowing. What a copy of the wallet has signed is the copy's.
+    let known = before.signed().max(before.charged());
+    let cost = channel.books.charged().min(known).checked_sub(before.charged()).unwrap_or_default();
+    let fresh = current.filter(|current| !current.was_sent_before).map(|current| current.attempt.id);
+    let whose = whose(wallet, &channel, told).filter(|whose| Some(whose.id) != fresh);
+    let mut draft = Draft::new(&wallet.state);
+    let mut charged = None;
+    if !cost.is_zero() {
+        let end = before.charged().checked_add(cost).unwrap_or(Amount::MAX);
+        let counted =
+            channel.counted(before.charged(), end).ok_or(WalletError::Misuse("a cost that counts"))?;
+        let shown = money(channel.token.counts_as, counted)?;
+        let number = whose.as_ref().map_or_else(|| draft.attempt_number(), |whose| whose.id);
+        draft.put(Row::Entry(Box::new(lost(&channel, whose.as_ref(), number, cost, shown, now))));
+        if current.is_some_and(|current| whose.is_some_and(|whose| whose.id == current.attempt.id)) {
+            charged = Some(Settled::Charged { charged: shown, change: money(channel.token.counts_as, 0)? });
+        }
+    }
+    channel.booked = channel.booked.max(channel.books.signed());
+    close_all(&mut draft, wallet, channel.id(), None);
+    draft.put(Row::Channel(Box::new(channel)));
+    let changes = draft.into_changes();
+    wallet.commit(changes)?;
+    Ok(charged.map_or(Adopted::Again, Adopted::Charged))
+}
+
+/// Which open payment the seller's voucher is of: of two with the same total the one that was begun first.
+fn whose(wallet: &Wallet, channel: &Channel, told: &Told) -> Option<Attempt> {
+    let Told::Total(total) = told else { return None };
+    let is_shown = |other: &&Attempt| {
+        let other = other.channel();
+        other.is_some_and(|other| other.channel == channel.id() && other.ceiling == total.shown.ceiling())
+    };
+    wallet.attempts().find(is_shown).cloned()
+}
+
+fn take_over(channel: &mut Channel, told: &Told, seen: Option<Seen>) -> Result<(), BuyerRefused> {
+    let books = channel.books;
+    let chain = seen.map(|seen| (seen.balance, seen.claimed));
+    let (balance, books) = match (told, chain) {
+        (Told::Total(total), chain) => {
+            // Without a node the seller's word for what is in it is good enough: if it is too much, the seller is not paid.
+            let said = || (total.balance.unwrap_or_default().max(books.balance()), books.claimed());
+            let chain = chain.unwrap_or_else(said);
+            (chain.0, books.corrected(total.told, &total.shown, chain)?)
+        }
+        (Told::Forgotten, Some(chain)) => (chain.0, books.restarted(chain.0, chain.1)),
+        (Told::Balance, Some(chain)) => (chain.0, books.observed(chain.0, chain.1)),
+        // The seller says that there is less: then at least what it has charged is there.
+        (Told::Balance, None) => (books.charged(), books.observed(books.charged(), books.claimed())),
+        (Told::Forgotten, None) => return Err(BuyerRefused::TotalDiffers),
+        (Told::Nothing | Told::Busy, _) => return Err(BuyerRefused::Contradicted),
+    };
+    channel.found_deposits(balance);
+    channel.books = books;
+    channel.doubt = None;
+    Ok(())
+}
+
+/// The entry of a payment whose answer was lost.
+fn lost(
+    channel: &Channel,
+    whose: Option<&Attempt>,
+    number: u64,
+    cost: Amount,
+    money: farthing_money::Money,
+    at: Timestamp,
+) -> Entry {
+    let part = whose.and_then(Attempt::channel);
+    let units = part.map_or(cost, |part| part.on.units);
+    Entry {
+        number,
+        at,
+        kind: EntryKind::Pay,
+        party: channel.host.clone(),
+        money,
+        url: whose.and_then(Attempt::payment).map(|payment| payment.url.clone()),
+        receipt: None,
+        on_chain: Some(OnChain { taken: Some(cost).filter(|cost| *cost < units), ..channel.on_chain(units) }),
+        notes: vec!["it was charged through its channel; its answer was lost".to_owned()],
+    }
+}
