@@ -52,6 +52,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::Delivered(call) => op::call::delivered(rows, *call),
         Command::Unwatch(calls) => op::call::unwatch(rows, calls),
         Command::ReopenCall(command) => op::call::reopen(rows, command),
+        Command::BookGas(command) => op::call::book_gas(rows, command),
         Command::MakeChannelCall(command) => op::channel::make_call(rows, command, now),
         Command::ChargeVoucher(command) => op::voucher::charge(rows, command, now),
         Command::SeeChannel(command) => op::channel::see_channel(rows, command),

@@ -124,7 +124,7 @@ pub struct CallRow {
     /// nothing any more then.
     pub delivered: bool,
     /// What is in the books as the cost of its transaction. One of them is carried out at the most, so that after a fork
-    /// only what that one costs more or less is entered.
+    /// only what that one costs more or less is entered, under way or ended.
     pub gas: Amount,
 }
 
@@ -368,6 +368,16 @@ pub struct EndCall {
     pub gas: Option<Gas>,
     /// What gives the payer back what is left in escrow, if the call moves what is there.
     pub back: Option<Call>,
+}
+
+/// Takes a chain's word for what a call that has ended has cost: a fork may carry its transaction out elsewhere, for more or
+/// less, or drop it, though the outcome stands.
+#[derive(Clone, Debug)]
+pub struct BookGas {
+    /// Which.
+    pub call: CallId,
+    /// What it has cost, all in all.
+    pub gas: Gas,
 }
 
 /// Goes on with a call whose outcome the chain has taken back.

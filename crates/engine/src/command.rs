@@ -5,11 +5,11 @@ use farthing_ledger::{Account, AccountId, Reference};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 
 use crate::{
-    AccessId, Arrive, Authorize, BOOKS, CallId, Capture, ChannelStep, ChargeVoucher, Chart, CodeId, CreditId,
-    CursorRow, Deposit, EndCall, EndSweep, Facilitate, Fund, HeldVoucher, Keys, KeysetRow, MakeChannelCall,
-    Marks, MeltQuoteRow, MintQuoteRow, Mode, NameId, OpenInlet, OutputId, PayOut, PaymentId, QuoteId,
-    ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, SenderId, Settle, StatementId, StatementRow,
-    Sweep, UndoArrival, Void, sale_reference,
+    AccessId, Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChannelStep, ChargeVoucher, Chart, CodeId,
+    CreditId, CursorRow, Deposit, EndCall, EndSweep, Facilitate, Fund, HeldVoucher, Keys, KeysetRow,
+    MakeChannelCall, Marks, MeltQuoteRow, MintQuoteRow, Mode, NameId, OpenInlet, OutputId, PayOut, PaymentId,
+    QuoteId, ReopenCall, RequestTag, SeeChannel, SeeReceiver, SendCall, SenderId, Settle, StatementId,
+    StatementRow, Sweep, UndoArrival, Void, sale_reference,
 };
 
 /// A verified credit that is to be spent.
@@ -336,6 +336,7 @@ pub enum Command {
     SendCall(SendCall),
     EndCall(EndCall),
     ReopenCall(ReopenCall),
+    BookGas(BookGas),
     /// The payer has what the payment bought that this call settled.
     Delivered(CallId),
     MakeChannelCall(MakeChannelCall),
@@ -531,6 +532,10 @@ impl Command {
             Self::ReopenCall(command) => {
                 keys.call(command.call);
                 keys.settled(command.payment.as_ref());
+            }
+            Self::BookGas(command) => {
+                keys.call(command.call);
+                keys.accounts.extend([command.gas.accounts.purse, command.gas.accounts.spent]);
             }
             _ => {}
         }

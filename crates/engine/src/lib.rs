@@ -41,8 +41,8 @@ pub use answer::Answer;
 pub use batch::{Decided, Sealed, decide, decide_batch};
 pub use books::{Chart, credits_account, sale_reference};
 pub use call::{
-    Attempt, Call, CallRow, Deposit, EndCall, Facilitate, Fund, Gas, GasAccounts, Movement, Outcome, PayOut,
-    Purpose, ReopenCall, SendCall, Settle, SettledPayment, SettlementRow,
+    Attempt, BookGas, Call, CallRow, Deposit, EndCall, Facilitate, Fund, Gas, GasAccounts, Movement, Outcome,
+    PayOut, Purpose, ReopenCall, SendCall, Settle, SettledPayment, SettlementRow,
 };
 pub use channel::{
     ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher, HeldVoucher, MakeChannelCall, ReceiverRow,

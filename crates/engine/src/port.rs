@@ -124,7 +124,8 @@ pub trait Read: Send + Sync + 'static {
     /// The transaction number after the highest that was ever written down for who sends.
     fn number(&self, sender: SenderId) -> Result<u64, Fault>;
 
-    /// Every call on a chain that has ended and whose outcome the chain may still take back, with its block.
+    /// Every call on a chain that has ended and of which the chain may still say something else, with the block of its outcome: 0
+    /// if nothing has moved.
     fn watched(&self) -> Result<Vec<(CallId, u64)>, Fault>;
 
     /// Which call a movement on a chain has settled.

@@ -144,6 +144,9 @@ pub enum Reject {
     /// No such call.
     #[error("there is no call {0} under way")]
     UnknownCall(CallId),
+    /// It has not ended.
+    #[error("the call {0} is under way; what it costs is entered when it has ended")]
+    CallUnderWay(CallId),
     /// Another call has the name.
     #[error("another call is called {0}; the same authorization moves its money once")]
     CallExists(CallId),
@@ -274,6 +277,7 @@ impl Reject {
             Self::EscrowOver(_) => "escrow-over",
             Self::NotOnChain(_) => "not-on-chain",
             Self::UnknownCall(_) => "unknown-call",
+            Self::CallUnderWay(_) => "call-under-way",
             Self::CallExists(_) => "call-exists",
             Self::CallSlot(_) => "call-slot",
             Self::MovementTaken { .. } => "movement-taken",
@@ -312,6 +316,7 @@ impl Reject {
                 | Self::PaymentSettling(_)
                 | Self::QuoteNotPaid { .. }
                 | Self::QuoteUnderWay(_)
+                | Self::CallUnderWay(_)
                 | Self::Paused
                 | Self::KeysetHeld(_)
                 | Self::PeriodOpen { .. }

@@ -4,9 +4,9 @@
 mod support;
 
 use farthing_engine::{
-    Answer, Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Facilitate, Fund, Funds, Gas, Hold,
-    Keys, Marks, Movement, Outcome, PaymentId, PaymentRow, PaymentState, Post, Reject, Release, ReopenCall,
-    RequestTag, Rows, SendCall, Settle, SettledPayment, TransactionId, is_given_back, release_of,
+    Answer, Attempt, BookGas, Call, CallId, ChainAddress, Chart, Command, EndCall, Facilitate, Fund, Funds,
+    Gas, Hold, Keys, Marks, Movement, Outcome, PaymentId, PaymentRow, PaymentState, Post, Reject, Release,
+    ReopenCall, RequestTag, Rows, SendCall, Settle, SettledPayment, TransactionId, is_given_back, release_of,
 };
 use farthing_ledger::{AccountId, LedgerReject};
 use farthing_money::{Amount, Timestamp};
@@ -362,7 +362,51 @@ fn what_a_chain_may_take_back_is_in_the_books_until_it_lies_deep() {
     }
     let mut books = Books::settling(10);
     books.run(&end(failed(), 1)).unwrap();
-    assert_eq!(watched(&books), None, "nothing has moved");
+    assert_eq!(watched(&books), None, "nothing was sent");
+    // Went wrong: after a start nobody looked whether a fork has carried out what had failed.
+    let mut books = Books::settling(10);
+    books.run(&send(3, 5)).unwrap();
+    books.run(&end(failed(), 1)).unwrap();
+    assert_eq!(watched(&books), Some(0));
+    books.run(&hold(10, 1, "/page")).unwrap();
+    books.run(&settle(10)).unwrap();
+    assert_eq!(watched(&books), None, "the same payment is tried anew");
+}
+
+/// Went wrong: a call whose transaction a fork has carried into another block was opened again to book what it costs there,
+/// and one that had failed, or that somebody else's transaction has settled, kept its first cost.
+#[test]
+fn what_a_call_that_has_ended_costs_elsewhere_is_entered() {
+    let cost = |paid| {
+        let gas = Gas { accounts: gas_accounts(), paid: Amount::new(paid) };
+        Command::BookGas(BookGas { call: call_id(), gas })
+    };
+    for outcome in [settled(), failed()] {
+        let mut books = Books::settling(10);
+        books.run(&send(3, 5)).unwrap();
+        books.run(&end(outcome.clone(), 21)).unwrap();
+        let before = [reserve().id(), merchant().id()].map(|id| books.totals(id));
+        for (paid, spent, purse) in
+            [(21, [21, 0], [0, 21]), (25, [25, 0], [0, 25]), (20, [25, 5], [5, 25]), (0, [25, 25], [25, 25])]
+        {
+            // Whoever says it twice changes nothing.
+            for _ in 0..2 {
+                let Answer::Settled(ended) = books.run(&cost(paid)).unwrap() else { panic!("it has ended") };
+                assert_eq!((ended.row.gas, &ended.outcome), (Amount::new(paid), &outcome));
+                assert_eq!(books.0.settlements.get(&call_id()).unwrap(), Some(&*ended));
+                assert_eq!(books.totals(gas_accounts().spent)[..2], spent);
+                assert_eq!(books.totals(gas_accounts().purse)[..2], purse);
+            }
+        }
+        assert_eq!([reserve().id(), merchant().id()].map(|id| books.totals(id)), before);
+    }
+    // What is opened again goes on from what is in the books.
+    let mut books = Books::settling(10);
+    books.run(&end(settled(), 21)).unwrap();
+    books.run(&cost(30)).unwrap();
+    books.run(&Command::ReopenCall(ReopenCall { call: call_id(), payment: Some(named()) })).unwrap();
+    books.run(&end(settled(), 31)).unwrap();
+    assert_eq!(books.totals(gas_accounts().spent), [31, 0, 0, 0]);
 }
 
 #[test]
@@ -406,11 +450,15 @@ fn every_refusal_of_calls_changes_nothing() {
     });
     let exceeds = LedgerReject::PostExceedsHold { held: Amount::new(10), posted: Amount::new(11) };
     let price = Amount::new(11);
+    let gas = Gas { accounts: gas_accounts(), paid: Amount::new(1) };
+    let cost = Command::BookGas(BookGas { call: call_id(), gas });
     let cases: Vec<(Books, Command, Reject)> = vec![
         (Books::open(), hold(10, 11, "/"), Reject::Insufficient { price, got: Amount::new(10) }),
         (Books::open(), settle(10), Reject::PaymentNotHeld(payment())),
         (Books::open(), send(1, 1), Reject::UnknownCall(call_id())),
         (Books::open(), end(settled(), 1), Reject::UnknownCall(call_id())),
+        (Books::open(), cost.clone(), Reject::UnknownCall(call_id())),
+        (Books::settling(10), cost, Reject::CallUnderWay(call_id())),
         (Books::holding(10), settle(11), Reject::Ledger(exceeds)),
         (Books::holding(10), post, Reject::NotOnChain(payment())),
         (Books::settling(10), release, Reject::PaymentSettling(payment())),
@@ -427,11 +475,12 @@ fn every_refusal_of_calls_changes_nothing() {
     ];
     for (n, (mut books, command, reject)) in cases.into_iter().enumerate() {
         let look = |books: &Books| {
-            let accounts = [reserve().id(), merchant().id(), Chart::of(usd()).clearing];
+            let accounts = [reserve().id(), merchant().id(), Chart::of(usd()).clearing, gas_accounts().purse];
             format!("{:?} {:?}", books.0.held.get(&payment()), accounts.map(|id| books.totals(id)))
         };
         let mut keys = Keys::default();
         hold(1, 1, "/").keys(&mut keys);
+        keys.accounts.push(gas_accounts().purse);
         books.0.load_absent(&keys);
         let before = look(&books);
         assert_eq!(books.run(&command).err(), Some(reject), "row {n}");

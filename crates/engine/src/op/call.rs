@@ -6,9 +6,9 @@ use farthing_money::{Amount, Timestamp};
 use super::Decision;
 use crate::books::Draft;
 use crate::{
-    Answer, Attempt, CallId, CallRow, Chart, EndCall, Facilitate, Gas, GasAccounts, Outcome, PaymentId,
-    PaymentRow, PaymentState, Purpose, Reject, ReopenCall, Rows, SendCall, SenderId, Settle, SettledPayment,
-    SettlementRow,
+    Answer, Attempt, BookGas, CallId, CallRow, Chart, EndCall, Facilitate, Gas, GasAccounts, Outcome,
+    PaymentId, PaymentRow, PaymentState, Purpose, Reject, ReopenCall, Rows, SendCall, SenderId, Settle,
+    SettledPayment, SettlementRow,
 };
 
 /// Asks for a held payment to be settled. From here on only the chain's answer ends it.
@@ -90,6 +90,9 @@ pub(crate) fn open(call: crate::Call, purpose: Purpose, at: Timestamp) -> CallRo
 /// would not be held again.
 pub(crate) fn begin(rows: &mut Rows, id: CallId, row: CallRow) {
     rows.settlements.remove(id);
+    if matches!(rows.watched.get(&id), Ok(Some(_))) {
+        rows.watched.remove(id);
+    }
     rows.calls.put(id, row);
 }
 
@@ -149,8 +152,11 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
     if let Some(again) = follow.go(rows, &row, command, now) {
         return Ok((Answer::Call(Box::new(again)), entry));
     }
-    if let Outcome::Settled { block, .. } = outcome {
-        rows.watched.put(*call, *block);
+    // What was sent and has failed may be carried out after all, or cost something else.
+    match outcome {
+        Outcome::Settled { block, .. } => rows.watched.put(*call, *block),
+        Outcome::Failed { .. } if !row.attempts.is_empty() => rows.watched.put(*call, 0),
+        Outcome::Failed { .. } => {}
     }
     if let Some(log) = moved {
         rows.moved.put(log, *call);
@@ -262,6 +268,24 @@ pub(crate) fn delivered(rows: &mut Rows, call: CallId) -> Decision {
         rows.calls.put(call, CallRow { delivered: true, ..row.clone() });
     }
     Ok((Answer::Done, None))
+}
+
+/// Enters what a call that has ended has cost more or less than is in the books. How it has ended is another question.
+pub(crate) fn book_gas(rows: &mut Rows, command: &BookGas) -> Decision {
+    let BookGas { call, gas } = command;
+    if rows.calls.get(call)?.is_some() {
+        return Err(Reject::CallUnderWay(*call));
+    }
+    let mut ended = rows.settlements.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
+    if gas.paid == ended.row.gas {
+        return Ok((Answer::Settled(Box::new(ended)), None));
+    }
+    let mut draft = Draft::new(EntryKind::Settle, Some(reference(*call)));
+    push_gas(&mut draft, Some(&beyond(gas, ended.row.gas)));
+    let entry = draft.apply(rows)?;
+    ended.row.gas = gas.paid;
+    rows.settlements.put(*call, ended.clone());
+    Ok((Answer::Settled(Box::new(ended)), Some(entry)))
 }
 
 /// Outcomes that lie too deep to be taken back need not be looked at any more.

@@ -284,6 +284,10 @@ impl Book {
             Command::Post(post) => paid(&post.payment),
             Command::CreateCodes(create) => create.codes.iter().all(|code| kept.codes.contains_key(code)),
             Command::OpenKeyset(open) => kept.keysets.contains_key(&open.keyset.index),
+            Command::BookGas(book) => {
+                let ended = kept.settlements.get(&book.call);
+                ended.is_some_and(|ended| ended.row.gas == book.gas.paid)
+            }
             _ => true,
         }
     }
