@@ -1,14 +1,21 @@
-//! A chain that changes its mind: what it takes back leaves the books, and nothing stops the rest.
+//! A chain that changes its mind: what it takes back leaves the books, and nothing stops the rest. What a call costs is one
+//! question, and how it has ended another.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
+use std::sync::Arc;
+
 use farthing_channel::Address;
 use farthing_engine::{Call, CallId, ChainAddress, Command, Fund, Movement};
-use farthing_evm::{Effect, NodeError};
+use farthing_evm::{Effect, Node, NodeError};
 use farthing_money::{Amount, Span};
-use support::play::{GAS, Play, token};
-use support::{CHAIN, payer, submitter};
+use support::fickle::Fickle;
+use support::play::{GAS, NOW, Play, token};
+use support::{CHAIN, Hands, Stage, chain_with, payer, submitter, token_at};
+
+/// What the same call costs when the chain asks for more.
+const DEARER: i128 = 60_000 * 1_501_000_000;
 
 /// Went wrong: a transaction that came back in another block was taken for as good as before, though it failed there.
 #[tokio::test]
@@ -93,10 +100,146 @@ async fn what_a_transaction_costs_in_another_block_is_booked() {
     play.node.set_base_fee(Amount::new(1_500_000_000));
     play.node.fork(1, false);
     play.node.mine();
-    play.stage.round().await;
-    play.stage.round().await;
+    let round = play.stage.round().await;
+    assert_eq!((round.reopened, round.under_way), (0, 0), "the payment stands");
     assert!(play.stage.is_settled(id));
-    assert_eq!(play.stage.books(), [1_000, 1_000, 60_000 * 1_501_000_000]);
+    assert_eq!(play.stage.books(), [1_000, 1_000, DEARER]);
+}
+
+/// A call that somebody else's transaction has settled, in a block before that of ours, which came to nothing.
+async fn overtaken(play: &Play) -> CallId {
+    let id = play.settle(1);
+    play.stage.round().await;
+    let ours = play.attempts(id)[0].bytes.clone();
+    play.node.drop_waiting();
+    play.send_as_other(token(), play.call(1).input).await;
+    play.node.mine();
+    play.node.send(ours).await.unwrap();
+    play.mine_and_look().await;
+    assert!(play.stage.is_settled(id));
+    assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
+    id
+}
+
+/// Went wrong: when somebody else's transaction had settled a call, nobody looked at ours any more.
+#[tokio::test]
+async fn what_ours_costs_in_another_block_is_booked_whoever_has_settled_the_call() {
+    for restarts in [false, true] {
+        let play = Play::new();
+        let id = overtaken(&play).await;
+        play.node.set_base_fee(Amount::new(1_500_000_000));
+        play.node.fork(1, false);
+        play.node.mine();
+        let stage = if restarts { &play.stage.restarted() } else { &play.stage };
+        let round = stage.round().await;
+        assert_eq!((round.reopened, round.under_way, round.stuck), (0, 0, 0));
+        assert!(stage.is_settled(id));
+        assert_eq!(stage.books(), [1_000, 1_000, DEARER]);
+    }
+}
+
+/// Went wrong: a transaction of ours that a fork has dropped costs nothing, and what it had cost stayed in the books.
+#[tokio::test]
+async fn what_no_block_has_any_more_costs_nothing() {
+    let play = Play::with(|chain| chain.confirmations = 2);
+    let id = play.settle(1);
+    play.stage.round().await;
+    let ours = play.attempts(id)[0].bytes.clone();
+    play.node.drop_waiting();
+    play.send_as_other(token(), play.call(1).input).await;
+    play.node.mine();
+    play.node.send(ours.clone()).await.unwrap();
+    play.node.mine();
+    play.mine_and_look().await;
+    assert!(play.stage.is_settled(id));
+    assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
+    // The other's stays where it is.
+    play.node.fork(2, true);
+    play.stage.round().await;
+    assert_eq!(play.stage.books(), [1_000, 1_000, GAS], "a node may be behind");
+    play.mine_and_look().await;
+    play.mine_and_look().await;
+    assert!(play.stage.is_settled(id));
+    assert_eq!(play.stage.books(), [1_000, 1_000, 0]);
+    // It comes after all.
+    play.node.send(ours).await.unwrap();
+    play.mine_and_look().await;
+    assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
+}
+
+/// Went wrong: a call that had failed kept its first cost.
+#[tokio::test]
+async fn what_has_failed_costs_what_it_costs_in_another_block() {
+    for restarts in [false, true] {
+        let play = Play::new();
+        let id = play.settle(1);
+        play.stage.round().await;
+        play.node.on(token(), &play.call(1).input[..4], Effect::Refuses("Pausable: paused".into()));
+        play.mine_and_look().await;
+        assert!(play.stage.failure(id).is_some());
+        play.node.set_base_fee(Amount::new(1_500_000_000));
+        play.node.fork(1, false);
+        play.node.mine();
+        let stage = if restarts { &play.stage.restarted() } else { &play.stage };
+        assert_eq!(stage.round().await.astray, 0);
+        assert!(stage.failure(id).is_some());
+        assert_eq!(stage.books(), [0, 0, DEARER]);
+    }
+}
+
+/// Went wrong: what had failed was forgotten at a start, and nobody heard when a fork carried it out.
+#[tokio::test]
+async fn what_a_fork_carries_out_after_a_start_is_cried_out() {
+    let play = Play::new();
+    let id = play.settle(1);
+    play.stage.round().await;
+    play.node.on(token(), &play.call(1).input[..4], Effect::Refuses("Pausable: paused".into()));
+    play.mine_and_look().await;
+    assert!(play.stage.failure(id).is_some());
+    let again = play.stage.restarted();
+    assert_eq!(again.round().await.astray, 0);
+    play.node.forget(token());
+    play.node.fork(1, false);
+    play.node.mine();
+    assert_eq!(again.round().await.astray, 1);
+    assert_eq!(again.round().await.astray, 0, "once");
+    for _ in 0..80 {
+        play.node.mine();
+        again.round().await;
+    }
+    play.node.take_asked();
+    play.node.mine();
+    again.round().await;
+    play.stage.restarted().round().await;
+    assert_eq!(play.node.take_asked(), Vec::<&str>::new(), "it lies deep");
+}
+
+/// Went wrong: a node did not have the receipt of our transaction in its new block, so that the call was looked for as if
+/// somebody else had carried it; it was found to be ours, and kept the cost that it had in the block before. The simulator
+/// found it.
+#[tokio::test]
+async fn what_is_found_to_be_ours_costs_what_its_receipt_says() {
+    let Play { node, offer, .. } = Play::new();
+    let fickle = Arc::new(Fickle::new(Arc::clone(&node)));
+    let chain = chain_with(vec![token_at(token())]);
+    let stage = Stage::new(chain, Arc::clone(&fickle) as Arc<dyn Node>, Hands::at(NOW));
+    let play = Play { stage, node, offer };
+    let id = play.settle(1);
+    play.stage.round().await;
+    play.mine_and_look().await;
+    assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
+    play.node.set_base_fee(Amount::new(1_500_000_000));
+    play.node.fork(1, false);
+    play.node.mine();
+    // It is neither found where it was nor among those of the call.
+    fickle.hide_receipts(3);
+    let round = play.stage.round().await;
+    assert_eq!((round.reopened, round.under_way, round.ended), (1, 1, 0));
+    play.stage.hands.pass(60);
+    fickle.hide_receipts(1);
+    play.stage.round().await;
+    assert!(play.stage.is_settled(id), "{:?}", play.stage.outcome(id));
+    assert_eq!(play.stage.books(), [1_000, 1_000, DEARER]);
 }
 
 /// Went wrong: coin that was given away is booked with its fee, and after a start it looked as if the transaction had cost

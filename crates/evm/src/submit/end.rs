@@ -1,22 +1,21 @@
 //! How a call ends: by what its receipt says, by what somebody else has carried, or because nothing can carry it any more.
 
-use farthing_channel::TxHash;
+use farthing_channel::{SignedTransaction, TxHash};
 use farthing_engine::{
-    Answer, Call, CallId, CallRow, Command, EndCall, Gas, Outcome, Refusal, Reject, ReopenCall,
-    SettledPayment,
+    Answer, Call, CallId, CallRow, Command, EndCall, Gas, Outcome, Refusal, Reject, SettledPayment,
 };
 use farthing_money::Amount;
 use farthing_wire::x402::Reason;
 
-use super::{Done, Memory, Round, RoundFault, Submitter};
+use super::look_back::{cost_of, sent};
+use super::{Done, Memory, RoundFault, Submitter};
 use crate::authorized::Authorized;
 use crate::chain::of_engine;
 use crate::escrow::EscrowCall;
-use crate::movement::coin_of;
-use crate::node::{Block, Receipt};
-use crate::resolve::{Fate, Moved, fate, of_engine_hash, own_log, still_says, to_engine_hash};
+use crate::node::Receipt;
+use crate::resolve::{Fate, Moved, fate, of_engine_hash, own_log, to_engine_hash};
 use crate::revert::Revert;
-use farthing_channel::SignedTransaction;
+use crate::watch::Place;
 
 impl Submitter {
     /// Takes a receipt that is deep enough for the end, if the block that it names is still the chain's.
@@ -33,7 +32,7 @@ impl Submitter {
         let paid = Some(receipt.paid);
         if let Some(log) = own_log(&self.ports.chain, row, receipt) {
             let moved = Moved { receipt: receipt.clone(), log };
-            return self.end_settled(memory, (id, row), &moved, cost_of(row, receipt)).await;
+            return self.end_settled(memory, (id, row), &moved, paid).await;
         }
         let blank = row.attempts.iter().any(|attempt| {
             of_engine_hash(attempt.transaction) == receipt.transaction
@@ -115,6 +114,7 @@ impl Submitter {
         Ok(Done::Nothing)
     }
 
+    /// What has moved the money says what it cost, if it is ours; else `paid` does of what we have sent in vain.
     pub(super) async fn end_settled(
         &self,
         memory: &mut Memory,
@@ -124,10 +124,13 @@ impl Submitter {
     ) -> Result<Done, RoundFault> {
         let transaction = to_engine_hash(receipt.transaction);
         let outcome = Outcome::Settled { transaction, block: receipt.block, log: *log };
+        let sent = sent(row);
+        let paid =
+            if sent.contains(&receipt.transaction) { cost_of(&self.ports.chain, row, receipt) } else { paid };
         let done = self.end((id, row), outcome, paid, self.back_of(row)).await?;
         if done == Done::Ended {
             self.note_given(row)?;
-            memory.watched.remember(id, receipt.transaction, receipt.block, Some(receipt.block_hash));
+            memory.watched.remember(id, Some(Place::of(receipt)), sent);
         }
         Ok(done)
     }
@@ -155,8 +158,7 @@ impl Submitter {
         let outcome = Outcome::Failed { transaction, reason: reason.as_str().to_owned() };
         let done = self.end((id, row), outcome, paid, back).await?;
         self.note_failed(id, row)?;
-        let sent = row.attempts.iter().map(|attempt| of_engine_hash(attempt.transaction));
-        memory.watched.remember_failed(id, sent.collect());
+        memory.watched.remember(id, None, sent(row));
         Ok(done)
     }
 
@@ -184,77 +186,6 @@ impl Submitter {
             tracing::error!(call = %id, known = ?ended.outcome, said = ?outcome, "a call has another outcome in the books");
         }
         Ok(Done::Ended)
-    }
-
-    /// Looks whether the chain has taken outcomes back, and goes on with those calls. What goes wrong with one of them holds no other up.
-    pub(super) async fn look_back(&self, memory: &mut Memory, head: Block, round: &mut Round) {
-        let chain = &self.ports.chain;
-        let depth = chain.watched_blocks.saturating_add(chain.confirmations);
-        let stands = |id: CallId, receipt: &Receipt| {
-            let ended = self.ports.read.settlement(id)?;
-            Ok(ended.is_some_and(|ended| match ended.outcome {
-                // In another block it may have cost something else: then it ends anew, and the books say so.
-                Outcome::Settled { log, .. } => {
-                    still_says(chain, &ended.row, receipt, log) && costs_what_is_booked(&ended.row, receipt)
-                }
-                Outcome::Failed { .. } => false,
-            }))
-        };
-        let mut looked = memory.watched.look(self.ports.node.as_ref(), head, depth, stands).await;
-        let safe = std::mem::take(&mut looked.safe);
-        if !safe.is_empty() {
-            match self.ports.execute.execute(Command::Unwatch(safe.clone())).await {
-                Ok(_) => safe.iter().for_each(|id| memory.watched.forget(*id)),
-                Err(error) => {
-                    tracing::warn!(%error, chain = %chain.id, "settlements that lie deep are still watched");
-                }
-            }
-        }
-        for (id, receipt) in std::mem::take(&mut looked.succeeded) {
-            let cried = self.cry_out(memory, id, &receipt);
-            round.astray = round.astray.saturating_add(usize::from(cried));
-        }
-        for id in std::mem::take(&mut looked.gone) {
-            match self.reopen(id).await {
-                Ok(row) => {
-                    // What a fork has dropped has to be handed in again.
-                    for attempt in row.iter().flat_map(|row| &row.attempts) {
-                        memory.sent.remove(&attempt.transaction);
-                    }
-                    round.reopened = round.reopened.saturating_add(usize::from(row.is_some()));
-                    memory.watched.forget(id);
-                }
-                Err(error) => looked.stuck(id, &error.to_string()),
-            }
-        }
-        round.stuck = round.stuck.saturating_add(looked.stuck);
-    }
-
-    /// A transaction of a call that has failed was carried out after all, if it has moved something.
-    fn cry_out(&self, memory: &mut Memory, id: CallId, receipt: &Receipt) -> bool {
-        let failed = match self.ports.read.settlement(id) {
-            Ok(ended) => ended.filter(|ended| matches!(ended.outcome, Outcome::Failed { .. })),
-            Err(_) => return false,
-        };
-        // What was begun anew is looked at as a call.
-        let Some(ended) = failed else {
-            memory.watched.forget_failed(id);
-            return false;
-        };
-        let moved = own_log(&self.ports.chain, &ended.row, receipt).is_some();
-        if moved {
-            memory.watched.forget_failed(id);
-            tracing::error!(call = %id, transaction = %receipt.transaction, chain = %self.ports.chain.id, "a fork has carried out what had failed: the money has moved and the books do not have it; enter it by hand");
-        }
-        moved
-    }
-
-    async fn reopen(&self, id: CallId) -> Result<Option<CallRow>, RoundFault> {
-        let Some(ended) = self.ports.read.settlement(id)? else { return Ok(None) };
-        let payment = SettledPayment::of(self.ports.read.as_ref(), &ended.row)?;
-        tracing::warn!(call = %id, chain = %self.ports.chain.id, "the chain has taken a settlement back");
-        self.ports.execute.execute(Command::ReopenCall(ReopenCall { call: id, payment })).await?;
-        Ok(Some(ended.row))
     }
 
     fn is_permit2(&self, row: &CallRow) -> bool {
@@ -290,16 +221,4 @@ impl Submitter {
         let upto = of_engine(row.call.to) == self.ports.chain.contracts.upto;
         if upto { Reason::UptoTransactionFailed } else { Reason::TransactionFailed }
     }
-}
-
-/// Whether a receipt says the cost that is in the books for a call; of what others have carried, nothing is.
-fn costs_what_is_booked(row: &CallRow, receipt: &Receipt) -> bool {
-    let own = row.attempts.iter().any(|attempt| of_engine_hash(attempt.transaction) == receipt.transaction);
-    !own || Some(row.gas) == cost_of(row, receipt)
-}
-
-/// What a transaction of ours that has done what its call should has cost. Coin that was given away is gone from the purse like
-/// its fee. Nothing if it cannot be counted.
-fn cost_of(row: &CallRow, receipt: &Receipt) -> Option<Amount> {
-    receipt.paid.checked_add(coin_of(row))
 }

@@ -11,13 +11,14 @@ mod by_hand;
 mod end;
 mod escrow;
 mod gift;
+mod look_back;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use farthing_channel::Address;
-use farthing_engine::{CallId, CallRow, Execute, Fault, Outcome, Read, Refusal, TransactionId};
+use farthing_engine::{CallId, CallRow, Execute, Fault, Read, Refusal, TransactionId};
 use farthing_money::Timestamp;
 use futures_util::future::{join_all, join3};
 use thiserror::Error;
@@ -159,23 +160,6 @@ impl Submitter {
     /// Counts on whenever a call has ended.
     pub fn endings(&self) -> watch::Receiver<u64> {
         self.ended.subscribe()
-    }
-
-    /// Watches what the books say that the chain may still take back: once, after a start.
-    fn remember(&self, memory: &mut Memory) -> Result<(), Fault> {
-        if memory.remembers {
-            return Ok(());
-        }
-        for (id, _) in self.ports.read.watched()? {
-            let Some(ended) = self.ports.read.settlement(id)? else { continue };
-            if ended.row.call.chain == self.ports.chain.id.number()
-                && let Outcome::Settled { transaction, block, .. } = ended.outcome
-            {
-                memory.watched.remember(id, of_engine_hash(transaction), block, None);
-            }
-        }
-        memory.remembers = true;
-        Ok(())
     }
 
     /// Goes round until `stop` is over: at every poll while something is under way or watched, sooner after something was sent

@@ -20,6 +20,7 @@ struct Told {
     no_logs: bool,
     hidden: Option<u64>,
     hidden_after_logs: Option<u64>,
+    receipts_hidden: u32,
 }
 
 impl Fickle {
@@ -40,6 +41,11 @@ impl Fickle {
     /// It does not have this block.
     pub fn hide(&self, block: Option<u64>) {
         self.told.lock().unwrap().hidden = block;
+    }
+
+    /// It does not have the receipts for which it is asked next, so many times.
+    pub fn hide_receipts(&self, times: u32) {
+        self.told.lock().unwrap().receipts_hidden = times;
     }
 
     /// The same after the next question for logs.
@@ -103,6 +109,11 @@ impl Node for Fickle {
     }
 
     fn receipt(&self, transaction: TxHash) -> Asked<'_, Option<Receipt>> {
+        let mut told = self.told.lock().unwrap();
+        if let Some(left) = told.receipts_hidden.checked_sub(1) {
+            told.receipts_hidden = left;
+            return Box::pin(async { Ok(None) });
+        }
         self.inner.receipt(transaction)
     }
 

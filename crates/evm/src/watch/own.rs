@@ -1,0 +1,89 @@
+//! What our own transactions of calls that have ended cost, whoever's has ended those: one may come into another block, or into
+//! none, or be carried out though its call has failed.
+
+use farthing_channel::TxHash;
+use futures_util::future::join_all;
+
+use super::{Names, Place};
+use crate::node::{Block, Node, NodeError, Receipt};
+
+/// The transactions of one call. All have one number, so that a chain carries out one of them at the most.
+#[derive(Clone, Debug)]
+pub(crate) struct Own {
+    /// All that were ever sent, the latest first.
+    sent: Vec<TxHash>,
+    /// Where the one is whose cost is in the books.
+    place: Option<Place>,
+    /// The newest block when none was found for the first time.
+    missing_since: Option<u64>,
+    /// Whether it was said already that one has moved what had failed.
+    cried: bool,
+}
+
+/// What was found of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// What was found before, or nothing that counts yet; and whether that lies deep.
+    Same { deep: bool },
+    /// One of them in another block.
+    Carried(Receipt),
+    /// None, in so many blocks that it counts; and whether that lies deep.
+    Missing { deep: bool },
+}
+
+impl Own {
+    pub(super) fn new(sent: Vec<TxHash>, outcome: Option<Place>) -> Self {
+        let place = outcome.filter(|place| sent.contains(&place.transaction));
+        Self { sent, place, missing_since: None, cried: false }
+    }
+
+    /// The block whose name says whether all is as before.
+    pub(super) fn block(&self) -> Option<u64> {
+        self.place.map(|place| place.block)
+    }
+
+    pub(super) async fn look(
+        &mut self,
+        node: &dyn Node,
+        (head, names): (Block, &Names),
+        (depth, confirmations): (u64, u64),
+    ) -> Result<Found, NodeError> {
+        let lies = |block: u64| head.number.saturating_sub(block);
+        if let Some(place) = self.place {
+            match names.get(&place.block) {
+                Some(Ok(Some(block))) if Some(block.hash) == place.hash => {
+                    return Ok(Found::Same { deep: lies(place.block) > depth });
+                }
+                Some(Ok(Some(_))) => {}
+                Some(Err(error)) => return Err(error.clone()),
+                // A node that is behind knows nothing of later blocks.
+                Some(Ok(None)) | None => return Ok(Found::Same { deep: false }),
+            }
+        }
+        let receipts = join_all(self.sent.iter().map(|hash| node.receipt(*hash))).await;
+        let receipts: Vec<_> = receipts.into_iter().collect::<Result<_, _>>()?;
+        if let Some(receipt) = receipts.into_iter().flatten().next() {
+            return Ok(Found::Carried(receipt));
+        }
+        // A node may be behind: that there is none has to last for some blocks.
+        let missing = lies(*self.missing_since.get_or_insert(head.number));
+        Ok(if missing < confirmations {
+            Found::Same { deep: false }
+        } else {
+            Found::Missing { deep: missing > depth }
+        })
+    }
+
+    /// The books say what was found.
+    pub(super) fn note(&mut self, carried: Option<&Receipt>) {
+        self.place = carried.map(Place::of);
+        if carried.is_some() {
+            self.missing_since = None;
+        }
+    }
+
+    /// Whether it was not said before that one of them has moved what had failed.
+    pub(super) fn cries_first(&mut self) -> bool {
+        !std::mem::replace(&mut self.cried, true)
+    }
+}
