@@ -231,7 +231,7 @@ impl World {
         Ok(())
     }
 
-    /// What transactions of calls have cost is what the books say.
+    /// What our transactions of calls have cost is what the books say, whoever has ended those and how.
     fn gas(&self, chain: &Chain) -> Result<(), Broken> {
         let (inner, book) = (chain.inner(), self.around.bookkeeper.book());
         let mut all = 0_i128;
@@ -240,10 +240,7 @@ impl World {
             let paid: u128 = hashes.filter_map(|hash| inner.paid(hash)).sum();
             let booked = ended.row.gas.value();
             all = all.saturating_add(i128::try_from(booked).unwrap_or(i128::MAX));
-            // What another's transaction has settled is not looked at for what our own one costs in another block.
-            let settled_by_us = matches!(ended.outcome, Outcome::Settled { transaction, .. }
-                if ended.row.attempts.iter().any(|one| one.transaction == transaction));
-            hold(paid == booked || !settled_by_us, "the gas of a call is in the books", || {
+            hold(paid == booked, "the gas of a call is in the books", || {
                 format!("{id}: {booked} are booked, {paid} were paid: {:?}", ended.outcome)
             })?;
         }
