@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::lab::target;
-use crate::suite::step::program;
+use crate::suite::step::{Outcome, coloured, program, watch};
 
 /// What each target gets unless told otherwise.
 const SECONDS: u64 = 20;
@@ -38,8 +38,23 @@ struct Asked {
     targets: Vec<String>,
 }
 
+/// Why it failed.
+#[derive(Debug)]
+pub struct Failed {
+    /// In a line.
+    pub error: String,
+    /// What was said about it.
+    pub said: String,
+}
+
+impl From<String> for Failed {
+    fn from(error: String) -> Self {
+        Self { error, said: String::new() }
+    }
+}
+
 /// Builds all targets and runs them, or those that are named.
-pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
+pub fn run(root: &Path, words: &[&str]) -> Result<(), Failed> {
     let all = targets(root)?;
     let asked = Asked::read(words, &all)?;
     let Some(host) = nightly_host(root) else {
@@ -57,11 +72,12 @@ pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
                     match fuzz(root, &host, name, asked.seconds) {
                         Ok(said) => println!("{name}: {said}"),
                         Err(said) => {
-                            println!("{name}: FAILED\n{said}");
+                            let said = format!("{name}: FAILED\n{said}");
+                            println!("{said}");
                             failed
                                 .lock()
                                 .unwrap_or_else(std::sync::PoisonError::into_inner)
-                                .push(name.clone());
+                                .push((name.as_str(), said));
                         }
                     }
                 }
@@ -69,7 +85,11 @@ pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
         }
     });
     let failed = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if failed.is_empty() { Ok(()) } else { Err(format!("fuzzing found something in {}", failed.join(", "))) }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let (names, said): (Vec<_>, Vec<_>) = failed.into_iter().unzip();
+    Err(Failed { error: format!("fuzzing found something in {}", names.join(", ")), said: said.join("\n") })
 }
 
 impl Asked {
@@ -134,17 +154,17 @@ fn folder(root: &Path) -> PathBuf {
     target(root).join("fuzz")
 }
 
-fn build(root: &Path, host: &str) -> Result<(), String> {
+fn build(root: &Path, host: &str) -> Result<(), Failed> {
     let mut build = nightly("cargo", &root.join("fuzz"));
     // Not `--locked`: the lock file of this workspace follows that of the other, whose rooms it is made of.
     // A named platform keeps the flags away from build scripts and macros.
     build.args(["build", "--quiet", "--release", "--bins", "--target", host, "--target-dir"]);
     build.arg(folder(root)).env("RUSTFLAGS", FLAGS);
-    match build.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("the targets do not build: cargo ended with {status}")),
-        Err(error) => Err(format!("expected to run cargo, got: {error}")),
-    }
+    let Outcome { error, last, .. } = watch(coloured(&mut build), None);
+    let said = || last.lines().collect::<Vec<_>>().join("\n");
+    error.map_or(Ok(()), |error| {
+        Err(Failed { error: format!("the targets do not build: {error}"), said: said() })
+    })
 }
 
 /// Runs one target on its seeds and on what earlier runs here have found; says how far it came, or what it found.

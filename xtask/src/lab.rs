@@ -12,16 +12,12 @@ pub fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |own| root.join(own))
 }
 
-/// Builds the experiments and the real program.
-pub fn build(root: &Path) -> Result<(), String> {
+/// The command that builds the experiments and the real program.
+pub fn build(root: &Path) -> std::process::Command {
     let mut build = cargo(root);
     build.args(["build", "--quiet", "--locked", "--profile", PROFILE]);
     build.args(["--package", "farthing-lab", "--package", "farthing", "--bins"]);
-    match build.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("the experiments do not build: cargo ended with {status}")),
-        Err(error) => Err(format!("expected to run cargo, got: {error}")),
-    }
+    build
 }
 
 /// The command that runs an experiment, once it is built.
@@ -35,7 +31,11 @@ pub fn experiment(root: &Path, words: &[&str]) -> std::process::Command {
 
 /// Builds and runs an experiment.
 pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
-    build(root)?;
+    match build(root).status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => return Err(format!("the experiments do not build: cargo ended with {status}")),
+        Err(error) => return Err(format!("expected to run cargo, got: {error}")),
+    }
     match experiment(root, words).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err("the experiment failed; see the lines above".to_owned()),

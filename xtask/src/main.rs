@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["tidy"] => done(tidy::run(&root).map(|rules| format!("tidy: {rules} rules hold"))),
         ["test", steps @ ..] => suite::run(&root, steps),
-        ["fuzz", words @ ..] => quietly(fuzz::run(&root, words)),
+        ["fuzz", words @ ..] => quietly(fuzz::run(&root, words).map_err(|failed| failed.error)),
         ["bench", words @ ..] => quietly(bench::run(&root, words)),
         ["sim" | "crash" | "soak" | "linkability", ..] => quietly(lab::run(&root, &words)),
         ["readme"] => done(readme::compare(&root)),

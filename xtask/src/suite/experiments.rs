@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::step::{Outcome, watch};
+use super::step::{Outcome, coloured, watch};
 use crate::lab;
 
 /// Seeds that everybody runs, for a minute, then seeds that nobody has run, for half of one.
@@ -26,8 +26,9 @@ pub fn linkability(root: &Path) -> Outcome {
 }
 
 fn run(root: &Path, experiments: &[&[&str]]) -> Outcome {
-    if let Err(error) = lab::build(root) {
-        return Outcome::failed(error);
+    let built = watch(coloured(&mut lab::build(root)), None);
+    if built.error.is_some() {
+        return built;
     }
     let ran = experiments.iter().map(|words| watch(&mut lab::experiment(root, words), None));
     ran.fold(Outcome::default(), Outcome::and)

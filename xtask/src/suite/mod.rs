@@ -69,13 +69,13 @@ pub fn run(root: &Path, only: &[&str]) -> ExitCode {
     for (name, what, step) in STEPS.iter().filter(|(name, ..)| only.is_empty() || only.contains(name)) {
         println!("\n== {name}: {what}");
         let begun = Instant::now();
-        let Outcome { error, mut count } = step(root);
+        let Outcome { error, mut count, last } = step(root);
         let seconds = begun.elapsed().as_secs();
         match error {
             None => println!("== {name}: ok in {seconds} s"),
             Some(error) => {
                 println!("== {name}: FAILED in {seconds} s: {error}");
-                failed.push(format!("{name}: {error}"));
+                failed.push((name, error, last));
                 // A step that fails without naming a failed test still counts as a failure.
                 count.failed = count.failed.max(1);
             }
@@ -83,8 +83,12 @@ pub fn run(root: &Path, only: &[&str]) -> ExitCode {
         total.add(count);
     }
     println!("\n== {} s in all", start.elapsed().as_secs());
-    for line in &failed {
-        println!("failed: {line}");
+    for (name, _, last) in &failed {
+        println!("\n== the last lines of {name}");
+        last.lines().for_each(|line| println!("{line}"));
+    }
+    for (name, error, _) in &failed {
+        println!("failed: {name}: {error}");
     }
     println!("{total}");
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -104,7 +108,7 @@ fn tidy_step(root: &Path) -> Outcome {
         }
         Err(broken) => {
             println!("{broken}");
-            Outcome::failed("see the lines above")
+            Outcome::failed("see the lines above").that_said(&broken)
         }
     }
 }
@@ -129,7 +133,10 @@ fn unit(root: &Path) -> Outcome {
     let nextest = cargo(root).args(["nextest", "--version"]).output();
     if nextest.is_ok_and(|output| output.status.success()) {
         let words = ["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail"];
-        return watch(cargo(root).args(words), Some(Counter::Nextest)).with_tests();
+        let mut nextest = cargo(root);
+        // Also at the end, where what a test has said is kept.
+        nextest.args(words).args(["--failure-output", "immediate-final"]);
+        return watch(&mut nextest, Some(Counter::Nextest)).with_tests();
     }
     println!("cargo-nextest is not installed; running `cargo test` instead");
     let words = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
@@ -143,7 +150,7 @@ fn doc(root: &Path) -> Outcome {
 fn fuzz_step(root: &Path) -> Outcome {
     match fuzz::run(root, &[]) {
         Ok(()) => Outcome::default(),
-        Err(error) => Outcome::failed(error),
+        Err(fuzz::Failed { error, said }) => Outcome::failed(error).that_said(&said),
     }
 }
 

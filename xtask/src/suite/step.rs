@@ -1,12 +1,16 @@
-//! Runs one program, shows what it says as it says it, and counts its tests.
+//! Runs one program, shows what it says as it says it, counts its tests, and keeps its last lines in case that it fails.
 
-use std::io::{BufRead, BufReader, Read};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, IsTerminal, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use super::count::{Count, Counter};
+
+/// So many lines of a step that has failed are said again at the end: some only keep the end of what is said here.
+const LAST: usize = 60;
 
 /// How a step ended.
 #[derive(Debug, Default)]
@@ -15,12 +19,39 @@ pub struct Outcome {
     pub error: Option<String>,
     /// Its tests.
     pub count: Count,
+    /// The last lines of what has failed.
+    pub last: Last,
+}
+
+/// The last lines of something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Last(VecDeque<String>);
+
+impl Last {
+    /// Adds a line; the first of too many goes.
+    pub fn push(&mut self, line: &str) {
+        if self.0.len() == LAST {
+            self.0.pop_front();
+        }
+        self.0.push_back(line.to_owned());
+    }
+
+    /// The lines.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
 }
 
 impl Outcome {
     /// A failure without tests.
     pub fn failed(error: impl Into<String>) -> Self {
-        Self { error: Some(error.into()), count: Count::default() }
+        Self { error: Some(error.into()), ..Self::default() }
+    }
+
+    /// What has failed has said this.
+    pub fn that_said(mut self, said: &str) -> Self {
+        said.lines().for_each(|line| self.last.push(line));
+        self
     }
 
     /// A success without a single test is a failure: nothing was tested.
@@ -34,7 +65,8 @@ impl Outcome {
     /// Both.
     pub fn and(mut self, other: Self) -> Self {
         self.count.add(other.count);
-        Self { error: self.error.or(other.error), count: self.count }
+        other.last.lines().for_each(|line| self.last.push(line));
+        Self { error: self.error.or(other.error), ..self }
     }
 }
 
@@ -51,6 +83,14 @@ pub fn cargo(folder: &Path) -> Command {
         }
     }
     command
+}
+
+/// On a terminal cargo writes in colours, also when what it says is read on its way there.
+pub fn coloured(cargo: &mut Command) -> &mut Command {
+    if std::io::stdout().is_terminal() {
+        cargo.env("CARGO_TERM_COLOR", "always");
+    }
+    cargo
 }
 
 /// A command in a folder.
@@ -74,9 +114,10 @@ pub fn watch(command: &mut Command, counter: Option<Counter>) -> Outcome {
         child.stdout.take().map(|out| forward(out, sender.clone())),
         child.stderr.take().map(|out| forward(out, sender)),
     ];
-    let mut count = Count::default();
+    let (mut count, mut last) = (Count::default(), Last::default());
     for line in lines {
         println!("{line}");
+        last.push(&line);
         if let Some(counter) = counter {
             count.add(counter.read(&line));
         }
@@ -89,7 +130,10 @@ pub fn watch(command: &mut Command, counter: Option<Counter>) -> Outcome {
         Ok(status) => Some(format!("`{shown}` ended with {status}")),
         Err(error) => Some(format!("`{shown}`: {error}")),
     };
-    Outcome { error, count }
+    if error.is_none() {
+        last = Last::default();
+    }
+    Outcome { error, count, last }
 }
 
 fn forward(from: impl Read + Send + 'static, to: Sender<String>) -> thread::JoinHandle<()> {
@@ -133,8 +177,24 @@ mod tests {
     #[test]
     fn a_run_without_tests_is_a_failed_step() {
         assert!(Outcome::default().with_tests().error.is_some());
-        let passed = Outcome { error: None, count: Count { passed: 1, failed: 0 } };
+        let passed = Outcome { count: Count { passed: 1, failed: 0 }, ..Outcome::default() };
         assert_eq!(passed.with_tests().error, None);
+    }
+
+    /// Went wrong: what a seed that nobody had run before had found was far above the end of what was kept.
+    #[test]
+    fn the_last_lines_of_what_fails_are_kept() {
+        let say = |script: &str| watch(program("sh", Path::new(".")).args(["-c", script]), None);
+        let lines = |outcome: &Outcome| outcome.last.lines().map(str::to_owned).collect::<Vec<_>>();
+        let good = say("echo fine");
+        assert_eq!(lines(&good), Vec::<String>::new());
+        let bad = good.and(say("seq 100; echo the seed >&2; exit 3"));
+        let (last, all) = (lines(&bad), LAST - 1);
+        assert_eq!(last.len(), LAST);
+        assert!(last.contains(&"the seed".to_owned()) && last.contains(&"100".to_owned()));
+        assert!(!last.contains(&(100 - all).to_string()), "the first go");
+        assert_eq!(lines(&bad.and(say("echo fine"))), last);
+        assert_eq!(lines(&Outcome::failed("broken").that_said("one\ntwo")), ["one", "two"]);
     }
 
     #[test]
