@@ -4,6 +4,7 @@
 //! the words of x402 whatever dialect they came in, so that one payment has one meaning.
 
 pub mod channel;
+pub mod channel_text;
 pub mod claim;
 pub mod offer;
 pub mod settled;

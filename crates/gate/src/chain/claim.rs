@@ -29,6 +29,15 @@ pub type Claimed = (Requirements, Payload);
 
 /// A payment of x402 for a URL.
 pub fn of_x402(payload: &Payload, url: &str, offers: Vec<Requirements>) -> Result<Claimed, ClaimError> {
+    Ok((offer_of_x402(payload, url, offers)?, payload.clone()))
+}
+
+/// The offer that a payment of x402 for a URL meets.
+pub fn offer_of_x402(
+    payload: &Payload,
+    url: &str,
+    offers: Vec<Requirements>,
+) -> Result<Requirements, ClaimError> {
     // What the payer understood that it pays for; a middle box may have sent it elsewhere.
     if payload.resource.as_ref().is_some_and(|resource| resource.url != url) {
         return Err(ClaimError::ResourceElsewhere);
@@ -38,7 +47,7 @@ pub fn of_x402(payload: &Payload, url: &str, offers: Vec<Requirements>) -> Resul
         if offer.scheme == SCHEME_AUTH_CAPTURE { offer.with_deadlines_of(&payload.accepted) } else { offer }
     };
     let offer = offers.into_iter().map(dated).find(|offer| offer.is_met_by(&payload.accepted));
-    Ok((offer.ok_or(ClaimError::NotOffered)?, payload.clone()))
+    offer.ok_or(ClaimError::NotOffered)
 }
 
 /// A payment of x402 version 1.

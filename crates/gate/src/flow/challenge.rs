@@ -61,6 +61,12 @@ impl Shared {
             Kind::Taken => None,
             // Rounded up: who comes back a moment too early is refused again.
             Kind::Limited(span) | Kind::Unavailable(span) => Some(span.millis().div_ceil(1_000).max(1)),
+            Kind::Later(span) => {
+                let mut response = self.challenge_with(asked, problem, Some(refused));
+                let secs = span.millis().div_ceil(1_000).max(1);
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
+                return response;
+            }
             Kind::Stranger | Kind::Over | Kind::Invalid | Kind::Unsupported | Kind::Unprepared => {
                 return self.challenge_with(asked, problem, Some(refused));
             }
@@ -168,6 +174,10 @@ impl Shared {
         }
         let challenge = self.evm_challenge(asked.quote, &offers, asked.digest.clone(), now);
         fields.extend(challenge.map(|text| (header::WWW_AUTHENTICATE, text)));
+        let mut offers = offers;
+        if let Some(Refused::Corrective(corrective)) = refused {
+            corrective.put(&mut offers);
+        }
         let mut required = required(asked.quote, offers, refused);
         let taken: usize = fields.iter().map(|(name, text)| name.len().saturating_add(text.len())).sum();
         self.declare(&mut required, asked.quote, now, FIELDS_BYTES_MAX.saturating_sub(taken));

@@ -2,13 +2,15 @@
 
 use farthing_ecash::BlindSignature;
 use farthing_engine::{PaymentId, PaymentRow};
-use farthing_money::Timestamp;
+use farthing_money::{Money, Timestamp};
 use farthing_wire::mpp::{self, credit};
+use farthing_wire::x402::batch::voucher_header;
 use farthing_wire::{JwsError, Pass, Receipt, header};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Shared;
+use super::channel::ChannelPayment;
 use super::credits::{Change, change_of};
 use super::quote::Quote;
 use crate::chain::settled::Settled;
@@ -23,6 +25,8 @@ pub(super) struct Posted<'a> {
     pub(super) signatures: Vec<BlindSignature>,
     /// `cashu` or `mpp`.
     pub(super) dialect: &'static str,
+    /// The channel that has paid, if one has, and whether just now.
+    pub(super) channel: Option<(&'a ChannelPayment, bool)>,
 }
 
 impl Shared {
@@ -30,7 +34,7 @@ impl Shared {
     pub(super) fn deliver(&self, headers: &mut HeaderMap, quote: &Quote, posted: Posted<'_>, now: Timestamp) {
         own_header::remove_from_answer(headers);
         keep_private(headers);
-        let Posted { payment, row, signatures, dialect } = posted;
+        let Posted { payment, row, signatures, dialect, channel } = posted;
         let secrets = &self.config.secrets;
         let mint = self.config.names.mints.first().map_or("", String::as_str);
         let change = change_of(row, signatures, &secrets.change, payment, mint);
@@ -43,7 +47,11 @@ impl Shared {
             Err(error) => tracing::error!(%error, %payment, "a receipt cannot be written"),
         }
         cors::widen_answer(headers);
-        let settled = if row.credits.is_empty() { self.settlement(payment) } else { None };
+        if let Some((paid, fresh)) = channel {
+            self.put_channel(headers, quote, (paid, fresh), (row.asset.money(row.charged), row.at));
+        }
+        let is_settled = row.credits.is_empty() && channel.is_none();
+        let settled = if is_settled { self.settlement(payment) } else { None };
         if let Some(settled) = settled.as_ref().filter(|_| dialect == "x402") {
             self.put_settled(headers, quote, settled, row.at);
         }
@@ -84,6 +92,25 @@ impl Shared {
             response.extensions = statement::receipt(&response, &quote.url, &self.statements, booked_at);
         }
         if let Ok(text) = response.to_header() {
+            put(headers, header::PAYMENT_RESPONSE, &text);
+        }
+    }
+
+    /// What x402 is told of a payment through a channel.
+    pub(super) fn put_channel(
+        &self,
+        headers: &mut HeaderMap,
+        quote: &Quote,
+        (paid, fresh): (&ChannelPayment, bool),
+        (charged, booked_at): (Money, Timestamp),
+    ) {
+        let Some(mut response) = self.channel_response(paid, charged, fresh) else {
+            return tracing::error!("where a channel stands cannot be told");
+        };
+        if self.config.offers.extensions.offer_receipt {
+            response.extensions = statement::receipt(&response, &quote.url, &self.statements, booked_at);
+        }
+        if let Ok(text) = voucher_header(&response) {
             put(headers, header::PAYMENT_RESPONSE, &text);
         }
     }

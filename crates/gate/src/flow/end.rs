@@ -19,6 +19,7 @@ use farthing_wire::x402::{SCHEME_AUTH_CAPTURE, SCHEME_UPTO};
 use http::HeaderMap;
 
 use super::Shared;
+use super::channel::ChannelPayment;
 use super::credits::Credits;
 use super::on_chain::ChainPayment;
 use super::refusal::Refused;
@@ -36,10 +37,16 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// What is charged for an answer: the price, or with `upto` and out of an escrow what the upstream says that it cost.
+    /// What is charged for an answer: the price, or with `upto`, out of an escrow and through a channel what the upstream says
+    /// that it cost.
     pub(super) fn charge_for(&self, answer: &HeaderMap) -> Money {
-        let Funding::Chain(claim) = &self.funding else { return self.price };
-        let metered = [SCHEME_UPTO, SCHEME_AUTH_CAPTURE].contains(&claim.offer.scheme.as_str());
+        let metered = match &self.funding {
+            Funding::Credits { .. } => false,
+            Funding::Chain(claim) => {
+                [SCHEME_UPTO, SCHEME_AUTH_CAPTURE].contains(&claim.offer.scheme.as_str())
+            }
+            Funding::Channel(_) => true,
+        };
         let Some(said) = answer.get(header::FARTHING_COST).filter(|_| metered) else {
             return self.price;
         };
@@ -78,6 +85,11 @@ impl Held {
     pub(super) fn is_on_chain(&self) -> bool {
         matches!(self.funding, Funding::Chain(_))
     }
+
+    /// The channel that pays, if one does.
+    pub(super) fn channel(&self) -> Option<&ChannelPayment> {
+        if let Funding::Channel(paid) = &self.funding { Some(paid) } else { None }
+    }
 }
 
 /// Where the money is.
@@ -91,6 +103,8 @@ pub(super) enum Funding {
     },
     /// On a chain.
     Chain(Box<ChainPayment>),
+    /// In a channel.
+    Channel(Box<ChannelPayment>),
 }
 
 /// What becomes of a hold.
@@ -190,7 +204,10 @@ impl Shared {
             },
         };
         match self.give_back(held).await {
-            Ok(_) => refused.map_or(Ok(None), Err),
+            Ok(_) => {
+                held.channel().into_iter().for_each(|paid| self.note_owed(paid));
+                refused.map_or(Ok(None), Err)
+            }
             Err(Refusal::Reject(reject)) => Err(Refused::Engine(Refusal::Reject(reject))),
             Err(source) => Err(Refused::Unrecorded { payment: held.payment, source }),
         }
@@ -208,6 +225,7 @@ impl Shared {
                 self.capture_once(held, pass_until, charged).await
             }
             Funding::Chain(claim) => self.settle_once(held, claim, pass_until, charged).await,
+            Funding::Channel(paid) => self.charge_voucher_once(held, paid, pass_until, charged).await,
         }
     }
 

@@ -40,7 +40,7 @@ impl Held {
     pub(super) fn through_escrow(&self) -> Option<&ChainPayment> {
         match &self.funding {
             Funding::Chain(claim) if claim.is_through_escrow() => Some(claim),
-            Funding::Chain(_) | Funding::Credits { .. } => None,
+            _ => None,
         }
     }
 }
@@ -162,7 +162,7 @@ impl Shared {
     }
 
     /// Carries a command out although the writer has no time at once.
-    async fn execute_patiently(&self, command: Command) -> Result<Answer, Refusal> {
+    pub(super) async fn execute_patiently(&self, command: Command) -> Result<Answer, Refusal> {
         for _ in 0..TRIES_MAX {
             match self.config.execute.execute(command.clone()).await {
                 Err(Refusal::Busy { retry_after }) => {

@@ -4,9 +4,10 @@
 use farthing_channel::Address;
 use farthing_engine::{AccessId, AccessRow, Marks, NameId, PaymentId, Refusal, Reject};
 use farthing_money::{Span, Timestamp};
+use farthing_wire::x402::batch::SCHEME_BATCH;
 use farthing_wire::x402::extension::sign_in::{self, SignIn};
 use farthing_wire::x402::extension::{gas_sponsoring, payment_identifier};
-use farthing_wire::x402::{AssetTransferMethod, PaymentRequired, Requirements, eip155_network};
+use farthing_wire::x402::{AssetTransferMethod, Payload, PaymentRequired, Requirements, eip155_network};
 use farthing_wire::{Credential, header};
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
@@ -14,7 +15,6 @@ use sha2::Sha256;
 
 use super::Shared;
 use super::config::Demand;
-use super::on_chain::ChainPayment;
 use super::quote::Quote;
 use super::refusal::Refused;
 use super::sign_in::{Door, SignInRefusal};
@@ -73,35 +73,43 @@ impl Shared {
     pub(super) fn marks(
         &self,
         quote: &Quote,
-        (credential, claim): (&Credential, &ChainPayment),
+        (name, payer): (Option<NameId>, Option<Address>),
         (payment, bound): (PaymentId, bool),
         now: Timestamp,
     ) -> Result<Marks, Refused> {
-        let name = self.name(quote, credential)?;
         if let Some(name) = name {
             let known = self.config.read.name(name).map_err(Refusal::Fault)?;
             if known.is_some_and(|row| row.payment != payment && row.until > now) {
                 return Err(Refusal::Reject(Reject::PaymentNameTaken).into());
             }
         }
-        let payer = claim.payload.payload.payer().filter(|_| bound && self.may_sign_in(quote));
-        let access = payer.and_then(|payer| self.access_id(quote, Address::from_bytes(payer.0)));
+        let payer = payer.filter(|_| bound && self.may_sign_in(quote));
+        let access = payer.and_then(|payer| self.access_id(quote, payer));
         Ok(Marks { name, access })
     }
 
     /// The payer's own name for a payment, as a code that only we can make: it holds for one resource.
-    fn name(&self, quote: &Quote, credential: &Credential) -> Result<Option<NameId>, Refused> {
-        let demand = self.config.offers.extensions.payment_identifier;
-        let name = match credential {
-            _ if demand == Demand::Off => return Ok(None),
-            Credential::X402(payload) => {
-                payment_identifier::read(&payload.extensions).map_err(Refused::Name)?
-            }
-            Credential::X402V1(_) => None,
+    pub(super) fn name(&self, quote: &Quote, credential: &Credential) -> Result<Option<NameId>, Refused> {
+        match credential {
+            Credential::X402(payload) => self.name_in(quote, Some(payload)),
+            Credential::X402V1(_) => self.name_in(quote, None),
             // Its challenge is a name already.
-            _ => return Ok(None),
-        };
-        let Some(name) = name else {
+            _ => Ok(None),
+        }
+    }
+
+    /// The same of a payment of x402, if it is of a version that can have one.
+    pub(super) fn name_in(
+        &self,
+        quote: &Quote,
+        payload: Option<&Payload>,
+    ) -> Result<Option<NameId>, Refused> {
+        let demand = self.config.offers.extensions.payment_identifier;
+        if demand == Demand::Off {
+            return Ok(None);
+        }
+        let name = payload.map(|payload| payment_identifier::read(&payload.extensions));
+        let Some(name) = name.transpose().map_err(Refused::Name)?.flatten() else {
             return if demand == Demand::Required { Err(Refused::Unnamed) } else { Ok(None) };
         };
         let resource = quote.resource(&self.config.secrets.challenge);
@@ -171,8 +179,9 @@ fn door(quote: &Quote) -> Door<'_> {
     Door { url: &quote.url, tag: quote.tag() }
 }
 
+/// Whether an allowance that is signed is carried along. Deposits into channels carry none.
 fn is_permit2(offer: &Requirements) -> bool {
-    offer.extra.method() == Some(AssetTransferMethod::Permit2)
+    offer.scheme != SCHEME_BATCH && offer.extra.method() == Some(AssetTransferMethod::Permit2)
 }
 
 /// The networks of offers, each once, in their order.

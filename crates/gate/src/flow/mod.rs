@@ -1,6 +1,7 @@
 //! The 402 flow around any service: what has no price passes untouched, what has one is passed by a pass or paid for.
 
 mod challenge;
+mod channel;
 mod config;
 mod credits;
 mod deliver;
@@ -38,6 +39,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service, ServiceExt};
 
 use self::challenge::Asked;
+use self::channel::ChannelMemory;
 pub use self::config::{
     Clock, Demand, Extensions, GateConfig, Names, OfferStyle, Secrets, XCashu, system_clock,
 };
@@ -75,6 +77,7 @@ struct Shared {
     /// Lets in who has paid before; nothing if no key can be made.
     sign_ins: Option<SignIns>,
     handovers: Arc<Handovers>,
+    channels: ChannelMemory,
     /// Places for payments that are under way.
     payments: Arc<Semaphore>,
 }
@@ -102,8 +105,10 @@ impl Shared {
         let handovers = Handovers::new(Arc::clone(&config.clock));
         let payments = Arc::new(Semaphore::new(PAYMENTS_MAX));
         let statements = statement::key(&config.secrets.signing);
-        let sign_ins = SignIns::new(&config.secrets.challenge, (config.clock)());
-        Self { config, verifying, statements, sign_ins, handovers, payments }
+        let now = (config.clock)();
+        let sign_ins = SignIns::new(&config.secrets.challenge, now);
+        let channels = ChannelMemory::new(now);
+        Self { config, verifying, statements, sign_ins, handovers, channels, payments }
     }
 }
 
@@ -290,7 +295,8 @@ impl Shared {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let on_chain = attempt.credential.token().is_none();
+        // What a channel has paid is not noted: its next voucher says that the payer goes on.
+        let on_chain = attempt.credential.token().is_none() && channel::of(&attempt.credential).is_none();
         let paying = Arc::clone(&self).pay(inner, attempt);
         let task = tokio::spawn(async move {
             let delivery = paying.await;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use farthing_channel::Address;
 use farthing_engine::{
     Answer, CallId, Chart, Command, FaultKind, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow,
     PaymentState, Refusal, Reject, RequestTag,
@@ -42,7 +43,12 @@ impl Shared {
     pub(super) fn chain_offers(&self, quote: &Quote, price: Money) -> Vec<Requirements> {
         let offers = |chains: &Arc<dyn Chains>| match quote.flow {
             PaymentFlow::Escrow => chains.escrow_offers(price),
-            PaymentFlow::Authorization | PaymentFlow::Upfront => chains.offers(price),
+            PaymentFlow::Upfront => chains.offers(price),
+            // A voucher is charged when the answer is there: in no other way is it known what that has cost.
+            PaymentFlow::Authorization => {
+                let channels = chains.channels().map(|channels| channels.offers(price));
+                chains.offers(price).into_iter().chain(channels.into_iter().flatten()).collect()
+            }
         };
         let offers = self.config.chains.as_ref().map(offers).unwrap_or_default();
         let in_flow = |offer: Requirements| Requirements { extra: offer.extra.in_flow(quote.flow), ..offer };
@@ -76,7 +82,9 @@ impl Shared {
             return Err(over);
         }
         let bound = digest.is_some();
-        let marks = self.marks(quote, (credential, &claim), (payment, bound), now)?;
+        let payer = claim.payload.payload.payer().map(|payer| Address::from_bytes(payer.0));
+        let name = self.name(quote, credential)?;
+        let marks = self.marks(quote, (name, payer), (payment, bound), now)?;
         let Verified { reserve, most } = match chains.verify(&claim.offer, &claim.payload).await {
             Ok(verified) => verified,
             Err(refused @ ChainRefusal::Unreachable(_)) => {
@@ -153,7 +161,13 @@ impl Shared {
             Claim::None if self.is_delivered(payment)? => return Err(Refused::Used(payment)),
             Claim::None => self.handovers.begin(payment),
         };
-        Ok(Outcome::Again(Box::new(Again { payment, row, handover: Some(handover), fresh: false })))
+        Ok(Outcome::Again(Box::new(Again {
+            payment,
+            row,
+            handover: Some(handover),
+            fresh: false,
+            channel: None,
+        })))
     }
 
     /// Waits until a payment is charged, or is not.

@@ -23,6 +23,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tower::{Service, ServiceExt};
 
 use super::challenge::Asked;
+use super::channel::{self, ChannelPayment};
 use super::credits::{self, Credits};
 use super::deliver::Posted;
 use super::end::{Funding, Held};
@@ -31,6 +32,7 @@ use super::quote::Quote;
 use super::refusal::Refused;
 use super::{Answering, Shared};
 use crate::body::{Body, BoxError};
+use crate::cors;
 use crate::limit::Work;
 use crate::own_header::{self, FARTHING_CHARGE};
 use crate::problem;
@@ -73,6 +75,8 @@ impl Shared {
         let Attempt { parts, body, quote, credential, digest, work } = attempt;
         let held = if credential.token().is_some() {
             self.hold(&quote, &credential, digest.as_deref(), work).await
+        } else if let Some(payload) = channel::of(&credential) {
+            self.hold_in_channel(&quote, payload, digest.as_deref(), work).await
         } else {
             self.hold_on_chain(&quote, &credential, digest.as_deref(), work).await
         };
@@ -86,6 +90,10 @@ impl Shared {
         };
         let answering = Answering { inner, parts, body, quote };
         match held {
+            Outcome::Answered(mut response) => {
+                cors::open(response.headers_mut(), &answering.parts.headers);
+                Delivery::of_nothing(*response)
+            }
             Outcome::Again(again) => self.serve_again(answering, *again, &credential).await,
             Outcome::Held(held) if answering.quote.flow == PaymentFlow::Upfront && held.is_on_chain() => {
                 self.serve_upfront(answering, &held, &credential).await
@@ -183,7 +191,7 @@ impl Shared {
             Claim::UnderWay(_) => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
             Claim::None => return Err(Refused::Used(payment)),
         };
-        Ok(Outcome::Again(Box::new(Again { payment, row, handover, fresh: false })))
+        Ok(Outcome::Again(Box::new(Again { payment, row, handover, fresh: false, channel: None })))
     }
 
     /// Looks at the credits, and notes what that took.
@@ -306,7 +314,13 @@ impl Shared {
         let pass_until = self.pass_until(quote, held);
         match self.post(held, pass_until, held.price).await {
             Ok((row, _)) => {
-                let again = Again { payment: held.payment, row, handover: Some(handover), fresh: true };
+                let again = Again {
+                    payment: held.payment,
+                    row,
+                    handover: Some(handover),
+                    fresh: true,
+                    channel: None,
+                };
                 self.serve_again(answering, again, credential).await
             }
             Err(refused) => {
@@ -351,8 +365,14 @@ impl Shared {
                 // That nothing was charged is said once it is so.
                 let released = self.release(held).await;
                 handover.into_iter().for_each(Handover::done);
-                let answer =
+                let mut answer =
                     released.map_or_else(|refused| self.refuse(&asked, &refused, cashu), |()| answer);
+                if let Some(paid) = held.channel().filter(|paid| paid.has_deposit()) {
+                    // The money is in the channel all the same.
+                    let nothing = held.price.asset().money(Amount::ZERO);
+                    let told = (nothing, (self.config.clock)());
+                    self.put_channel(answer.headers_mut(), &quote, (paid, true), told);
+                }
                 return Delivery::of_nothing(answer);
             }
         };
@@ -360,8 +380,9 @@ impl Shared {
         let handover = handover.unwrap_or_else(|| self.handovers.begin(held.payment));
         match self.post(held, pass_until, held.charge_for(response.headers())).await {
             Ok((row, signatures)) => {
-                let posted =
-                    Posted { payment: held.payment, row: &row, signatures, dialect: credential.dialect() };
+                let (payment, dialect) = (held.payment, credential.dialect());
+                let channel = held.channel().map(|paid| (paid, true));
+                let posted = Posted { payment, row: &row, signatures, dialect, channel };
                 self.deliver(response.headers_mut(), &quote, posted, (self.config.clock)());
                 Delivery { response, handover: Some(handover) }
             }
@@ -388,7 +409,7 @@ impl Shared {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Again { payment, row, handover, fresh } = again;
+        let Again { payment, row, handover, fresh, channel } = again;
         let quote = answering.quote.clone();
         let standing = if fresh { Standing::Held } else { Standing::Pass };
         let note = self.note(&quote, payment, standing, row.asset.money(row.charged), Some(&row));
@@ -422,7 +443,8 @@ impl Shared {
                 Vec::new()
             }
         };
-        let posted = Posted { payment, row: &row, signatures, dialect: credential.dialect() };
+        let (dialect, channel) = (credential.dialect(), channel.as_deref().map(|paid| (paid, false)));
+        let posted = Posted { payment, row: &row, signatures, dialect, channel };
         self.deliver(response.headers_mut(), &quote, posted, (self.config.clock)());
         Delivery { response, handover }
     }
@@ -456,6 +478,8 @@ pub(super) enum Outcome {
     /// Its money is in escrow or on its way there, and this request goes on with it.
     Resumed(Arc<Held>, Handover),
     Again(Box<Again>),
+    /// The answer is there, and nobody else is asked.
+    Answered(Box<Response<Body>>),
 }
 
 /// A payment that was posted before, and whose pass lasts or whose answer was lost.
@@ -466,6 +490,8 @@ pub(super) struct Again {
     pub(super) handover: Option<Handover>,
     /// Charged in this very request, before the upstream was asked for the first time.
     pub(super) fresh: bool,
+    /// The channel that has paid, if one has.
+    pub(super) channel: Option<Box<ChannelPayment>>,
 }
 
 /// What the request asks for besides its resource: where change goes, and with which body.

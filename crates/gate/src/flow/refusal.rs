@@ -2,14 +2,17 @@
 //!
 //! NUT-24 answers 400 to a token that will not do; MPP answers 402 with a new challenge. In no case is anything taken.
 
+use farthing_channel::seller;
 use farthing_ecash::{ConditionError, TokenError};
 use farthing_engine::{KeyringReject, PaymentId, Refusal, Reject};
 use farthing_money::Span;
 use farthing_wire::problem::{PaymentAuthType, Problem};
+use farthing_wire::x402::batch::BatchError;
 use farthing_wire::x402::{Reason, X402Error};
 use farthing_wire::{CredentialError, mpp};
 use thiserror::Error;
 
+use super::channel::Corrective;
 use super::sign_in::SignInRefusal;
 use crate::chain::ChainRefusal;
 use crate::chain::claim::ClaimError;
@@ -18,6 +21,18 @@ use crate::limit::Limited;
 
 /// When to ask again while the issuer is paused.
 const PAUSE: Span = Span::from_secs(60);
+
+/// When a voucher may be taken that is not taken now.
+fn later(refused: seller::Refused) -> Span {
+    match refused {
+        // As soon as one request is answered.
+        seller::Refused::ChannelBusy => Span::from_secs(1),
+        // As soon as a deposit is confirmed.
+        seller::Refused::ChannelNotFound => Span::from_secs(5),
+        // After a claim, or when the payer thinks better of it.
+        _ => Span::from_secs(60),
+    }
+}
 
 /// A refused credential.
 #[derive(Debug, Error)]
@@ -62,6 +77,10 @@ pub(super) enum Refused {
     SignIn(#[from] SignInRefusal),
     #[error(transparent)]
     Chain(#[from] ChainRefusal),
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    #[error("{}", .0.refused)]
+    Corrective(Box<Corrective>),
     #[error(
         "the money of payment {0} is in escrow, or on its way there, on other terms than those of the offer that came with it"
     )]
@@ -94,6 +113,8 @@ pub(super) enum Kind {
     Limited(Span),
     /// We cannot say now.
     Unavailable(Span),
+    /// It will do, but not now: another payment may.
+    Later(Span),
 }
 
 impl From<ClaimError> for Refused {
@@ -132,6 +153,9 @@ impl Refused {
                 Kind::Unprepared
             }
             Self::Used(_) => Kind::Over,
+            Self::Engine(Refusal::Reject(Reject::Channel(refused))) if refused.is_transient() => {
+                Kind::Later(later(*refused))
+            }
             _ => Kind::Invalid,
         }
     }
@@ -158,6 +182,8 @@ impl Refused {
             Self::SignIn(refusal) => refusal.code(),
             Self::Chain(ChainRefusal::Invalid { .. }) => "chain-payment-invalid",
             Self::Chain(ChainRefusal::Unreachable(_)) => "chain-unreachable",
+            Self::Batch(error) => error.code(),
+            Self::Corrective(corrective) => corrective.refused.code(),
             Self::OtherTerms(_) => "payment-terms-changed",
             Self::NotSettled { .. } => "not-settled",
             Self::Settling(_) => "payment-settling",
@@ -172,6 +198,9 @@ impl Refused {
             Self::Chain(ChainRefusal::Invalid { reason, .. }) => Some(reason.as_str()),
             Self::SignIn(refusal) => refusal.reason(),
             Self::NotSettled { reason, .. } => Some(reason),
+            Self::Engine(Refusal::Reject(Reject::Channel(refused))) => Some(refused.reason()),
+            Self::Batch(error) => Some(error.reason().as_str()),
+            Self::Corrective(corrective) => Some(corrective.refused.reason()),
             Self::Settling(_) => Some(Reason::SettlementPending.as_str()),
             _ => None,
         }
@@ -188,7 +217,30 @@ impl Refused {
             Self::Engine(Refusal::Reject(Reject::Insufficient { .. })) => {
                 PaymentAuthType::PaymentInsufficient
             }
-            _ if matches!(self.kind(), Kind::Invalid | Kind::Over) => PaymentAuthType::VerificationFailed,
+            _ if matches!(self.kind(), Kind::Invalid | Kind::Over | Kind::Later(_)) => {
+                PaymentAuthType::VerificationFailed
+            }
+            _ => return None,
+        })
+    }
+
+    /// What to do, where that is not what others of its kind say.
+    fn own_next(&self) -> Option<&'static str> {
+        // What was signed is public if a transaction carried it, and good until its time is over.
+        let of_scheme = |scheme| self.reason().is_some_and(|reason| reason.starts_with(scheme));
+        Some(match self {
+            Self::NotSettled { .. } if of_scheme("invalid_auth_capture") => {
+                "what was put into escrow goes back; sign a new payment"
+            }
+            Self::NotSettled { .. } => {
+                "send the same payment again, or sign a new one when the time of this one is over: until then it may still be carried"
+            }
+            Self::OtherTerms(_) => {
+                "send the payment again as it was sent first, with the offer that was signed"
+            }
+            Self::Corrective(_) => {
+                "nothing was taken; sign a voucher for what this answer's offer says was charged, and the price"
+            }
             _ => return None,
         })
     }
@@ -225,6 +277,11 @@ impl Refused {
                 "Too much in vain",
                 "nothing was taken; wait as long as Retry-After says, then send the same request again",
             ),
+            Kind::Later(_) => (
+                402,
+                "Not now",
+                "nothing was taken; send the same request again as Retry-After says, or pay in another way",
+            ),
             Kind::Unavailable(_) => {
                 (503, "Not now", "send the same request with the same credential again; it is charged once")
             }
@@ -233,18 +290,8 @@ impl Refused {
         if let Self::Engine(Refusal::Reject(Reject::Insufficient { price, got })) = self {
             problem = problem.expected(price.to_string()).got(got.to_string());
         }
-        if matches!(self, Self::NotSettled { .. }) {
-            // What was signed is public if a transaction carried it, and good until its time is over.
-            let in_escrow = self.reason().is_some_and(|reason| reason.starts_with("invalid_auth_capture"));
-            problem = problem.next(if in_escrow {
-                "what was put into escrow goes back; sign a new payment"
-            } else {
-                "send the same payment again, or sign a new one when the time of this one is over: until then it may still be carried"
-            });
-        }
-        if matches!(self, Self::OtherTerms(_)) {
-            problem =
-                problem.next("send the payment again as it was sent first, with the offer that was signed");
+        if let Some(next) = self.own_next() {
+            problem = problem.next(next);
         }
         if let Self::Mint { expected, got } = self {
             problem = problem.expected(expected.clone()).got(got.clone());

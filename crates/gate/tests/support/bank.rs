@@ -15,7 +15,7 @@ use farthing_engine::{
     InletRow, Issue, IssuePart, Keyring, Keys, KeysetRow, LogId, Marks, MeltQuoteRow, MintQuoteRow, NameId,
     NameRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, Post, QuoteId, Read,
     ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows, SenderId, SettlementRow, StatementId,
-    StatementRow, credits_account, decide,
+    StatementRow, credits_account, decide, release_of,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -34,6 +34,8 @@ pub struct Bank {
     pub now: AtomicU64,
     /// So many commands are answered with Busy before the next is carried out.
     pub busy: AtomicUsize,
+    /// The channels in the books.
+    channels: Mutex<BTreeSet<ChannelId>>,
     /// One for each asset.
     keysets: Vec<KeysetRow>,
     drawn: AtomicU64,
@@ -89,6 +91,7 @@ impl Bank {
             keyring: Arc::new(Keyring::new(&[7; 32], &keysets).unwrap()),
             now: AtomicU64::new(1_795_341_457_943),
             busy: AtomicUsize::new(0),
+            channels: Mutex::default(),
             keysets: keysets.clone(),
             drawn: AtomicU64::new(0),
         };
@@ -109,7 +112,28 @@ impl Bank {
         command.keys(&mut keys);
         rows.load_absent(&keys);
         let (answer, _) = decide(&mut rows, command, self.time())?;
+        self.channels.lock().unwrap().extend(keys.channels);
         Ok(answer)
+    }
+
+    /// A channel, as the books have it.
+    pub fn channel(self: &Arc<Self>, id: ChannelId) -> Option<ChannelRow> {
+        Desk(Arc::clone(self)).channel(id).unwrap()
+    }
+
+    /// What an account was debited more than credited, and what of it is pending.
+    pub fn debit(&self, account: AccountId) -> (i128, i128) {
+        let mut rows = self.rows.lock().unwrap();
+        rows.accounts.load(account, None);
+        let totals = rows.accounts.get(&account).unwrap().unwrap().totals;
+        let number = |amount: Amount| i128::try_from(amount.value()).unwrap();
+        let posted = number(totals.debits_posted) - number(totals.credits_posted);
+        (posted, number(totals.debits_pending) - number(totals.credits_pending))
+    }
+
+    /// Releases what a crash has left on hold, as a start does.
+    pub fn restart(&self, payment: PaymentId, row: &PaymentRow) {
+        self.decide(&release_of(payment, row)).unwrap();
     }
 
     /// What a payment is known by besides.
@@ -474,12 +498,21 @@ impl Read for Desk {
         unread()
     }
 
-    fn channel(&self, _: ChannelId) -> Result<Option<ChannelRow>, Fault> {
-        unread()
+    fn channel(&self, id: ChannelId) -> Result<Option<ChannelRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.channels.load(id, None);
+        Ok(rows.channels.get(&id).unwrap().cloned())
     }
 
-    fn channels_after(&self, _: Option<ChannelId>, _: usize) -> Result<Vec<(ChannelId, ChannelRow)>, Fault> {
-        unread()
+    fn channels_after(
+        &self,
+        after: Option<ChannelId>,
+        limit: usize,
+    ) -> Result<Vec<(ChannelId, ChannelRow)>, Fault> {
+        let known = self.0.channels.lock().unwrap().clone();
+        let later = known.into_iter().filter(|id| after.is_none_or(|after| *id > after));
+        let rows = later.filter_map(|id| Some((id, self.channel(id).unwrap()?)));
+        Ok(rows.take(limit).collect())
     }
 
     fn receiver(&self, _: ReceiverId) -> Result<Option<ReceiverRow>, Fault> {

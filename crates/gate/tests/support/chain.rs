@@ -3,13 +3,14 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use farthing_channel::{Address, escrow};
 use farthing_engine::{
     Attempt, Call, CallId, ChainAddress, Chart, Command, EndCall, Movement, Outcome, PaymentId, Purpose,
     ReopenCall, SendCall, SettledPayment, TransactionId,
 };
+use farthing_gate::chain::channel::Channels;
 use farthing_gate::chain::{ChainFuture, ChainRefusal, Chains, Verified};
 use farthing_money::{Amount, Money, Span, Timestamp};
 use farthing_wire::x402::hex_text::HexText;
@@ -21,11 +22,12 @@ use serde_json::Map;
 use tokio::sync::oneshot;
 
 use super::bank::{Bank, usd};
+use super::channel::TestChannels;
 
 pub const TOKEN: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
 pub const SHOP: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
-const CHAIN: u64 = 84_532;
-const RESERVE: &str = "eip155:84532:USDC";
+pub const CHAIN: u64 = 84_532;
+pub const RESERVE: &str = "eip155:84532:USDC";
 /// What calls of the escrow say, by which they are known here.
 const CAPTURE: u8 = 2;
 const VOID: u8 = 3;
@@ -53,6 +55,8 @@ pub struct TestChain {
     pub grain: AtomicU64,
     pub verified: AtomicUsize,
     pub settled: AtomicUsize,
+    /// Whoever looks after channels there, if anybody does.
+    pub channels: OnceLock<Arc<TestChannels>>,
 }
 
 impl TestChain {
@@ -67,6 +71,7 @@ impl TestChain {
             grain: AtomicU64::new(1),
             verified: AtomicUsize::new(0),
             settled: AtomicUsize::new(0),
+            channels: OnceLock::new(),
         })
     }
 
@@ -123,6 +128,9 @@ impl TestChain {
         let end =
             EndCall { call, outcome: outcome.clone(), payment: Some(self.named(call)), gas: None, back };
         self.bank.decide(&Command::EndCall(end)).unwrap();
+        if let Some(channels) = self.channels.get() {
+            channels.ended(call, &outcome);
+        }
         Some(outcome)
     }
 }
@@ -247,7 +255,17 @@ impl Chains for TestChain {
         Ok(Call { input: vec![CAPTURE], moves, ..authorize.clone() })
     }
 
+    fn channels(&self) -> Option<&dyn Channels> {
+        self.channels.get().map(|channels| &**channels as &dyn Channels)
+    }
+
     fn ended(&self, call: CallId) -> ChainFuture<'_, Option<Outcome>> {
+        // What has ended on a channel is not carried out again.
+        if let Some(ended) = self.bank.settlement(call)
+            && matches!(ended.row.purpose, Purpose::Channel(_))
+        {
+            return Box::pin(std::future::ready(Some(ended.outcome)));
+        }
         let fate = self.fates.lock().unwrap().pop_front().unwrap_or(Fate::Settles);
         Box::pin(std::future::ready(self.end(call, fate)))
     }

@@ -3,6 +3,8 @@
 
 pub mod bank;
 pub mod chain;
+pub mod channel;
+pub mod channel_shop;
 pub mod naive;
 pub mod pay;
 

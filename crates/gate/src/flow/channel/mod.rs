@@ -1,0 +1,203 @@
+//! Payments through channels of x402's `batch-settlement`: a voucher is verified and held on its channel, the upstream is
+//! asked, and what that has cost is charged. No chain is asked on the way.
+//!
+//! Nothing is said of a channel to whoever cannot sign for it: the signature comes first, whatever else is wrong.
+//!
+//! A voucher is public as soon as it was claimed. So it opens what it paid for until that was delivered, and never again:
+//! who wants to come back has the pass.
+
+mod again;
+mod charge;
+mod deposit;
+mod hold;
+mod keys;
+mod look;
+mod owed;
+mod prove;
+mod refund;
+mod told;
+
+use std::sync::Arc;
+
+use farthing_channel::seller::Proven;
+use farthing_channel::{ChannelId, seller};
+use farthing_engine::{ChannelAccounts, PaymentId, Refusal, Reject};
+use farthing_money::{Amount, Money, Timestamp};
+use farthing_wire::Credential;
+use farthing_wire::x402::batch::{DepositPayload, PayerPayload, SCHEME_BATCH};
+use farthing_wire::x402::{Payload, PaymentFlow, Requirements};
+
+use self::again::Resumed;
+use self::deposit::Deposited;
+use self::keys::Keys;
+use self::look::Looks;
+use self::owed::{Owed, Payer};
+pub(super) use self::told::Corrective;
+use super::Shared;
+use super::pay::Outcome;
+use super::quote::Quote;
+use super::refusal::Refused;
+use crate::chain::Chains;
+use crate::chain::channel::{ChannelDesk, Channels};
+use crate::chain::claim::{self, ClaimError};
+use crate::limit::Work;
+
+/// What a gate remembers of channels. All of it is in memory, and nothing is lost with it.
+pub(super) struct ChannelMemory {
+    keys: Keys,
+    looks: Looks,
+    owed: Arc<Owed>,
+    resumed: Resumed,
+}
+
+/// A payment through a channel.
+#[derive(Debug)]
+pub(super) struct ChannelPayment {
+    offer: Requirements,
+    desk: ChannelDesk,
+    channel: ChannelId,
+    /// What was charged before, in the token's units.
+    base: Amount,
+    /// The price in the token's units.
+    units: Amount,
+    /// Who owes it, where that is limited.
+    payer: Payer,
+    /// The accounts of the channel, as its row names them.
+    accounts: ChannelAccounts,
+    /// The deposit that came with it.
+    deposit: Option<Deposited>,
+}
+
+impl ChannelPayment {
+    /// Whether a deposit came with it, which stays in the channel whatever becomes of the payment.
+    pub(super) fn has_deposit(&self) -> bool {
+        self.deposit.is_some()
+    }
+}
+
+/// What a payer has shown: an offer of ours, and a voucher that its channel's signer has signed.
+struct Shown<'a> {
+    quote: &'a Quote,
+    payload: &'a Payload,
+    /// The digest of the request's body, if it was read.
+    digest: Option<&'a str>,
+    chains: &'a dyn Chains,
+    channels: &'a dyn Channels,
+    offer: Requirements,
+    price: Money,
+    desk: ChannelDesk,
+    voucher: Proven,
+    /// The deposit that comes with it.
+    deposit: Option<&'a DepositPayload>,
+    /// The price in the token's units.
+    units: Amount,
+    /// Why it makes no new payment, if so: its price is over.
+    over: Option<Refused>,
+}
+
+/// The payment of a credential that pays through a channel.
+pub(super) fn of(credential: &Credential) -> Option<&Payload> {
+    match credential {
+        Credential::X402(payload) if payload.accepted.scheme == SCHEME_BATCH => Some(payload),
+        _ => None,
+    }
+}
+
+impl ChannelMemory {
+    /// Of a gate that begins now.
+    pub(super) fn new(now: Timestamp) -> Self {
+        let (keys, looks, owed) = (Keys::default(), Looks::default(), Arc::default());
+        Self { keys, looks, owed, resumed: Resumed::new(now) }
+    }
+}
+
+impl From<seller::Refused> for Refused {
+    fn from(refused: seller::Refused) -> Self {
+        Self::Engine(Refusal::Reject(Reject::Channel(refused)))
+    }
+}
+
+impl Shown<'_> {
+    fn channel(&self) -> ChannelId {
+        self.voucher.channel()
+    }
+
+    /// The payment that it makes; nothing if it is for less than the price.
+    fn payment(&self) -> Option<(PaymentId, Amount)> {
+        let base = self.voucher.ceiling().checked_sub(self.units)?;
+        Some((PaymentId::of_voucher(self.channel(), base, self.voucher.ceiling()), base))
+    }
+}
+
+impl Shared {
+    /// Recognises what came through a channel and sets it aside; or finds what became of it when it came before.
+    pub(super) async fn hold_in_channel(
+        self: &Arc<Self>,
+        quote: &Quote,
+        payload: &Payload,
+        digest: Option<&str>,
+        work: Work,
+    ) -> Result<Outcome, Refused> {
+        let chains = self.config.chains.clone().ok_or(Refused::NotOffered)?;
+        let channels = chains.channels().ok_or(Refused::NotOffered)?;
+        let (offer, price, over) = channel_offer(&*chains, channels, quote, payload)?;
+        let desk = channels.desk(&offer).ok_or(Refused::NotOffered)?;
+        let units = offer.amount.amount().ok_or(Refused::NotOffered)?;
+        let sent = PayerPayload::read(&payload.payload)?;
+        let voucher = match self.prove(channels, &desk, &sent).await {
+            Err(refused @ (Refused::Crypto(_) | Refused::Chain(_))) => {
+                work.genuine();
+                return Err(refused);
+            }
+            voucher => voucher?,
+        };
+        let deposit = if let PayerPayload::Deposit(deposit) = &sent { Some(deposit) } else { None };
+        let chains = &*chains;
+        let shown = Shown {
+            quote,
+            payload,
+            digest,
+            chains,
+            channels,
+            offer,
+            price,
+            desk,
+            voucher,
+            deposit,
+            units,
+            over,
+        };
+        match &sent {
+            PayerPayload::Voucher(_) | PayerPayload::Deposit(_) => self.hold_voucher(shown, work).await,
+            PayerPayload::Refund(refund) => self.refund_channel(shown, refund, work).await,
+        }
+    }
+}
+
+/// The offer that a payment meets, at which price, and why it makes no new payment, if so: the price is another one by now.
+fn channel_offer(
+    chains: &dyn Chains,
+    channels: &dyn Channels,
+    quote: &Quote,
+    payload: &Payload,
+) -> Result<(Requirements, Money, Option<Refused>), Refused> {
+    if quote.flow != PaymentFlow::Authorization {
+        return Err(Refused::NotOffered);
+    }
+    let offers = channels.offers(quote.price);
+    let accepted = &payload.accepted;
+    let alike = offers
+        .iter()
+        .find(|offer| offer.network == accepted.network && offer.asset_address() == accepted.asset_address());
+    let priced = alike.and_then(|offer| chains.price(offer, accepted.amount.amount()?));
+    match claim::offer_of_x402(payload, &quote.url, offers) {
+        Ok(offer) => Ok((offer, quote.price, None)),
+        Err(error @ ClaimError::NotOffered) => {
+            let before = priced.filter(|price| *price != quote.price && price.asset() == quote.price.asset());
+            let price = before.ok_or(error)?;
+            let offer = claim::offer_of_x402(payload, &quote.url, channels.offers(price))?;
+            Ok((offer, price, Some(error.into())))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,128 @@
+//! A payer wants back what is left in its channel: what it owes is claimed, the rest goes back, and no upstream is asked.
+
+use farthing_channel::seller::{self, Asked};
+use farthing_engine::{
+    CallId, ChannelRow, ChannelStep, Command, MakeChannelCall, Outcome as Ended, PaymentId, Refusal, Reject,
+    TransactionId,
+};
+use farthing_money::Amount;
+use farthing_wire::header;
+use farthing_wire::x402::SettleResponse;
+use farthing_wire::x402::batch::{ChannelAnswer, RefundPayload};
+use farthing_wire::x402::hex_text::HexText;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response};
+use serde_json::json;
+
+use super::hold::EMPTY;
+use super::{Shared, Shown};
+use crate::body::Body;
+use crate::chain::channel_text;
+use crate::flow::pay::Outcome;
+use crate::flow::refusal::Refused;
+use crate::limit::Work;
+
+impl Shared {
+    /// Gives money back, and answers when it has gone.
+    pub(super) async fn refund_channel(
+        &self,
+        shown: Shown<'_>,
+        refund: &RefundPayload,
+        work: Work,
+    ) -> Result<Outcome, Refused> {
+        let asked = refund.amount.as_ref().map(|amount| amount.amount().unwrap_or(Amount::MAX));
+        shown.desk.offer.check(shown.voucher.terms())?;
+        self.look(&shown, Some(shown.voucher.ceiling()), EMPTY).await?;
+        let row = self.config.read.channel(shown.channel()).map_err(Refusal::Fault)?;
+        let row = row.ok_or(seller::Refused::ChannelNotFound)?;
+        work.genuine();
+        let (id, amount) = match under_way(&shown, &row, asked)? {
+            Some(under_way) => under_way,
+            None => self.give_money_back(&shown, &row, asked).await?,
+        };
+        let named = PaymentId::from_bytes(*id.as_bytes());
+        let ended = shown.chains.ended(id).await.ok_or(Refused::Settling(named))?;
+        // The refund has ended in any case: if the chain cannot be asked now, it is at the next look.
+        if let Err(refused) = shown.channels.see(&shown.desk, shown.voucher.terms(), None).await {
+            tracing::warn!(%refused, "a channel cannot be looked at after its refund");
+        }
+        match ended {
+            Ended::Failed { reason, .. } => Err(Refused::NotSettled { payment: named, reason }),
+            Ended::Settled { transaction, .. } => {
+                Ok(Outcome::Answered(Box::new(self.refunded(&shown, transaction, amount)?)))
+            }
+        }
+    }
+
+    /// Asks for what is left to be given back.
+    async fn give_money_back(
+        &self,
+        shown: &Shown<'_>,
+        row: &ChannelRow,
+        asked: Option<Amount>,
+    ) -> Result<(CallId, Amount), Refused> {
+        use seller::Refused::{CumulativeAmountMismatch, CumulativeBelowClaimed};
+        let accepted = row.books.accept(&shown.voucher, Asked::Refund, &shown.desk.offer, Amount::ZERO);
+        let held = accepted.map_err(|refused| match refused {
+            CumulativeAmountMismatch | CumulativeBelowClaimed => self.corrected(shown, refused),
+            refused => refused.into(),
+        })?;
+        let plan = held.refund(&row.terms, asked)?;
+        let call = shown.channels.refund(&shown.desk, &row.terms, &plan)?;
+        let id = channel_text::refund_call(shown.channel(), plan.nonce, asked);
+        let (step, charged) = (ChannelStep::Refund(shown.channel()), row.books.charged());
+        let command = MakeChannelCall { id, call, step, opens: None, charged };
+        match self.execute_patiently(Command::MakeChannelCall(command)).await {
+            // Another request was faster.
+            Ok(_) | Err(Refusal::Reject(Reject::CallExists(_))) => Ok((id, plan.amount)),
+            Err(Refusal::Reject(Reject::Channel(CumulativeAmountMismatch))) => {
+                Err(self.corrected(shown, CumulativeAmountMismatch))
+            }
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// What a payer is told whose money has gone back.
+    fn refunded(
+        &self,
+        shown: &Shown<'_>,
+        transaction: TransactionId,
+        amount: Amount,
+    ) -> Result<Response<Body>, Refused> {
+        let row = self.config.read.channel(shown.channel()).map_err(Refusal::Fault)?;
+        let books = row.map(|row| row.books).unwrap_or_default();
+        let state = channel_text::state(shown.channel(), books.chain(), books.charged());
+        let answer = ChannelAnswer { channel_state: Some(state), charged_amount: None };
+        let (network, payer) = (&shown.offer.network, Some(shown.voucher.terms().payer.to_string()));
+        let mut settled =
+            SettleResponse::settled(network, HexText(*transaction.as_bytes()).to_string(), payer);
+        settled.amount = Some(amount.into());
+        let body = json!({
+            "message": "The refund was carried out.",
+            "channelId": HexText(*shown.channel().as_bytes()).to_string(),
+        });
+        let mut response = Response::new(Body::from(body.to_string()));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        let text = answer.within(settled).to_header().ok();
+        if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(header::PAYMENT_RESPONSE, value);
+        }
+        Ok(response)
+    }
+}
+
+/// The refund that is under way, if it is the one that is asked for.
+fn under_way(
+    shown: &Shown<'_>,
+    row: &ChannelRow,
+    asked: Option<Amount>,
+) -> Result<Option<(CallId, Amount)>, Refused> {
+    let Some(under_way) = row.refund else { return Ok(None) };
+    let wanted = channel_text::refund_call(shown.channel(), row.books.chain().refund_nonce, asked);
+    if under_way != wanted || row.books.charged() != shown.voucher.ceiling() {
+        return Err(seller::Refused::ChannelBusy.into());
+    }
+    Ok(Some((under_way, row.books.refund(&row.terms, asked)?.amount)))
+}

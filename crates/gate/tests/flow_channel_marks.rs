@@ -1,0 +1,210 @@
+//! What goes with payments through channels as with all others: names, sign-ins, signed receipts, answers that were lost, prices
+//! that change, and that forgers pay for the work that they make.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod support;
+
+use std::sync::Arc;
+
+use farthing_channel::{ChannelTerms, SigningKey, bytes_to_hex, message_digest};
+use farthing_gate::crypto::Crypto;
+use farthing_gate::flow::Extensions;
+use farthing_gate::limit::{Limiter, WorkLimits};
+use farthing_gate::{PassScope, Price, Rule, Rules};
+use farthing_money::{Amount, Span};
+use farthing_wire::x402::extension::offer_receipt::{self, OfferClaim};
+use farthing_wire::x402::extension::payment_identifier;
+use farthing_wire::x402::extension::sign_in::{self, SignIn, SignInInfo};
+use farthing_wire::x402::{Payload, Requirements, SignatureText};
+use support::bank::usd;
+use support::channel::Payer;
+use support::channel_shop::{PAGE, Shop, Site, offer, reason, required, response, told, total};
+use support::pay::{Answer, get};
+use support::read_until;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+const PRICE: u128 = 10_000;
+const FUNDS: u128 = 100_000;
+
+fn named(payment: Payload, id: &str) -> Payload {
+    let info = serde_json::json!({"info": {"required": false, "id": id}});
+    let mut named = payment;
+    named.extensions.insert(payment_identifier::NAME.into(), info);
+    named
+}
+
+#[tokio::test]
+async fn a_name_is_for_one_payment() {
+    let shop = Shop::open().await;
+    let (payer, offer) = shop.payer(FUNDS).await;
+    let id = "pay_7d5d747be160e280";
+    shop.site.costs("0");
+    let free = named(payer.voucher(&offer, PRICE), id);
+    assert_eq!(shop.pay(&free).await.status, 200);
+    shop.site.costs("0.01");
+    let first = named(payer.voucher(&offer, PRICE), id);
+    assert_eq!(shop.pay(&first).await.status, 200, "what was free has left its name");
+    let other = shop.pay(&named(payer.voucher(&offer, 2 * PRICE), id)).await;
+    assert_eq!((other.status, other.code().as_str()), (409, "payment-name-taken"), "{other:?}");
+    assert_eq!(shop.pay(&first).await.code(), "payment-used", "the same payment has its name");
+    assert_eq!((shop.bank.taken(), shop.site.asked()), (PRICE, 2));
+}
+
+/// The channel's payer comes back by signing in, though another key has signed the vouchers.
+#[tokio::test]
+async fn the_payer_of_a_channel_signs_in() {
+    let shop = Shop::open().await;
+    let account = SigningKey::from_bytes([0x77; 32]).unwrap();
+    let payer = Payer::new(0, PAGE);
+    let terms = ChannelTerms { payer: account.address(), ..payer.terms };
+    let payer = Payer { terms, ..payer };
+    shop.channels.open(&payer.terms, FUNDS);
+    let required = shop.required().await;
+    assert_eq!(shop.pay(&payer.voucher(&offer(&required), PRICE)).await.status, 200);
+    let come_back = async |key: &SigningKey| {
+        let declared = &required.extensions[sign_in::NAME];
+        let info: SignInInfo = serde_json::from_value(declared["info"].clone()).unwrap();
+        let mut sign_in = SignIn {
+            info,
+            address: key.address().to_string(),
+            chain_id: declared["supportedChains"][0]["chainId"].as_str().unwrap().into(),
+            kind: "eip191".into(),
+            signature_scheme: None,
+            signature: String::new(),
+        };
+        let digest = message_digest(sign_in.message().unwrap().as_bytes());
+        sign_in.signature = bytes_to_hex(&key.sign(&digest).to_bytes());
+        let field = format!("SIGN-IN-WITH-X: {}\r\n", sign_in.to_header().unwrap());
+        get(shop.gate.address, "/paid/x", &field).await
+    };
+    assert_eq!(come_back(&payer.key).await.code(), "sign-in-unpaid");
+    assert_eq!(come_back(&account).await.status, 200);
+    assert_eq!((shop.bank.taken(), shop.site.asked()), (PRICE, 2));
+}
+
+#[tokio::test]
+async fn offers_and_receipts_of_channels_are_signed() {
+    let extensions = Extensions { offer_receipt: true, sign_in: false, ..Extensions::default() };
+    let shop = Shop::before(Site::new(), |config| config.offers.extensions = extensions).await;
+    let (payer, offer) = shop.payer(FUNDS).await;
+    let signed = offer_receipt::offers(&shop.required().await.extensions);
+    let claim = signed[2].claim().unwrap();
+    assert_eq!(claim, OfferClaim::of(&offer, PAGE, claim.valid_until));
+    let settled = response(&shop.pay(&payer.voucher(&offer, PRICE)).await);
+    let receipt = offer_receipt::read_receipt(&settled.extensions).unwrap().claim().unwrap();
+    assert_eq!((receipt.payer, receipt.transaction), (payer.terms.payer.to_string(), None));
+}
+
+/// A client that was gone before its answer came has paid for it: it gets it once more, for nothing.
+#[tokio::test]
+async fn an_answer_that_nobody_got_comes_again_once() {
+    let shop = Shop::before(Site::waiting(), |_| {}).await;
+    let (payer, offer) = shop.payer(FUNDS).await;
+    let payment = payer.voucher(&offer, PRICE);
+    let mut stream = TcpStream::connect(shop.gate.address).await.unwrap();
+    let field = payment.to_header().unwrap();
+    let request = format!("GET /paid/x HTTP/1.1\r\nHost: shop.example\r\nPAYMENT-SIGNATURE: {field}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    shop.site.arrived.acquire().await.unwrap().forget();
+    drop(stream);
+    shop.site.go.add_permits(100);
+    let again = loop {
+        let answer = shop.pay(&payment).await;
+        if answer.status != 409 {
+            break answer;
+        }
+    };
+    assert_eq!((again.status, again.body.as_str(), told(&again).0), (200, "the page", Some(PRICE)));
+    assert_eq!(shop.pay(&payment).await.code(), "payment-used");
+    assert_eq!((shop.bank.taken(), shop.charged(payer.channel()), shop.site.asked()), (PRICE, PRICE, 2));
+}
+
+fn rules_at(price: u128) -> Arc<Rules> {
+    let price = Price::Paid { amount: usd().money(Amount::new(price)) };
+    let rule = Rule::new("/paid/**", price).unwrap().pass(Span::from_secs(60), PassScope::Url);
+    Arc::new(Rules::new(vec![rule]).unwrap())
+}
+
+/// At another price a voucher makes no new payment; what it has paid at the old one is known all the same.
+#[tokio::test]
+async fn a_price_that_has_changed_is_not_paid_by_an_old_offer() {
+    let (sender, receiver) = watch::channel(rules_at(PRICE));
+    let shop = Shop::before(Site::new(), |config| config.rules = receiver).await;
+    let (payer, offer) = shop.payer(FUNDS).await;
+    let paid = payer.voucher(&offer, PRICE);
+    assert_eq!(shop.pay(&paid).await.status, 200);
+    sender.send(rules_at(2 * PRICE)).unwrap();
+    assert_eq!(shop.pay(&paid).await.code(), "payment-used");
+    let old = shop.pay(&payer.voucher(&offer, 2 * PRICE)).await;
+    assert_eq!((old.status, old.code().as_str()), (402, "offer-unknown"));
+    let new = support::channel_shop::offer(&required(&old));
+    assert_eq!(shop.pay(&payer.voucher(&new, 3 * PRICE)).await.status, 200);
+    assert_eq!(shop.bank.taken(), 3 * PRICE);
+    // A copy of an offer that never was is none.
+    let made_up = Requirements { pay_to: "0x0000000000000000000000000000000000000001".into(), ..new };
+    assert_eq!(shop.pay(&payer.voucher(&made_up, 5 * PRICE)).await.code(), "offer-unknown");
+}
+
+/// One request and its whole answer, on a connection that stays open.
+async fn exchange(stream: &mut TcpStream, payment: &Payload) -> Answer {
+    let field = payment.to_header().unwrap();
+    let request = format!("GET /paid/x HTTP/1.1\r\nHost: shop.example\r\nPAYMENT-SIGNATURE: {field}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = read_until(stream, "\r\n\r\n").await;
+    let head = text.find("\r\n\r\n").unwrap() + 4;
+    let length: usize = Answer::of(&text).header("content-length").unwrap().parse().unwrap();
+    let mut rest = vec![0; (head + length).saturating_sub(text.len())];
+    stream.read_exact(&mut rest).await.unwrap();
+    text.push_str(&String::from_utf8(rest).unwrap());
+    Answer::of(&text)
+}
+
+/// Vouchers that nobody has signed, and channels that nobody has filled, cost their sender's budget; payers are never cut off.
+#[tokio::test]
+async fn work_in_vain_is_limited_and_payers_are_not() {
+    let work = WorkLimits { per_second: 1, burst: 200 };
+    let shop = Shop::before(Site::new(), |config| {
+        let limiter = Limiter::new(work, config.clock.clone(), Vec::new());
+        config.crypto = Crypto::new(2).unwrap().limited(limiter);
+    })
+    .await;
+    let (payer, offer) = shop.payer(1_000 * PRICE).await;
+    let mut honest = TcpStream::connect(shop.gate.address).await.unwrap();
+    for n in 1..=100 {
+        assert_eq!(exchange(&mut honest, &payer.voucher(&offer, n * PRICE)).await.status, 200, "{n}");
+        let stale = exchange(&mut honest, &payer.voucher(&offer, 7)).await;
+        assert_eq!(reason(&stale), "cumulative_amount_mismatch", "who can sign is no forger");
+    }
+    let forged = |_: u8| {
+        let mut voucher = payer.signed(101 * PRICE);
+        voucher.signature = SignatureText::new(vec![7; 65]).unwrap();
+        payer.with(&offer, voucher)
+    };
+    let made_up = |n: u8| Payer::new(10 + n, PAGE).voucher(&offer, PRICE);
+    let kinds: [&dyn Fn(u8) -> Payload; 2] = [&forged, &made_up];
+    for kind in kinds {
+        shop.bank.wait_secs(1_000);
+        let mut stream = TcpStream::connect(shop.gate.address).await.unwrap();
+        let mut looked_at = 0;
+        let cut_off = loop {
+            let answer = exchange(&mut stream, &kind(looked_at)).await;
+            if answer.status == 429 {
+                break answer;
+            }
+            assert_eq!(answer.status, 402);
+            looked_at += 1;
+        };
+        assert_eq!(cut_off.code(), "rate-limited");
+        assert!((40..=60).contains(&looked_at), "{looked_at} were looked at");
+    }
+    assert_eq!(shop.bank.taken(), 100 * PRICE);
+    let next = exchange(&mut honest, &payer.voucher(&offer, 101 * PRICE)).await;
+    assert_eq!((next.status, total(&told(&next).1)), (200, 101 * PRICE), "beside them, payers pay");
+}
