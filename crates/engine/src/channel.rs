@@ -123,6 +123,12 @@ impl ChannelRow {
         }
     }
 
+    /// The same when its payer has signed that so much was charged before.
+    #[must_use]
+    pub fn charged_before(self, charged: Amount) -> Self {
+        Self { books: ChannelBooks::begun(charged), ..self }
+    }
+
     /// What units of its token are worth; nothing if it does not fit.
     pub fn worth(&self, units: Amount) -> Option<Amount> {
         self.unit.of(units)
@@ -155,6 +161,21 @@ impl ChannelRow {
 }
 
 impl Shares {
+    /// What lies in the contract and is not claimed.
+    pub const fn escrow(&self) -> Amount {
+        self.escrow
+    }
+
+    /// What is claimed, whether it was moved or not.
+    pub const fn claimed(&self) -> Amount {
+        self.claimed
+    }
+
+    /// What the payer has left.
+    pub const fn payers(&self) -> Amount {
+        self.payers
+    }
+
     /// By how much the payer's share is less afterwards.
     pub(crate) fn payers_less(&self, after: &Self) -> Amount {
         less(self.payers, after.payers)
@@ -271,6 +292,8 @@ pub struct SeeChannel {
     pub asset: Asset,
     /// The refund that has ended, if one was under way.
     pub refund_ended: Option<CallId>,
+    /// The channel, should the books not know it: somebody else has filled it, or a backup knows less than the chain.
+    pub opens: Option<Box<ChannelRow>>,
 }
 
 /// Takes a chain's word for what was moved to a receiver.

@@ -109,7 +109,7 @@ fn see(balance: u128, claimed: u128) -> Command {
 
 fn see_as(on_chain: ChannelOnChain, refund_ended: Option<CallId>) -> Command {
     let (channel, accounts, asset) = (channel(), accounts(), usd());
-    Command::SeeChannel(SeeChannel { channel, on_chain, accounts, asset, refund_ended })
+    Command::SeeChannel(SeeChannel { channel, on_chain, accounts, asset, refund_ended, opens: None })
 }
 
 fn see_receiver(settled: u128) -> Command {

@@ -1,11 +1,15 @@
 //! Which authorisation a call carries, read from the call itself: who pays, and the number that a contract takes once. So
 //! the outcome of a call can be found even if somebody else has carried the same authorisation.
 
-use farthing_channel::{Address, AuthorizationNonce, Word, call};
+use farthing_channel::{
+    AUTHORIZATION_COLLECTOR, Address, AuthorizationNonce, BATCH_ESCROW, Salt, Word, batch_domain, call,
+    deposit_nonce,
+};
 use farthing_engine::{Call, Movement, PaymentId};
 
 use crate::abi;
 use crate::chain::{ChainConfig, of_engine, to_engine};
+use crate::channels::{deposit_text, terms_of_row};
 use crate::node::{Log, LogFilter, Trial};
 
 /// An authorisation, by what makes it the only one.
@@ -33,8 +37,14 @@ impl Authorized {
     pub(crate) fn of_call(chain: &ChainConfig, call: &Call) -> Option<Self> {
         let to = of_engine(call.to);
         if to == chain.contracts.multicall {
-            let (token, input) = abi::last_of_aggregate(&call.input)?;
-            return Self::of_transfer(token, input);
+            let (last, input) = abi::last_of_aggregate(&call.input)?;
+            if last == BATCH_ESCROW {
+                return Self::of_deposit(chain, input);
+            }
+            return Self::of_transfer(last, input);
+        }
+        if to == BATCH_ESCROW {
+            return Self::of_deposit(chain, &call.input);
         }
         if to == chain.contracts.exact || to == chain.contracts.upto {
             return Self::of_permit2(chain.contracts.permit2, &call.input);
@@ -54,6 +64,16 @@ impl Authorized {
         }
         let payer = abi::word(row, 0)?.to_address()?;
         Some(Self { counter: Counter::Token(token), payer, nonce: *abi::word(row, 5)?.as_bytes() })
+    }
+
+    /// The authorisation in a deposit into a channel that the token itself counts. What Permit2 counts is not found again.
+    fn of_deposit(chain: &ChainConfig, input: &[u8]) -> Option<Self> {
+        let row = input.strip_prefix(&abi::selector(&deposit_text()))?;
+        (abi::word(row, 8)?.to_address()? == AUTHORIZATION_COLLECTOR).then_some(())?;
+        let terms = terms_of_row(row)?;
+        let salt = Salt::from_bytes(*abi::word(abi::bytes_at(row, 9)?, 2)?.as_bytes());
+        let nonce = deposit_nonce(terms.id(&batch_domain(chain.id)), salt);
+        Some(Self { counter: Counter::Token(terms.token), payer: terms.payer, nonce: *nonce.as_bytes() })
     }
 
     /// The authorisation in one of the proxies' four ways to settle. They differ in what stands before the owner.

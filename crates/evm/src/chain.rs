@@ -160,6 +160,8 @@ pub struct TokenConfig {
     pub sponsored: bool,
     /// Whether it goes through escrow where a rule says so; it moves by EIP-3009 alone.
     pub escrow: bool,
+    /// Whether channels of it are taken.
+    pub channels: bool,
 }
 
 /// A mistake in the configuration of a chain.
@@ -240,7 +242,7 @@ impl ChainConfig {
             if !addresses.insert(token.address) || !symbols.insert(&token.symbol) {
                 mistakes.push(ChainMistake::TokenTwice(self.id, token.symbol.clone()));
             }
-            if token.ways().is_empty() && !token.goes_through_escrow() {
+            if token.ways().is_empty() && !token.goes_through_escrow() && !token.channels {
                 mistakes.push(ChainMistake::NoWay(token.symbol.clone()));
             }
             if token.decimals > 36 {
@@ -379,6 +381,7 @@ impl TokenConfig {
             upto: true,
             sponsored: false,
             escrow: true,
+            channels: true,
         }
     }
 

@@ -43,7 +43,7 @@ fn a_price_is_offered_in_every_way_that_does_not_round() {
 
 #[test]
 fn every_mistake_appears() {
-    let nobody = TokenConfig { exact: false, permit2: false, escrow: false, ..token(6) };
+    let nobody = TokenConfig { exact: false, permit2: false, escrow: false, channels: false, ..token(6) };
     let bad = ChainConfig {
         nodes: vec![],
         pay_to: Address::ZERO,

@@ -1,6 +1,7 @@
 //! Verifying and settling in the words of x402: for our own gate, and for the gates of others that ask over HTTP. What is
 //! settled for others goes through the same outbox, so that it survives a crash and is never sent twice.
 
+mod channels;
 mod others;
 mod turn;
 

@@ -51,7 +51,7 @@ pub use purse::{Purse, PurseStatus, units_of};
 pub use revert::Revert;
 pub use signer::{Looking, RemoteSigner, SignFault, Signer, Signing};
 pub use submit::{NotByHand, Ports, Round, RoundFault, Said, Submitter};
-pub use verify::{Invalid, Judge, NotVerified, Verified, call_of, payment_of};
+pub use verify::{Invalid, Judge, NotVerified, SoundDeposit, SoundVoucher, Verified, call_of, payment_of};
 
 /// Says what time it is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

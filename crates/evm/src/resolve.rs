@@ -9,6 +9,7 @@ use farthing_money::Timestamp;
 
 use crate::authorized::{Authorized, Counter};
 use crate::chain::{ChainConfig, of_engine};
+use crate::channels::BatchStep;
 use crate::escrow::EscrowCall;
 use crate::movement::{self, Use};
 use crate::node::{Block, Log, Node, NodeError, Receipt, Trial};
@@ -47,10 +48,6 @@ pub(crate) struct Moved {
 
 /// Asks what became of the authorisation that a call carries. What needs none has no fate but that of its own transactions.
 pub(crate) async fn fate(chain: &ChainConfig, node: &dyn Node, row: &CallRow) -> Result<Fate, NodeError> {
-    // What became of a channel is seen on the chain: a call that is lost is made anew if something is left to do.
-    if matches!(row.purpose, Purpose::Channel(_)) {
-        return Ok(Fate::Unused);
-    }
     let Some(authorized) = Authorized::of_call(chain, &row.call) else { return Ok(Fate::Unknown) };
     let to = authorized.contract();
     match node.call(Trial { from: to, to, input: authorized.question() }).await {
@@ -80,7 +77,8 @@ pub(crate) async fn fate(chain: &ChainConfig, node: &dyn Node, row: &CallRow) ->
 pub(crate) fn own_log(chain: &ChainConfig, row: &CallRow, receipt: &Receipt) -> Option<u64> {
     // Coin moves without a word, and what moves in channels is seen there: the transaction itself says that it is done, and no
     // other call has that one. A blank one that took its number does nothing.
-    if matches!(row.purpose, Purpose::Funding { .. } | Purpose::Channel(_)) {
+    let unsaid = matches!(row.purpose, Purpose::Funding { .. } | Purpose::Channel(_));
+    if unsaid || BatchStep::of(&row.call).is_some() {
         let sent = |attempt: &&Attempt| of_engine_hash(attempt.transaction) == receipt.transaction;
         let sent =
             row.attempts.iter().find(sent).and_then(|attempt| SignedTransaction::decode(&attempt.signed));

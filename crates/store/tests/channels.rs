@@ -63,6 +63,7 @@ fn see(claimed: u128) -> Command {
         accounts: ChannelAccounts::of(&Chart::of(usd()), TOKEN),
         asset: usd(),
         refund_ended: None,
+        opens: None,
     })
 }
 

@@ -101,6 +101,11 @@ impl ChannelBooks {
         Self { charged: before, ..Self::default() }.observed(chain)
     }
 
+    /// Of a channel that nobody has written down, whose payer has signed that so much was charged before.
+    pub fn begun(charged: Amount) -> Self {
+        Self { charged, ..Self::default() }
+    }
+
     /// What was charged so far.
     pub const fn charged(&self) -> Amount {
         self.charged

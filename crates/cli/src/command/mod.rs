@@ -3,6 +3,8 @@
 mod backup;
 mod chain;
 mod chain_end;
+mod channel;
+mod channel_watch;
 mod check;
 mod code;
 mod code_refund;
@@ -57,6 +59,9 @@ pub enum Command {
     /// Chains: our account on each, and whether the tokens there are those of the books
     #[command(subcommand)]
     Chain(chain::Chain),
+    /// Channels: how each stands, and claims, settlements and refunds by hand
+    #[command(subcommand)]
+    Channel(channel::Channel),
     /// Look whether a configuration is sound, and tell every mistake in it
     Check(check::Check),
     /// Top-up codes: they buy credits
@@ -95,6 +100,7 @@ pub fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Backup(backup) => backup.run(output),
         Command::Chain(chain) => chain.run(output),
+        Command::Channel(channel) => channel.run(output),
         Command::Check(check) => check.run(output),
         Command::Code(code) => code.run(output),
         Command::Demo(demo) => demo.run(output),

@@ -55,8 +55,9 @@ fn may_be_made_anew(rows: &Rows, id: CallId, step: ChannelStep) -> Result<bool, 
 
 /// Takes a chain's word for how a channel stands. What differs from before is entered, whoever has caused it.
 pub(crate) fn see_channel(rows: &mut Rows, command: &SeeChannel) -> Decision {
-    let SeeChannel { channel, on_chain, accounts, asset, refund_ended } = command;
-    let before = rows.channels.get(channel)?.ok_or(Reject::UnknownChannel(*channel))?.clone();
+    let SeeChannel { channel, on_chain, accounts, asset, refund_ended, opens } = command;
+    let known = rows.channels.get(channel)?.or(opens.as_deref());
+    let before = known.ok_or(Reject::UnknownChannel(*channel))?.clone();
     if before.asset != *asset || before.accounts != *accounts {
         return Err(Reject::WrongAsset { expected: before.asset, got: *asset });
     }

@@ -40,14 +40,14 @@ pub(super) struct Sorted {
     pub(super) bad: Vec<Due>,
 }
 
-/// Tries a batch out, and its halves if it fails. What is verified by a known key may be written otherwise than the escrow
-/// reads it, so each signature is mended first.
+/// Tries a batch out, and its halves if it fails or would use more gas than one call may. What is verified by a known key may
+/// be written otherwise than the escrow reads it, so each signature is mended first. What finds no room waits.
 pub(super) async fn sort(
     node: &dyn Node,
-    (from, batch): (Address, &Domain),
+    (from, batch, gas_most): (Address, &Domain, u64),
     due: Vec<Due>,
 ) -> Result<Sorted, NodeError> {
-    let mut sorted = Sorted::default();
+    let (mut sorted, mut used) = (Sorted::default(), 0_u64);
     let mut mended = Vec::with_capacity(due.len());
     for due in due {
         if let Some(row) = due.row.clone().mended(batch) {
@@ -65,10 +65,21 @@ pub(super) async fn sort(
         let claims: Vec<ClaimRow> = rows.iter().map(|due| due.row.clone()).collect();
         let input = batch_call::claim(&claims);
         match node.gas(Trial { from, to: BATCH_ESCROW, input }).await {
-            Ok(_) => sorted.good.append(&mut rows),
-            Err(NodeError::Reverted(_)) if rows.len() > 1 => {
+            Ok(gas) if used.saturating_add(gas) <= gas_most => {
+                used = used.saturating_add(gas);
+                sorted.good.append(&mut rows);
+            }
+            // The next claim has room for what is left.
+            Ok(_) if rows.len() == 1 && !sorted.good.is_empty() => {}
+            Ok(_) | Err(NodeError::Reverted(_)) if rows.len() > 1 => {
                 let half = rows.split_off(rows.len() / 2);
                 waiting.extend([half, rows]);
+            }
+            Ok(gas) => {
+                for due in &rows {
+                    tracing::error!(channel = %due.channel, gas, gas_most, "one claim alone would use more gas than is paid for a call; set gas_most higher");
+                }
+                sorted.bad.append(&mut rows);
             }
             Err(NodeError::Reverted(revert)) => {
                 for due in &rows {

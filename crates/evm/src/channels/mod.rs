@@ -1,13 +1,17 @@
 //! The channels of a chain (x402's `batch-settlement`): what the chain says of each is taken into the books, what was
 //! charged through them is claimed in batches, and what is claimed is moved to us.
 
+mod call;
 mod claim;
-mod see;
+mod looks;
+mod offer;
+pub(crate) mod see;
 mod worker;
 
 use farthing_channel::seller::trusted_seconds;
 use farthing_money::{Amount, Span};
 
+pub(crate) use call::{BatchStep, deposit_text, refund, terms_of_row};
 pub use worker::{ChannelRound, ChannelWorker};
 
 /// On which terms channels are taken.

@@ -18,22 +18,22 @@ const SHAPE: &str = "what the escrow of channels answers";
 
 /// What a receiver has at the escrow, in the token's units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AtEscrow {
+pub(crate) struct AtEscrow {
     /// What was claimed for it, all in all.
-    pub(super) claimed: Amount,
+    pub(crate) claimed: Amount,
     /// What of it was moved.
-    pub(super) settled: Amount,
+    pub(crate) settled: Amount,
 }
 
-/// How a channel stands after this block.
-pub(super) async fn channel(
+/// How a channel stands at this moment.
+pub(crate) async fn channel(
     node: &dyn Node,
     id: ChannelId,
-    confirmed: u64,
+    moment: Moment,
 ) -> Result<ChannelOnChain, NodeError> {
     let (state, refunds, wish) = try_join3(
-        ask(node, batch_call::channels(id), Moment::Block(confirmed)),
-        ask(node, batch_call::refund_nonce(id), Moment::Block(confirmed)),
+        ask(node, batch_call::channels(id), moment),
+        ask(node, batch_call::refund_nonce(id), moment),
         ask(node, batch_call::pending_withdrawals(id), Moment::Latest),
     )
     .await?;
@@ -44,13 +44,13 @@ pub(super) async fn channel(
     Ok(ChannelOnChain { balance, claimed, withdraw_since, refund_nonce })
 }
 
-/// What a receiver has after this block.
-pub(super) async fn receiver(
+/// What a receiver has at this moment.
+pub(crate) async fn receiver(
     node: &dyn Node,
     (receiver, token): (Address, Address),
-    confirmed: u64,
+    moment: Moment,
 ) -> Result<AtEscrow, NodeError> {
-    let answer = ask(node, batch_call::receivers(receiver, token), Moment::Block(confirmed)).await?;
+    let answer = ask(node, batch_call::receivers(receiver, token), moment).await?;
     let (claimed, settled) = two(&answer)?;
     Ok(AtEscrow { claimed, settled })
 }

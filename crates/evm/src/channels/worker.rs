@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use farthing_channel::seller::ChannelOnChain;
 use farthing_channel::{Address, BATCH_ESCROW, ChannelId, batch_call, batch_domain};
 use farthing_engine::{
     Call, CallId, ChannelAccounts, ChannelRow, ChannelStep, Chart, Command, Fault, MakeChannelCall, Movement,
@@ -14,9 +15,10 @@ use futures_util::future::join_all;
 use tokio::sync::{Mutex, Notify};
 
 use super::claim::{self, Due};
+use super::looks::Looks;
 use super::{ChannelConfig, see};
 use crate::chain::{ChainConfig, TokenConfig, to_engine};
-use crate::node::{Block, LogFilter, Node};
+use crate::node::{Block, LogFilter, Moment, Node, NodeError};
 use crate::submit::{Ports, RoundFault, Submitter};
 
 /// How many channels are read from the books at once.
@@ -25,6 +27,8 @@ const PAGE: usize = 1_000;
 const BLOCKS_MOST: u64 = 1_000;
 /// How long a claim or a sweep may wait for a cheaper block.
 const CALL_TIME: Span = Span::from_secs(24 * 3600);
+/// So much sooner than at the next poll is looked when something was charged.
+const SOONER: u32 = 8;
 /// How long a row that the escrow does not take is left alone.
 const BAD_FOR: Span = Span::from_secs(600);
 
@@ -47,6 +51,7 @@ pub struct ChannelRound {
 pub struct ChannelWorker {
     submitter: Arc<Submitter>,
     memory: Mutex<Memory>,
+    looks: Looks,
     /// When all was known of the chain last.
     sound_at: std::sync::Mutex<Option<Timestamp>>,
     wake: Notify,
@@ -79,7 +84,7 @@ impl ChannelWorker {
     /// One that sends through this submitter.
     pub fn new(submitter: Arc<Submitter>) -> Self {
         let (memory, sound_at) = (Mutex::default(), std::sync::Mutex::new(None));
-        Self { submitter, memory, sound_at, wake: Notify::new() }
+        Self { submitter, memory, looks: Looks::default(), sound_at, wake: Notify::new() }
     }
 
     fn ports(&self) -> &Ports {
@@ -119,7 +124,10 @@ impl ChannelWorker {
             tokio::select! {
                 biased;
                 () = &mut stop => return,
-                () = self.wake.notified() => {}
+                // Whoever charges says so each time: they share a round.
+                () = self.wake.notified() => {
+                    tokio::time::sleep(self.chain().poll.checked_div(SOONER).unwrap_or_default()).await;
+                }
                 () = tokio::time::sleep(self.chain().poll) => {}
             }
         }
@@ -127,8 +135,34 @@ impl ChannelWorker {
 
     /// Looks at what has changed, and sends what is due.
     pub async fn run_once(&self) -> Result<ChannelRound, RoundFault> {
+        match self.chain().channels {
+            Some(config) => self.round(config, None).await,
+            None => Ok(ChannelRound::default()),
+        }
+    }
+
+    /// The same, and claims whatever can be claimed, of one channel or of all, unless a claim is under way.
+    pub async fn claim_now(&self, only: Option<ChannelId>) -> Result<ChannelRound, RoundFault> {
+        match self.chain().channels {
+            Some(config) => self.round(ChannelConfig { claim_from: Amount::ZERO, ..config }, only).await,
+            None => Ok(ChannelRound::default()),
+        }
+    }
+
+    /// The same, and moves all that is claimed, unless that is under way.
+    pub async fn settle_now(&self) -> Result<ChannelRound, RoundFault> {
+        match self.chain().channels {
+            Some(config) => self.round(ChannelConfig { settle_from: Amount::ZERO, ..config }, None).await,
+            None => Ok(ChannelRound::default()),
+        }
+    }
+
+    async fn round(
+        &self,
+        config: ChannelConfig,
+        only: Option<ChannelId>,
+    ) -> Result<ChannelRound, RoundFault> {
         let mut round = ChannelRound::default();
-        let Some(config) = self.chain().channels else { return Ok(round) };
         let mut memory = self.memory.lock().await;
         let now = (self.ports().clock)();
         let mut rows = self.rows()?;
@@ -141,7 +175,10 @@ impl ChannelWorker {
         for id in fresh {
             let Some(row) = rows.get(&id) else { continue };
             round.looked = round.looked.saturating_add(1);
-            if self.look(id, row, at.confirmed).await? {
+            let turn = self.looks.turn(id).await;
+            let changed = self.look(id, row, at.confirmed).await?;
+            drop(turn);
+            if changed {
                 round.changed = round.changed.saturating_add(1);
                 if let Some(row) = self.ports().read.channel(id)? {
                     rows.insert(id, row);
@@ -151,14 +188,19 @@ impl ChannelWorker {
         memory.touched.retain(|_, block| *block > at.confirmed);
         memory.seen = Some(head);
         *self.sound_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(now);
-        self.claim(&mut memory, &config, &rows, at, &mut round).await?;
+        self.claim(&mut memory, (&config, only), &rows, at, &mut round).await?;
         self.sweep(&mut memory, &config, &rows, at, &mut round).await?;
         Ok(round)
     }
 
-    /// Asks the chain for a channel, and takes what it says over.
-    pub async fn see(&self, id: ChannelId) -> Result<(), RoundFault> {
-        let Some(row) = self.ports().read.channel(id)? else { return Ok(()) };
+    /// Asks the chain for a channel, and takes what it says over. One that the books do not know is opened as given, if there
+    /// is money in it. Of many who wait for the same channel one asks.
+    pub async fn see(&self, id: ChannelId, opens: Option<ChannelRow>) -> Result<(), RoundFault> {
+        self.looks.join(id, self.look_now(id, opens)).await
+    }
+
+    async fn look_now(&self, id: ChannelId, opens: Option<ChannelRow>) -> Result<(), RoundFault> {
+        let Some(row) = self.ports().read.channel(id)?.or(opens) else { return Ok(()) };
         let head = self.node().head().await?;
         if let Some(confirmed) = head.number.saturating_add(1).checked_sub(self.chain().confirmations) {
             self.look(id, &row, confirmed).await?;
@@ -166,8 +208,27 @@ impl ChannelWorker {
         Ok(())
     }
 
-    /// The channels of this chain.
-    fn rows(&self) -> Result<BTreeMap<ChannelId, ChannelRow>, Fault> {
+    /// How a channel stands at the depth at which it counts.
+    pub async fn on_chain(&self, id: ChannelId) -> Result<ChannelOnChain, NodeError> {
+        let head = self.node().head().await?;
+        let confirmed = head.number.saturating_add(1).saturating_sub(self.chain().confirmations);
+        see::channel(self.node(), id, Moment::Block(confirmed)).await
+    }
+
+    /// What a receiver has at the escrow, at that depth: claimed, and of that moved.
+    pub async fn receiver_on_chain(
+        &self,
+        receiver: Address,
+        token: Address,
+    ) -> Result<(Amount, Amount), NodeError> {
+        let head = self.node().head().await?;
+        let confirmed = head.number.saturating_add(1).saturating_sub(self.chain().confirmations);
+        let seen = see::receiver(self.node(), (receiver, token), Moment::Block(confirmed)).await?;
+        Ok((seen.claimed, seen.settled))
+    }
+
+    /// The channels of this chain in the books.
+    pub fn rows(&self) -> Result<BTreeMap<ChannelId, ChannelRow>, Fault> {
         let (mut rows, mut after) = (BTreeMap::new(), None);
         loop {
             let page = self.ports().read.channels_after(after, PAGE)?;
@@ -231,18 +292,21 @@ impl ChannelWorker {
         Ok(stands.then(|| seen.number.saturating_add(1)))
     }
 
-    /// Whether a channel stands otherwise than the books said. Then they say so now.
+    /// Whether a channel stands otherwise than the books said. Then they say so now. Whoever looks has the turn.
     async fn look(&self, id: ChannelId, row: &ChannelRow, confirmed: u64) -> Result<bool, RoundFault> {
-        let on_chain = see::channel(self.node(), id, confirmed).await?;
+        let on_chain = see::channel(self.node(), id, Moment::Block(confirmed)).await?;
         let refund_ended = match row.refund {
             Some(call) => self.ports().read.settlement(call)?.map(|_| call),
             None => None,
         };
-        if on_chain == *row.books.chain() && refund_ended.is_none() {
+        let known = self.ports().read.channel(id)?;
+        let is_known = known.as_ref().is_some_and(|row| on_chain == *row.books.chain());
+        if is_known && refund_ended.is_none() || known.is_none() && on_chain.balance.is_zero() {
             return Ok(false);
         }
+        let opens = known.is_none().then(|| Box::new(row.clone()));
         let (channel, accounts, asset) = (id, row.accounts, row.asset);
-        let command = SeeChannel { channel, on_chain, accounts, asset, refund_ended };
+        let command = SeeChannel { channel, on_chain, accounts, asset, refund_ended, opens };
         self.ports().execute.execute(Command::SeeChannel(command)).await?;
         Ok(true)
     }
@@ -251,7 +315,7 @@ impl ChannelWorker {
     async fn claim(
         &self,
         memory: &mut Memory,
-        config: &ChannelConfig,
+        (config, only): (&ChannelConfig, Option<ChannelId>),
         rows: &BTreeMap<ChannelId, ChannelRow>,
         at: At,
         round: &mut ChannelRound,
@@ -262,7 +326,9 @@ impl ChannelWorker {
         let mut due: Vec<Due> = Vec::new();
         for (id, row) in rows.iter().filter(|(id, row)| open(row) && !memory.bad.contains_key(id)) {
             let since = *memory.since.entry(*id).or_insert(at.now);
-            due.extend(claim::due(config, (*id, row), since, at.now));
+            if only.is_none_or(|only| only == *id) {
+                due.extend(claim::due(config, (*id, row), since, at.now));
+            }
         }
         let under_way = self.is_under_way(|step| step == ChannelStep::Claim)?;
         due.retain(|due| due.urgent || !under_way);
@@ -271,8 +337,9 @@ impl ChannelWorker {
         if due.is_empty() {
             return Ok(());
         }
-        let sorted =
-            claim::sort(self.node(), (self.submitter.address(), &batch_domain(self.chain().id)), due).await?;
+        let batch = batch_domain(self.chain().id);
+        let by = (self.submitter.address(), &batch, self.chain().fees.gas_most);
+        let sorted = claim::sort(self.node(), by, due).await?;
         round.bad = sorted.bad.len();
         memory.bad.extend(sorted.bad.iter().map(|due| (due.channel, at.now)));
         let Some(first) = sorted.good.first() else { return Ok(()) };
@@ -295,7 +362,7 @@ impl ChannelWorker {
         round: &mut ChannelRound,
     ) -> Result<(), RoundFault> {
         let pairs: BTreeSet<_> = rows.values().map(|row| (row.terms.receiver, row.terms.token)).collect();
-        let asked = pairs.iter().map(|pair| see::receiver(self.node(), *pair, at.confirmed));
+        let asked = pairs.iter().map(|pair| see::receiver(self.node(), *pair, Moment::Block(at.confirmed)));
         for ((receiver, token), seen) in pairs.iter().zip(join_all(asked).await) {
             let (seen, Some(token)) = (seen?, self.chain().token(*token)) else { continue };
             let id = ReceiverId::of(self.chain().id.number(), to_engine(*receiver), to_engine(token.address));

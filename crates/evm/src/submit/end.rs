@@ -11,6 +11,7 @@ use super::look_back::{cost_of, sent};
 use super::{Done, Memory, RoundFault, Submitter};
 use crate::authorized::Authorized;
 use crate::chain::of_engine;
+use crate::channels::BatchStep;
 use crate::escrow::EscrowCall;
 use crate::node::Receipt;
 use crate::resolve::{Fate, Moved, fate, of_engine_hash, own_log, to_engine_hash};
@@ -92,8 +93,11 @@ impl Submitter {
             }
             Fate::Unused => self.end_failed(memory, (id, row), transaction, reason, paid).await,
             Fate::Cancelled => {
-                let used =
-                    if self.is_permit2(row) { Reason::Permit2InvalidNonce } else { Reason::NonceAlreadyUsed };
+                let used = match BatchStep::of(&row.call) {
+                    Some(step) => step.failed(),
+                    None if self.is_permit2(row) => Reason::Permit2InvalidNonce,
+                    None => Reason::NonceAlreadyUsed,
+                };
                 self.end_failed(memory, (id, row), transaction, used, paid).await
             }
         }
@@ -107,7 +111,9 @@ impl Submitter {
         (id, row): (CallId, &CallRow),
         (transaction, reason, paid): (Option<TxHash>, Reason, Option<Amount>),
     ) -> Result<Done, RoundFault> {
-        if transaction.is_some() || row.attempts.is_empty() {
+        // What became of a channel is seen there: what is lost is made anew if something is left to do.
+        let of_channels = BatchStep::of(&row.call).is_some();
+        if transaction.is_some() || row.attempts.is_empty() || of_channels {
             return self.end_failed(memory, (id, row), transaction, reason, paid).await;
         }
         tracing::warn!(call = %id, chain = %self.ports.chain.id, "the transaction number of a payout, or of coin for a payer, is used up, and no node knows by which transaction; it stays under way, look for it on the chain");
@@ -194,6 +200,9 @@ impl Submitter {
     }
 
     pub(super) fn late(&self, row: &CallRow) -> Reason {
+        if let Some(step) = BatchStep::of(&row.call) {
+            return step.late();
+        }
         if let Some(reason) = self.late_in_escrow(row) {
             return reason;
         }
@@ -201,6 +210,9 @@ impl Submitter {
     }
 
     pub(super) fn refused(&self, row: &CallRow, revert: &Revert) -> Reason {
+        if let Some(step) = BatchStep::of(&row.call) {
+            return step.refused();
+        }
         if self.is_in_escrow(row) {
             return revert.of_escrow();
         }
@@ -208,6 +220,9 @@ impl Submitter {
     }
 
     pub(super) fn not_tried(&self, row: &CallRow) -> Reason {
+        if let Some(step) = BatchStep::of(&row.call) {
+            return step.refused();
+        }
         if self.is_in_escrow(row) {
             return Reason::EscrowSimulationFailed;
         }
@@ -215,6 +230,9 @@ impl Submitter {
     }
 
     pub(super) fn failed(&self, row: &CallRow) -> Reason {
+        if let Some(step) = BatchStep::of(&row.call) {
+            return step.failed();
+        }
         if self.is_in_escrow(row) {
             return Reason::InvalidTransactionState;
         }

@@ -5,6 +5,8 @@
 mod allowable;
 mod approval;
 mod auth_capture;
+mod channel;
+mod deposit;
 mod exact_eip3009;
 mod exact_permit2;
 mod permit2;
@@ -25,6 +27,9 @@ use thiserror::Error;
 use crate::authorized::Authorized;
 use crate::chain::{ChainConfig, of_text, to_engine};
 use crate::node::{Node, NodeError, Trial};
+
+pub use channel::SoundVoucher;
+pub use deposit::SoundDeposit;
 
 /// The extensions that are understood: an allowance that is signed, and one that is a transaction.
 pub(crate) const SPONSORED: &str = sponsor::NAME;

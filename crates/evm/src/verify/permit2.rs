@@ -83,7 +83,7 @@ impl Terms {
             Transfer::Upto(transfer) => transfer.digest(&domain),
         };
         let signed = Signed::read(&paid.signature, digest, payer)?;
-        let sponsored = Sponsored::read(payload);
+        let sponsored = Sponsored::read(&payload.extensions);
         let wanted = sponsored.is_none() && chain.sponsors(token);
         let approval = wanted.then(|| approval::read(payload)).flatten();
         Ok(Self { transfer, payer, signed, token, sponsored, approval })

@@ -8,6 +8,7 @@ pub(super) fn of(reason: Reason) -> &'static str {
         .or_else(|| permit2(reason))
         .or_else(|| approval(reason))
         .or_else(|| escrow(reason))
+        .or_else(|| channel(reason))
         .unwrap_or("the payment is not taken; ask for the offers again")
 }
 
@@ -211,6 +212,95 @@ fn approval(reason: Reason) -> Option<&'static str> {
         }
         Reason::ApprovalBroadcastFailed => {
             "expected an approval that this chain takes next, and a payment that ends with the offer: its number, fees that outlast the next block, and coin for its gas within what we give, once; sign both anew, or approve it yourself"
+        }
+        _ => return None,
+    })
+}
+
+fn channel(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::BatchPayloadType => {
+            "expected a deposit, a voucher or a refund in the shape of batch-settlement, got another; use a current client of x402"
+        }
+        Reason::BatchScheme => {
+            "expected the scheme batch-settlement, got another; pay one of the offers as it is"
+        }
+        Reason::BatchNetworkMismatch => {
+            "expected a channel on the chain that was offered, got one on another; pay one of the offers as it is"
+        }
+        Reason::BatchMissingEip712Domain => {
+            "expected the token's name and version in extra; the seller has to put them into its offer"
+        }
+        Reason::BatchPayloadAuthorizationValidBefore | Reason::BatchPermit2DeadlineExpired => {
+            "expected a deposit that is good for six more seconds, got one that ends before; sign a new one"
+        }
+        Reason::BatchPayloadAuthorizationValidAfter => {
+            "expected a deposit that is good now, got one for later; look at your clock"
+        }
+        Reason::BatchReceiveAuthorizationSignature | Reason::BatchPermit2InvalidSignature => {
+            "expected the payer's signature of the deposit, got another's; sign again with the payer's key"
+        }
+        Reason::BatchErc3009AuthorizationRequired => {
+            "expected a deposit by EIP-3009, got another; deposit as the offer says"
+        }
+        Reason::BatchPermit2InvalidSpender => {
+            "expected the escrow's collector as spender, got another; use a current client of x402"
+        }
+        Reason::BatchPermit2AmountMismatch | Reason::BatchEip2612AmountMismatch => {
+            "expected exactly the amount of the deposit, got another sum; sign that amount"
+        }
+        Reason::BatchPermit2AllowanceRequired => {
+            "expected that the payer allows Permit2 to take the token; approve it once, or sign the allowance as well"
+        }
+        Reason::BatchErc20ApprovalUnavailable => {
+            "no approvals are carried for deposits; approve Permit2 yourself"
+        }
+        Reason::BatchEip6492FactoryNotAllowed => {
+            "expected a wallet that is there, or one that a factory on our list creates; deploy the wallet first"
+        }
+        Reason::BatchInsufficientBalance => {
+            "expected that the payer has the deposit, it has less; fund it and sign again"
+        }
+        Reason::BatchDepositSimulationFailed => {
+            "expected that the escrow takes the deposit, it refuses; sign a new one"
+        }
+        Reason::BatchAuthorizerNotConfigured => {
+            "expected a signature of the receiver's authorizer, got none; sign it, or ask the operator for the key that lets us sign"
+        }
+        Reason::BatchAuthorizerAddressMismatch => {
+            "expected channels whose receiverAuthorizer is our account, or a signature of it; send the signature"
+        }
+        Reason::BatchNothingToSettle => "nothing is claimed that was not moved; claim first",
+        Reason::BatchRefundNoBalance => "nothing is left in the channel to give back",
+        _ => return of_seller(reason),
+    })
+}
+
+/// What a seller's rules refuse as well is said as they say it.
+fn of_seller(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::BatchChannelIdMismatch => {
+            "the channel's id is not the hash of its terms on this chain; work it out anew"
+        }
+        Reason::BatchReceiverMismatch => {
+            "the channel pays another receiver than the offer; open one for the offer's payTo"
+        }
+        Reason::BatchReceiverAuthorizerMismatch => {
+            "the channel has another receiverAuthorizer than the offer; open one with the offer's"
+        }
+        Reason::BatchTokenMismatch => {
+            "the channel holds another token than the offer; open one for the offer's asset"
+        }
+        Reason::BatchWithdrawDelayMismatch | Reason::BatchWithdrawDelayOutOfRange => {
+            "expected the withdrawDelay of the offer, from 900 to 2592000 seconds; open a channel with that"
+        }
+        Reason::BatchVoucherSignature => {
+            "the voucher is not signed by the channel's payerAuthorizer; sign it with that key"
+        }
+        Reason::BatchChannelNotFound => "the channel has no money on the chain; deposit first",
+        Reason::BatchCumulativeExceedsBalance => "the voucher exceeds the channel's balance; deposit more",
+        Reason::BatchCumulativeBelowClaimed => {
+            "the voucher is not above what was claimed of the channel; take the total from the chain"
         }
         _ => return None,
     })

@@ -3,8 +3,8 @@
 
 use farthing_channel::{Address, Permit, Signature};
 use farthing_money::Timestamp;
-use farthing_wire::x402::{AddressText, Payload, Reason, SignatureText, Uint};
-use serde_json::Value;
+use farthing_wire::x402::{AddressText, Reason, SignatureText, Uint};
+use serde_json::{Map, Value};
 
 use super::{is_too_near, word};
 use crate::chain::of_text;
@@ -24,8 +24,8 @@ struct Allowance {
 
 impl Sponsored {
     /// The allowance of a payment. One that lacks a member is none, as the reference has it.
-    pub(super) fn read(payload: &Payload) -> Option<Self> {
-        let info = payload.extensions.get(NAME)?.get("info")?;
+    pub(super) fn read(extensions: &Map<String, Value>) -> Option<Self> {
+        let info = extensions.get(NAME)?.get("info")?;
         let members = ["from", "asset", "spender", "amount", "nonce", "deadline", "signature", "version"];
         let there = |name: &str| match info.get(name) {
             None | Some(Value::Null | Value::Bool(false)) => false,

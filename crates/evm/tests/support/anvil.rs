@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use farthing_channel::{Address, Word, bytes_from_hex, bytes_to_hex, call, escrow, permit2};
+use farthing_channel::{
+    AUTHORIZATION_COLLECTOR, Address, BATCH_ESCROW, PERMIT2_COLLECTOR, Word, bytes_from_hex, bytes_to_hex,
+    call, escrow, permit2,
+};
 use farthing_evm::{ChainConfig, HttpLimits, HttpNode, Node, TokenConfig};
 use farthing_money::{Amount, Money};
 use farthing_wire::x402::Requirements;
@@ -223,6 +226,9 @@ impl World {
             (permit2::UPTO_PROXY, "UptoPermit2Proxy"),
             (escrow::AUTH_CAPTURE_ESCROW, "AuthCaptureEscrowStandIn"),
             (escrow::ESCROW_COLLECTOR, "Eip3009CollectorStandIn"),
+            (BATCH_ESCROW, "BatchSettlement"),
+            (AUTHORIZATION_COLLECTOR, "AuthorizationCollector"),
+            (PERMIT2_COLLECTOR, "Permit2Collector"),
         ] {
             anvil.set_code(address, &bytes_to_hex(&code_of(name, "runtime"))).await;
         }

@@ -6,6 +6,7 @@ pub mod anvil;
 pub mod desk;
 pub mod fickle;
 pub mod payer;
+pub mod pier;
 pub mod play;
 pub mod scene;
 

@@ -5,9 +5,12 @@
 
 mod access;
 pub mod admin;
+pub mod channel_desk;
+mod channels;
 pub mod facilitator_api;
 mod inlets;
 pub mod outbox;
+pub mod reconcile;
 mod status;
 
 use std::collections::BTreeMap;
@@ -19,6 +22,7 @@ use farthing_evm::{
     ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, InletWatcher, Invalid, Node, NodeError,
     NotVerified, Ports, RemoteSigner, Signer, Submitter, TokenConfig,
 };
+use farthing_gate::chain::channel::Channels;
 use farthing_gate::chain::{
     Bounds, ChainFuture, ChainRefusal, Chains, CreditTerms, Destination, Inlet, Payout, Transfer, Verified,
 };
@@ -27,6 +31,7 @@ use farthing_money::{Amount, Asset, Money, Span};
 use farthing_wire::x402::{AssetTransferMethod, Payload, Reason, Requirements};
 use tokio::task::JoinSet;
 
+use channels::Harbour;
 pub use status::{ChainStatus, SignerStatus, TokenStatus};
 
 use crate::config::{ChainSection, CreditSale};
@@ -93,6 +98,7 @@ pub struct ChainRoom {
     /// What sends, if it ends with the last clone of this.
     work: Option<Arc<JoinSet<()>>>,
     inlets: Arc<[Arc<InletWatcher>]>,
+    harbours: Arc<[Harbour]>,
 }
 
 impl ChainRoom {
@@ -119,7 +125,8 @@ impl ChainRoom {
         let sales: Arc<[CreditSale]> = installation.credit_sales.clone().into();
         let facilitators = Facilitators::new(all);
         let inlets = inlets::watchers(installation, &facilitators, &sales);
-        Ok(Some(Self { facilitators, sales, inlets, work: None }))
+        let harbours = channels::harbours(&facilitators);
+        Ok(Some(Self { facilitators, sales, inlets, harbours, work: None }))
     }
 
     fn facilitator(
@@ -153,6 +160,10 @@ impl ChainRoom {
         for watcher in self.inlets.iter() {
             let watcher = Arc::clone(watcher);
             tasks.spawn(async move { watcher.run(std::future::pending()).await });
+        }
+        for harbour in self.harbours.iter() {
+            let worker = Arc::clone(&harbour.worker);
+            tasks.spawn(async move { worker.run(std::future::pending()).await });
         }
     }
 
@@ -327,6 +338,10 @@ impl Chains for ChainRoom {
         }
         let address = self.inlets.first().filter(|_| !ways.is_empty())?.address(quote)?;
         Some(Inlet { address, ways })
+    }
+
+    fn channels(&self) -> Option<&dyn Channels> {
+        (!self.harbours.is_empty()).then_some(self)
     }
 
     fn look(&self) {

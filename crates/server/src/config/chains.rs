@@ -9,6 +9,7 @@ use farthing_money::{Amount, Asset, AssetTable, Span};
 use http::Uri;
 use thiserror::Error;
 
+use super::channels::{self, ChannelTerms};
 use super::section::Section;
 use super::server::positive;
 
@@ -21,6 +22,8 @@ pub struct ChainSection {
     pay_to: Option<Address>,
     /// For which tokens credits are bought and sold.
     sales: Vec<CreditSale>,
+    /// On which terms channels are taken, and what the tokens count as that are.
+    channels: (ChannelTerms, Option<Asset>),
 }
 
 /// On which terms credits are bought and sold for a token.
@@ -118,7 +121,7 @@ pub(super) fn read(root: &Section<'_>, assets: &AssetTable, torn: bool) -> Chain
     for section in root.sections("chain", "[[chain]]") {
         section.require("id", torn);
         section.require("nodes", torn);
-        if let Some(chain) = read_chain(&section) {
+        if let Some(chain) = read_chain(&section, assets) {
             if chains.iter().any(|other| other.id() == chain.id()) {
                 section.remark("id", format!("expected each chain once, got {} again", chain.id()), None);
             } else {
@@ -139,6 +142,7 @@ pub(super) fn read(root: &Section<'_>, assets: &AssetTable, torn: bool) -> Chain
                     let hint = "set purse_low: nobody is given coin when less would be left";
                     section.remark("sponsor_approvals", message, Some(hint.to_owned()));
                 }
+                take_channels(&section, known, &token);
                 known.sales.extend(sale);
                 known.chain.tokens.push(token);
                 // What is wrong with all tokens together is said at the one that makes it so.
@@ -161,6 +165,26 @@ pub(super) fn read(root: &Section<'_>, assets: &AssetTable, torn: bool) -> Chain
     Chains { read: chains, whole }
 }
 
+/// Takes channels of a token, if it says so: all tokens of a chain that do count as one asset, which the amounts are of.
+fn take_channels(section: &Section<'_>, known: &mut ChainSection, token: &TokenConfig) {
+    if !token.channels {
+        return;
+    }
+    let (terms, asset) = &mut known.channels;
+    let first = *asset.get_or_insert(token.asset);
+    if first != token.asset {
+        let message = format!(
+            "expected tokens with channels that count as {first}, as the one before, got {}",
+            token.asset
+        );
+        section.remark("schemes", message, None);
+    }
+    match terms.of(first) {
+        Ok(config) => known.chain.channels = Some(config),
+        Err(message) => section.remark("schemes", message, None),
+    }
+}
+
 /// Reads for whom else is settled: for nobody whom payers pay here, or one payment could buy something of two sellers.
 pub(super) fn read_facilitator(section: Section<'_>, chains: &[ChainSection]) -> FacilitatorConfig {
     let settle_for = section.given_or("settle_for", Vec::new(), |key| section.list(key, address));
@@ -178,7 +202,7 @@ pub(super) fn read_facilitator(section: Section<'_>, chains: &[ChainSection]) ->
     FacilitatorConfig { settle_for }
 }
 
-fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
+fn read_chain(section: &Section<'_>, assets: &AssetTable) -> Option<ChainSection> {
     let id = chain_id(section, "id");
     let nodes = section.list("nodes", node);
     let pay_to = section.given_or("pay_to", None, |key| section.judged(key, str::parse::<Address>).map(Some));
@@ -200,6 +224,7 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
     let factories = section.given_or("wallet_factories", Vec::new(), |key| section.list(key, address));
     let most = section.given_or("sponsor_most", SPONSOR_MOST, |key| section.number(key, 1..=u32::MAX));
     let remote = read_remote(section);
+    let channels = channels::read(section.section("channels", "[chain.channels]"), assets);
     let (id, nodes) = (id?, nodes?);
     let mut chain = ChainConfig::new(id, nodes, Address::ZERO, coin?, Vec::new());
     chain.confirmations = u64::from(confirmations?);
@@ -213,7 +238,7 @@ fn read_chain(section: &Section<'_>) -> Option<ChainSection> {
     chain.factories = factories?;
     chain.sponsor_most = gwei(most?);
     chain.remote = remote;
-    Some(ChainSection { chain, pay_to: pay_to?, sales: Vec::new() })
+    Some(ChainSection { chain, pay_to: pay_to?, sales: Vec::new(), channels: (channels?, None) })
 }
 
 /// The account that sends, if another program has its key: that program and the account belong together.
@@ -294,6 +319,7 @@ fn read_token(
         upto: schemes.contains(&"upto"),
         sponsored: sponsored?,
         escrow: schemes.contains(&"auth-capture"),
+        channels: schemes.contains(&"batch-settlement"),
     };
     let chain = chain?;
     let sale = read_sale(section, assets, (chain, &token));
@@ -341,7 +367,8 @@ fn method(text: &str) -> Result<&'static str, WordError> {
 }
 
 fn scheme(text: &str) -> Result<&'static str, WordError> {
-    word(text, "exact, upto or auth-capture", ["exact", "upto", "auth-capture"])
+    let known = ["exact", "upto", "auth-capture", "batch-settlement"];
+    word(text, "exact, upto, auth-capture or batch-settlement", known)
 }
 
 fn word<const N: usize>(
@@ -440,7 +467,10 @@ mod tests {
             (format!("{CHAIN}{CHAIN}{TOKEN}"), "expected each chain once"),
             (TOKEN.to_owned(), "there is no chain eip155:84532"),
             (token("transfer = \"wire\""), "expected eip3009 or permit2, got \"wire\""),
-            (token("schemes = [\"all\"]"), "expected exact, upto or auth-capture, got \"all\""),
+            (
+                token("schemes = [\"all\"]"),
+                "expected exact, upto, auth-capture or batch-settlement, got \"all\"",
+            ),
             (token("transfer = [\"permit2\"]\nschemes = [\"auth-capture\"]"), "is taken in no way"),
             (chain("escrow_hold = \"0s\""), "escrow_hold in [[chain]]"),
             (token("schemes = [\"upto\"]"), "is taken in no way"),

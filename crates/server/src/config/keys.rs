@@ -1,35 +1,12 @@
 //! Every key of the configuration file, once: what is expected, an example, the default and the meaning. Messages, the
 //! check for unknown keys and `farthing schema` read this list.
 
-/// A key of the configuration file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyNote {
-    /// Its section as it is written: `[server]` or, when it may stand several times, `[[price]]`.
-    pub section: &'static str,
-    /// Its name.
-    pub key: &'static str,
-    /// What kind of value is expected.
-    pub expected: &'static str,
-    /// A value as it stands in the file.
-    pub example: &'static str,
-    /// What it is when it is left out; nothing when it must be given or when there is nothing then.
-    pub default: Option<&'static str>,
-    /// What it does.
-    pub meaning: &'static str,
-}
-
-const fn note(
-    section: &'static str,
-    key: &'static str,
-    expected: &'static str,
-    example: &'static str,
-    default: Option<&'static str>,
-    meaning: &'static str,
-) -> KeyNote {
-    KeyNote { section, key, expected, example, default, meaning }
-}
+pub use super::key_words::KeyNote;
+pub(super) use super::key_words::{find, note, sections_of, words_of};
 
 const ACCOUNT: &str = "an account on a chain";
+const AMOUNT: &str = "an amount";
+const CHANNELS: &str = "[chain.channels]";
 const ADDRESS: &str = "an address and port";
 const FILE: &str = "the path of a file";
 const NUMBER: &str = "a whole number";
@@ -467,6 +444,62 @@ pub const KEYS: &[KeyNote] = &[
         Some("100000"),
         "the most coin that a payer is given for the gas of one approval, in billionths; see `sponsor_approvals`",
     ),
+    note(
+        CHANNELS,
+        "withdraw_delay",
+        SPAN,
+        r#""1d""#,
+        Some(r#""1d""#),
+        "how long payers wait for money that they take out of a channel, from 15m to 30d: the time that is there to claim what they owe",
+    ),
+    note(
+        CHANNELS,
+        "deposit_prices",
+        NUMBER,
+        "10",
+        Some("10"),
+        "the least deposit, as so many times the price",
+    ),
+    note(
+        CHANNELS,
+        "exposure_most",
+        AMOUNT,
+        r#""1.00 USD""#,
+        Some("1 of the asset"),
+        "how much a payer may owe in vouchers that are not claimed yet; beyond that he waits for the next claim",
+    ),
+    note(
+        CHANNELS,
+        "claim_from",
+        AMOUNT,
+        r#""0.10 USD""#,
+        Some("0.1 of the asset"),
+        "from how much on what a channel owes is claimed; each claim is a transaction, of up to `rows_most` channels",
+    ),
+    note(
+        CHANNELS,
+        "claim_after",
+        SPAN,
+        r#""1h""#,
+        Some(r#""1h""#),
+        "after how long what is less is claimed all the same",
+    ),
+    note(
+        CHANNELS,
+        "settle_from",
+        AMOUNT,
+        r#""1.00 USD""#,
+        Some("1 of the asset"),
+        "from how much on what is claimed is moved to the account that is paid, in one transfer for all channels",
+    ),
+    note(
+        CHANNELS,
+        "rows_most",
+        NUMBER,
+        "50",
+        Some("50"),
+        "how many channels are claimed at once, at most 100",
+    ),
     note("[[token]]", "chain", NUMBER, "8453", None, "the number of its chain; must be given"),
     note(
         "[[token]]",
@@ -513,10 +546,10 @@ pub const KEYS: &[KeyNote] = &[
     note(
         "[[token]]",
         "schemes",
-        "\"exact\", \"upto\", \"auth-capture\" or a list of them",
+        "\"exact\", \"upto\", \"auth-capture\", \"batch-settlement\" or a list of them",
         r#""exact""#,
         Some(r#""exact""#),
-        "whether a payment is of the price, of at most a ceiling, which needs permit2, or goes through an escrow where a rule has flow = \"escrow\", which needs eip3009 and the escrow on the chain",
+        "whether a payment is of the price, of at most a ceiling, which needs permit2, or goes through an escrow where a rule has flow = \"escrow\", which needs eip3009 and the escrow on the chain, or is a voucher of a channel, which needs the escrow of channels on the chain",
     ),
     note(
         "[[token]]",
@@ -559,39 +592,6 @@ pub const KEYS: &[KeyNote] = &[
         "for whom we settle besides ourselves: payments to these accounts, none of which is a pay_to; their gates ask /.well-known/farthing/facilitator",
     ),
 ];
-
-/// The keys of a section.
-pub(super) fn of_section(section: &str) -> impl Iterator<Item = &'static KeyNote> {
-    KEYS.iter().filter(move |note| note.section == section)
-}
-
-/// The note of one key.
-pub(super) fn find(section: &str, key: &str) -> Option<&'static KeyNote> {
-    of_section(section).find(|note| note.key == key)
-}
-
-/// The sections in which a key stands.
-pub(super) fn sections_of(key: &str) -> impl Iterator<Item = &'static str> {
-    KEYS.iter().filter(move |note| note.key == key).map(|note| note.section)
-}
-
-/// The words that may stand in a section: its keys and the sections below it. The file itself is the section "".
-pub(super) fn words_of(section: &str) -> Vec<&'static str> {
-    let mut words: Vec<&str> = of_section(section).map(|note| note.key).collect();
-    for name in KEYS.iter().map(|note| note.section.trim_matches(['[', ']'])) {
-        let own = section.trim_matches(['[', ']']);
-        let below = if own.is_empty() {
-            Some(name)
-        } else {
-            name.strip_prefix(own).and_then(|rest| rest.strip_prefix('.'))
-        };
-        let word = below.and_then(|below| below.split('.').next());
-        if let Some(word) = word.filter(|word| !words.contains(word)) {
-            words.push(word);
-        }
-    }
-    words
-}
 
 #[cfg(test)]
 #[path = "keys_tests.rs"]

@@ -5,9 +5,11 @@
 
 mod assets;
 mod chains;
+mod channels;
 pub mod environment;
 mod gate;
 mod issuer;
+mod key_words;
 mod keys;
 mod mistake;
 mod origin;

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use farthing_channel::{Address, ChainId};
-use farthing_evm::{HttpLimits, HttpNode, Node};
+use farthing_channel::{AUTHORIZATION_COLLECTOR, Address, BATCH_ESCROW, ChainId, PERMIT2_COLLECTOR};
+use farthing_evm::{HttpLimits, HttpNode, Node, TokenConfig};
 use http::Uri;
 
 use super::{Bad, Check, Finding, Report, State};
 use crate::access::Access;
 use crate::chains::ChainStatus;
 use crate::chains::outbox::UnderWay;
-use crate::config::Config;
+use crate::config::{ChainSection, Config};
 
 /// How long a node may take here.
 const LIMITS: HttpLimits =
@@ -62,6 +62,9 @@ async fn nodes(report: &mut Report, config: &Config) {
         for address in section.with_own_account(Address::ZERO).nodes {
             report.note("chain node", node(section.id(), address).await);
         }
+        if section.with_own_account(Address::ZERO).channels.is_some() {
+            report.note("channels", escrow(section).await);
+        }
     }
 }
 
@@ -73,6 +76,32 @@ async fn node(chain: ChainId, address: Uri) -> Check<((), String)> {
     // What stands behind the host is often a key.
     let host = address.host().unwrap_or_default();
     Ok(((), format!("{host} answers for {chain}, block {}", head.number)))
+}
+
+/// Where channels are taken, their escrow has to be, and whoever takes deposits for it.
+async fn escrow(section: &ChainSection) -> Check<((), String)> {
+    let chain = section.with_own_account(Address::ZERO);
+    let next = format!(
+        "take the scheme batch-settlement from the tokens of the [[chain]] with id = {}, or look at its nodes",
+        chain.id.number()
+    );
+    let bad = |error: farthing_evm::NodeError| Bad::new(error.to_string(), next.clone());
+    let node = HttpNode::new(chain.id, &chain.nodes, LIMITS).map_err(bad)?;
+    let taken =
+        |method: fn(&TokenConfig) -> bool| chain.tokens.iter().any(|token| token.channels && method(token));
+    let mut needed = vec![("the escrow of channels", BATCH_ESCROW)];
+    if taken(|token| token.eip3009) {
+        needed.push(("the collector of deposits by EIP-3009", AUTHORIZATION_COLLECTOR));
+    }
+    if taken(|token| token.permit2) {
+        needed.push(("the collector of deposits by Permit2", PERMIT2_COLLECTOR));
+    }
+    for (what, address) in needed {
+        if node.code_at(address).await.map_err(bad)?.is_empty() {
+            return Err(Bad::new(format!("{what} is not at {address} on {}", chain.id), next));
+        }
+    }
+    Ok(((), format!("the escrow of channels is on {}", chain.id)))
 }
 
 async fn outbox(report: &mut Report, config: &Config, access: &Access) {
@@ -201,6 +230,12 @@ mod tests {
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].found.contains("127.0.0.1:9"), "{warnings:?}");
         assert!(!format!("{warnings:?}").contains("secret"));
+        let token = "[[token]]\nchain = 7\naddress = \"0x036CbD53842c5426634e7929541eC2318f3dCF7e\"\nsymbol = \"USDC\"\nname = \"USDC\"\nversion = \"2\"\ncounts_as = \"USD\"\nschemes = \"batch-settlement\"\n";
+        let with_channels =
+            self::config(&format!("[[chain]]\nid = 7\nnodes = [\"http://127.0.0.1:9/secret\"]\n{token}"));
+        let warnings_of_channels = self::warnings(&with_channels).await;
+        assert_eq!(warnings_of_channels.len(), 2, "{warnings_of_channels:?}");
+        assert!(warnings_of_channels[1].next.as_deref().unwrap().contains("batch-settlement"));
         assert!(warnings[0].next.as_deref().unwrap().contains("id = 7"));
     }
 }

@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use farthing_channel::ChainId;
-use farthing_channel::{
-    Address, BATCH_ESCROW, ChannelId, ChannelTerms, Salt, Word, batch_call, batch_domain,
-};
+use farthing_channel::{Address, BATCH_ESCROW, ChannelId, ChannelTerms, Word, batch_call, batch_domain};
 use farthing_money::{Amount, Timestamp};
 
 use crate::abi;
+use crate::channels::{deposit_text, terms_of_row};
 use crate::node::{Log, Trial};
 
 /// The escrow of a chain at one moment.
@@ -78,8 +77,8 @@ impl Escrow {
         }
         let (selector, row) = trial.input.split_first_chunk::<4>()?;
         let is = |text: &str| abi::selector(text) == *selector;
-        if is(&format!("deposit({TERMS},uint128,address,bytes)")) {
-            return Some(self.deposit(terms(row)?, amount(row, 7)?));
+        if is(&deposit_text()) {
+            return Some(self.deposit(terms_of_row(row)?, amount(row, 7)?));
         }
         if is(&format!("claim((({TERMS},uint128),bytes,uint128)[])")) {
             return Some(self.claim(trial.from, row));
@@ -91,15 +90,31 @@ impl Escrow {
             return Some(Ok(Vec::new()));
         }
         if is(&format!("initiateWithdraw({TERMS},uint128)")) {
-            return Some(self.want(terms(row)?, amount(row, 7)?, now));
+            return Some(self.want(terms_of_row(row)?, amount(row, 7)?, now));
         }
         if is(&format!("finalizeWithdraw({TERMS})")) {
-            return Some(self.withdraw(terms(row)?, now));
+            return Some(self.withdraw(terms_of_row(row)?, now));
         }
         if is(&format!("refund({TERMS},uint128)")) {
-            return Some(self.refund(trial.from, terms(row)?, amount(row, 7)?));
+            return Some(self.refund(trial.from, terms_of_row(row)?, amount(row, 7)?));
         }
-        None
+        is("multicall(bytes[])").then(|| self.several(trial, row, now))
+    }
+
+    /// Several calls, all or none.
+    fn several(&mut self, trial: &Trial, row: &[u8], now: Timestamp) -> Done {
+        let (before, mut logs) = (self.clone(), Vec::new());
+        for input in parts(row).ok_or("unreadable")? {
+            match self.change(&Trial { input, ..trial.clone() }, now) {
+                Some(Ok(said)) => logs.extend(said),
+                Some(Err(sentence)) => {
+                    *self = before;
+                    return Err(sentence);
+                }
+                None => return Err("unreadable"),
+            }
+        }
+        Ok(logs)
     }
 
     fn id(&self, terms: &ChannelTerms) -> ChannelId {
@@ -195,17 +210,12 @@ fn amount(row: &[u8], place: usize) -> Option<Amount> {
     abi::word(row, place)?.to_amount()
 }
 
-fn terms(row: &[u8]) -> Option<ChannelTerms> {
-    let address = |place| abi::word(row, place)?.to_address();
-    Some(ChannelTerms {
-        payer: address(0)?,
-        payer_authorizer: address(1)?,
-        receiver: address(2)?,
-        receiver_authorizer: address(3)?,
-        token: address(4)?,
-        withdraw_delay: u32::try_from(abi::word(row, 5)?.to_u64()?).ok()?,
-        salt: Salt::from_bytes(*abi::word(row, 6)?.as_bytes()),
-    })
+/// The calls in a call of several.
+fn parts(input: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let place = |row: &[u8], at| usize::try_from(abi::word(row, at)?.to_u64()?).ok();
+    let list = input.get(place(input, 0)?..)?;
+    let (count, body) = (place(list, 0)?, list.get(32..)?);
+    (0..count).map(|at| abi::bytes_at(body, at).map(<[u8]>::to_vec)).collect()
 }
 
 /// The rows of a claim: terms, ceiling, and what is claimed in all.
@@ -215,7 +225,7 @@ fn claim_rows(input: &[u8]) -> Option<Vec<(ChannelTerms, Amount, Amount)>> {
     let (count, body) = (place(list, 0)?, list.get(32..)?);
     let row = |at| {
         let row = body.get(place(body, at)?..)?;
-        Some((terms(row)?, amount(row, 7)?, amount(row, 9)?))
+        Some((terms_of_row(row)?, amount(row, 7)?, amount(row, 9)?))
     };
     (0..count).map(row).collect::<Option<Vec<_>>>().filter(|rows| !rows.is_empty())
 }

@@ -1,0 +1,184 @@
+//! Channels on the chains against those of the books: every channel, every receiver, and the accounts that follow from them.
+
+use std::collections::BTreeMap;
+
+use farthing_channel::{Address, ChannelId};
+use farthing_engine::{ChannelRow, ReceiverId};
+use farthing_evm::TokenConfig;
+use farthing_ledger::{Account, Totals};
+use farthing_money::Amount;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use super::channels::Harbour;
+use super::{ChainRoom, engine_address};
+use crate::operator::OperatorError;
+
+/// How many channels are asked for at once.
+const AT_ONCE: usize = 16;
+
+/// The channels of a chain, compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelAudit {
+    /// The chain by CAIP-2.
+    pub network: String,
+    /// How many channels there are in the books.
+    pub channels: usize,
+    /// All that differs. Amounts are in the token's units, those of accounts in the asset's.
+    pub differences: Vec<Difference>,
+}
+
+/// Something that is otherwise on the chain, or otherwise in the accounts than in the rows that they follow from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Of what: a channel's id, a receiver and a token, or an account.
+    pub of: String,
+    /// What: `balance`, `claimed`, `settled`, `withdrawal`, `refunds`, `account`.
+    pub what: String,
+    /// What it should be: what the chain says, or what follows from the rows.
+    pub expected: String,
+    /// What the books say.
+    pub in_books: String,
+}
+
+impl ChainRoom {
+    /// Compares the channels of all chains with the books.
+    pub async fn audit_channels(&self) -> Result<Vec<ChannelAudit>, OperatorError> {
+        let mut all = Vec::new();
+        for harbour in self.harbours.iter() {
+            all.push(self.audit(harbour).await?);
+        }
+        Ok(all)
+    }
+
+    async fn audit(&self, harbour: &Harbour) -> Result<ChannelAudit, OperatorError> {
+        let rows: Vec<(ChannelId, ChannelRow)> = harbour.worker.rows()?.into_iter().collect();
+        let mut found = Found::default();
+        for some in rows.chunks(AT_ONCE) {
+            let seen = join_all(some.iter().map(|(id, _)| harbour.worker.on_chain(*id))).await;
+            for ((id, row), seen) in some.iter().zip(seen) {
+                let (seen, known) = (seen.map_err(|error| silent(&error))?, row.books.chain());
+                let of = id.to_string();
+                found.compare(&of, "balance", seen.balance, known.balance);
+                found.compare(&of, "claimed", seen.claimed, known.claimed);
+                found.compare(
+                    &of,
+                    "withdrawal",
+                    seen.withdraw_since.unwrap_or_default(),
+                    known.withdraw_since.unwrap_or_default(),
+                );
+                found.compare(&of, "refunds", seen.refund_nonce, known.refund_nonce);
+            }
+        }
+        self.audit_receivers(harbour, &rows, &mut found).await?;
+        self.audit_accounts(harbour, &rows, &mut found)?;
+        let (network, channels) = (harbour.network.clone(), rows.len());
+        Ok(ChannelAudit { network, channels, differences: found.0 })
+    }
+
+    /// What is claimed for a receiver has come from channels that are in the books, and what was moved to it is there too.
+    async fn audit_receivers(
+        &self,
+        harbour: &Harbour,
+        rows: &[(ChannelId, ChannelRow)],
+        found: &mut Found,
+    ) -> Result<(), OperatorError> {
+        for (receiver, token) in Self::receivers_of(rows.iter().map(|(_, row)| row)) {
+            let seen = harbour.worker.receiver_on_chain(receiver, token).await;
+            let (claimed, settled) = seen.map_err(|error| silent(&error))?;
+            let of = format!("{receiver} in {}", self.symbol(harbour, token));
+            let ours =
+                rows.iter().filter(|(_, row)| (row.terms.receiver, row.terms.token) == (receiver, token));
+            let known = Amount::try_sum(ours.map(|(_, row)| row.books.chain().claimed));
+            found.compare(&of, "claimed", claimed, known.ok_or(OperatorError::Overflow)?);
+            let id = ReceiverId::of(harbour.chain, engine_address(receiver), engine_address(token));
+            let kept = self.books().and_then(|books| books.receiver(id).transpose()).transpose()?;
+            found.compare(&of, "settled", settled, kept.map(|row| row.settled).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// The accounts follow from the rows.
+    fn audit_accounts(
+        &self,
+        harbour: &Harbour,
+        rows: &[(ChannelId, ChannelRow)],
+        found: &mut Found,
+    ) -> Result<(), OperatorError> {
+        let Some(books) = self.books() else { return Ok(()) };
+        let accounts: BTreeMap<_, Account> =
+            books.accounts()?.into_iter().map(|account| (account.id(), account)).collect();
+        for desk in &harbour.desks {
+            let of_token =
+                || rows.iter().filter(|(_, row)| row.accounts == desk.accounts).map(|(_, row)| row);
+            let (mut escrow, mut claimed, mut payers) = (Amount::ZERO, Amount::ZERO, Amount::ZERO);
+            for row in of_token() {
+                let shares = row.shares().ok_or(OperatorError::Overflow)?;
+                let add = |sum: Amount, more| sum.checked_add(more).ok_or(OperatorError::Overflow);
+                escrow = add(escrow, shares.escrow())?;
+                claimed = add(claimed, shares.claimed())?;
+                payers = add(payers, shares.payers())?;
+            }
+            for receiver in of_token()
+                .map(|row| (row.terms.receiver, row.terms.token))
+                .collect::<std::collections::BTreeSet<_>>()
+            {
+                let id =
+                    ReceiverId::of(harbour.chain, engine_address(receiver.0), engine_address(receiver.1));
+                let settled = books.receiver(id)?.map(|row| row.settled).unwrap_or_default();
+                let settled = desk.unit.of(settled).ok_or(OperatorError::Overflow)?;
+                claimed = claimed.checked_sub(settled).unwrap_or_default();
+            }
+            for (id, expected, is_asset) in [
+                (desk.accounts.escrow, escrow, true),
+                (desk.accounts.claimed, claimed, true),
+                (desk.accounts.payers, payers, false),
+            ] {
+                let Some(account) = accounts.get(&id) else { continue };
+                found.compare(&account.name, "account", expected, standing(&account.totals, is_asset));
+            }
+        }
+        Ok(())
+    }
+
+    fn books(&self) -> Option<&dyn farthing_engine::Read> {
+        let first = self.facilitators.iter().next()?;
+        Some(first.submitter().ports().read.as_ref())
+    }
+
+    fn symbol(&self, harbour: &Harbour, token: Address) -> String {
+        let facilitator = self.facilitators.of_chain(harbour.chain);
+        let known = facilitator.and_then(|facilitator| facilitator.submitter().ports().chain.token(token));
+        known.map_or_else(|| token.to_string(), |token: &TokenConfig| token.symbol.clone())
+    }
+}
+
+fn standing(totals: &Totals, is_asset: bool) -> Amount {
+    let (more, less) = if is_asset {
+        (totals.debits_posted, totals.credits_posted)
+    } else {
+        (totals.credits_posted, totals.debits_posted)
+    };
+    more.checked_sub(less).unwrap_or_default()
+}
+
+fn silent(error: &farthing_evm::NodeError) -> OperatorError {
+    OperatorError::Chain(format!("a chain cannot be asked about its channels: {error}"))
+}
+
+/// What differs.
+#[derive(Default)]
+struct Found(Vec<Difference>);
+
+impl Found {
+    fn compare<T: Copy + PartialEq + ToString>(&mut self, of: &str, what: &str, expected: T, in_books: T) {
+        if expected != in_books {
+            self.0.push(Difference {
+                of: of.to_owned(),
+                what: what.to_owned(),
+                expected: expected.to_string(),
+                in_books: in_books.to_string(),
+            });
+        }
+    }
+}
