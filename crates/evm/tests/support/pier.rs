@@ -225,7 +225,16 @@ impl Pier {
         .unwrap();
         let (asset, pass_until) = (usd(), None);
         let charge =
-            ChargeVoucher { payment, channel, accounts, merchant, asset, charged: price, pass_until };
+            ChargeVoucher {
+            payment,
+            channel,
+            accounts,
+            merchant,
+            asset,
+            charged: price,
+            pass_until,
+            marks: Marks::default(),
+        };
         desk.run(&Command::ChargeVoucher(charge)).unwrap();
     }
 

@@ -147,7 +147,7 @@ mod tests {
             (terms("delay = \"1d\""), "unknown key"),
             (
                 format!(
-                    "[[asset]]\ncode = \"EUR\"\nunit = \"ueur\"\nscale = 6\n{}",
+                    "[[asset]]\ncode = \"USD\"\nunit = \"uusd\"\nscale = 6\n[[asset]]\ncode = \"EUR\"\nunit = \"ueur\"\nscale = 6\n{}",
                     terms("claim_from = \"1 EUR\"")
                 ),
                 "expected amounts of USD in [chain.channels]",
