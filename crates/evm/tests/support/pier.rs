@@ -224,8 +224,7 @@ impl Pier {
         }))
         .unwrap();
         let (asset, pass_until) = (usd(), None);
-        let charge =
-            ChargeVoucher {
+        let charge = ChargeVoucher {
             payment,
             channel,
             accounts,
