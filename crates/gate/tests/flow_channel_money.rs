@@ -20,7 +20,8 @@ use farthing_wire::x402::{Payload, Reason, Requirements};
 use http::StatusCode;
 use support::chain::Fate;
 use support::channel::{Payer, TestChannels, number};
-use support::channel_shop::{PAGE, Shop, Site, discloses, reason, response, told, total};
+use support::channel_shop::{PAGE, Shop, discloses, reason, response, told, total};
+use tokio::sync::Semaphore;
 
 const PRICE: u128 = 10_000;
 const FUNDS: u128 = 100_000;
@@ -289,28 +290,38 @@ async fn what_a_payer_owes_through_all_its_lanes_is_limited() {
     assert_eq!(shop.bank.taken(), 5 * PRICE);
 }
 
-/// Two lanes at once, and room for one: what is being held counts before it is in the books.
+/// Eight lanes at once, and room for four: what is asked for counts before it is in the books.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_held_at_once_is_limited_together() {
-    let shop = Arc::new(Shop::before(Site::waiting(), |_| {}).await);
+    let shop = Arc::new(Shop::open().await);
     let offer = shop.offer().await;
     *shop.channels.exposure_most.lock().unwrap() = Some(Amount::new(4 * PRICE));
-    let pay = |salt| {
-        let lane = Payer::new(salt, PAGE);
+    let [arrived, go] = [0; 2].map(|permits| Arc::new(Semaphore::new(permits)));
+    *shop.bank.holds.lock().unwrap() = Some([Arc::clone(&arrived), Arc::clone(&go)]);
+    let lanes: Vec<_> = (0..8).map(|salt| Payer::new(salt, PAGE)).collect();
+    let pay = |lane: &Payer| {
         shop.channels.open(&lane.terms, FUNDS);
         let (payment, shop) = (lane.voucher(&offer, PRICE), Arc::clone(&shop));
         tokio::spawn(async move { shop.pay(&payment).await })
     };
-    let all: Vec<_> = (0..8).map(pay).collect();
-    shop.site.arrived.acquire_many(4).await.unwrap().forget();
-    shop.site.go.add_permits(100);
+    let all: Vec<_> = lanes.iter().map(pay).collect();
+    // None of them is in the books when the last one has asked.
+    arrived.acquire_many(8).await.unwrap().forget();
+    go.add_permits(8);
     let mut served = 0;
     for one in all {
-        served += usize::from(one.await.unwrap().status == 200);
+        let answer = one.await.unwrap();
+        served += u128::from(answer.status == 200);
+        assert!(answer.status == 200 || reason(&answer) == "exposure_exceeded", "{answer:?}");
+    }
+    assert!((1..=4).contains(&served), "{served} were served");
+    assert_eq!(shop.bank.taken(), served * PRICE);
+    // Who was refused owes nothing: there is room for the rest, one after the other.
+    *shop.bank.holds.lock().unwrap() = None;
+    for lane in &lanes {
+        served += u128::from(shop.pay(&lane.voucher(&offer, PRICE)).await.status == 200);
     }
     assert_eq!((served, shop.bank.taken()), (4, 4 * PRICE));
-    // What failed is free again.
-    assert_eq!(shop.site.asked(), 4);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use farthing_gate::crypto::Crypto;
 use farthing_gate::flow::{GateConfig, Names, OfferStyle, Secrets, XCashu};
 use farthing_ledger::{Account, AccountId, Head, Reference};
 use farthing_money::{Amount, Asset, Span, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub const MINT: &str = "http://shop.example/mint";
 
@@ -34,6 +34,8 @@ pub struct Bank {
     pub now: AtomicU64,
     /// So many commands are answered with Busy before the next is carried out.
     pub busy: AtomicUsize,
+    /// Holds say that they are there, and wait to be let go.
+    pub holds: Mutex<Option<[Arc<Semaphore>; 2]>>,
     /// The channels in the books.
     channels: Mutex<BTreeSet<ChannelId>>,
     /// One for each asset.
@@ -91,6 +93,7 @@ impl Bank {
             keyring: Arc::new(Keyring::new(&[7; 32], &keysets).unwrap()),
             now: AtomicU64::new(1_795_341_457_943),
             busy: AtomicUsize::new(0),
+            holds: Mutex::default(),
             channels: Mutex::default(),
             keysets: keysets.clone(),
             drawn: AtomicU64::new(0),
@@ -360,6 +363,15 @@ struct Desk(Arc<Bank>);
 
 impl Execute for Desk {
     fn execute(&self, command: Command) -> ExecuteFuture {
+        let waits = self.0.holds.lock().unwrap().clone().filter(|_| matches!(command, Command::Hold(_)));
+        if let Some([arrived, go]) = waits {
+            let bank = Arc::clone(&self.0);
+            return Box::pin(async move {
+                arrived.add_permits(1);
+                go.acquire().await.unwrap().forget();
+                bank.decide(&command)
+            });
+        }
         let busy =
             self.0.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         let answer = if busy {

@@ -37,9 +37,9 @@ use super::Shared;
 use super::pay::Outcome;
 use super::quote::Quote;
 use super::refusal::Refused;
-use crate::chain::Chains;
 use crate::chain::channel::{ChannelDesk, Channels};
 use crate::chain::claim::{self, ClaimError};
+use crate::chain::{ChainRefusal, Chains};
 use crate::limit::Work;
 
 /// What a gate remembers of channels. All of it is in memory, and nothing is lost with it.
@@ -145,7 +145,7 @@ impl Shared {
         let units = offer.amount.amount().ok_or(Refused::NotOffered)?;
         let sent = PayerPayload::read(&payload.payload)?;
         let voucher = match self.prove(channels, &desk, &sent).await {
-            Err(refused @ (Refused::Crypto(_) | Refused::Chain(_))) => {
+            Err(refused @ (Refused::Crypto(_) | Refused::Chain(ChainRefusal::Unreachable(_)))) => {
                 work.genuine();
                 return Err(refused);
             }
