@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use farthing_channel::seller::{ChannelBooks, ChannelOffer, ChannelOnChain, RefundPlan, least_deposit};
+use farthing_channel::seller::{ChannelOffer, ChannelOnChain, RefundPlan, least_deposit};
 use farthing_channel::{
     Address, ChainId, ChannelId, ChannelTerms, Digest, Domain, Salt, SigningKey, Voucher, Word, batch_domain,
 };
 use farthing_engine::{
-    Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, Chart, Command, MakeChannelCall,
-    Movement, Outcome, Purpose, SeeChannel, UnitWorth,
+    Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, Chart, Command, Movement, Outcome,
+    Purpose, SeeChannel, UnitWorth,
 };
 use farthing_gate::chain::channel::{ChannelDesk, Channels};
 use farthing_gate::chain::{ChainFuture, ChainRefusal};
@@ -138,24 +138,13 @@ impl TestChannels {
         if known.is_none() && on_chain.balance.is_zero() {
             return;
         }
-        if let Some(before) = before.filter(|_| known.is_none()) {
-            self.open_row(channel, terms, before);
-        }
+        // As the server does it.
+        let opened = before.map(|before| new_row(*terms, self.bank.time()).charged_before(before));
+        let opens = opened.filter(|_| known.is_none()).map(Box::new);
         let ended = known.and_then(|row| row.refund).filter(|call| self.bank.settlement(*call).is_some());
         let (accounts, asset) = (Self::accounts(), usd());
-        let see = SeeChannel { channel, on_chain, accounts, asset, refund_ended: ended };
+        let see = SeeChannel { channel, on_chain, accounts, asset, refund_ended: ended, opens };
         self.bank.decide(&Command::SeeChannel(see)).unwrap();
-    }
-
-    fn open_row(&self, channel: ChannelId, terms: &ChannelTerms, before: Amount) {
-        let begun = ChannelOnChain { claimed: before, ..ChannelOnChain::default() };
-        let books = ChannelBooks::default().observed(begun);
-        let row = ChannelRow { books, ..new_row(*terms, self.bank.time()) };
-        let id = CallId::of_parts("test/open", [&channel.as_bytes()[..]]);
-        let (step, opens) = (ChannelStep::Deposit(channel), Some(Box::new(row)));
-        let call = Self::call(0, Amount::ZERO, terms);
-        let opened = MakeChannelCall { id, call, step, opens, charged: Amount::ZERO };
-        self.bank.decide(&Command::MakeChannelCall(opened)).unwrap();
     }
 
     fn call(input: u8, units: Amount, terms: &ChannelTerms) -> Call {
