@@ -2,6 +2,7 @@
 // the escrow. After each story the chain, the seller's books, the wallet's books and its budget agree to the unit.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { english, generateMnemonic } from 'viem/accounts'
 import { CHAIN_ID, DOMAIN, USDC, chain } from '../lib/chain.mjs'
 import { channelFacilitator, channelSeller, escrowOf } from '../lib/channel.mjs'
 import { EXIT, purse } from '../lib/program.mjs'
@@ -41,18 +42,19 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
   const url = (path) => `${seller.url}${path}`
 
   /** A wallet with dollars; with a node it can ask the chain, with coin it can send transactions. */
-  async function payer({ node = true, coin = 0n } = {}) {
+  async function payer({ node = true, coin = 0n, words = generateMnemonic(english), dollars = PURSE } = {}) {
     const one = purse()
     ends.push(async () => one.remove())
-    await one.wallet(['init'])
+    await one.wallet(['init', '--words-file', '-'], { input: `${words}\n` })
     if (node) await one.wallet(['token', 'add', '--chain', String(CHAIN_ID), '--address', USDC, '--rpc', anvil.url])
     const json = async (...words) => JSON.parse((await one.wallet([...words, '--json'])).stdout)
     const { address } = await json('address')
-    await anvil.mint(address, PURSE)
+    await anvil.mint(address, dollars)
     await anvil.client.setBalance({ address, value: coin })
     const self = {
       ...one,
       address,
+      words,
       json,
       buy: async (path, ...more) => {
         const end = await one.pay(url(path), EXIT.ok, '--json', ...more)
@@ -129,5 +131,149 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
     await one.agrees(137, { booked: PRICE + 137 })
     await one.buy('/page')
     await one.agrees(PRICE + 137)
+  })
+
+  test('killed between the voucher and its answer, the wallet finds out what it was charged', async () => {
+    for (const node of [true, false]) {
+      const one = await payer({ node })
+      await one.buy('/page', '--channel')
+      const dying = one.start('pay', url('/slow'))
+      const answer = await seller.slow()
+      dying.kill()
+      assert.equal((await dying.ended).signal, 'SIGKILL')
+      answer()
+      // The seller takes one voucher after the other; the same command waits until it is done with the lost one.
+      const again = await one.pay(url('/slow'), EXIT.failed)
+      assert.match(again.stderr, /0\.001 USD was charged all the same/)
+      await one.agrees(2 * PRICE)
+      await one.buy('/page')
+      await one.agrees(3 * PRICE)
+    }
+  })
+
+  test('what another page learns of a lost payment is in the history too', async () => {
+    const one = await payer()
+    await one.buy('/page', '--channel')
+    const dying = one.start('pay', url('/slow'))
+    const answer = await seller.slow()
+    dying.kill()
+    await dying.ended
+    answer()
+    await one.buy('/other')
+    await one.agrees(3 * PRICE)
+    const { entries } = await one.json('history')
+    assert.deepEqual(entries.filter(({ notes }) => notes?.length > 0).map(({ url }) => new URL(url).pathname), ['/slow'])
+  })
+
+  test('a wallet made again from its words goes on with its channel', async () => {
+    for (const node of [true, false]) {
+      const before = await payer({ node })
+      await before.buy('/page', '--channel')
+      await before.buy('/metered')
+      const anew = await payer({ node, words: before.words, dollars: 0 })
+      const paid = await anew.buy('/page', '--channel')
+      assert.equal(paid.charged.amount, String(PRICE))
+      const [channel] = await anew.channels()
+      assert.equal(Number(channel.charged.amount), 2 * PRICE + 137)
+      const there = await escrow.channel(channel.channel)
+      // Without a node it cannot know that a deposit is there, and its seller says so only after it has signed one.
+      assert.equal(there.balance, DEPOSIT, `with a node: ${node}`)
+      assert.equal(Number(channel.balance.amount), there.balance)
+    }
+  })
+
+  test('a seller that has lost its memory is paid on', async () => {
+    const one = await payer()
+    await one.buy('/page', '--channel')
+    await one.buy('/page')
+    await seller.forget()
+    await one.buy('/page')
+    await one.agrees(3 * PRICE)
+  })
+
+  test('four requests at once have four lanes, each one after the other', async () => {
+    const one = await payer()
+    const before = seller.served()
+    const end = await one.pay(url('/page'), EXIT.ok, '--channel', '--times', '24', '--at-once', '4', '--json')
+    const sums = JSON.parse(end.stdout)
+    assert.deepEqual([sums.paid, sums.failed, sums.charged[0].amount], [24, 0, String(24 * PRICE)])
+    // The reference's facilitator may send two deposits under one number: the page is made, not sold, and made again.
+    assert.ok(seller.served() - before >= 24)
+    const channels = await one.channels()
+    assert.deepEqual(channels.map(({ lane }) => lane).sort(), [0, 1, 2, 3])
+    assert.ok(channels.every(({ charged }) => Number(charged.amount) > 0))
+    await one.agrees(24 * PRICE)
+  })
+
+  test('what lies in channels is limited, and nothing beyond is signed', async () => {
+    const one = await payer()
+    await one.wallet(['limits', 'set', '--in-channels', '0.005 USD'])
+    await one.buy('/page', '--channel')
+    assert.equal(Number((await one.channels())[0].balance.amount), 5 * PRICE)
+    const refused = await one.pay(url('/dear'), EXIT.budgetRefused, '--channel')
+    assert.match(refused.stderr, /in channels/)
+    await one.wallet(['limits', 'set', '--per-call', '0.0005 USD'])
+    await one.pay(url('/page'), EXIT.budgetRefused)
+    await one.agrees(PRICE)
+  })
+
+  test('a seller gives back what is left', async () => {
+    for (const node of [true, false]) {
+      const one = await payer({ node })
+      await one.buy('/page', '--channel')
+      await one.buy('/metered')
+      const [{ channel }] = await one.channels()
+      const part = await one.json('channels', 'refund', channel, '--amount', '0.002 USD')
+      assert.deepEqual([part.end, part.amount.amount], ['refunded', '2000'])
+      await one.buy('/page')
+      const all = await one.json('channels', 'refund', channel)
+      const charged = 2 * PRICE + 137
+      assert.equal(Number(all.amount.amount), DEPOSIT - 2_000 - charged)
+      assert.deepEqual(await escrow.channel(channel), { balance: charged, claimed: charged, pending: 0, since: 0, refunds: 2 })
+      await one.agrees(charged, { booked: node ? charged : charged })
+      await one.wallet(['channels', 'refund', channel], { exit: EXIT.failed })
+      // It begins again where it was.
+      await one.buy('/page', '--channel')
+      await one.agrees(charged + PRICE)
+    }
+  })
+
+  test('without coin or a node the chain is not asked to give anything back', async () => {
+    const one = await payer()
+    await one.buy('/page', '--channel')
+    const [{ channel }] = await one.channels()
+    const short = await one.wallet(['channels', 'withdraw', channel], { exit: EXIT.fundsShort })
+    assert.match(short.stderr, /of the coin/)
+    const blind = await payer({ node: false })
+    await blind.buy('/page', '--channel')
+    await blind.wallet(['channels', 'withdraw', (await blind.channels())[0].channel], { exit: EXIT.failed })
+    // What is not on the chain is no reason to stop paying.
+    await one.buy('/page')
+    await one.agrees(2 * PRICE)
+  })
+
+  // The chain's clock goes ahead here, which nobody's signatures survive: it comes last.
+  test('the payer fills a channel itself, and takes back what is left when the delay is over', async () => {
+    const one = await payer({ coin: 10n ** 18n })
+    await one.buy('/page', '--channel')
+    const [{ channel }] = await one.channels()
+    const filled = await one.json('channels', 'topup', channel, '0.004 USD')
+    assert.deepEqual([filled.end, Number(filled.channel.balance.amount)], ['filled', DEPOSIT + 4_000])
+    await one.buy('/page')
+    await one.agrees(2 * PRICE)
+
+    const asked = await one.json('channels', 'withdraw', channel)
+    const left = DEPOSIT + 4_000 - 2 * PRICE
+    assert.deepEqual([asked.end, Number(asked.amount.amount)], ['waiting', left])
+    assert.equal((await one.json('channels', 'withdraw', channel)).end, 'waiting')
+    // Nothing more is paid through it.
+    await one.pay(url('/page'), EXIT.fundsShort)
+    await seller.worker.claim()
+    await anvil.client.increaseTime({ seconds: 900 })
+    await anvil.client.mine({ blocks: 1 })
+    const taken = await one.json('channels', 'withdraw', channel)
+    assert.deepEqual([taken.end, Number(taken.amount.amount)], ['withdrawn', left])
+    assert.equal(await anvil.balance(one.address), PURSE - 2 * PRICE)
+    await one.agrees(2 * PRICE)
   })
 })

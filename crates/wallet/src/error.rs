@@ -2,7 +2,7 @@
 
 use farthing_channel::buyer::BuyerRefused;
 use farthing_ecash::{DenominationError, DleqError, KeysetError, RestoreError, TokenError};
-use farthing_money::{Money, Unit};
+use farthing_money::{Amount, Money, Unit};
 use thiserror::Error;
 
 use crate::address::AddressError;
@@ -186,6 +186,18 @@ pub enum WalletError {
         "no node of {0} is named, and this needs one; `farthing wallet token add --chain .. --address .. --rpc URL` names one"
     )]
     NoNode(ChainId),
+    /// The account has no coin for gas.
+    #[error(
+        "the transaction may cost {cost} of the smallest units of the coin of {chain}, and the account has {coin}; send some to the address that `farthing wallet address` shows"
+    )]
+    NoCoin {
+        /// The chain.
+        chain: ChainId,
+        /// What it may cost.
+        cost: Amount,
+        /// What there is.
+        coin: Amount,
+    },
     /// The chain did not do what was asked of it.
     #[error("{0}")]
     NotOnChain(String),
@@ -246,6 +258,7 @@ impl WalletError {
             Self::Channel(refused) => refused.code(),
             Self::UnknownChannel(_) => "wallet-unknown-channel",
             Self::NoNode(_) => "wallet-no-node",
+            Self::NoCoin { .. } => "wallet-no-coin",
             Self::NotOnChain(_) => "wallet-not-on-chain",
             Self::Misuse(_) => "wallet-misuse",
         }
@@ -261,7 +274,7 @@ impl WalletError {
             | Self::WhichUnit { .. }
             | Self::Backup { .. } => ErrorKind::Usage,
             Self::Unreachable { .. } => ErrorKind::Unreachable,
-            Self::FundsShort(_) => ErrorKind::FundsShort,
+            Self::FundsShort(_) | Self::NoCoin { .. } => ErrorKind::FundsShort,
             Self::Budget(_) => ErrorKind::Budget,
             Self::Unknown { .. } | Self::Pending(_) | Self::BadAnswer { .. } => ErrorKind::Unknown,
             Self::NoWallet | Self::UnknownChannel(_) | Self::UnknownAttempt(_) | Self::NoStatements(_) => {

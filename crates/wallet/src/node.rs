@@ -62,6 +62,11 @@ pub(crate) fn gas_request(url: &str, from: Address, to: Address, input: &[u8]) -
     ask(url, "eth_estimateGas", &json!([{"from": from, "to": to, "data": bytes_to_hex(input)}]))
 }
 
+/// What an account has of the chain's coin.
+pub(crate) fn coin_request(url: &str, account: Address) -> HttpRequest {
+    ask(url, "eth_getBalance", &json!([account, "latest"]))
+}
+
 /// Carries a transaction.
 pub(crate) fn send_request(url: &str, bytes: &str) -> HttpRequest {
     ask(url, "eth_sendRawTransaction", &json!([bytes]))
@@ -94,6 +99,16 @@ fn quantity(value: &Value) -> Option<u64> {
 pub(crate) fn number(url: &str, expected: &'static str, answer: &HttpResponse) -> Result<u64, WalletError> {
     let value = result(url, expected, answer)?;
     quantity(&value).ok_or_else(|| WalletError::bad_answer(&whom(url), expected, "no number"))
+}
+
+/// So much coin; more than can be counted is as much as can be.
+pub(crate) fn coin(url: &str, answer: &HttpResponse) -> Result<Amount, WalletError> {
+    let expected = "what an account has of the coin";
+    let value = result(url, expected, answer)?;
+    let digits = value.as_str().and_then(|text| text.strip_prefix("0x")).filter(|text| !text.is_empty());
+    let digits = digits.filter(|text| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let digits = digits.ok_or_else(|| WalletError::bad_answer(&whom(url), expected, "no number"))?;
+    Ok(Amount::new(u128::from_str_radix(digits, 16).unwrap_or(u128::MAX)))
 }
 
 /// The name of a transaction that was taken.

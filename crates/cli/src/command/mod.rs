@@ -22,6 +22,7 @@ mod ledger_receipt;
 mod ledger_reconcile;
 mod ledger_statement;
 mod pay;
+mod pay_many;
 mod pay_report;
 mod price;
 mod price_explain;

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use farthing_money::Money;
 use farthing_wallet::{Means, Outcome, PayFlow, PayRequest, Shown};
 
+use super::pay_many::{Many, Sums};
 use super::pay_report::{Report, refusal};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -57,6 +58,8 @@ pub struct Pay {
     /// Write the signed receipt into a file; `farthing receipt verify` checks it
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
+    #[command(flatten)]
+    many: Many,
     #[command(flatten)]
     place: WalletPlace,
 }
@@ -127,6 +130,9 @@ impl Pay {
         // A payment of the same request that is still open is carried on below, not undone.
         if !payer.has_open_payment(&hop.method, &hop.url) {
             payer.recover(output).await?;
+        }
+        if self.many.is_many() {
+            return self.pay_many(payer, hop, output).await;
         }
         if self.dry_run {
             return self.ask(&mut payer, hop, output).await;
@@ -219,6 +225,19 @@ impl Pay {
             hops += 1;
             output.say(format_args!("{from} redirects to {}", hop.url));
         }
+    }
+
+    /// Pays for the same request many times over; each may cost an equal part of --max.
+    async fn pay_many(&self, payer: Payer, hop: Hop, output: &Output) -> Result<(), Failure> {
+        let is_free_of_credits = self.channel || matches!(self.with, Some(With::Chain));
+        self.many.check(self.dry_run || self.location || self.output.is_some(), is_free_of_credits)?;
+        let max = self.max(&payer)?.map(|max| self.many.part(max));
+        let flow = self.flow(&hop, max)?;
+        let sums = Sums::new(hop.url.clone());
+        let more = self.many.flows(flow, sums.clone(), draw);
+        let ended = sums.clone();
+        payer.each(self.many.at_once(), more, move |end| ended.count(end)).await?;
+        sums.end(output)
     }
 
     /// Asks what it would cost, and whom.

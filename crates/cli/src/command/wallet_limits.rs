@@ -143,7 +143,8 @@ fn known(payer: &Payer) -> Result<Vec<Asset>, Failure> {
     let held = payer.wallet.balances()?.into_iter().map(|balance| balance.free.asset());
     let mints = payer.wallet.mints().flat_map(farthing_wallet::Mint::units).filter_map(asset_of);
     let tokens = payer.wallet.own_tokens().map(|token| token.counts_as).filter_map(asset_of);
-    let mut assets: Vec<Asset> = held.chain(mints).chain(tokens).collect();
+    let channels = payer.wallet.channels().map(|channel| channel.token.counts_as).filter_map(asset_of);
+    let mut assets: Vec<Asset> = held.chain(mints).chain(tokens).chain(channels).collect();
     assets.sort_unstable();
     assets.dedup();
     Ok(assets)

@@ -54,9 +54,20 @@ impl Payer {
             Some(client) => client,
             None => Client::new(Patience::default())?,
         };
-        let outcome = drive(&client, &mut self.wallet, flow, delivery).await;
+        let wallet = &mut self.wallet;
+        let step = |flow: &mut _, event| Flow::next(flow, wallet, event, now());
+        let outcome = drive(&client, step, flow, delivery).await;
         self.client = Some(client);
         Ok(outcome)
+    }
+
+    /// The wallet and the way out, for several flows at once.
+    pub(super) fn into_parts(self) -> Result<(Wallet, Client), Failure> {
+        let client = match self.client {
+            Some(client) => client,
+            None => Client::new(Patience::default())?,
+        };
+        Ok((self.wallet, client))
     }
 
     /// Whether a payment of this request is open: begun, and its answer never seen.
@@ -82,15 +93,16 @@ impl Payer {
     }
 }
 
-async fn drive(
+/// Runs a flow to its end; `step` lets it have the wallet between two requests.
+pub(super) async fn drive<F: Flow>(
     client: &Client,
-    wallet: &mut Wallet,
-    flow: &mut impl Flow,
+    mut step: impl FnMut(&mut F, Event) -> Result<Step, WalletError>,
+    flow: &mut F,
     delivery: &mut Delivery,
 ) -> Result<Outcome, WalletError> {
     let (mut event, mut last) = (Event::Go, None);
     loop {
-        match flow.next(wallet, std::mem::replace(&mut event, Event::Go), now())? {
+        match step(flow, std::mem::replace(&mut event, Event::Go))? {
             Step::Send(request) => match client.send(request).await {
                 Ok(answer) => {
                     event = Event::Answer(answer.to_response());

@@ -1,6 +1,7 @@
 //! The payer at the command line: opens the wallet's folder, sends what the wallet says, and shows what came of it.
 
 mod amount;
+mod at_once;
 mod delivery;
 mod driver;
 mod failure;
@@ -12,6 +13,7 @@ mod secret;
 mod tally;
 
 pub use amount::{Typed, assets_of};
+pub use at_once::End;
 pub use delivery::{Delivered, Delivery, OutFile, Redirect};
 pub use driver::{Payer, now, tell};
 pub use folder::{WalletPlace, draw};

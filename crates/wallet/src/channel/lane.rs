@@ -218,6 +218,7 @@ fn fresh(offer: &ChainOffer, base: ChannelTerms, lane: u32, host: &str, now: Tim
         url: String::new(),
         books: farthing_channel::buyer::BuyerBooks::default(),
         booked: Amount::ZERO,
+        entered: Amount::ZERO,
         deposits: Vec::new(),
         withdrawal: None,
         sent: None,

@@ -27,6 +27,8 @@ pub struct Channel {
     pub books: BuyerBooks,
     /// What budgets were charged with for it: at least what can still be taken, or was.
     pub booked: Amount,
+    /// The largest total of which the history tells. What was charged may fall back, when a seller has lost its memory.
+    pub entered: Amount,
     /// Deposits that are signed and were not seen in the channel yet.
     #[serde(default)]
     pub deposits: Vec<SignedDeposit>,

@@ -57,6 +57,7 @@ enum Stage {
     Price { kind: CallKind, number: u64 },
     Tip { kind: CallKind, number: u64, price: Amount },
     Gas { kind: CallKind, number: u64, fees: Fees },
+    Coin { kind: CallKind, number: u64, fees: Fees, gas: u64 },
     Sending,
     Receipt,
     Count,
@@ -78,7 +79,7 @@ impl ChannelCallFlow {
 
     /// What has to be sent now, where the channel stands so; or what there is to tell.
     fn decide(&mut self, wallet: &mut Wallet, seen: Seen, now: Timestamp) -> Result<Step, WalletError> {
-        let mut channel = channel_see::write_down(wallet, self.channel, seen)?;
+        let mut channel = channel_see::write_down(wallet, self.channel, seen, now)?;
         if channel.sent.is_some() {
             return self.send_again(wallet);
         }
@@ -101,7 +102,6 @@ impl ChannelCallFlow {
                 if amount.is_zero() {
                     return Err(farthing_channel::buyer::BuyerRefused::NothingLeft.into());
                 }
-                channel.withdrawal = Some(Withdrawal { amount, ready: None });
                 CallKind::Ask(amount)
             }
         };
@@ -137,15 +137,17 @@ impl ChannelCallFlow {
         wallet: &mut Wallet,
         (kind, number, fees): (CallKind, u64, Fees),
         gas: u64,
+        coin: Amount,
     ) -> Result<Step, WalletError> {
-        // A block later it may use a little more.
-        let gas = gas.saturating_add(gas / 4);
         let cost = fees.most.checked_mul(gas.into()).unwrap_or(Amount::MAX);
         if cost > self.fee_most {
             return Err(WalletError::NotOnChain(format!(
                 "the transaction may cost {cost} of the coin's smallest units, and at most {} are allowed; wait until gas is cheaper, or allow more with --fee-most",
                 self.fee_most
             )));
+        }
+        if coin < cost {
+            return Err(WalletError::NoCoin { chain: known(wallet, self.channel)?.chain(), cost, coin });
         }
         let mut channel = known(wallet, self.channel)?;
         let input = self.input(wallet, kind)?;
@@ -161,6 +163,10 @@ impl ChannelCallFlow {
         let signature = account::key(&wallet.seed)?.sign(&transaction.digest());
         let signed = transaction.signed(&signature).ok_or(WalletError::Misuse("a signature"))?;
         let bytes = bytes_to_hex(&signed.bytes);
+        if let CallKind::Ask(amount) = kind {
+            // From now on nothing more is paid through it.
+            channel.withdrawal = Some(Withdrawal { amount, ready: None });
+        }
         channel.sent = Some(SentCall { hash: signed.hash, number, bytes, call: kind });
         wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel)))])?;
         self.send_again(wallet)
@@ -200,10 +206,10 @@ impl ChannelCallFlow {
         &self,
         wallet: &mut Wallet,
         seen: Seen,
-        kind: CallKind,
-        before: Amount,
+        (kind, before): (CallKind, Amount),
+        now: Timestamp,
     ) -> Result<Step, WalletError> {
-        let channel = channel_see::write_down(wallet, self.channel, seen)?;
+        let channel = channel_see::write_down(wallet, self.channel, seen, now)?;
         let news = match (kind, &channel.withdrawal) {
             (CallKind::Fill(amount), _) => ChannelNews::Filled(amount),
             (CallKind::Ask(_), Some(Withdrawal { amount, ready: Some(ready) })) => {
@@ -315,7 +321,14 @@ impl Flow for ChannelCallFlow {
             }
             Stage::Gas { kind, number, fees } => {
                 let gas = node::number(&url, "a call that the escrow takes", &answer_of(&whom, event)?)?;
-                self.sign(wallet, (kind, number, fees), gas)
+                // A block later it may use a little more.
+                let gas = gas.saturating_add(gas / 4);
+                self.stage = Stage::Coin { kind, number, fees, gas };
+                Ok(Step::Send(node::coin_request(&url, wallet.account()?)))
+            }
+            Stage::Coin { kind, number, fees, gas } => {
+                let coin = node::coin(&url, &answer_of(&whom, event)?)?;
+                self.sign(wallet, (kind, number, fees), gas, coin)
             }
             Stage::Sending => {
                 let answer = answer_of(&whom, event)?;
@@ -332,7 +345,7 @@ impl Flow for ChannelCallFlow {
                         self.stage = Stage::End(look, kind);
                         Ok(Step::Send(request))
                     }
-                    Sub::Done(seen) => self.ended(wallet, seen, kind, before),
+                    Sub::Done(seen) => self.ended(wallet, seen, (kind, before), now),
                 }
             }
         }

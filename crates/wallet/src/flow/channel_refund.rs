@@ -187,7 +187,7 @@ impl Flow for ChannelRefundFlow {
                 Stage::Before(look) => match look.next(wallet, came) {
                     Ok(Sub::Send(request)) => return Ok(Step::Send(request)),
                     Ok(Sub::Done(seen)) => {
-                        channel_see::write_down(wallet, self.channel, seen)?;
+                        channel_see::write_down(wallet, self.channel, seen, now)?;
                         return self.ask(wallet);
                     }
                     // The seller can be asked without a node.
@@ -217,7 +217,7 @@ impl Flow for ChannelRefundFlow {
                     let amount = *amount;
                     let channel = match look.next(wallet, came) {
                         Ok(Sub::Send(request)) => return Ok(Step::Send(request)),
-                        Ok(Sub::Done(seen)) => channel_see::write_down(wallet, self.channel, seen)?,
+                        Ok(Sub::Done(seen)) => channel_see::write_down(wallet, self.channel, seen, now)?,
                         Err(_) => channel,
                     };
                     return Ok(done(Outcome::Channel(Box::new(channel), ChannelNews::Refunded(amount))));

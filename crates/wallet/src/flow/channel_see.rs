@@ -1,9 +1,10 @@
 //! Asks the chain where a channel stands, and writes that down.
 
 use farthing_channel::ChannelId;
-use farthing_money::Timestamp;
+use farthing_money::{Span, Timestamp};
 
 use super::channel_look::{ChannelLook, Seen};
+use super::channel_told::enter;
 use super::{Flow, Sub, done};
 use crate::channel::{Channel, Withdrawal};
 use crate::error::WalletError;
@@ -12,6 +13,9 @@ use crate::outcome::{ChannelNews, Outcome};
 use crate::state::Draft;
 use crate::vault::{Row, RowKey};
 use crate::wallet::Wallet;
+
+/// A chain may take back its last blocks: so long after its end a deposit is surely over.
+const MARGIN: Span = Span::from_secs(60);
 
 /// Looks at one channel.
 pub struct ChannelSeeFlow {
@@ -27,7 +31,7 @@ impl ChannelSeeFlow {
 }
 
 impl Flow for ChannelSeeFlow {
-    fn next(&mut self, wallet: &mut Wallet, event: Event, _now: Timestamp) -> Result<Step, WalletError> {
+    fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError> {
         let chain = known(wallet, self.channel)?.chain();
         let look = match &mut self.look {
             Some(look) => look,
@@ -38,7 +42,7 @@ impl Flow for ChannelSeeFlow {
         match look.next(wallet, event)? {
             Sub::Send(request) => Ok(Step::Send(request)),
             Sub::Done(seen) => {
-                let channel = write_down(wallet, self.channel, seen)?;
+                let channel = write_down(wallet, self.channel, seen, now)?;
                 Ok(done(Outcome::Channel(Box::new(channel), ChannelNews::Seen)))
             }
         }
@@ -58,9 +62,17 @@ pub(crate) fn key(channel: &Channel) -> RowKey {
 
 /// Takes over what the chain says. A channel that has nothing left to give can take nothing of the budget either, whatever
 /// was signed for it: that comes back.
-pub(crate) fn write_down(wallet: &mut Wallet, id: ChannelId, seen: Seen) -> Result<Channel, WalletError> {
+pub(crate) fn write_down(
+    wallet: &mut Wallet,
+    id: ChannelId,
+    seen: Seen,
+    now: Timestamp,
+) -> Result<Channel, WalletError> {
     let mut channel = known(wallet, id)?;
+    let before = channel.books;
     channel.seen(seen.balance, seen.claimed);
+    // What is over cannot come any more, once the chain's last blocks are old enough to stay.
+    channel.deposits.retain(|deposit| deposit.until.after(MARGIN).secs() >= seen.time);
     channel.withdrawal = match (seen.wanted.1, channel.withdrawal.take()) {
         (0, Some(withdrawal)) if channel.sent.is_some() => Some(withdrawal),
         (0, _) => None,
@@ -69,7 +81,10 @@ pub(crate) fn write_down(wallet: &mut Wallet, id: ChannelId, seen: Seen) -> Resu
             Some(Withdrawal { amount: seen.wanted.0, ready })
         }
     };
+    channel.booked = channel.booked.max(channel.books.signed());
     let mut draft = Draft::new(&wallet.state);
+    // What was claimed was charged.
+    enter(&mut draft, &mut channel, before, None, now)?;
     let is_empty = seen.balance <= seen.claimed && channel.deposits.is_empty();
     let over = channel.counted(seen.claimed, channel.booked).filter(|over| is_empty && *over > 0);
     if let Some(over) = over {

@@ -2,9 +2,9 @@
 //! ours that allows it, and what is in the channel only as far as believing it costs nothing. The chain has the last word.
 
 use farthing_channel::batch_domain;
-use farthing_channel::buyer::BuyerRefused;
+use farthing_channel::buyer::{BuyerBooks, BuyerRefused};
 use farthing_channel::seller::{Presented, Proven};
-use farthing_money::{Amount, Timestamp};
+use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::x402::batch::SCHEME_BATCH;
 use farthing_wire::x402::{PaymentRequired, Reason};
 
@@ -126,30 +126,43 @@ pub(crate) fn adopt(
         wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel)))])?;
         return Ok(Adopted::Refused(refused));
     }
-    // What this program has signed for and was charged without its knowing. What a copy of the wallet has signed is the copy's.
-    let known = before.signed().max(before.charged());
-    let cost = channel.books.charged().min(known).checked_sub(before.charged()).unwrap_or_default();
     let fresh = current.filter(|current| !current.was_sent_before).map(|current| current.attempt.id);
     let whose = whose(wallet, &channel, told).filter(|whose| Some(whose.id) != fresh);
     let mut draft = Draft::new(&wallet.state);
-    let mut charged = None;
-    if !cost.is_zero() {
-        let end = before.charged().checked_add(cost).unwrap_or(Amount::MAX);
-        let counted =
-            channel.counted(before.charged(), end).ok_or(WalletError::Misuse("a cost that counts"))?;
-        let shown = money(channel.token.counts_as, counted)?;
-        let number = whose.as_ref().map_or_else(|| draft.attempt_number(), |whose| whose.id);
-        draft.put(Row::Entry(Box::new(lost(&channel, whose.as_ref(), number, cost, shown, now))));
-        if current.is_some_and(|current| whose.is_some_and(|whose| whose.id == current.attempt.id)) {
-            charged = Some(Settled::Charged { charged: shown, change: money(channel.token.counts_as, 0)? });
-        }
-    }
+    let cost = enter(&mut draft, &mut channel, before, whose.as_ref(), now)?;
+    let is_current = current.is_some_and(|current| whose.is_some_and(|whose| whose.id == current.attempt.id));
+    let nothing = money(channel.token.counts_as, 0)?;
+    let charged = cost.filter(|_| is_current).map(|charged| Settled::Charged { charged, change: nothing });
     channel.booked = channel.booked.max(channel.books.signed());
     close_all(&mut draft, wallet, channel.id(), None);
     draft.put(Row::Channel(Box::new(channel)));
     let changes = draft.into_changes();
     wallet.commit(changes)?;
     Ok(charged.map_or(Adopted::Again, Adopted::Charged))
+}
+
+/// Enters into the history what was charged without this program's knowing, of what it has signed; what a copy of the wallet has
+/// signed is the copy's.
+pub(crate) fn enter(
+    draft: &mut Draft<'_>,
+    channel: &mut Channel,
+    before: BuyerBooks,
+    whose: Option<&Attempt>,
+    now: Timestamp,
+) -> Result<Option<Money>, WalletError> {
+    let known = before.signed().max(before.charged());
+    let end = channel.books.charged().min(known);
+    let entered = channel.entered;
+    channel.entered = entered.max(channel.books.charged());
+    let cost = end.checked_sub(entered).unwrap_or_default();
+    if cost.is_zero() {
+        return Ok(None);
+    }
+    let counted = channel.counted(entered, end).ok_or(WalletError::Misuse("a cost that counts"))?;
+    let shown = money(channel.token.counts_as, counted)?;
+    let number = whose.map_or_else(|| draft.attempt_number(), |whose| whose.id);
+    draft.put(Row::Entry(Box::new(lost(channel, whose, number, cost, shown, now))));
+    Ok(Some(shown))
 }
 
 /// Which open payment the seller's voucher is of: of two with the same total the one that was begun first.
@@ -191,7 +204,7 @@ fn lost(
     whose: Option<&Attempt>,
     number: u64,
     cost: Amount,
-    money: farthing_money::Money,
+    money: Money,
     at: Timestamp,
 ) -> Entry {
     let part = whose.and_then(Attempt::channel);

@@ -155,6 +155,7 @@ pub(crate) fn finish(
     let mut draft = Draft::new(&wallet.state);
     let pass_until = paid::keep_pass(&mut draft, wallet, &found, address, answer, now);
     close_all(&mut draft, wallet, part.channel, Some(attempt.id));
+    channel.entered = channel.entered.max(channel.books.charged());
     draft.put(Row::Channel(Box::new(channel)));
     let charged = money(attempt.unit, cost)?;
     let (receipt, notes) = (found.receipt.clone(), found.notes.clone());

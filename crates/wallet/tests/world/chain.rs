@@ -7,6 +7,8 @@ use farthing_money::Timestamp;
 use farthing_wallet::{HttpRequest, HttpResponse, Token};
 use serde_json::{Value, json};
 
+use super::toll::{self, Escrow};
+
 pub const NODE: &str = "https://node.example/rpc";
 pub const CHAIN: ChainId = ChainId::new(31_337);
 
@@ -28,6 +30,7 @@ pub struct Chain {
     pub decoy: Option<String>,
     /// What was signed, whether it was taken or not.
     pub seen: Vec<Word>,
+    pub escrow: Escrow,
 }
 
 pub fn token() -> Token {
@@ -51,6 +54,7 @@ impl Chain {
             number: CHAIN.number(),
             decoy: None,
             seen: Vec::new(),
+            escrow: Escrow::default(),
         }
     }
 
@@ -81,6 +85,7 @@ impl Chain {
         let result = match asked["method"].as_str().unwrap() {
             "eth_chainId" => json!(format!("{:#x}", self.number)),
             "eth_getBlockByNumber" => json!({"timestamp": format!("{:#x}", now.secs())}),
+            "eth_call" if toll::is_asked(&params[0]) => json!(self.escrow.answer(&params[0])),
             "eth_call" => json!(bytes_to_hex(self.call(&params[0]).as_bytes())),
             "eth_getTransactionByHash" => by_hash().map_or(Value::Null, |(nonce, _)| {
                 let is_decoy = self.decoy.as_deref() == params[0].as_str();

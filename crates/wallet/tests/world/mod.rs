@@ -7,6 +7,7 @@ pub mod mint;
 pub mod publisher;
 pub mod seller;
 pub mod shop;
+pub mod toll;
 pub mod vault;
 
 use farthing_money::{Span, Timestamp};
@@ -20,6 +21,7 @@ use self::mint::Mint;
 use self::publisher::Publisher;
 use self::seller::{SELLER, Seller};
 use self::shop::Shop;
+use self::toll::{TOLL, Toll};
 use self::vault::SharedVault;
 
 pub const MINT: &str = "https://mint.example";
@@ -47,6 +49,7 @@ pub struct World {
     pub shop: Shop,
     pub publisher: Publisher,
     pub seller: Seller,
+    pub toll: Toll,
     pub chain: Chain,
     pub now: Timestamp,
     /// What happens to the next requests; after them nothing does.
@@ -63,7 +66,8 @@ impl World {
         let (faults, log) = (Vec::new(), Vec::new());
         let (mint, shop, publisher) = (Mint::new(), Shop::new(), Publisher::new(now));
         let (seller, chain) = (Seller::new(), Chain::new());
-        Self { mint, shop, publisher, seller, chain, now, faults, log, delivered: 0 }
+        let toll = Toll::new();
+        Self { mint, shop, publisher, seller, toll, chain, now, faults, log, delivered: 0 }
     }
 
     fn handle(&mut self, request: &HttpRequest) -> HttpResponse {
@@ -74,11 +78,18 @@ impl World {
             self.chain.handle(request, self.now)
         } else if request.url.starts_with(SELLER) {
             self.seller.handle(&mut self.chain, request, self.now)
+        } else if request.url.starts_with(TOLL) {
+            self.toll.handle(&mut self.chain, request, self.now)
         } else if request.url.starts_with(MINT) {
             self.mint.handle(request)
         } else {
             self.shop.handle(&mut self.mint, request, self.now)
         }
+    }
+
+    /// What one request is answered, without any fault.
+    pub fn answer(&mut self, request: &HttpRequest) -> Event {
+        Event::Answer(self.handle(request))
     }
 
     fn send(&mut self, request: &HttpRequest) -> Event {
@@ -130,6 +141,12 @@ impl World {
     /// Pays the seller on the chain; each call draws other random bytes.
     pub fn buy(&mut self, wallet: &mut Wallet, path: &str) -> Result<Outcome, WalletError> {
         self.run(wallet, PayFlow::new(get_of(SELLER, path)).unwrap().on_chains(self.random()))
+    }
+
+    /// Pays through a channel, which may be opened.
+    pub fn pass(&mut self, wallet: &mut Wallet, path: &str) -> Result<Outcome, WalletError> {
+        let flow = PayFlow::new(get_of(TOLL, path)).unwrap().on_chains(self.random());
+        self.run(wallet, flow.opening_channels(true))
     }
 
     pub fn random(&self) -> [u8; 32] {

@@ -1,6 +1,7 @@
 //! The part of paying that goes through a channel: one is taken for the request, looked up on the chain if it has to be, and
 //! signed for; a refusal that says where the channel stands is answered once with what is right then.
 
+use farthing_channel::buyer::BuyerBooks;
 use farthing_money::{Amount, Span, Timestamp};
 use farthing_wire::Problem;
 use farthing_wire::header::PAYMENT_REQUIRED;
@@ -10,12 +11,12 @@ use super::super::channel_look::{ChannelLook, Seen};
 use super::super::channel_told::{Adopted, Current, Told, adopt};
 use super::super::on_chain::{Order, Refusal};
 use super::super::settle::Settle;
-use super::super::{Sub, done, in_channel};
+use super::super::{Sub, channel_see, done, in_channel};
 use super::{PayFlow, Refused, Stage, TRIES_MAX};
 use crate::budget::day_of;
 use crate::chain::offer::ChainOffer;
 use crate::channel::lane::{self, Found, Lane, NoLane};
-use crate::channel::{Channel, Withdrawal, remembered};
+use crate::channel::{Channel, remembered};
 use crate::error::WalletError;
 use crate::http::{Event, HttpResponse, Read, Step};
 use crate::offer::Means;
@@ -209,6 +210,11 @@ impl PayFlow {
     ) -> Result<Option<Step>, WalletError> {
         self.held.clear();
         (self.id, self.resumed, self.tries) = (None, false, 0);
+        if answer.header(PAYMENT_REQUIRED).is_none() {
+            // Some refusals do not repeat the offers.
+            self.stage = Stage::Start;
+            return Ok(None);
+        }
         self.choose(wallet, answer, now)
     }
 
@@ -223,7 +229,7 @@ impl PayFlow {
         match then {
             Then::Pay { offer, lane } => {
                 if let Some(seen) = seen {
-                    write_seen(wallet, &lane, seen)?;
+                    write_seen(wallet, &lane, seen, now)?;
                 }
                 self.through_channel(wallet, offer, now)
             }
@@ -293,17 +299,18 @@ fn must_look(wallet: &Wallet, lane: &Lane) -> bool {
 }
 
 /// Writes down what the chain says of a channel before it is used.
-fn write_seen(wallet: &mut Wallet, lane: &Lane, seen: Seen) -> Result<(), WalletError> {
-    if lane.is_new && seen.balance.is_zero() && seen.claimed.is_zero() {
+fn write_seen(wallet: &mut Wallet, lane: &Lane, seen: Seen, now: Timestamp) -> Result<(), WalletError> {
+    let id = lane.channel.id();
+    if !lane.is_new {
+        return channel_see::write_down(wallet, id, seen, now).map(|_| ());
+    }
+    if seen.balance.is_zero() && seen.claimed.is_zero() {
         return Ok(());
     }
-    let mut channel: Channel = lane.channel.clone();
-    channel.seen(seen.balance, seen.claimed);
     // What was claimed of a channel that nobody here remembers was spent by whoever had the words then.
-    channel.booked = channel.booked.max(channel.books.signed());
-    if seen.wanted.1 != 0 && channel.withdrawal.is_none() {
-        let ready = seen.wanted.1.checked_add(channel.terms.withdraw_delay.into());
-        channel.withdrawal = Some(Withdrawal { amount: seen.wanted.0, ready });
-    }
-    wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel)))])
+    let mut channel: Channel = lane.channel.clone();
+    channel.books = BuyerBooks::of_chain(seen.balance, seen.claimed);
+    (channel.booked, channel.entered) = (seen.claimed, seen.claimed);
+    wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel)))])?;
+    channel_see::write_down(wallet, id, seen, now).map(|_| ())
 }

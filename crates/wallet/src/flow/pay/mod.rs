@@ -133,6 +133,27 @@ impl PayFlow {
         })
     }
 
+    /// Another flow for the same request and in the same way, which signs with other random bytes where this one may sign.
+    #[must_use]
+    pub fn again(&self, random: [u8; 32]) -> Self {
+        Self {
+            request: self.request.clone(),
+            address: self.address.clone(),
+            charged: self.charged.clone(),
+            means: self.means,
+            random: self.random.map(|_| random),
+            asks_only: self.asks_only,
+            opens: self.opens,
+            looked: None,
+            corrections: 0,
+            held: Vec::new(),
+            stage: Stage::Begin(Leftovers::default()),
+            id: None,
+            resumed: false,
+            tries: 0,
+        }
+    }
+
     /// The same flow as part of a call that was charged so much before: its limits have only the rest left.
     #[must_use]
     pub fn charged_before(self, charged: impl IntoIterator<Item = Money>) -> Self {
