@@ -76,7 +76,7 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
         }
         const sum = channels.reduce((sum, one) => sum + units(one.charged), 0)
         assert.equal(sum, charged, 'in the channels')
-        const paid = (await json('history')).entries.filter(({ kind }) => kind === 'pay')
+        const paid = (await json('history', '--limit', '1000')).entries.filter(({ kind }) => kind === 'pay')
         assert.equal(paid.reduce((sum, { amount }) => sum + Number(amount.amount), 0), charged, 'in the history')
         const { limits } = await json('limits', 'show')
         assert.equal(Number(limits[0].spent_total.amount), booked, 'in the budget')
