@@ -12,11 +12,13 @@ import { stage } from './story.mjs'
 export const GAS = 10n ** 18n
 const NETWORK = `eip155:${CHAIN_ID}`
 
+const keys = (table) => Object.entries(table).map(([key, value]) => `${key} = ${JSON.stringify(value)}`).join('\n')
 const list = (items) => `[${items.map((item) => JSON.stringify(item)).join(', ')}]`
 
 /**
  * The configuration of the chain: its node, who is paid, how the dollar may be moved, how long payers wait, and from which
- * amount on it buys credits; `more` are keys beside these. With `flow` all other pages are settled so. Without `payTo` our own account is paid.
+ * amount on it buys credits; `more` are keys beside these, `channels` those of its channels. With `flow` all other pages are
+ * settled so. Without `payTo` our own account is paid.
  */
 export function chainText({
   node,
@@ -34,6 +36,7 @@ export function chainText({
   account,
   sponsorMost,
   sweepLeast,
+  channels,
   x402 = '',
 }) {
   return `
@@ -51,6 +54,7 @@ patience = "${patience}"
 ${more}
 wallet_factories = ${list(factories)}
 ${sponsorMost ? `sponsor_most = ${sponsorMost}\npurse_low = 1000000\n` : ''}${signer ? `signer = "${signer}"\naccount = "${account}"\n` : ''}
+${channels ? `[chain.channels]\n${keys(channels)}\n` : ''}
 [[token]]
 chain = ${CHAIN_ID}
 address = "${USDC}"

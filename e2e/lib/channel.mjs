@@ -22,12 +22,15 @@ export const channelFacilitator = (chain, authorizer) =>
 
 /**
  * The reference's express server, paid by channels. `routes` are prices by path; `actual` is what is charged of one. With
- * `authorizer` it signs its claims and refunds itself. `worker` is the reference's own, which claims and settles.
+ * `authorizer` it signs its claims and refunds itself; with `key` it shows the facilitator that it is the seller. `worker` is
+ * the reference's own, which claims and settles.
  */
-export async function channelSeller(chain, facilitatorUrl, routes, authorizer) {
+export async function channelSeller(chain, facilitatorUrl, routes, authorizer, key) {
   const network = `eip155:${chain.chainId}`
   const payTo = chain.accounts[2].address
-  const client = new HTTPFacilitatorClient({ url: facilitatorUrl })
+  const shown = key ? { Authorization: `Bearer ${key}` } : {}
+  const createAuthHeaders = async () => ({ verify: shown, settle: shown, supported: shown })
+  const client = new HTTPFacilitatorClient({ url: facilitatorUrl, createAuthHeaders })
   const scheme = new ChannelServer(payTo, authorizer ? { receiverAuthorizerSigner: authorizer } : {})
   const server = new x402ResourceServer(client).register(network, scheme)
   const sold = ({ units, extra = DOMAIN, sponsored }) => ({
@@ -74,6 +77,7 @@ export async function channelSeller(chain, facilitatorUrl, routes, authorizer) {
     /** What the seller has written down of its channels. */
     channels: () => scheme.getStorage().list(),
     worker: scheme.createChannelManager(client, network, USDC),
+    facilitator: client,
   }
 }
 

@@ -1,6 +1,7 @@
 //! Verifying and settling in the words of x402: for our own gate, and for the gates of others that ask over HTTP. What is
 //! settled for others goes through the same outbox, so that it survives a crash and is never sent twice.
 
+mod batch;
 mod channels;
 mod others;
 mod turn;
@@ -12,6 +13,7 @@ use farthing_channel::{ChainId, EscrowStep, TxHash};
 use farthing_engine::{Call, CallId, Fault, Outcome, PaymentId, Refusal, TransactionId};
 use farthing_ledger::Account;
 use farthing_money::{Amount, Money};
+use farthing_wire::x402::batch::SCHEME_BATCH;
 use farthing_wire::x402::facilitator::{Supported, SupportedKind};
 use farthing_wire::x402::{Payload, Reason, Requirements, SCHEME_EXACT, SCHEME_UPTO, VERSION};
 use futures_util::future::join_all;
@@ -196,6 +198,11 @@ impl Facilitator {
         if ways.contains(&Way::Upto) {
             let named = Map::from_iter([("facilitatorAddress".to_owned(), account.clone().into())]);
             kinds.push(kind(SCHEME_UPTO, named));
+        }
+        if chain.channels.is_some() && chain.tokens.iter().any(|token| token.channels) {
+            // Sellers may let us sign for them: `is_seller` is asked before we do.
+            let named = Map::from_iter([("receiverAuthorizer".to_owned(), account.clone().into())]);
+            kinds.push(kind(SCHEME_BATCH, named));
         }
         let by_permit2 = ways.iter().any(|way| *way != Way::ExactEip3009);
         let mut extensions = if by_permit2 { vec![verify::SPONSORED.to_owned()] } else { Vec::new() };

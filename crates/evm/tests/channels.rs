@@ -27,6 +27,7 @@ const CONFIG: ChannelConfig = ChannelConfig {
     claim_after: Span::from_secs(3_600),
     settle_from: Amount::new(150),
     rows_most: 50,
+    takes_contracts: false,
 };
 
 /// Who signs the vouchers of a channel.

@@ -87,6 +87,8 @@ pub struct Installation {
     pub chain_account: Option<SigningKeyOnChains>,
     /// Derives the keys of addresses at which mint quotes take transfers.
     pub inlets: Zeroizing<[u8; 32]>,
+    /// Derives what sellers show, for whom we settle.
+    pub sellers: Zeroizing<[u8; 32]>,
     /// How many payments a crash had left on hold.
     pub released: usize,
     /// All rows, for a backup; none where they are not in a folder.
@@ -201,6 +203,7 @@ impl Installation {
             credit_sales: config.chains.iter().flat_map(ChainSection::sales).copied().collect(),
             chain_account: account,
             inlets: seed.key(Purpose::Inlets),
+            sellers: seed.key(Purpose::Sellers),
             released: held.len(),
             rows: None,
             thread: Arc::default(),

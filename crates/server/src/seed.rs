@@ -37,6 +37,8 @@ pub enum Purpose {
     Chains,
     /// The addresses on chains at which mint quotes take transfers.
     Inlets,
+    /// What sellers show to whom we settle for, that it is they who ask.
+    Sellers,
 }
 
 /// Why there is no seed.
@@ -126,6 +128,7 @@ impl Seed {
             Purpose::Terms => b"farthing/terms/1",
             Purpose::Chains => b"farthing/chains/1",
             Purpose::Inlets => b"farthing/inlets/1",
+            Purpose::Sellers => b"farthing/sellers/1",
         };
         Zeroizing::new(mac(&self.0, name))
     }

@@ -7,6 +7,7 @@ use farthing_server::access::{Access, AccessError};
 use farthing_server::chains::channel_desk::{
     ChannelDetail, ChannelLine, ChannelOrder, ChannelQuery, RefundRequest,
 };
+use farthing_server::chains::seller::{SellerKey, SellerQuery};
 use serde_json::{Value, json};
 
 use super::channel_watch::Watch;
@@ -28,6 +29,8 @@ pub enum Channel {
     Settle(Settle),
     /// Give a payer back what is left in a channel; what he owes is claimed before
     Refund(Refund),
+    /// The key by which a seller, for whom we settle, has our own account sign its claims and refunds
+    Key(Key),
     /// Show what changes, until it is interrupted
     Watch(Watch),
 }
@@ -69,6 +72,15 @@ pub struct Settle {
 }
 
 #[derive(Debug, Args)]
+pub struct Key {
+    /// The account that the seller is paid at
+    #[arg(value_name = "ACCOUNT")]
+    account: String,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+#[derive(Debug, Args)]
 pub struct Refund {
     /// The channel, by its id in `farthing channel list`
     #[arg(value_name = "CHANNEL")]
@@ -99,6 +111,10 @@ impl Channel {
                 done(output, &ask(&settle.config, async |access| access.settle_channels().await)?)
             }
             Self::Refund(refund) => refund.run(output),
+            Self::Key(key) => {
+                let query = SellerQuery { account: key.account.clone() };
+                output.show(&Shown(ask(&key.config, async |access| access.seller_key(&query).await)?))
+            }
             Self::Watch(watch) => watch.run(output),
         }
     }
@@ -207,6 +223,18 @@ impl View for One {
         }
         lines.extend(calls.iter().map(|call| format!("under way: {call}")));
         lines.join("\n")
+    }
+}
+
+struct Shown(SellerKey);
+
+impl View for Shown {
+    fn json(&self) -> Value {
+        json!(self.0)
+    }
+
+    fn text(&self) -> String {
+        format!("Authorization: Bearer {}", self.0.key)
     }
 }
 

@@ -68,7 +68,8 @@ impl View for Compared {
 
     fn text(&self) -> String {
         let chains = Chains(self.0.clone()).text();
-        let audits: String = self.1.iter().map(audit).collect();
+        let of_any = |audit: &&ChannelAudit| audit.channels > 0 || !audit.differences.is_empty();
+        let audits: String = self.1.iter().filter(of_any).map(audit).collect();
         format!("{chains}{audits}")
     }
 }

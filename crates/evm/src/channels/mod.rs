@@ -32,6 +32,8 @@ pub struct ChannelConfig {
     pub settle_from: Amount,
     /// How many channels are claimed at once.
     pub rows_most: usize,
+    /// Whether payers without an authorizing key are taken, which may be contracts that deny their vouchers when those are claimed.
+    pub takes_contracts: bool,
 }
 
 impl Default for ChannelConfig {
@@ -45,6 +47,7 @@ impl Default for ChannelConfig {
             claim_after: Span::from_secs(3_600),
             settle_from: Amount::new(1_000_000),
             rows_most: 50,
+            takes_contracts: false,
         }
     }
 }

@@ -66,7 +66,7 @@ impl ChainConfig {
             token: token.address,
             withdraw_delay: config.withdraw_delay,
             deposit_least: None,
-            takes_contracts: false,
+            takes_contracts: config.takes_contracts,
             // What no amount of units can be worth is no limit.
             exposure_most: config.exposure_most.mul_div(units, worth, Rounding::Down),
         })

@@ -133,28 +133,24 @@ impl ChannelWorker {
         }
     }
 
+    /// On which terms channels are claimed; those that are open after they were taken out of the configuration on the usual ones.
+    fn config(&self) -> ChannelConfig {
+        self.chain().channels.unwrap_or_default()
+    }
+
     /// Looks at what has changed, and sends what is due.
     pub async fn run_once(&self) -> Result<ChannelRound, RoundFault> {
-        match self.chain().channels {
-            Some(config) => self.round(config, None).await,
-            None => Ok(ChannelRound::default()),
-        }
+        self.round(self.config(), None).await
     }
 
     /// The same, and claims whatever can be claimed, of one channel or of all, unless a claim is under way.
     pub async fn claim_now(&self, only: Option<ChannelId>) -> Result<ChannelRound, RoundFault> {
-        match self.chain().channels {
-            Some(config) => self.round(ChannelConfig { claim_from: Amount::ZERO, ..config }, only).await,
-            None => Ok(ChannelRound::default()),
-        }
+        self.round(ChannelConfig { claim_from: Amount::ZERO, ..self.config() }, only).await
     }
 
     /// The same, and moves all that is claimed, unless that is under way.
     pub async fn settle_now(&self) -> Result<ChannelRound, RoundFault> {
-        match self.chain().channels {
-            Some(config) => self.round(ChannelConfig { settle_from: Amount::ZERO, ..config }, None).await,
-            None => Ok(ChannelRound::default()),
-        }
+        self.round(ChannelConfig { settle_from: Amount::ZERO, ..self.config() }, None).await
     }
 
     async fn round(
@@ -166,6 +162,9 @@ impl ChannelWorker {
         let mut memory = self.memory.lock().await;
         let now = (self.ports().clock)();
         let mut rows = self.rows()?;
+        if rows.is_empty() && self.chain().channels.is_none() {
+            return Ok(round);
+        }
         let head = self.node().head().await?;
         let Some(confirmed) = head.number.saturating_add(1).checked_sub(self.chain().confirmations) else {
             return Ok(round);

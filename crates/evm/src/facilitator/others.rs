@@ -32,7 +32,7 @@ enum Stand {
 }
 
 /// Why somebody else's payment was not settled.
-enum Refused {
+pub(super) enum Refused {
     Invalid(Invalid),
     Unsettled(Unsettled),
 }
@@ -40,6 +40,12 @@ enum Refused {
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Self {
         Self::Unsettled(fault.into())
+    }
+}
+
+impl From<NodeError> for Refused {
+    fn from(error: NodeError) -> Self {
+        Self::Unsettled(error.into())
     }
 }
 
@@ -236,7 +242,7 @@ impl Facilitator {
 
     /// The outcome of a call in the words of x402; `settlement_pending` with the transaction, if there is one, when
     /// patience was over before it.
-    fn response_of(
+    pub(super) fn response_of(
         &self,
         requirements: &Requirements,
         id: CallId,

@@ -4,8 +4,11 @@
 use farthing_channel::seller::{ChannelOffer, ChannelOnChain};
 use farthing_channel::{Address, ChannelId, ChannelTerms, Digest, Salt, Signature, Voucher, batch_domain};
 use farthing_money::Amount;
-use farthing_wire::x402::batch::{ChannelConfig as ChannelText, VoucherFields};
-use farthing_wire::x402::{AddressText, Reason, Requirements, SignatureText};
+use farthing_wire::x402::batch::{
+    ChannelConfig as ChannelText, ChannelStateText, SCHEME_BATCH, VoucherFields,
+};
+use farthing_wire::x402::hex_text::HexText;
+use farthing_wire::x402::{AddressText, Reason, Requirements, SignatureText, Uint};
 use futures_util::future::join;
 use serde_json::Value;
 
@@ -27,7 +30,7 @@ pub struct SoundVoucher {
 }
 
 /// The terms of a channel as they came.
-pub(super) fn terms_of(text: &ChannelText) -> Result<ChannelTerms, Reason> {
+pub(crate) fn terms_of(text: &ChannelText) -> Result<ChannelTerms, Reason> {
     Ok(ChannelTerms {
         payer: of_text(text.payer),
         payer_authorizer: of_text(text.payer_authorizer),
@@ -76,6 +79,21 @@ pub(super) fn asked_for(
 fn seconds(said: &Value) -> Option<u32> {
     let number = said.as_u64().or_else(|| said.as_str()?.parse().ok())?;
     u32::try_from(number).ok()
+}
+
+/// Refuses what is for another scheme or another chain.
+pub(crate) fn same_place(
+    chain: &ChainConfig,
+    requirements: &Requirements,
+    accepted: &Requirements,
+) -> Result<(), Reason> {
+    if requirements.scheme != SCHEME_BATCH || accepted.scheme != SCHEME_BATCH {
+        return Err(Reason::BatchScheme);
+    }
+    if accepted.network != requirements.network || requirements.chain_id() != Some(chain.id.number()) {
+        return Err(Reason::BatchNetworkMismatch);
+    }
+    Ok(())
 }
 
 /// What a voucher allows in all. More than an amount can be is covered by no balance.
@@ -154,5 +172,17 @@ impl Judge<'_> {
     /// How a channel stands after the newest block.
     pub async fn channel(&self, channel: ChannelId) -> Result<ChannelOnChain, NodeError> {
         see::channel(self.node, channel, Moment::Latest).await
+    }
+}
+
+/// Where a channel stands, as facilitators say it.
+pub(crate) fn state_text(channel: ChannelId, on_chain: &ChannelOnChain) -> ChannelStateText {
+    ChannelStateText {
+        channel_id: HexText(*channel.as_bytes()),
+        balance: on_chain.balance.into(),
+        total_claimed: on_chain.claimed.into(),
+        withdraw_requested_at: on_chain.withdraw_since.unwrap_or_default(),
+        refund_nonce: on_chain.refund_nonce.to_string().parse().unwrap_or_else(|_| Uint::zero()),
+        charged_cumulative_amount: None,
     }
 }

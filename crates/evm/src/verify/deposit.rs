@@ -76,6 +76,19 @@ impl Judge<'_> {
     }
 }
 
+/// The payment that a deposit makes, without judging it; nothing if it cannot be read.
+pub(crate) fn deposit_name(chain: &ChainConfig, deposit: &DepositPayload) -> Option<PaymentId> {
+    let terms = terms_of(&deposit.channel_config).ok()?;
+    let authorized = match &deposit.deposit.authorization {
+        DepositAuthorization::Eip3009(receive) => {
+            let channel = ChannelId::from_bytes(deposit.voucher.channel_id.0);
+            of_receive(&terms, channel, Salt::from_bytes(receive.salt.0))
+        }
+        DepositAuthorization::Permit2(permit) => of_permit(chain, &terms, word(&permit.nonce)),
+    };
+    Some(authorized.payment(chain))
+}
+
 fn of_receive(terms: &ChannelTerms, channel: ChannelId, salt: Salt) -> Authorized {
     let nonce = *deposit_nonce(channel, salt).as_bytes();
     Authorized { counter: Counter::Token(terms.token), payer: terms.payer, nonce }

@@ -29,7 +29,9 @@ use crate::chain::{ChainConfig, of_text, to_engine};
 use crate::node::{Node, NodeError, Trial};
 
 pub use channel::SoundVoucher;
+pub(crate) use channel::{same_place, state_text, terms_of};
 pub use deposit::SoundDeposit;
+pub(crate) use deposit::deposit_name;
 
 /// The extensions that are understood: an allowance that is signed, and one that is a transaction.
 pub(crate) const SPONSORED: &str = sponsor::NAME;

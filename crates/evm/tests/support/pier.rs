@@ -32,6 +32,7 @@ pub const CONFIG: ChannelConfig = ChannelConfig {
     claim_after: Span::from_secs(3_600),
     settle_from: Amount::new(2_000),
     rows_most: 50,
+    takes_contracts: false,
 };
 
 /// Who signs the vouchers.

@@ -5,6 +5,7 @@ use http::Method;
 use super::channel_desk::{ChannelDetail, ChannelLine, ChannelOrder, ChannelQuery, RefundRequest};
 use super::outbox::{EndRequest, EndedCall, UnderWay, under_way};
 use super::reconcile::ChannelAudit;
+use super::seller::{SellerKey, SellerQuery};
 use super::{ChainRoom, ChainStatus, admin};
 use crate::access::{Access, AccessError, ask, get};
 use crate::installation::Installation;
@@ -88,6 +89,14 @@ impl Access {
         match self {
             Self::Socket(path) => ask(path, Method::POST, "/channels/settle", None::<&()>).await,
             Self::Folder(installation) => Ok(room(installation)?.settle_channels().await?),
+        }
+    }
+
+    /// The key that a seller shows to have our own account sign for its channels.
+    pub async fn seller_key(&self, query: &SellerQuery) -> Result<SellerKey, AccessError> {
+        match self {
+            Self::Socket(path) => ask(path, Method::POST, "/channels/key", Some(query)).await,
+            Self::Folder(installation) => Ok(room(installation)?.seller_key(query)?),
         }
     }
 

@@ -10,6 +10,7 @@ use farthing_engine::Read;
 use super::channel_desk::{ChannelDetail, ChannelLine, ChannelOrder, ChannelQuery, RefundRequest};
 use super::outbox::{EndRequest, EndedCall, UnderWay, under_way};
 use super::reconcile::ChannelAudit;
+use super::seller::{SellerKey, SellerQuery};
 use super::{ChainRoom, ChainStatus};
 use crate::operator::OperatorError;
 
@@ -31,6 +32,7 @@ pub fn router(room: Option<ChainRoom>, books: Arc<dyn Read>) -> Router {
         .route("/channels/claim", post(claim_channels))
         .route("/channels/settle", post(settle_channels))
         .route("/channels/refund", post(refund_channel))
+        .route("/channels/key", post(seller_key))
         .with_state(Desk { room, books })
 }
 
@@ -87,6 +89,13 @@ async fn refund_channel(
     Json(request): Json<RefundRequest>,
 ) -> Result<Json<ChannelOrder>, OperatorError> {
     desk.room.ok_or_else(no_chain)?.refund_channel(&request).await.map(Json)
+}
+
+async fn seller_key(
+    State(desk): State<Desk>,
+    Json(query): Json<SellerQuery>,
+) -> Result<Json<SellerKey>, OperatorError> {
+    desk.room.ok_or_else(no_chain)?.seller_key(&query).map(Json)
 }
 
 /// Nothing is looked after without a chain.

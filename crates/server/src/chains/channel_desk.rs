@@ -161,7 +161,7 @@ impl ChainRoom {
         let harbour = self.harbour(row.chain).zip(self.facilitators.of_chain(row.chain));
         let (harbour, facilitator) = harbour.ok_or_else(|| {
             OperatorError::Request(format!(
-                "the channel is on eip155:{}, where no channels are taken: nobody can look there; give a [[token]] of it the scheme batch-settlement",
+                "the channel is on eip155:{}, which is not configured: nobody can look there; put its [[chain]] back",
                 row.chain
             ))
         })?;

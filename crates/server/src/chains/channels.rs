@@ -25,12 +25,11 @@ pub(super) struct Harbour {
     pub(super) desks: Vec<ChannelDesk>,
 }
 
-/// One for each chain whose configuration takes channels.
+/// One for each chain: what channels owe is claimed also when no more are taken.
 pub(super) fn harbours(facilitators: &Facilitators) -> Arc<[Harbour]> {
     let one = |facilitator: &Arc<Facilitator>| {
         let submitter = facilitator.submitter();
         let chain = &submitter.ports().chain;
-        chain.channels?;
         let desk = |token| {
             Some(ChannelDesk {
                 chain: chain.id.number(),
@@ -41,14 +40,14 @@ pub(super) fn harbours(facilitators: &Facilitators) -> Arc<[Harbour]> {
                 accounts: chain.channel_accounts(token),
             })
         };
-        Some(Harbour {
+        Harbour {
             chain: chain.id.number(),
             network: chain.network(),
             worker: Arc::new(ChannelWorker::new(Arc::clone(submitter))),
             desks: chain.tokens.iter().filter_map(desk).collect(),
-        })
+        }
     };
-    facilitators.iter().filter_map(one).collect()
+    facilitators.iter().map(one).collect()
 }
 
 fn silent(error: &dyn ToString) -> ChainRefusal {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -18,6 +18,7 @@ use farthing_channel::Address;
 use farthing_evm::{Facilitator, Unsettled};
 use farthing_gate::limit::Limiter;
 use farthing_wire::x402::Reason;
+use farthing_wire::x402::batch::SCHEME_BATCH;
 use farthing_wire::x402::facilitator::{BODY_BYTES_MOST, FacilitatorRequest, VerifyResponse};
 use farthing_wire::{Problem, header::PROBLEM_JSON};
 use tokio::sync::Semaphore;
@@ -144,14 +145,20 @@ async fn verify(State(desk): State<Desk>, body: Bytes) -> Response {
         Ok(read) => read,
         Err(refused) => return *refused,
     };
-    match facilitator.verify_for_others(&request.requirements, &request.payload).await {
+    let FacilitatorRequest { requirements, payload } = &request;
+    let answer = if requirements.scheme == SCHEME_BATCH {
+        facilitator.verify_channel_for_others(requirements, payload).await
+    } else {
+        facilitator.verify_for_others(requirements, payload).await
+    };
+    match answer {
         Ok(answer) if answer.is_valid => json(answer.to_json().ok()),
         Ok(answer) => in_vain(json(answer.to_json().ok())),
         Err(error) => unreachable(&Unsettled::Node(error)),
     }
 }
 
-async fn settle(State(desk): State<Desk>, body: Bytes) -> Response {
+async fn settle(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Response {
     let (request, facilitator) = match desk.read(&body) {
         Ok(read) => read,
         Err(refused) => return *refused,
@@ -163,7 +170,15 @@ async fn settle(State(desk): State<Desk>, body: Bytes) -> Response {
     };
     // While a transaction is under way nothing was in vain.
     let pending = Some(Reason::SettlementPending.as_str());
-    match facilitator.settle_for_others(&request.requirements, &request.payload, PATIENCE).await {
+    let FacilitatorRequest { requirements, payload } = &request;
+    let answer = if requirements.scheme == SCHEME_BATCH {
+        let payee = requirements.pay_to_address().map(|address| Address::from_bytes(address.0));
+        let is_seller = payee.is_some_and(|payee| desk.room.sellers.is_shown(&headers, payee));
+        facilitator.settle_channel_for_others(requirements, (payload, is_seller), PATIENCE).await
+    } else {
+        facilitator.settle_for_others(requirements, payload, PATIENCE).await
+    };
+    match answer {
         Ok(answer) if answer.success || answer.error_reason.as_deref() == pending => {
             json(answer.to_json().ok())
         }

@@ -11,6 +11,7 @@ pub mod facilitator_api;
 mod inlets;
 pub mod outbox;
 pub mod reconcile;
+pub mod seller;
 mod status;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use farthing_wire::x402::{AssetTransferMethod, Payload, Reason, Requirements};
 use tokio::task::JoinSet;
 
 use channels::Harbour;
+use seller::SellerKeys;
 pub use status::{ChainStatus, SignerStatus, TokenStatus};
 
 use crate::config::{ChainSection, CreditSale};
@@ -39,6 +41,9 @@ use crate::installation::Installation;
 
 /// How long a payout may wait for a cheaper block. Its transfer has no end of its own.
 const PAYOUT_TIME: Span = Span::from_secs(24 * 3600);
+
+/// How many channels are read at once.
+const CHANNELS_AT_ONCE: usize = 1_000;
 
 fn engine_address(address: Address) -> ChainAddress {
     ChainAddress::from_bytes(*address.as_bytes())
@@ -67,7 +72,38 @@ pub fn abandoned(installation: &Installation) -> Result<BTreeMap<u64, usize>, Fa
     Ok(abandoned)
 }
 
+/// Channels that owe something on chains which are not configured any more, by the chain's number: nobody claims it.
+pub fn abandoned_channels(installation: &Installation) -> Result<BTreeMap<u64, usize>, Fault> {
+    let (mut abandoned, mut after) = (BTreeMap::new(), None);
+    loop {
+        let page = installation.books.channels_after(after, CHANNELS_AT_ONCE)?;
+        for (id, row) in &page {
+            after = Some(*id);
+            let is_known = installation.chains.iter().any(|chain| chain.id.number() == row.chain);
+            if !is_known && !row.unclaimed().is_zero() {
+                let channels: &mut usize = abandoned.entry(row.chain).or_default();
+                *channels = channels.saturating_add(1);
+            }
+        }
+        if page.len() < CHANNELS_AT_ONCE {
+            return Ok(abandoned);
+        }
+    }
+}
+
 fn say_abandoned(installation: &Installation) {
+    match abandoned_channels(installation) {
+        Ok(abandoned) => {
+            for (chain, channels) in abandoned {
+                tracing::error!(
+                    chain,
+                    channels,
+                    "channels owe something on a chain that is not configured: nobody claims it, and their payers can take it back; put its [[chain]] back"
+                );
+            }
+        }
+        Err(error) => tracing::error!(%error, "the channels cannot be read"),
+    }
     match abandoned(installation) {
         Ok(abandoned) => {
             for (chain, calls) in abandoned {
@@ -99,6 +135,7 @@ pub struct ChainRoom {
     work: Option<Arc<JoinSet<()>>>,
     inlets: Arc<[Arc<InletWatcher>]>,
     harbours: Arc<[Harbour]>,
+    sellers: SellerKeys,
 }
 
 impl ChainRoom {
@@ -126,7 +163,8 @@ impl ChainRoom {
         let facilitators = Facilitators::new(all);
         let inlets = inlets::watchers(installation, &facilitators, &sales);
         let harbours = channels::harbours(&facilitators);
-        Ok(Some(Self { facilitators, sales, inlets, harbours, work: None }))
+        let sellers = SellerKeys::new(installation.sellers.clone());
+        Ok(Some(Self { facilitators, sales, inlets, harbours, sellers, work: None }))
     }
 
     fn facilitator(
@@ -341,7 +379,7 @@ impl Chains for ChainRoom {
     }
 
     fn channels(&self) -> Option<&dyn Channels> {
-        (!self.harbours.is_empty()).then_some(self)
+        self.harbours.iter().any(|harbour| !harbour.desks.is_empty()).then_some(self)
     }
 
     fn look(&self) {

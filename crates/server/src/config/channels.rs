@@ -13,6 +13,7 @@ pub(super) struct ChannelTerms {
     deposit_prices: u32,
     claim_after: Span,
     rows_most: u32,
+    takes_contracts: bool,
     exposure_most: Option<Money>,
     claim_from: Option<Money>,
     settle_from: Option<Money>,
@@ -29,6 +30,7 @@ pub(super) fn read(section: Section<'_>, assets: &AssetTable) -> Option<ChannelT
     let prices = section.given_or("deposit_prices", 10, |key| section.number(key, 1..=1_000_000));
     let after = section.given_or("claim_after", usual.claim_after, |key| section.parsed(key, positive));
     let rows = section.given_or("rows_most", 50, |key| section.number(key, 1..=100));
+    let contracts = section.given_or("takes_contracts", false, |key| section.boolean(key));
     let money = |key| {
         section.given_or(key, None, |key| section.judged(key, |text| assets.parse_money(text)).map(Some))
     };
@@ -42,6 +44,7 @@ pub(super) fn read(section: Section<'_>, assets: &AssetTable) -> Option<ChannelT
         deposit_prices: prices?,
         claim_after: after?,
         rows_most: rows?,
+        takes_contracts: contracts?,
         exposure_most: exposure?,
         claim_from: from?,
         settle_from: settle?,
@@ -73,6 +76,7 @@ impl ChannelTerms {
             claim_after: self.claim_after,
             settle_from: amount(self.settle_from, usual.settle_from)?,
             rows_most: usize::try_from(self.rows_most).unwrap_or(usual.rows_most),
+            takes_contracts: self.takes_contracts,
         })
     }
 }
@@ -120,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_terms_are_the_operators() {
-        let terms = "[chain.channels]\nwithdraw_delay = \"15m\"\ndeposit_prices = 5\nexposure_most = \"2 USD\"\nclaim_from = \"0.50 USD\"\nclaim_after = \"10m\"\nsettle_from = \"3 USD\"\nrows_most = 7\n";
+        let terms = "[chain.channels]\nwithdraw_delay = \"15m\"\ndeposit_prices = 5\nexposure_most = \"2 USD\"\nclaim_from = \"0.50 USD\"\nclaim_after = \"10m\"\nsettle_from = \"3 USD\"\nrows_most = 7\ntakes_contracts = true\n";
         let expected = ChannelConfig {
             withdraw_delay: 900,
             deposit_prices: 5,
@@ -129,6 +133,7 @@ mod tests {
             claim_after: Span::from_secs(600),
             settle_from: Amount::new(3_000_000),
             rows_most: 7,
+            takes_contracts: true,
         };
         assert_eq!(read(&format!("{CHAIN}{terms}{TOKEN}{CHANNELS}")), Ok(Some(expected)));
     }

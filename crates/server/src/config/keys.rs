@@ -7,6 +7,8 @@ pub(super) use super::key_words::{find, note, sections_of, words_of};
 const ACCOUNT: &str = "an account on a chain";
 const AMOUNT: &str = "an amount";
 const CHANNELS: &str = "[chain.channels]";
+const CONTRACTS: &str =
+    "whether payers without a key for vouchers are taken: they may be contracts that deny what they signed";
 const ADDRESS: &str = "an address and port";
 const FILE: &str = "the path of a file";
 const NUMBER: &str = "a whole number";
@@ -500,6 +502,7 @@ pub const KEYS: &[KeyNote] = &[
         Some("50"),
         "how many channels are claimed at once, at most 100",
     ),
+    note(CHANNELS, "takes_contracts", "true or false", "false", Some("false"), CONTRACTS),
     note("[[token]]", "chain", NUMBER, "8453", None, "the number of its chain; must be given"),
     note(
         "[[token]]",
