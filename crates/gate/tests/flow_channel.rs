@@ -255,7 +255,9 @@ async fn the_same_voucher_is_charged_once_and_opens_one_thing() {
     let payment = payer.voucher(&offer, PRICE);
     assert_eq!(shop.pay(&payment).await.status, 200);
     let again = shop.pay(&payment).await;
-    assert_eq!((again.status, again.code().as_str()), (402, "payment-used"));
+    // Whoever begins anew signs what it has signed before, and is told where its channel stands.
+    assert_eq!((again.status, reason(&again).as_str()), (402, "cumulative_amount_mismatch"));
+    assert_eq!(total(&required(&again).accepts[0].extra.channel().unwrap()), PRICE);
     // For another resource, its total is over.
     let elsewhere = Payer { url: "http://shop.example/paid/y".to_owned(), ..payer.clone() };
     let refused = shop.pay(&elsewhere.voucher(&offer, PRICE)).await;
@@ -279,14 +281,14 @@ async fn an_answer_that_a_crash_has_lost_is_delivered_once_more() {
         (200, Some(PRICE), PRICE),
         "{again:?}"
     );
-    assert_eq!(shop.pay(&payment).await.code(), "payment-used");
+    assert_eq!(reason(&shop.pay(&payment).await), "cumulative_amount_mismatch");
     // Not if the voucher may be public by now.
     let claimed = payer.voucher(&offer, 2 * PRICE);
     assert_eq!(shop.pay(&claimed).await.status, 200);
     shop.restart().await;
     shop.channels.set(payer.channel(), FUNDS, 2 * PRICE);
     shop.channels.watch(&payer.terms);
-    assert_eq!(shop.pay(&claimed).await.code(), "payment-used");
+    assert_eq!(reason(&shop.pay(&claimed).await), "cumulative_amount_mismatch");
     assert_eq!(shop.bank.taken(), 2 * PRICE);
 }
 

@@ -80,7 +80,7 @@ async fn a_deposit_counts_when_it_is_confirmed() {
     shop.channels.set(payer.channel(), FUNDS, 0);
     assert_eq!(shop.pay(&deposit).await.status, 200);
     let again = shop.pay(&deposit).await;
-    assert_eq!(again.code(), "payment-used");
+    assert_eq!(reason(&again), "cumulative_amount_mismatch");
     assert_eq!(
         (shop.channels.judged.load(Ordering::SeqCst), shop.chain.settled.load(Ordering::SeqCst)),
         (1, 1)

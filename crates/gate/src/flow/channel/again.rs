@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use farthing_channel::seller;
 use farthing_engine::{PaymentId, PaymentRow, Refusal, Reject};
 use farthing_money::{Amount, Span, Timestamp};
 
@@ -43,7 +44,8 @@ impl Resumed {
 }
 
 impl Shared {
-    /// Delivers again what was charged, if its answer was lost.
+    /// Delivers again what was charged, if its answer was lost. Who has the answer, or has forgotten it, is told where the channel
+    /// stands: the first voucher of a client that begins anew is one that it has signed before.
     pub(super) fn voucher_again(
         self: &Arc<Self>,
         shown: &Shown<'_>,
@@ -51,7 +53,8 @@ impl Shared {
         row: PaymentRow,
     ) -> Result<Outcome, Refused> {
         let channel = self.config.read.channel(shown.channel()).map_err(Refusal::Fault)?;
-        let channel = channel.ok_or(Refused::Used(payment))?;
+        let over = || self.corrected(shown, seller::Refused::CumulativeAmountMismatch);
+        let channel = channel.ok_or_else(over)?;
         let handover = match self.handovers.claim(payment) {
             Claim::Again(handover) => handover,
             Claim::UnderWay(_) => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
@@ -59,7 +62,7 @@ impl Shared {
                 let is_last = channel.last == Some(payment) && channel.books.chain().claimed <= base;
                 let now = (self.config.clock)();
                 if !is_last || !self.channels.resumed.take(payment, row.at, now) {
-                    return Err(Refused::Used(payment));
+                    return Err(over());
                 }
                 self.handovers.begin(payment)
             }
