@@ -89,7 +89,8 @@ export function channelBuyer(chain, account, { session, salt } = {}) {
   const signer = toClientEvmSigner(account, chain.client)
   const options = { rpcUrl: chain.url, ...(session ? { voucherSigner: session } : {}), ...(salt ? { salt } : {}) }
   const scheme = new ChannelBuyer(signer, options)
-  const inner = new x402HTTPClient(new x402Client().register('eip155:*', scheme))
+  const client = new x402Client().register('eip155:*', scheme)
+  const inner = new x402HTTPClient(client)
   const sent = []
   const noting = async (...words) => {
     const request = new Request(...words)
@@ -109,6 +110,12 @@ export function channelBuyer(chain, account, { session, salt } = {}) {
       const body = await response.text()
       if (response.status !== 200 || body !== PAGE) throw new Error(`expected the page, got ${response.status}: ${body}`)
       return decodePaymentResponseHeader(response.headers.get('payment-response'))
+    },
+    /** Signs a payment for a resource without sending it; resolves with the field that carries it. */
+    async sign(url) {
+      const response = await fetch(url)
+      const required = inner.getPaymentRequiredResponse((name) => response.headers.get(name), await response.json())
+      return inner.encodePaymentSignatureHeader(await client.createPaymentPayload(required))
     },
     refund: (url, units) => scheme.refund(url, { fetch: noting, ...(units ? { amount: String(units) } : {}) }),
   }
