@@ -478,14 +478,7 @@ pub const KEYS: &[KeyNote] = &[
         Some("0.1 of the asset"),
         "from how much on what a channel owes is claimed; each claim is a transaction, of up to `rows_most` channels",
     ),
-    note(
-        CHANNELS,
-        "claim_after",
-        SPAN,
-        r#""1h""#,
-        Some(r#""1h""#),
-        "after how long what is less is claimed all the same",
-    ),
+    note(CHANNELS, "claim_after", SPAN, r#""1h""#, Some(r#""1h""#), "after how long less is claimed too"),
     note(
         CHANNELS,
         "settle_from",
