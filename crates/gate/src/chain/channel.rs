@@ -9,6 +9,7 @@ use farthing_engine::{Call, ChannelAccounts, UnitWorth};
 use farthing_money::{Amount, Asset, Money};
 use farthing_wire::x402::Requirements;
 use farthing_wire::x402::batch::DepositPayload;
+use serde_json::{Map, Value};
 
 use super::{ChainFuture, ChainRefusal};
 
@@ -52,11 +53,13 @@ pub trait Channels: Send + Sync {
         charged_before: Option<Amount>,
     ) -> ChainFuture<'a, Result<(), ChainRefusal>>;
 
-    /// Judges a deposit: what carries it out, if the chain would carry it out now. Nothing is sent.
+    /// Judges a deposit and the extensions that came with it, a signed allowance among them: what carries it out, if the chain
+    /// would carry it out now. Nothing is sent.
     fn deposit<'a>(
         &'a self,
         offer: &'a Requirements,
         deposit: &'a DepositPayload,
+        extensions: &'a Map<String, Value>,
     ) -> ChainFuture<'a, Result<Call, ChainRefusal>>;
 
     /// What gives a payer money back, after what it still owes was claimed.

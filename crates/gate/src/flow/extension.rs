@@ -4,7 +4,6 @@
 use farthing_channel::Address;
 use farthing_engine::{AccessId, AccessRow, Marks, NameId, PaymentId, Refusal, Reject};
 use farthing_money::{Span, Timestamp};
-use farthing_wire::x402::batch::SCHEME_BATCH;
 use farthing_wire::x402::extension::sign_in::{self, SignIn};
 use farthing_wire::x402::extension::{gas_sponsoring, payment_identifier};
 use farthing_wire::x402::{AssetTransferMethod, Payload, PaymentRequired, Requirements, eip155_network};
@@ -179,9 +178,8 @@ fn door(quote: &Quote) -> Door<'_> {
     Door { url: &quote.url, tag: quote.tag() }
 }
 
-/// Whether an allowance that is signed is carried along. Deposits into channels carry none.
 fn is_permit2(offer: &Requirements) -> bool {
-    offer.scheme != SCHEME_BATCH && offer.extra.method() == Some(AssetTransferMethod::Permit2)
+    offer.extra.method() == Some(AssetTransferMethod::Permit2)
 }
 
 /// The networks of offers, each once, in their order.

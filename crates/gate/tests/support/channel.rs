@@ -23,7 +23,7 @@ use farthing_wire::x402::hex_text::HexText;
 use farthing_wire::x402::{
     AssetTransferMethod, Payload, Reason, Requirements, Resource, SignatureText, Uint,
 };
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::bank::{Bank, usd};
 use super::chain::{CHAIN, RESERVE, SHOP, TOKEN};
@@ -243,6 +243,7 @@ impl Channels for TestChannels {
         &'a self,
         _: &'a Requirements,
         deposit: &'a DepositPayload,
+        _: &'a Map<String, Value>,
     ) -> ChainFuture<'a, Result<Call, ChainRefusal>> {
         self.judged.fetch_add(1, Ordering::SeqCst);
         let refusal = *self.deposit_refusal.lock().unwrap();

@@ -12,7 +12,7 @@ use farthing_gate::chain::{ChainFuture, ChainRefusal};
 use farthing_money::{Amount, Money};
 use farthing_wire::x402::batch::{ChannelOfferText, DepositPayload, SCHEME_BATCH};
 use farthing_wire::x402::{Reason, Requirements};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::{ChainRoom, invalid};
 
@@ -116,9 +116,10 @@ impl Channels for ChainRoom {
         &'a self,
         offer: &'a Requirements,
         deposit: &'a DepositPayload,
+        extensions: &'a Map<String, Value>,
     ) -> ChainFuture<'a, Result<Call, ChainRefusal>> {
         Box::pin(async move {
-            let sound = self.of(offer)?.judge_deposit(offer, (&Map::new(), deposit)).await;
+            let sound = self.of(offer)?.judge_deposit(offer, (extensions, deposit)).await;
             sound.map(|sound| sound.call).map_err(|error| match error {
                 NotVerified::Invalid(refused) => invalid(refused),
                 NotVerified::Unknown(error) => silent(&error),

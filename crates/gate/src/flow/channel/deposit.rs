@@ -14,7 +14,7 @@ use farthing_wire::x402::batch::{BatchError, DepositPayload};
 
 use super::hold::EMPTY;
 use super::owed::Payer;
-use super::{Shared, Shown};
+use super::{Shared, Shown, excuse};
 use crate::chain::{ChainRefusal, channel_text};
 use crate::flow::refusal::Refused;
 use crate::limit::Work;
@@ -104,22 +104,22 @@ impl Shared {
         work: Work,
     ) -> Result<(), Refused> {
         let channel = shown.channel();
-        let row = self.known_row(shown, base).await?;
+        let read = || self.config.read.channel(channel).map_err(Refusal::Fault);
+        let (mut row, mut work) = (read()?, work);
+        if row.is_none() {
+            shown.desk.offer.check(shown.voucher.terms())?;
+            let looked = self.look(shown, Some(base), EMPTY).await;
+            ((), work) = excuse(work, looked)?;
+            row = read()?;
+        }
         self.judge(shown, deposit, row.as_ref())?;
-        let call = match shown.channels.deposit(&shown.offer, deposit).await {
-            Ok(call) => call,
-            // Another request may have brought the very same one meanwhile.
-            Err(ChainRefusal::Invalid { .. }) if self.is_brought(id)? => {
-                work.genuine();
-                return Ok(());
-            }
-            Err(refused) => {
-                if matches!(refused, ChainRefusal::Unreachable(_)) {
-                    work.genuine();
-                }
-                return Err(refused.into());
-            }
-        };
+        let judged = shown.channels.deposit(&shown.offer, deposit, &shown.payload.extensions).await;
+        // Another request may have brought the very same one meanwhile.
+        if matches!(judged, Err(ChainRefusal::Invalid { .. })) && self.is_brought(id)? {
+            work.genuine();
+            return Ok(());
+        }
+        let (call, work) = excuse(work, judged)?;
         work.genuine();
         let (terms, desk) = (*shown.voucher.terms(), &shown.desk);
         let at = (self.config.clock)();
@@ -131,17 +131,6 @@ impl Shared {
             Ok(_) | Err(Refusal::Reject(Reject::CallExists(_))) => Ok(()),
             Err(refusal) => Err(refusal.into()),
         }
-    }
-
-    /// The channel as the books have it; if they do not know it, after a look at the chain.
-    async fn known_row(&self, shown: &Shown<'_>, before: Amount) -> Result<Option<ChannelRow>, Refused> {
-        let read = || self.config.read.channel(shown.channel()).map_err(Refusal::Fault);
-        if let Some(row) = read()? {
-            return Ok(Some(row));
-        }
-        shown.desk.offer.check(shown.voucher.terms())?;
-        self.look(shown, Some(before), EMPTY).await?;
-        Ok(read()?)
     }
 
     /// Whether the voucher will be taken when the deposit is there. Nothing is sent for one that would not.

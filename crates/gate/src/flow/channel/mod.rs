@@ -103,6 +103,19 @@ pub(super) fn of(credential: &Credential) -> Option<&Payload> {
     }
 }
 
+/// Nobody is to blame for a chain that says nothing.
+fn excuse<T>(work: Work, asked: Result<T, ChainRefusal>) -> Result<(T, Work), Refused> {
+    match asked {
+        Ok(said) => Ok((said, work)),
+        Err(refused) => {
+            if matches!(refused, ChainRefusal::Unreachable(_)) {
+                work.genuine();
+            }
+            Err(refused.into())
+        }
+    }
+}
+
 impl ChannelMemory {
     /// Of a gate that begins now.
     pub(super) fn new(now: Timestamp) -> Self {

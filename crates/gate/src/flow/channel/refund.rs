@@ -15,7 +15,7 @@ use http::{HeaderValue, Response};
 use serde_json::json;
 
 use super::hold::EMPTY;
-use super::{Shared, Shown};
+use super::{Shared, Shown, excuse};
 use crate::body::Body;
 use crate::chain::channel_text;
 use crate::flow::pay::Outcome;
@@ -32,7 +32,8 @@ impl Shared {
     ) -> Result<Outcome, Refused> {
         let asked = refund.amount.as_ref().map(|amount| amount.amount().unwrap_or(Amount::MAX));
         shown.desk.offer.check(shown.voucher.terms())?;
-        self.look(&shown, Some(shown.voucher.ceiling()), EMPTY).await?;
+        let looked = self.look(&shown, Some(shown.voucher.ceiling()), EMPTY).await;
+        let ((), work) = excuse(work, looked)?;
         let row = self.config.read.channel(shown.channel()).map_err(Refusal::Fault)?;
         let row = row.ok_or(seller::Refused::ChannelNotFound)?;
         work.genuine();
