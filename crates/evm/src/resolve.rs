@@ -6,6 +6,7 @@
 use farthing_channel::TxHash;
 use farthing_engine::{Attempt, CallRow, Purpose};
 use farthing_money::Timestamp;
+use futures_util::future::join_all;
 
 use crate::authorized::{Authorized, Counter};
 use crate::chain::{ChainConfig, of_engine};
@@ -109,6 +110,30 @@ pub(crate) fn still_says(chain: &ChainConfig, row: &CallRow, receipt: &Receipt, 
     }
 }
 
+/// Whether on a receipt's block so many lie that it counts, itself among them, each with the name of the one before. What was
+/// said of the newest block may be about another branch: a fork may be shorter, and nodes behind one address may differ.
+pub(crate) async fn lies_deep(
+    node: &dyn Node,
+    receipt: &Receipt,
+    confirmations: u64,
+) -> Result<bool, NodeError> {
+    let last = receipt.block.saturating_add(confirmations.saturating_sub(1));
+    let blocks = join_all((receipt.block..=last).map(|number| node.block(number))).await;
+    let mut below = None;
+    for block in blocks {
+        let Some(block) = block? else { return Ok(false) };
+        let fits = match below {
+            None => block.hash == receipt.block_hash,
+            Some(below) => block.parent == below,
+        };
+        if !fits {
+            return Ok(false);
+        }
+        below = Some(block.hash);
+    }
+    Ok(true)
+}
+
 /// How many blocks hold what is in this block.
 pub(crate) fn depth(head: Block, block: u64) -> u64 {
     head.number.saturating_add(1).saturating_sub(block)
@@ -199,8 +224,7 @@ impl Search<'_> {
         if !deep || !receipt.succeeded {
             return Ok(None);
         }
-        let block = self.node.block(receipt.block).await?;
-        Ok(block.is_some_and(|block| block.hash == receipt.block_hash).then_some(receipt))
+        Ok(lies_deep(self.node, &receipt, self.chain.confirmations).await?.then_some(receipt))
     }
 }
 

@@ -12,6 +12,8 @@ use futures_util::future::join_all;
 use crate::node::{Block, Node, NodeError, Receipt};
 use own::{Found, Own};
 
+pub(crate) use own::Sent;
+
 /// What is watched, by call.
 #[derive(Default)]
 pub(crate) struct Watched {
@@ -48,10 +50,10 @@ impl Watched {
     }
 
     /// A call has ended: settled at this place, or failed; and this was sent of it.
-    pub(crate) fn remember(&mut self, call: CallId, settled: Option<Place>, sent: Vec<TxHash>) {
+    pub(crate) fn remember(&mut self, call: CallId, settled: Option<Place>, sent: Sent) {
         self.forget(call);
         self.places.extend(settled.map(|place| (call, place)));
-        if !sent.is_empty() {
+        if !sent.transactions.is_empty() {
             self.own.insert(call, Own::new(sent, settled));
         }
         self.look_again();

@@ -6,9 +6,9 @@ mod support;
 
 use std::sync::Arc;
 
-use farthing_channel::Address;
-use farthing_engine::{Call, CallId, ChainAddress, Command, Fund, Movement};
-use farthing_evm::{Effect, Node, NodeError};
+use farthing_channel::{Address, Digest, SignedTransaction, Transaction};
+use farthing_engine::{Call, CallId, ChainAddress, Command, Fund, Movement, Read};
+use farthing_evm::{Block, ChainConfig, Effect, Node, NodeError};
 use farthing_money::{Amount, Span};
 use support::fickle::Fickle;
 use support::play::{GAS, NOW, Play, token};
@@ -161,10 +161,42 @@ async fn what_no_block_has_any_more_costs_nothing() {
     play.mine_and_look().await;
     assert!(play.stage.is_settled(id));
     assert_eq!(play.stage.books(), [1_000, 1_000, 0]);
-    // It comes after all.
+    // Went wrong: it was looked for no more, though nothing else had its number. It comes after all.
+    for _ in 0..80 {
+        play.mine_and_look().await;
+    }
     play.node.send(ours).await.unwrap();
     play.mine_and_look().await;
     assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
+}
+
+#[tokio::test]
+async fn what_another_has_the_number_of_is_looked_for_no_more() {
+    let play = Play::with(|chain| chain.watched_blocks = 30);
+    let id = overtaken(&play).await;
+    let row = play.stage.desk.settlement(id).unwrap().unwrap().row;
+    let ours = SignedTransaction::decode(&row.attempts[0].signed).unwrap().transaction;
+    play.node.fork(1, true);
+    let (to, input) = (submitter().address(), Vec::new());
+    let blank = Transaction { to, input, ..ours };
+    let signature = submitter().sign(&blank.digest());
+    play.node.send(blank.signed(&signature).unwrap().bytes).await.unwrap();
+    // The receipt may only be late.
+    for _ in 0..15 {
+        play.mine_and_look().await;
+    }
+    assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
+    for _ in 0..5 {
+        play.mine_and_look().await;
+    }
+    assert_eq!(play.stage.books(), [1_000, 1_000, 0]);
+    assert!(play.stage.is_settled(id));
+    for _ in 0..20 {
+        play.mine_and_look().await;
+    }
+    play.node.take_asked();
+    play.mine_and_look().await;
+    assert_eq!(play.node.take_asked(), Vec::<&str>::new(), "it lies deep");
 }
 
 /// Went wrong: a call that had failed kept its first cost.
@@ -219,11 +251,7 @@ async fn what_a_fork_carries_out_after_a_start_is_cried_out() {
 /// found it.
 #[tokio::test]
 async fn what_is_found_to_be_ours_costs_what_its_receipt_says() {
-    let Play { node, offer, .. } = Play::new();
-    let fickle = Arc::new(Fickle::new(Arc::clone(&node)));
-    let chain = chain_with(vec![token_at(token())]);
-    let stage = Stage::new(chain, Arc::clone(&fickle) as Arc<dyn Node>, Hands::at(NOW));
-    let play = Play { stage, node, offer };
+    let (play, fickle) = fickle(1);
     let id = play.settle(1);
     play.stage.round().await;
     play.mine_and_look().await;
@@ -266,4 +294,39 @@ async fn what_was_given_away_stands_after_a_start() {
         assert_eq!((round.reopened, round.under_way), (0, 0));
     }
     assert_eq!(play.stage.books(), [1_000, 1_000, 2 * GAS + 500]);
+}
+
+/// A play whose node is not always of one opinion.
+fn fickle(confirmations: u64) -> (Play, Arc<Fickle>) {
+    let Play { node, offer, .. } = Play::new();
+    let fickle = Arc::new(Fickle::new(Arc::clone(&node)));
+    let chain = ChainConfig { confirmations, ..chain_with(vec![token_at(token())]) };
+    let stage = Stage::new(chain, Arc::clone(&fickle) as Arc<dyn Node>, Hands::at(NOW));
+    (Play { stage, node, offer }, fickle)
+}
+
+/// Went wrong: the newest block was one of another branch, so that what lay in the newest block seemed to be as deep as it has
+/// to be, and a payment was charged before it counted. The simulator found it.
+#[tokio::test]
+async fn what_lies_deep_on_no_branch_does_not_count() {
+    let (play, fickle) = fickle(3);
+    let id = play.settle(1);
+    play.stage.round().await;
+    play.node.mine();
+    let head = play.node.head().await.unwrap();
+    let elsewhere = Digest::from_bytes([9; 32]);
+    fickle.say_head(Some(Block { number: head.number + 2, hash: elsewhere, parent: elsewhere, ..head }));
+    play.stage.round().await;
+    assert_eq!(play.stage.outcome(id), None, "nothing lies on it");
+    play.node.mine();
+    play.node.mine();
+    let block = play.node.head().await.unwrap();
+    fickle.say_block(Some(Block { parent: elsewhere, ..block }));
+    play.stage.round().await;
+    assert_eq!(play.stage.outcome(id), None, "what lies there lies on something else");
+    fickle.say_head(None);
+    fickle.say_block(None);
+    play.stage.round().await;
+    assert!(play.stage.is_settled(id));
+    assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
 }

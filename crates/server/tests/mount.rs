@@ -61,7 +61,9 @@ async fn node() -> (String, Arc<Notify>) {
             Some("eth_getBlockByNumber") => {
                 told.notify_one();
                 let word = format!("0x{}", "11".repeat(32));
-                json!({ "number": "0x1", "hash": word, "timestamp": "0x1", "baseFeePerGas": "0x1" })
+                json!({
+                    "number": "0x1", "hash": word, "parentHash": word, "timestamp": "0x1", "baseFeePerGas": "0x1",
+                })
             }
             _ => json!("0x0"),
         };

@@ -28,6 +28,8 @@ pub struct Block {
     pub number: u64,
     /// Its name. Another name at the same place is a fork.
     pub hash: Digest,
+    /// The name of the one before.
+    pub parent: Digest,
     /// When it was made, as contracts see it.
     pub at: Timestamp,
     /// What a unit of gas cost in it, without a tip.

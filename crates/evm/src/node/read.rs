@@ -38,6 +38,7 @@ pub(super) fn block(value: &Value) -> Option<Block> {
     Some(Block {
         number: number(value.get("number")?)?,
         hash: parsed(value.get("hash")?)?,
+        parent: parsed(value.get("parentHash")?)?,
         at: Timestamp::from_secs(number(value.get("timestamp")?)?),
         base_fee,
     })
@@ -94,6 +95,7 @@ fn parsed<T: std::str::FromStr>(value: &Value) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use farthing_channel::Digest;
     use serde_json::json;
 
     use super::*;
@@ -150,9 +152,11 @@ mod tests {
 
     #[test]
     fn blocks_may_have_no_base_fee() {
-        let old = json!({"number": "0x1", "hash": format!("0x{}", "44".repeat(32)), "timestamp": "0x64"});
+        let name = |byte: &str| format!("0x{}", byte.repeat(32));
+        let old = json!({"number": "0x1", "hash": name("44"), "parentHash": name("43"), "timestamp": "0x64"});
         let read = block(&old).unwrap();
         assert_eq!((read.base_fee, read.at), (Amount::ZERO, Timestamp::from_secs(100)));
+        assert_eq!(read.parent, Digest::from_bytes([0x43; 32]));
         assert_eq!(block(&json!({"number": null, "hash": null, "timestamp": "0x64"})), None, "not mined yet");
     }
 }

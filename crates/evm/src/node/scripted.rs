@@ -239,8 +239,9 @@ impl State {
     fn mine(&mut self, at: Timestamp, take: bool) {
         let number = u64::try_from(self.blocks.len()).unwrap_or(u64::MAX);
         let seed = [number.to_be_bytes(), self.forks.to_be_bytes(), at.millis().to_be_bytes()].concat();
-        let block = Block { number, hash: keccak256(&seed), at, base_fee: self.base_fee };
         let before = self.blocks.last();
+        let parent = before.map_or(Digest::from_bytes([0; 32]), |made| made.block.hash);
+        let block = Block { number, hash: keccak256(&seed), parent, at, base_fee: self.base_fee };
         let tokens = before.map(|made| made.tokens.clone()).unwrap_or_default();
         let escrow = before.map_or_else(|| Escrow::new(self.chain), |made| made.escrow.clone());
         self.blocks.push(Made { block, held: Vec::new(), tokens, escrow });

@@ -12,7 +12,7 @@ use crate::chain::of_engine;
 use crate::escrow::{EscrowCall, Stand};
 use crate::movement::{self, Use};
 use crate::node::{Block, Moment, NodeError, Receipt, Trial};
-use crate::resolve::{Fate, Moved, depth, fate, of_engine_hash};
+use crate::resolve::{Fate, Moved, depth, fate, lies_deep, of_engine_hash};
 
 /// What an operator says of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -267,8 +267,7 @@ impl Submitter {
         if depth(head, receipt.block) < self.ports.chain.confirmations {
             return Ok(false);
         }
-        let block = self.ports.node.block(receipt.block).await?;
-        Ok(block.is_some_and(|block| block.hash == receipt.block_hash))
+        lies_deep(self.ports.node.as_ref(), receipt, self.ports.chain.confirmations).await
     }
 
     async fn used_for_good(&self, sender: Address, head: Block) -> Result<u64, NodeError> {

@@ -14,20 +14,19 @@ use crate::chain::of_engine;
 use crate::channels::BatchStep;
 use crate::escrow::EscrowCall;
 use crate::node::Receipt;
-use crate::resolve::{Fate, Moved, fate, of_engine_hash, own_log, to_engine_hash};
+use crate::resolve::{Fate, Moved, fate, lies_deep, of_engine_hash, own_log, to_engine_hash};
 use crate::revert::Revert;
 use crate::watch::Place;
 
 impl Submitter {
-    /// Takes a receipt that is deep enough for the end, if the block that it names is still the chain's.
+    /// Takes a receipt that is deep enough for the end, as the blocks say that lie there now.
     pub(super) async fn end_by(
         &self,
         memory: &mut Memory,
         (id, row): (CallId, &CallRow),
         receipt: &Receipt,
     ) -> Result<Done, RoundFault> {
-        let block = self.ports.node.block(receipt.block).await?;
-        if block.map(|block| block.hash) != Some(receipt.block_hash) {
+        if !lies_deep(self.ports.node.as_ref(), receipt, self.ports.chain.confirmations).await? {
             return Ok(Done::Nothing);
         }
         let paid = Some(receipt.paid);
@@ -131,8 +130,11 @@ impl Submitter {
         let transaction = to_engine_hash(receipt.transaction);
         let outcome = Outcome::Settled { transaction, block: receipt.block, log: *log };
         let sent = sent(row);
-        let paid =
-            if sent.contains(&receipt.transaction) { cost_of(&self.ports.chain, row, receipt) } else { paid };
+        let paid = if sent.transactions.contains(&receipt.transaction) {
+            cost_of(&self.ports.chain, row, receipt)
+        } else {
+            paid
+        };
         let done = self.end((id, row), outcome, paid, self.back_of(row)).await?;
         if done == Done::Ended {
             self.note_given(row)?;

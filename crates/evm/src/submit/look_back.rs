@@ -1,17 +1,16 @@
 //! Looks back at calls that have ended: what a chain has taken back goes on, and what it makes a call cost is in the books.
 
-use farthing_channel::TxHash;
 use farthing_engine::{
     BookGas, CallId, CallRow, Command, Fault, Gas, Outcome, ReopenCall, SettledPayment, SettlementRow,
 };
 use farthing_money::Amount;
 
 use super::{Memory, Round, RoundFault, Submitter};
-use crate::chain::ChainConfig;
+use crate::chain::{ChainConfig, of_engine};
 use crate::movement::coin_of;
 use crate::node::{Block, Receipt};
 use crate::resolve::{of_engine_hash, own_log, still_says};
-use crate::watch::Place;
+use crate::watch::{Place, Sent};
 
 impl Submitter {
     /// Watches what the books say that the chain may still take back: once, after a start.
@@ -128,9 +127,11 @@ fn place_of(ended: &SettlementRow) -> Option<Place> {
     }
 }
 
-/// All transactions of a call, the latest first.
-pub(super) fn sent(row: &CallRow) -> Vec<TxHash> {
-    row.attempts.iter().rev().map(|attempt| of_engine_hash(attempt.transaction)).collect()
+/// All transactions of a call.
+pub(super) fn sent(row: &CallRow) -> Sent {
+    let transactions = row.attempts.iter().rev().map(|attempt| of_engine_hash(attempt.transaction));
+    let slot = row.slot.map(|(sender, number)| (of_engine(sender), number));
+    Sent { transactions: transactions.collect(), slot }
 }
 
 /// What a transaction of ours has cost. Coin that it has given away is gone from the purse like its fee. Nothing if it cannot be

@@ -10,7 +10,13 @@ const GWEI: u128 = 1_000_000_000;
 
 fn block(number: u64, at: u64) -> Block {
     let at = Timestamp::from_secs(at);
-    Block { number, hash: Digest::from_bytes([0; 32]), at, base_fee: Amount::new(GWEI) }
+    Block {
+        number,
+        hash: Digest::from_bytes([0; 32]),
+        parent: Digest::from_bytes([0; 32]),
+        at,
+        base_fee: Amount::new(GWEI),
+    }
 }
 
 fn of(most: u128, tip: u128) -> Fees {

@@ -1,21 +1,32 @@
 //! What our own transactions of calls that have ended cost, whoever's has ended those: one may come into another block, or into
 //! none, or be carried out though its call has failed.
 
-use farthing_channel::TxHash;
+use farthing_channel::{Address, TxHash};
 use futures_util::future::join_all;
 
 use super::{Names, Place};
-use crate::node::{Block, Node, NodeError, Receipt};
+use crate::node::{Block, Moment, Node, NodeError, Receipt};
+
+/// Some nodes have receipts later than blocks: that none is found though the number is used up has to last for so many blocks more.
+const LAG: u64 = 16;
 
 /// The transactions of one call. All have one number, so that a chain carries out one of them at the most.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sent {
+    /// All that were ever sent, the latest first.
+    pub(crate) transactions: Vec<TxHash>,
+    /// Who sends them, and their number.
+    pub(crate) slot: Option<(Address, u64)>,
+}
+
+/// Those of a call that has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Own {
-    /// All that were ever sent, the latest first.
-    sent: Vec<TxHash>,
+    sent: Sent,
     /// Where the one is whose cost is in the books.
     place: Option<Place>,
-    /// The newest block when none was found for the first time.
-    missing_since: Option<u64>,
+    /// The newest block when none was found for the first time, and whether their number was used up.
+    missing_since: Option<(u64, bool)>,
     /// Whether it was said already that one has moved what had failed.
     cried: bool,
 }
@@ -32,8 +43,8 @@ pub(super) enum Found {
 }
 
 impl Own {
-    pub(super) fn new(sent: Vec<TxHash>, outcome: Option<Place>) -> Self {
-        let place = outcome.filter(|place| sent.contains(&place.transaction));
+    pub(super) fn new(sent: Sent, outcome: Option<Place>) -> Self {
+        let place = outcome.filter(|place| sent.transactions.contains(&place.transaction));
         Self { sent, place, missing_since: None, cried: false }
     }
 
@@ -60,18 +71,24 @@ impl Own {
                 Some(Ok(None)) | None => return Ok(Found::Same { deep: false }),
             }
         }
-        let receipts = join_all(self.sent.iter().map(|hash| node.receipt(*hash))).await;
+        let receipts = join_all(self.sent.transactions.iter().map(|hash| node.receipt(*hash))).await;
         let receipts: Vec<_> = receipts.into_iter().collect::<Result<_, _>>()?;
         if let Some(receipt) = receipts.into_iter().flatten().next() {
             return Ok(Found::Carried(receipt));
         }
+        // As long as its number is free, one may be carried out at any time.
+        let used = match self.sent.slot {
+            Some((sender, number)) => node.count(sender, Moment::Latest).await? > number,
+            None => true,
+        };
+        let (since, _) = match self.missing_since.filter(|(_, was)| *was == used) {
+            Some(since) => since,
+            None => *self.missing_since.insert((head.number, used)),
+        };
         // A node may be behind: that there is none has to last for some blocks.
-        let missing = lies(*self.missing_since.get_or_insert(head.number));
-        Ok(if missing < confirmations {
-            Found::Same { deep: false }
-        } else {
-            Found::Missing { deep: missing > depth }
-        })
+        let lasts = confirmations.saturating_add(if used { LAG } else { 0 });
+        let deep = used && lies(since) > depth;
+        Ok(if deep || lies(since) >= lasts { Found::Missing { deep } } else { Found::Same { deep: false } })
     }
 
     /// The books say what was found.

@@ -21,6 +21,8 @@ struct Told {
     hidden: Option<u64>,
     hidden_after_logs: Option<u64>,
     receipts_hidden: u32,
+    head: Option<Block>,
+    block: Option<Block>,
 }
 
 impl Fickle {
@@ -41,6 +43,16 @@ impl Fickle {
     /// It does not have this block.
     pub fn hide(&self, block: Option<u64>) {
         self.told.lock().unwrap().hidden = block;
+    }
+
+    /// It says that this is the newest block, as a node does that is on another branch.
+    pub fn say_head(&self, head: Option<Block>) {
+        self.told.lock().unwrap().head = head;
+    }
+
+    /// It has this block in its place.
+    pub fn say_block(&self, block: Option<Block>) {
+        self.told.lock().unwrap().block = block;
     }
 
     /// It does not have the receipts for which it is asked next, so many times.
@@ -65,6 +77,10 @@ impl Node for Fickle {
             if let Some(meanwhile) = meanwhile {
                 meanwhile().await;
             }
+            let head = self.told.lock().unwrap().head;
+            if let Some(head) = head {
+                return Ok(head);
+            }
             self.inner.head().await
         })
     }
@@ -72,6 +88,10 @@ impl Node for Fickle {
     fn block(&self, number: u64) -> Asked<'_, Option<Block>> {
         if self.told.lock().unwrap().hidden == Some(number) {
             return Box::pin(async { Ok(None) });
+        }
+        let told = self.told.lock().unwrap().block.filter(|block| block.number == number);
+        if told.is_some() {
+            return Box::pin(async move { Ok(told) });
         }
         self.inner.block(number)
     }

@@ -72,7 +72,7 @@ impl Making {
         let number = u64::try_from(branch.len()).unwrap_or(u64::MAX);
         let parent = branch.last().map_or(Digest::from_bytes([0; 32]), |made| made.block.hash);
         let name = [&number.to_be_bytes()[..], &forks.to_be_bytes(), parent.as_bytes()].concat();
-        let block = Block { number, hash: keccak256(&name), at, base_fee };
+        let block = Block { number, hash: keccak256(&name), parent, at, base_fee };
         let state = branch.last().map(|made| made.after.clone()).unwrap_or_default();
         Self { chain, number, at, base_fee, block, state, carried: Vec::new() }
     }
