@@ -4,9 +4,11 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { english, generateMnemonic } from 'viem/accounts'
 import { CHAIN_ID, DOMAIN, USDC, chain } from '../lib/chain.mjs'
+import { chainStage } from '../lib/chain_gate.mjs'
 import { channelFacilitator, channelSeller, escrowOf } from '../lib/channel.mjs'
 import { EXIT, purse } from '../lib/program.mjs'
 import { PAGE } from '../lib/seller.mjs'
+import { ARTICLE } from '../lib/upstream.mjs'
 
 const PRICE = 1_000
 /** The reference's seller asks for ten times the price as a first deposit. */
@@ -88,8 +90,11 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
     return self
   }
 
-  test('nothing is locked up unasked', async () => {
+  test('nothing is locked up unasked, and a dry run says what would be', async () => {
     const one = await payer()
+    const asked = JSON.parse((await one.pay(url('/page'), EXIT.ok, '--channel', '--dry-run', '--json')).stdout)
+    assert.deepEqual([asked.price.amount, asked.deposit.amount], [String(PRICE), String(DEPOSIT)])
+    assert.deepEqual(await one.channels(), [])
     const end = await one.pay(url('/page'), EXIT.fundsShort)
     assert.match(end.stderr, /farthing pay --channel/)
     await one.agrees(0)
@@ -180,6 +185,18 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
       assert.equal(there.balance, DEPOSIT, `with a node: ${node}`)
       assert.equal(Number(channel.balance.amount), there.balance)
     }
+  })
+
+  test('a wallet made again from its words finds its channels and gets back what is in them', async () => {
+    const before = await payer()
+    await before.pay(url('/page'), EXIT.ok, '--channel', '--times', '6', '--at-once', '2', '--json')
+    const lanes = await before.channels()
+    const anew = await payer({ words: before.words, dollars: 0 })
+    const { channels } = await anew.json('channels', 'find', url('/page'))
+    assert.deepEqual(channels.map(({ channel }) => channel).sort(), lanes.map(({ channel }) => channel).sort())
+    for (const { channel } of channels) assert.equal((await anew.json('channels', 'refund', channel)).end, 'refunded')
+    assert.equal(await anvil.balance(anew.address), PURSE - 6 * PRICE)
+    assert.ok((await anew.channels()).every(({ left }) => left.amount === '0'))
   })
 
   test('a seller that has lost its memory is paid on', async () => {
@@ -275,5 +292,63 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
     assert.deepEqual([taken.end, Number(taken.amount.amount)], ['withdrawn', left])
     assert.equal(await anvil.balance(one.address), PURSE - 2 * PRICE)
     await one.agrees(2 * PRICE)
+  })
+})
+
+describe('farthing pay pays our own gate through channels', { timeout: 110_000 }, () => {
+  const CENT = 10_000
+  const scene = chainStage(() => ({ schemes: ['exact', 'batch-settlement'] }))
+  const ends = []
+  after(async () => {
+    for (const end of ends) await end()
+  })
+
+  test('a channel pays page after page, also after a crash of either side, and comes back', async () => {
+    const one = purse()
+    ends.push(async () => one.remove())
+    await one.wallet(['init'])
+    await one.wallet(['token', 'add', '--chain', String(CHAIN_ID), '--address', USDC, '--rpc', scene.chain.url])
+    const json = async (...words) => JSON.parse((await one.wallet([...words, '--json'])).stdout)
+    const { address } = await json('address')
+    await scene.chain.mint(address, PURSE)
+    // Each with a query of its own, which no pass opens.
+    let pages = 0
+    const buy = async (path, ...more) => {
+      pages += 1
+      const end = await one.pay(scene.url(`${path}?${pages}`), EXIT.ok, '--json', ...more)
+      assert.equal(end.stdout, ARTICLE)
+      const paid = JSON.parse(end.stderr.split('\n').find((line) => line.startsWith('{')))
+      assert.deepEqual([paid.on_chain.scheme, paid.charged.amount, paid.notes], ['batch-settlement', String(CENT), []])
+      return paid
+    }
+    const first = await buy('/article', '--channel')
+    assert.ok(first.receipt && first.on_chain.transaction)
+    const [{ channel, balance }] = (await json('channels', 'list')).channels
+    await buy('/article')
+
+    // The wallet dies while the page is made; the same voucher gets it.
+    const dying = one.start('pay', scene.url('/slow'))
+    const finish = await scene.site.slow()
+    dying.kill()
+    await dying.ended
+    finish()
+    const again = one.start('pay', scene.url('/slow'))
+    await Promise.race([scene.site.slow().then((finish) => finish()), again.ended])
+    const { exit, stdout, stderr } = await again.ended
+    assert.deepEqual([exit, stdout], [EXIT.ok, ARTICLE], stderr)
+    pages += 1
+
+    await scene.kill()
+    await scene.start()
+    await buy('/article')
+    const { channels } = await json('channels', 'list')
+    assert.equal(Number(channels[0].charged.amount), pages * CENT)
+    const refund = await json('channels', 'refund', channel)
+    assert.deepEqual([refund.end, Number(refund.amount.amount)], ['refunded', Number(balance.amount) - pages * CENT])
+    assert.equal(await scene.chain.balance(address), PURSE - pages * CENT)
+    const { limits } = await json('limits', 'show')
+    assert.equal(Number(limits[0].spent_total.amount), pages * CENT)
+    const paid = (await json('history')).entries.filter(({ kind }) => kind === 'pay')
+    assert.equal(paid.reduce((sum, { amount }) => sum + Number(amount.amount), 0), pages * CENT)
   })
 })

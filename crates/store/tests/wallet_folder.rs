@@ -5,8 +5,9 @@ use farthing_money::{Amount, Asset, Timestamp, Unit};
 use farthing_store::WalletFolder;
 use farthing_wallet::sealed::{Unlock, seal};
 use farthing_wallet::{
-    Attempt, AttemptKind, Booking, Change, Entry, EntryKind, Limits, MemoryVault, Mint, Numbers, Outputs,
-    Payment, Row, Scope, SealingEntropy, Seed, Signer, Spent, StoredPass, Vault, Wallet, WalletError,
+    Attempt, AttemptKind, Booking, Change, ChannelPolicy, Entry, EntryKind, Limits, MemoryVault, Mint,
+    Numbers, Outputs, Payment, Row, Scope, SealingEntropy, Seed, Signer, Spent, StoredPass, Vault, Wallet,
+    WalletError,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -92,12 +93,35 @@ fn row(kind: usize, n: u64) -> Row {
             let credit = json!({"proof": proof, "mint": "https://m.example", "unit": "uusd", "reserved": n});
             serde_json::from_value(json!({ "credit": credit })).unwrap()
         }
+        11 => Row::ChannelPolicy(ChannelPolicy { opens: n.is_multiple_of(2) }),
+        12 => {
+            let address = format!("0x{}", "11".repeat(20));
+            let (hash, salt) = ("22".repeat(32), format!("{n:064x}"));
+            let channel = json!({
+                "token": {
+                    "chain": "eip155:1", "address": address, "symbol": "USDC", "decimals": 6, "name": "USDC", "version": "2",
+                    "counts_as": "uusd",
+                },
+                "terms": {
+                    "payer": address, "payer_authorizer": address, "receiver": address,
+                    "receiver_authorizer": address, "token": address, "withdraw_delay": 900,
+                    "salt": format!("0x{salt}"),
+                },
+                "lane": n, "method": "eip3009", "host": "a.example", "url": "https://a.example/",
+                "books": {"charged": "1", "signed": "2", "balance": "3", "claimed": "0"},
+                "booked": "2", "entered": "1",
+                "deposits": [{"amount": "9", "salt": format!("0x{hash}"), "since": 1, "until": Timestamp::from_secs(n)}],
+                "withdrawal": {"amount": "4", "ready": n},
+                "opened": Timestamp::from_secs(n),
+            });
+            serde_json::from_value(json!({ "channel": channel })).unwrap()
+        }
         _ => Row::Signer(Signer { host: format!("{n}.example"), key: "k".into() }),
     }
 }
 
 fn changes() -> impl Strategy<Value = Vec<Vec<Change>>> {
-    let change = (0..12_usize, 0..4_u64, any::<bool>()).prop_map(|(kind, n, remove)| {
+    let change = (0..14_usize, 0..4_u64, any::<bool>()).prop_map(|(kind, n, remove)| {
         let row = row(kind, n);
         if remove { Change::Remove(row.key()) } else { Change::Put(row) }
     });

@@ -72,9 +72,9 @@ pub use channel::{
 pub use credit::Credit;
 pub use error::{ErrorKind, FundsShort, WalletError};
 pub use flow::{
-    AuditFlow, ChannelCall, ChannelCallFlow, ChannelRefundFlow, ChannelSeeFlow, Flow, HoldingsFlow,
-    OrderFlow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow, RedeemFlow, RefundFlow,
-    RestoreFlow, SendFlow,
+    AuditFlow, ChannelCall, ChannelCallFlow, ChannelFindFlow, ChannelRefundFlow, ChannelSeeFlow, Flow,
+    HoldingsFlow, OrderFlow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow, RedeemFlow,
+    RefundFlow, RestoreFlow, SendFlow,
 };
 pub use history::{Entry, EntryKind};
 pub use http::{ANSWER_LIMIT_BYTES, Event, HttpRequest, HttpResponse, Read, Step};

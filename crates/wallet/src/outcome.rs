@@ -81,6 +81,8 @@ pub enum Outcome {
         /// How much, by unit.
         units: Vec<RestoredUnit>,
     },
+    /// Channels that were found.
+    Channels(Vec<Channel>),
     /// Something was done about a channel.
     Channel(Box<Channel>, ChannelNews),
     /// An issuer's statements and lists were looked through.
@@ -159,6 +161,8 @@ pub struct Quote {
     pub mint: Option<String>,
     /// What would be signed for a chain, if that would pay.
     pub on_chain: Option<OnChain>,
+    /// What would be put into a channel beside it, unspent.
+    pub deposit: Option<Money>,
 }
 
 /// What the account has of a token.

@@ -135,6 +135,7 @@ impl View for Report {
                 "dialect": quote.dialect,
                 "mint": quote.mint,
                 "on_chain": quote.on_chain.as_ref().map(on_chain_json),
+                "deposit": quote.deposit.map(money_json),
             }),
             What::Refused { status, charged } => json!({
                 "outcome": "refused",
@@ -165,7 +166,9 @@ impl View for Report {
             What::Free { status, .. } => format!("nothing to pay: the answer is {status} as it is"),
             What::Priced(quote) => {
                 let on = quote.on_chain.as_ref().map(|on| format!(": {}", on_chain_text(on)));
-                format!("{} costs {}{}", self.url, quote.price, on.unwrap_or_default())
+                let deposit = quote.deposit.map(|deposit| format!("; {deposit} would be put into a channel"));
+                let (on, deposit) = (on.unwrap_or_default(), deposit.unwrap_or_default());
+                format!("{} costs {}{on}{deposit}", self.url, quote.price)
             }
             What::Refused { status, .. } => format!("nothing was delivered: the answer is {status}"),
             What::Paid(paid) => paid.text(),

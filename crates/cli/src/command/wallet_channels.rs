@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use farthing_money::{Amount, Timestamp};
 use farthing_wallet::{
-    Channel, ChannelCall, ChannelCallFlow, ChannelNews, ChannelPolicy, ChannelRefundFlow, ChannelSeeFlow,
-    Outcome, Wallet, WalletError,
+    Channel, ChannelCall, ChannelCallFlow, ChannelFindFlow, ChannelNews, ChannelPolicy, ChannelRefundFlow,
+    ChannelSeeFlow, Outcome, Wallet, WalletError,
 };
 use serde_json::{Value, json};
 
@@ -28,6 +28,8 @@ pub enum Channels {
     Refund(Refund),
     /// Take back what is left without the seller: ask the chain, and run it again when the delay is over; costs gas
     Withdraw(Withdraw),
+    /// Find the channels again that these words have with a seller; needs a node
+    Find(Find),
     /// Say whether payments open channels without being asked to
     Policy(Policy),
 }
@@ -70,6 +72,13 @@ pub struct Withdraw {
     /// What gas may cost at the most, in the smallest units of the chain's coin
     #[arg(long, value_name = "UNITS", default_value_t = FEE_MOST)]
     fee_most: u128,
+}
+
+#[derive(Debug, Args)]
+pub struct Find {
+    /// A page of the seller's that is paid through channels
+    #[arg(value_name = "URL")]
+    url: String,
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +130,10 @@ impl Channels {
                 let (call, fee_most) = (ChannelCall::Withdraw, Amount::new(*fee_most));
                 told(payer.run(&mut ChannelCallFlow::new(found.id(), call, fee_most, draw()?)).await?, output)
             }
+            Self::Find(Find { url }) => match payer.run(&mut ChannelFindFlow::new(url)?).await? {
+                Outcome::Channels(found) => output.show(&List(found)),
+                _ => Err(Failure::new(Exit::Failed, "expected channels, got another outcome")),
+            },
             Self::Policy(Policy { open }) => {
                 if let Some(open) = open {
                     let opens = matches!(open, Open::Always);

@@ -207,6 +207,18 @@ pub(crate) fn again(channel: &Channel, missing: Amount, now: Timestamp) -> Optio
     channel.deposits.iter().find(|deposit| deposit.until.secs() > late && deposit.amount >= missing)
 }
 
+/// A lane of an offer, as if nothing were known of it.
+pub(crate) fn numbered(
+    wallet: &Wallet,
+    offer: &ChainOffer,
+    number: u32,
+    host: &str,
+    now: Timestamp,
+) -> Result<Option<Channel>, WalletError> {
+    let Some(asked) = &offer.channel else { return Ok(None) };
+    Ok(Some(fresh(offer, terms(wallet, offer, asked, number)?, number, host, now)))
+}
+
 /// A channel of which nothing is known.
 fn fresh(offer: &ChainOffer, base: ChannelTerms, lane: u32, host: &str, now: Timestamp) -> Channel {
     Channel {

@@ -16,6 +16,8 @@ use crate::wallet::Wallet;
 const DAYS: Span = Span::from_secs(7 * 86_400);
 /// More are not kept.
 const MOST: usize = 256;
+/// Longer addresses are not kept.
+const URL_MOST: usize = 2_048;
 
 /// An offer of a channel that was paid before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +62,9 @@ pub(crate) fn keep(
     now: Timestamp,
 ) {
     let Answer::X402 { resource, accepted, extensions } = &offer.answer else { return };
+    if url.len() > URL_MOST {
+        return;
+    }
     let key = RowKey::offer(method, url);
     let known = wallet.state.offers.get(&key);
     let is_same = known.is_some_and(|kept| kept.accepted == **accepted && kept.resource == *resource);

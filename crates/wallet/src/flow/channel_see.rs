@@ -1,6 +1,7 @@
 //! Asks the chain where a channel stands, and writes that down.
 
 use farthing_channel::ChannelId;
+use farthing_channel::buyer::BuyerBooks;
 use farthing_money::{Span, Timestamp};
 
 use super::channel_look::{ChannelLook, Seen};
@@ -58,6 +59,12 @@ pub(crate) fn known(wallet: &Wallet, id: ChannelId) -> Result<Channel, WalletErr
 /// The key of a channel's row.
 pub(crate) fn key(channel: &Channel) -> RowKey {
     RowKey::channel(channel.chain(), channel.id())
+}
+
+/// A channel that nobody here remembers, as the chain has it. What was claimed of it was spent by whoever had the words then.
+pub(crate) fn of_chain(channel: Channel, seen: Seen) -> Channel {
+    let books = BuyerBooks::of_chain(seen.balance, seen.claimed);
+    Channel { books, booked: seen.claimed, entered: seen.claimed, ..channel }
 }
 
 /// Takes over what the chain says. A channel that has nothing left to give can take nothing of the budget either, whatever

@@ -34,6 +34,8 @@ pub(crate) enum Told {
     Forgotten,
     /// There is not in the channel what we think.
     Balance,
+    /// The deposit cannot be carried: it may have been before.
+    Deposit,
 }
 
 /// A total that a seller shows something for.
@@ -66,18 +68,19 @@ impl Told {
             }
             Some(
                 Reason::BatchCumulativeExceedsBalance
-                | Reason::BatchDepositSimulationFailed
-                | Reason::BatchDepositTransactionFailed
                 | Reason::BatchChannelNotFound
                 | Reason::BatchMissingChannel,
             ) => Self::Balance,
+            Some(Reason::BatchDepositSimulationFailed | Reason::BatchDepositTransactionFailed) => {
+                Self::Deposit
+            }
             _ => Self::Nothing,
         }
     }
 
     /// Whether the books may have to change.
     pub(crate) fn is_about_books(&self) -> bool {
-        matches!(self, Self::Total(_) | Self::Forgotten | Self::Balance)
+        matches!(self, Self::Total(_) | Self::Forgotten | Self::Balance | Self::Deposit)
     }
 }
 
@@ -186,9 +189,16 @@ fn take_over(channel: &mut Channel, told: &Told, seen: Option<Seen>) -> Result<(
             (chain.0, books.corrected(total.told, &total.shown, chain)?)
         }
         (Told::Forgotten, Some(chain)) => (chain.0, books.restarted(chain.0, chain.1)),
-        (Told::Balance, Some(chain)) => (chain.0, books.observed(chain.0, chain.1)),
+        (Told::Balance | Told::Deposit, Some(chain)) => (chain.0, books.observed(chain.0, chain.1)),
         // The seller says that there is less: then at least what it has charged is there.
         (Told::Balance, None) => (books.charged(), books.observed(books.charged(), books.claimed())),
+        // A deposit that was carried before is there; if it is not, the seller says that next.
+        (Told::Deposit, None) => {
+            let under_way = channel.deposits.iter().map(|deposit| deposit.amount);
+            let balance =
+                Amount::try_sum(under_way.chain([books.balance()])).ok_or(BuyerRefused::TotalTooLarge)?;
+            (balance, books.observed(balance, books.claimed()))
+        }
         (Told::Forgotten, None) => return Err(BuyerRefused::TotalDiffers),
         (Told::Nothing | Told::Busy, _) => return Err(BuyerRefused::Contradicted),
     };

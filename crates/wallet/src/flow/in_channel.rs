@@ -147,6 +147,8 @@ pub(crate) fn finish(
         found.notes.push(note);
         Amount::ZERO
     });
+    // What became free is asked for without a voucher.
+    let is_free = response.is_none() && part.by_memory;
     let transaction = response.map(|response| response.transaction).filter(|hash| !hash.is_empty());
     let on =
         OnChain { taken: Some(taken).filter(|taken| *taken < part.on.units), transaction, ..part.on.clone() };
@@ -155,6 +157,9 @@ pub(crate) fn finish(
     let mut draft = Draft::new(&wallet.state);
     let pass_until = paid::keep_pass(&mut draft, wallet, &found, address, answer, now);
     close_all(&mut draft, wallet, part.channel, Some(attempt.id));
+    if is_free {
+        draft.remove(RowKey::offer(&payment.method, &payment.url));
+    }
     channel.entered = channel.entered.max(channel.books.charged());
     draft.put(Row::Channel(Box::new(channel)));
     let charged = money(attempt.unit, cost)?;

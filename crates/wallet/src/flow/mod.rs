@@ -2,6 +2,7 @@
 
 mod audit;
 mod channel_call;
+mod channel_find;
 mod channel_look;
 mod channel_refund;
 mod channel_see;
@@ -31,6 +32,7 @@ use farthing_money::Timestamp;
 
 pub use audit::AuditFlow;
 pub use channel_call::{ChannelCall, ChannelCallFlow};
+pub use channel_find::ChannelFindFlow;
 pub use channel_refund::ChannelRefundFlow;
 pub use channel_see::ChannelSeeFlow;
 pub(crate) use exact::funds_short;

@@ -1,8 +1,7 @@
 //! The part of paying that goes through a channel: one is taken for the request, looked up on the chain if it has to be, and
 //! signed for; a refusal that says where the channel stands is answered once with what is right then.
 
-use farthing_channel::buyer::BuyerBooks;
-use farthing_money::{Amount, Span, Timestamp};
+use farthing_money::{Amount, Money, Span, Timestamp};
 use farthing_wire::Problem;
 use farthing_wire::header::PAYMENT_REQUIRED;
 use farthing_wire::x402::PaymentRequired;
@@ -16,7 +15,7 @@ use super::{PayFlow, Refused, Stage, TRIES_MAX};
 use crate::budget::day_of;
 use crate::chain::offer::ChainOffer;
 use crate::channel::lane::{self, Found, Lane, NoLane};
-use crate::channel::{Channel, remembered};
+use crate::channel::remembered;
 use crate::error::WalletError;
 use crate::http::{Event, HttpResponse, Read, Step};
 use crate::offer::Means;
@@ -102,6 +101,13 @@ impl PayFlow {
         self.sign_lane(wallet, &offer, *lane, false, now).map(Some)
     }
 
+    /// What paying an offer would put into a channel.
+    pub(super) fn deposit_for(&self, wallet: &Wallet, offer: &ChainOffer, now: Timestamp) -> Option<Money> {
+        let found = lane::find(wallet, offer, &self.address.host(), self.opens_channels(wallet), now);
+        let Ok(Found::Lane(lane)) = found else { return None };
+        lane.signing.deposit.and_then(|deposit| lane.channel.money(deposit))
+    }
+
     pub(super) fn opens_channels(&self, wallet: &Wallet) -> bool {
         self.opens || wallet.channel_policy().opens
     }
@@ -180,14 +186,17 @@ impl PayFlow {
                 None => self.corrected(wallet, &told, None, &answer, now),
             };
         }
-        if may_correct && part.by_memory {
-            // The guess was wrong. What is asked for now comes with the refusal.
-            self.corrections = self.corrections.saturating_add(1);
-            in_channel::give_up(wallet, &attempt)?;
+        if part.by_memory {
+            // The guess was wrong, or is not worth another try without asking.
             wallet.commit(vec![Change::Remove(RowKey::offer(
                 &self.request.method,
                 &self.address.to_string(),
             ))])?;
+        }
+        if may_correct && part.by_memory {
+            // What is asked for now comes with the refusal.
+            self.corrections = self.corrections.saturating_add(1);
+            in_channel::give_up(wallet, &attempt)?;
             return self.anew(wallet, &answer, now);
         }
         let deliver = problem.is_none() && answer.status != 402 && !self.resumed;
@@ -307,10 +316,7 @@ fn write_seen(wallet: &mut Wallet, lane: &Lane, seen: Seen, now: Timestamp) -> R
     if seen.balance.is_zero() && seen.claimed.is_zero() {
         return Ok(());
     }
-    // What was claimed of a channel that nobody here remembers was spent by whoever had the words then.
-    let mut channel: Channel = lane.channel.clone();
-    channel.books = BuyerBooks::of_chain(seen.balance, seen.claimed);
-    (channel.booked, channel.entered) = (seen.claimed, seen.claimed);
+    let channel = channel_see::of_chain(lane.channel.clone(), seen);
     wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel)))])?;
     channel_see::write_down(wallet, id, seen, now).map(|_| ())
 }

@@ -298,7 +298,11 @@ impl PayFlow {
         match choose(wallet, &url, answer, &self.request.body, terms, now)? {
             choice if self.asks_only => {
                 self.stage = Stage::Over;
-                Ok(Some(done(Outcome::Quoted(Box::new(quote(url, choice)?)))))
+                let deposit = match &choice {
+                    Choice::Chain(offer) => self.deposit_for(wallet, offer, now),
+                    Choice::Credits(_) => None,
+                };
+                Ok(Some(done(Outcome::Quoted(Box::new(quote(url, choice, deposit)?)))))
             }
             Choice::Credits(chosen) => {
                 self.stage = Stage::Keys(Refresh::usable(&chosen.mint), chosen);
