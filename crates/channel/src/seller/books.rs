@@ -183,12 +183,17 @@ impl ChannelBooks {
         if is_above { Ok(()) } else { Err(Refused::CumulativeBelowClaimed) }
     }
 
-    /// Charges what was really used, at most the price, and keeps the voucher for the claim.
+    /// Charges what was really used, at most the price, and keeps the voucher for the claim. Of what was free nothing is claimed,
+    /// so that the voucher before it is kept: once claimed, a voucher is public, and this one still pays for the next request.
     pub fn posted(&self, actual: Amount) -> Result<Self, Refused> {
         let held = self.held.clone().ok_or(Refused::ChannelBusy)?;
         let charged = self.charged.checked_add(actual).filter(|charged| *charged <= held.ceiling);
         let charged = charged.ok_or(Refused::ChargeExceedsSigned)?;
-        Ok(Self { charged, kept: Some(held), held: None, chain: self.chain })
+        let covers = |kept: &KeptVoucher| kept.ceiling >= charged;
+        let before = self.kept.clone().filter(|kept| actual.is_zero() && covers(kept));
+        let is_owed = charged > self.chain.claimed;
+        let kept = before.or((!actual.is_zero() || is_owed).then_some(held));
+        Ok(Self { charged, kept, held: None, chain: self.chain })
     }
 
     /// Gives the channel free again and charges nothing; the voucher is forgotten.

@@ -344,6 +344,24 @@ fn a_corrective_shows_a_voucher_that_covers_the_charge_or_none() {
     assert!(!format!("{books:?}").contains("signature"), "a signature is not shown");
 }
 
+/// A voucher whose request was free could be read from the next claim, and whoever had read it could pay with it.
+#[test]
+fn what_was_free_is_not_shown_by_a_claim() {
+    let charge = |books: &ChannelBooks, total, price, actual| {
+        let held = books.accept(&proven(total), pay(price), &offer(), Amount::ZERO).unwrap();
+        held.posted(amount(actual)).unwrap()
+    };
+    let books = charge(&books(10_000, 4_000), 5_000, 1_000, 0);
+    assert_eq!(books.claim(&terms()).map(|row| row.ceiling), Some(amount(4_000)), "the one before it");
+    assert_eq!(refusal(&books, 5_000, pay(1_000)), None, "it pays for the next request");
+    let claimed = books.observed(chain(10_000, 4_000));
+    assert_eq!(charge(&claimed, 5_000, 1_000, 0).claim(&terms()), None);
+    // Of a channel that is taken at its word there is no voucher before.
+    let unknown = ChannelBooks::begun(amount(4_000)).observed(chain(10_000, 0));
+    let books = charge(&unknown, 5_000, 1_000, 0);
+    assert_eq!(books.claim(&terms()).map(|row| row.total_claimed), Some(amount(4_000)));
+}
+
 #[test]
 fn a_claim_is_what_is_covered_and_new() {
     let books = books(10_000, 4_000);
