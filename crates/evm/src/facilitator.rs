@@ -3,6 +3,7 @@
 
 mod batch;
 mod channels;
+mod order;
 mod others;
 mod turn;
 

@@ -109,7 +109,7 @@ impl Seller {
 
     async fn fill(&self, salt: u8) -> DepositPayload {
         let deposit = self.pier.receive(salt, 10_000, PRICE, salt);
-        let answer = self.settle(&FacilitatorPayload::Deposit(deposit.clone()), false).await;
+        let answer = self.settle(&FacilitatorPayload::Deposit(deposit.clone()), true).await;
         assert!(answer.success, "{answer:?}");
         deposit
     }
@@ -124,11 +124,11 @@ async fn a_sellers_channel_from_deposit_to_refund() {
     let sound = facilitator.verify_channel_for_others(&seller.offer, &asked).await.unwrap();
     assert!(sound.is_valid && verified(&sound.extra).unwrap().balance == 0_u64.into(), "{sound:?}");
     let order = FacilitatorPayload::Deposit(deposit);
-    let settled = seller.settle(&order, false).await;
+    let settled = seller.settle(&order, true).await;
     assert_eq!((settled.success, settled.amount.clone()), (true, Some(10_000_u64.into())));
     let state = ChannelAnswer::of(&settled).unwrap().channel_state.unwrap();
     assert_eq!((state.balance, state.total_claimed), (10_000_u64.into(), 0_u64.into()));
-    assert_eq!(seller.settle(&order, false).await, settled, "asked again it is the same");
+    assert_eq!(seller.settle(&order, true).await, settled, "asked again it is the same");
 
     let voucher = PayerPayload::Voucher(VoucherPayload {
         channel_config: config_text(&seller.pier.terms(1)),
@@ -142,12 +142,12 @@ async fn a_sellers_channel_from_deposit_to_refund() {
     let claimed = seller.settle(&claim, true).await;
     assert!(claimed.success, "{claimed:?}");
     assert_eq!(seller.settle(&claim, true).await.transaction, claimed.transaction);
-    let moved = seller.settle(&seller.money(), false).await;
+    let moved = seller.settle(&seller.money(), true).await;
     assert_eq!((moved.success, moved.amount.clone()), (true, Some((2_000_u64).into())));
-    assert_eq!(seller.settle(&seller.money(), false).await, moved);
+    assert_eq!(seller.settle(&seller.money(), true).await, moved);
     seller.pier.world.stage.hands.pass(601);
     assert_eq!(
-        seller.refusal(&seller.money(), false).await,
+        seller.refusal(&seller.money(), true).await,
         "nothing_to_settle",
         "after a while it is another one"
     );
@@ -162,14 +162,12 @@ async fn a_sellers_channel_from_deposit_to_refund() {
 }
 
 #[tokio::test]
-async fn our_account_signs_for_the_seller_alone() {
+async fn what_costs_gas_is_done_for_the_seller_alone() {
     let seller = Seller::open().await;
     seller.fill(1).await;
     let refund = seller.refund(1, 10_000, 0, vec![]);
-    assert_eq!(seller.refusal(&refund, false).await, "authorizer_not_configured");
     let claim = Seller::claim(vec![seller.row(1, PRICE, PRICE)]);
-    assert_eq!(seller.refusal(&claim, false).await, "authorizer_not_configured");
-    // Its own signature is as good.
+    // Its own signature does not show who asks: anybody may be the authorizer of a channel that pays this seller.
     let rows = vec![seller.row(1, PRICE, PRICE)];
     let signed = farthing_channel::Claim {
         channel: seller.pier.id(1),
@@ -177,11 +175,17 @@ async fn our_account_signs_for_the_seller_alone() {
         total_claimed: Amount::new(PRICE),
     };
     let by = support::submitter().sign(&claims_digest(&[signed], &batch_domain(CHAIN)));
-    let claim = FacilitatorPayload::Claim(ClaimPayload {
+    let by_signature = FacilitatorPayload::Claim(ClaimPayload {
         claims: rows,
         claim_authorizer_signature: Some(signature(&by.to_bytes())),
     });
-    assert!(seller.settle(&claim, false).await.success);
+    let deposit = FacilitatorPayload::Deposit(seller.pier.receive(2, 10_000, PRICE, 2));
+    let coin = seller.pier.world.coin().await;
+    for order in [&refund, &claim, &by_signature, &seller.money(), &deposit] {
+        assert_eq!(seller.refusal(order, false).await, "authorizer_not_configured", "{order:?}");
+    }
+    assert_eq!(seller.pier.world.coin().await, coin, "nothing was sent");
+    assert!(seller.settle(&by_signature, true).await.success);
 }
 
 /// What costs us gas has to change something, and to be about the account for which it is asked.
@@ -214,23 +218,19 @@ async fn an_order_goes_on_after_a_restart() {
     let order = FacilitatorPayload::Deposit(seller.pier.receive(1, 10_000, PRICE, 1));
     let payload = seller.payload(order.to_payload().unwrap());
     let facilitator = &seller.pier.world.stage.facilitator;
-    let answer = facilitator
-        .settle_channel_for_others(&seller.offer, (&payload, false), Duration::ZERO)
-        .await
-        .unwrap();
+    let answer =
+        facilitator.settle_channel_for_others(&seller.offer, (&payload, true), Duration::ZERO).await.unwrap();
     assert_eq!(answer.error_reason.as_deref(), Some("settlement_pending"));
     seller.pier.world.stage.round().await;
-    let pending = facilitator
-        .settle_channel_for_others(&seller.offer, (&payload, false), Duration::ZERO)
-        .await
-        .unwrap();
+    let pending =
+        facilitator.settle_channel_for_others(&seller.offer, (&payload, true), Duration::ZERO).await.unwrap();
     assert!(!pending.success && !pending.transaction.is_empty(), "{pending:?}");
     let restarted = seller.pier.world.stage.restarted();
     seller.pier.world.anvil.mine().await;
     restarted.round().await;
     let done = restarted
         .facilitator
-        .settle_channel_for_others(&seller.offer, (&payload, false), PATIENCE)
+        .settle_channel_for_others(&seller.offer, (&payload, true), PATIENCE)
         .await
         .unwrap();
     assert_eq!((done.success, &done.transaction), (true, &pending.transaction));

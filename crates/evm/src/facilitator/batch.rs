@@ -2,48 +2,34 @@
 //! carried out, once each. Asked again, the same order has the same answer: what it moves, it moves by what the chain says of the
 //! channel, and no seller delivers for it.
 //!
-//! A receiver's authorizer signs its claims and refunds. If that is our own account, whoever asks has to be the seller: a
-//! payer could have its money back before what it owes is claimed.
+//! Each order costs us gas, so that whoever asks has to be the seller: anybody could be payer and receiver's authorizer of a channel
+//! that pays him, deposit and have it back as often as he likes. And where our own account is the authorizer, a payer could
+//! have its money back before what it owes is claimed.
 
 use std::time::Duration;
 
 use farthing_channel::seller::ChannelOnChain;
-use farthing_channel::{
-    Address, BATCH_ESCROW, BatchEvent, ChannelId, ChannelTerms, ClaimRow, TxHash, batch_call, batch_domain,
-};
-use farthing_engine::{Call, CallId, Command, Facilitate, Movement, Outcome, Refusal, Reject};
+use farthing_channel::{Address, BatchEvent, ChannelId, ChannelTerms, ClaimRow, batch_call, batch_domain};
+use farthing_engine::CallId;
 use farthing_money::{Amount, Span};
 use farthing_wire::x402::batch::{
-    ChannelAnswer, ChannelConfig as ChannelText, ClaimFields, ClaimPayload, DepositPayload,
-    FacilitatorPayload, PayerPayload, RefundOrder, SettlePayload,
+    ChannelConfig as ChannelText, ClaimFields, ClaimPayload, DepositPayload, FacilitatorPayload,
+    PayerPayload, RefundOrder, SettlePayload,
 };
 use farthing_wire::x402::facilitator::VerifyResponse;
-use farthing_wire::x402::{AddressText, Payload, Reason, Requirements, SettleResponse, SignatureText};
+use farthing_wire::x402::{Payload, Reason, Requirements, SettleResponse, SignatureText, Uint};
 use serde_json::Value;
 
-use super::others::{Refused, is_unsent};
+use super::order::{Carried, Order};
+use super::others::Refused;
 use super::{Facilitator, Unsettled};
-use crate::chain::{of_text, to_engine};
-use crate::channels::{BatchStep, see};
-use crate::node::{Moment, NodeError, Trial};
-use crate::resolve::of_engine_hash;
-use crate::verify::{Invalid, NotVerified, deposit_name, same_place, state_text, terms_of};
+use crate::chain::of_text;
+use crate::channels::see;
+use crate::node::{Moment, NodeError};
+use crate::verify::{Invalid, NotVerified, drawn_deposit, same_place, state_text, terms_of};
 
-/// How long a claim, a settlement or a refund may wait for a cheaper block.
-const ORDER_TIME: Span = Span::from_secs(3_600);
 /// For so long a settlement that is asked for again is answered with the one that was made.
 const REPEATED_FOR: Span = Span::from_secs(600);
-/// How many calls are made for one order; what the last of them came to stays its answer.
-const TRIES_MOST: u8 = 16;
-
-/// Something that a seller wants done, as it goes to the chain.
-struct Order {
-    /// What names it: the same for the same order.
-    name: CallId,
-    call: Call,
-    /// Whose channel it is about, if it is about one.
-    channel: Option<(ChannelId, Address)>,
-}
 
 impl Facilitator {
     /// What is answered to `/verify` for a channel.
@@ -80,6 +66,7 @@ impl Facilitator {
         let judge = self.judging();
         match read.map_err(|error| Invalid::of(error.reason(), None))? {
             PayerPayload::Deposit(deposit) => {
+                require_least(requirements, &deposit)?;
                 let sound = self.judge_deposit(requirements, (&payload.extensions, &deposit)).await?;
                 Ok((sound.payer, sound.channel, sound.on_chain))
             }
@@ -106,7 +93,7 @@ impl Facilitator {
     }
 
     /// What is answered to `/settle` for a channel. `is_seller` says whether whoever asks has shown that he is the account that
-    /// is paid: only then our own account signs in his place. For whom this is done at all is the caller's decision.
+    /// is paid: for nobody else it is done. For whom this is done at all is the caller's decision.
     pub async fn settle_channel_for_others(
         &self,
         requirements: &Requirements,
@@ -133,23 +120,25 @@ impl Facilitator {
         let chain = &self.ports().chain;
         same_place(chain, requirements, &payload.accepted).map_err(|reason| refuse(reason, None))?;
         self.require_taken(requirements).map_err(Refused::Invalid)?;
+        if !is_seller {
+            return Err(unshown());
+        }
         let read = FacilitatorPayload::read(&payload.payload);
         match read.map_err(|error| refuse(error.reason(), None))? {
             FacilitatorPayload::Deposit(deposit) => {
                 self.settle_deposit(requirements, (payload, &deposit), patience).await
             }
             FacilitatorPayload::Claim(claim) => {
-                let order = self.claim_order(requirements, &claim, is_seller).await?;
-                let (_, response) = self.carry_order(requirements, order, patience).await?;
-                Ok(response)
+                let order = self.claim_order(requirements, &claim).await?;
+                Ok(self.carry_order(requirements, order, patience).await?.response)
             }
             FacilitatorPayload::Settle(settle) => self.settle_receiver(requirements, &settle, patience).await,
-            FacilitatorPayload::Refund(refund) => {
-                self.settle_refund(requirements, &refund, is_seller, patience).await
-            }
+            FacilitatorPayload::Refund(refund) => self.settle_refund(requirements, &refund, patience).await,
         }
     }
 
+    /// A deposit is named by its authorization, which the chain takes once. Payers sign several deposits with one number if they
+    /// like: what one of them came to says nothing of the others, and only one of them can be carried.
     async fn settle_deposit(
         &self,
         requirements: &Requirements,
@@ -157,43 +146,30 @@ impl Facilitator {
         patience: Duration,
     ) -> Result<SettleResponse, Refused> {
         let payer = of_text(deposit.channel_config.payer);
-        let name = deposit_name(&self.ports().chain, deposit);
-        let name = name.ok_or_else(|| refuse(Reason::BatchWithdrawDelayOutOfRange, Some(payer)))?;
-        let name = CallId::of_parts("farthing/facilitated/deposit/1", [&name.as_bytes()[..]]);
-        let channel = ChannelId::from_bytes(deposit.voucher.channel_id.0);
-        let order = match self.standing(name)? {
-            // It is under way or was carried out: whoever asks again hears the same.
-            (id, true) => {
-                // That the voucher and the terms are this seller's own is not asked anew: nothing more is sent.
-                return self.answer_of(requirements, (id, Some((channel, payer))), patience).await.map(
-                    |(_, response)| SettleResponse {
-                        amount: Some(deposit.deposit.amount.clone()),
-                        ..response
-                    },
-                );
-            }
-            (id, false) => {
-                let sound = self.judge_deposit(requirements, (&payload.extensions, deposit)).await?;
-                Order { name: id, call: sound.call, channel: Some((channel, payer)) }
-            }
-        };
-        let (_, response) = self.carry_order(requirements, order, patience).await?;
-        let amount = response.success.then(|| deposit.deposit.amount.clone());
+        let parts = (&payload.extensions, deposit);
+        let drawn = drawn_deposit(&self.ports().chain, requirements, parts);
+        let drawn = drawn.map_err(|reason| refuse(reason, Some(payer)))?;
+        let name = CallId::of_parts("farthing/facilitated/deposit/1", [&drawn.payment.as_bytes()[..]]);
+        let (name, known) = self.standing(name)?;
+        let mut call = drawn.call;
+        if !known {
+            require_least(requirements, deposit).map_err(Refused::Invalid)?;
+            call = self.judge_deposit(requirements, parts).await?.call;
+        }
+        // What is good was tried.
+        let order = Order { name, call, channel: Some((drawn.channel, payer)), is_tried: true };
+        let Carried { response, units, .. } = self.carry_order(requirements, order, patience).await?;
+        let amount = response.success.then(|| units.into());
         Ok(SettleResponse { amount, ..response })
     }
 
     /// Claims of channels that all pay the account for which it is asked.
-    async fn claim_order(
-        &self,
-        requirements: &Requirements,
-        claim: &ClaimPayload,
-        is_seller: bool,
-    ) -> Result<Order, Refused> {
+    async fn claim_order(&self, requirements: &Requirements, claim: &ClaimPayload) -> Result<Order, Refused> {
         let rows = Self::rows_of(requirements, &claim.claims)?;
         if rows.is_empty() {
             return Err(refuse(Reason::BatchPayloadType, None));
         }
-        let input = self.claim_input(&rows, (claim.claim_authorizer_signature.as_ref(), is_seller))?;
+        let input = self.claim_input(&rows, claim.claim_authorizer_signature.as_ref())?;
         let batch = batch_domain(self.ports().chain.id);
         let chain = self.ports().chain.id.number().to_be_bytes();
         let mut parts: Vec<Vec<u8>> = vec![chain.to_vec()];
@@ -204,11 +180,13 @@ impl Facilitator {
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         let name = CallId::of_parts("farthing/facilitated/claim/1", parts);
         let (id, known) = self.standing(name)?;
+        let call = self.call_on_escrow(requirements, input);
         if !known {
+            // One question, however many rows there are: only what is signed for is looked at row by row.
+            self.require_trial(&call, None).await?;
             self.require_news(&rows).await?;
         }
-        let call = self.call_on_escrow(requirements, input);
-        Ok(Order { name: id, call, channel: None })
+        Ok(Order { name: id, call, channel: None, is_tried: !known })
     }
 
     /// The rows of a claim. Whoever is paid by one of them is the account for which it is asked.
@@ -240,29 +218,22 @@ impl Facilitator {
     }
 
     /// What claims rows: by the signature that came along, or by our own account where it is the authorizer.
-    fn claim_input(
-        &self,
-        rows: &[ClaimRow],
-        (signature, is_seller): (Option<&SignatureText>, bool),
-    ) -> Result<Vec<u8>, Refused> {
+    fn claim_input(&self, rows: &[ClaimRow], signature: Option<&SignatureText>) -> Result<Vec<u8>, Refused> {
         if let Some(signature) = signature {
             return Ok(batch_call::claim_with_signature(rows, signature.as_bytes()));
         }
         for row in rows {
-            self.require_own(&row.terms, is_seller)?;
+            self.require_own(&row.terms)?;
         }
         Ok(batch_call::claim(rows))
     }
 
     /// Whether our own account may act for a receiver.
-    fn require_own(&self, terms: &ChannelTerms, is_seller: bool) -> Result<(), Refused> {
-        if terms.receiver_authorizer != self.submitter.address() {
-            return Err(refuse(Reason::BatchAuthorizerAddressMismatch, Some(terms.payer)));
+    fn require_own(&self, terms: &ChannelTerms) -> Result<(), Refused> {
+        if terms.receiver_authorizer == self.submitter.address() {
+            return Ok(());
         }
-        if !is_seller {
-            return Err(refuse(Reason::BatchAuthorizerNotConfigured, Some(terms.payer)));
-        }
-        Ok(())
+        Err(refuse(Reason::BatchAuthorizerAddressMismatch, Some(terms.payer)))
     }
 
     /// A claim of what is claimed already changes nothing and costs gas all the same.
@@ -300,8 +271,9 @@ impl Facilitator {
             return Err(refuse(Reason::BatchNothingToSettle, None));
         }
         let call = self.call_on_escrow(requirements, batch_call::settle(receiver, token));
-        let order = Order { name: id, call, channel: None };
-        let (transaction, mut response) = self.carry_order(requirements, order, patience).await?;
+        let order = Order { name: id, call, channel: None, is_tried: false };
+        let Carried { transaction, mut response, .. } =
+            self.carry_order(requirements, order, patience).await?;
         if let Some(transaction) = transaction {
             let moved = self.said_in(transaction).await?.into_iter().find_map(|event| match event {
                 BatchEvent::Settled { receiver: to, token: of, amount, .. }
@@ -327,7 +299,6 @@ impl Facilitator {
         &self,
         requirements: &Requirements,
         order: &RefundOrder,
-        is_seller: bool,
         patience: Duration,
     ) -> Result<SettleResponse, Refused> {
         let terms = Self::own_terms(requirements, &order.channel_config)?;
@@ -346,13 +317,14 @@ impl Facilitator {
         let nonce_word: farthing_channel::Word = nonce;
         let parts = [&chain[..], &channel.as_bytes()[..], &nonce_word.as_bytes()[..]];
         let (id, known) = self.standing(CallId::of_parts("farthing/facilitated/refund/1", parts))?;
-        let input = self.refund_input(requirements, (&terms, order), (amount, nonce_word), is_seller)?;
+        let input = self.refund_input(requirements, (&terms, order), (amount, nonce_word))?;
         if !known {
             self.require_rest((&terms, channel), order, nonce_word).await?;
         }
         let call = self.call_on_escrow(requirements, input);
-        let made = Order { name: id, call, channel: Some((channel, payer)) };
-        let (transaction, mut response) = self.carry_order(requirements, made, patience).await?;
+        let made = Order { name: id, call, channel: Some((channel, payer)), is_tried: false };
+        let Carried { transaction, mut response, .. } =
+            self.carry_order(requirements, made, patience).await?;
         if let Some(transaction) = transaction {
             let back = self.said_in(transaction).await?.into_iter().find_map(|event| match event {
                 BatchEvent::Refunded { channel: of, amount, .. } if of == channel => Some(amount),
@@ -390,133 +362,43 @@ impl Facilitator {
         requirements: &Requirements,
         (terms, order): (&ChannelTerms, &RefundOrder),
         (amount, nonce): (Amount, farthing_channel::Word),
-        is_seller: bool,
     ) -> Result<Vec<u8>, Refused> {
         let refund = if let Some(signature) = &order.refund_authorizer_signature {
             batch_call::refund_with_signature(terms, amount, nonce, signature.as_bytes())
         } else {
-            self.require_own(terms, is_seller)?;
+            self.require_own(terms)?;
             batch_call::refund(terms, amount)
         };
         let rows = Self::rows_of(requirements, &order.claims)?;
         if rows.is_empty() {
             return Ok(refund);
         }
-        let claim = self.claim_input(&rows, (order.claim_authorizer_signature.as_ref(), is_seller))?;
+        let claim = self.claim_input(&rows, order.claim_authorizer_signature.as_ref())?;
         Ok(batch_call::multicall(&[claim, refund]))
-    }
-
-    fn call_on_escrow(&self, requirements: &Requirements, input: Vec<u8>) -> Call {
-        let address = |text: Option<AddressText>| to_engine(text.map_or(Address::ZERO, of_text));
-        let escrow = to_engine(BATCH_ESCROW);
-        Call {
-            chain: self.ports().chain.id.number(),
-            to: escrow,
-            input,
-            // What it moves is said by the escrow.
-            moves: Movement {
-                token: address(requirements.asset_address()),
-                from: escrow,
-                to: address(requirements.pay_to_address()),
-                units: Amount::ZERO,
-            },
-            until: (self.ports().clock)().after(ORDER_TIME),
-            approval: None,
-        }
-    }
-
-    /// The call of an order, and whether it is under way or has ended well. What has failed is tried under a new name.
-    fn standing(&self, name: CallId) -> Result<(CallId, bool), Refused> {
-        let read = &self.ports().read;
-        let mut id = name;
-        for again in 1..=TRIES_MOST {
-            if read.call(id)?.is_some() {
-                return Ok((id, true));
-            }
-            match read.settlement(id)? {
-                None => return Ok((id, false)),
-                Some(ended) if matches!(ended.outcome, Outcome::Settled { .. }) => return Ok((id, true)),
-                Some(ended) if again == TRIES_MOST && !is_unsent(&ended) => return Ok((id, true)),
-                Some(_) => {
-                    id = CallId::of_parts("farthing/facilitated/again/1", [&name.as_bytes()[..], &[again]]);
-                }
-            }
-        }
-        Ok((id, true))
-    }
-
-    /// Makes an order's call, if the chain would carry it out now, or joins the one that was made, and waits for its end.
-    async fn carry_order(
-        &self,
-        requirements: &Requirements,
-        Order { name, call, channel }: Order,
-        patience: Duration,
-    ) -> Result<(Option<TxHash>, SettleResponse), Refused> {
-        let (read, execute) = (&self.ports().read, &self.ports().execute);
-        if read.call(name)?.is_none() && read.settlement(name)?.is_none() {
-            self.require_trial(&call, channel.map(|(_, payer)| payer)).await?;
-            match execute.execute(Command::Facilitate(Facilitate { id: name, call })).await {
-                // Another request for the same was faster.
-                Ok(_) | Err(Refusal::Reject(Reject::CallExists(_))) => {}
-                Err(refusal) => return Err(refusal.into()),
-            }
-        }
-        self.answer_of(requirements, (name, channel), patience).await
-    }
-
-    /// Tries a call out: one that would be refused, or uses more gas than is paid for, is not made.
-    async fn require_trial(&self, call: &Call, payer: Option<Address>) -> Result<(), Refused> {
-        let Some(step) = BatchStep::of(call) else { return Ok(()) };
-        let trial = Trial { from: self.submitter.address(), to: BATCH_ESCROW, input: call.input.clone() };
-        let refused = |message: String| {
-            let mut invalid = Invalid::of(step.refused(), payer);
-            invalid.message = message;
-            Err(Refused::Invalid(invalid))
-        };
-        let most = self.ports().chain.fees.gas_most;
-        match self.ports().node.gas(trial).await {
-            Ok(gas) if gas <= most => Ok(()),
-            Ok(gas) => refused(format!(
-                "it would use {gas} of gas, and at most {most} is paid for; ask for less at once"
-            )),
-            Err(error) if error.is_fault() => Err(Refused::Unsettled(error.into())),
-            Err(error) => refused(format!("the escrow refuses it: {error}")),
-        }
-    }
-
-    /// Waits for the end of a call, and says it; with how its channel stands then.
-    async fn answer_of(
-        &self,
-        requirements: &Requirements,
-        (id, channel): (CallId, Option<(ChannelId, Address)>),
-        patience: Duration,
-    ) -> Result<(Option<TxHash>, SettleResponse), Refused> {
-        let outcome = self.wait(id, patience).await?;
-        let mut response = self.response_of(requirements, id, outcome.as_ref())?;
-        response.payer = channel.map(|(_, payer)| payer.to_string());
-        let Some(Outcome::Settled { transaction, .. }) = outcome else { return Ok((None, response)) };
-        if let Some((channel, _)) = channel {
-            // It is done; how the channel stands is asked again by whoever does not hear it.
-            if let Ok(on_chain) = self.judging().channel(channel).await {
-                let state = ChannelAnswer {
-                    channel_state: Some(state_text(channel, &on_chain)),
-                    charged_amount: None,
-                };
-                response = state.within(response);
-            }
-        }
-        Ok((Some(of_engine_hash(transaction)), response))
-    }
-
-    /// What the escrow has said in a transaction.
-    async fn said_in(&self, transaction: TxHash) -> Result<Vec<BatchEvent>, Refused> {
-        let receipt = self.ports().node.receipt(transaction).await?;
-        let logs = receipt.map(|receipt| receipt.logs).unwrap_or_default();
-        let own = logs.iter().filter(|log| log.contract == BATCH_ESCROW);
-        Ok(own.filter_map(|log| BatchEvent::read(&log.topics, &log.rest)).collect())
     }
 }
 
-fn refuse(reason: Reason, payer: Option<Address>) -> Refused {
+pub(super) fn refuse(reason: Reason, payer: Option<Address>) -> Refused {
     Refused::Invalid(Invalid::of(reason, payer))
+}
+
+/// Nobody has shown that he is the seller.
+fn unshown() -> Refused {
+    let mut invalid = Invalid::of(Reason::BatchAuthorizerNotConfigured, None);
+    "what costs gas is done for the account that is paid alone: send its key as Authorization: Bearer <key>; the operator \
+     makes it with `farthing channel key`"
+        .clone_into(&mut invalid.message);
+    Refused::Invalid(invalid)
+}
+
+/// Refuses a deposit below the least one that its seller names: each costs gas, and its payer may have it back.
+fn require_least(requirements: &Requirements, deposit: &DepositPayload) -> Result<(), Invalid> {
+    let least = requirements.extra.get("minDeposit").and_then(Value::as_str);
+    let least = least.and_then(|least| least.parse::<Uint>().ok()).and_then(|least| least.amount());
+    // More than an amount can be is not less than it.
+    if least.zip(deposit.deposit.amount.amount()).is_some_and(|(least, amount)| amount < least) {
+        let payer = Some(of_text(deposit.channel_config.payer));
+        return Err(Invalid::of(Reason::BatchDepositBelowMinDeposit, payer));
+    }
+    Ok(())
 }

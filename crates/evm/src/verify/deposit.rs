@@ -68,7 +68,7 @@ impl Judge<'_> {
         now: Timestamp,
     ) -> Result<SoundDeposit, NotVerified> {
         let payer = of_text(deposit.channel_config.payer);
-        let judged = match read(self.chain, requirements, (extensions, deposit), now) {
+        let judged = match read(self.chain, requirements, (extensions, deposit), Some(now)) {
             Ok(read) => read.judge(self, deposit, now).await,
             Err(reason) => Err(reason.into()),
         };
@@ -76,17 +76,26 @@ impl Judge<'_> {
     }
 }
 
-/// The payment that a deposit makes, without judging it; nothing if it cannot be read.
-pub(crate) fn deposit_name(chain: &ChainConfig, deposit: &DepositPayload) -> Option<PaymentId> {
-    let terms = terms_of(&deposit.channel_config).ok()?;
-    let authorized = match &deposit.deposit.authorization {
-        DepositAuthorization::Eip3009(receive) => {
-            let channel = ChannelId::from_bytes(deposit.voucher.channel_id.0);
-            of_receive(&terms, channel, Salt::from_bytes(receive.salt.0))
-        }
-        DepositAuthorization::Permit2(permit) => of_permit(chain, &terms, word(&permit.nonce)),
-    };
-    Some(authorized.payment(chain))
+/// A deposit as it would be carried, not judged.
+pub(crate) struct DrawnDeposit {
+    /// What makes it the only one, however it is written.
+    pub(crate) payment: PaymentId,
+    /// The channel, by its terms.
+    pub(crate) channel: ChannelId,
+    /// What carries it out.
+    pub(crate) call: Call,
+}
+
+/// What a deposit that meets these requirements comes to, without judging it. Its times are not looked at: that of one which was
+/// carried may be over.
+pub(crate) fn drawn_deposit(
+    chain: &ChainConfig,
+    requirements: &Requirements,
+    (extensions, deposit): (&Map<String, Value>, &DepositPayload),
+) -> Result<DrawnDeposit, Reason> {
+    let read = read(chain, requirements, (extensions, deposit), None)?;
+    let call = read.draft(chain).call(chain, read.amount);
+    Ok(DrawnDeposit { payment: read.payment(chain), channel: read.channel, call })
 }
 
 fn of_receive(terms: &ChannelTerms, channel: ChannelId, salt: Salt) -> Authorized {
@@ -99,11 +108,12 @@ fn of_permit(chain: &ChainConfig, terms: &ChannelTerms, nonce: Word) -> Authoriz
     Authorized { counter, payer: terms.payer, nonce: *nonce.as_bytes() }
 }
 
+/// Reads a deposit. Without a time, none of its times is looked at.
 fn read(
     chain: &ChainConfig,
     requirements: &Requirements,
     (extensions, deposit): (&Map<String, Value>, &DepositPayload),
-    now: Timestamp,
+    now: Option<Timestamp>,
 ) -> Result<Read, Reason> {
     let terms = terms_of(&deposit.channel_config)?;
     let channel = asked_for(chain, requirements, (&terms, deposit.voucher.channel_id.0))?;
@@ -142,7 +152,7 @@ fn read_receive(
     requirements: &Requirements,
     (terms, channel): (&ChannelTerms, ChannelId),
     receive: &DepositReceive,
-    (now, amount): (Timestamp, impl Fn() -> Enough),
+    (now, amount): (Option<Timestamp>, impl Fn() -> Enough),
 ) -> Result<(Way, Signed), Reason> {
     let stated = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
     let name = stated(requirements.extra.name()).ok_or(Reason::BatchMissingEip712Domain)?;
@@ -153,10 +163,10 @@ fn read_receive(
         valid_before: word(&receive.valid_before),
         salt: Salt::from_bytes(receive.salt.0),
     };
-    if is_too_near(deposit.valid_before, now) {
+    if now.is_some_and(|now| is_too_near(deposit.valid_before, now)) {
         return Err(Reason::BatchPayloadAuthorizationValidBefore);
     }
-    if is_early(deposit.valid_after, now) {
+    if now.is_some_and(|now| is_early(deposit.valid_after, now)) {
         return Err(Reason::BatchPayloadAuthorizationValidAfter);
     }
     let domain = Domain::new(&name, Some(&version), chain.id, Some(terms.token));
@@ -170,7 +180,7 @@ fn read_permit(
     chain: &ChainConfig,
     (terms, channel): (&ChannelTerms, ChannelId),
     (deposit, permit): (&DepositPayload, &DepositPermit2),
-    (now, amount): (Timestamp, impl Fn() -> Enough),
+    (now, amount): (Option<Timestamp>, impl Fn() -> Enough),
 ) -> Result<(Way, Signed), Reason> {
     if of_text(permit.from) != terms.payer {
         return Err(Reason::BatchPermit2InvalidSignature);
@@ -189,7 +199,7 @@ fn read_permit(
     }
     let permitted =
         PermittedDeposit { amount: amount()?, nonce: word(&permit.nonce), deadline: word(&permit.deadline) };
-    if is_too_near(permitted.deadline, now) {
+    if now.is_some_and(|now| is_too_near(permitted.deadline, now)) {
         return Err(Reason::BatchPermit2DeadlineExpired);
     }
     let digest = permitted.transfer(terms.token, channel).digest(&chain.permit2_domain());
@@ -212,6 +222,15 @@ struct Answers {
 }
 
 impl Read {
+    /// What makes it the only one.
+    fn payment(&self, chain: &ChainConfig) -> PaymentId {
+        let authorized = match &self.way {
+            Way::Receive(receive) => of_receive(&self.terms, self.channel, receive.salt),
+            Way::Permit(permit) => of_permit(chain, &self.terms, permit.nonce),
+        };
+        authorized.payment(chain)
+    }
+
     async fn judge(
         &self,
         judge: &Judge<'_>,
@@ -221,16 +240,12 @@ impl Read {
         let draft = self.draft(judge.chain);
         let answers = self.ask(judge, deposit, &draft).await?;
         self.decide(judge, deposit, &answers, now)?;
-        let payment = match &self.way {
-            Way::Receive(receive) => of_receive(&self.terms, self.channel, receive.salt),
-            Way::Permit(permit) => of_permit(judge.chain, &self.terms, permit.nonce),
-        };
         Ok(SoundDeposit {
             payer: self.terms.payer,
             channel: self.channel,
             terms: self.terms,
             on_chain: answers.on_chain,
-            payment: payment.payment(judge.chain),
+            payment: self.payment(judge.chain),
             call: draft.call(judge.chain, self.amount),
         })
     }

@@ -31,7 +31,7 @@ use crate::node::{Node, NodeError, Trial};
 pub use channel::SoundVoucher;
 pub(crate) use channel::{same_place, state_text, terms_of};
 pub use deposit::SoundDeposit;
-pub(crate) use deposit::deposit_name;
+pub(crate) use deposit::drawn_deposit;
 
 /// The extensions that are understood: an allowance that is signed, and one that is a transaction.
 pub(crate) const SPONSORED: &str = sponsor::NAME;

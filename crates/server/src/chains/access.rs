@@ -92,7 +92,7 @@ impl Access {
         }
     }
 
-    /// The key that a seller shows to have our own account sign for its channels.
+    /// The key that a seller shows to have us carry what its channels need.
     pub async fn seller_key(&self, query: &SellerQuery) -> Result<SellerKey, AccessError> {
         match self {
             Self::Socket(path) => ask(path, Method::POST, "/channels/key", Some(query)).await,

@@ -1,5 +1,5 @@
-//! What a seller shows who lets our own account sign for its channels. Anybody may ask a facilitator, and a payer could ask for its
-//! money back before what it owes is claimed: so whoever asks has to show a key of the account that is paid.
+//! What a seller shows who has us carry what its channels need. Anybody may ask a facilitator, each order costs gas, and a payer could
+//! ask for its money back before what it owes is claimed: so whoever asks has to show a key of the account that is paid.
 //!
 //! The key is made of the seed and the account: nothing is written down, and a seller knows its own alone.
 
@@ -56,7 +56,7 @@ impl SellerKeys {
 }
 
 impl ChainRoom {
-    /// The key that a seller shows to have our own account sign for its channels.
+    /// The key that a seller shows to have us carry what its channels need.
     pub fn seller_key(&self, query: &SellerQuery) -> Result<SellerKey, OperatorError> {
         let account: Address = query.account.parse().map_err(|_| {
             OperatorError::Request(format!("expected an account on a chain, got {:?}", query.account))
