@@ -7,8 +7,8 @@ mod world;
 use farthing_channel::ChannelId;
 use farthing_money::{Amount, Asset, Money, Span};
 use farthing_wallet::{
-    Attempt, Channel, ChannelNews, ChannelPolicy, ChannelRefundFlow, EntryKind, Limits, Outcome, Paid,
-    PayFlow, Settled, Wallet, WalletError,
+    Attempt, Channel, ChannelCall, ChannelCallFlow, ChannelNews, ChannelPolicy, ChannelRefundFlow, EntryKind,
+    Limits, Outcome, Paid, PayFlow, Settled, Wallet, WalletError,
 };
 use proptest::prelude::*;
 
@@ -274,6 +274,109 @@ fn a_total_without_a_voucher_is_believed_of_the_chain_alone() {
             model.end(true);
         }
     }
+}
+
+fn call(model: &mut Model, call: ChannelCall) -> Result<ChannelNews, WalletError> {
+    let id = model.wallet.channels().next().map(Channel::id).unwrap();
+    let flow = ChannelCallFlow::new(id, call, Amount::new(u128::MAX), model.world.random());
+    match model.world.run(&mut model.wallet, flow)? {
+        Outcome::Channel(_, news) => Ok(news),
+        other => panic!("expected news, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_withdrawal_is_cut_at_every_commit_and_ends_once() {
+    let faults = [Fault::None, Fault::AnswerLost, Fault::RequestLost];
+    for (commits, durable) in (0..8).flat_map(|commits| [(commits, false), (commits, true)]) {
+        for fault in faults {
+            let place = (commits * 5 + usize::from(durable)) % 12;
+            let mut model = Model::new(true);
+            paid(model.buy("/page"));
+            model.world.faults = [vec![Fault::None; place], vec![fault]].concat();
+            model.vault.crash_after(commits, durable);
+            let _ = call(&mut model, ChannelCall::Withdraw);
+            model.vault.never_crash();
+            model.world.faults.clear();
+            model.wallet = reopen(&model.vault);
+            let news = call(&mut model, ChannelCall::Withdraw).unwrap();
+            assert!(
+                matches!(news, ChannelNews::Waiting { amount, .. } if amount == Amount::new(9_000)),
+                "{news:?}"
+            );
+            assert_eq!(model.world.chain.sender.count, 1, "asked once");
+            let emptied = only(&model.wallet).id();
+            let other = paid(model.buy("/page")).on_chain.unwrap().channel;
+            assert!(other.is_some_and(|other| other != emptied), "nothing more is paid through it");
+            model.world.toll.claim_everything(&mut model.world.chain);
+            model.world.now = model.world.now.after(Span::from_secs(901));
+            let id = model.wallet.channels().find(|channel| channel.withdrawal.is_some()).unwrap().id();
+            model.vault.crash_after(commits, durable);
+            model.world.faults = [vec![Fault::None; place], vec![fault]].concat();
+            let flow = |model: &Model| {
+                ChannelCallFlow::new(id, ChannelCall::Withdraw, Amount::new(u128::MAX), model.world.random())
+            };
+            let first = flow(&model);
+            let _ = model.world.run(&mut model.wallet, first);
+            model.vault.never_crash();
+            model.world.faults.clear();
+            model.wallet = reopen(&model.vault);
+            let again = flow(&model);
+            let _ = model.world.run(&mut model.wallet, again);
+            assert_eq!(model.world.chain.sender.count, 2, "taken once");
+            let channel = model.wallet.channels().find(|channel| channel.id() == id).unwrap();
+            assert_eq!((channel.books.balance(), channel.left()), (Amount::new(1_000), Amount::ZERO));
+            assert!(channel.sent.is_none() && channel.withdrawal.is_none());
+            model.check();
+        }
+    }
+}
+
+#[test]
+fn a_channel_that_its_payer_fills_is_filled_once() {
+    for (commits, durable) in (0..5).flat_map(|commits| [(commits, false), (commits, true)]) {
+        let mut model = Model::new(true);
+        paid(model.buy("/page"));
+        model.vault.crash_after(commits, durable);
+        let first = call(&mut model, ChannelCall::Fill(Amount::new(4_000)));
+        model.vault.never_crash();
+        model.wallet = reopen(&model.vault);
+        let sent = model.wallet.channels().any(|channel| channel.sent.is_some());
+        if first.is_err() && (sent || model.world.chain.sender.count == 0) {
+            let filled = call(&mut model, ChannelCall::Fill(Amount::new(4_000))).unwrap();
+            assert_eq!(filled, ChannelNews::Filled(Amount::new(4_000)));
+        }
+        assert_eq!(model.world.chain.sender.count, 1);
+        assert_eq!(model.world.chain.escrow.balance(), 14_000);
+        // Nothing is put in beyond the limit.
+        let error = call(&mut model, ChannelCall::Fill(Amount::new(IN_CHANNELS.into()))).unwrap_err();
+        assert_eq!(error.code(), "budget-in-channels");
+        paid(model.buy("/page"));
+        model.check();
+    }
+}
+
+#[test]
+fn a_transaction_that_no_block_takes_is_sent_again_as_it_is() {
+    let mut model = Model::new(true);
+    paid(model.buy("/page"));
+    model.world.chain.sender.is_stuck = true;
+    let ChannelNews::Sent(hash) = call(&mut model, ChannelCall::Withdraw).unwrap() else {
+        panic!("it is stuck")
+    };
+    assert_eq!(call(&mut model, ChannelCall::Withdraw).unwrap(), ChannelNews::Sent(hash.clone()));
+    model.world.chain.sender.is_stuck = false;
+    assert!(matches!(call(&mut model, ChannelCall::Withdraw).unwrap(), ChannelNews::Waiting { .. }));
+    assert_eq!(model.world.chain.sender.carried.keys().collect::<Vec<_>>(), [&hash]);
+    // Another wallet with the same words takes a number: what was signed for it is given up, and made anew.
+    model.world.now = model.world.now.after(Span::from_secs(901));
+    model.world.chain.sender.is_stuck = true;
+    assert!(matches!(call(&mut model, ChannelCall::Withdraw), Ok(ChannelNews::Sent(_))));
+    model.world.chain.sender.count += 1;
+    let error = call(&mut model, ChannelCall::Withdraw).unwrap_err();
+    assert_eq!(error.code(), "wallet-not-on-chain", "{error}");
+    model.world.chain.sender.is_stuck = false;
+    assert!(matches!(call(&mut model, ChannelCall::Withdraw), Ok(ChannelNews::Withdrawn(_))));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use farthing_money::Timestamp;
 use farthing_wallet::{HttpRequest, HttpResponse, Token};
 use serde_json::{Value, json};
 
+use super::sender::Sender;
 use super::toll::{self, Escrow};
 
 pub const NODE: &str = "https://node.example/rpc";
@@ -31,6 +32,7 @@ pub struct Chain {
     /// What was signed, whether it was taken or not.
     pub seen: Vec<Word>,
     pub escrow: Escrow,
+    pub sender: Sender,
 }
 
 pub fn token() -> Token {
@@ -55,6 +57,7 @@ impl Chain {
             decoy: None,
             seen: Vec::new(),
             escrow: Escrow::default(),
+            sender: Sender::default(),
         }
     }
 
@@ -75,14 +78,19 @@ impl Chain {
     }
 
     /// What the node says.
-    pub fn handle(&self, request: &HttpRequest, now: Timestamp) -> HttpResponse {
+    pub fn handle(&mut self, request: &HttpRequest, now: Timestamp) -> HttpResponse {
         let asked: Value = serde_json::from_slice(&request.body).unwrap();
         let params = &asked["params"];
+        let method = asked["method"].as_str().unwrap();
+        let of_sender = self.sender.answer((method, params), &mut self.escrow, &mut self.balance, now);
+        if let Some(result) = of_sender {
+            return super::json(200, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}));
+        }
         let by_hash = || {
             let hash = params[0].as_str().unwrap();
             self.taken.iter().find(|(_, taken)| taken.transaction == hash)
         };
-        let result = match asked["method"].as_str().unwrap() {
+        let result = match method {
             "eth_chainId" => json!(format!("{:#x}", self.number)),
             "eth_getBlockByNumber" => json!({"timestamp": format!("{:#x}", now.secs())}),
             "eth_call" if toll::is_asked(&params[0]) => json!(self.escrow.answer(&params[0])),

@@ -6,6 +6,7 @@ pub mod chain;
 pub mod mint;
 pub mod publisher;
 pub mod seller;
+pub mod sender;
 pub mod shop;
 pub mod toll;
 pub mod vault;

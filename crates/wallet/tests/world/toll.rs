@@ -62,6 +62,10 @@ pub struct Lies {
 pub struct Escrow {
     pub channels: BTreeMap<ChannelId, Lies>,
     used: BTreeSet<AuthorizationNonce>,
+    /// What payers want back, and since when.
+    pub wanted: BTreeMap<ChannelId, (u64, u64)>,
+    /// Deposits that payers have carried themselves.
+    pub collected: BTreeSet<Vec<u8>>,
 }
 
 #[derive(Clone)]
@@ -111,7 +115,8 @@ impl Escrow {
         let is = |signature: &str| calldata[..4] == keccak256(signature.as_bytes()).as_bytes()[..4];
         let channel = ChannelId::from_bytes(calldata[4..36].try_into().unwrap());
         let lies = self.channels.get(&channel).copied().unwrap_or_default();
-        let words = if is("channels(bytes32)") { [lies.balance, lies.claimed] } else { [0, 0] };
+        let (wanted, since) = self.wanted.get(&channel).copied().unwrap_or_default();
+        let words = if is("channels(bytes32)") { [lies.balance, lies.claimed] } else { [wanted, since] };
         let bytes: Vec<u8> = words.iter().flat_map(|word| *Word::from(*word).as_bytes()).collect();
         bytes_to_hex(&bytes)
     }
