@@ -273,13 +273,19 @@ async fn a_payer_who_wants_his_money_is_not_served_and_what_he_owes_is_claimed()
         "at once, though it is little and nothing is confirmed"
     );
     assert_eq!(harbour.charge(1, 1), Err(Refused::WithdrawalPending.into()));
+    // Went wrong: each round claimed it anew until the first claim was confirmed.
+    assert_eq!(harbour.worker.run_once().await.unwrap().claimed, 0);
     for _ in 0..2 {
-        harbour.pass().await;
+        assert_eq!(harbour.pass().await.claimed, 0);
     }
+    assert_eq!(harbour.row(1).books.chain().claimed, Amount::new(7));
     let later = NOW + 5_000;
     harbour.play.node.mine_at(Timestamp::from_secs(later));
     harbour.play.send_as_other(BATCH_ESCROW, batch_call::finalize_withdraw(&terms)).await;
-    for _ in 0..3 {
+    harbour.pass().await;
+    // Went wrong: his wish was gone and his money still in the balance that is confirmed.
+    assert_eq!(harbour.charge(1, 1), Err(Refused::WithdrawalPending.into()));
+    for _ in 0..2 {
         harbour.pass().await;
     }
     assert_eq!(harbour.books(), [0, 7, 0, 0, 0, 7], "he has the rest, we what is ours");
@@ -324,6 +330,38 @@ async fn a_bad_row_does_not_hold_the_others_up() {
     harbour.pass().await;
     assert_eq!(harbour.books()[3], 200, "what the third took is lost");
     assert_eq!(harbour.books()[5], 1_000);
+}
+
+/// Went wrong: one question without an answer ended the round, and nothing was claimed.
+#[tokio::test]
+async fn a_channel_that_cannot_be_looked_at_holds_no_claim_up() {
+    let harbour = Harbour::open();
+    for n in 1..=2 {
+        harbour.filled(n, 1_000).await;
+    }
+    (1..=2).for_each(|n| harbour.charge(n, 200).unwrap());
+    let worker = ChannelWorker::new(Arc::clone(harbour.play.stage.facilitator.submitter()));
+    harbour.play.node.fail_next("call_at", NodeError::Slow { node: "n".into(), seconds: 1 });
+    let round = worker.run_once().await.unwrap();
+    assert_eq!((round.looked, round.claimed, worker.is_fresh()), (2, 2, false));
+    let round = worker.run_once().await.unwrap();
+    assert!(round.looked >= 1 && worker.is_fresh(), "{round:?}");
+}
+
+/// Went wrong: a node that gives the logs of a few blocks at most was asked for more and more of them, and nothing was claimed.
+#[tokio::test]
+async fn where_a_node_gives_no_logs_of_so_many_blocks_all_channels_are_looked_at() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    harbour.charge(1, 200).unwrap();
+    (0..30).for_each(|_| harbour.play.node.mine());
+    let refused = || NodeError::Refused { code: -32_005, message: "too many blocks".into() };
+    harbour.play.node.fail_next("logs", refused());
+    let round = harbour.worker.run_once().await.unwrap();
+    assert_eq!((round.looked, round.claimed), (1, 1));
+    harbour.play.node.mine();
+    harbour.play.node.fail_next("logs", refused());
+    assert!(harbour.worker.run_once().await.is_err(), "of few blocks any node gives them");
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! What the escrow says of a channel and of a receiver, in the words of the books.
 //!
-//! Balances are those that enough blocks confirm. That a payer wants his money is taken from the newest block: nothing is
-//! served for it from then on.
+//! Balances are those that enough blocks confirm. That a payer wants his money counts from the newest block on, and until enough
+//! blocks confirm that he has it: nothing is served for it meanwhile.
 
 use farthing_channel::seller::ChannelOnChain;
 use farthing_channel::{Address, BATCH_ESCROW, ChannelId, Word, batch_call};
 use farthing_engine::UnitWorth;
 use farthing_money::Amount;
-use futures_util::future::try_join3;
+use futures_util::future::try_join4;
 
 use crate::abi;
 use crate::chain::TokenConfig;
@@ -31,17 +31,24 @@ pub(crate) async fn channel(
     id: ChannelId,
     moment: Moment,
 ) -> Result<ChannelOnChain, NodeError> {
-    let (state, refunds, wish) = try_join3(
+    let (state, refunds, wish, confirmed_wish) = try_join4(
         ask(node, batch_call::channels(id), moment),
         ask(node, batch_call::refund_nonce(id), moment),
         ask(node, batch_call::pending_withdrawals(id), Moment::Latest),
+        ask(node, batch_call::pending_withdrawals(id), moment),
     )
     .await?;
     let (balance, claimed) = two(&state)?;
-    let since = abi::word(&wish, 1).and_then(Word::to_u64).ok_or_else(|| strange(&wish))?;
     let refund_nonce = abi::only_word(&refunds).ok_or_else(|| strange(&refunds))?;
-    let withdraw_since = (since != 0).then_some(since);
+    // Whoever has just taken his money has no wish any more, and is still in the balance that is confirmed.
+    let withdraw_since = since(&wish)?.or(since(&confirmed_wish)?);
     Ok(ChannelOnChain { balance, claimed, withdraw_since, refund_nonce })
+}
+
+/// Since which second a payer wants his money back, if he does.
+fn since(wish: &[u8]) -> Result<Option<u64>, NodeError> {
+    let since = abi::word(wish, 1).and_then(Word::to_u64).ok_or_else(|| strange(wish))?;
+    Ok((since != 0).then_some(since))
 }
 
 /// What a receiver has at this moment.

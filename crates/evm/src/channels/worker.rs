@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use farthing_channel::seller::ChannelOnChain;
-use farthing_channel::{Address, BATCH_ESCROW, ChannelId, batch_call, batch_domain};
+use farthing_channel::{Address, BATCH_ESCROW, ChannelId, TxHash, batch_call, batch_domain};
 use farthing_engine::{
     Call, CallId, ChannelAccounts, ChannelRow, ChannelStep, Chart, Command, Fault, MakeChannelCall, Movement,
-    Purpose, ReceiverId, SeeChannel, SeeReceiver,
+    Outcome, Purpose, ReceiverId, SeeChannel, SeeReceiver,
 };
 use farthing_money::{Amount, Span, Timestamp};
 use futures_util::future::join_all;
@@ -25,6 +25,10 @@ use crate::submit::{Ports, RoundFault, Submitter};
 const PAGE: usize = 1_000;
 /// The most blocks whose logs are asked for; if there are more, every channel is looked at.
 const BLOCKS_MOST: u64 = 1_000;
+/// So many blocks are read again: a node behind the same address may have been late with the newest ones.
+const BLOCKS_AGAIN: u64 = 8;
+/// How many channels are looked at together.
+const AT_ONCE: usize = 16;
 /// How long a claim or a sweep may wait for a cheaper block.
 const CALL_TIME: Span = Span::from_secs(24 * 3600);
 /// So much sooner than at the next poll is looked when something was charged.
@@ -64,6 +68,10 @@ struct Memory {
     seen: Option<Block>,
     /// Channels that something has happened to, and the block that has it: they are looked at until it is confirmed.
     touched: BTreeMap<ChannelId, u64>,
+    /// What the last blocks have said of channels, by transaction: it is read more than once.
+    told: BTreeSet<(ChannelId, TxHash)>,
+    /// What is claimed of channels by calls that the chain has not confirmed yet, and by which.
+    claims: BTreeMap<ChannelId, (CallId, Amount)>,
     /// Since when something of a channel can be claimed.
     since: BTreeMap<ChannelId, Timestamp>,
     /// Channels whose claim the escrow refuses, and when it did last.
@@ -171,25 +179,52 @@ impl ChannelWorker {
         };
         let at = At { head, confirmed, now };
         let fresh = self.touch(&mut memory, &rows, at).await?;
-        for id in fresh {
-            let Some(row) = rows.get(&id) else { continue };
-            round.looked = round.looked.saturating_add(1);
-            let turn = self.looks.turn(id).await;
-            let changed = self.look(id, row, at.confirmed).await?;
-            drop(turn);
-            if changed {
-                round.changed = round.changed.saturating_add(1);
-                if let Some(row) = self.ports().read.channel(id)? {
-                    rows.insert(id, row);
-                }
-            }
-        }
-        memory.touched.retain(|_, block| *block > at.confirmed);
         memory.seen = Some(head);
-        *self.sound_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(now);
+        let unseen = self.look_at(fresh, &mut rows, at, &mut round).await?;
+        memory.touched.retain(|id, block| *block > at.confirmed || unseen.contains(id));
+        memory.touched.extend(unseen.iter().map(|id| (*id, head.number)));
+        if unseen.is_empty() {
+            *self.sound_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(now);
+        }
+        // What could not be looked at holds no claim up.
         self.claim(&mut memory, (&config, only), &rows, at, &mut round).await?;
         self.sweep(&mut memory, &config, &rows, at, &mut round).await?;
         Ok(round)
+    }
+
+    /// Looks at channels, several at once. Resolves with those that could not be looked at.
+    async fn look_at(
+        &self,
+        all: BTreeSet<ChannelId>,
+        rows: &mut BTreeMap<ChannelId, ChannelRow>,
+        at: At,
+        round: &mut ChannelRound,
+    ) -> Result<BTreeSet<ChannelId>, Fault> {
+        let known: Vec<_> = all.into_iter().filter_map(|id| Some((id, rows.get(&id)?.clone()))).collect();
+        let mut unseen = BTreeSet::new();
+        for some in known.chunks(AT_ONCE) {
+            let looks = some.iter().map(|(id, row)| async move {
+                let turn = self.looks.turn(*id).await;
+                let changed = self.look(*id, row, at.confirmed).await;
+                drop(turn);
+                (*id, changed)
+            });
+            for (id, changed) in join_all(looks).await {
+                round.looked = round.looked.saturating_add(1);
+                match changed {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        round.changed = round.changed.saturating_add(1);
+                        rows.extend(self.ports().read.channel(id)?.map(|row| (id, row)));
+                    }
+                    Err(error) => {
+                        unseen.insert(id);
+                        tracing::warn!(%error, channel = %id, "a channel was not looked at; it is tried again");
+                    }
+                }
+            }
+        }
+        Ok(unseen)
     }
 
     /// Asks the chain for a channel, and takes what it says over. One that the books do not know is opened as given, if there
@@ -256,9 +291,7 @@ impl ChannelWorker {
             }
         }
         let Some(from) = self.goes_on(memory.seen, at.head).await? else {
-            memory.touched = rows.keys().map(|id| (*id, at.head.number)).collect();
-            look.extend(rows.keys());
-            return Ok(look);
+            return Ok(Self::all(memory, rows, at, look));
         };
         if from <= at.head.number {
             let filter = LogFilter {
@@ -268,16 +301,43 @@ impl ChannelWorker {
                 topics: Vec::new(),
                 third: Vec::new(),
             };
-            for log in self.node().logs(filter).await? {
+            let logs = match self.node().logs(filter).await {
+                Ok(logs) => logs,
+                // Nodes do not say how many blocks are too many for them.
+                Err(NodeError::Busy { .. } | NodeError::Slow { .. } | NodeError::Refused { .. })
+                    if at.head.number.saturating_sub(from) > BLOCKS_AGAIN.saturating_mul(2) =>
+                {
+                    return Ok(Self::all(memory, rows, at, look));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let mut told = BTreeSet::new();
+            for log in logs {
                 // The first of what can be searched for is the channel; of what is said of receivers, it is none of ours.
                 let id = log.topics.get(1).map(|word| ChannelId::from_bytes(*word.as_bytes()));
-                if let Some(id) = id.filter(|id| rows.contains_key(id)) {
+                let Some(id) = id.filter(|id| rows.contains_key(id)) else { continue };
+                if !memory.told.contains(&(id, log.transaction)) {
                     memory.touched.insert(id, at.head.number);
                 }
+                told.insert((id, log.transaction));
             }
+            memory.told = told;
         }
         look.extend(memory.touched.keys());
         Ok(look)
+    }
+
+    /// Every channel is to be looked at.
+    fn all(
+        memory: &mut Memory,
+        rows: &BTreeMap<ChannelId, ChannelRow>,
+        at: At,
+        mut look: BTreeSet<ChannelId>,
+    ) -> BTreeSet<ChannelId> {
+        memory.told.clear();
+        memory.touched = rows.keys().map(|id| (*id, at.head.number)).collect();
+        look.extend(rows.keys());
+        look
     }
 
     /// From which block on logs are read; nothing if the last one that was read is not of this chain any more.
@@ -288,16 +348,17 @@ impl ChannelWorker {
         }
         let now = self.node().block(seen.number).await?;
         let stands = now.is_some_and(|block| block.hash == seen.hash);
-        Ok(stands.then(|| seen.number.saturating_add(1)))
+        let again = BLOCKS_AGAIN.max(self.chain().confirmations);
+        Ok(stands.then(|| seen.number.saturating_add(1).saturating_sub(again)))
     }
 
     /// Whether a channel stands otherwise than the books said. Then they say so now. Whoever looks has the turn.
     async fn look(&self, id: ChannelId, row: &ChannelRow, confirmed: u64) -> Result<bool, RoundFault> {
-        let on_chain = see::channel(self.node(), id, Moment::Block(confirmed)).await?;
         let refund_ended = match row.refund {
-            Some(call) => self.ports().read.settlement(call)?.map(|_| call),
-            None => None,
+            Some(call) if self.is_over(call, confirmed)? => Some(call),
+            _ => None,
         };
+        let on_chain = see::channel(self.node(), id, Moment::Block(confirmed)).await?;
         let known = self.ports().read.channel(id)?;
         let is_known = known.as_ref().is_some_and(|row| on_chain == *row.books.chain());
         if is_known && refund_ended.is_none() || known.is_none() && on_chain.balance.is_zero() {
@@ -308,6 +369,23 @@ impl ChannelWorker {
         let command = SeeChannel { channel, on_chain, accounts, asset, refund_ended, opens };
         self.ports().execute.execute(Command::SeeChannel(command)).await?;
         Ok(true)
+    }
+
+    /// Whether a call has ended, and what is seen at this block is as it has left it.
+    fn is_over(&self, call: CallId, confirmed: u64) -> Result<bool, Fault> {
+        let ended = self.ports().read.settlement(call)?;
+        Ok(ended.is_some_and(|ended| match ended.outcome {
+            Outcome::Settled { block, .. } => block <= confirmed,
+            Outcome::Failed { .. } => true,
+        }))
+    }
+
+    /// Whether a call that claims as much of a channel is on its way, or not confirmed yet.
+    fn is_claimed(&self, memory: &Memory, due: &Due, confirmed: u64) -> Result<bool, Fault> {
+        match memory.claims.get(&due.channel) {
+            Some((call, total)) if *total >= due.row.total_claimed => Ok(!self.is_over(*call, confirmed)?),
+            _ => Ok(false),
+        }
     }
 
     /// Claims what is due, one batch at a time: the next one when this one has ended. What cannot wait goes at once.
@@ -321,6 +399,7 @@ impl ChannelWorker {
     ) -> Result<(), RoundFault> {
         let open = |row: &ChannelRow| !row.unclaimed().is_zero();
         memory.since.retain(|id, _| rows.get(id).is_some_and(open));
+        memory.claims.retain(|id, _| rows.get(id).is_some_and(open));
         memory.bad.retain(|_, since| at.now.since(*since) < BAD_FOR);
         let mut due: Vec<Due> = Vec::new();
         for (id, row) in rows.iter().filter(|(id, row)| open(row) && !memory.bad.contains_key(id)) {
@@ -329,6 +408,13 @@ impl ChannelWorker {
                 due.extend(claim::due(config, (*id, row), since, at.now));
             }
         }
+        let mut open_claims = Vec::with_capacity(due.len());
+        for due in due {
+            if !self.is_claimed(memory, &due, at.confirmed)? {
+                open_claims.push(due);
+            }
+        }
+        let mut due = open_claims;
         let under_way = self.is_under_way(|step| step == ChannelStep::Claim)?;
         due.retain(|due| due.urgent || !under_way);
         due.sort_by_key(|due| (!due.urgent, due.channel));
@@ -344,10 +430,12 @@ impl ChannelWorker {
         let Some(first) = sorted.good.first() else { return Ok(()) };
         let (token, receiver) = (first.row.terms.token, first.row.terms.receiver);
         let names: Vec<[u8; 48]> = sorted.good.iter().map(name_of).collect();
-        let claims: Vec<_> = sorted.good.into_iter().map(|due| due.row).collect();
-        round.claimed = claims.len();
         let id =
             call_id("farthing/call/claim/1", at.now, &names.iter().map(|name| &name[..]).collect::<Vec<_>>());
+        let totals: Vec<_> = sorted.good.iter().map(|due| (due.channel, due.row.total_claimed)).collect();
+        let claims: Vec<_> = sorted.good.into_iter().map(|due| due.row).collect();
+        round.claimed = claims.len();
+        memory.claims.extend(totals.into_iter().map(|(channel, total)| (channel, (id, total))));
         self.make(id, ChannelStep::Claim, batch_call::claim(&claims), (token, receiver), at.now).await
     }
 
