@@ -201,3 +201,39 @@ async fn a_signature_is_an_accounts_or_a_contracts() {
     assert!(!facilitator.is_signed_by(payee(), digest, &signed).await.unwrap());
     assert!(!facilitator.is_signed_by(payer().address(), digest, &[]).await.unwrap());
 }
+
+/// Went wrong: a claim of many channels used more gas than one call may, failed, and was made anew for ever.
+#[tokio::test]
+async fn a_claim_has_as_many_rows_as_its_gas_has_room_for() {
+    let pier = Pier::with(|chain| chain.fees.gas_most = 200_000).await;
+    let [offer, _] = pier.offers();
+    for salt in 1..=9 {
+        let deposit = pier.receive(salt, 10_000, PRICE, salt);
+        pier.make(&pier.judge(&offer, &deposit).await.unwrap());
+        pier.pass().await;
+    }
+    (1..=9).for_each(|salt| pier.charge(salt, 2 * PRICE));
+    let first = pier.worker.run_once().await.unwrap();
+    assert!((1..9).contains(&first.claimed) && first.bad == 0, "{first:?}");
+    for _ in 0..10 {
+        pier.pass().await;
+    }
+    let claimed = |salt| pier.world.stage.desk.channel(pier.id(salt)).unwrap().unwrap().books.chain().claimed;
+    assert!((1..=9).all(|salt| claimed(salt) == Amount::new(2 * PRICE)));
+    assert_eq!(pier.books()[4], 18_000);
+}
+
+/// Went wrong: whoever took no more channels was not paid for those that were open.
+#[tokio::test]
+async fn what_is_owed_is_claimed_when_no_more_channels_are_taken() {
+    let pier = Pier::open().await;
+    let [offer, _] = pier.offers();
+    pier.make(&pier.judge(&offer, &pier.receive(1, 10_000, PRICE, 1)).await.unwrap());
+    pier.pass().await;
+    pier.charge(1, PRICE);
+    let stage = pier.world.stage.without_channels();
+    let worker = farthing_evm::ChannelWorker::new(std::sync::Arc::clone(stage.facilitator.submitter()));
+    assert!(stage.facilitator.channel_offers(usd().money(Amount::new(PRICE))).is_empty());
+    worker.run_once().await.unwrap();
+    assert_eq!(worker.claim_now(None).await.unwrap().claimed, 1);
+}

@@ -129,6 +129,13 @@ impl Stage {
         Self::on(chain, node, self.hands.clone(), Arc::clone(&self.desk))
     }
 
+    /// The same books after a restart with a configuration that takes no channels.
+    pub fn without_channels(&self) -> Self {
+        let chain = ChainConfig { channels: None, ..(*self.chain).clone() };
+        let node = Arc::clone(&self.node);
+        Self::on(Arc::new(chain), node, self.hands.clone(), Arc::clone(&self.desk))
+    }
+
     pub fn submitter(&self) -> &Submitter {
         self.facilitator.submitter()
     }

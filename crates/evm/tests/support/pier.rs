@@ -11,7 +11,7 @@ use farthing_engine::{
     Call, CallId, ChannelRow, ChannelStep, ChargeVoucher, Chart, Command, Funds, HeldVoucher, Hold,
     MakeChannelCall, Marks, PaymentId, Read, RequestTag,
 };
-use farthing_evm::{ChannelConfig, ChannelRound, ChannelWorker, NotVerified, SoundDeposit};
+use farthing_evm::{ChainConfig, ChannelConfig, ChannelRound, ChannelWorker, NotVerified, SoundDeposit};
 use farthing_money::{Amount, Money, Span};
 use farthing_wire::x402::batch::{
     ChannelConfig as ChannelText, Deposit, DepositAuthorization, DepositPayload, DepositPermit2,
@@ -56,7 +56,15 @@ pub struct Pier {
 
 impl Pier {
     pub async fn open() -> Self {
-        let world = World::with("TestDollar", |chain| chain.channels = Some(CONFIG)).await;
+        Self::with(|_| ()).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut ChainConfig)) -> Self {
+        let world = World::with("TestDollar", |chain| {
+            chain.channels = Some(CONFIG);
+            change(chain);
+        });
+        let world = world.await;
         let worker = ChannelWorker::new(Arc::clone(world.stage.facilitator.submitter()));
         Self { world, worker }
     }
