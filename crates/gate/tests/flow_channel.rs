@@ -204,6 +204,34 @@ async fn who_signs_for_another_total_is_told_the_right_one() {
     assert_eq!(shop.charged(payer.channel()), 3 * PRICE);
 }
 
+/// A claim shows its voucher to everybody: who sends such a one again may be anybody, and was told what the payer spends, with
+/// the newest voucher.
+#[tokio::test]
+async fn a_voucher_that_was_claimed_tells_nobody_what_was_charged_since() {
+    let shop = Shop::open().await;
+    let (payer, offer) = shop.payer(FUNDS).await;
+    for n in 1..=3 {
+        assert_eq!(shop.pay(&payer.voucher(&offer, n * PRICE)).await.status, 200);
+    }
+    shop.channels.set(payer.channel(), FUNDS, 2 * PRICE);
+    shop.channels.watch(&payer.terms);
+    let elsewhere = Payer { url: "http://shop.example/paid/y".to_owned(), ..payer.clone() };
+    for public in
+        [payer.voucher(&offer, PRICE), payer.voucher(&offer, 2 * PRICE), elsewhere.voucher(&offer, PRICE)]
+    {
+        let answer = shop.pay(&public).await;
+        assert_eq!(reason(&answer), "cumulative_amount_mismatch");
+        let extra = &required(&answer).accepts[0].extra;
+        assert_eq!(extra.channel().unwrap().charged_cumulative_amount, None, "the chain says the rest");
+        assert_eq!(extra.channel_voucher(), None);
+    }
+    // Who has forgotten what was charged asks the chain, and signs for more than anybody has read there.
+    let answer = shop.pay(&payer.voucher(&offer, 2 * PRICE + 1)).await;
+    let extra = &required(&answer).accepts[0].extra;
+    assert_eq!(total(&extra.channel().unwrap()), 3 * PRICE);
+    assert!(extra.channel_voucher().is_some());
+}
+
 #[tokio::test]
 async fn the_edges_of_what_an_amount_can_be_are_taken_rightly() {
     let shop = Shop::open().await;

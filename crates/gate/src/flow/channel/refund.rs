@@ -47,10 +47,11 @@ impl Shared {
         if let Err(refused) = shown.channels.see(&shown.desk, shown.voucher.terms(), None).await {
             tracing::warn!(%refused, "a channel cannot be looked at after its refund");
         }
+        let moved = self.moved(&shown, &row)?.unwrap_or(amount);
         match ended {
             Ended::Failed { reason, .. } => Err(Refused::NotSettled { payment: named, reason }),
             Ended::Settled { transaction, .. } => {
-                Ok(Outcome::Answered(Box::new(self.refunded(&shown, transaction, amount)?)))
+                Ok(Outcome::Answered(Box::new(self.refunded(&shown, transaction, moved)?)))
             }
         }
     }
@@ -81,6 +82,15 @@ impl Shared {
             }
             Err(refusal) => Err(refusal.into()),
         }
+    }
+
+    /// How much has gone back since a channel stood like this, as far as the chain confirms it by now. The escrow gives no more
+    /// than there is, however much was asked for.
+    fn moved(&self, shown: &Shown<'_>, before: &ChannelRow) -> Result<Option<Amount>, Refused> {
+        let row = self.config.read.channel(shown.channel()).map_err(Refusal::Fault)?;
+        let (before, after) = (*before.books.chain(), row.map(|row| *row.books.chain()).unwrap_or_default());
+        let is_seen = after.refund_nonce != before.refund_nonce;
+        Ok(before.balance.checked_sub(after.balance).filter(|_| is_seen))
     }
 
     /// What a payer is told whose money has gone back.
