@@ -174,6 +174,28 @@ async fn the_same_deposit_at_once_is_carried_once() {
     assert_eq!(shop.row(payer.channel()).books.chain().balance, Amount::new(FUNDS));
 }
 
+/// A fork takes a deposit back that was paid from: nobody is served for it any more, and the books say what is lost.
+#[tokio::test]
+async fn a_deposit_that_a_fork_takes_back_pays_nothing_more() {
+    let (shop, payer, offer) = fresh().await;
+    let deposit = payer.deposit(&offer, (FUNDS, 1), PRICE);
+    assert_eq!(shop.pay(&deposit).await.status, 200);
+    shop.channels.set(payer.channel(), 0, 0);
+    shop.channels.watch(&payer.terms);
+    let lost = || shop.bank.debit(TestChannels::accounts().lost).0;
+    assert_eq!(lost(), 10_000);
+    for total in [PRICE, 2 * PRICE] {
+        let refused = shop.pay(&payer.voucher(&offer, total)).await;
+        assert_ne!(refused.status, 200, "{refused:?}");
+    }
+    assert_eq!(shop.site.asked(), 1);
+    // It is carried again.
+    shop.channels.set(payer.channel(), FUNDS, 0);
+    shop.channels.watch(&payer.terms);
+    assert_eq!(shop.pay(&payer.voucher(&offer, 2 * PRICE)).await.status, 200);
+    assert_eq!((lost(), shop.bank.taken()), (0, 2 * PRICE));
+}
+
 #[tokio::test]
 async fn a_refund_claims_what_is_owed_and_gives_back_the_rest() {
     let shop = Shop::open().await;
