@@ -6,9 +6,9 @@ mod support;
 
 use std::sync::Arc;
 
-use farthing_channel::{Address, Word, call};
+use farthing_channel::{Address, Digest, Word, call};
 use farthing_engine::{QuoteId, Read};
-use farthing_evm::{Effect, InletRound, Node, NodeError};
+use farthing_evm::{Block, Effect, InletRound, Node, NodeError};
 use farthing_money::Amount;
 use support::fickle::Fickle;
 use support::play::{NOW, Play, token};
@@ -17,10 +17,15 @@ use support::{CHAIN, Hands, Stage, chain_with, payee, token_at};
 
 /// A scene whose node may be told not to know something.
 fn fickle() -> (Scene, Arc<Fickle>) {
+    fickle_with(1)
+}
+
+fn fickle_with(confirmations: u64) -> (Scene, Arc<Fickle>) {
     let play = Play::with(|chain| chain.watched_blocks = 8);
     let node = Arc::new(Fickle::new(Arc::clone(&play.node)));
     let mut chain = chain_with(vec![token_at(token())]);
     chain.watched_blocks = 8;
+    chain.confirmations = confirmations;
     let stage = Stage::new(chain, Arc::clone(&node) as Arc<dyn Node>, play.stage.hands.clone());
     (Scene::of(Play { stage, ..play }), node)
 }
@@ -49,6 +54,26 @@ async fn a_quote_that_is_opened_while_the_head_is_asked_for_is_paid() {
         scene.look().await;
         scene.play.node.mine();
     }
+    assert_eq!(scene.paid(QUOTE), 400);
+}
+
+/// Went wrong: the newest block was one of another branch, so that a transfer in the newest block seemed to be as deep as it has
+/// to be, and counted.
+#[tokio::test]
+async fn what_lies_deep_on_no_branch_does_not_count() {
+    let (scene, node) = fickle_with(3);
+    let inlet = scene.open(QUOTE);
+    scene.look().await;
+    scene.send(inlet, 400).await;
+    let head = scene.play.node.head().await.unwrap();
+    let elsewhere = Digest::from_bytes([9; 32]);
+    node.say_head(Some(Block { number: head.number + 2, hash: elsewhere, parent: elsewhere, ..head }));
+    assert!(scene.watcher.run_once().await.is_err(), "nothing is passed over");
+    assert_eq!(scene.paid(QUOTE), 0);
+    node.say_head(None);
+    scene.play.node.mine();
+    scene.play.node.mine();
+    assert_eq!(scene.look().await.counted, 1);
     assert_eq!(scene.paid(QUOTE), 400);
 }
 

@@ -9,7 +9,7 @@ use super::{InletRound, InletWatcher, Open, blocks};
 use crate::chain::{TokenConfig, of_engine, to_engine};
 use crate::movement;
 use crate::node::{NodeError, Receipt};
-use crate::resolve::{of_engine_hash, to_engine_hash};
+use crate::resolve::{lies_deep, of_engine_hash, to_engine_hash};
 use crate::submit::{Ports, RoundFault};
 
 /// How many accounts are searched for at once. Nodes take a thousand.
@@ -75,6 +75,11 @@ impl InletWatcher {
             }
             let id = LogId::of(to_engine_hash(transaction), place);
             if self.ports().read.arrival(id)?.is_none() {
+                let Ports { node, chain, .. } = self.ports();
+                if !lies_deep(node.as_ref(), &receipt, chain.confirmations).await? {
+                    let what = format!("the block {} below the newest ones", receipt.block);
+                    return Err(self.lying(what, "another").into());
+                }
                 let counted = self.arrive((id, *quote), token, (&receipt, units)).await?;
                 round.counted = round.counted.saturating_add(usize::from(counted));
             }
