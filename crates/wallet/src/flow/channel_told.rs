@@ -124,7 +124,9 @@ pub(crate) fn adopt(
     now: Timestamp,
 ) -> Result<Adopted, WalletError> {
     let before = channel.books;
-    if let Err(refused) = take_over(&mut channel, told, seen) {
+    let most = wallet.limits(channel.token.counts_as).in_channels;
+    let most = most.and_then(|most| channel.token.units_within(most)).unwrap_or(Amount::MAX);
+    if let Err(refused) = take_over(&mut channel, told, seen, most) {
         channel.doubt = Some(refused.code().to_owned());
         wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel)))])?;
         return Ok(Adopted::Refused(refused));
@@ -178,13 +180,21 @@ fn whose(wallet: &Wallet, channel: &Channel, told: &Told) -> Option<Attempt> {
     wallet.attempts().find(is_shown).cloned()
 }
 
-fn take_over(channel: &mut Channel, told: &Told, seen: Option<Seen>) -> Result<(), BuyerRefused> {
+/// `most` is what may lie in channels: no more is believed to be in this one without a node.
+fn take_over(
+    channel: &mut Channel,
+    told: &Told,
+    seen: Option<Seen>,
+    most: Amount,
+) -> Result<(), BuyerRefused> {
     let books = channel.books;
     let chain = seen.map(|seen| (seen.balance, seen.claimed));
     let (balance, books) = match (told, chain) {
         (Told::Total(total), chain) => {
             // Without a node the seller's word for what is in it is good enough: if it is too much, the seller is not paid.
-            let said = || (total.balance.unwrap_or_default().max(books.balance()), books.claimed());
+            let most = total.told.checked_add(most).unwrap_or(Amount::MAX);
+            let said = total.balance.unwrap_or_default().min(most);
+            let said = || (said.max(books.balance()), books.claimed());
             let chain = chain.unwrap_or_else(said);
             (chain.0, books.corrected(total.told, &total.shown, chain)?)
         }
