@@ -103,8 +103,8 @@ impl Mount {
             .merge(liabilities::routes(Arc::clone(&installation.books)));
         let settle_for = &config.facilitator.settle_for;
         let facilitator = |room| {
-            let (limiter, most) = (crypto.limiter(), facilitator_api::SETTLING_MOST);
-            facilitator_api::routes(room, settle_for, limiter, most)
+            let (limiter, places) = (crypto.limiter(), facilitator_api::Places::default());
+            facilitator_api::routes(room, settle_for, limiter, places)
         };
         let routes = routes.merge(chains.map(facilitator).unwrap_or_default());
         let mut gate = gate_config(config, installation, origin, issuer_url, rules, crypto);

@@ -13,7 +13,7 @@ use farthing_gate::Peer;
 use farthing_gate::flow::system_clock;
 use farthing_gate::limit::{Limiter, WorkLimits};
 use farthing_money::{Amount, Asset, Money, Timestamp};
-use farthing_server::chains::facilitator_api::{FACILITATOR_PATH, routes};
+use farthing_server::chains::facilitator_api::{FACILITATOR_PATH, Places, routes};
 use farthing_server::chains::{ChainRoom, abandoned};
 use farthing_server::config::{Config, Passphrase};
 use farthing_server::installation::Installation;
@@ -37,6 +37,9 @@ counts_as = "USD"
 const SELLER: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 const OTHER: &str = "0x90F79bf6EB2c4f870365E785982E1f101E93b906";
 
+/// One asks at once.
+const ONE: Places = Places { settling: 1, verifying: 1 };
+
 struct Shop {
     installation: Installation,
     room: Option<ChainRoom>,
@@ -57,10 +60,10 @@ impl Shop {
         self.room.as_ref().unwrap()
     }
 
-    fn routes(&self, limiter: &Limiter, settling_most: usize) -> Router {
+    fn routes(&self, limiter: &Limiter, places: Places) -> Router {
         let own = self.installation.chain_account.as_ref().unwrap().address();
         let settle_for: [Address; 2] = [SELLER.parse().unwrap(), own];
-        routes(self.room(), &settle_for, limiter, settling_most)
+        routes(self.room(), &settle_for, limiter, places)
     }
 
     /// A payment for an offer on another chain, which no node has to be asked about.
@@ -101,7 +104,7 @@ fn peer() -> Peer {
 async fn only_listed_accounts_and_tokens_are_settled_and_none_of_ours() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::open(folder.path(), CHAIN).await;
-    let routes = shop.routes(&Limiter::none(), 1);
+    let routes = shop.routes(&Limiter::none(), ONE);
     let own = shop.installation.chain_account.as_ref().unwrap().address().to_string();
     let strange = [
         shop.body(|wanted| wanted["payTo"] = json!(OTHER)),
@@ -132,7 +135,7 @@ async fn what_is_asked_in_vain_is_limited() {
         // Time stands still, so that nothing comes back.
         let clock = std::sync::Arc::new(|| Timestamp::from_secs(1));
         let limiter = Limiter::new(WorkLimits { per_second: 1, burst: 1 }, clock, vec![]);
-        let (routes, peer) = (shop.routes(&limiter, 1), peer());
+        let (routes, peer) = (shop.routes(&limiter, ONE), peer());
         assert_eq!(ask(&routes, &peer, path, &body).await.status(), StatusCode::OK, "{path}");
         let refused = ask(&routes, &peer, other, &body).await;
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS, "{other}");
@@ -141,16 +144,45 @@ async fn what_is_asked_in_vain_is_limited() {
     }
 }
 
+/// Orders for channels were counted as one payment each, however many rows a claim has.
 #[tokio::test]
-async fn only_so_many_wait_for_their_settlement() {
+async fn a_claim_in_vain_counts_by_its_rows() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::open(folder.path(), CHAIN).await;
-    let (routes, body) = (shop.routes(&Limiter::none(), 0), shop.body(|_| ()));
-    let busy = ask(&routes, &peer(), "/settle", &body).await;
-    assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(busy.headers()["retry-after"], "5");
-    assert_eq!(read(busy).await["code"], "busy");
-    assert_eq!(ask(&routes, &peer(), "/verify", &body).await.status(), StatusCode::OK);
+    for (rows, expected) in [(1, StatusCode::OK), (128, StatusCode::TOO_MANY_REQUESTS)] {
+        let mut body = shop.body(|wanted| wanted["scheme"] = json!("batch-settlement"));
+        body["paymentPayload"]["payload"] = json!({ "type": "claim", "claims": vec![json!({}); rows] });
+        let clock = std::sync::Arc::new(|| Timestamp::from_secs(1));
+        let limiter = Limiter::new(WorkLimits { per_second: 1, burst: 1_000 }, clock, vec![]);
+        let (routes, peer) = (shop.routes(&limiter, ONE), peer());
+        let refused = ask(&routes, &peer, "/settle", &body).await;
+        assert_eq!(refused.status(), StatusCode::OK);
+        assert_eq!(read(refused).await["success"], json!(false));
+        // What the connection may try beside that is used up as well, if it is.
+        let mut last = StatusCode::OK;
+        for _ in 0..3 {
+            last = ask(&routes, &peer, "/settle", &body).await.status();
+        }
+        assert_eq!(last, expected, "{rows} rows");
+    }
+}
+
+/// Whoever looked at payments waited without bound.
+#[tokio::test]
+async fn only_so_many_ask_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = Shop::open(folder.path(), CHAIN).await;
+    for (path, other, places) in [
+        ("/settle", "/verify", Places { settling: 0, verifying: 1 }),
+        ("/verify", "/settle", Places { settling: 1, verifying: 0 }),
+    ] {
+        let (routes, body) = (shop.routes(&Limiter::none(), places), shop.body(|_| ()));
+        let busy = ask(&routes, &peer(), path, &body).await;
+        assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(busy.headers()["retry-after"], "5");
+        assert_eq!(read(busy).await["code"], "busy");
+        assert_eq!(ask(&routes, &peer(), other, &body).await.status(), StatusCode::OK, "{other}");
+    }
 }
 
 /// Calls of a chain that was taken out of the configuration never ended, and nobody said so.

@@ -1,7 +1,8 @@
 //! The facilitator over HTTP, as the gates of others ask it: `POST /verify`, `POST /settle`, `GET /supported` of x402.
 //!
 //! It settles for the accounts that the configuration lists and for nobody else, and in the tokens of the configuration:
-//! each transaction costs us gas. What is asked in vain is limited as at the gate, and only so many wait at once.
+//! each transaction costs us gas. What is asked in vain is limited as at the gate, and only so many wait at once. Looking at a channel
+//! costs questions to a node and is no payment: whoever does not show that he is the seller is limited in that, too.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,10 +18,11 @@ use axum::routing::{get, post};
 use farthing_channel::Address;
 use farthing_evm::{Facilitator, Unsettled};
 use farthing_gate::limit::Limiter;
-use farthing_wire::x402::Reason;
 use farthing_wire::x402::batch::SCHEME_BATCH;
 use farthing_wire::x402::facilitator::{BODY_BYTES_MOST, FacilitatorRequest, VerifyResponse};
+use farthing_wire::x402::{Reason, Requirements, SchemePayload};
 use farthing_wire::{Problem, header::PROBLEM_JSON};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::ChainRoom;
@@ -31,13 +33,25 @@ pub const FACILITATOR_PATH: &str = "/.well-known/farthing/facilitator";
 /// How long a gate waits; the reference's clients give up after 90 seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How many payments are settled for others at once; each may wait that long.
-pub const SETTLING_MOST: usize = 256;
+/// How many ask at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// For payments to be settled; each may wait as long as [`PATIENCE`].
+    pub settling: usize,
+    /// For payments to be looked at; each waits for answers of a node.
+    pub verifying: usize,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { settling: 256, verifying: 64 }
+    }
+}
 
 /// When to ask again while nothing can be said.
 const RETRY_SECS: u64 = 5;
 
-/// What it takes to judge a payment, with what its chain is asked, in multiplications of a point.
+/// What it takes to judge a payment, or a row of a claim, with what its chain is asked, in multiplications of a point.
 const WORK: usize = 16;
 
 #[derive(Clone)]
@@ -46,22 +60,29 @@ struct Desk {
     settle_for: Arc<BTreeSet<Address>>,
     limiter: Limiter,
     settling: Arc<Semaphore>,
+    verifying: Arc<Semaphore>,
 }
 
-/// Marks an answer to what was asked in vain though its status is good: x402 refuses with 200.
+/// Marks an answer that counts against whoever asked, though its status is good: x402 refuses with 200. With the work that it took.
 #[derive(Clone, Copy)]
-struct InVain;
+struct Counted(usize);
 
-/// Its routes; none for nobody. At most so many payments are settled at once.
-pub fn routes(room: &ChainRoom, settle_for: &[Address], limiter: &Limiter, settling_most: usize) -> Router {
+/// Its routes; none for nobody. At most so many ask at once.
+pub fn routes(room: &ChainRoom, settle_for: &[Address], limiter: &Limiter, places: Places) -> Router {
     let settle_for: BTreeSet<Address> =
         settle_for.iter().copied().filter(|payee| !is_ours(room, *payee)).collect();
     if settle_for.is_empty() {
         return Router::new();
     }
-    let settling = Arc::new(Semaphore::new(settling_most));
-    let desk =
-        Desk { room: room.clone(), settle_for: Arc::new(settle_for), limiter: limiter.clone(), settling };
+    let [settling, verifying] =
+        [places.settling, places.verifying].map(|places| Arc::new(Semaphore::new(places)));
+    let desk = Desk {
+        room: room.clone(),
+        settle_for: Arc::new(settle_for),
+        limiter: limiter.clone(),
+        settling,
+        verifying,
+    };
     let judged = Router::new()
         .route("/verify", post(verify))
         .route("/settle", post(settle))
@@ -88,19 +109,18 @@ fn is_ours(room: &ChainRoom, payee: Address) -> bool {
 /// Watches over what a client asks in vain, as the gate does.
 async fn watch(State(desk): State<Desk>, request: Request, next: Next) -> Response {
     let client = desk.limiter.client(request.extensions(), request.headers());
-    let work = match desk.limiter.begin(client.as_ref(), WORK) {
+    let mut work = match desk.limiter.begin(client.as_ref(), WORK) {
         Ok(work) => work,
         Err(limited) => {
             let refused = Problem::new(limited.code(), 429, "Too much in vain", limited.to_string())
-                .next("wait as long as Retry-After says; what is good is never counted");
+                .next("wait as long as Retry-After says; what is good is never counted of a seller that shows its key");
             return later(&refused, limited.retry_after_secs());
         }
     };
     let response = next.run(request).await;
-    let in_vain = response.status().is_client_error() || response.extensions().get::<InVain>().is_some();
-    if in_vain {
-        drop(work);
-    } else {
+    if let Some(Counted(done)) = response.extensions().get() {
+        work.cost(*done);
+    } else if !response.status().is_client_error() {
         work.genuine();
     }
     response
@@ -124,7 +144,7 @@ impl Desk {
         }
         let Some(facilitator) = self.room.facilitators().of_network(&wanted.network) else {
             let refused = VerifyResponse::invalid(Reason::NetworkMismatch.as_str(), None, None);
-            return Err(Box::new(in_vain(json(refused.to_json().ok()))));
+            return Err(Box::new(counted(json(refused.to_json().ok()), &request)));
         };
         let token = wanted.asset_address().map(|token| Address::from_bytes(token.0));
         let chain = &facilitator.submitter().ports().chain;
@@ -136,24 +156,35 @@ impl Desk {
                 .next("ask the operator to list the token, or run your own facilitator");
             return Err(Box::new(problem(&refused)));
         }
-        Ok((request.clone(), facilitator))
+        Ok((request, facilitator))
+    }
+
+    /// Whether a request shows the key of the account that is paid.
+    fn is_seller(&self, headers: &HeaderMap, wanted: &Requirements) -> bool {
+        let payee = wanted.pay_to_address().map(|address| Address::from_bytes(address.0));
+        payee.is_some_and(|payee| self.room.sellers.is_shown(headers, payee))
     }
 }
 
-async fn verify(State(desk): State<Desk>, body: Bytes) -> Response {
+async fn verify(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Response {
     let (request, facilitator) = match desk.read(&body) {
         Ok(read) => read,
         Err(refused) => return *refused,
     };
+    let Ok(_place) = desk.verifying.try_acquire() else { return busy("looked at") };
     let FacilitatorRequest { requirements, payload } = &request;
-    let answer = if requirements.scheme == SCHEME_BATCH {
+    let is_channel = requirements.scheme == SCHEME_BATCH;
+    let answer = if is_channel {
         facilitator.verify_channel_for_others(requirements, payload).await
     } else {
         facilitator.verify_for_others(requirements, payload).await
     };
     match answer {
-        Ok(answer) if answer.is_valid => json(answer.to_json().ok()),
-        Ok(answer) => in_vain(json(answer.to_json().ok())),
+        // One good voucher may be shown again and again.
+        Ok(answer) if answer.is_valid && (!is_channel || desk.is_seller(&headers, requirements)) => {
+            json(answer.to_json().ok())
+        }
+        Ok(answer) => counted(json(answer.to_json().ok()), &request),
         Err(error) => unreachable(&Unsettled::Node(error)),
     }
 }
@@ -163,17 +194,12 @@ async fn settle(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Re
         Ok(read) => read,
         Err(refused) => return *refused,
     };
-    let Ok(_place) = desk.settling.try_acquire() else {
-        let detail = "too many payments are being settled at once; nothing was begun for this one";
-        let refused = Problem::new("busy", 503, "Not now", detail).next("ask again with the same payment");
-        return later(&refused, RETRY_SECS);
-    };
+    let Ok(_place) = desk.settling.try_acquire() else { return busy("settled") };
     // While a transaction is under way nothing was in vain.
     let pending = Some(Reason::SettlementPending.as_str());
     let FacilitatorRequest { requirements, payload } = &request;
     let answer = if requirements.scheme == SCHEME_BATCH {
-        let payee = requirements.pay_to_address().map(|address| Address::from_bytes(address.0));
-        let is_seller = payee.is_some_and(|payee| desk.room.sellers.is_shown(&headers, payee));
+        let is_seller = desk.is_seller(&headers, requirements);
         facilitator.settle_channel_for_others(requirements, (payload, is_seller), PATIENCE).await
     } else {
         facilitator.settle_for_others(requirements, payload, PATIENCE).await
@@ -182,7 +208,7 @@ async fn settle(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Re
         Ok(answer) if answer.success || answer.error_reason.as_deref() == pending => {
             json(answer.to_json().ok())
         }
-        Ok(answer) => in_vain(json(answer.to_json().ok())),
+        Ok(answer) => counted(json(answer.to_json().ok()), &request),
         Err(error) => unreachable(&error),
     }
 }
@@ -219,7 +245,19 @@ fn later(refused: &Problem, seconds: u64) -> Response {
     response
 }
 
-fn in_vain(mut response: Response) -> Response {
-    response.extensions_mut().insert(InVain);
+/// Too many ask at once.
+fn busy(what: &str) -> Response {
+    let detail = format!("too many payments are being {what} at once; nothing was begun for this one");
+    let refused = Problem::new("busy", 503, "Not now", detail).next("ask again with the same payment");
+    later(&refused, RETRY_SECS)
+}
+
+/// An answer that counts against whoever asked: by its payment, and by each row of a claim that comes along.
+fn counted(mut response: Response, request: &FacilitatorRequest) -> Response {
+    let rows = match &request.payload.payload {
+        SchemePayload::Other(members) => members.get("claims").and_then(Value::as_array).map_or(0, Vec::len),
+        _ => 0,
+    };
+    response.extensions_mut().insert(Counted(WORK.saturating_mul(rows.saturating_add(1))));
     response
 }
