@@ -78,12 +78,29 @@ impl Chain {
 
     /// What an account has of the dollar.
     pub async fn units(&mut self, account: Address) -> Result<u128> {
-        let input = bytes_to_hex(&call::balance_of(account));
-        let question = json!([{"to": self.dollar, "data": input}, "latest"]);
+        let words = self.read(self.dollar, &call::balance_of(account)).await?;
+        let units = words.first().and_then(|word| word.to_amount()).map(Amount::value);
+        units.ok_or_else(|| Failure::new(format!("expected a balance, got {words:?}")))
+    }
+
+    /// Asks a contract for words.
+    pub async fn read(&mut self, contract: Address, input: &[u8]) -> Result<Vec<Word>> {
+        let question = json!([{"to": contract, "data": bytes_to_hex(input)}, "latest"]);
         let answer = self.node.ask("eth_call", question).await?;
-        let word = answer.as_str().and_then(|text| text.parse::<Word>().ok());
-        let units = word.and_then(Word::to_amount).map(Amount::value);
-        units.ok_or_else(|| Failure::new(format!("expected a balance, got {answer}")))
+        let text = answer.as_str().unwrap_or_default();
+        let bytes = hex::decode(text.trim_start_matches("0x")).map_err(Failure::at("reading an answer"))?;
+        let words = bytes.chunks_exact(32).filter_map(|part| <[u8; 32]>::try_from(part).ok());
+        Ok(words.map(Word::from_bytes).collect())
+    }
+
+    /// Has a contract carry something out, and waits until it has.
+    pub async fn carry(&mut self, contract: Address, input: &[u8]) -> Result<()> {
+        self.send(json!({"to": contract, "data": bytes_to_hex(input)})).await.map(drop)
+    }
+
+    /// Puts a contract's code somewhere.
+    pub async fn place(&mut self, place: Address, code: &str) -> Result<()> {
+        self.node.ask("anvil_setCode", json!([place, code])).await.map(drop)
     }
 
     /// Sends from the owner and waits for the receipt.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use farthing_channel::{Address, ChainId, call};
 use farthing_evm::{Fees, Transaction};
 use farthing_money::Amount;
-use farthing_wire::x402::Requirements;
+use farthing_wire::x402::{Requirements, SCHEME_EXACT};
 use serde_json::json;
 
 use crate::chain::{CHAIN, Chain, Rpc};
@@ -74,7 +74,7 @@ impl Scene {
     async fn start(settings: &Settings, block_seconds: Option<u64>) -> Result<Self> {
         let site = Nginx::site()?;
         let mut chain = Chain::start(settings.anvil()?, block_seconds).await?;
-        let ours = Ours::start_on(&settings.farthing, site.port, &mut chain, PAY_TO).await?;
+        let ours = Ours::start_on(&settings.farthing, site.port, &mut chain, (PAY_TO, SCHEME_EXACT)).await?;
         let payer = Payer::new(7)?;
         chain.fund(payer.address(), FUNDS).await?;
         let offer = offer(&ours.address, CENT_PATH).await?;

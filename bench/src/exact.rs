@@ -3,7 +3,7 @@
 //! has moved.
 
 use farthing_channel::Address;
-use farthing_wire::x402::Requirements;
+use farthing_wire::x402::{Requirements, SCHEME_EXACT};
 
 use crate::chain::Chain;
 use crate::express::Express;
@@ -13,7 +13,7 @@ use crate::load::{self, Round};
 use crate::nginx::Nginx;
 use crate::ours::{CENT, CENT_PATH, Ours};
 use crate::payer::{Payer, offer};
-use crate::server::Server;
+use crate::seller::Seller;
 use crate::settings::Settings;
 use crate::stat::{count_for, micros_each, percent};
 
@@ -47,11 +47,6 @@ struct Side {
     payer: Payer,
     offer: Requirements,
     count: usize,
-}
-
-enum Seller {
-    Ours(Ours),
-    Theirs(Express),
 }
 
 /// What a round showed of one side.
@@ -106,13 +101,13 @@ async fn measure_on(
 impl Side {
     async fn ours(settings: &Settings, block_seconds: Option<u64>, upstream: u16) -> Result<Self> {
         let mut chain = Chain::start(settings.anvil()?, block_seconds).await?;
-        let ours = Ours::start_on(&settings.farthing, upstream, &mut chain, PAY_TO).await?;
+        let ours = Ours::start_on(&settings.farthing, upstream, &mut chain, (PAY_TO, SCHEME_EXACT)).await?;
         Self::of(chain, Seller::Ours(ours)).await
     }
 
     async fn theirs(settings: &Settings, block_seconds: Option<u64>) -> Result<Self> {
         let chain = Chain::start(settings.anvil()?, block_seconds).await?;
-        let express = Express::start(settings.express()?, &chain, CENT_PATH, CENT, PAY_TO)?;
+        let express = Express::start(settings.express()?, &chain, SCHEME_EXACT, (CENT_PATH, CENT), PAY_TO)?;
         Self::of(chain, Seller::Theirs(express)).await
     }
 
@@ -143,22 +138,6 @@ impl Side {
         }
         let (cpu_micros, node_cpu_micros) = (micros_each(cpu, settled), micros_each(node_cpu, settled));
         Ok(Seen { round, settled, sent: count, cpu_micros, node_cpu_micros })
-    }
-}
-
-impl Seller {
-    fn address(&self) -> &str {
-        match self {
-            Self::Ours(ours) => &ours.address,
-            Self::Theirs(theirs) => &theirs.address,
-        }
-    }
-
-    fn server(&self) -> &Server {
-        match self {
-            Self::Ours(ours) => &ours.server,
-            Self::Theirs(theirs) => &theirs.server,
-        }
     }
 }
 

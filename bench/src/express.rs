@@ -8,6 +8,7 @@ use farthing_channel::Address;
 use serde::Deserialize;
 
 use crate::chain::{CHAIN, Chain, NAME, VERSION};
+use crate::connection::{Connection, post};
 use crate::failure::{Failure, Result};
 use crate::server::{Server, folder};
 
@@ -25,9 +26,20 @@ struct Ready {
     name: String,
 }
 
+#[derive(Deserialize)]
+struct Closed {
+    charged: String,
+}
+
 impl Express {
-    /// Starts it on a chain. It sells `path` for so many units, paid to this account.
-    pub fn start(script: &Path, chain: &Chain, path: &str, units: u64, pay_to: Address) -> Result<Self> {
+    /// Starts it on a chain. It sells `path` for so many units, paid to this account by this scheme.
+    pub fn start(
+        script: &Path,
+        chain: &Chain,
+        scheme: &str,
+        (path, units): (&str, u64),
+        pay_to: Address,
+    ) -> Result<Self> {
         let folder = folder()?;
         let told = serde_json::json!({
             "node": format!("http://{}", chain.address),
@@ -37,6 +49,7 @@ impl Express {
             "path": path,
             "units": units.to_string(),
             "payTo": pay_to.to_string(),
+            "scheme": scheme,
             "ready": folder.path().join("ready.json"),
         });
         let mut command = Command::new("node");
@@ -48,5 +61,14 @@ impl Express {
         let Ready { port, name } =
             serde_json::from_slice(&text).map_err(Failure::at("reading the ready file"))?;
         Ok(Self { server: server.named(&name), address: format!("127.0.0.1:{port}") })
+    }
+
+    /// Has it claim and move what was charged through channels; how many units that is by its own books.
+    pub async fn close(&self) -> Result<u128> {
+        let mut connection = Connection::open(&self.address).await?;
+        let answer = connection.exchange(&post(&self.address, "/close", "{}")).await?;
+        answer.expect(200)?;
+        let Closed { charged } = serde_json::from_slice(answer.body).map_err(Failure::at("closing"))?;
+        charged.parse().map_err(Failure::at("reading what was charged"))
     }
 }

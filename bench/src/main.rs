@@ -2,12 +2,15 @@
 //! needs, starts it, and turns its lines into a table.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures go to stdout, talk to stderr")]
 
+mod bare;
 mod cdk;
 mod chain;
 mod confirmation;
+mod escrow;
 mod exact;
 mod express;
 mod figure;
+mod lane;
 mod load;
 mod memory;
 mod nginx;
@@ -15,12 +18,15 @@ mod ours;
 mod paid;
 mod payer;
 mod proxy;
+mod seller;
 mod server;
 mod settings;
 mod start;
 mod stat;
 mod swap;
+mod turns;
 mod verify;
+mod voucher;
 
 use std::process::ExitCode;
 
@@ -50,6 +56,7 @@ fn run(settings: &Settings) -> Result<()> {
     shown += show(&runtime.block_on(paid::measure(settings))?)?;
     shown += show(&runtime.block_on(exact::measure(settings))?)?;
     shown += show(&runtime.block_on(confirmation::measure(settings))?)?;
+    shown += show(&runtime.block_on(voucher::measure(settings))?)?;
     shown += show(&runtime.block_on(verify::measure(settings))?)?;
     shown += show(&runtime.block_on(memory::measure(settings))?)?;
     shown += show(&start::measure(settings)?)?;

@@ -1,10 +1,13 @@
 //! Farthing itself: the real binary, `farthing serve`, on a folder of its own.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use farthing_channel::Address;
+use farthing_money::Amount;
+use farthing_wire::x402::batch::SCHEME_BATCH;
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -57,8 +60,7 @@ id = @CHAIN@
 nodes = ["@NODE@"]
 pay_to = "@PAY_TO@"
 confirmations = 1
-poll = "50ms"
-
+@TERMS@
 [[token]]
 chain = @CHAIN@
 address = "@DOLLAR@"
@@ -67,8 +69,24 @@ name = "@NAME@"
 version = "@VERSION@"
 counts_as = "USD"
 transfer = ["eip3009"]
-schemes = ["exact"]
+schemes = ["@SCHEME@"]
 "#;
+
+/// Where each payment waits for a block: a look every so often.
+const AT_ONCE: &str = r#"poll = "50ms""#;
+
+/// Channels from which nothing is claimed before it is asked for: the peer claims nothing meanwhile either.
+const CHANNELS: &str = r#"
+[chain.channels]
+withdraw_delay = "15m"
+exposure_most = "1000000000.00 USD"
+claim_from = "1000000000.00 USD"
+settle_from = "1000000000.00 USD"
+"#;
+
+/// How long claims and sweeps may take.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The running server and where it answers.
 pub struct Ours {
@@ -78,6 +96,14 @@ pub struct Ours {
     pub address: String,
     /// The issuer's URL, the `mint` of its tokens.
     pub issuer: String,
+    binary: PathBuf,
+}
+
+/// What it says of a channel.
+#[derive(Deserialize)]
+struct Line {
+    charged: Amount,
+    unclaimed: Amount,
 }
 
 #[derive(Deserialize)]
@@ -118,11 +144,17 @@ impl Ours {
         let text = fs::read(&ready).map_err(Failure::at("reading the ready file"))?;
         let Ready { gate, issuer } =
             serde_json::from_slice(&text).map_err(Failure::at("reading the ready file"))?;
-        Ok(Self { server, address: host(&gate), issuer })
+        Ok(Self { server, address: host(&gate), issuer, binary: binary.to_owned() })
     }
 
-    /// Starts it on a chain, paid at this account, and fills its own account with coins for gas.
-    pub async fn start_on(binary: &Path, upstream: u16, chain: &mut Chain, pay_to: Address) -> Result<Self> {
+    /// Starts it on a chain, paid at this account by this scheme, and fills its own account with coins for gas.
+    pub async fn start_on(
+        binary: &Path,
+        upstream: u16,
+        chain: &mut Chain,
+        (pay_to, scheme): (Address, &str),
+    ) -> Result<Self> {
+        let terms = if scheme == SCHEME_BATCH { CHANNELS } else { AT_ONCE };
         let values = [
             ("CHAIN", CHAIN.to_string()),
             ("NODE", format!("http://{}", chain.address)),
@@ -130,20 +162,57 @@ impl Ours {
             ("DOLLAR", chain.dollar.to_string()),
             ("NAME", NAME.to_owned()),
             ("VERSION", VERSION.to_owned()),
+            ("SCHEME", scheme.to_owned()),
+            ("TERMS", terms.to_owned()),
         ];
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let ours = Self::start_with(binary, upstream, &fill(ON_CHAIN, &values))?;
-        let output = Command::new(binary)
-            .current_dir(ours.server.folder())
-            .args(["chain", "status", "--json", "--config", "farthing.toml"])
-            .output()
-            .map_err(Failure::at("asking farthing for its account"))?;
-        let said: serde_json::Value = serde_json::from_slice(&output.stdout)
-            .map_err(Failure::at("reading what farthing says of its account"))?;
+        let said = ours.ask(&["chain", "status"])?;
         let account = said.pointer("/0/account").and_then(serde_json::Value::as_str).unwrap_or_default();
         let account = account.parse().map_err(Failure::at("reading farthing's account"))?;
         chain.fund(account, 0).await?;
         Ok(ours)
+    }
+
+    /// Has it claim what was charged through channels, and move it to this account, until the chain has moved so much; how many
+    /// units were charged by its own books.
+    pub async fn close(&self, chain: &mut Chain, pay_to: Address, units: u128) -> Result<u128> {
+        let begun = Instant::now();
+        self.ask(&["channel", "claim"])?;
+        while chain.receiver(pay_to).await?.0 < units && begun.elapsed() < CLOSE_PATIENCE {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        self.ask(&["channel", "settle"])?;
+        while chain.units(pay_to).await? < units && begun.elapsed() < CLOSE_PATIENCE {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        // The books have seen it as well when they say of each channel that nothing is left to claim.
+        loop {
+            let said = self.ask(&["channel", "list"])?;
+            let lines: Vec<Line> =
+                serde_json::from_value(said).map_err(Failure::at("reading its channels"))?;
+            if lines.iter().all(|line| line.unclaimed.is_zero()) || begun.elapsed() > CLOSE_PATIENCE {
+                let charged = Amount::try_sum(lines.iter().map(|line| line.charged));
+                return charged.map(Amount::value).ok_or_else(|| Failure::new("more than can be"));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Asks it by its command line.
+    fn ask(&self, words: &[&str]) -> Result<serde_json::Value> {
+        let doing = format!("asking farthing for {}", words.join(" "));
+        let output = Command::new(&self.binary)
+            .current_dir(self.server.folder())
+            .args(words)
+            .args(["--json", "--config", "farthing.toml"])
+            .output()
+            .map_err(Failure::at(&doing))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(Failure::new(format!("{doing}: {said}")));
+        }
+        serde_json::from_slice(&output.stdout).map_err(Failure::at(&doing))
     }
 
     /// Its issuer.

@@ -122,7 +122,7 @@ fn absolute(path: &str) -> Result<PathBuf> {
 
 /// Whether this is what a figure adds to the name of its measurement.
 fn is_figure(rest: &str) -> bool {
-    ["_vs_", "_p50", "_p99", "_cpu", "_c32", "_restarted", "_settled", "_node_cpu"]
+    ["_vs_", "_p50", "_p99", "_cpu", "_c32", "_restarted", "_settled", "_node_cpu", "_served", "_more_cpu"]
         .iter()
         .any(|end| rest.starts_with(end))
 }

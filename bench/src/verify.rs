@@ -10,10 +10,10 @@ use farthing_evm::{
 };
 use farthing_money::{Amount, Asset, Money, Timestamp};
 use farthing_wire::x402::{Payload, Requirements, SchemePayload};
-use rustix::time::{ClockId, clock_gettime};
 use secp256k1::Message;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 
+use crate::bare::cpu;
 use crate::chain::{CHAIN, NAME, VERSION};
 use crate::failure::{Failure, Result};
 use crate::figure::Figure;
@@ -93,13 +93,6 @@ fn recovered(payments: &[Paid]) -> Result<Duration> {
         std::hint::black_box(signature.recover_ecdsa(*message).map_err(Failure::at("recovering"))?);
     }
     Ok(cpu().saturating_sub(begun))
-}
-
-/// What this thread has used.
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanos)
 }
 
 impl Paid {

@@ -77,7 +77,7 @@ impl Asked {
         }
         if asked.write && Block::filled_by(&asked.names).is_none() {
             return Err(
-                "--write writes all figures of a table; name nothing, or paid_exact exact_latency verify_exact"
+                "--write writes all figures of a table; name nothing, or paid_exact exact_latency verify_exact, or paid_voucher"
                     .to_owned(),
             );
         }

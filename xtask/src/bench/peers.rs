@@ -18,7 +18,7 @@ const NEEDS: [(&str, &str, &[&str]); 4] = [
     ("npm", "npm", ON_CHAINS),
 ];
 /// What pays on a chain.
-const ON_CHAINS: &[&str] = &["paid_exact", "exact"];
+const ON_CHAINS: &[&str] = &["paid_exact", "paid_voucher", "exact"];
 
 /// Packages of npm: in which folder's lock file they stand, and what of them shows that they are there.
 const PACKAGES: [(&str, &str); 2] =

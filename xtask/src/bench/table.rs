@@ -5,6 +5,8 @@ use serde_json::Value;
 
 /// The beginnings of the names of what is measured on a chain. It has a table of its own, which can be written by itself.
 const ON_CHAINS: [&str; 3] = ["paid_exact", "exact_latency", "verify_exact"];
+/// The same of what is measured through channels.
+const CHANNELS: [&str; 1] = ["paid_voucher"];
 
 /// A table of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,15 +15,27 @@ pub enum Block {
     Figures,
     /// Payments on a chain.
     OnChains,
+    /// Payments through channels.
+    Channels,
 }
 
 impl Block {
     /// All tables.
-    pub const ALL: [Self; 2] = [Self::Figures, Self::OnChains];
+    pub const ALL: [Self; 3] = [Self::Figures, Self::OnChains, Self::Channels];
 
     /// Whether a figure stands in it.
     pub fn has(self, name: &str) -> bool {
-        ON_CHAINS.iter().any(|family| name.starts_with(family)) == (self == Self::OnChains)
+        let is_of = |block: &Self| block.families().iter().any(|family| name.starts_with(family));
+        Self::ALL.iter().find(|block| is_of(block)).copied().unwrap_or(Self::Figures) == self
+    }
+
+    /// The beginnings of the names of what stands in it; none for the table that has all the others.
+    fn families(self) -> &'static [&'static str] {
+        match self {
+            Self::Figures => &[],
+            Self::OnChains => &ON_CHAINS,
+            Self::Channels => &CHANNELS,
+        }
     }
 
     /// The tables that a run of these names fills; nothing if it fills one only in part.
@@ -29,14 +43,20 @@ impl Block {
         if names.is_empty() {
             return Some(Self::ALL.to_vec());
         }
-        let whole = ON_CHAINS.iter().all(|family| names.iter().any(|name| name == family));
-        (whole && names.len() == ON_CHAINS.len()).then(|| vec![Self::OnChains])
+        let is_whole = |block: &Self| {
+            let families = block.families();
+            !families.is_empty() && families.iter().all(|family| names.iter().any(|name| name == family))
+        };
+        let blocks: Vec<Self> = Self::ALL.into_iter().filter(is_whole).collect();
+        let families: usize = blocks.iter().map(|block| block.families().len()).sum();
+        (families == names.len()).then_some(blocks)
     }
 
     fn markers(self) -> [String; 2] {
         let name = match self {
             Self::Figures => "figures",
             Self::OnChains => "figures-on-chains",
+            Self::Channels => "figures-of-channels",
         };
         ["begin", "end"].map(|end| format!("<!-- {name}:{end} -->"))
     }
@@ -157,11 +177,15 @@ mod tests {
         };
         assert_eq!(filled(&[]), Some(Block::ALL.to_vec()));
         assert_eq!(filled(&["verify_exact", "paid_exact", "exact_latency"]), Some(vec![Block::OnChains]));
+        assert_eq!(filled(&["paid_voucher"]), Some(vec![Block::Channels]));
+        let both = ["paid_voucher", "verify_exact", "paid_exact", "exact_latency"];
+        assert_eq!(filled(&both), Some(vec![Block::OnChains, Block::Channels]));
         for part in [&["paid_exact"][..], &["swap"], &["paid_exact", "exact_latency", "verify_exact", "swap"]]
         {
             assert_eq!(filled(part), None, "{part:?}");
         }
         assert!(Block::OnChains.has("paid_exact_c8_p50") && !Block::Figures.has("paid_exact_c8_p50"));
+        assert!(Block::Channels.has("paid_voucher_p99") && !Block::Figures.has("paid_voucher_p99"));
         assert!(Block::Figures.has("paid_credit_cpu") && !Block::OnChains.has("paid_credit_cpu"));
     }
 }
