@@ -112,6 +112,8 @@ pub(crate) struct Current<'a> {
     pub(crate) attempt: &'a Attempt,
     /// Whether it was sent before. One that was sent just now for the first time is not the one that was charged.
     pub(crate) was_sent_before: bool,
+    /// The largest total that was signed before the call to which it belongs. What is charged beyond that is this call.
+    pub(crate) allowed: Amount,
 }
 
 /// Takes over what can be believed and closes the payments through the channel, in one commit.
@@ -132,11 +134,16 @@ pub(crate) fn adopt(
         return Ok(Adopted::Refused(refused));
     }
     let fresh = current.filter(|current| !current.was_sent_before).map(|current| current.attempt.id);
-    let whose = whose(wallet, &channel, told).filter(|whose| Some(whose.id) != fresh);
+    let is_over = current.is_some_and(|current| is_over(&channel, before, told, current));
+    let whose = match current.filter(|_| is_over) {
+        Some(current) => Some(current.attempt.clone()),
+        None => whose(wallet, &channel, told).filter(|whose| Some(whose.id) != fresh),
+    };
     let mut draft = Draft::new(&wallet.state);
     let cost = enter(&mut draft, &mut channel, before, whose.as_ref(), now)?;
     let is_current = current.is_some_and(|current| whose.is_some_and(|whose| whose.id == current.attempt.id));
     let nothing = money(channel.token.counts_as, 0)?;
+    let cost = if is_over { Some(cost.unwrap_or(nothing)) } else { cost };
     let charged = cost.filter(|_| is_current).map(|charged| Settled::Charged { charged, change: nothing });
     channel.booked = channel.booked.max(channel.books.signed());
     close_all(&mut draft, wallet, channel.id(), None);
@@ -144,6 +151,15 @@ pub(crate) fn adopt(
     let changes = draft.into_changes();
     wallet.commit(changes)?;
     Ok(charged.map_or(Adopted::Again, Adopted::Charged))
+}
+
+/// Whether what is charged now is the call itself: only what it has signed allows so much. Then no more is signed for it, whether
+/// its answer was lost or the seller takes one price after the other. Beyond what was signed here only a copy of the wallet
+/// can have signed, and that is another's.
+fn is_over(channel: &Channel, before: BuyerBooks, told: &Told, current: Current<'_>) -> bool {
+    let charged = channel.books.charged();
+    let shown = if let Told::Total(total) = told { total.shown.ceiling() } else { charged };
+    charged > current.allowed && shown <= before.signed()
 }
 
 /// Enters into the history what was charged without this program's knowing, of what it has signed; what a copy of the wallet has

@@ -11,8 +11,8 @@ use farthing_channel::{
 use farthing_money::{Amount, Timestamp};
 use farthing_wallet::{HttpRequest, HttpResponse};
 use farthing_wire::x402::batch::{
-    ChannelAnswer, ChannelConfig, ChannelOfferText, ChannelStateText, DepositAuthorization, PayerPayload,
-    SCHEME_BATCH, VoucherStateText,
+    ChannelAnswer, ChannelConfig, ChannelOfferText, ChannelStateText, DepositAuthorization, DepositPayload,
+    PayerPayload, SCHEME_BATCH, VoucherStateText,
 };
 use farthing_wire::x402::hex_text::HexText;
 use farthing_wire::x402::{
@@ -48,6 +48,12 @@ pub enum Ways {
     Busy,
     /// It corrects, and shows no voucher.
     Mute,
+    /// It charges each voucher, says that another total was expected, and shows that very voucher.
+    Greedy,
+    /// It says that a deposit is in, and keeps it for later; a voucher without one is never covered.
+    Hoarding,
+    /// As it should; who comes again with a voucher is told the same again, with the channel's total or without.
+    Repeating { tells: bool },
 }
 
 /// What is in a channel.
@@ -89,6 +95,8 @@ pub struct Toll {
     /// The largest total that it ever saw a voucher for.
     pub signed: BTreeMap<ChannelId, u64>,
     pub served: usize,
+    /// Deposits that it has kept for later.
+    kept: Vec<(DepositPayload, ChannelTerms, ChannelId)>,
 }
 
 fn units(uint: &Uint) -> u64 {
@@ -146,6 +154,14 @@ impl Toll {
             charged: BTreeMap::new(),
             signed: BTreeMap::new(),
             served: 0,
+            kept: Vec::new(),
+        }
+    }
+
+    /// Carries what it has kept.
+    pub fn carry(&mut self, chain: &mut Chain, now: Timestamp) {
+        for (deposit, terms, channel) in std::mem::take(&mut self.kept) {
+            deposited(chain, &deposit, terms, channel, now);
         }
     }
 
@@ -231,6 +247,10 @@ impl Toll {
             Books { charged: ceiling.saturating_sub(price), signed: ceiling, signature: signature.clone() };
         let books = self.books.get(&channel).cloned().unwrap_or(inferred);
         let lies = chain.escrow.channels.get(&channel).copied().unwrap_or_default();
+        let odd = self.odd(chain, request, (payload, terms, channel, ceiling), (&books, lies), now);
+        if let Some(odd) = odd {
+            return odd;
+        }
         if ceiling != books.charged + price {
             let corrected = (self.ways != Ways::Mute).then(|| self.corrected(channel, &books, lies));
             return self.refuse(request, Some(MISMATCH), corrected);
@@ -255,6 +275,53 @@ impl Toll {
         }
         self.served += 1;
         self.delivered(payload, channel, lies, (charged, cost))
+    }
+
+    /// What only odd sellers answer.
+    fn odd(
+        &mut self,
+        chain: &mut Chain,
+        request: &HttpRequest,
+        (payload, terms, channel, ceiling): (&PayerPayload, ChannelTerms, ChannelId, u64),
+        (books, lies): (&Books, Lies),
+        now: Timestamp,
+    ) -> Option<HttpResponse> {
+        if matches!(payload, PayerPayload::Refund(_)) {
+            return None;
+        }
+        let price = self.price;
+        let signature = payload.voucher().signature.as_bytes().to_vec();
+        let all = Books { charged: ceiling, signed: ceiling, signature };
+        let deposit = if let PayerPayload::Deposit(deposit) = payload { Some(deposit) } else { None };
+        match self.ways {
+            Ways::Greedy => {
+                if let Some(deposit) = deposit {
+                    deposited(chain, deposit, terms, channel, now);
+                }
+                let lies = chain.escrow.channels.get(&channel).copied().unwrap_or_default();
+                *self.charged.entry(channel).or_default() += price;
+                let corrected = self.corrected(channel, &all, lies);
+                self.books.insert(channel, all);
+                Some(self.refuse(request, Some(MISMATCH), Some(corrected)))
+            }
+            Ways::Hoarding => {
+                let Some(deposit) = deposit else {
+                    let reason = "invalid_batch_settlement_evm_cumulative_exceeds_balance";
+                    return Some(self.refuse(request, Some(reason), None));
+                };
+                self.kept.push((deposit.clone(), terms, channel));
+                self.books.insert(channel, all);
+                *self.charged.entry(channel).or_default() += price;
+                self.served += 1;
+                let lies = Lies { balance: lies.balance + units(&deposit.deposit.amount), ..lies };
+                Some(self.delivered(payload, channel, lies, (ceiling, price)))
+            }
+            Ways::Repeating { .. } if books.charged == ceiling => {
+                self.served += 1;
+                Some(self.delivered(payload, channel, lies, (ceiling, price)))
+            }
+            _ => None,
+        }
     }
 
     fn refund(
@@ -297,7 +364,8 @@ impl Toll {
         };
         let hash = if matches!(payload, PayerPayload::Deposit(_)) { "0x02" } else { "" };
         let response = SettleResponse::settled(&eip155_network(CHAIN.number()), hash.into(), None);
-        let channel_state = Some(state(channel, lies, told));
+        let is_told = self.ways != Ways::Repeating { tells: false };
+        let channel_state = is_told.then(|| state(channel, lies, told));
         answered(&ChannelAnswer { channel_state, charged_amount: Some(Uint::from(cost)) }.within(response))
     }
 
@@ -339,7 +407,7 @@ fn answered(response: &SettleResponse) -> HttpResponse {
 /// Carries a deposit; false if it is no good.
 fn deposited(
     chain: &mut Chain,
-    payload: &farthing_wire::x402::batch::DepositPayload,
+    payload: &DepositPayload,
     terms: ChannelTerms,
     channel: ChannelId,
     now: Timestamp,

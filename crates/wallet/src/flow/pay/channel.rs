@@ -145,6 +145,7 @@ impl PayFlow {
             random: self.random.ok_or(WalletError::Misuse("random bytes"))?,
         };
         let channel = RowKey::channel(lane.channel.chain(), lane.channel.id());
+        self.signed_before.entry(lane.channel.id()).or_insert(lane.channel.books.signed());
         let (id, payment) = in_channel::write_down(wallet, offer, lane, order, by_memory, now)?;
         self.held = vec![wallet.hold(channel), wallet.hold(RowKey::attempt(id))];
         (self.id, self.resumed, self.tries, self.stage) = (Some(id), false, 0, Stage::Sent);
@@ -256,11 +257,15 @@ impl PayFlow {
     ) -> Result<Option<Step>, WalletError> {
         let attempt = self.attempt(wallet)?.0.clone();
         let was_sent_before = self.resumed || self.tries > 1;
-        let (channel, _) = in_channel::of_attempt(wallet, &attempt)?;
-        let current = Current { attempt: &attempt, was_sent_before };
+        let (channel, part) = in_channel::of_attempt(wallet, &attempt)?;
+        let before = || part.before.as_ref().map(|before| before.books.signed()).unwrap_or_default();
+        let allowed = self.signed_before.get(&part.channel).copied().unwrap_or_else(before);
+        let current = Current { attempt: &attempt, was_sent_before, allowed };
         match adopt(wallet, channel, Some(current), told, seen, now)? {
             Adopted::Again => self.anew(wallet, answer, now),
-            Adopted::Charged(settled) => Ok(Some(self.charged_before_answer(answer.status, settled))),
+            Adopted::Charged(settled) => {
+                Ok(Some(self.charged_before_answer(answer.status, settled, was_sent_before)))
+            }
             Adopted::Refused(refused) => {
                 self.back_to_channel(answer.status, None, Some(refused.to_string()));
                 Ok(None)
@@ -268,13 +273,23 @@ impl PayFlow {
         }
     }
 
-    fn charged_before_answer(&mut self, status: u16, settled: Settled) -> Step {
+    fn charged_before_answer(&mut self, status: u16, settled: Settled, was_sent_before: bool) -> Step {
         self.stage = Stage::Over;
         self.held.clear();
-        let reason = Some("it was paid before, and its answer was lost".to_owned());
+        let reason = if was_sent_before {
+            "it was paid before, and its answer was lost"
+        } else {
+            "the seller says that it has charged this payment, and gave nothing for it; nothing more is signed"
+        };
         let url = self.address.to_string();
-        let refused =
-            RefusedPayment { url, status, problem: None, reason, on_chain: None, settled: Ok(settled) };
+        let refused = RefusedPayment {
+            url,
+            status,
+            problem: None,
+            reason: Some(reason.to_owned()),
+            on_chain: None,
+            settled: Ok(settled),
+        };
         done(Outcome::Refused(Box::new(refused)))
     }
 

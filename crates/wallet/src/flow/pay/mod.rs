@@ -9,6 +9,7 @@ mod channel;
 mod credits;
 mod refused;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use farthing_channel::ChannelId;
@@ -77,6 +78,8 @@ pub struct PayFlow {
     looked: Option<ChannelId>,
     /// How often a refusal was answered with another voucher.
     corrections: u8,
+    /// What was signed for channels before this call.
+    signed_before: BTreeMap<ChannelId, Amount>,
     /// What no other flow of this program touches meanwhile.
     held: Vec<Arc<()>>,
     stage: Stage,
@@ -125,6 +128,7 @@ impl PayFlow {
             opens: false,
             looked: None,
             corrections: 0,
+            signed_before: BTreeMap::new(),
             held: Vec::new(),
             stage: Stage::Begin(Leftovers::default()),
             id: None,
@@ -146,6 +150,7 @@ impl PayFlow {
             opens: self.opens,
             looked: None,
             corrections: 0,
+            signed_before: BTreeMap::new(),
             held: Vec::new(),
             stage: Stage::Begin(Leftovers::default()),
             id: None,
