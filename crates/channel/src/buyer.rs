@@ -147,15 +147,29 @@ impl BuyerBooks {
         told: Option<Amount>,
         deposit: Option<Amount>,
     ) -> Result<Self, BuyerRefused> {
+        self.settled_after(self.charged, price, cost, told, deposit)
+    }
+
+    /// The same of a voucher that was signed when `base` was charged. Its cost may have been seen on the chain since: it counts
+    /// once.
+    pub fn settled_after(
+        &self,
+        base: Amount,
+        price: Amount,
+        cost: Amount,
+        told: Option<Amount>,
+        deposit: Option<Amount>,
+    ) -> Result<Self, BuyerRefused> {
         if cost > price {
             return Err(BuyerRefused::Overcharged);
         }
-        let charged = self.charged.checked_add(cost).ok_or(BuyerRefused::TotalTooLarge)?;
-        if told.is_some_and(|told| told != charged) {
+        let total = base.checked_add(cost).ok_or(BuyerRefused::TotalTooLarge)?;
+        if told.is_some_and(|told| told != total) {
             return Err(BuyerRefused::TotalDiffers);
         }
         let balance = self.balance.checked_add(deposit.unwrap_or(Amount::ZERO));
-        Ok(Self { charged, balance: balance.ok_or(BuyerRefused::TotalTooLarge)?, ..*self })
+        let balance = balance.ok_or(BuyerRefused::TotalTooLarge)?;
+        Ok(Self { charged: self.charged.max(total), balance, ..*self })
     }
 
     /// After an offer that corrects us: the total that the seller says, and the voucher that it shows for it, which has to be
@@ -257,6 +271,15 @@ mod tests {
             full.settled(amount(1), amount(0), None, Some(amount(1))),
             Err(BuyerRefused::TotalTooLarge)
         );
+    }
+
+    #[test]
+    fn a_cost_that_the_chain_has_shown_counts_once() {
+        let seen = BuyerBooks::of_chain(amount(10_000), amount(2_000));
+        let settled = |told| seen.settled_after(amount(1_000), amount(1_000), amount(1_000), told, None);
+        assert_eq!(settled(None), Ok(seen));
+        assert_eq!(settled(Some(amount(2_000))), Ok(seen));
+        assert_eq!(settled(Some(amount(3_000))), Err(BuyerRefused::TotalDiffers));
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl Model {
             self.wallet = reopen(&self.vault);
         }
         if act.claims {
+            self.world.toll.carry(&mut self.world.chain, self.world.now);
             self.world.toll.claim_everything(&mut self.world.chain);
         }
         self.check();
@@ -442,6 +443,8 @@ fn any_ways() -> impl Strategy<Value = Ways> {
         1 => Just(Ways::Stealing),
         1 => Just(Ways::Busy),
         1 => Just(Ways::Mute),
+        1 => Just(Ways::Greedy),
+        1 => Just(Ways::Hoarding),
     ]
 }
 

@@ -209,7 +209,7 @@ fn of_channel(channel: &Channel) -> Value {
         "signed": money(books.signed()),
         "claimed": money(books.claimed()),
         "left": money(channel.left()),
-        "deposits_under_way": channel.deposits.len(),
+        "deposits_under_way": channel.under_way().count(),
         "withdrawal": channel.withdrawal.as_ref().map(|withdrawal| json!({
             "amount": money(withdrawal.amount),
             "ready": withdrawal.ready.map(|secs| Timestamp::from_secs(secs).to_string()),

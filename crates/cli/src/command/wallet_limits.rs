@@ -158,7 +158,7 @@ fn shown(payer: &Payer, asset: Asset, now: Timestamp) -> Shown {
         limits: payer.wallet.limits(unit),
         today: spent(Scope::Day(day_of(now))),
         total: spent(Scope::Total),
-        in_channels: payer.wallet.in_channels(unit, now),
+        in_channels: payer.wallet.in_channels(unit),
     }
 }
 

@@ -157,7 +157,7 @@ pub(crate) fn find(
     let fresh = fresh.as_ref().filter(|channel| is_free(channel)).map(|channel| (channel, true));
     match candidates.chain(fresh).next() {
         Some((channel, is_new)) => {
-            let signing = fill(wallet, channel, offer.units, &policy(channel), now)?;
+            let signing = fill(wallet, channel, offer.units, &policy(channel))?;
             Ok(lane(channel, is_new, signing))
         }
         None => Ok(Found::Busy),
@@ -174,7 +174,6 @@ fn fill(
     channel: &Channel,
     price: Amount,
     policy: &DepositPolicy,
-    now: Timestamp,
 ) -> Result<Signing, NoLane> {
     match channel.books.sign(price, policy) {
         Ok(signing) => Ok(signing),
@@ -183,7 +182,7 @@ fn fill(
             let missing = needed.checked_sub(channel.books.balance()).unwrap_or_default();
             let counted = channel.token.counted(missing).map_or(Amount::MAX, Amount::from);
             let limits = wallet.limits(channel.token.counts_as);
-            match limits.check_channels(wallet.in_channels(channel.token.counts_as, now), counted) {
+            match limits.check_channels(wallet.in_channels(channel.token.counts_as), counted) {
                 Err(reject) => Err(NoLane::Limit(Box::new(reject))),
                 Ok(()) => Err(NoLane::Refused(BuyerRefused::DepositTooLarge)),
             }
@@ -195,7 +194,7 @@ fn fill(
 /// The most that may be put into a channel now. A deposit that is signed already counts once: it is sent again.
 fn room(wallet: &Wallet, channel: &Channel, now: Timestamp) -> Amount {
     let unit = channel.token.counts_as;
-    let left = wallet.limits(unit).left_for_channels(wallet.in_channels(unit, now));
+    let left = wallet.limits(unit).left_for_channels(wallet.in_channels(unit));
     let again = again(channel, Amount::ZERO, now).map_or(Amount::ZERO, |deposit| deposit.amount);
     let fresh = channel.token.units_within(left).unwrap_or(Amount::MAX);
     fresh.max(again)
@@ -204,7 +203,7 @@ fn room(wallet: &Wallet, channel: &Channel, now: Timestamp) -> Amount {
 /// A deposit that is signed already and is good for a while: sent again it is still one deposit.
 pub(crate) fn again(channel: &Channel, missing: Amount, now: Timestamp) -> Option<&super::SignedDeposit> {
     let late = now.secs().saturating_add(DEPOSIT_LEAST_SECS);
-    channel.deposits.iter().find(|deposit| deposit.until.secs() > late && deposit.amount >= missing)
+    channel.under_way().find(|deposit| deposit.until.secs() > late && deposit.amount >= missing)
 }
 
 /// A lane of an offer, as if nothing were known of it.
@@ -232,6 +231,7 @@ fn fresh(offer: &ChainOffer, base: ChannelTerms, lane: u32, host: &str, now: Tim
         booked: Amount::ZERO,
         entered: Amount::ZERO,
         deposits: Vec::new(),
+        found: Amount::ZERO,
         withdrawal: None,
         sent: None,
         doubt: None,
@@ -246,9 +246,9 @@ impl Wallet {
     }
 
     /// What lies in channels unspent, or may still be put there, of a unit.
-    pub fn in_channels(&self, unit: farthing_money::Unit, now: Timestamp) -> Amount {
+    pub fn in_channels(&self, unit: farthing_money::Unit) -> Amount {
         let here = self.channels().filter(|channel| channel.token.counts_as == unit);
-        Amount::try_sum(here.map(|channel| channel.locked(now))).unwrap_or(Amount::MAX)
+        Amount::try_sum(here.map(Channel::locked)).unwrap_or(Amount::MAX)
     }
 
     fn channel_lane(&self, base: &ChannelTerms, chain: ChainId, lane: u32) -> Option<&Channel> {

@@ -2,11 +2,14 @@
 
 use farthing_channel::buyer::BuyerBooks;
 use farthing_channel::{ChannelId, ChannelTerms, Salt, TxHash, batch_domain};
-use farthing_money::{Amount, Money, Timestamp};
+use farthing_money::{Amount, Money, Span, Timestamp};
 use farthing_wire::x402::batch::SCHEME_BATCH;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{ChainId, Method, OnChain, Token};
+
+/// A chain may take back its last blocks: so long after its end a deposit is surely over.
+const MARGIN: Span = Span::from_secs(60);
 
 /// A channel of the wallet's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +32,12 @@ pub struct Channel {
     pub booked: Amount,
     /// The largest total of which the history tells. What was charged may fall back, when a seller has lost its memory.
     pub entered: Amount,
-    /// Deposits that are signed and were not seen in the channel yet.
+    /// Deposits that are signed and that the chain has not shown yet, whatever the seller has said of them.
     #[serde(default)]
     pub deposits: Vec<SignedDeposit>,
+    /// What was in it when the chain was asked last. No word of a seller changes it.
+    #[serde(default)]
+    pub found: Amount,
     /// What the payer wants back by itself.
     #[serde(default)]
     pub withdrawal: Option<Withdrawal>,
@@ -56,6 +62,16 @@ pub struct SignedDeposit {
     pub since: u64,
     /// When it is over.
     pub until: Timestamp,
+    /// Whether the seller has said that it is in: vouchers count on it then, and it is not sent again.
+    #[serde(default)]
+    pub told: bool,
+}
+
+impl SignedDeposit {
+    /// Whether it cannot come any more at this second, and the chain's blocks until then are old enough to stay.
+    pub(crate) fn is_over(&self, secs: u64) -> bool {
+        self.until.after(MARGIN).secs() < secs
+    }
 }
 
 /// Something that the account itself has sent to the chain for a channel.
@@ -134,10 +150,12 @@ impl Channel {
         self.books.balance().checked_sub(self.books.charged()).unwrap_or_default()
     }
 
-    /// What lies in it unspent or may still be put into it, as limits count it.
-    pub(crate) fn locked(&self, now: Timestamp) -> Amount {
-        let open = self.deposits.iter().filter(|deposit| deposit.until > now).map(|deposit| deposit.amount);
-        let units = Amount::try_sum(open.chain([self.left()])).unwrap_or(Amount::MAX);
+    /// What lies in it unspent or may still be put into it, as limits count it: by the chain, and by what was signed since. Whether a
+    /// deposit came only the chain can say.
+    pub(crate) fn locked(&self) -> Amount {
+        let signed = self.deposits.iter().map(|deposit| deposit.amount);
+        let units = Amount::try_sum(signed.chain([self.found])).unwrap_or(Amount::MAX);
+        let units = units.checked_sub(self.books.charged()).unwrap_or_default();
         self.token.counted(units).map_or(Amount::MAX, Amount::from)
     }
 
@@ -183,22 +201,41 @@ impl Channel {
         self.withdrawal.is_none()
     }
 
-    /// With what the chain says. What it shows of a deposit is a deposit no more that may come.
-    pub(crate) fn seen(&mut self, balance: Amount, claimed: Amount) {
-        self.found_deposits(balance);
+    /// Deposits that neither the chain nor the seller has shown.
+    pub fn under_way(&self) -> impl Iterator<Item = &SignedDeposit> {
+        self.deposits.iter().filter(|deposit| !deposit.told)
+    }
+
+    /// With what the chain says at a second of its own.
+    pub(crate) fn seen(&mut self, balance: Amount, claimed: Amount, time: u64) {
+        let balance = self.found_deposits(balance, time);
         self.books = self.books.observed(balance, claimed);
         self.doubt = None;
     }
 
-    /// Deposits that explain why there is more than there was.
-    pub(crate) fn found_deposits(&mut self, balance: Amount) {
-        let mut more = balance.checked_sub(self.books.balance()).unwrap_or_default();
+    /// Deposits that explain why the chain has more than it had, or that are over, are no deposits any more that may come. Says
+    /// what vouchers may count on: what the chain has, and what the seller has said of the others.
+    pub(crate) fn found_deposits(&mut self, balance: Amount, time: u64) -> Amount {
+        let mut more = balance.checked_sub(self.found).unwrap_or_default();
         self.deposits.retain(|deposit| match more.checked_sub(deposit.amount) {
             Some(rest) => {
                 more = rest;
                 false
             }
-            None => true,
+            None => !deposit.is_over(time),
         });
+        self.found = balance;
+        let told = self.deposits.iter().filter(|deposit| deposit.told).map(|deposit| deposit.amount);
+        Amount::try_sum(told.chain([balance])).unwrap_or(balance)
+    }
+
+    /// The seller says that so much is in it: deposits that explain why that is more.
+    pub(crate) fn told_deposits(&mut self, balance: Amount) {
+        let mut more = balance.checked_sub(self.books.balance()).unwrap_or_default();
+        for deposit in self.deposits.iter_mut().filter(|deposit| !deposit.told) {
+            if let Some(rest) = more.checked_sub(deposit.amount) {
+                (more, deposit.told) = (rest, true);
+            }
+        }
     }
 }

@@ -12,18 +12,22 @@ use farthing_money::{Amount, Span, Timestamp};
 use super::channel_look::{ChannelLook, Seen};
 use super::channel_see::{self, key, known};
 use super::in_channel::new_deposit;
-use super::{Flow, Sub, answer_of, done};
+use super::{Flow, Sub, answer_of, done, in_channel};
+use crate::budget::{Call, day_of};
 use crate::chain::account;
 use crate::channel::{CallKind, Channel, SentCall, Withdrawal, sign};
 use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, Step};
 use crate::node;
 use crate::outcome::{ChannelNews, Outcome};
+use crate::state::Draft;
 use crate::vault::{Change, Row};
 use crate::wallet::Wallet;
 
 /// A deposit of the account's own has this long to get into a block.
 const DEPOSIT_SECS: u64 = 600;
+/// One that is over so soon is signed anew.
+const DEPOSIT_LEAST_SECS: u64 = 120;
 /// How often a receipt is asked for, a second apart.
 const LOOKS_MAX: u32 = 60;
 
@@ -79,17 +83,15 @@ impl ChannelCallFlow {
 
     /// What has to be sent now, where the channel stands so; or what there is to tell.
     fn decide(&mut self, wallet: &mut Wallet, seen: Seen, now: Timestamp) -> Result<Step, WalletError> {
-        let mut channel = channel_see::write_down(wallet, self.channel, seen, now)?;
+        let channel = channel_see::write_down(wallet, self.channel, seen, now)?;
         if channel.sent.is_some() {
             return self.send_again(wallet);
         }
         let kind = match (self.call, channel.withdrawal.clone()) {
             (ChannelCall::Fill(amount), _) => {
-                let counted = channel.token.counted(amount).map_or(Amount::MAX, Amount::from);
-                let unit = channel.token.counts_as;
-                wallet.limits(unit).check_channels(wallet.in_channels(unit, now), counted)?;
-                channel.deposits.push(new_deposit(amount, DEPOSIT_SECS, self.random, now));
-                CallKind::Fill(amount)
+                self.fill(wallet, channel, amount, now)?;
+                self.stage = Stage::Number(CallKind::Fill(amount));
+                return self.count(wallet);
             }
             (ChannelCall::Withdraw, Some(Withdrawal { ready: Some(ready), amount })) if ready > seen.time => {
                 let news = ChannelNews::Waiting { amount, ready };
@@ -98,7 +100,8 @@ impl ChannelCallFlow {
             (ChannelCall::Withdraw, Some(Withdrawal { ready: Some(_), .. })) => CallKind::Take,
             (ChannelCall::Withdraw, _) => {
                 // What was charged stays: the seller may take its time to claim it.
-                let amount = channel.left();
+                let there = channel.found.checked_sub(channel.books.charged()).unwrap_or_default();
+                let amount = channel.left().min(there);
                 if amount.is_zero() {
                     return Err(farthing_channel::buyer::BuyerRefused::NothingLeft.into());
                 }
@@ -108,6 +111,41 @@ impl ChannelCallFlow {
         wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel)))])?;
         self.stage = Stage::Number(kind);
         self.count(wallet)
+    }
+
+    /// Signs more money for the channel, within the limits. What was signed for an empty channel can be taken again then.
+    fn fill(
+        &self,
+        wallet: &mut Wallet,
+        mut channel: Channel,
+        amount: Amount,
+        now: Timestamp,
+    ) -> Result<(), WalletError> {
+        // One that the same command has signed before, and that was not sent, is sent now: it is one deposit.
+        let late = now.secs().saturating_add(DEPOSIT_LEAST_SECS);
+        let again = channel
+            .deposits
+            .iter()
+            .position(|deposit| !deposit.told && deposit.amount == amount && deposit.until.secs() > late);
+        let deposit = if let Some(place) = again {
+            channel.deposits.remove(place)
+        } else {
+            let counted = channel.token.counted(amount).map_or(Amount::MAX, Amount::from);
+            let unit = channel.token.counts_as;
+            let limits = wallet.limits(unit);
+            limits.check_channels(wallet.in_channels(unit), counted)?;
+            let more = Amount::from(in_channel::exposure(&channel)?);
+            let call = Call { max: Some(Amount::MAX), spent: Amount::ZERO };
+            limits.check(call, &channel.host, day_of(now), more, |scope| wallet.state.spent(unit, scope))?;
+            new_deposit(amount, DEPOSIT_SECS, self.random, now)
+        };
+        channel.deposits.push(deposit);
+        let mut draft = Draft::new(&wallet.state);
+        let signed = channel.books.signed();
+        in_channel::book(&mut draft, &mut channel, signed, now)?;
+        draft.put(Row::Channel(Box::new(channel)));
+        let changes = draft.into_changes();
+        wallet.commit(changes)
     }
 
     fn count(&self, wallet: &Wallet) -> Result<Step, WalletError> {

@@ -2,11 +2,11 @@
 
 use farthing_channel::ChannelId;
 use farthing_channel::buyer::BuyerBooks;
-use farthing_money::{Span, Timestamp};
+use farthing_money::Timestamp;
 
 use super::channel_look::{ChannelLook, Seen};
 use super::channel_told::enter;
-use super::{Flow, Sub, done};
+use super::{Flow, Sub, done, in_channel};
 use crate::channel::{Channel, Withdrawal};
 use crate::error::WalletError;
 use crate::http::{Event, Step};
@@ -14,9 +14,6 @@ use crate::outcome::{ChannelNews, Outcome};
 use crate::state::Draft;
 use crate::vault::{Row, RowKey};
 use crate::wallet::Wallet;
-
-/// A chain may take back its last blocks: so long after its end a deposit is surely over.
-const MARGIN: Span = Span::from_secs(60);
 
 /// Looks at one channel.
 pub struct ChannelSeeFlow {
@@ -68,7 +65,7 @@ pub(crate) fn of_chain(channel: Channel, seen: Seen) -> Channel {
 }
 
 /// Takes over what the chain says. A channel that has nothing left to give can take nothing of the budget either, whatever
-/// was signed for it: that comes back.
+/// was signed for it: that comes back, and is booked again as soon as something may be taken again.
 pub(crate) fn write_down(
     wallet: &mut Wallet,
     id: ChannelId,
@@ -77,9 +74,7 @@ pub(crate) fn write_down(
 ) -> Result<Channel, WalletError> {
     let mut channel = known(wallet, id)?;
     let before = channel.books;
-    channel.seen(seen.balance, seen.claimed);
-    // What is over cannot come any more, once the chain's last blocks are old enough to stay.
-    channel.deposits.retain(|deposit| deposit.until.after(MARGIN).secs() >= seen.time);
+    channel.seen(seen.balance, seen.claimed, seen.time);
     channel.withdrawal = match (seen.wanted.1, channel.withdrawal.take()) {
         (0, Some(withdrawal)) if channel.sent.is_some() => Some(withdrawal),
         (0, _) => None,
@@ -88,11 +83,14 @@ pub(crate) fn write_down(
             Some(Withdrawal { amount: seen.wanted.0, ready })
         }
     };
-    channel.booked = channel.booked.max(channel.books.signed());
     let mut draft = Draft::new(&wallet.state);
     // What was claimed was charged.
     enter(&mut draft, &mut channel, before, None, now)?;
     let is_empty = seen.balance <= seen.claimed && channel.deposits.is_empty();
+    let most = if is_empty { before.signed().min(seen.claimed) } else { before.signed() };
+    in_channel::book(&mut draft, &mut channel, most, now)?;
+    // What was claimed beyond what was signed here a copy of the wallet has spent, and it does not come back.
+    channel.booked = channel.booked.max(seen.claimed);
     let over = channel.counted(seen.claimed, channel.booked).filter(|over| is_empty && *over > 0);
     if let Some(over) = over {
         draft.unbook_sometime(channel.token.counts_as, &channel.host, over);

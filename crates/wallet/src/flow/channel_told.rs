@@ -9,7 +9,7 @@ use farthing_wire::x402::batch::SCHEME_BATCH;
 use farthing_wire::x402::{PaymentRequired, Reason};
 
 use super::channel_look::Seen;
-use super::in_channel::close_all;
+use super::in_channel::{book, close_all};
 use crate::attempt::Attempt;
 use crate::chain::OnChain;
 use crate::channel::Channel;
@@ -145,7 +145,8 @@ pub(crate) fn adopt(
     let nothing = money(channel.token.counts_as, 0)?;
     let cost = if is_over { Some(cost.unwrap_or(nothing)) } else { cost };
     let charged = cost.filter(|_| is_current).map(|charged| Settled::Charged { charged, change: nothing });
-    channel.booked = channel.booked.max(channel.books.signed());
+    let signed = channel.books.signed();
+    book(&mut draft, &mut channel, signed, now)?;
     close_all(&mut draft, wallet, channel.id(), None);
     draft.put(Row::Channel(Box::new(channel)));
     let changes = draft.into_changes();
@@ -203,33 +204,37 @@ fn take_over(
     seen: Option<Seen>,
     most: Amount,
 ) -> Result<(), BuyerRefused> {
+    if seen.is_some() && matches!(told, Told::Balance | Told::Deposit) {
+        // What it has said of deposits before it says no more.
+        channel.deposits.iter_mut().for_each(|deposit| deposit.told = false);
+    }
+    let chain = seen.map(|seen| (channel.found_deposits(seen.balance, seen.time), seen.claimed));
     let books = channel.books;
-    let chain = seen.map(|seen| (seen.balance, seen.claimed));
-    let (balance, books) = match (told, chain) {
-        (Told::Total(total), chain) => {
+    channel.books = match (told, chain) {
+        (Told::Total(total), Some(chain)) => books.corrected(total.told, &total.shown, chain)?,
+        (Told::Total(total), None) => {
             // Without a node the seller's word for what is in it is good enough: if it is too much, the seller is not paid.
             let most = total.told.checked_add(most).unwrap_or(Amount::MAX);
-            let said = total.balance.unwrap_or_default().min(most);
-            let said = || (said.max(books.balance()), books.claimed());
-            let chain = chain.unwrap_or_else(said);
-            (chain.0, books.corrected(total.told, &total.shown, chain)?)
+            let said = total.balance.unwrap_or_default().min(most).max(books.balance());
+            let corrected = books.corrected(total.told, &total.shown, (said, books.claimed()))?;
+            channel.told_deposits(said);
+            corrected
         }
-        (Told::Forgotten, Some(chain)) => (chain.0, books.restarted(chain.0, chain.1)),
-        (Told::Balance | Told::Deposit, Some(chain)) => (chain.0, books.observed(chain.0, chain.1)),
+        (Told::Forgotten, Some(chain)) => books.restarted(chain.0, chain.1),
+        (Told::Balance | Told::Deposit, Some(chain)) => books.observed(chain.0, chain.1),
         // The seller says that there is less: then at least what it has charged is there.
-        (Told::Balance, None) => (books.charged(), books.observed(books.charged(), books.claimed())),
+        (Told::Balance, None) => books.observed(books.charged(), books.claimed()),
         // A deposit that was carried before is there; if it is not, the seller says that next.
         (Told::Deposit, None) => {
-            let under_way = channel.deposits.iter().map(|deposit| deposit.amount);
+            let under_way = channel.under_way().map(|deposit| deposit.amount);
             let balance =
                 Amount::try_sum(under_way.chain([books.balance()])).ok_or(BuyerRefused::TotalTooLarge)?;
-            (balance, books.observed(balance, books.claimed()))
+            channel.told_deposits(balance);
+            books.observed(balance, books.claimed())
         }
         (Told::Forgotten, None) => return Err(BuyerRefused::TotalDiffers),
         (Told::Nothing | Told::Busy, _) => return Err(BuyerRefused::Contradicted),
     };
-    channel.found_deposits(balance);
-    channel.books = books;
     channel.doubt = None;
     Ok(())
 }

@@ -87,7 +87,27 @@ pub(crate) fn write_down(
 
 /// What budgets have to be charged with for what is signed now.
 pub(crate) fn exposure(channel: &Channel) -> Result<u64, WalletError> {
-    channel.exposed_to(channel.books.signed()).ok_or(WalletError::Misuse("a total that limits can count"))
+    exposure_to(channel, channel.books.signed())
+}
+
+fn exposure_to(channel: &Channel, total: Amount) -> Result<u64, WalletError> {
+    channel.exposed_to(total).ok_or(WalletError::Misuse("a total that limits can count"))
+}
+
+/// Charges budgets with what may be taken up to a total, as far as they are not charged with it.
+pub(crate) fn book(
+    draft: &mut Draft<'_>,
+    channel: &mut Channel,
+    total: Amount,
+    now: Timestamp,
+) -> Result<(), WalletError> {
+    let amount = exposure_to(channel, total)?;
+    if amount > 0 {
+        let booking = Booking { host: channel.host.clone(), day: day_of(now), amount };
+        draft.book(channel.token.counts_as, &booking);
+    }
+    channel.booked = channel.booked.max(total);
+    Ok(())
 }
 
 /// The deposit that goes along: one that is signed already, or a new one.
@@ -114,6 +134,7 @@ pub(crate) fn new_deposit(amount: Amount, seconds: u64, random: [u8; 32], now: T
         salt: Salt::from_bytes(random),
         since: now.secs().saturating_sub(BEFORE_SECS),
         until: Timestamp::from_secs(now.after(Span::from_secs(seconds.min(LIFE_MAX_SECS))).secs()),
+        told: false,
     }
 }
 
@@ -135,6 +156,7 @@ pub(crate) fn finish(
 ) -> Result<(Paid, Vec<u64>), WalletError> {
     let payment = attempt.payment().cloned().ok_or(WalletError::UnknownAttempt(attempt.id))?;
     let (mut channel, part) = of_attempt(wallet, attempt)?;
+    let known = channel.books.charged().min(channel.entered);
     let mut found = Found::of_receipt(wallet, attempt, &payment, address, answer);
     let response = on_chain::response(answer).filter(|response| response.success);
     let taken = match &response {
@@ -153,7 +175,9 @@ pub(crate) fn finish(
     let on =
         OnChain { taken: Some(taken).filter(|taken| *taken < part.on.units), transaction, ..part.on.clone() };
     let end = part.base.checked_add(taken).unwrap_or(Amount::MAX);
-    let cost = channel.counted(part.base, end).map_or(payment.price, |cost| cost.min(payment.price));
+    let counted = |from| channel.counted(from, end).map_or(payment.price, |cost| cost.min(payment.price));
+    // What was claimed since is in the history already.
+    let (cost, entered) = (counted(part.base), counted(part.base.max(known).min(end)));
     let mut draft = Draft::new(&wallet.state);
     let pass_until = paid::keep_pass(&mut draft, wallet, &found, address, answer, now);
     close_all(&mut draft, wallet, part.channel, Some(attempt.id));
@@ -164,7 +188,7 @@ pub(crate) fn finish(
     draft.put(Row::Channel(Box::new(channel)));
     let charged = money(attempt.unit, cost)?;
     let (receipt, notes) = (found.receipt.clone(), found.notes.clone());
-    let entry = on_chain::entry(attempt, &payment, &on, EntryKind::Pay, charged);
+    let entry = on_chain::entry(attempt, &payment, &on, EntryKind::Pay, money(attempt.unit, entered)?);
     draft.finish(attempt.id, Some(Entry { at: now, receipt, notes, ..entry }));
     let changes = draft.into_changes();
     wallet.commit(changes)?;
@@ -192,13 +216,19 @@ fn believe(channel: &mut Channel, part: &ChannelPart, response: &SettleResponse)
         Some(cost) => cost.amount().unwrap_or(Amount::MAX),
         None => total.and_then(|total| total.checked_sub(part.base)).unwrap_or_default(),
     };
-    let deposit = part.deposit.as_ref().map(|deposit| deposit.amount);
-    match channel.books.settled(part.on.units, cost, total, deposit) {
+    // It counts once, whether the chain or the seller shows it first.
+    let salt = part.deposit.as_ref().map(|deposit| deposit.salt);
+    let mut deposits = channel.deposits.iter_mut();
+    let deposit = deposits.find(|deposit| Some(deposit.salt) == salt && !deposit.told);
+    let amount = deposit.as_ref().map(|deposit| deposit.amount);
+    match channel.books.settled_after(part.base, part.on.units, cost, total, amount) {
         Ok(books) => {
             channel.books = books;
             channel.doubt = None;
-            let salt = part.deposit.as_ref().map(|deposit| deposit.salt);
-            channel.deposits.retain(|deposit| Some(deposit.salt) != salt);
+            if let Some(deposit) = deposit {
+                // Only the chain says that it cannot come any more.
+                deposit.told = true;
+            }
             Ok(cost)
         }
         Err(refused) => {

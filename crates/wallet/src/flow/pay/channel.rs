@@ -59,7 +59,7 @@ impl PayFlow {
         }
         let found = lane::find(wallet, &offer, &self.address.host(), false, now);
         let Ok(Found::Lane(lane)) = found else { return Ok(None) };
-        if must_look(wallet, &lane) || self.check_exposure(wallet, &lane, &offer, now).is_err() {
+        if must_look(wallet, &lane, now) || self.check_exposure(wallet, &lane, &offer, now).is_err() {
             return Ok(None);
         }
         self.sign_lane(wallet, &offer, *lane, true, now).map(Some)
@@ -88,7 +88,7 @@ impl PayFlow {
             }
         };
         let (chain, id) = (lane.channel.chain(), lane.channel.id());
-        if must_look(wallet, &lane)
+        if must_look(wallet, &lane, now)
             && self.looked != Some(id)
             && let Some(look) = ChannelLook::new(wallet, chain, id)
         {
@@ -315,10 +315,11 @@ impl PayFlow {
 }
 
 /// Whether the chain should be asked before anything is signed: about a channel that nobody remembers (the words may have had
-/// it before), one in doubt, and one whose deposit may have arrived.
-fn must_look(wallet: &Wallet, lane: &Lane) -> bool {
+/// it before), one in doubt, and one whose deposit may have arrived, or should have long ago.
+fn must_look(wallet: &Wallet, lane: &Lane, now: Timestamp) -> bool {
     let channel = &lane.channel;
-    let is_unclear = lane.is_new || channel.doubt.is_some() || !channel.deposits.is_empty();
+    let is_open = channel.deposits.iter().any(|deposit| !deposit.told || deposit.is_over(now.secs()));
+    let is_unclear = lane.is_new || channel.doubt.is_some() || is_open;
     is_unclear && wallet.node(channel.chain()).is_some()
 }
 
