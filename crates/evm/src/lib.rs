@@ -44,8 +44,8 @@ pub use facilitator::{Facilitator, Facilitators, Unsettled, hash_text};
 pub use farthing_channel::{Fees, SignedTransaction, Transaction};
 pub use inlet::{InletKeys, InletRound, InletToken, InletWatcher, Lying};
 pub use node::{
-    Asked, Block, Effect, HttpLimits, HttpNode, Log, LogFilter, Moment, Node, NodeError, Receipt,
-    ScriptedNode, Trial,
+    Asked, BatchEscrow, Block, Collecting, Effect, EscrowAround, EscrowChannel, EscrowReceiver, HttpLimits,
+    HttpNode, Log, LogFilter, Moment, Node, NodeError, Receipt, ScriptedNode, Trial,
 };
 pub use purse::{Purse, PurseStatus, units_of};
 pub use revert::Revert;

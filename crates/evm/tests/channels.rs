@@ -17,7 +17,7 @@ use farthing_engine::{
 use farthing_evm::{ChannelConfig, ChannelRound, ChannelWorker, NodeError};
 use farthing_money::{Amount, Span, Timestamp};
 use support::play::{NOW, Play, token};
-use support::{CHAIN, payee, submitter, usd};
+use support::{CHAIN, key, payee, submitter, usd};
 
 const CONFIG: ChannelConfig = ChannelConfig {
     withdraw_delay: 900,
@@ -57,7 +57,8 @@ impl Harbour {
 
     fn terms(n: u8) -> ChannelTerms {
         ChannelTerms {
-            payer: Address::from_bytes([n; 20]),
+            // Whoever sends as somebody else here.
+            payer: key(3).address(),
             payer_authorizer: voucher_key(n).address(),
             receiver: payee(),
             receiver_authorizer: submitter().address(),

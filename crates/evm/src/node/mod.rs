@@ -16,7 +16,9 @@ pub use error::NodeError;
 pub use http::HttpNode;
 pub use rpc::HttpLimits;
 pub(crate) use rpc::{Place, Rpc};
-pub use scripted::{Effect, ScriptedNode};
+pub use scripted::{
+    BatchEscrow, Collecting, Effect, EscrowAround, EscrowChannel, EscrowReceiver, ScriptedNode,
+};
 
 /// What a node is asked for, on its way.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, NodeError>> + Send + 'a>>;
