@@ -161,7 +161,8 @@ impl Anvil {
     }
 }
 
-fn code_of(name: &str, member: &str) -> Vec<u8> {
+/// What a contract of the tests is made of.
+pub fn code_of(name: &str, member: &str) -> Vec<u8> {
     let text = std::fs::read_to_string(contracts().join(format!("artifacts/{name}.json"))).unwrap();
     let artifact: Value = serde_json::from_str(&text).unwrap();
     bytes_from_hex(artifact[member].as_str().unwrap(), 1 << 20).unwrap()
