@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use farthing_channel::seller::{ChannelOffer, Presented, Refused};
 use farthing_channel::{
-    Address, BATCH_ESCROW, ChannelId, ChannelTerms, CollectedDeposit, Salt, SigningKey, Voucher, batch_call,
+    BATCH_ESCROW, ChannelId, ChannelTerms, CollectedDeposit, Salt, SigningKey, Voucher, batch_call,
     batch_domain,
 };
 use farthing_engine::{

@@ -1,9 +1,10 @@
 //! The calls of the escrow of channels, read from their bytes as the contract reads them.
 
-use farthing_channel::{Address, ChannelTerms, ClaimRow, Salt, Word};
+use farthing_channel::{Address, ChannelTerms, ClaimRow, Word};
 use farthing_money::Amount;
 
 use crate::abi;
+use crate::channels::{deposit_text, terms_of_row as terms};
 
 const TERMS: &str = "(address,address,address,address,address,uint40,bytes32)";
 
@@ -25,7 +26,7 @@ pub(super) fn called(input: &[u8]) -> Option<Called<'_>> {
     let (selector, row) = input.split_first_chunk::<4>()?;
     let is = |text: &str| abi::selector(text) == *selector;
     let address = |place| abi::word(row, place)?.to_address();
-    if is(&format!("deposit({TERMS},uint128,address,bytes)")) {
+    if is(&deposit_text()) {
         let (terms, units, collector) = (terms(row)?, amount(row, 7)?, address(8)?);
         return Some(Called::Deposit { terms, units, collector, bytes: abi::bytes_at(row, 9)? });
     }
@@ -61,19 +62,6 @@ pub(super) fn called(input: &[u8]) -> Option<Called<'_>> {
 
 fn amount(row: &[u8], place: usize) -> Option<Amount> {
     abi::word(row, place)?.to_amount()
-}
-
-fn terms(row: &[u8]) -> Option<ChannelTerms> {
-    let address = |place| abi::word(row, place)?.to_address();
-    Some(ChannelTerms {
-        payer: address(0)?,
-        payer_authorizer: address(1)?,
-        receiver: address(2)?,
-        receiver_authorizer: address(3)?,
-        token: address(4)?,
-        withdraw_delay: u32::try_from(abi::word(row, 5)?.to_u64()?).ok()?,
-        salt: Salt::from_bytes(*abi::word(row, 6)?.as_bytes()),
-    })
 }
 
 fn place(row: &[u8], at: usize) -> Option<usize> {

@@ -157,8 +157,8 @@ fn only_what_is_signed_is_claimed() {
     stage.call(anyone, batch_call::claim_with_signature(&rows, &signed)).unwrap();
     assert_eq!((stage.channel(1), stage.channel(2)), ((1_000, 400), (1_000, 7)));
     // A row that claims nothing new is passed over, whatever its signature.
-    let stale = ClaimRow { signature: vec![1], ..row(1, 500, 400) };
-    assert_eq!(stage.call(ours, batch_call::claim(&[stale])), Ok(vec![]));
+    let old = ClaimRow { signature: vec![1], ..row(1, 500, 400) };
+    assert_eq!(stage.call(ours, batch_call::claim(&[old])), Ok(vec![]));
 }
 
 #[test]
