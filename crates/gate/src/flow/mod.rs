@@ -105,9 +105,8 @@ impl Shared {
         let handovers = Handovers::new(Arc::clone(&config.clock));
         let payments = Arc::new(Semaphore::new(PAYMENTS_MAX));
         let statements = statement::key(&config.secrets.signing);
-        let now = (config.clock)();
-        let sign_ins = SignIns::new(&config.secrets.challenge, now);
-        let channels = ChannelMemory::new(now);
+        let sign_ins = SignIns::new(&config.secrets.challenge, (config.clock)());
+        let channels = ChannelMemory::default();
         Self { config, verifying, statements, sign_ins, handovers, channels, payments }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use farthing_channel::seller;
+use farthing_channel::{ChannelId, seller};
 use farthing_engine::{PaymentId, PaymentRow, Refusal, Reject};
 use farthing_money::{Amount, Span, Timestamp};
 
@@ -18,28 +18,30 @@ use crate::flow::refusal::Refused;
 
 /// How long before the start an answer may have been lost and is asked for again.
 const REMEMBERED: Span = Span::from_secs(600);
-/// Payments of the time before the start that are delivered once more; no more than these.
-const RESUMED_MAX: usize = 100_000;
+/// Channels that are remembered. With more than these, nothing of the time before the start is delivered once more.
+const KNOWN_MAX: usize = 100_000;
 
-/// What was charged before this program started and was delivered once more since.
-pub(super) struct Resumed {
-    started_at: Timestamp,
-    payments: Mutex<HashSet<PaymentId>>,
-}
+/// The channels of whose last payment it is known whether its answer was lost: what they were charged since the start, and what
+/// was delivered once more. No clock says so, because clocks go back.
+#[derive(Default)]
+pub(super) struct Resumed(Mutex<HashSet<ChannelId>>);
 
 impl Resumed {
-    pub(super) fn new(started_at: Timestamp) -> Self {
-        Self { started_at, payments: Mutex::default() }
+    /// Something is charged through a channel: from now on its last payment is of the time since the start.
+    pub(super) fn charged(&self, channel: ChannelId) {
+        self.know(channel);
     }
 
-    /// Whether a payment is of the time before, and comes for the first time since.
-    fn take(&self, payment: PaymentId, charged_at: Timestamp, now: Timestamp) -> bool {
-        if charged_at >= self.started_at || charged_at.after(REMEMBERED) <= now {
-            return false;
-        }
+    /// Whether the last payment of a channel is of the time before the start, and comes for the first time since.
+    fn take(&self, channel: ChannelId, charged_at: Timestamp, now: Timestamp) -> bool {
+        charged_at.after(REMEMBERED) > now && self.know(channel)
+    }
+
+    /// Whether it was not known before.
+    fn know(&self, channel: ChannelId) -> bool {
         // Every change of it is whole before anything could panic.
-        let mut payments = self.payments.lock().unwrap_or_else(PoisonError::into_inner);
-        payments.len() < RESUMED_MAX && payments.insert(payment)
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.len() < KNOWN_MAX && known.insert(channel)
     }
 }
 
@@ -61,7 +63,7 @@ impl Shared {
             Claim::None => {
                 let is_last = channel.last == Some(payment) && channel.books.chain().claimed <= base;
                 let now = (self.config.clock)();
-                if !is_last || !self.channels.resumed.take(payment, row.at, now) {
+                if !is_last || !self.channels.resumed.take(shown.channel(), row.at, now) {
                     return Err(over());
                 }
                 self.handovers.begin(payment)
@@ -80,10 +82,19 @@ mod tests {
     #[test]
     fn what_was_charged_before_the_start_comes_once_more() {
         let at = Timestamp::from_secs;
-        let (resumed, payment) = (Resumed::new(at(1_000)), PaymentId::from_bytes([1; 32]));
-        assert!(!resumed.take(payment, at(1_000), at(1_001)), "since the start all is known");
-        assert!(!resumed.take(payment, at(402), at(1_002)), "too long ago");
-        assert!(resumed.take(payment, at(403), at(1_002)));
-        assert!(!resumed.take(payment, at(403), at(1_002)), "once");
+        let (resumed, channel) = (Resumed::default(), ChannelId::from_bytes([1; 32]));
+        assert!(!resumed.take(channel, at(402), at(1_002)), "too long ago");
+        assert!(resumed.take(channel, at(403), at(1_002)));
+        assert!(!resumed.take(channel, at(403), at(1_002)), "once");
+    }
+
+    /// The clock went back by an hour. What was charged then seemed to be of the time before the start, so that whoever had its
+    /// answer got it once more. (Found by the simulator.)
+    #[test]
+    fn what_was_charged_since_the_start_does_not_come_again_when_the_clock_goes_back() {
+        let at = Timestamp::from_secs;
+        let (resumed, channel) = (Resumed::default(), ChannelId::from_bytes([1; 32]));
+        resumed.charged(channel);
+        assert!(!resumed.take(channel, at(403), at(404)));
     }
 }

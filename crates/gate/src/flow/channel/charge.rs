@@ -35,6 +35,9 @@ impl Shared {
         match self.config.execute.execute(Command::ChargeVoucher(command)).await {
             Ok(Answer::Posted(row)) => {
                 self.note_owed(paid);
+                if !units.is_zero() {
+                    self.channels.resumed.charged(paid.channel);
+                }
                 channels.charged(paid.desk.chain);
                 Ok((*row, Vec::new()))
             }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use farthing_channel::seller::Proven;
 use farthing_channel::{ChannelId, seller};
 use farthing_engine::{ChannelAccounts, PaymentId, Refusal, Reject};
-use farthing_money::{Amount, Money, Timestamp};
+use farthing_money::{Amount, Money};
 use farthing_wire::Credential;
 use farthing_wire::x402::batch::{DepositPayload, PayerPayload, SCHEME_BATCH};
 use farthing_wire::x402::{Payload, PaymentFlow, Requirements};
@@ -43,6 +43,7 @@ use crate::chain::{ChainRefusal, Chains};
 use crate::limit::Work;
 
 /// What a gate remembers of channels. All of it is in memory, and nothing is lost with it.
+#[derive(Default)]
 pub(super) struct ChannelMemory {
     keys: Keys,
     looks: Looks,
@@ -113,14 +114,6 @@ fn excuse<T>(work: Work, asked: Result<T, ChainRefusal>) -> Result<(T, Work), Re
             }
             Err(refused.into())
         }
-    }
-}
-
-impl ChannelMemory {
-    /// Of a gate that begins now.
-    pub(super) fn new(now: Timestamp) -> Self {
-        let (keys, looks, owed) = (Keys::default(), Looks::default(), Arc::default());
-        Self { keys, looks, owed, resumed: Resumed::new(now) }
     }
 }
 
