@@ -3,6 +3,7 @@
 
 use super::chain::Chain;
 use super::dealer::{Around, Dealer, Sent};
+use super::depositor::Depositor;
 use super::dice::Dice;
 use super::world::World;
 
@@ -10,6 +11,10 @@ impl World {
     /// Something happens that has to do with the chain.
     pub fn happen_on_chain(&mut self, dice: &mut Dice) {
         let Some(chain) = self.around.chain.clone() else { return };
+        if self.depositor.is_some() && dice.per_mille(420) {
+            let sent = self.moor(Depositor::act, &chain, dice);
+            return self.send_moored(sent);
+        }
         match dice.below(1000) {
             0..340 => {
                 let who = usize::try_from(dice.below(self.holders.len() as u64)).unwrap_or_default();
@@ -83,5 +88,12 @@ impl World {
             sent
         };
         self.send_all(sent);
+        let sent = {
+            let mut dice = chance.dice().clone();
+            let sent = self.moor(|depositor, around| depositor.hears(call, event, around), &chain, &mut dice);
+            *chance.dice() = dice;
+            sent
+        };
+        self.send_moored(sent);
     }
 }

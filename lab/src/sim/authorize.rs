@@ -4,7 +4,8 @@ use farthing_channel::{Address, Authorization, AuthorizationNonce, ChainId, Sign
 use farthing_engine::{ChainAddress, PaymentId};
 use farthing_wire::x402::hex_text::HexText;
 use farthing_wire::x402::{
-    Eip3009, Eip3009Authorization, Payload, Requirements, Resource, SchemePayload, SignatureText,
+    Eip3009, Eip3009Authorization, Payload, PaymentRequired, Requirements, Resource, SCHEME_EXACT,
+    SchemePayload, SignatureText,
 };
 use serde_json::Map;
 
@@ -19,6 +20,11 @@ pub fn times(now: u64, dice: &mut Dice) -> (u64, u64) {
         6..14 => (0, now.saturating_add(dice.within(5..=30))),
         _ => (0, now.saturating_add(dice.within(300..=3_000))),
     }
+}
+
+/// The offer of a plain transfer.
+pub fn exact_of(required: &PaymentRequired) -> Option<&Requirements> {
+    required.accepts.iter().find(|offer| offer.scheme == SCHEME_EXACT)
 }
 
 /// The name of a payment in the books.

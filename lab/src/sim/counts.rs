@@ -1,6 +1,6 @@
 //! What a run did, in numbers.
 
-use super::chain;
+use super::{chain, channels};
 
 /// What happened, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Counts {
     pub payouts: u64,
     /// What was settled for somebody else.
     pub facilitated: u64,
+    /// What happened to channels.
+    pub channels: channels::Counts,
     /// What happened on chains.
     pub chain: chain::Counts,
 }
@@ -58,6 +60,7 @@ impl Counts {
             deposits: self.deposits.saturating_add(other.deposits),
             payouts: self.payouts.saturating_add(other.payouts),
             facilitated: self.facilitated.saturating_add(other.facilitated),
+            channels: self.channels.and(other.channels),
             chain: self.chain.and(other.chain),
         }
     }
@@ -78,7 +81,8 @@ impl std::fmt::Display for Counts {
             f,
             "; on chains {blocks} blocks, {forks} forks ({deep} deep), {carried} transactions carried out, {on_chain} \
              pages delivered ({unpaid} taken back for good), {deposits} deposits, {payouts} payouts, {facilitated} settled \
-             for others, {failed} failed, {astray} astray"
+             for others, {failed} failed, {astray} astray; {}",
+            self.channels
         )
     }
 }

@@ -11,7 +11,7 @@ use farthing_wire::header;
 use farthing_wire::x402::PaymentRequired;
 use serde_json::{Value, json};
 
-use super::authorize::{payment_of, sign, times};
+use super::authorize::{exact_of, payment_of, sign, times};
 use super::bearer::{Bearer, Coin, post};
 use super::bookkeeper::Book;
 use super::chain::{self, Chain};
@@ -180,7 +180,7 @@ impl Dealer {
         let mut nonce = [0; 32];
         around.dice.fill(&mut nonce);
         let times = times(around.chain.seconds(), around.dice);
-        let signed = required.accepts.first().and_then(|offer| {
+        let signed = exact_of(required).and_then(|offer| {
             sign(&self.key, offer, Some(required.resource.clone()), nonce, times)?.to_header().ok()
         });
         let (Some(signed), Some(purchase)) = (signed, self.purchases.get_mut(place)) else {

@@ -10,7 +10,7 @@ use farthing_wallet::{Event, HttpRequest, Read};
 use farthing_wire::header;
 use farthing_wire::x402::{PaymentRequired, Requirements};
 
-use super::authorize::{payment_of, sign, times};
+use super::authorize::{exact_of, payment_of, sign, times};
 use super::bookkeeper::Book;
 use super::chain::{self, Chain, Once};
 use super::dice::Dice;
@@ -98,7 +98,7 @@ impl Holder {
         let Event::Answer(answer) = event else { return Vec::new() };
         let required = answer.header(header::PAYMENT_REQUIRED).map(PaymentRequired::from_header);
         let Some(Ok(required)) = required else { return Vec::new() };
-        let Some(offer) = required.accepts.first() else { return Vec::new() };
+        let Some(offer) = exact_of(&required) else { return Vec::new() };
         self.nonces = self.nonces.saturating_add(1);
         let mut nonce = [0; 32];
         dice.fill(&mut nonce);

@@ -12,6 +12,7 @@ use http::{Request, Response};
 
 use super::bookkeeper::{Bookkeeper, Broken, Served, hold};
 use super::dice::Dice;
+use super::disclosure;
 use super::seller;
 use super::server::Server;
 use super::shop::{PAGES, SHOP};
@@ -201,7 +202,7 @@ impl Network {
         &self,
         server: &Server,
         call: CallId,
-        asked: &HttpRequest,
+        asked: &Arc<HttpRequest>,
         hang_up_after: Option<u64>,
         time: &Time,
         bookkeeper: &Bookkeeper,
@@ -211,11 +212,12 @@ impl Network {
             return bookkeeper.book().note(Err(broken));
         };
         let (departures, time, bookkeeper) = (Arc::clone(&self.departures), time.clone(), bookkeeper.clone());
-        let once = seller::once_of(asked);
+        let (once, asked) = (seller::once_of(asked), Arc::clone(asked));
         let (began, read, what) = (time.moment(), asked.read, (asked.method.clone(), asked.url.clone()));
         server.answer(request, hang_up_after, move |response| {
             let shown = time.since(began);
             let mut book = bookkeeper.book();
+            book.note(disclosure::check(&asked, &response));
             let checked = check(&mut book, &response, (&what.0, &what.1), shown);
             book.note(checked);
             if let Some(once) = once.filter(|_| seller::says_settled(response.body())) {
@@ -270,13 +272,20 @@ fn check(
             PAGES.iter().any(|page| page.2 && address.ends_with(page.1.split('?').next().unwrap_or("-")));
         let resource = format!("{method} {address}");
         let served = Served { payment, row: row.as_ref(), earliest, first, resource: &resource, wide };
-        return book.deliveries.served(served);
+        return if book.channels.knows(payment) {
+            book.channels.served(served)
+        } else {
+            book.deliveries.served(served)
+        };
     }
     if response.status().as_u16() == 402 && body.contains("payment-used") {
         let payment =
             body.split(|c: char| !c.is_ascii_hexdigit()).find_map(|word| word.parse::<PaymentId>().ok());
         if let Some(payment) = payment.filter(|payment| book.onchain.knows(*payment)) {
             return book.onchain.refused_as_used(payment);
+        }
+        if let Some(payment) = payment.filter(|payment| book.channels.knows(*payment)) {
+            return book.channels.refused_as_used(payment);
         }
         let row = payment.and_then(|payment| book.kept.payments.get(&payment));
         let lasts = row.and_then(|row| row.pass_until).is_some_and(|until| until > latest);

@@ -13,9 +13,10 @@ use super::holder::{Paid, request};
 use super::shop::PAGES;
 use super::world::World;
 
-/// How often the chain is waited for, and how long each time.
-const WAITS: u32 = 60;
-const WAIT_MILLIS: u64 = 30_000;
+/// How often the chain is waited for.
+pub const WAITS: u32 = 60;
+/// How long each time.
+pub const WAIT_MILLIS: u64 = 30_000;
 /// How often somebody who has paid asks.
 const TRIES: u32 = 15;
 
@@ -34,6 +35,7 @@ impl World {
             self.send_all(sent);
             self.pass(WAIT_MILLIS);
         }
+        self.end_channels();
         self.end_calls()
     }
 
@@ -117,6 +119,7 @@ impl World {
         self.counts.unpaid = unpaid;
         self.counts.astray = astray;
         self.sold(&chain)?;
+        self.square_channels(&chain)?;
         self.gas(&chain)
     }
 
@@ -250,7 +253,7 @@ impl World {
 }
 
 /// What accounts whose names begin so are worth, debits first.
-fn booked(book: &Book, name: &str) -> i128 {
+pub fn booked(book: &Book, name: &str) -> i128 {
     let own = book.kept.accounts.values().filter(|account| account.name.starts_with(name));
     own.map(|account| {
         let side = |amount: farthing_money::Amount| i128::try_from(amount.value()).unwrap_or(i128::MAX);

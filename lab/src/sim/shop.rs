@@ -55,7 +55,7 @@ pub fn config(seed: u64, dice: &mut Dice) -> Result<Config, String> {
         format!("path = \"/slow\"\npass = \"1h\"\namount = \"{}\"\n", price(50)),
         format!("path = \"{AHEAD}\"\npass = \"5m\"\nflow = \"upfront\"\namount = \"{}\"\n", price(9_000)),
     ];
-    let chain = chain_of(seed).map(ChainPlan::text).unwrap_or_default();
+    let chain = chain_of(seed).map(|plan| plan.text(channels_of(seed))).unwrap_or_default();
     let prices = rules.map(|rule| format!("[[price]]\n{rule}")).concat();
     let text = format!(
         "[server]\nupstream = \"http://127.0.0.1:1\"\ndata = \"data\"\npublic_url = \"{SHOP}\"\nmerchant = \"shop\"\n\
@@ -81,16 +81,25 @@ pub fn chain_of(seed: u64) -> Option<ChainPlan> {
     (seed % 4 >= 2).then_some(plan)
 }
 
+/// What a payer may owe through channels in the world of a seed: half of those with a chain have channels.
+pub fn channels_of(seed: u64) -> Option<u64> {
+    let mut dice = Dice::of(seed, u64::MAX.wrapping_sub(2));
+    let most = dice.within(30_000..=120_000);
+    (seed % 8 >= 6).then_some(most)
+}
+
 impl ChainPlan {
-    fn text(self) -> String {
+    fn text(self, channels: Option<u64>) -> String {
         let (confirmations, id) = (self.confirmations, chain::ID);
         let (address, name, version) = (chain::ADDRESS, chain::NAME, chain::VERSION);
         format!(
             "[[chain]]\nid = {id}\nnodes = [\"http://127.0.0.1:1\"]\nconfirmations = {confirmations}\n\
-             gas_price_most = 100\n\
+             gas_price_most = 100\n{}\
              [[token]]\nchain = {id}\naddress = \"{address}\"\nsymbol = \"SIM\"\nname = \"{name}\"\n\
              version = \"{version}\"\ncounts_as = \"USD\"\ncredits_least = \"0.000100 USD\"\n\
-             payout_fee = \"0.000010 USD\"\n[facilitator]\nsettle_for = [\"{SELLER}\"]\n"
+             payout_fee = \"0.000010 USD\"\n{}[facilitator]\nsettle_for = [\"{SELLER}\"]\n",
+            channels.map(channels_text).unwrap_or_default(),
+            if channels.is_some() { "schemes = [\"exact\", \"batch-settlement\"]\n" } else { "" }
         )
     }
 }
@@ -103,4 +112,14 @@ pub fn prices(seed: u64, dice: &mut Dice) -> Result<Rules, String> {
 /// Where the shop is.
 pub fn origin() -> Result<Origin, String> {
     SHOP.parse().map_err(|error| format!("{error}"))
+}
+
+/// On which terms channels are taken: claims come often enough that payers are not held up, and late enough that some are in time
+/// to take their money out first.
+fn channels_text(most: u64) -> String {
+    let (half, quarter) = (most / 2, most / 4);
+    format!(
+        "[chain.channels]\nwithdraw_delay = \"15m\"\nexposure_most = \"0.{most:06} USD\"\n\
+         claim_from = \"0.{quarter:06} USD\"\nclaim_after = \"4m\"\nsettle_from = \"0.{half:06} USD\"\nrows_most = 3\n"
+    )
 }

@@ -12,7 +12,7 @@ use farthing_gate::{Body, UpstreamError};
 use farthing_money::Span;
 use farthing_wire::upstream::Standing;
 use farthing_wire::{PaymentNote, header};
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use tower::Service;
 
 use super::server::Surroundings;
@@ -34,6 +34,19 @@ impl Upstream {
     /// One that believes the gate's notes.
     pub fn new(around: Surroundings, gate: &SigningKey) -> Self {
         Self { around, gate: gate.verifying_key() }
+    }
+
+    /// What an answer has cost that a channel pays for: mostly the price, at times less or nothing, or more than was agreed.
+    fn cost(&self, payment: PaymentId) -> Option<String> {
+        let price = u64::try_from(self.around.bookkeeper.book().channels.price(payment)?).ok()?;
+        let mut dice = self.around.chance.dice();
+        let micro = match dice.below(100) {
+            0..60 => return None,
+            60..85 => dice.within(1..=price.max(1)),
+            85..95 => 0,
+            _ => price.saturating_add(dice.within(1..=500)),
+        };
+        Some(format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000))
     }
 
     async fn answer(self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
@@ -92,8 +105,12 @@ impl Upstream {
             None if status.is_success() && request.uri().path() != "/free" => format!("{CONTENT} unpaid"),
             _ => "nothing".to_owned(),
         };
+        let cost = paid.filter(|_| status.is_success()).and_then(|(payment, _)| self.cost(payment));
         let mut response = Response::new(Body::from(text));
         *response.status_mut() = status;
+        if let Some(cost) = cost.and_then(|cost| HeaderValue::from_str(&cost).ok()) {
+            response.headers_mut().insert(header::FARTHING_COST, cost);
+        }
         Ok(response)
     }
 }

@@ -11,6 +11,7 @@ use super::bookkeeper::{Bookkeeper, Broken, hold};
 use super::chain::Chain;
 use super::counts::Counts;
 use super::dealer::Dealer;
+use super::depositor::Depositor;
 use super::dice::{Chance, Dice};
 use super::disk::{Accident, Disk};
 use super::holder::Holder;
@@ -44,6 +45,8 @@ pub struct World {
     pub dealer: Option<Dealer>,
     /// Somebody else's gate that we settle for.
     pub seller: Option<Seller>,
+    /// People who pay through channels.
+    pub depositor: Option<Depositor>,
     /// Someone with tokens.
     pub bearer: Bearer,
     codes: Arc<Mutex<Vec<String>>>,
@@ -80,6 +83,13 @@ impl World {
             seed: server_seed,
         };
         let people: Result<Vec<_>, _> = (0..PEOPLE).map(|who| Person::new(who, &mut dice)).collect();
+        let people = people.map_err(|error| error.to_string())?;
+        let most = shop::channels_of(seed);
+        let moored = around.chain.as_ref().zip(most);
+        let depositor = moored.and_then(|(chain, most)| {
+            around.bookkeeper.book().channels.watches(chain.clone(), most.into());
+            Depositor::new(chain, &mut dice)
+        });
         let mut world = Self {
             seed,
             config,
@@ -87,10 +97,11 @@ impl World {
             around,
             server: None,
             network: Network::default(),
-            people: people.map_err(|error| error.to_string())?,
+            people,
             holders,
             dealer,
             seller,
+            depositor,
             bearer: Bearer::default(),
             codes: Arc::default(),
             trace: Trace::default(),
@@ -403,6 +414,8 @@ impl World {
     fn check(&self) -> Result<(), Broken> {
         let stubborn = self.around.disk.stubborn();
         hold(stubborn == 0, "after a failed write nothing is written", || format!("{stubborn} writes"))?;
-        self.around.bookkeeper.book().broken().map_or(Ok(()), Err)
+        let book = self.around.bookkeeper.book();
+        book.broken().map_or(Ok(()), Err)?;
+        book.channels.stand(&book.kept)
     }
 }

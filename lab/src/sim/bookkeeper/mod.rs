@@ -2,6 +2,7 @@
 //! says when a promise is broken.
 
 mod broken;
+mod channels;
 mod credits;
 mod deliveries;
 mod kept;
@@ -22,6 +23,7 @@ pub use broken::{Broken, hold};
 pub use deliveries::Served;
 pub use kept::Kept;
 
+use channels::Channels;
 use credits::Credits;
 use deliveries::Deliveries;
 use onchain::{Onchain, is_onchain, is_trade};
@@ -50,6 +52,8 @@ pub struct Book {
     pub deliveries: Deliveries,
     /// Money on the chain.
     pub onchain: Onchain,
+    /// Payment channels.
+    pub channels: Channels,
     /// Who sent a credential.
     payers: BTreeMap<PaymentId, (Payer, u64)>,
     /// The blank outputs that payers named for their change.
@@ -119,6 +123,7 @@ impl Book {
     pub fn asked(&mut self, commands: &[Command]) {
         for command in commands {
             self.credits.asked(command);
+            self.channels.asked(command);
         }
     }
 
@@ -142,6 +147,7 @@ impl Book {
         self.credits.keysets(&self.kept, changes)?;
         self.credits.take(&self.kept, changes)?;
         self.onchain.take(&self.kept, changes, self.opening)?;
+        self.channels.take(&self.kept, changes)?;
         self.payments(changes)?;
         self.kept.apply(changes);
         self.sums(changes)
@@ -164,6 +170,12 @@ impl Book {
                 continue;
             }
             self.deliveries.charged(*payment)?;
+            if row.channel.is_some() {
+                self.channels.charged(*payment, row)?;
+                let earned = self.earned.entry(row.asset).or_default();
+                *earned = earned.saturating_add(row.charged.value());
+                continue;
+            }
             let payer = self.payers.get(payment).copied();
             let (payer, day) = payer.ok_or_else(|| {
                 Broken::new("nobody is charged who did not pay", format!("{payment} was sent by nobody"))
@@ -183,6 +195,8 @@ impl Book {
                 if !is_trade(row) && !is_onchain(row) {
                     self.deliveries.held(*payment);
                 }
+            } else if self.channels.was_free(*payment) {
+                self.deliveries.charged(*payment)?;
             } else if !posted.contains(payment) {
                 self.deliveries.released(*payment, self.opening)?;
             }
@@ -282,6 +296,7 @@ impl Book {
             Command::Issue(issue) => signed(&issue.outputs),
             Command::Hold(hold) => kept.held.contains_key(&hold.payment) || paid(&hold.payment),
             Command::Post(post) => paid(&post.payment),
+            Command::ChargeVoucher(charge) => paid(&charge.payment) || charge.charged.is_zero(),
             Command::CreateCodes(create) => create.codes.iter().all(|code| kept.codes.contains_key(code)),
             Command::OpenKeyset(open) => kept.keysets.contains_key(&open.keyset.index),
             Command::BookGas(book) => {
@@ -302,6 +317,7 @@ impl Book {
         self.resolve(books);
         self.deliveries.restarted();
         self.onchain.restarted(&self.kept);
+        self.channels.restarted();
     }
 
     fn resolve(&mut self, books: &dyn Read) {

@@ -37,9 +37,9 @@ pub struct Onchain {
     again: BTreeSet<PaymentId>,
 }
 
-/// Whether a payment is one on a chain: it spends no credits.
+/// Whether a payment is one on a chain: it spends no credits, and nothing of a channel.
 pub fn is_onchain(row: &PaymentRow) -> bool {
-    row.credits.is_empty()
+    row.credits.is_empty() && row.channel.is_none()
 }
 
 /// Whether a payment moves money on the chain in either direction for what is not a page.

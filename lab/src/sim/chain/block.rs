@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use farthing_channel::{Address, ChainId, Digest, TxHash, keccak256};
-use farthing_evm::{Block, Receipt, SignedTransaction, Trial};
+use farthing_evm::{BatchEscrow, Block, Receipt, SignedTransaction, Trial};
 use farthing_money::{Amount, Timestamp};
 
-use super::token::{self, Token};
+use super::token::Token;
 
 /// What a call uses of gas.
 pub const CALL_GAS: u64 = 60_000;
@@ -15,12 +15,21 @@ pub const CALL_GAS: u64 = 60_000;
 pub const BLANK_GAS: u64 = 21_000;
 
 /// How things stand after a block.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct State {
     /// The token.
     pub token: Token,
+    /// The escrow of channels.
+    pub escrow: BatchEscrow,
     /// How many transactions each account has sent.
     pub counts: BTreeMap<Address, u64>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let escrow = BatchEscrow::new(ChainId::new(super::ID));
+        Self { token: Token::default(), escrow, counts: BTreeMap::new() }
+    }
 }
 
 /// A block that was made.
@@ -99,14 +108,8 @@ impl Making {
         *count = count.saturating_add(1);
         let (trial, fees) = (trial_of(&signed), signed.transaction.fees);
         let blank = trial.input.is_empty();
-        let mut token = self.state.token.clone();
-        let done = match (blank, trial.to == token::ADDRESS) {
-            (false, true) => token.change(self.chain, &trial, signed.hash, self.at),
-            _ => Ok(Vec::new()),
-        };
-        if done.is_ok() {
-            self.state.token = token;
-        }
+        let done =
+            if blank { Ok(Vec::new()) } else { self.state.change(self.chain, &trial, signed.hash, self.at) };
         let price = self.base_fee.checked_add(fees.tip).unwrap_or_default().min(fees.most);
         let gas = if blank { BLANK_GAS } else { CALL_GAS };
         let receipt = Receipt {

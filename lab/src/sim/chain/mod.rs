@@ -1,7 +1,9 @@
 //! A simulated chain: blocks at their times, transactions that come late, twice or never, forks, gas that gets dear, and two
-//! nodes that do not always agree. Nothing of it is taken from the room of the chains, which is what is under test.
+//! nodes that do not always agree. Nothing of it is taken from the room of the chains, which is what is under test, but the escrow of
+//! channels as it counts in memory: that one is compared with the published contract.
 
 mod block;
+mod escrow;
 mod node;
 mod token;
 mod trouble;
@@ -10,12 +12,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farthing_channel::{Address, ChainId, SigningKey, TxHash};
-use farthing_evm::{Fees, SignedTransaction, Transaction};
+use farthing_evm::{Fees, Log, SignedTransaction, Transaction};
 use farthing_money::{Amount, Timestamp};
 
 use super::dice::Dice;
-use block::{Branch, Making, State, Waiting};
+use block::{Branch, Making, Waiting};
 
+pub use block::State;
 pub use node::Port;
 pub use token::{ADDRESS, NAME, Once, Token, VERSION, domain};
 
@@ -161,12 +164,17 @@ impl Chain {
 
     /// Hands a call in, signed by its sender, as somebody who runs a node of his own.
     pub fn call(&self, key: &SigningKey, input: Vec<u8>, dice: &mut Dice) {
+        self.call_to(key, ADDRESS, input, dice);
+    }
+
+    /// The same of another contract than the token.
+    pub fn call_to(&self, key: &SigningKey, to: Address, input: Vec<u8>, dice: &mut Dice) {
         let mut inner = self.inner();
         let waiting = inner.pool.iter().filter(|waiting| waiting.signed.sender == key.address()).count();
         let number = block::count(&inner.truth, key.address())
             .saturating_add(u64::try_from(waiting).unwrap_or_default());
         let from = inner.now.saturating_add(dice.within(0..=8_000));
-        if let Some(signed) = inner.sign(key, number, input) {
+        if let Some(signed) = inner.sign(key, number, (to, input)) {
             inner.pool.push(Waiting { signed, from: Some(from) });
         }
     }
@@ -182,6 +190,16 @@ pub fn key(dice: &mut Dice) -> Option<SigningKey> {
 impl Inner {
     fn head_time(&self) -> u64 {
         self.truth.last().map_or(0, |made| made.block.at.secs())
+    }
+
+    /// How things stand, to be looked at.
+    pub fn newest(&self) -> Option<&State> {
+        self.truth.last().map(|made| &made.after)
+    }
+
+    /// What contracts have said, on the branch that counts.
+    pub fn logs(&self) -> impl Iterator<Item = &Log> {
+        self.truth.iter().flat_map(|made| &made.carried).flat_map(|(_, receipt)| &receipt.logs)
     }
 
     /// How things stand.
@@ -231,17 +249,15 @@ impl Inner {
         }
     }
 
-    fn sign(&self, key: &SigningKey, number: u64, input: Vec<u8>) -> Option<SignedTransaction> {
+    fn sign(
+        &self,
+        key: &SigningKey,
+        number: u64,
+        (to, input): (Address, Vec<u8>),
+    ) -> Option<SignedTransaction> {
         let fees = Fees { most: Amount::new(1_000 * GWEI), tip: Amount::new(GWEI) };
-        let transaction = Transaction {
-            chain: self.id,
-            number,
-            fees,
-            gas: block::CALL_GAS,
-            to: ADDRESS,
-            coin: Amount::ZERO,
-            input,
-        };
+        let transaction =
+            Transaction { chain: self.id, number, fees, gas: block::CALL_GAS, to, coin: Amount::ZERO, input };
         let signature = key.sign(&transaction.digest());
         transaction.signed(&signature)
     }
@@ -283,11 +299,11 @@ impl Inner {
 
     /// Somebody copies a call and goes first.
     fn run_ahead(&self, making: &mut Making, signed: &SignedTransaction) {
+        let called = (signed.transaction.to, signed.transaction.input.clone());
         if let Some(thief) = &self.thief
             && signed.sender != thief.address()
             && !signed.transaction.is_blank()
-            && let Some(copy) =
-                self.sign(thief, making.next_of(thief.address()), signed.transaction.input.clone())
+            && let Some(copy) = self.sign(thief, making.next_of(thief.address()), called)
         {
             making.carry(copy);
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use farthing_channel::{Address, ChainId, TxHash};
+use farthing_channel::{AUTHORIZATION_COLLECTOR, Address, BATCH_ESCROW, ChainId, TxHash};
 use farthing_evm::{
     Asked, Block, Log, LogFilter, Moment, Node, NodeError, Receipt, Revert, SignedTransaction, Trial,
 };
@@ -104,15 +104,11 @@ impl Inner {
     /// The same after another block.
     fn try_out_at(&self, node: usize, place: usize, trial: &Trial) -> Result<Vec<u8>, NodeError> {
         let made = self.branch(node).get(place).ok_or_else(unreachable)?;
-        if trial.to != ADDRESS {
-            return Ok(Vec::new());
-        }
-        let mut token = made.after.token.clone();
-        if let Some(answer) = token.answer(&trial.input) {
+        if let Some(answer) = made.after.answer(trial) {
             return Ok(answer);
         }
         let by = TxHash::from_bytes([0; 32]);
-        let done = token.change(self.id, trial, by, made.block.at);
+        let done = made.after.clone().change(self.id, trial, by, made.block.at);
         done.map(|_| Vec::new()).map_err(|why| NodeError::Reverted(Revert::new(Vec::new(), why)))
     }
 
@@ -208,7 +204,8 @@ impl Node for Port {
     }
 
     fn code_at(&self, address: Address) -> Asked<'_, Vec<u8>> {
-        self.ask(move |_, _, _| Ok(if address == ADDRESS { vec![0xfe] } else { Vec::new() }))
+        let contracts = [ADDRESS, BATCH_ESCROW, AUTHORIZATION_COLLECTOR];
+        self.ask(move |_, _, _| Ok(if contracts.contains(&address) { vec![0xfe] } else { Vec::new() }))
     }
 
     fn balance(&self, _: Address) -> Asked<'_, Amount> {

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use farthing_channel::{
-    Address, Authorization, AuthorizationNonce, CancelAuthorization, ChainId, Domain, Signature, TxHash,
-    Word, keccak256,
+    Address, Authorization, AuthorizationNonce, CancelAuthorization, ChainId, Digest, Domain, Signature,
+    TxHash, Word, keccak256,
 };
 use farthing_evm::{Log, Trial};
-use farthing_money::Timestamp;
+use farthing_money::{Amount, Timestamp};
 
 /// The number of an authorization and its payer: what makes it the only one.
 pub type Once = (Address, [u8; 32]);
@@ -162,32 +162,51 @@ impl Token {
         let (valid_after, valid_before) = (word(words, 3)?, word(words, 4)?);
         let nonce = AuthorizationNonce::from_bytes(*word(words, 5)?.as_bytes());
         let said = Authorization { from, to, value: word(words, 2)?, valid_after, valid_before, nonce };
+        Some(self.authorized(&said, &said.transfer_digest(&domain(chain)), signature, by, now))
+    }
+
+    /// Carries an authorization out whose digest its payer has signed, or says why not.
+    pub fn authorized(
+        &mut self,
+        said: &Authorization,
+        digest: &Digest,
+        signature: Option<Signature>,
+        by: TxHash,
+        now: Timestamp,
+    ) -> Result<Vec<Log>, &'static str> {
+        let (Authorization { from, to, nonce, .. }, now) = (*said, Word::from_seconds(now));
         let once = (from, *nonce.as_bytes());
-        let now = Word::from_seconds(now);
-        if now <= valid_after {
-            return Some(Err("FiatTokenV2: authorization is not yet valid"));
+        if now <= said.valid_after {
+            return Err("FiatTokenV2: authorization is not yet valid");
         }
-        if now >= valid_before {
-            return Some(Err("FiatTokenV2: authorization is expired"));
+        if now >= said.valid_before {
+            return Err("FiatTokenV2: authorization is expired");
         }
         if self.used.contains_key(&once) {
-            return Some(Err("FiatTokenV2: authorization is used or canceled"));
+            return Err("FiatTokenV2: authorization is used or canceled");
         }
-        let digest = said.transfer_digest(&domain(chain));
-        if signature.is_none_or(|signature| signature.recover(&digest) != Ok(from)) {
-            return Some(Err("FiatTokenV2: invalid signature"));
+        if signature.is_none_or(|signature| signature.recover(digest) != Ok(from)) {
+            return Err("FiatTokenV2: invalid signature");
         }
-        let units = said.value.to_amount()?.value();
-        let Some(left) = self.units(from).checked_sub(units) else {
-            return Some(Err("ERC20: transfer amount exceeds balance"));
-        };
+        let units = said.value.to_amount().ok_or("execution reverted")?.value();
+        let moved = self.pass_on(from, to, units, by)?;
+        self.used.insert(once, Some(Moved { to, units, by }));
+        Ok(vec![log(USED, [from.into(), nonce.into()], Vec::new(), by), moved])
+    }
+
+    /// Moves units from one account to another.
+    pub fn pass_on(
+        &mut self,
+        from: Address,
+        to: Address,
+        units: u128,
+        by: TxHash,
+    ) -> Result<Log, &'static str> {
+        let left = self.units(from).checked_sub(units).ok_or("ERC20: transfer amount exceeds balance")?;
         self.units.insert(from, left);
         self.mint(to, units);
-        self.used.insert(once, Some(Moved { to, units, by }));
-        Some(Ok(vec![
-            log(USED, [from.into(), nonce.into()], Vec::new(), by),
-            log(TRANSFER, [from.into(), to.into()], said.value.as_bytes().to_vec(), by),
-        ]))
+        let rest = Word::from(Amount::new(units)).as_bytes().to_vec();
+        Ok(log(TRANSFER, [from.into(), to.into()], rest, by))
     }
 
     fn take_back(
@@ -211,11 +230,6 @@ impl Token {
     fn send(&mut self, from: Address, words: &[u8], by: TxHash) -> Option<Result<Vec<Log>, &'static str>> {
         let (to, value) = (word(words, 0)?.to_address()?, word(words, 1)?);
         let units = value.to_amount()?.value();
-        let Some(left) = self.units(from).checked_sub(units) else {
-            return Some(Err("ERC20: transfer amount exceeds balance"));
-        };
-        self.units.insert(from, left);
-        self.mint(to, units);
-        Some(Ok(vec![log(TRANSFER, [from.into(), to.into()], value.as_bytes().to_vec(), by)]))
+        Some(self.pass_on(from, to, units, by).map(|log| vec![log]))
     }
 }
