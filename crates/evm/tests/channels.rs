@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use farthing_channel::seller::{ChannelOffer, Presented, Refused};
 use farthing_channel::{
-    BATCH_ESCROW, ChannelId, ChannelTerms, CollectedDeposit, Salt, SigningKey, Voucher, batch_call,
+    Address, BATCH_ESCROW, ChannelId, ChannelTerms, CollectedDeposit, Salt, SigningKey, Voucher, batch_call,
     batch_domain,
 };
 use farthing_engine::{
@@ -17,7 +17,7 @@ use farthing_engine::{
 use farthing_evm::{ChannelConfig, ChannelRound, ChannelWorker, NodeError};
 use farthing_money::{Amount, Span, Timestamp};
 use support::play::{NOW, Play, token};
-use support::{CHAIN, key, payee, submitter, usd};
+use support::{CHAIN, payee, submitter, usd};
 
 const CONFIG: ChannelConfig = ChannelConfig {
     withdraw_delay: 900,
@@ -57,8 +57,7 @@ impl Harbour {
 
     fn terms(n: u8) -> ChannelTerms {
         ChannelTerms {
-            // Whoever sends as somebody else here.
-            payer: key(3).address(),
+            payer: Address::from_bytes([n; 20]),
             payer_authorizer: voucher_key(n).address(),
             receiver: payee(),
             receiver_authorizer: submitter().address(),

@@ -1,6 +1,7 @@
 //! What is asked of a node of a chain, in the words of this room, and what it may say instead of an answer. Two answer:
 //! [`HttpNode`] asks real ones, [`ScriptedNode`] is a chain in memory.
 
+mod batch;
 mod error;
 mod http;
 mod read;
@@ -12,13 +13,12 @@ use std::pin::Pin;
 use farthing_channel::{Address, ChainId, Digest, TxHash, Word};
 use farthing_money::{Amount, Timestamp};
 
+pub use batch::{BatchEscrow, Collecting, EscrowAround, EscrowChannel, EscrowReceiver};
 pub use error::NodeError;
 pub use http::HttpNode;
 pub use rpc::HttpLimits;
 pub(crate) use rpc::{Place, Rpc};
-pub use scripted::{
-    BatchEscrow, Collecting, Effect, EscrowAround, EscrowChannel, EscrowReceiver, ScriptedNode,
-};
+pub use scripted::{Effect, ScriptedNode};
 
 /// What a node is asked for, on its way.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, NodeError>> + Send + 'a>>;

@@ -12,7 +12,7 @@ use farthing_money::{Amount, Timestamp};
 
 use super::{Asked, Block, Log, LogFilter, Moment, Node, NodeError, Receipt, Trial};
 use crate::revert::Revert;
-pub use channels::{BatchEscrow, Collecting, EscrowAround, EscrowChannel, EscrowReceiver};
+use channels::Escrow;
 use farthing_channel::SignedTransaction;
 use token::Tokens;
 
@@ -55,24 +55,7 @@ struct Made {
     block: Block,
     held: Vec<(SignedTransaction, Receipt)>,
     tokens: Tokens,
-    escrow: BatchEscrow,
-}
-
-/// Believes every signature, and moves no tokens: who has what at the escrow is all that tests look at.
-struct Trusting;
-
-impl EscrowAround for Trusting {
-    fn is_signed_by(&self, _: Address, _: &Digest, _: &[u8]) -> bool {
-        true
-    }
-
-    fn collect(&mut self, _: &Collecting<'_>) -> Result<Vec<Log>, &'static str> {
-        Ok(Vec::new())
-    }
-
-    fn send(&mut self, _: Address, _: Address, _: Amount) -> Result<Vec<Log>, &'static str> {
-        Ok(Vec::new())
-    }
+    escrow: Escrow,
 }
 
 const GAS_OF_CALLS: u64 = 60_000;
@@ -260,7 +243,7 @@ impl State {
         let parent = before.map_or(Digest::from_bytes([0; 32]), |made| made.block.hash);
         let block = Block { number, hash: keccak256(&seed), parent, at, base_fee: self.base_fee };
         let tokens = before.map(|made| made.tokens.clone()).unwrap_or_default();
-        let escrow = before.map_or_else(|| BatchEscrow::new(self.chain), |made| made.escrow.clone());
+        let escrow = before.map_or_else(|| Escrow::new(self.chain), |made| made.escrow.clone());
         self.blocks.push(Made { block, held: Vec::new(), tokens, escrow });
         while let Some(signed) = take.then(|| self.next_waiting()).flatten() {
             let receipt = self.carry_out(&signed, block);
@@ -287,7 +270,7 @@ impl State {
         let calls = self.calls_of(&trial);
         if let Some(made) = self.blocks.last_mut().filter(|_| succeeded) {
             let (mut tokens, mut escrow) = (made.tokens.clone(), made.escrow.clone());
-            let mut change = |call: &Trial| match escrow.change(call, block.at, &mut Trusting) {
+            let mut change = |call: &Trial| match escrow.change(call, block.at) {
                 None => tokens.change(call, block.at),
                 done => done,
             };
@@ -352,7 +335,7 @@ impl State {
         if let Some(answer) = made.answer(trial) {
             return Ok(answer);
         }
-        let done = made.escrow.clone().change(trial, made.block.at, &mut Trusting);
+        let done = made.escrow.clone().change(trial, made.block.at);
         match done.or_else(|| made.tokens.clone().change(trial, made.block.at)) {
             Some(Err(sentence)) => Err(reverted(sentence)),
             None if self.codes.contains_key(&trial.to) => Err(reverted("execution reverted")),
