@@ -12,7 +12,7 @@ use farthing_engine::{
 };
 use farthing_money::{Amount, Span, Timestamp};
 use futures_util::future::join_all;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 
 use super::claim::{self, Due};
 use super::looks::Looks;
@@ -31,8 +31,6 @@ const BLOCKS_AGAIN: u64 = 8;
 const AT_ONCE: usize = 16;
 /// How long a claim or a sweep may wait for a cheaper block.
 const CALL_TIME: Span = Span::from_secs(24 * 3600);
-/// So much sooner than at the next poll is looked when something was charged.
-const SOONER: u32 = 8;
 /// How long a row that the escrow does not take is left alone.
 const BAD_FOR: Span = Span::from_secs(600);
 
@@ -58,7 +56,6 @@ pub struct ChannelWorker {
     looks: Looks,
     /// When all was known of the chain last.
     sound_at: std::sync::Mutex<Option<Timestamp>>,
-    wake: Notify,
 }
 
 /// What is worth knowing between two rounds and not needed after a start.
@@ -92,7 +89,7 @@ impl ChannelWorker {
     /// One that sends through this submitter.
     pub fn new(submitter: Arc<Submitter>) -> Self {
         let (memory, sound_at) = (Mutex::default(), std::sync::Mutex::new(None));
-        Self { submitter, memory, looks: Looks::default(), sound_at, wake: Notify::new() }
+        Self { submitter, memory, looks: Looks::default(), sound_at }
     }
 
     fn ports(&self) -> &Ports {
@@ -114,12 +111,7 @@ impl ChannelWorker {
         sound_at.is_some_and(|at| (self.ports().clock)().since(at) < config.fresh_for())
     }
 
-    /// Says that something has changed.
-    pub fn wake(&self) {
-        self.wake.notify_one();
-    }
-
-    /// Goes round until `stop` is over.
+    /// Goes round until `stop` is over, once a poll: what was charged can wait for so long, and a round reads all channels.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         loop {
@@ -132,10 +124,6 @@ impl ChannelWorker {
             tokio::select! {
                 biased;
                 () = &mut stop => return,
-                // Whoever charges says so each time: they share a round.
-                () = self.wake.notified() => {
-                    tokio::time::sleep(self.chain().poll.checked_div(SOONER).unwrap_or_default()).await;
-                }
                 () = tokio::time::sleep(self.chain().poll) => {}
             }
         }

@@ -78,7 +78,4 @@ pub trait Channels: Send + Sync {
         digest: Digest,
         signature: &'a [u8],
     ) -> ChainFuture<'a, Result<bool, ChainRefusal>>;
-
-    /// Says that something was charged, which is to be claimed some time.
-    fn charged(&self, chain: u64);
 }

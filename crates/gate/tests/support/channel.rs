@@ -55,7 +55,6 @@ pub struct TestChannels {
     pub deposit_refusal: Mutex<Option<Reason>>,
     pub looks: AtomicUsize,
     pub judged: AtomicUsize,
-    pub charged: AtomicUsize,
 }
 
 impl TestChannels {
@@ -76,7 +75,6 @@ impl TestChannels {
             deposit_refusal: Mutex::default(),
             looks: AtomicUsize::new(0),
             judged: AtomicUsize::new(0),
-            charged: AtomicUsize::new(0),
         })
     }
 
@@ -272,10 +270,6 @@ impl Channels for TestChannels {
     ) -> ChainFuture<'a, Result<bool, ChainRefusal>> {
         let vouched = self.vouched.load(Ordering::SeqCst);
         Box::pin(std::future::ready(self.silence().map(|()| vouched)))
-    }
-
-    fn charged(&self, _: u64) {
-        self.charged.fetch_add(1, Ordering::SeqCst);
     }
 }
 

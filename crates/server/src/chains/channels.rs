@@ -151,10 +151,4 @@ impl Channels for ChainRoom {
             asked.map_err(|error| silent(&error))
         })
     }
-
-    fn charged(&self, chain: u64) {
-        if let Some(harbour) = self.harbour(chain) {
-            harbour.worker.wake();
-        }
-    }
 }

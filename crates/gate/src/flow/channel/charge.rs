@@ -38,7 +38,6 @@ impl Shared {
                 if !units.is_zero() {
                     self.channels.resumed.charged(paid.channel);
                 }
-                channels.charged(paid.desk.chain);
                 Ok((*row, Vec::new()))
             }
             Ok(_) => Err(Refusal::Reject(Reject::NotLoaded).into()),
