@@ -61,6 +61,11 @@ impl Chart {
         }
     }
 
+    /// The account `clearing` alone: what most entries need of a chart.
+    pub(crate) fn clearing_of(asset: Asset) -> AccountId {
+        AccountId::derive(asset, CLEARING)
+    }
+
     /// The accounts themselves, to be opened.
     pub fn accounts(&self) -> Vec<Account> {
         [

@@ -427,7 +427,7 @@ impl Command {
                         keys.accounts.extend(voucher.accounts.ids());
                     }
                 }
-                keys.chart(command.asset);
+                keys.clearing(command.asset);
             }
             Self::Post(command) => {
                 keys.payment(command.payment);
@@ -464,7 +464,7 @@ impl Command {
                 keys.channels.push(command.channel);
                 keys.accounts.extend(command.accounts.ids());
                 keys.accounts.push(command.merchant);
-                keys.chart(command.asset);
+                keys.clearing(command.asset);
             }
             Self::SeeChannel(command) => {
                 keys.channels.push(command.channel);

@@ -53,6 +53,11 @@ impl Keys {
         self.payments.push(payment);
     }
 
+    /// Of the chart what a payment that is held, or charged by voucher, goes through. A name is a hash, and there are many payments.
+    pub(crate) fn clearing(&mut self, asset: Asset) {
+        self.accounts.push(Chart::clearing_of(asset));
+    }
+
     pub(crate) fn chart(&mut self, asset: Asset) {
         self.accounts.extend(Chart::of(asset).shared());
     }

@@ -32,6 +32,11 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.slots.entry(key).or_insert(Slot { row, changed: false });
     }
 
+    /// Makes room for so many rows more. Rows are large, and a table that grows moves them all.
+    pub fn reserve(&mut self, rows: usize) {
+        self.slots.reserve(rows);
+    }
+
     /// Whether the key was loaded.
     pub fn has(&self, key: &K) -> bool {
         self.slots.contains_key(key)

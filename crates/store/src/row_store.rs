@@ -157,6 +157,7 @@ impl<B: KeyValue> RowStore<B> {
         keys: &[K],
         table: &mut Table<K, R>,
     ) -> Result<(), Fault> {
+        table.reserve(keys.len());
         for key in keys {
             if !table.has(key) {
                 table.load(*key, self.row(name, key)?);

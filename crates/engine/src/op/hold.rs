@@ -58,7 +58,7 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
     if got < *price || got.is_zero() {
         return Err(Reject::Insufficient { price: *price, got });
     }
-    let clearing = Chart::of(*asset).clearing;
+    let clearing = Chart::clearing_of(*asset);
     let mut draft = Draft::new(EntryKind::Hold, Some(Reference::from_bytes(*payment.as_bytes())));
     for (account, amount) in &sums {
         draft.push(Transfer::hold(*account, clearing, *amount));

@@ -109,7 +109,7 @@ fn post(
     row: &PaymentRow,
     (before, after): (&ChannelRow, &ChannelRow),
 ) -> Result<Entry, Reject> {
-    let clearing = Chart::of(row.asset).clearing;
+    let clearing = Chart::clearing_of(row.asset);
     let reference = Some(Reference::from_bytes(*command.payment.as_bytes()));
     let mut draft = Draft::new(EntryKind::Post, reference).tax_code(row.tax_code);
     let shares = |row: &ChannelRow| row.shares().ok_or(Reject::AmountOverflow);
