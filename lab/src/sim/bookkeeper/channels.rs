@@ -105,7 +105,10 @@ impl Channels {
             else {
                 continue;
             };
-            self.holds(*id, payment, before, row)?;
+            // One commit may end a payment and hold the next one.
+            let last = before.and_then(|before| before.held);
+            let ended = |last| changes.held.iter().any(|(ended, row)| *ended == last && row.is_none());
+            self.holds(*id, payment, last.is_none_or(ended), row)?;
             let ids: BTreeSet<ChannelId> =
                 kept.channels.keys().copied().chain(changes.channels.iter().map(|(id, _)| *id)).collect();
             let own = ids.iter().filter_map(after).filter(|other| other.terms.payer == row.terms.payer);
@@ -136,7 +139,7 @@ impl Channels {
         &mut self,
         channel: ChannelId,
         payment: PaymentId,
-        before: Option<&ChannelRow>,
+        is_free: bool,
         row: &ChannelRow,
     ) -> Result<(), Broken> {
         let chain = row.books.chain();
@@ -149,8 +152,7 @@ impl Channels {
         hold(agreed.is_some_and(|agreed| price <= *agreed), "nobody is charged beyond the price", seen)?;
         hold(ceiling <= chain.balance.value(), "nothing is held that is not covered", seen)?;
         hold(chain.withdraw_since.is_none(), "a payer who wants his money is not served", seen)?;
-        let free = before.is_none_or(|before| before.held.is_none() && before.refund.is_none());
-        hold(free, "a channel serves one payment at a time", seen)?;
+        hold(is_free && row.refund.is_none(), "a channel serves one payment at a time", seen)?;
         self.held.insert(payment, Held { channel, base, ceiling });
         Ok(())
     }
