@@ -22,11 +22,11 @@ pub enum Channels {
     List,
     /// One channel, as the chain has it if a node is named
     Show(Show),
-    /// Put more into a channel, by a transaction of your own that costs gas; a payment with --channel does so for nothing
+    /// Put more into a channel by a transaction of your own, which costs gas
     Topup(TopUp),
     /// Ask the seller to give back what is left; costs you nothing
     Refund(Refund),
-    /// Take back what is left without the seller: ask the chain, and run it again when the delay is over; costs gas
+    /// Take back without the seller what is left; run it again when the delay is over
     Withdraw(Withdraw),
     /// Find the channels again that these words have with a seller; needs a node
     Find(Find),
