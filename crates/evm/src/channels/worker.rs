@@ -459,7 +459,9 @@ impl ChannelWorker {
                 continue;
             }
             let input = batch_call::settle(*receiver, token.address);
-            let call = call_id("farthing/call/sweep/1", at.now, &[&id.as_bytes()[..]]);
+            // Two sweeps within one tick of the clock are two.
+            let total = seen.claimed.value().to_be_bytes();
+            let call = call_id("farthing/call/sweep/1", at.now, &[&id.as_bytes()[..], &total]);
             self.make(call, ChannelStep::Sweep, input, (token.address, *receiver), at.now).await?;
             memory.waiting.remove(&id);
             round.swept = round.swept.saturating_add(1);
