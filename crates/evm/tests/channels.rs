@@ -458,3 +458,57 @@ async fn a_claim_is_signed_as_the_escrow_reads_it() {
     assert_ne!(written, read);
     assert_eq!(claim.call.input, read);
 }
+
+/// Went wrong: what a node that was a block late had not told was never asked for again.
+#[tokio::test]
+async fn what_a_late_node_has_not_told_is_asked_for_again() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    // Nothing is looked at any more that has just been filled.
+    harbour.pass().await;
+    assert_eq!(harbour.pass().await, ChannelRound::default());
+    let terms = Harbour::terms(1);
+    harbour.play.send_as_other(BATCH_ESCROW, batch_call::initiate_withdraw(&terms, Amount::new(1_000))).await;
+    harbour.play.node.mine();
+    harbour.play.node.be_late();
+    assert_eq!(harbour.worker.run_once().await.unwrap().changed, 0);
+    harbour.play.node.mine();
+    assert_eq!(harbour.worker.run_once().await.unwrap().changed, 1);
+    assert_eq!(harbour.charge(1, 1), Err(Refused::WithdrawalPending.into()));
+}
+
+/// Went wrong: a look at blocks before a refund ended it, and what had gone back was served for once more.
+#[tokio::test]
+async fn a_look_that_is_older_than_a_refund_does_not_end_it() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    (0..3).for_each(|_| harbour.play.node.mine());
+    let (ports, terms) = (harbour.play.stage.submitter().ports(), Harbour::terms(1));
+    let late = farthing_evm::ChainConfig { confirmations: 3, ..(*ports.chain).clone() };
+    let late = farthing_evm::Ports { chain: Arc::new(late), ..ports.clone() };
+    let late = ChannelWorker::new(Arc::new(farthing_evm::Submitter::new(late)));
+    let to = farthing_engine::ChainAddress::from_bytes(*BATCH_ESCROW.as_bytes());
+    let call = Call {
+        chain: CHAIN.number(),
+        to,
+        input: batch_call::refund(&terms, Amount::new(1_000)),
+        moves: Movement { token: to, from: to, to, units: Amount::ZERO },
+        until: harbour.play.stage.hands.now().after(Span::from_secs(3_600)),
+        approval: None,
+    };
+    let made = MakeChannelCall {
+        id: CallId::from_bytes([0xee; 32]),
+        call,
+        step: ChannelStep::Refund(Harbour::id(1)),
+        opens: None,
+        charged: Amount::ZERO,
+    };
+    harbour.play.stage.desk.run(&Command::MakeChannelCall(made)).unwrap();
+    harbour.play.stage.round().await;
+    harbour.play.mine_and_look().await;
+    assert!(harbour.play.stage.outcome(CallId::from_bytes([0xee; 32])).is_some());
+    late.see(Harbour::id(1), None).await.unwrap();
+    assert_eq!(harbour.charge(1, 1), Err(Refused::ChannelBusy.into()));
+    harbour.worker.run_once().await.unwrap();
+    assert_eq!((harbour.row(1).refund, harbour.charge(1, 1)), (None, Err(Refused::ChannelNotFound.into())));
+}

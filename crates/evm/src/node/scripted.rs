@@ -41,6 +41,7 @@ struct State {
     effects: Vec<(Address, Vec<u8>, Effect)>,
     faults: VecDeque<(&'static str, NodeError)>,
     blocks_after: VecDeque<&'static str>,
+    late: bool,
     down: Option<NodeError>,
     base_fee: Amount,
     tip: Amount,
@@ -73,6 +74,7 @@ impl ScriptedNode {
             effects: Vec::new(),
             faults: VecDeque::new(),
             blocks_after: VecDeque::new(),
+            late: false,
             down: None,
             base_fee: Amount::new(GWEI),
             tip: Amount::new(1_000_000),
@@ -138,6 +140,11 @@ impl ScriptedNode {
     /// Makes a block right after the next question of this name was answered.
     pub fn mine_after(&self, question: &'static str) {
         self.state().blocks_after.push_back(question);
+    }
+
+    /// Answers the next question for logs as a node that does not know the newest block yet.
+    pub fn be_late(&self) {
+        self.state().late = true;
     }
 
     /// Answers every question with this, or all as usual again.
@@ -479,8 +486,9 @@ impl Node for ScriptedNode {
 
     fn logs(&self, filter: LogFilter) -> Asked<'_, Vec<Log>> {
         self.answer("logs", |state| {
+            let known = state.blocks.len().saturating_sub(usize::from(std::mem::take(&mut state.late)));
             let within = |made: &&Made| (filter.from..=filter.to).contains(&made.block.number);
-            let held = state.blocks.iter().filter(within).flat_map(|made| &made.held);
+            let held = state.blocks.iter().take(known).filter(within).flat_map(|made| &made.held);
             let logs = held.flat_map(|(_, receipt)| &receipt.logs);
             Ok(logs.filter(|log| filter.is_met_by(log)).cloned().collect())
         })
