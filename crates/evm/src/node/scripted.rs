@@ -1,7 +1,7 @@
 //! A chain in memory that does as it is told: blocks are made when a test or a simulation says so, it forks, falls
-//! silent, lies and refuses. Tokens on it keep count like real ones, without looking at signatures.
+//! silent, lies and refuses. Tokens and the escrow on it keep count like real ones, without looking at signatures.
 
-mod channels;
+mod around;
 mod token;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,9 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use farthing_channel::{Address, ChainId, Digest, TxHash, Word, keccak256};
 use farthing_money::{Amount, Timestamp};
 
-use super::{Asked, Block, Log, LogFilter, Moment, Node, NodeError, Receipt, Trial};
+use super::{Asked, BatchEscrow, Block, Log, LogFilter, Moment, Node, NodeError, Receipt, Trial};
 use crate::revert::Revert;
-use channels::Escrow;
+use around::Trusting;
 use farthing_channel::SignedTransaction;
 use token::Tokens;
 
@@ -56,7 +56,7 @@ struct Made {
     block: Block,
     held: Vec<(SignedTransaction, Receipt)>,
     tokens: Tokens,
-    escrow: Escrow,
+    escrow: BatchEscrow,
 }
 
 const GAS_OF_CALLS: u64 = 60_000;
@@ -250,7 +250,7 @@ impl State {
         let parent = before.map_or(Digest::from_bytes([0; 32]), |made| made.block.hash);
         let block = Block { number, hash: keccak256(&seed), parent, at, base_fee: self.base_fee };
         let tokens = before.map(|made| made.tokens.clone()).unwrap_or_default();
-        let escrow = before.map_or_else(|| Escrow::new(self.chain), |made| made.escrow.clone());
+        let escrow = before.map_or_else(|| BatchEscrow::new(self.chain), |made| made.escrow.clone());
         self.blocks.push(Made { block, held: Vec::new(), tokens, escrow });
         while let Some(signed) = take.then(|| self.next_waiting()).flatten() {
             let receipt = self.carry_out(&signed, block);
@@ -277,7 +277,7 @@ impl State {
         let calls = self.calls_of(&trial);
         if let Some(made) = self.blocks.last_mut().filter(|_| succeeded) {
             let (mut tokens, mut escrow) = (made.tokens.clone(), made.escrow.clone());
-            let mut change = |call: &Trial| match escrow.change(call, block.at) {
+            let mut change = |call: &Trial| match escrow.change(call, block.at, &mut Trusting) {
                 None => tokens.change(call, block.at),
                 done => done,
             };
@@ -342,7 +342,7 @@ impl State {
         if let Some(answer) = made.answer(trial) {
             return Ok(answer);
         }
-        let done = made.escrow.clone().change(trial, made.block.at);
+        let done = made.escrow.clone().change(trial, made.block.at, &mut Trusting);
         match done.or_else(|| made.tokens.clone().change(trial, made.block.at)) {
             Some(Err(sentence)) => Err(reverted(sentence)),
             None if self.codes.contains_key(&trial.to) => Err(reverted("execution reverted")),

@@ -28,6 +28,10 @@ const DELAYS: std::ops::RangeInclusive<u32> = 900..=2_592_000;
 pub trait EscrowAround {
     /// Whether this account has signed a digest.
     fn is_signed_by(&self, signer: Address, digest: &Digest, signature: &[u8]) -> bool;
+    /// Whether a sender may take the payer's money back: he himself, and who signs for him.
+    fn is_paying(&self, terms: &ChannelTerms, sender: Address) -> bool {
+        sender == terms.payer || sender == terms.payer_authorizer
+    }
     /// Fetches a deposit for the escrow, all of it.
     fn collect(&mut self, deposit: &Collecting<'_>) -> Result<Vec<Log>, &'static str>;
     /// Sends units that the escrow has.
@@ -163,7 +167,7 @@ impl BatchEscrow {
                 self.claim_with_signature(from, &rows, signature, around)
             }
             Called::Settle(receiver, token) => self.settle(from, (receiver, token), around),
-            Called::Initiate(terms, units) => self.initiate(from, &terms, units, now),
+            Called::Initiate(terms, units) => self.initiate(from, &terms, (units, now), around),
             Called::Finalize(terms) => self.finalize(from, &terms, now, around),
             Called::Refund(terms, units) => {
                 if ![terms.receiver, terms.receiver_authorizer].contains(&from) {
@@ -316,8 +320,14 @@ impl BatchEscrow {
         Ok(logs)
     }
 
-    fn initiate(&mut self, from: Address, terms: &ChannelTerms, units: Amount, now: Timestamp) -> Done {
-        if !is_paying(terms, from) {
+    fn initiate(
+        &mut self,
+        from: Address,
+        terms: &ChannelTerms,
+        (units, now): (Amount, Timestamp),
+        around: &impl EscrowAround,
+    ) -> Done {
+        if !around.is_paying(terms, from) {
             return Err("InvalidChannel()");
         }
         if units.is_zero() {
@@ -343,7 +353,7 @@ impl BatchEscrow {
         now: Timestamp,
         around: &mut impl EscrowAround,
     ) -> Done {
-        if !is_paying(terms, from) {
+        if !around.is_paying(terms, from) {
             return Err("NotAuthorizedToFinalizeWithdraw()");
         }
         let id = self.id(terms);
@@ -417,8 +427,4 @@ impl EscrowChannel {
         self.balance = self.balance.checked_sub(units).unwrap_or_default();
         units
     }
-}
-
-fn is_paying(terms: &ChannelTerms, sender: Address) -> bool {
-    sender == terms.payer || sender == terms.payer_authorizer
 }
