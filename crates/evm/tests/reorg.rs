@@ -17,6 +17,13 @@ use support::{CHAIN, Hands, Stage, chain_with, payer, submitter, token_at};
 /// What the same call costs when the chain asks for more.
 const DEARER: i128 = 60_000 * 1_501_000_000;
 
+/// What was in the newest block comes into another one, where the same call is [`DEARER`].
+fn fork_dearer(play: &Play) {
+    play.node.set_base_fee(Amount::new(1_500_000_000));
+    play.node.fork(1, false);
+    play.node.mine();
+}
+
 /// Went wrong: a transaction that came back in another block was taken for as good as before, though it failed there.
 #[tokio::test]
 async fn what_comes_back_and_fails_there_is_taken_back() {
@@ -55,32 +62,19 @@ async fn a_past_that_cannot_be_seen_does_not_stop_what_is_new() {
 #[tokio::test]
 async fn what_had_failed_is_watched_for_a_while() {
     let play = Play::with(|chain| chain.watched_blocks = 2);
-    let id = play.settle(1);
-    play.stage.round().await;
-    play.node.on(token(), &play.call(1).input[..4], Effect::Refuses("Pausable: paused".into()));
-    play.mine_and_look().await;
-    assert!(play.stage.failure(id).is_some());
+    play.failed().await;
     play.node.take_asked();
     play.mine_and_look().await;
     assert!(play.node.take_asked().contains(&"receipt"), "its transaction is looked for");
-    for _ in 0..4 {
-        play.mine_and_look().await;
-    }
-    play.node.take_asked();
-    play.mine_and_look().await;
-    assert_eq!(play.node.take_asked(), Vec::<&str>::new(), "it lies deep");
+    play.lies_deep_after(4).await;
 }
 
 /// Went wrong: nobody looked at what had failed, and money that a fork moved after all was in no books.
 #[tokio::test]
 async fn what_a_fork_carries_out_after_all_is_cried_out() {
     let play = Play::new();
-    let id = play.settle(1);
-    play.stage.round().await;
     // The token is paused in the first block, and not any more in the one that takes its place.
-    play.node.on(token(), &play.call(1).input[..4], Effect::Refuses("Pausable: paused".into()));
-    play.mine_and_look().await;
-    assert!(play.stage.failure(id).is_some());
+    play.failed().await;
     play.node.forget(token());
     play.node.fork(1, false);
     play.node.mine();
@@ -97,23 +91,27 @@ async fn what_a_transaction_costs_in_another_block_is_booked() {
     play.stage.round().await;
     play.mine_and_look().await;
     assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
-    play.node.set_base_fee(Amount::new(1_500_000_000));
-    play.node.fork(1, false);
-    play.node.mine();
+    fork_dearer(&play);
     let round = play.stage.round().await;
     assert_eq!((round.reopened, round.under_way), (0, 0), "the payment stands");
     assert!(play.stage.is_settled(id));
     assert_eq!(play.stage.books(), [1_000, 1_000, DEARER]);
 }
 
-/// A call that somebody else's transaction has settled, in a block before that of ours, which came to nothing.
-async fn overtaken(play: &Play) -> CallId {
+/// A call that somebody else's transaction carries in the newest block, and ours, which is in none.
+async fn forestalled(play: &Play) -> (CallId, Vec<u8>) {
     let id = play.settle(1);
     play.stage.round().await;
     let ours = play.attempts(id)[0].bytes.clone();
     play.node.drop_waiting();
     play.send_as_other(token(), play.call(1).input).await;
     play.node.mine();
+    (id, ours)
+}
+
+/// A call that somebody else's transaction has settled, in a block before that of ours, which came to nothing.
+async fn overtaken(play: &Play) -> CallId {
+    let (id, ours) = forestalled(play).await;
     play.node.send(ours).await.unwrap();
     play.mine_and_look().await;
     assert!(play.stage.is_settled(id));
@@ -127,9 +125,7 @@ async fn what_ours_costs_in_another_block_is_booked_whoever_has_settled_the_call
     for restarts in [false, true] {
         let play = Play::new();
         let id = overtaken(&play).await;
-        play.node.set_base_fee(Amount::new(1_500_000_000));
-        play.node.fork(1, false);
-        play.node.mine();
+        fork_dearer(&play);
         let stage = if restarts { &play.stage.restarted() } else { &play.stage };
         let round = stage.round().await;
         assert_eq!((round.reopened, round.under_way, round.stuck), (0, 0, 0));
@@ -142,12 +138,7 @@ async fn what_ours_costs_in_another_block_is_booked_whoever_has_settled_the_call
 #[tokio::test]
 async fn what_no_block_has_any_more_costs_nothing() {
     let play = Play::with(|chain| chain.confirmations = 2);
-    let id = play.settle(1);
-    play.stage.round().await;
-    let ours = play.attempts(id)[0].bytes.clone();
-    play.node.drop_waiting();
-    play.send_as_other(token(), play.call(1).input).await;
-    play.node.mine();
+    let (id, ours) = forestalled(&play).await;
     play.node.send(ours.clone()).await.unwrap();
     play.node.mine();
     play.mine_and_look().await;
@@ -162,9 +153,7 @@ async fn what_no_block_has_any_more_costs_nothing() {
     assert!(play.stage.is_settled(id));
     assert_eq!(play.stage.books(), [1_000, 1_000, 0]);
     // Went wrong: it was looked for no more, though nothing else had its number. It comes after all.
-    for _ in 0..80 {
-        play.mine_and_look().await;
-    }
+    play.pass(80).await;
     play.node.send(ours).await.unwrap();
     play.mine_and_look().await;
     assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
@@ -182,21 +171,12 @@ async fn what_another_has_the_number_of_is_looked_for_no_more() {
     let signature = submitter().sign(&blank.digest());
     play.node.send(blank.signed(&signature).unwrap().bytes).await.unwrap();
     // The receipt may only be late.
-    for _ in 0..15 {
-        play.mine_and_look().await;
-    }
+    play.pass(15).await;
     assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
-    for _ in 0..5 {
-        play.mine_and_look().await;
-    }
+    play.pass(5).await;
     assert_eq!(play.stage.books(), [1_000, 1_000, 0]);
     assert!(play.stage.is_settled(id));
-    for _ in 0..20 {
-        play.mine_and_look().await;
-    }
-    play.node.take_asked();
-    play.mine_and_look().await;
-    assert_eq!(play.node.take_asked(), Vec::<&str>::new(), "it lies deep");
+    play.lies_deep_after(20).await;
 }
 
 /// Went wrong: a call that had failed kept its first cost.
@@ -204,14 +184,8 @@ async fn what_another_has_the_number_of_is_looked_for_no_more() {
 async fn what_has_failed_costs_what_it_costs_in_another_block() {
     for restarts in [false, true] {
         let play = Play::new();
-        let id = play.settle(1);
-        play.stage.round().await;
-        play.node.on(token(), &play.call(1).input[..4], Effect::Refuses("Pausable: paused".into()));
-        play.mine_and_look().await;
-        assert!(play.stage.failure(id).is_some());
-        play.node.set_base_fee(Amount::new(1_500_000_000));
-        play.node.fork(1, false);
-        play.node.mine();
+        let id = play.failed().await;
+        fork_dearer(&play);
         let stage = if restarts { &play.stage.restarted() } else { &play.stage };
         assert_eq!(stage.round().await.astray, 0);
         assert!(stage.failure(id).is_some());
@@ -223,27 +197,17 @@ async fn what_has_failed_costs_what_it_costs_in_another_block() {
 #[tokio::test]
 async fn what_a_fork_carries_out_after_a_start_is_cried_out() {
     let play = Play::new();
-    let id = play.settle(1);
-    play.stage.round().await;
-    play.node.on(token(), &play.call(1).input[..4], Effect::Refuses("Pausable: paused".into()));
-    play.mine_and_look().await;
-    assert!(play.stage.failure(id).is_some());
-    let again = play.stage.restarted();
-    assert_eq!(again.round().await.astray, 0);
+    play.failed().await;
+    let again = play.restarted();
+    assert_eq!(again.stage.round().await.astray, 0);
     play.node.forget(token());
     play.node.fork(1, false);
     play.node.mine();
-    assert_eq!(again.round().await.astray, 1);
-    assert_eq!(again.round().await.astray, 0, "once");
-    for _ in 0..80 {
-        play.node.mine();
-        again.round().await;
-    }
-    play.node.take_asked();
-    play.node.mine();
-    again.round().await;
+    assert_eq!(again.stage.round().await.astray, 1);
+    assert_eq!(again.stage.round().await.astray, 0, "once");
+    again.lies_deep_after(80).await;
     play.stage.restarted().round().await;
-    assert_eq!(play.node.take_asked(), Vec::<&str>::new(), "it lies deep");
+    assert_eq!(play.node.take_asked(), Vec::<&str>::new(), "also after another start");
 }
 
 /// Went wrong: a node did not have the receipt of our transaction in its new block, so that the call was looked for as if
@@ -256,9 +220,7 @@ async fn what_is_found_to_be_ours_costs_what_its_receipt_says() {
     play.stage.round().await;
     play.mine_and_look().await;
     assert_eq!(play.stage.books(), [1_000, 1_000, GAS]);
-    play.node.set_base_fee(Amount::new(1_500_000_000));
-    play.node.fork(1, false);
-    play.node.mine();
+    fork_dearer(&play);
     // It is neither found where it was nor among those of the call.
     fickle.hide_receipts(3);
     let round = play.stage.round().await;

@@ -199,10 +199,7 @@ async fn what_the_token_refuses_is_given_back_with_its_reason() {
 #[tokio::test]
 async fn what_fails_on_the_chain_has_cost_its_gas() {
     let play = Play::new();
-    let id = play.settle(1);
-    play.stage.round().await;
-    play.node.on(token(), &play.call(1).input[..4], Effect::Refuses("Pausable: paused".into()));
-    play.mine_and_look().await;
+    let id = play.failed().await;
     let Some(Outcome::Failed { transaction: Some(_), reason }) = play.stage.outcome(id) else {
         panic!("failed")
     };

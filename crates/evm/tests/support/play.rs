@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use farthing_channel::Address;
 use farthing_engine::{Call, CallId, Read};
-use farthing_evm::{ChainConfig, Node, ScriptedNode, SignedTransaction, Transaction};
+use farthing_evm::{ChainConfig, Effect, Node, ScriptedNode, SignedTransaction, Transaction};
 use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::x402::Requirements;
 
@@ -49,6 +49,16 @@ impl Play {
         self.stage.settle(&self.offer, &payload, Amount::new(PRICE))
     }
 
+    /// A payment that has failed in the newest block, where the token is paused.
+    pub async fn failed(&self) -> CallId {
+        let id = self.settle(1);
+        self.stage.round().await;
+        self.node.on(token(), &self.call(1).input[..4], Effect::Refuses("Pausable: paused".into()));
+        self.mine_and_look().await;
+        assert!(self.stage.failure(id).is_some());
+        id
+    }
+
     pub fn call(&self, nonce: u8) -> Call {
         let payload = pay(&self.offer, &payer(), NOW, nonce);
         self.stage.facilitator.call_of(&self.offer, &payload, Amount::new(PRICE)).unwrap()
@@ -62,6 +72,27 @@ impl Play {
     pub async fn mine_and_look(&self) {
         self.node.mine();
         self.stage.round().await;
+    }
+
+    /// So many blocks are made, and each is looked at.
+    pub async fn pass(&self, blocks: usize) {
+        for _ in 0..blocks {
+            self.mine_and_look().await;
+        }
+    }
+
+    /// So many blocks later all lies deep: nothing is asked any more.
+    pub async fn lies_deep_after(&self, blocks: usize) {
+        self.pass(blocks).await;
+        self.node.take_asked();
+        self.mine_and_look().await;
+        assert_eq!(self.node.take_asked(), Vec::<&str>::new(), "it lies deep");
+    }
+
+    /// The same after a restart: what was only in memory is gone.
+    pub fn restarted(&self) -> Self {
+        let (stage, node, offer) = (self.stage.restarted(), Arc::clone(&self.node), self.offer.clone());
+        Self { stage, node, offer }
     }
 
     /// Somebody else sends a call with this input.
