@@ -7,8 +7,7 @@ use farthing_channel::{
     Address, AuthorizationNonce, Domain, EscrowStep, PaymentInfo, SigningKey, Word, escrow,
 };
 use farthing_engine::{
-    Answer, Authorize, CallId, Capture, Chart, Command, Funds, Hold, Marks, PaymentId, PaymentState, Read,
-    Reject, RequestTag, Void,
+    Answer, Authorize, CallId, Capture, Command, Funds, Marks, PaymentId, PaymentState, Read, Reject, Void,
 };
 use farthing_evm::{NotByHand, NotVerified, Said};
 use farthing_money::{Amount, Money};
@@ -17,6 +16,7 @@ use farthing_wire::x402::{AuthCapture, Payload, Requirements, SchemePayload, Sig
 use serde_json::{Map, json};
 use support::anvil::{FUNDS, PRICE, World};
 use support::payer::Transfer;
+use support::voucher::shop;
 use support::{CHAIN, key, payee, payer, submitter, usd};
 
 /// What the payer signs, and what it is the hash of.
@@ -108,18 +108,8 @@ impl<'a> Deal<'a> {
         let stage = &self.world.stage;
         stage.facilitator.verify(&self.offer, &self.payload).await.unwrap();
         let reserve = stage.chain.reserve(&stage.chain.tokens[0]).id();
-        let hold = Hold {
-            payment: self.payment,
-            funds: Funds::Chain { reserve, amount: Amount::new(PRICE) },
-            price: Amount::new(PRICE),
-            asset: usd(),
-            merchant: Chart::of(usd()).merchant("shop").id(),
-            resource: "/page".into(),
-            tag: RequestTag::from_bytes([0; 16]),
-            tax_code: None,
-            marks: Marks::default(),
-        };
-        self.run(&Command::Hold(hold)).unwrap();
+        let funds = Funds::Chain { reserve, amount: Amount::new(PRICE) };
+        stage.hold(self.payment, funds, Amount::new(PRICE)).unwrap();
         let call = self.call(EscrowStep::Authorize, PRICE);
         let authorize = Authorize { payment: self.payment, call, accounts: vec![reserve], asset: usd() };
         self.run(&Command::Authorize(authorize)).unwrap();
@@ -141,7 +131,7 @@ impl<'a> Deal<'a> {
             charged: Amount::new(units),
             pass_until: None,
             accounts: vec![stage.chain.reserve(&stage.chain.tokens[0]).id()],
-            merchant: Chart::of(usd()).merchant("shop").id(),
+            merchant: shop(),
             asset: usd(),
             marks: Marks::default(),
         }))

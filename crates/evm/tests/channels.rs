@@ -5,14 +5,13 @@ mod support;
 
 use std::sync::Arc;
 
-use farthing_channel::seller::{ChannelOffer, Presented, Refused};
+use farthing_channel::seller::Refused;
 use farthing_channel::{
-    Address, BATCH_ESCROW, ChannelId, ChannelTerms, CollectedDeposit, Salt, SigningKey, Voucher, batch_call,
+    Address, BATCH_ESCROW, ChannelId, ChannelTerms, CollectedDeposit, Digest, Salt, SigningKey, batch_call,
     batch_domain,
 };
 use farthing_engine::{
-    Call, CallId, ChannelRow, ChannelStep, ChargeVoucher, Chart, Command, Funds, HeldVoucher, Hold,
-    MakeChannelCall, Marks, Movement, PaymentId, Purpose, Read, Reject, RequestTag,
+    Call, CallId, ChannelRow, ChannelStep, Command, MakeChannelCall, Movement, Purpose, Read, Reject,
 };
 use farthing_evm::{ChannelConfig, ChannelRound, ChannelWorker, NodeError};
 use farthing_money::{Amount, Span, Timestamp};
@@ -119,48 +118,13 @@ impl Harbour {
 
     /// Charges so much by a voucher whose signature is written otherwise.
     fn charge_by(&self, n: u8, amount: u128, write: impl FnOnce(&mut [u8; 65])) -> Result<(), Reject> {
-        let (row, price, channel) = (self.row(n), Amount::new(amount), Self::id(n));
-        let (base, accounts) = (row.books.charged(), row.accounts);
-        let ceiling = base.checked_add(price).unwrap();
-        let batch = batch_domain(CHAIN);
-        let signed = voucher_key(n).sign(&Voucher { channel, cumulative: ceiling }.batch_digest(&batch));
-        let mut signature = signed.to_bytes();
-        write(&mut signature);
-        let known = Some(voucher_key(n).public_key());
-        let presented = Presented { terms: Self::terms(n), channel, ceiling, signature: &signature };
-        let payment = PaymentId::of_voucher(channel, base, ceiling);
-        let merchant = Chart::of(usd()).merchant("shop").id();
-        let voucher = HeldVoucher {
-            voucher: presented.prove(&batch, known).unwrap(),
-            price,
-            offer: ChannelOffer {
-                receiver: payee(),
-                receiver_authorizer: submitter().address(),
-                token: token(),
-                withdraw_delay: 900,
-                deposit_least: None,
-                takes_contracts: false,
-                exposure_most: Some(CONFIG.exposure_most),
-            },
-            owed_elsewhere: Amount::ZERO,
-            accounts,
+        let sign = |digest: &Digest| {
+            let mut signature = voucher_key(n).sign(digest).to_bytes();
+            write(&mut signature);
+            signature
         };
-        let desk = &self.play.stage.desk;
-        desk.run(&Command::Hold(Hold {
-            payment,
-            funds: Funds::Voucher(Box::new(voucher)),
-            price,
-            asset: usd(),
-            merchant,
-            resource: "/page".into(),
-            tag: RequestTag::from_bytes([0; 16]),
-            tax_code: None,
-            marks: Marks::default(),
-        }))?;
-        let (asset, pass_until, marks) = (usd(), None, Marks::default());
-        let charge =
-            ChargeVoucher { payment, channel, accounts, merchant, asset, charged: price, pass_until, marks };
-        desk.run(&Command::ChargeVoucher(charge)).map(|_| ())
+        let known = Some(voucher_key(n).public_key());
+        self.play.stage.charge_voucher(Self::terms(n), Amount::new(amount), known, sign)
     }
 
     /// Sends what waits, makes a block, and looks at what has come of it.
@@ -170,19 +134,8 @@ impl Harbour {
         self.worker.run_once().await.unwrap()
     }
 
-    /// What the escrow, what is claimed, the payers, what is lost, the reserve and the shop have.
     fn books(&self) -> [i128; 6] {
-        let chain = &self.play.stage.chain;
-        let accounts = chain.channel_accounts(&chain.tokens[0]);
-        let has = |id| self.play.stage.desk.credit_balance(id);
-        [
-            -has(accounts.escrow),
-            -has(accounts.claimed),
-            has(accounts.payers),
-            -has(accounts.lost),
-            -has(accounts.reserve),
-            has(Chart::of(usd()).merchant("shop").id()),
-        ]
+        self.play.stage.channel_books()
     }
 
     fn claims_under_way(&self) -> usize {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farthing_channel::{Address, permit2};
-use farthing_engine::{Chart, Command, Funds, Hold, Marks, Read, RequestTag};
+use farthing_engine::{Funds, Read};
 use farthing_evm::{Effect, Facilitator, Facilitators, Node, NodeError, Revert, ScriptedNode, Unsettled};
 use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::x402::{Requirements, SettleResponse, Uint};
@@ -265,21 +265,11 @@ async fn what_is_held_here_is_not_settled_for_others() {
     let play = Play::new();
     let (offer, payload) = (&play.offers[0], pay(&play.offers[0], &payer(), NOW, 1));
     let payment = play.stage.facilitator.payment_of(offer, &payload).unwrap();
-    let hold = Hold {
-        payment,
-        funds: Funds::Chain {
-            reserve: play.stage.chain.reserve(&token_at(token())).id(),
-            amount: Amount::new(PRICE),
-        },
-        price: Amount::new(PRICE),
-        asset: usd(),
-        merchant: Chart::of(usd()).merchant("shop").id(),
-        resource: "/page".into(),
-        tag: RequestTag::from_bytes([0; 16]),
-        tax_code: None,
-        marks: Marks::default(),
+    let funds = Funds::Chain {
+        reserve: play.stage.chain.reserve(&token_at(token())).id(),
+        amount: Amount::new(PRICE),
     };
-    play.stage.desk.run(&Command::Hold(hold)).unwrap();
+    play.stage.hold(payment, funds, Amount::new(PRICE)).unwrap();
     assert_eq!(reason(&play.settle(offer, &payload).await), Some("invalid_exact_evm_nonce_already_used"));
     assert!(play.stage.desk.calls().unwrap().is_empty());
 }

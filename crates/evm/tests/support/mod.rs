@@ -9,19 +9,19 @@ pub mod payer;
 pub mod pier;
 pub mod play;
 pub mod scene;
+pub mod voucher;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use farthing_channel::{Address, ChainId, SigningKey};
-use farthing_engine::{
-    Call, CallId, Chart, Command, Funds, Hold, Marks, Outcome, PaymentId, RequestTag, Settle,
-};
+use farthing_engine::{Call, CallId, Command, Funds, Marks, Outcome, PaymentId, Settle};
 use farthing_evm::{ChainConfig, Clock, Facilitator, Node, Ports, Submitter, TokenConfig};
 use farthing_money::{Amount, Asset, Span, Timestamp};
 use farthing_wire::x402::{Payload, Requirements};
 
 use desk::Desk;
+use voucher::shop;
 
 /// The accounts of anvil's words, which everybody knows.
 pub const KEYS: [&str; 5] = [
@@ -154,21 +154,8 @@ impl Stage {
 
     pub fn settle_call(&self, payment: PaymentId, call: Call, ceiling: Amount) -> CallId {
         let reserve = self.chain.reserve(&self.chain.tokens[0]).id();
-        let merchant = Chart::of(usd()).merchant("shop").id();
         let charged = call.moves.units;
-        self.desk
-            .run(&Command::Hold(Hold {
-                payment,
-                funds: Funds::Chain { reserve, amount: ceiling },
-                price: charged,
-                asset: usd(),
-                merchant,
-                resource: "/page".into(),
-                tag: RequestTag::from_bytes([0; 16]),
-                tax_code: None,
-                marks: Marks::default(),
-            }))
-            .unwrap();
+        self.hold(payment, Funds::Chain { reserve, amount: ceiling }, charged).unwrap();
         self.desk
             .run(&Command::Settle(Settle {
                 payment,
@@ -176,7 +163,7 @@ impl Stage {
                 charged,
                 pass_until: None,
                 accounts: vec![reserve],
-                merchant,
+                merchant: shop(),
                 asset: usd(),
                 marks: Marks::default(),
             }))
@@ -204,13 +191,8 @@ impl Stage {
 
     /// What the shop has earned, what we have of the token, and what gas has cost, as the books say it.
     pub fn books(&self) -> [i128; 3] {
-        let merchant = Chart::of(usd()).merchant("shop").id();
         let reserve = self.chain.reserve(&self.chain.tokens[0]).id();
         let gas = self.chain.gas_accounts().spent;
-        [
-            self.desk.credit_balance(merchant),
-            -self.desk.credit_balance(reserve),
-            -self.desk.credit_balance(gas),
-        ]
+        [self.desk.credit_balance(shop()), -self.desk.credit_balance(reserve), -self.desk.credit_balance(gas)]
     }
 }

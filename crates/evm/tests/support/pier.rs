@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use farthing_channel::seller::Presented;
 use farthing_channel::{
-    AUTHORIZATION_COLLECTOR, Address, AuthorizedDeposit, ChannelId, ChannelTerms, Domain, PERMIT2_COLLECTOR,
-    PermittedDeposit, Salt, SigningKey, Voucher, Word, batch_domain, permit2,
+    AUTHORIZATION_COLLECTOR, Address, AuthorizedDeposit, ChannelId, ChannelTerms, Digest, Domain,
+    PERMIT2_COLLECTOR, PermittedDeposit, Salt, SigningKey, Voucher, Word, batch_domain, permit2,
 };
-use farthing_engine::{
-    Call, CallId, ChannelRow, ChannelStep, ChargeVoucher, Chart, Command, Funds, HeldVoucher, Hold,
-    MakeChannelCall, Marks, PaymentId, Read, RequestTag,
-};
+use farthing_engine::{Call, CallId, ChannelRow, ChannelStep, Command, MakeChannelCall, Read};
 use farthing_evm::{ChainConfig, ChannelConfig, ChannelRound, ChannelWorker, NotVerified, SoundDeposit};
 use farthing_money::{Amount, Money, Span};
 use farthing_wire::x402::batch::{
@@ -201,49 +197,8 @@ impl Pier {
 
     /// Charges so much by a voucher.
     pub fn charge(&self, salt: u8, amount: u128) {
-        let (desk, channel) = (&self.world.stage.desk, self.id(salt));
-        let row = desk.channel(channel).unwrap().unwrap();
-        let (base, price, accounts) = (row.books.charged(), Amount::new(amount), row.accounts);
-        let ceiling = base.checked_add(price).unwrap();
-        let batch = batch_domain(CHAIN);
-        let signed =
-            session().sign(&Voucher { channel, cumulative: ceiling }.batch_digest(&batch)).to_bytes();
-        let presented = Presented { terms: self.terms(salt), channel, ceiling, signature: &signed };
-        let chain = &self.world.stage.chain;
-        let offer = chain.channel_terms(&chain.tokens[0], submitter().address()).unwrap();
-        let voucher = HeldVoucher {
-            voucher: presented.prove(&batch, None).unwrap(),
-            price,
-            offer,
-            owed_elsewhere: Amount::ZERO,
-            accounts,
-        };
-        let (payment, merchant) =
-            (PaymentId::of_voucher(channel, base, ceiling), Chart::of(usd()).merchant("shop").id());
-        desk.run(&Command::Hold(Hold {
-            payment,
-            funds: Funds::Voucher(Box::new(voucher)),
-            price,
-            asset: usd(),
-            merchant,
-            resource: "/page".into(),
-            tag: RequestTag::from_bytes([0; 16]),
-            tax_code: None,
-            marks: Marks::default(),
-        }))
-        .unwrap();
-        let (asset, pass_until) = (usd(), None);
-        let charge = ChargeVoucher {
-            payment,
-            channel,
-            accounts,
-            merchant,
-            asset,
-            charged: price,
-            pass_until,
-            marks: Marks::default(),
-        };
-        desk.run(&Command::ChargeVoucher(charge)).unwrap();
+        let sign = |digest: &Digest| session().sign(digest).to_bytes();
+        self.world.stage.charge_voucher(self.terms(salt), Amount::new(amount), None, sign).unwrap();
     }
 
     /// Sends what waits, makes a block, and looks at what has come of it.
@@ -254,19 +209,8 @@ impl Pier {
         self.worker.run_once().await.unwrap()
     }
 
-    /// What the escrow, what is claimed, the payers, what is lost, the reserve and the shop have.
     pub fn books(&self) -> [i128; 6] {
-        let chain = &self.world.stage.chain;
-        let accounts = chain.channel_accounts(&chain.tokens[0]);
-        let has = |id| self.world.stage.desk.credit_balance(id);
-        [
-            -has(accounts.escrow),
-            -has(accounts.claimed),
-            has(accounts.payers),
-            -has(accounts.lost),
-            -has(accounts.reserve),
-            has(Chart::of(usd()).merchant("shop").id()),
-        ]
+        self.world.stage.channel_books()
     }
 }
 
