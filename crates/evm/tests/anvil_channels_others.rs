@@ -6,17 +6,17 @@ mod support;
 
 use std::time::Duration;
 
-use farthing_channel::{Voucher, batch_domain, claims_digest};
+use farthing_channel::{batch_domain, claims_digest};
 use farthing_money::Amount;
 use farthing_wire::x402::batch::{
-    ChannelAnswer, ClaimFields, ClaimPayload, ClaimVoucher, DepositPayload, FacilitatorPayload, PayerPayload,
-    RefundOrder, SettlePayload, VoucherFields, VoucherPayload, verified,
+    ChannelAnswer, ClaimFields, ClaimPayload, DepositPayload, FacilitatorPayload, PayerPayload, RefundOrder,
+    SettlePayload, VoucherFields, VoucherPayload, verified,
 };
-use farthing_wire::x402::hex_text::HexText;
 use farthing_wire::x402::{Payload, Requirements, SettleResponse};
 use serde_json::Map;
 use support::anvil::{FUNDS, PRICE};
-use support::pier::{Pier, config_text, session, signature, text};
+use support::drafts::claim;
+use support::pier::{Pier, config_text, signature, text};
 use support::{CHAIN, payee, payer};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -65,41 +65,16 @@ impl Seller {
     }
 
     fn voucher(&self, salt: u8, total: u128) -> VoucherFields {
-        let channel = self.pier.id(salt);
-        let digest = Voucher { channel, cumulative: Amount::new(total) }.batch_digest(&batch_domain(CHAIN));
-        VoucherFields {
-            channel_id: HexText(*channel.as_bytes()),
-            max_claimable_amount: Amount::new(total).into(),
-            signature: signature(&session().sign(&digest).to_bytes()),
-        }
+        self.pier.drafts().voucher(salt, total)
     }
 
     fn row(&self, salt: u8, ceiling: u128, total: u128) -> ClaimFields {
-        let voucher = self.voucher(salt, ceiling);
-        ClaimFields {
-            voucher: ClaimVoucher {
-                channel: config_text(&self.pier.terms(salt)),
-                max_claimable_amount: voucher.max_claimable_amount,
-            },
-            signature: voucher.signature,
-            total_claimed: Amount::new(total).into(),
-        }
-    }
-
-    fn claim(rows: Vec<ClaimFields>) -> FacilitatorPayload {
-        FacilitatorPayload::Claim(ClaimPayload { claims: rows, claim_authorizer_signature: None })
+        self.pier.drafts().row(salt, ceiling, total)
     }
 
     fn refund(&self, salt: u8, amount: u128, nonce: u64, claims: Vec<ClaimFields>) -> FacilitatorPayload {
-        FacilitatorPayload::Refund(RefundOrder {
-            channel_config: config_text(&self.pier.terms(salt)),
-            voucher: self.voucher(salt, PRICE),
-            amount: Amount::new(amount).into(),
-            refund_nonce: nonce.into(),
-            claims,
-            refund_authorizer_signature: None,
-            claim_authorizer_signature: None,
-        })
+        let refund = self.pier.drafts().refund(salt, amount, nonce, PRICE);
+        FacilitatorPayload::Refund(RefundOrder { claims, ..refund })
     }
 
     fn money(&self) -> FacilitatorPayload {
@@ -138,7 +113,7 @@ async fn a_sellers_channel_from_deposit_to_refund() {
     let sound = facilitator.verify_channel_for_others(&seller.offer, &asked).await.unwrap();
     assert!(sound.is_valid && verified(&sound.extra).unwrap().balance == 10_000_u64.into(), "{sound:?}");
 
-    let claim = Seller::claim(vec![seller.row(1, 2 * PRICE, 2 * PRICE)]);
+    let claim = claim(vec![seller.row(1, 2 * PRICE, 2 * PRICE)]);
     let claimed = seller.settle(&claim, true).await;
     assert!(claimed.success, "{claimed:?}");
     assert_eq!(seller.settle(&claim, true).await.transaction, claimed.transaction);
@@ -166,7 +141,7 @@ async fn what_costs_gas_is_done_for_the_seller_alone() {
     let seller = Seller::open().await;
     seller.fill(1).await;
     let refund = seller.refund(1, 10_000, 0, vec![]);
-    let claim = Seller::claim(vec![seller.row(1, PRICE, PRICE)]);
+    let claim = claim(vec![seller.row(1, PRICE, PRICE)]);
     // Its own signature does not show who asks: anybody may be the authorizer of a channel that pays this seller.
     let rows = vec![seller.row(1, PRICE, PRICE)];
     let signed = farthing_channel::Claim {
@@ -194,18 +169,15 @@ async fn what_would_change_nothing_or_is_another_sellers_is_not_sent() {
     let seller = Seller::open().await;
     seller.fill(1).await;
     let (row, coin) = (|total| seller.row(1, PRICE, total), seller.pier.world.coin().await);
-    assert_eq!(seller.refusal(&Seller::claim(vec![]), true).await, "payload_type");
-    assert_eq!(seller.refusal(&Seller::claim(vec![row(0)]), true).await, "cumulative_below_claimed");
-    assert_eq!(seller.refusal(&Seller::claim(vec![row(2_000)]), true).await, "claim_simulation_failed");
+    assert_eq!(seller.refusal(&claim(vec![]), true).await, "payload_type");
+    assert_eq!(seller.refusal(&claim(vec![row(0)]), true).await, "cumulative_below_claimed");
+    assert_eq!(seller.refusal(&claim(vec![row(2_000)]), true).await, "claim_simulation_failed");
     assert_eq!(seller.refusal(&seller.money(), true).await, "nothing_to_settle");
     assert_eq!(seller.refusal(&seller.refund(1, 0, 0, vec![]), true).await, "refund_amount_invalid");
     assert_eq!(seller.refusal(&seller.refund(1, 1, 1, vec![]), true).await, "refund_simulation_failed");
     let mut other = row(PRICE);
     other.voucher.channel.receiver = text(payer().address());
-    assert_eq!(
-        seller.refusal(&Seller::claim(vec![row(PRICE), other.clone()]), true).await,
-        "receiver_mismatch"
-    );
+    assert_eq!(seller.refusal(&claim(vec![row(PRICE), other.clone()]), true).await, "receiver_mismatch");
     assert_eq!(seller.refusal(&seller.refund(1, 1, 0, vec![other]), true).await, "receiver_mismatch");
     let elsewhere = SettlePayload { receiver: text(payer().address()), token: text(seller.pier.world.token) };
     assert_eq!(seller.refusal(&FacilitatorPayload::Settle(elsewhere), true).await, "receiver_mismatch");

@@ -5,23 +5,19 @@ mod support;
 
 use std::time::Duration;
 
-use farthing_channel::{
-    AuthorizedDeposit, BATCH_ESCROW, ChannelId, ChannelTerms, Domain, PERMIT2_COLLECTOR, PermittedDeposit,
-    Salt, Voucher, Word, batch_domain, call, permit2,
-};
+use farthing_channel::{BATCH_ESCROW, Word, call, permit2};
 use farthing_engine::Read;
 use farthing_evm::Effect;
 use farthing_money::{Amount, Money};
 use farthing_wire::x402::batch::{
-    ClaimFields, ClaimPayload, ClaimVoucher, Deposit, DepositAuthorization, DepositPayload, DepositPermit2,
-    DepositReceive, DepositWitness, FacilitatorPayload, RefundOrder, SettlePayload, VoucherFields,
+    ClaimFields, ClaimPayload, DepositAuthorization, FacilitatorPayload, RefundOrder, SettlePayload,
 };
-use farthing_wire::x402::hex_text::HexText;
-use farthing_wire::x402::{Payload, Requirements, SettleResponse, TokenPermissions};
+use farthing_wire::x402::{Payload, Requirements, SettleResponse};
 use serde_json::Map;
-use support::pier::{CONFIG, config_text, session, signature, text};
+use support::drafts::{Drafts, claim};
+use support::pier::{CONFIG, signature, text};
 use support::play::{NOW, Play, token};
-use support::{CHAIN, payee, payer, submitter, usd};
+use support::{payee, payer, usd};
 
 /// When the deposits' authorizations end.
 const UNTIL: u64 = NOW + 300;
@@ -33,78 +29,18 @@ struct Stall {
     offers: [Requirements; 2],
 }
 
-fn terms(salt: u8) -> ChannelTerms {
-    ChannelTerms {
-        payer: payer().address(),
-        payer_authorizer: session().address(),
-        receiver: payee(),
-        receiver_authorizer: submitter().address(),
-        token: token(),
-        withdraw_delay: CONFIG.withdraw_delay,
-        salt: Salt::from_bytes([salt; 32]),
-    }
-}
-
-fn id(salt: u8) -> ChannelId {
-    terms(salt).id(&batch_domain(CHAIN))
-}
-
-/// A voucher of a channel for so much in all.
-fn voucher(salt: u8, total: u128) -> VoucherFields {
-    let (channel, cumulative) = (id(salt), Amount::new(total));
-    let digest = Voucher { channel, cumulative }.batch_digest(&batch_domain(CHAIN));
-    VoucherFields {
-        channel_id: HexText(*channel.as_bytes()),
-        max_claimable_amount: cumulative.into(),
-        signature: signature(&session().sign(&digest).to_bytes()),
-    }
-}
-
-fn deposit(salt: u8, amount: u128, authorization: DepositAuthorization) -> FacilitatorPayload {
-    FacilitatorPayload::Deposit(DepositPayload {
-        channel_config: config_text(&terms(salt)),
-        voucher: voucher(salt, amount),
-        deposit: Deposit { amount: Amount::new(amount).into(), authorization },
-    })
+fn drafts() -> Drafts {
+    Drafts { token: token(), until: UNTIL }
 }
 
 /// A deposit by EIP-3009, all of which its voucher allows.
 fn receive(salt: u8, amount: u128, nonce: u8) -> FacilitatorPayload {
-    let salted = AuthorizedDeposit {
-        amount: Amount::new(amount),
-        valid_after: Word::ZERO,
-        valid_before: Word::from(UNTIL),
-        salt: Salt::from_bytes([nonce; 32]),
-    };
-    let domain = Domain::new("USDC", Some("2"), CHAIN, Some(token()));
-    let digest = salted.authorization(payer().address(), id(salt)).receive_digest(&domain);
-    let receive = DepositReceive {
-        valid_after: 0_u64.into(),
-        valid_before: UNTIL.into(),
-        salt: HexText([nonce; 32]),
-        signature: signature(&payer().sign(&digest).to_bytes()),
-    };
-    deposit(salt, amount, DepositAuthorization::Eip3009(receive))
+    FacilitatorPayload::Deposit(drafts().receive(salt, amount, amount, nonce))
 }
 
 /// The same by Permit2.
 fn permit(salt: u8, amount: u128, nonce: u64) -> FacilitatorPayload {
-    let permitted = PermittedDeposit {
-        amount: Amount::new(amount),
-        nonce: Word::from(nonce),
-        deadline: Word::from(UNTIL),
-    };
-    let digest = permitted.transfer(token(), id(salt)).digest(&permit2::domain(CHAIN));
-    let permit = DepositPermit2 {
-        from: text(payer().address()),
-        permitted: TokenPermissions { token: text(token()), amount: Amount::new(amount).into() },
-        spender: text(PERMIT2_COLLECTOR),
-        nonce: nonce.into(),
-        deadline: UNTIL.into(),
-        witness: DepositWitness { channel_id: HexText(*id(salt).as_bytes()) },
-        signature: signature(&payer().sign(&digest).to_bytes()),
-    };
-    deposit(salt, amount, DepositAuthorization::Permit2(permit))
+    FacilitatorPayload::Deposit(drafts().permit(salt, amount, amount, nonce))
 }
 
 impl Stall {
@@ -173,25 +109,11 @@ async fn what_another_deposit_of_the_same_number_came_to_is_not_told() {
 }
 
 fn row(salt: u8, ceiling: u128, total: u128) -> ClaimFields {
-    let VoucherFields { max_claimable_amount, signature, .. } = voucher(salt, ceiling);
-    let voucher = ClaimVoucher { channel: config_text(&terms(salt)), max_claimable_amount };
-    ClaimFields { voucher, signature, total_claimed: Amount::new(total).into() }
-}
-
-fn claim(rows: Vec<ClaimFields>) -> FacilitatorPayload {
-    FacilitatorPayload::Claim(ClaimPayload { claims: rows, claim_authorizer_signature: None })
+    drafts().row(salt, ceiling, total)
 }
 
 fn refund(amount: u128) -> FacilitatorPayload {
-    FacilitatorPayload::Refund(RefundOrder {
-        channel_config: config_text(&terms(1)),
-        voucher: voucher(1, 1),
-        amount: Amount::new(amount).into(),
-        refund_nonce: 0_u64.into(),
-        claims: vec![],
-        refund_authorizer_signature: None,
-        claim_authorizer_signature: None,
-    })
+    FacilitatorPayload::Refund(drafts().refund(1, amount, 0, 1))
 }
 
 /// An order was known by less than what it does, and another one was told its end.

@@ -4,6 +4,7 @@
 
 pub mod anvil;
 pub mod desk;
+pub mod drafts;
 pub mod fickle;
 pub mod payer;
 pub mod pier;

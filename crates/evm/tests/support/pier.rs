@@ -2,23 +2,18 @@
 
 use std::sync::Arc;
 
-use farthing_channel::{
-    AUTHORIZATION_COLLECTOR, Address, AuthorizedDeposit, ChannelId, ChannelTerms, Digest, Domain,
-    PERMIT2_COLLECTOR, PermittedDeposit, Salt, SigningKey, Voucher, Word, batch_domain, permit2,
-};
+use farthing_channel::{Address, ChannelId, ChannelTerms, Digest, SigningKey};
 use farthing_engine::{Call, CallId, ChannelRow, ChannelStep, Command, MakeChannelCall, Read};
 use farthing_evm::{ChainConfig, ChannelConfig, ChannelRound, ChannelWorker, NotVerified, SoundDeposit};
 use farthing_money::{Amount, Money, Span};
-use farthing_wire::x402::batch::{
-    ChannelConfig as ChannelText, Deposit, DepositAuthorization, DepositPayload, DepositPermit2,
-    DepositReceive, DepositWitness, VoucherFields,
-};
+use farthing_wire::x402::batch::{ChannelConfig as ChannelText, DepositPayload};
 use farthing_wire::x402::hex_text::HexText;
-use farthing_wire::x402::{Requirements, SignatureText, TokenPermissions};
+use farthing_wire::x402::{Requirements, SignatureText};
 use serde_json::Map;
 
 use super::anvil::{PRICE, World};
-use super::{CHAIN, payee, payer, submitter, usd};
+use super::drafts::Drafts;
+use super::{CHAIN, usd};
 
 pub const CONFIG: ChannelConfig = ChannelConfig {
     withdraw_delay: 900,
@@ -71,84 +66,25 @@ impl Pier {
         self.world.stage.facilitator.channel_offers(price).try_into().unwrap()
     }
 
+    /// What the payer signs now.
+    pub fn drafts(&self) -> Drafts {
+        Drafts { token: self.world.token, until: self.world.now() + 300 }
+    }
+
     pub fn terms(&self, salt: u8) -> ChannelTerms {
-        ChannelTerms {
-            payer: payer().address(),
-            payer_authorizer: session().address(),
-            receiver: payee(),
-            receiver_authorizer: submitter().address(),
-            token: self.world.token,
-            withdraw_delay: CONFIG.withdraw_delay,
-            salt: Salt::from_bytes([salt; 32]),
-        }
+        self.drafts().terms(salt)
     }
 
     pub fn id(&self, salt: u8) -> ChannelId {
-        self.terms(salt).id(&batch_domain(CHAIN))
+        self.drafts().id(salt)
     }
 
-    /// A deposit of so much with a voucher of so much, not signed by anybody yet.
-    fn draft(
-        &self,
-        salt: u8,
-        amount: u128,
-        total: u128,
-        authorization: DepositAuthorization,
-    ) -> DepositPayload {
-        let (terms, channel) = (self.terms(salt), self.id(salt));
-        let digest = Voucher { channel, cumulative: Amount::new(total) }.batch_digest(&batch_domain(CHAIN));
-        DepositPayload {
-            channel_config: config_text(&terms),
-            voucher: VoucherFields {
-                channel_id: HexText(*channel.as_bytes()),
-                max_claimable_amount: Amount::new(total).into(),
-                signature: signature(&session().sign(&digest).to_bytes()),
-            },
-            deposit: Deposit { amount: Amount::new(amount).into(), authorization },
-        }
-    }
-
-    /// A deposit by EIP-3009.
     pub fn receive(&self, salt: u8, amount: u128, total: u128, nonce: u8) -> DepositPayload {
-        let until = self.world.now() + 300;
-        let deposit = AuthorizedDeposit {
-            amount: Amount::new(amount),
-            valid_after: Word::ZERO,
-            valid_before: Word::from(until),
-            salt: Salt::from_bytes([nonce; 32]),
-        };
-        let domain = Domain::new("USDC", Some("2"), CHAIN, Some(self.world.token));
-        let authorization = deposit.authorization(payer().address(), self.id(salt));
-        assert_eq!(authorization.to, AUTHORIZATION_COLLECTOR);
-        let signed = payer().sign(&authorization.receive_digest(&domain)).to_bytes();
-        let receive = DepositReceive {
-            valid_after: 0_u64.into(),
-            valid_before: until.into(),
-            salt: HexText([nonce; 32]),
-            signature: signature(&signed),
-        };
-        self.draft(salt, amount, total, DepositAuthorization::Eip3009(receive))
+        self.drafts().receive(salt, amount, total, nonce)
     }
 
-    /// A deposit by Permit2.
     pub fn permit(&self, salt: u8, amount: u128, total: u128, nonce: u64) -> DepositPayload {
-        let (until, channel) = (self.world.now() + 300, self.id(salt));
-        let deposit = PermittedDeposit {
-            amount: Amount::new(amount),
-            nonce: Word::from(nonce),
-            deadline: Word::from(until),
-        };
-        let digest = deposit.transfer(self.world.token, channel).digest(&permit2::domain(CHAIN));
-        let permit = DepositPermit2 {
-            from: text(payer().address()),
-            permitted: TokenPermissions { token: text(self.world.token), amount: Amount::new(amount).into() },
-            spender: text(PERMIT2_COLLECTOR),
-            nonce: nonce.into(),
-            deadline: until.into(),
-            witness: DepositWitness { channel_id: HexText(*channel.as_bytes()) },
-            signature: signature(&payer().sign(&digest).to_bytes()),
-        };
-        self.draft(salt, amount, total, DepositAuthorization::Permit2(permit))
+        self.drafts().permit(salt, amount, total, nonce)
     }
 
     pub async fn judge(
