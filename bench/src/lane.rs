@@ -114,26 +114,12 @@ impl Lane {
             max_claimable_amount: Uint::from(Amount::new(total)),
             signature,
         };
-        let payload =
-            PayerPayload::Voucher(VoucherPayload { channel_config: config(&self.terms), voucher: fields });
+        let channel_config = ChannelConfig::from_parts(self.terms.parts());
+        let payload = PayerPayload::Voucher(VoucherPayload { channel_config, voucher: fields });
         let payload = payload.to_payload().map_err(Failure::at("writing a voucher"))?;
         let payment =
             Payload { resource: None, accepted: self.offer.clone(), payload, extensions: Map::new() };
         payment.to_header().map_err(Failure::at("writing a payment"))
-    }
-}
-
-/// The terms as they travel.
-fn config(terms: &ChannelTerms) -> ChannelConfig {
-    let text = |address: Address| HexText(*address.as_bytes());
-    ChannelConfig {
-        payer: text(terms.payer),
-        payer_authorizer: text(terms.payer_authorizer),
-        receiver: text(terms.receiver),
-        receiver_authorizer: text(terms.receiver_authorizer),
-        token: text(terms.token),
-        withdraw_delay: terms.withdraw_delay.into(),
-        salt: HexText(*terms.salt.as_bytes()),
     }
 }
 

@@ -92,6 +92,24 @@ impl ChannelTerms {
         (!self.payer_authorizer.is_zero()).then_some(self.payer_authorizer)
     }
 
+    /// Its members as plain bytes, the accounts in the order of the contract's struct: so they go to crates that do not see this
+    /// one.
+    pub fn parts(&self) -> ([[u8; 20]; 5], u64, [u8; 32]) {
+        let accounts =
+            [self.payer, self.payer_authorizer, self.receiver, self.receiver_authorizer, self.token];
+        (accounts.map(|account| *account.as_bytes()), u64::from(self.withdraw_delay), *self.salt.as_bytes())
+    }
+
+    /// The inverse of [`parts`](Self::parts); `None` of a delay that no channel can have.
+    pub fn from_parts(parts: ([[u8; 20]; 5], u64, [u8; 32])) -> Option<Self> {
+        let (accounts, delay, salt) = parts;
+        let [payer, payer_authorizer, receiver, receiver_authorizer, token] =
+            accounts.map(Address::from_bytes);
+        let withdraw_delay = u32::try_from(delay).ok()?;
+        let salt = Salt::from_bytes(salt);
+        Some(Self { payer, payer_authorizer, receiver, receiver_authorizer, token, withdraw_delay, salt })
+    }
+
     /// Its members in order, as contracts read them.
     pub(crate) fn words(&self) -> [Word; 7] {
         [
@@ -201,6 +219,15 @@ mod tests {
             assert_ne!(changed.id(&batch), id, "{changed:?}");
         }
         assert_ne!(terms().id(&batch_domain(ChainId::new(2))), id);
+    }
+
+    #[test]
+    fn parts_are_in_the_order_of_the_contract_and_no_delay_is_cut() {
+        let (accounts, delay, salt) = terms().parts();
+        assert_eq!(accounts, [1, 2, 3, 4, 5].map(|byte| [byte; 20]));
+        assert_eq!((delay, salt), (900, [0; 32]));
+        assert_eq!(ChannelTerms::from_parts((accounts, delay, salt)), Some(terms()));
+        assert_eq!(ChannelTerms::from_parts((accounts, (1 << 32) + delay, salt)), None);
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! Who may hear where a channel stands: only whoever has signed for it. How much a payer spends is nobody else's to know.
 
-use farthing_channel::{
-    Address, ChainId, ChannelId, ChannelTerms, Digest, Salt, Signature, Voucher, batch_domain,
-};
+use farthing_channel::{Address, ChainId, ChannelId, ChannelTerms, Digest, Signature, Voucher, batch_domain};
 use farthing_wallet::HttpRequest;
 use farthing_wire::header;
-use farthing_wire::x402::batch::{ChannelAnswer, ChannelConfig, PayerPayload};
+use farthing_wire::x402::batch::{ChannelAnswer, PayerPayload};
 use farthing_wire::x402::{Payload, PaymentRequired, SettleResponse};
 use http::Response;
 
@@ -45,7 +43,7 @@ fn proven(asked: &HttpRequest) -> Option<ChannelId> {
     let (_, text) =
         asked.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(header::PAYMENT_SIGNATURE))?;
     let paid = PayerPayload::read(&Payload::from_header(text, LIMIT).ok()?.payload).ok()?;
-    let (terms, voucher) = (terms(paid.config())?, paid.voucher());
+    let (terms, voucher) = (ChannelTerms::from_parts(paid.config().parts())?, paid.voucher());
     let id = id_of(&terms);
     let cumulative = voucher.max_claimable_amount.amount()?;
     let digest = Voucher { channel: id, cumulative }.batch_digest(&batch_domain(ChainId::new(chain::ID)));
@@ -57,17 +55,4 @@ fn proven(asked: &HttpRequest) -> Option<ChannelId> {
 /// Whether it is by this account, whichever of the two last bytes it has.
 fn is_by(signature: Signature, signer: Address, digest: &Digest) -> bool {
     signature.naming(signer, digest).is_some()
-}
-
-fn terms(config: &ChannelConfig) -> Option<ChannelTerms> {
-    let of = Address::from_bytes;
-    Some(ChannelTerms {
-        payer: of(config.payer.0),
-        payer_authorizer: of(config.payer_authorizer.0),
-        receiver: of(config.receiver.0),
-        receiver_authorizer: of(config.receiver_authorizer.0),
-        token: of(config.token.0),
-        withdraw_delay: u32::try_from(config.withdraw_delay).ok()?,
-        salt: Salt::from_bytes(config.salt.0),
-    })
 }

@@ -2,7 +2,7 @@
 //! What a seller charged before is not known here: the chain is the only witness.
 
 use farthing_channel::seller::{ChannelOffer, ChannelOnChain};
-use farthing_channel::{Address, ChannelId, ChannelTerms, Digest, Salt, Signature, Voucher, batch_domain};
+use farthing_channel::{Address, ChannelId, ChannelTerms, Digest, Signature, Voucher, batch_domain};
 use farthing_money::Amount;
 use farthing_wire::x402::batch::{
     ChannelConfig as ChannelText, ChannelStateText, SCHEME_BATCH, VoucherFields,
@@ -31,17 +31,8 @@ pub struct SoundVoucher {
 
 /// The terms of a channel as they came.
 pub(crate) fn terms_of(text: &ChannelText) -> Result<ChannelTerms, Reason> {
-    Ok(ChannelTerms {
-        payer: of_text(text.payer),
-        payer_authorizer: of_text(text.payer_authorizer),
-        receiver: of_text(text.receiver),
-        receiver_authorizer: of_text(text.receiver_authorizer),
-        token: of_text(text.token),
-        // No escrow takes what does not fit.
-        withdraw_delay: u32::try_from(text.withdraw_delay)
-            .map_err(|_| Reason::BatchWithdrawDelayOutOfRange)?,
-        salt: Salt::from_bytes(text.salt.0),
-    })
+    // No escrow takes what does not fit.
+    ChannelTerms::from_parts(text.parts()).ok_or(Reason::BatchWithdrawDelayOutOfRange)
 }
 
 /// The channel of these terms, if they are what a seller asks for.

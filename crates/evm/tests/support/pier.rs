@@ -151,13 +151,5 @@ impl Pier {
 }
 
 pub fn config_text(terms: &ChannelTerms) -> ChannelText {
-    ChannelText {
-        payer: text(terms.payer),
-        payer_authorizer: text(terms.payer_authorizer),
-        receiver: text(terms.receiver),
-        receiver_authorizer: text(terms.receiver_authorizer),
-        token: text(terms.token),
-        withdraw_delay: terms.withdraw_delay.into(),
-        salt: HexText(*terms.salt.as_bytes()),
-    }
+    ChannelText::from_parts(terms.parts())
 }

@@ -1,7 +1,7 @@
 //! Channels between the words of x402 and those of the rules: what a payer names, and what he is told.
 
 use farthing_channel::seller::{ChannelOnChain, KeptVoucher, Refused};
-use farthing_channel::{Address, ChannelId, ChannelTerms, Salt, Word};
+use farthing_channel::{ChannelId, ChannelTerms, Word};
 use farthing_engine::CallId;
 use farthing_money::Amount;
 use farthing_wire::x402::batch::{
@@ -12,16 +12,7 @@ use farthing_wire::x402::{SignatureText, Uint};
 
 /// The terms that a payer names; refused if no channel can have them.
 pub fn terms(config: &ChannelConfig) -> Result<ChannelTerms, Refused> {
-    let address = |text: HexText<20>| Address::from_bytes(text.0);
-    Ok(ChannelTerms {
-        payer: address(config.payer),
-        payer_authorizer: address(config.payer_authorizer),
-        receiver: address(config.receiver),
-        receiver_authorizer: address(config.receiver_authorizer),
-        token: address(config.token),
-        withdraw_delay: u32::try_from(config.withdraw_delay).map_err(|_| Refused::WithdrawDelayOutOfRange)?,
-        salt: Salt::from_bytes(config.salt.0),
-    })
+    ChannelTerms::from_parts(config.parts()).ok_or(Refused::WithdrawDelayOutOfRange)
 }
 
 /// Where a channel stands: what the chain has said, and what was charged.
@@ -64,8 +55,6 @@ fn number(word: Word) -> Uint {
 #[cfg(test)]
 mod tests {
     use farthing_wire::x402::Reason;
-    use farthing_wire::x402::batch::ChannelConfig;
-    use farthing_wire::x402::hex_text::HexText;
 
     use super::*;
 
@@ -78,15 +67,8 @@ mod tests {
 
     #[test]
     fn a_delay_beyond_all_is_refused_and_not_cut() {
-        let at = |withdraw_delay| ChannelConfig {
-            payer: HexText([1; 20]),
-            payer_authorizer: HexText([2; 20]),
-            receiver: HexText([3; 20]),
-            receiver_authorizer: HexText([4; 20]),
-            token: HexText([5; 20]),
-            withdraw_delay,
-            salt: HexText([6; 32]),
-        };
+        let accounts = [1, 2, 3, 4, 5].map(|byte| [byte; 20]);
+        let at = |withdraw_delay| ChannelConfig::from_parts((accounts, withdraw_delay, [6; 32]));
         assert_eq!(terms(&at(900)).map(|terms| terms.withdraw_delay), Ok(900));
         assert_eq!(terms(&at((1 << 32) + 900)), Err(Refused::WithdrawDelayOutOfRange));
     }

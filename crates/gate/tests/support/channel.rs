@@ -302,17 +302,7 @@ impl Payer {
     }
 
     pub fn config(&self) -> ChannelConfig {
-        let text = |address: Address| HexText(*address.as_bytes());
-        let ChannelTerms { payer, payer_authorizer, receiver, receiver_authorizer, token, .. } = self.terms;
-        ChannelConfig {
-            payer: text(payer),
-            payer_authorizer: text(payer_authorizer),
-            receiver: text(receiver),
-            receiver_authorizer: text(receiver_authorizer),
-            token: text(token),
-            withdraw_delay: self.terms.withdraw_delay.into(),
-            salt: HexText(*self.terms.salt.as_bytes()),
-        }
+        ChannelConfig::from_parts(self.terms.parts())
     }
 
     pub fn signed(&self, total: u128) -> VoucherFields {

@@ -2,8 +2,8 @@
 
 use farthing_channel::permit2::{self, DepositWitness};
 use farthing_channel::{
-    AUTHORIZATION_COLLECTOR, AuthorizedDeposit, ChannelTerms, PERMIT2_COLLECTOR, Permit2Transfer,
-    PermittedDeposit, Signature, SigningKey, Voucher, Word, batch_domain, keccak256,
+    AUTHORIZATION_COLLECTOR, AuthorizedDeposit, PERMIT2_COLLECTOR, Permit2Transfer, PermittedDeposit,
+    Signature, SigningKey, Voucher, Word, batch_domain, keccak256,
 };
 use farthing_money::Amount;
 use farthing_wire::x402::batch::{
@@ -29,18 +29,6 @@ fn signature_text(signature: Signature) -> Result<SignatureText, WalletError> {
     SignatureText::new(signature.to_bytes().to_vec()).ok_or(WalletError::Misuse("a signature"))
 }
 
-fn config(terms: &ChannelTerms) -> ChannelConfig {
-    ChannelConfig {
-        payer: text(terms.payer),
-        payer_authorizer: text(terms.payer_authorizer),
-        receiver: text(terms.receiver),
-        receiver_authorizer: text(terms.receiver_authorizer),
-        token: text(terms.token),
-        withdraw_delay: terms.withdraw_delay.into(),
-        salt: HexText(*terms.salt.as_bytes()),
-    }
-}
-
 fn voucher(wallet: &Wallet, channel: &Channel, total: Amount) -> Result<VoucherFields, WalletError> {
     let id = channel.id();
     let digest = Voucher { channel: id, cumulative: total }.batch_digest(&batch_domain(channel.chain()));
@@ -59,7 +47,8 @@ pub(crate) fn payment(
     total: Amount,
     deposit: Option<&SignedDeposit>,
 ) -> Result<PayerPayload, WalletError> {
-    let (channel_config, voucher) = (config(&channel.terms), voucher(wallet, channel, total)?);
+    let channel_config = ChannelConfig::from_parts(channel.terms.parts());
+    let voucher = voucher(wallet, channel, total)?;
     let Some(deposit) = deposit else {
         return Ok(PayerPayload::Voucher(VoucherPayload { channel_config, voucher }));
     };
@@ -79,7 +68,8 @@ pub(crate) fn refund(
     total: Amount,
     amount: Option<Amount>,
 ) -> Result<PayerPayload, WalletError> {
-    let (channel_config, voucher) = (config(&channel.terms), voucher(wallet, channel, total)?);
+    let channel_config = ChannelConfig::from_parts(channel.terms.parts());
+    let voucher = voucher(wallet, channel, total)?;
     Ok(PayerPayload::Refund(RefundPayload { channel_config, voucher, amount: amount.map(Into::into) }))
 }
 

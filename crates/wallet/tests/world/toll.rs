@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use farthing_channel::seller::Presented;
 use farthing_channel::{
-    Address, AuthorizationNonce, AuthorizedDeposit, BATCH_ESCROW, ChannelId, ChannelTerms, Domain, Salt,
-    Signature, Word, batch_domain, bytes_from_hex, bytes_to_hex, keccak256,
+    AuthorizationNonce, AuthorizedDeposit, BATCH_ESCROW, ChannelId, ChannelTerms, Domain, Salt, Signature,
+    Word, batch_domain, bytes_from_hex, bytes_to_hex, keccak256,
 };
 use farthing_money::{Amount, Timestamp};
 use farthing_wallet::{HttpRequest, HttpResponse};
@@ -104,16 +104,7 @@ fn units(uint: &Uint) -> u64 {
 }
 
 fn terms(config: &ChannelConfig) -> ChannelTerms {
-    let account = |text: HexText<20>| Address::from_bytes(text.0);
-    ChannelTerms {
-        payer: account(config.payer),
-        payer_authorizer: account(config.payer_authorizer),
-        receiver: account(config.receiver),
-        receiver_authorizer: account(config.receiver_authorizer),
-        token: account(config.token),
-        withdraw_delay: u32::try_from(config.withdraw_delay).unwrap(),
-        salt: Salt::from_bytes(config.salt.0),
-    }
+    ChannelTerms::from_parts(config.parts()).unwrap()
 }
 
 impl Escrow {

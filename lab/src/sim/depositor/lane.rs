@@ -97,16 +97,7 @@ impl Lane {
 
 /// The terms as they are sent.
 fn config(terms: &ChannelTerms) -> ChannelConfig {
-    let text = |address: Address| HexText(*address.as_bytes());
-    ChannelConfig {
-        payer: text(terms.payer),
-        payer_authorizer: text(terms.payer_authorizer),
-        receiver: text(terms.receiver),
-        receiver_authorizer: text(terms.receiver_authorizer),
-        token: text(terms.token),
-        withdraw_delay: terms.withdraw_delay.into(),
-        salt: HexText(*terms.salt.as_bytes()),
-    }
+    ChannelConfig::from_parts(terms.parts())
 }
 
 /// A voucher of a channel.

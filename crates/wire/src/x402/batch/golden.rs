@@ -278,8 +278,7 @@ fn an_offer_without_an_authorizer_opens_no_channel() {
 
 prop_compose! {
     fn any_config()(accounts: [[u8; 20]; 5], withdraw_delay in 0u64..1 << 53, salt: [u8; 32]) -> ChannelConfig {
-        let [payer, payer_authorizer, receiver, receiver_authorizer, token] = accounts.map(HexText);
-        ChannelConfig { payer, payer_authorizer, receiver, receiver_authorizer, token, withdraw_delay, salt: HexText(salt) }
+        ChannelConfig::from_parts((accounts, withdraw_delay, salt))
     }
 }
 
