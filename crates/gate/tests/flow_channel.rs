@@ -18,8 +18,9 @@ use farthing_wire::x402::batch::{PayerPayload, SCHEME_BATCH, VoucherFields, Vouc
 use farthing_wire::x402::{Payload, SignatureText, Uint};
 use http::StatusCode;
 use support::channel::{Payer, TestChannels};
-use support::channel_shop::{PAGE, Shop, Site, discloses, offer, reason, required, response, told, total};
+use support::channel_shop::{PAGE, Shop, discloses, offer, reason, required, response, told, total};
 use support::pay::{Answer, get};
+use support::site::Site;
 
 const PRICE: u128 = 10_000;
 const FUNDS: u128 = 100_000;

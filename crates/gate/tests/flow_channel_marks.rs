@@ -11,7 +11,7 @@ mod support;
 
 use std::sync::Arc;
 
-use farthing_channel::{ChannelTerms, SigningKey, bytes_to_hex, message_digest};
+use farthing_channel::{ChannelTerms, SigningKey};
 use farthing_gate::crypto::Crypto;
 use farthing_gate::flow::Extensions;
 use farthing_gate::limit::{Limiter, WorkLimits};
@@ -19,14 +19,13 @@ use farthing_gate::{PassScope, Price, Rule, Rules};
 use farthing_money::{Amount, Span};
 use farthing_wire::x402::extension::offer_receipt::{self, OfferClaim};
 use farthing_wire::x402::extension::payment_identifier;
-use farthing_wire::x402::extension::sign_in::{self, SignIn, SignInInfo};
 use farthing_wire::x402::{Payload, Requirements, SignatureText};
 use support::bank::usd;
 use support::channel::Payer;
-use support::channel_shop::{PAGE, Shop, Site, offer, reason, required, response, told, total};
-use support::pay::{Answer, get};
-use support::read_until;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use support::channel_shop::{PAGE, Shop, offer, reason, required, response, told, total};
+use support::pay::{exchange, get, signed};
+use support::site::Site;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -73,19 +72,8 @@ async fn the_payer_of_a_channel_signs_in() {
     let required = shop.required().await;
     assert_eq!(shop.pay(&payer.voucher(&offer(&required), PRICE)).await.status, 200);
     let come_back = async |key: &SigningKey| {
-        let declared = &required.extensions[sign_in::NAME];
-        let info: SignInInfo = serde_json::from_value(declared["info"].clone()).unwrap();
-        let mut sign_in = SignIn {
-            info,
-            address: key.address().to_string(),
-            chain_id: declared["supportedChains"][0]["chainId"].as_str().unwrap().into(),
-            kind: "eip191".into(),
-            signature_scheme: None,
-            signature: String::new(),
-        };
-        let digest = message_digest(sign_in.message().unwrap().as_bytes());
-        sign_in.signature = bytes_to_hex(&key.sign(&digest).to_bytes());
-        let field = format!("SIGN-IN-WITH-X: {}\r\n", sign_in.to_header().unwrap());
+        let sign_in = signed(&required, key).to_header().unwrap();
+        let field = format!("SIGN-IN-WITH-X: {sign_in}\r\n");
         get(shop.gate.address, "/paid/x", &field).await
     };
     assert_eq!(come_back(&payer.key).await.code(), "sign-in-unpaid");
@@ -113,9 +101,7 @@ async fn an_answer_that_nobody_got_comes_again_once() {
     let (payer, offer) = shop.payer(FUNDS).await;
     let payment = payer.voucher(&offer, PRICE);
     let mut stream = TcpStream::connect(shop.gate.address).await.unwrap();
-    let field = payment.to_header().unwrap();
-    let request = format!("GET /paid/x HTTP/1.1\r\nHost: shop.example\r\nPAYMENT-SIGNATURE: {field}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request(&payment).as_bytes()).await.unwrap();
     shop.site.arrived.acquire().await.unwrap().forget();
     drop(stream);
     shop.site.go.add_permits(100);
@@ -156,18 +142,10 @@ async fn a_price_that_has_changed_is_not_paid_by_an_old_offer() {
     assert_eq!(shop.pay(&payer.voucher(&made_up, 5 * PRICE)).await.code(), "offer-unknown");
 }
 
-/// One request and its whole answer, on a connection that stays open.
-async fn exchange(stream: &mut TcpStream, payment: &Payload) -> Answer {
+/// A request for the page with a payment, for a connection that stays open.
+fn request(payment: &Payload) -> String {
     let field = payment.to_header().unwrap();
-    let request = format!("GET /paid/x HTTP/1.1\r\nHost: shop.example\r\nPAYMENT-SIGNATURE: {field}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = read_until(stream, "\r\n\r\n").await;
-    let head = text.find("\r\n\r\n").unwrap() + 4;
-    let length: usize = Answer::of(&text).header("content-length").unwrap().parse().unwrap();
-    let mut rest = vec![0; (head + length).saturating_sub(text.len())];
-    stream.read_exact(&mut rest).await.unwrap();
-    text.push_str(&String::from_utf8(rest).unwrap());
-    Answer::of(&text)
+    format!("GET /paid/x HTTP/1.1\r\nHost: shop.example\r\nPAYMENT-SIGNATURE: {field}\r\n\r\n")
 }
 
 /// Vouchers that nobody has signed, and channels that nobody has filled, cost their sender's budget; payers are never cut off.
@@ -182,8 +160,9 @@ async fn work_in_vain_is_limited_and_payers_are_not() {
     let (payer, offer) = shop.payer(1_000 * PRICE).await;
     let mut honest = TcpStream::connect(shop.gate.address).await.unwrap();
     for n in 1..=100 {
-        assert_eq!(exchange(&mut honest, &payer.voucher(&offer, n * PRICE)).await.status, 200, "{n}");
-        let stale = exchange(&mut honest, &payer.voucher(&offer, 7)).await;
+        let paid = exchange(&mut honest, &request(&payer.voucher(&offer, n * PRICE))).await;
+        assert_eq!(paid.status, 200, "{n}");
+        let stale = exchange(&mut honest, &request(&payer.voucher(&offer, 7))).await;
         assert_eq!(reason(&stale), "cumulative_amount_mismatch", "who can sign is no forger");
     }
     let forged = |_: u8| {
@@ -198,7 +177,7 @@ async fn work_in_vain_is_limited_and_payers_are_not() {
         let mut stream = TcpStream::connect(shop.gate.address).await.unwrap();
         let mut looked_at = 0;
         let cut_off = loop {
-            let answer = exchange(&mut stream, &kind(looked_at)).await;
+            let answer = exchange(&mut stream, &request(&kind(looked_at))).await;
             if answer.status == 429 {
                 break answer;
             }
@@ -209,6 +188,6 @@ async fn work_in_vain_is_limited_and_payers_are_not() {
         assert!((40..=60).contains(&looked_at), "{looked_at} were looked at");
     }
     assert_eq!(shop.bank.taken(), 100 * PRICE);
-    let next = exchange(&mut honest, &payer.voucher(&offer, 101 * PRICE)).await;
+    let next = exchange(&mut honest, &request(&payer.voucher(&offer, 101 * PRICE))).await;
     assert_eq!((next.status, total(&told(&next).1)), (200, 101 * PRICE), "beside them, payers pay");
 }

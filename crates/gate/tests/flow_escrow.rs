@@ -10,79 +10,26 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use farthing_engine::{CallId, Outcome, PaymentId, PaymentState};
 use farthing_gate::chain::Chains;
 use farthing_gate::serve::Limits;
-use farthing_gate::{Body, Gate, Proxy, ProxyConfig, Rule, Rules};
+use farthing_gate::{Gate, Proxy, ProxyConfig, Rule, Rules};
 use farthing_wire::mpp;
 use farthing_wire::x402::{
     Payload, PaymentFlow, PaymentRequired, Reason, Requirements, SettleResponse, Uint,
 };
-use http::{HeaderValue, Response, StatusCode};
+use http::StatusCode;
 use support::bank::Bank;
 use support::chain::{Fate, TestChain, payload_of_escrow};
 use support::pay::{Answer, cashu, cent, get};
-use support::{Server, start, start_service};
+use support::site::Site;
+use support::{Server, start_service};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 
 const PAGE: &str = "http://shop.example/escrow/x";
-
-/// An upstream that counts, and waits where a test wants it to.
-#[derive(Clone)]
-struct Site {
-    asked: Arc<AtomicUsize>,
-    /// One for each time that it is asked.
-    arrived: Arc<Semaphore>,
-    /// One for each answer.
-    go: Arc<Semaphore>,
-    status: StatusCode,
-    cost: Option<&'static str>,
-}
-
-impl Site {
-    fn new() -> Self {
-        let semaphore = |permits| Arc::new(Semaphore::new(permits));
-        Self {
-            asked: Arc::default(),
-            arrived: semaphore(0),
-            go: semaphore(1_000),
-            status: StatusCode::OK,
-            cost: None,
-        }
-    }
-
-    /// One that waits before it answers.
-    fn waiting() -> Self {
-        Self { go: Arc::new(Semaphore::new(0)), ..Self::new() }
-    }
-
-    async fn open(&self) -> Server {
-        let site = self.clone();
-        start(Limits::default(), move |_| {
-            let site = site.clone();
-            async move {
-                site.asked.fetch_add(1, Ordering::SeqCst);
-                site.arrived.add_permits(1);
-                site.go.acquire().await.unwrap().forget();
-                let mut response = Response::new(Body::from("the page"));
-                *response.status_mut() = site.status;
-                if let Some(cost) = site.cost {
-                    response.headers_mut().insert("farthing-cost", HeaderValue::from_static(cost));
-                }
-                response
-            }
-        })
-        .await
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
 
 struct Shop {
     bank: Arc<Bank>,
@@ -194,7 +141,8 @@ async fn what_is_served_is_captured_before_it_goes_out() {
 async fn what_the_upstream_did_not_do_goes_back() {
     for (status, answered) in [(500, 502), (404, 404)] {
         let status = StatusCode::from_u16(status).unwrap();
-        let shop = Shop::open(Site { status, ..Site::new() }).await;
+        let shop = Shop::open(Site::new()).await;
+        shop.site.answers(status);
         let payment = shop.payment(1).await;
         let answer = shop.pay(&payment).await;
         assert_eq!(answer.status, answered, "{answer:?}");
@@ -310,7 +258,8 @@ async fn what_was_not_used_goes_back() {
         // The token cannot show it.
         ("0.004001", priced),
     ] {
-        let shop = Shop::open(Site { cost: Some(cost), ..Site::new() }).await;
+        let shop = Shop::open(Site::new()).await;
+        shop.site.costs(cost);
         shop.chain.grain.store(10, Ordering::SeqCst);
         let payment = shop.payment(1).await;
         let answer = shop.pay(&payment).await;

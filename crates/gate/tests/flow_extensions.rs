@@ -12,7 +12,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use farthing_channel::{SigningKey, bytes_to_hex, message_digest};
+use farthing_channel::SigningKey;
 use farthing_engine::CallId;
 use farthing_gate::chain::Chains;
 use farthing_gate::chain::statement;
@@ -20,7 +20,7 @@ use farthing_gate::flow::{Demand, Extensions};
 use farthing_gate::serve::Limits;
 use farthing_gate::{Gate, Proxy, ProxyConfig};
 use farthing_wire::x402::extension::offer_receipt::{self, OfferClaim, ReceiptClaim, Signed};
-use farthing_wire::x402::extension::sign_in::{self, SignIn, SignInInfo};
+use farthing_wire::x402::extension::sign_in::{self, SignIn};
 use farthing_wire::x402::extension::{gas_sponsoring, payment_identifier};
 use farthing_wire::x402::hex_text::HexText;
 use farthing_wire::x402::v1::PayloadV1;
@@ -29,7 +29,7 @@ use farthing_wire::x402::{
 };
 use support::bank::{Bank, signing_key};
 use support::chain::{Fate, TestChain, payload};
-use support::pay::{Answer, get, rules, send};
+use support::pay::{Answer, get, rules, send, signed};
 use support::{Server, start_service};
 
 const PAGE: &str = "http://shop.example/paid/x";
@@ -105,23 +105,6 @@ fn required(answer: &Answer) -> PaymentRequired {
 
 fn key(n: u8) -> SigningKey {
     SigningKey::from_bytes([n; 32]).unwrap()
-}
-
-/// Answers the sign-in of a 402.
-fn signed(required: &PaymentRequired, key: &SigningKey) -> SignIn {
-    let declared = &required.extensions[sign_in::NAME];
-    let info: SignInInfo = serde_json::from_value(declared["info"].clone()).unwrap();
-    let mut sign_in = SignIn {
-        info,
-        address: key.address().to_string(),
-        chain_id: declared["supportedChains"][0]["chainId"].as_str().unwrap().into(),
-        kind: "eip191".into(),
-        signature_scheme: None,
-        signature: String::new(),
-    };
-    let digest = message_digest(sign_in.message().unwrap().as_bytes());
-    sign_in.signature = bytes_to_hex(&key.sign(&digest).to_bytes());
-    sign_in
 }
 
 #[tokio::test]

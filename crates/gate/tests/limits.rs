@@ -21,8 +21,8 @@ use farthing_gate::{Body, Gate, Proxy, ProxyConfig};
 use farthing_money::Span;
 use http::Response;
 use support::bank::{Bank, MINT, usd};
-use support::pay::{Answer, cashu, credential, get, rules};
-use support::{Server, read_until, start, start_service};
+use support::pay::{Answer, cashu, credential, exchange, get, rules};
+use support::{Server, start, start_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -60,18 +60,6 @@ fn forged(bank: &Bank, count: usize) -> String {
     let good = bank.credits(&[1]).remove(0);
     let forge = |n: usize| Proof { secret: format!("forged {n}"), amount: 1_024, ..good.clone() };
     cashu(&Token::new(MINT, usd().unit(), None, (0..count).map(forge)).encode())
-}
-
-/// One request and its whole answer, on a connection that stays open.
-async fn exchange(stream: &mut TcpStream, request: &str) -> Answer {
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = read_until(stream, "\r\n\r\n").await;
-    let head = text.find("\r\n\r\n").unwrap() + 4;
-    let length: usize = Answer::of(&text).header("content-length").unwrap().parse().unwrap();
-    let mut rest = vec![0; (head + length).saturating_sub(text.len())];
-    stream.read_exact(&mut rest).await.unwrap();
-    text.push_str(&String::from_utf8(rest).unwrap());
-    Answer::of(&text)
 }
 
 /// Sends the same over one connection for ever, as fast as it is answered; counts what was looked at.

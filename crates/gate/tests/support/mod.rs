@@ -7,6 +7,7 @@ pub mod channel;
 pub mod channel_shop;
 pub mod naive;
 pub mod pay;
+pub mod site;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -4,16 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use farthing_channel::{SigningKey, bytes_to_hex, message_digest};
 use farthing_gate::proxy::Timeouts;
 use farthing_gate::serve::Limits;
 use farthing_gate::{Gate, PassScope, Price, Proxy, ProxyConfig, Rule, Rules};
 use farthing_money::{Amount, Span};
 use farthing_wire::mpp::{self, credit};
-use farthing_wire::x402::PaymentFlow;
+use farthing_wire::x402::extension::sign_in::{self, SignIn, SignInInfo};
+use farthing_wire::x402::{PaymentFlow, PaymentRequired};
 use farthing_wire::{Problem, Receipt, header};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::bank::{Bank, signing_key, usd};
-use super::{Server, raw, start_service, status};
+use super::{Server, raw, read_until, start_service, status};
 
 pub fn cent() -> Price {
     Price::Paid { amount: usd().money(Amount::new(10_000)) }
@@ -90,6 +94,35 @@ pub async fn get(gate: SocketAddr, path: &str, headers: &str) -> Answer {
 
 pub fn cashu(token: &str) -> String {
     format!("X-Cashu: {token}\r\n")
+}
+
+/// One request and its whole answer, on a connection that stays open.
+pub async fn exchange(stream: &mut TcpStream, request: &str) -> Answer {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = read_until(stream, "\r\n\r\n").await;
+    let head = text.find("\r\n\r\n").unwrap() + 4;
+    let length: usize = Answer::of(&text).header("content-length").unwrap().parse().unwrap();
+    let mut rest = vec![0; (head + length).saturating_sub(text.len())];
+    stream.read_exact(&mut rest).await.unwrap();
+    text.push_str(&String::from_utf8(rest).unwrap());
+    Answer::of(&text)
+}
+
+/// Answers the sign-in of a 402.
+pub fn signed(required: &PaymentRequired, key: &SigningKey) -> SignIn {
+    let declared = &required.extensions[sign_in::NAME];
+    let info: SignInInfo = serde_json::from_value(declared["info"].clone()).unwrap();
+    let mut sign_in = SignIn {
+        info,
+        address: key.address().to_string(),
+        chain_id: declared["supportedChains"][0]["chainId"].as_str().unwrap().into(),
+        kind: "eip191".into(),
+        signature_scheme: None,
+        signature: String::new(),
+    };
+    let digest = message_digest(sign_in.message().unwrap().as_bytes());
+    sign_in.signature = bytes_to_hex(&key.sign(&digest).to_bytes());
+    sign_in
 }
 
 /// The credential that pays the MPP challenge of a 402.
