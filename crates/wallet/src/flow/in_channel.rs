@@ -192,18 +192,8 @@ pub(crate) fn finish(
     draft.finish(attempt.id, Some(Entry { at: now, receipt, notes, ..entry }));
     let changes = draft.into_changes();
     wallet.commit(changes)?;
-    let paid = Paid {
-        url: payment.url,
-        status: answer.status,
-        dialect: payment.dialect,
-        price: money(attempt.unit, payment.price)?,
-        charged,
-        receipt: found.receipt,
-        pass_until,
-        on_chain: Some(on),
-        notes: found.notes,
-    };
-    Ok((paid, Vec::new()))
+    let paid = found.paid(attempt, payment, answer, charged, pass_until)?;
+    Ok((Paid { on_chain: Some(on), ..paid }, Vec::new()))
 }
 
 /// Takes over what the seller says that it has charged. Where that does not hold together, the channel is in doubt and the

@@ -150,18 +150,8 @@ pub(crate) fn finish(
     }
     let changes = draft.into_changes();
     wallet.commit(changes)?;
-    let paid = Paid {
-        url: payment.url,
-        status: answer.status,
-        dialect: payment.dialect,
-        price: money(attempt.unit, payment.price)?,
-        charged: money(attempt.unit, cost)?,
-        receipt: found.receipt,
-        pass_until,
-        on_chain: Some(on),
-        notes: found.notes,
-    };
-    Ok((paid, open))
+    let paid = found.paid(attempt, payment, answer, money(attempt.unit, cost)?, pass_until)?;
+    Ok((Paid { on_chain: Some(on), ..paid }, open))
 }
 
 /// What was taken, as limits count it.

@@ -64,6 +64,28 @@ impl Found {
         }
         found
     }
+
+    /// What was paid, with credits.
+    pub(crate) fn paid(
+        self,
+        attempt: &Attempt,
+        payment: Payment,
+        answer: &HttpResponse,
+        charged: Money,
+        pass_until: Option<Timestamp>,
+    ) -> Result<Paid, WalletError> {
+        Ok(Paid {
+            url: payment.url,
+            status: answer.status,
+            dialect: payment.dialect,
+            price: money(attempt.unit, payment.price)?,
+            charged,
+            receipt: self.receipt,
+            pass_until,
+            on_chain: None,
+            notes: self.notes,
+        })
+    }
 }
 
 /// Takes in what came with the answer. Answers with what was paid, and with the attempts that remain: change that must
@@ -109,7 +131,7 @@ pub(crate) fn finish(
     if !found.token.is_empty() {
         let change_of = Some(of_booking(&payment.booking, worth(&found.token)));
         let number = draft.attempt_number();
-        let kind = AttemptKind::Receive { proofs: found.token, change_of };
+        let kind = AttemptKind::Receive { proofs: std::mem::take(&mut found.token), change_of };
         let (inputs, plans) = (Vec::new(), Vec::new());
         let (mint, unit) = (attempt.mint.clone(), attempt.unit);
         draft.attempt(Attempt { id: number, at: now, mint, unit, inputs, plans, kind });
@@ -117,17 +139,7 @@ pub(crate) fn finish(
     }
     let changes = draft.into_changes();
     wallet.commit(changes)?;
-    let paid = Paid {
-        url: payment.url,
-        status: answer.status,
-        dialect: payment.dialect,
-        price: money(attempt.unit, payment.price)?,
-        charged: money(attempt.unit, cost)?,
-        receipt: found.receipt,
-        pass_until,
-        on_chain: None,
-        notes: found.notes,
-    };
+    let paid = found.paid(&attempt, payment, answer, money(attempt.unit, cost)?, pass_until)?;
     Ok((paid, open))
 }
 

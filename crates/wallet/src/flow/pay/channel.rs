@@ -8,7 +8,7 @@ use farthing_wire::x402::PaymentRequired;
 
 use super::super::channel_look::{ChannelLook, Seen};
 use super::super::channel_told::{Adopted, Current, Told, adopt};
-use super::super::on_chain::{Order, Refusal};
+use super::super::on_chain::Refusal;
 use super::super::settle::Settle;
 use super::super::{Sub, channel_see, done, in_channel};
 use super::{PayFlow, Refused, Stage, TRIES_MAX};
@@ -137,13 +137,7 @@ impl PayFlow {
         by_memory: bool,
         now: Timestamp,
     ) -> Result<Step, WalletError> {
-        let order = Order {
-            method: self.request.method.clone(),
-            address: self.address.clone(),
-            body_digest: self.body_digest(),
-            has_login: self.has_login(),
-            random: self.random.ok_or(WalletError::Misuse("random bytes"))?,
-        };
+        let order = self.order()?;
         let channel = RowKey::channel(lane.channel.chain(), lane.channel.id());
         self.signed_before.entry(lane.channel.id()).or_insert(lane.channel.books.signed());
         let (id, payment) = in_channel::write_down(wallet, offer, lane, order, by_memory, now)?;

@@ -118,7 +118,11 @@ impl PayFlow {
     /// A flow for a request. Refuses addresses that money must not be sent to.
     pub fn new(request: PayRequest) -> Result<Self, WalletError> {
         let address = Address::safe(&request.url)?;
-        Ok(Self {
+        Ok(Self::fresh(request, address))
+    }
+
+    fn fresh(request: PayRequest, address: Address) -> Self {
+        Self {
             request,
             address,
             charged: Vec::new(),
@@ -134,28 +138,19 @@ impl PayFlow {
             id: None,
             resumed: false,
             tries: 0,
-        })
+        }
     }
 
     /// Another flow for the same request and in the same way, which signs with other random bytes where this one may sign.
     #[must_use]
     pub fn again(&self, random: [u8; 32]) -> Self {
         Self {
-            request: self.request.clone(),
-            address: self.address.clone(),
             charged: self.charged.clone(),
             means: self.means,
             random: self.random.map(|_| random),
             asks_only: self.asks_only,
             opens: self.opens,
-            looked: None,
-            corrections: 0,
-            signed_before: BTreeMap::new(),
-            held: Vec::new(),
-            stage: Stage::Begin(Leftovers::default()),
-            id: None,
-            resumed: false,
-            tries: 0,
+            ..Self::fresh(self.request.clone(), self.address.clone())
         }
     }
 
@@ -321,17 +316,22 @@ impl PayFlow {
     /// Signs what is asked for, within the limits, and writes it down.
     fn sign(&mut self, wallet: &mut Wallet, offer: &ChainOffer, now: Timestamp) -> Result<Step, WalletError> {
         self.check_budget(wallet, offer.unit(), offer.price, now)?;
-        let order = Order {
+        let order = self.order()?;
+        let (id, payment) = on_chain::write_down(wallet, offer, order, now)?;
+        self.held = vec![wallet.hold(RowKey::attempt(id))];
+        (self.id, self.resumed, self.tries, self.stage) = (Some(id), false, 0, Stage::Sent);
+        Ok(Step::Send(self.with_credential(&payment)))
+    }
+
+    /// What is paid for, as it is written down.
+    fn order(&self) -> Result<Order, WalletError> {
+        Ok(Order {
             method: self.request.method.clone(),
             address: self.address.clone(),
             body_digest: self.body_digest(),
             has_login: self.has_login(),
             random: self.random.ok_or(WalletError::Misuse("random bytes"))?,
-        };
-        let (id, payment) = on_chain::write_down(wallet, offer, order, now)?;
-        self.held = vec![wallet.hold(RowKey::attempt(id))];
-        (self.id, self.resumed, self.tries, self.stage) = (Some(id), false, 0, Stage::Sent);
-        Ok(Step::Send(self.with_credential(&payment)))
+        })
     }
 
     fn has_login(&self) -> bool {
