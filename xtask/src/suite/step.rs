@@ -23,23 +23,42 @@ pub struct Outcome {
     pub last: Last,
 }
 
-/// The last lines of something.
+/// The last lines of something, as many of what it printed as of its complaints: however the two are mixed, neither pushes
+/// the other out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Last(VecDeque<String>);
+pub struct Last {
+    printed: VecDeque<String>,
+    complained: VecDeque<String>,
+}
 
 impl Last {
-    /// Adds a line; the first of too many goes.
-    pub fn push(&mut self, line: &str) {
-        if self.0.len() == LAST {
-            self.0.pop_front();
+    /// Adds a line; the first of too many of its kind goes.
+    fn push(&mut self, Line { text, complains }: Line) {
+        let kept = if complains { &mut self.complained } else { &mut self.printed };
+        if kept.len() == LAST {
+            kept.pop_front();
         }
-        self.0.push_back(line.to_owned());
+        kept.push_back(text);
     }
 
-    /// The lines.
-    pub fn lines(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+    /// Adds what came later.
+    fn append(&mut self, later: Self) {
+        let lines =
+            |texts: VecDeque<String>, complains| texts.into_iter().map(move |text| Line { text, complains });
+        lines(later.printed, false).chain(lines(later.complained, true)).for_each(|line| self.push(line));
     }
+
+    /// The lines: what was printed, then the complaints.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.printed.iter().chain(&self.complained).map(String::as_str)
+    }
+}
+
+/// A line of a program.
+struct Line {
+    text: String,
+    /// Whether it came by the way for complaints, stderr.
+    complains: bool,
 }
 
 impl Outcome {
@@ -50,7 +69,7 @@ impl Outcome {
 
     /// What has failed has said this.
     pub fn that_said(mut self, said: &str) -> Self {
-        said.lines().for_each(|line| self.last.push(line));
+        said.lines().for_each(|line| self.last.push(Line { text: line.to_owned(), complains: false }));
         self
     }
 
@@ -65,7 +84,7 @@ impl Outcome {
     /// Both.
     pub fn and(mut self, other: Self) -> Self {
         self.count.add(other.count);
-        other.last.lines().for_each(|line| self.last.push(line));
+        self.last.append(other.last);
         Self { error: self.error.or(other.error), ..self }
     }
 }
@@ -111,16 +130,16 @@ pub fn watch(command: &mut Command, counter: Option<Counter>) -> Outcome {
     };
     let (sender, lines) = channel();
     let readers = [
-        child.stdout.take().map(|out| forward(out, sender.clone())),
-        child.stderr.take().map(|out| forward(out, sender)),
+        child.stdout.take().map(|out| forward(out, false, sender.clone())),
+        child.stderr.take().map(|out| forward(out, true, sender)),
     ];
     let (mut count, mut last) = (Count::default(), Last::default());
     for line in lines {
-        println!("{line}");
-        last.push(&line);
+        println!("{}", line.text);
         if let Some(counter) = counter {
-            count.add(counter.read(&line));
+            count.add(counter.read(&line.text));
         }
+        last.push(line);
     }
     for reader in readers.into_iter().flatten() {
         drop(reader.join());
@@ -136,13 +155,13 @@ pub fn watch(command: &mut Command, counter: Option<Counter>) -> Outcome {
     Outcome { error, count, last }
 }
 
-fn forward(from: impl Read + Send + 'static, to: Sender<String>) -> thread::JoinHandle<()> {
+fn forward(from: impl Read + Send + 'static, complains: bool, to: Sender<Line>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let mut from = BufReader::new(from);
         let mut line = Vec::new();
         while from.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
             let text = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
-            if to.send(text).is_err() {
+            if to.send(Line { text, complains }).is_err() {
                 return;
             }
             line.clear();
@@ -188,11 +207,11 @@ mod tests {
         let lines = |outcome: &Outcome| outcome.last.lines().map(str::to_owned).collect::<Vec<_>>();
         let good = say("echo fine");
         assert_eq!(lines(&good), Vec::<String>::new());
-        let bad = good.and(say("seq 100; echo the seed >&2; exit 3"));
-        let (last, all) = (lines(&bad), LAST - 1);
-        assert_eq!(last.len(), LAST);
-        assert!(last.contains(&"the seed".to_owned()) && last.contains(&"100".to_owned()));
-        assert!(!last.contains(&(100 - all).to_string()), "the first go");
+        // Went wrong: whether the complaint was among the last lines hung on which of the two was read first.
+        let bad = good.and(say("echo the seed >&2; seq 100; exit 3"));
+        let (last, first) = (lines(&bad), 100 - LAST + 1);
+        let expected: Vec<_> = (first..=100).map(|n| n.to_string()).chain(["the seed".to_owned()]).collect();
+        assert_eq!(last, expected);
         assert_eq!(lines(&bad.and(say("echo fine"))), last);
         assert_eq!(lines(&Outcome::failed("broken").that_said("one\ntwo")), ["one", "two"]);
     }
