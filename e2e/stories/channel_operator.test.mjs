@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { chainStage } from '../lib/chain_gate.mjs'
 import { channelBuyer, escrowOf } from '../lib/channel.mjs'
+import { reconciled as channelsReconciled } from '../lib/channel_gate.mjs'
 import { EXIT, run, start } from '../lib/program.mjs'
 
 const CENT = 10_000
@@ -20,11 +21,7 @@ describe('the operator of channels', { timeout: 110_000 }, () => {
   }))
   const words = (...more) => [...more, '--config', scene.home.config]
   const json = async (...more) => JSON.parse((await run(words(...more, '--json'))).stdout)
-  const reconciled = async () => {
-    const [{ channels, tokens }] = await json('ledger', 'reconcile', '--chain')
-    assert.deepEqual([channels.differences, tokens[0].agrees], [[], true])
-    return channels.channels
-  }
+  const reconciled = () => channelsReconciled(scene, json)
   /** Resolves when nothing is under way and the worker has seen what became of it. */
   const quiet = async (shape) => {
     for (;;) {

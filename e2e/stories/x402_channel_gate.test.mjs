@@ -6,7 +6,7 @@ import { decodePaymentResponseHeader } from '@x402/fetch'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { chainStage } from '../lib/chain_gate.mjs'
 import { channelBuyer, escrowOf } from '../lib/channel.mjs'
-import { until } from '../lib/channel_gate.mjs'
+import { reconciled, until, withChannels } from '../lib/channel_gate.mjs'
 import { get } from '../lib/story.mjs'
 import { ARTICLE } from '../lib/upstream.mjs'
 
@@ -28,7 +28,7 @@ const CHANNELS = {
 const settings = { schemes: ['exact', 'batch-settlement'], channels: CHANNELS }
 
 describe('the official client pays the gate through channels', { timeout: 110_000 }, () => {
-  const scene = chainStage(() => settings)
+  const scene = withChannels(chainStage(() => settings))
   const url = (path) => scene.url(path)
 
   /** Asks and pays; resolves with what the answer says of the payment. */
@@ -54,10 +54,10 @@ describe('the official client pays the gate through channels', { timeout: 110_00
 
   const idOf = (buyer) => buyer.sent[0].voucher.channelId
 
-  /** Waits until all that was charged is claimed and paid out. */
+  /** Waits until all that was charged is claimed and paid out, and the books say so. */
   async function isPaid(units) {
     await until(async () => (await scene.earned()) === units)
-    await scene.isQuiet()
+    await reconciled(scene, scene.json)
   }
 
   let earned = 0

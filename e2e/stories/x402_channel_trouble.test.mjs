@@ -63,7 +63,6 @@ describe('channels at the gate when things go wrong', { timeout: 170_000 }, () =
     await scene.start()
     await scene.json('channel', 'claim', buyer.id())
     await until(async () => (await scene.escrow().channel(buyer.id())).claimed === 2 * CENT + 137)
-    await scene.isQuiet()
     await scene.channelAgreement()
   })
 
@@ -97,7 +96,6 @@ describe('what is charged is claimed and moved by itself', { timeout: 110_000 },
       for (let page = 0; page < 2; page += 1) await buyer.buy('/article')
     }
     await until(async () => (await scene.earned()) === 6 * CENT)
-    await scene.isQuiet()
     const { merchant, payers, lost } = await scene.channelAgreement()
     assert.deepEqual([merchant, payers, lost], [6 * CENT, 3 * (DEPOSIT - 2 * CENT), 0])
   })
