@@ -465,3 +465,40 @@ async fn a_look_that_is_older_than_a_refund_does_not_end_it() {
     harbour.worker.run_once().await.unwrap();
     assert_eq!((harbour.row(1).refund, harbour.charge(1, 1)), (None, Err(Refused::ChannelNotFound.into())));
 }
+
+/// Went wrong: deposits and refunds that anybody may ask for stood before claims, and a payer who takes his money out was faster.
+#[tokio::test]
+async fn claims_go_before_what_strangers_ask_for() {
+    let harbour = Harbour::with(|chain| chain.at_once = 8);
+    harbour.filled(1, 1_000).await;
+    let begun = async || harbour.play.stage.round().await.begun;
+    (2..=30).for_each(|n| harbour.deposit(n, 10));
+    assert_eq!(begun().await, 7, "one place is kept for a claim");
+    harbour.charge(1, 200).unwrap();
+    harbour.play.stage.hands.pass(1);
+    harbour.worker.run_once().await.unwrap();
+    assert_eq!((begun().await, begun().await), (1, 0));
+    harbour.pass().await;
+    harbour.worker.run_once().await.unwrap();
+    assert_eq!(harbour.books()[1], 200, "claimed, while strangers wait");
+    // What is claimed is moved to us before they are served, too.
+    harbour.play.mine_and_look().await;
+    let calls = harbour.play.stage.desk.calls().unwrap();
+    let sweep = calls.iter().find(|(_, row)| row.purpose == Purpose::Channel(ChannelStep::Sweep)).unwrap();
+    assert!(sweep.1.slot.is_some() && calls.iter().any(|(_, row)| row.slot.is_none()));
+}
+
+/// Where few calls go at once none of their places is kept, and a claim goes first.
+#[tokio::test]
+async fn of_a_few_places_none_is_kept_for_claims() {
+    let harbour = Harbour::with(|chain| chain.at_once = 4);
+    harbour.filled(1, 1_000).await;
+    harbour.charge(1, 200).unwrap();
+    (2..=9).for_each(|n| harbour.deposit(n, 10));
+    harbour.play.stage.hands.pass(1);
+    harbour.worker.run_once().await.unwrap();
+    assert_eq!(harbour.play.stage.round().await.begun, 4);
+    let calls = harbour.play.stage.desk.calls().unwrap();
+    let claim = calls.iter().find(|(_, row)| row.purpose == Purpose::Channel(ChannelStep::Claim)).unwrap();
+    assert!(claim.1.slot.is_some());
+}

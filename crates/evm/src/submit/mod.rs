@@ -12,6 +12,7 @@ mod end;
 mod escrow;
 mod gift;
 mod look_back;
+mod order;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -215,7 +216,6 @@ impl Submitter {
         let (begun, mut new): (Vec<_>, Vec<_>) = calls.into_iter().partition(|(_, row)| row.slot.is_some());
         memory.keep_only(&begun, &new);
         new.retain(|(_, row)| !waits_for_another(row, &under_way));
-        new.sort_by_key(|(id, _)| memory.held_up.get(id).copied());
         if !new.is_empty() {
             self.count_on(&mut memory, &begun).await?;
         }
@@ -230,8 +230,7 @@ impl Submitter {
         if let Err(error) = self.fill_hole(&mut memory, &begun, &around).await {
             tracing::warn!(%error, chain = %self.ports.chain.id, "a missing transaction number is not used up yet");
         }
-        let free = self.ports.chain.at_once.saturating_sub(begun.len());
-        let new: Vec<_> = new.into_iter().take(free).collect();
+        let new = order::next(&self.ports.chain, &memory.held_up, &begun, new);
         let tried = join_all(new.iter().map(|(_, row)| self.try_out(row))).await;
         for ((id, row), gas) in new.iter().zip(tried) {
             let done = self.begin(&mut memory, (*id, row), gas, &around).await;
