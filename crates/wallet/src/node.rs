@@ -111,10 +111,41 @@ pub(crate) fn coin(url: &str, answer: &HttpResponse) -> Result<Amount, WalletErr
     Ok(Amount::new(u128::from_str_radix(digits, 16).unwrap_or(u128::MAX)))
 }
 
-/// The name of a transaction that was taken.
-pub(crate) fn hash(url: &str, answer: &HttpResponse) -> Result<String, WalletError> {
-    let value = result(url, "a transaction that is taken", answer)?;
-    Ok(value.as_str().unwrap_or_default().to_owned())
+/// What a node does with a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It has it, now or since before.
+    Yes,
+    /// It asks for higher fees, in its own words.
+    TooCheap(String),
+    /// It does not take it, in its own words.
+    No(String),
+}
+
+/// Whether a transaction was taken. Nodes agree on no words for why not.
+pub(crate) fn taken(url: &str, answer: &HttpResponse) -> Taken {
+    let Err(error) = result(url, "a transaction that is taken", answer) else { return Taken::Yes };
+    let said = match error {
+        WalletError::BadAnswer { got, .. } => got,
+        other => other.to_string(),
+    };
+    let lower = said.to_lowercase();
+    let has = |any: &[&str]| any.iter().any(|part| lower.contains(part));
+    if has(&["already known", "already imported", "alreadyknown"])
+        || lower.contains("known transaction") && !lower.contains("unknown")
+    {
+        Taken::Yes
+    } else if has(&[
+        "underpriced",
+        "fee too low",
+        "feetoolow",
+        "gas price too low",
+        "less than block base fee",
+    ]) {
+        Taken::TooCheap(said)
+    } else {
+        Taken::No(said)
+    }
 }
 
 /// Whether a transaction succeeded; `None` while no block has it.
@@ -256,6 +287,26 @@ mod tests {
         }
         let one = answer(200, &json!({"result": format!("0x{:064x}", 5)}));
         assert_eq!(word(URL, &one).unwrap(), Word::from(5));
+    }
+
+    #[test]
+    fn words_about_transactions_are_understood() {
+        let of = |message: &str| {
+            taken(URL, &answer(200, &json!({"error": {"code": -32_000, "message": message}})))
+        };
+        assert_eq!(taken(URL, &answer(200, &json!({"result": "0x01"}))), Taken::Yes);
+        assert_eq!(of("already known"), Taken::Yes);
+        assert_eq!(of("transaction already imported"), Taken::Yes);
+        for cheap in [
+            "replacement transaction underpriced",
+            "max fee per gas less than block base fee: address 0x1, maxFeePerGas: 1",
+            "FeeTooLow, EffectivePriorityFeePerGas too low",
+        ] {
+            assert!(matches!(of(cheap), Taken::TooCheap(said) if said.contains(cheap)), "{cheap}");
+        }
+        assert!(matches!(of("insufficient funds for gas * price + value"), Taken::No(_)));
+        assert!(matches!(of("nonce too low"), Taken::No(_)));
+        assert!(matches!(of("unknown transaction type"), Taken::No(_)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is written down of a channel, and of a payment through one.
 
 use farthing_channel::buyer::BuyerBooks;
-use farthing_channel::{ChannelId, ChannelTerms, Salt, TxHash, batch_domain};
+use farthing_channel::{ChannelId, ChannelTerms, Salt, Transaction, TxHash, batch_domain, bytes_from_hex};
 use farthing_money::{Amount, Money, Span, Timestamp};
 use farthing_wire::x402::batch::SCHEME_BATCH;
 use serde::{Deserialize, Serialize};
@@ -83,17 +83,42 @@ pub struct Withdrawal {
     pub ready: Option<u64>,
 }
 
-/// A transaction that the account itself has signed: sent again as it is until a block has it, or another one its number.
+/// A transaction that the account itself has signed: sent again until a block has it, or another one its number. Where it became
+/// too cheap it was signed again with higher fees; a block has one of them at the most.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentCall {
-    /// Its name.
+    /// Its name, with its latest fees.
     pub hash: TxHash,
+    /// Its names with lower fees, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<TxHash>,
     /// How many its sender had sent before.
     pub number: u64,
     /// Its bytes, hexadecimal.
     pub bytes: String,
     /// What it is for.
     pub call: CallKind,
+    /// When the deposit that it carries is over: from then on it can only fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl SentCall {
+    /// All its names, the latest first.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = &TxHash> {
+        std::iter::once(&self.hash).chain(self.earlier.iter().rev())
+    }
+
+    /// What it says.
+    pub(crate) fn transaction(&self) -> Option<Transaction> {
+        let bytes = bytes_from_hex(&self.bytes, self.bytes.len()).ok()?;
+        Transaction::read(&bytes).map(|(transaction, _)| transaction)
+    }
+
+    /// Whether it can only fail, at this second of the chain's.
+    pub(crate) fn is_over(&self, secs: u64) -> bool {
+        self.until.is_some_and(|until| until.after(MARGIN).secs() < secs)
+    }
 }
 
 /// What a transaction for a channel is for.

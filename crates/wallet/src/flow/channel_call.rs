@@ -1,14 +1,16 @@
 //! What the account itself sends to the chain for a channel: more money for it, the wish to have back what is left, and, when the
 //! channel's delay is over, the taking of it. Each is a transaction that the account pays gas for and that a node carries.
 //!
-//! A transaction is written down before it is sent. After a crash it is sent again as it is, until a block has it, or another
-//! transaction has its number: two are never under way.
+//! A transaction is written down before it is sent. After a crash it is sent again, until a block has it, or another transaction
+//! has its number: two are never under way. As it is, or, where it has become too cheap, signed again with higher fees under the
+//! same number, so that one of them comes at the most. All their names are kept: whichever a block has, that one counts.
 
 use std::sync::Arc;
 
-use farthing_channel::{BATCH_ESCROW, ChannelId, Fees, Transaction, batch_call, bytes_to_hex};
+use farthing_channel::{BATCH_ESCROW, ChannelId, Fees, Transaction, TxHash, batch_call, bytes_to_hex};
 use farthing_money::{Amount, Span, Timestamp};
 
+use super::channel_fees::{GasPrice, cost, raised};
 use super::channel_look::{ChannelLook, Seen};
 use super::channel_see::{self, key, known};
 use super::in_channel::new_deposit;
@@ -18,7 +20,7 @@ use crate::chain::account;
 use crate::channel::{CallKind, Channel, SentCall, Withdrawal, sign};
 use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, Step};
-use crate::node;
+use crate::node::{self, Taken};
 use crate::outcome::{ChannelNews, Outcome};
 use crate::state::Draft;
 use crate::vault::{Change, Row};
@@ -47,23 +49,46 @@ pub struct ChannelCallFlow {
     /// The most that its gas may cost, in the smallest units of the chain's coin.
     fee_most: Amount,
     random: [u8; 32],
+    /// The chain's time when it was looked at.
+    time: u64,
     looks: u32,
-    /// What the node said when it did not take the transaction.
-    said: Option<String>,
+    /// How often the account was seen to have used the number, while none of ours was in a block.
+    passed: u32,
+    /// What the node said of the transaction; nothing if it was not sent in this run.
+    said: Option<Taken>,
+    /// Whether its fees were raised in this run.
+    is_raised: bool,
+    /// The fees of a transaction of the next number that was given up, and may still lie with nodes.
+    floor: Option<Fees>,
     held: Option<Arc<()>>,
     stage: Stage,
+}
+
+/// For which transaction prices are asked.
+#[derive(Clone, Copy)]
+enum Job {
+    /// One that nobody has signed yet.
+    First { kind: CallKind, number: u64 },
+    /// The one under way, which may have become too cheap.
+    Again,
 }
 
 enum Stage {
     Start,
     Look(ChannelLook),
     Number(CallKind),
-    Price { kind: CallKind, number: u64 },
-    Tip { kind: CallKind, number: u64, price: Amount },
-    Gas { kind: CallKind, number: u64, fees: Fees },
-    Coin { kind: CallKind, number: u64, fees: Fees, gas: u64 },
+    Price(Job),
+    Tip(Job, Amount),
+    Coin(Job, Fees),
+    Gas {
+        kind: CallKind,
+        number: u64,
+        fees: Fees,
+        coin: Amount,
+    },
     Sending,
-    Receipt,
+    /// What became of the one that has so many names before it.
+    Receipt(usize),
     Count,
     Pause,
     End(ChannelLook, CallKind),
@@ -72,8 +97,20 @@ enum Stage {
 impl ChannelCallFlow {
     /// A flow for a channel of the wallet's. The caller draws the bytes for this flow alone.
     pub fn new(channel: ChannelId, call: ChannelCall, fee_most: Amount, random: [u8; 32]) -> Self {
-        let (looks, said, held, stage) = (0, None, None, Stage::Start);
-        Self { channel, call, fee_most, random, looks, said, held, stage }
+        Self {
+            channel,
+            call,
+            fee_most,
+            random,
+            time: 0,
+            looks: 0,
+            passed: 0,
+            said: None,
+            is_raised: false,
+            floor: None,
+            held: None,
+            stage: Stage::Start,
+        }
     }
 
     fn look(&self, wallet: &Wallet) -> Result<ChannelLook, WalletError> {
@@ -81,19 +118,22 @@ impl ChannelCallFlow {
         ChannelLook::new(wallet, chain, self.channel).ok_or(WalletError::NoNode(chain))
     }
 
-    /// What has to be sent now, where the channel stands so; or what there is to tell.
+    /// What was sent before comes first.
     fn decide(&mut self, wallet: &mut Wallet, seen: Seen, now: Timestamp) -> Result<Step, WalletError> {
         let channel = channel_see::write_down(wallet, self.channel, seen, now)?;
-        if channel.sent.is_some() {
-            return self.send_again(wallet);
-        }
+        self.time = seen.time;
+        if channel.sent.is_some() { self.receipt(wallet, 0) } else { self.begin(wallet, channel, now) }
+    }
+
+    /// What has to be sent now, where the channel stands so; or what there is to tell.
+    fn begin(&mut self, wallet: &mut Wallet, channel: Channel, now: Timestamp) -> Result<Step, WalletError> {
         let kind = match (self.call, channel.withdrawal.clone()) {
             (ChannelCall::Fill(amount), _) => {
                 self.fill(wallet, channel, amount, now)?;
                 self.stage = Stage::Number(CallKind::Fill(amount));
                 return self.count(wallet);
             }
-            (ChannelCall::Withdraw, Some(Withdrawal { ready: Some(ready), amount })) if ready > seen.time => {
+            (ChannelCall::Withdraw, Some(Withdrawal { ready: Some(ready), amount })) if ready > self.time => {
                 let news = ChannelNews::Waiting { amount, ready };
                 return Ok(done(Outcome::Channel(Box::new(channel), news)));
             }
@@ -169,7 +209,7 @@ impl ChannelCallFlow {
         })
     }
 
-    /// Signs the transaction and writes it down; then it is sent.
+    /// Signs a transaction that is the first of its number and writes it down; then it is sent.
     fn sign(
         &mut self,
         wallet: &mut Wallet,
@@ -177,16 +217,7 @@ impl ChannelCallFlow {
         gas: u64,
         coin: Amount,
     ) -> Result<Step, WalletError> {
-        let cost = fees.most.checked_mul(gas.into()).unwrap_or(Amount::MAX);
-        if cost > self.fee_most {
-            return Err(WalletError::NotOnChain(format!(
-                "the transaction may cost {cost} of the coin's smallest units, and at most {} are allowed; wait until gas is cheaper, or allow more with --fee-most",
-                self.fee_most
-            )));
-        }
-        if coin < cost {
-            return Err(WalletError::NoCoin { chain: known(wallet, self.channel)?.chain(), cost, coin });
-        }
+        self.check_cost(wallet, cost(fees, gas), coin)?;
         let mut channel = known(wallet, self.channel)?;
         let input = self.input(wallet, kind)?;
         let transaction = Transaction {
@@ -198,16 +229,70 @@ impl ChannelCallFlow {
             coin: Amount::ZERO,
             input,
         };
-        let signature = account::key(&wallet.seed)?.sign(&transaction.digest());
-        let signed = transaction.signed(&signature).ok_or(WalletError::Misuse("a signature"))?;
-        let bytes = bytes_to_hex(&signed.bytes);
+        let (hash, bytes) = signed(wallet, transaction)?;
         if let CallKind::Ask(amount) = kind {
             // From now on nothing more is paid through it.
             channel.withdrawal = Some(Withdrawal { amount, ready: None });
         }
-        channel.sent = Some(SentCall { hash: signed.hash, number, bytes, call: kind });
+        let carried = channel.deposits.last().filter(|_| matches!(kind, CallKind::Fill(_)));
+        let until = carried.map(|deposit| deposit.until);
+        channel.sent = Some(SentCall { hash, earlier: Vec::new(), number, bytes, call: kind, until });
         wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel)))])?;
         self.send_again(wallet)
+    }
+
+    /// Signs the one under way again, with these fees and nothing else changed.
+    fn raise(&mut self, wallet: &mut Wallet, fees: Fees, coin: Amount) -> Result<Step, WalletError> {
+        let mut channel = known(wallet, self.channel)?;
+        let sent = channel.sent.as_mut().ok_or(WalletError::Misuse("a transaction under way"))?;
+        let before = sent.transaction().ok_or(WalletError::Misuse("a transaction that was signed"))?;
+        self.check_cost(wallet, cost(fees, before.gas), coin)?;
+        let (hash, bytes) = signed(wallet, Transaction { fees, ..before })?;
+        sent.earlier.push(std::mem::replace(&mut sent.hash, hash));
+        sent.bytes = bytes;
+        wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel)))])?;
+        self.is_raised = true;
+        self.send_again(wallet)
+    }
+
+    /// Whether gas may cost so much, and there is the coin for it.
+    fn check_cost(&self, wallet: &Wallet, cost: Amount, coin: Amount) -> Result<(), WalletError> {
+        let channel = known(wallet, self.channel)?;
+        if cost > self.fee_most {
+            let kept = channel.sent.map(|sent| {
+                format!("{} has become too cheap, and is kept: with fees that are not, ", sent.hash)
+            });
+            return Err(WalletError::NotOnChain(format!(
+                "{}the transaction may cost {cost} of the coin's smallest units, and at most {} are allowed; wait until gas is cheaper, or allow more with --fee-most",
+                kept.unwrap_or_default(),
+                self.fee_most
+            )));
+        }
+        if coin < cost {
+            return Err(WalletError::NoCoin { chain: channel.chain(), cost, coin });
+        }
+        Ok(())
+    }
+
+    /// What gas costs now is known.
+    fn priced(&mut self, wallet: &Wallet, job: Job, gas: GasPrice) -> Result<Step, WalletError> {
+        let fees = match job {
+            Job::First { .. } => self.floor.map_or_else(|| gas.fees(), |floor| raised(floor, gas.fees())),
+            Job::Again => {
+                let before = self.fees(wallet)?;
+                if !matches!(self.said, Some(Taken::TooCheap(_))) && !gas.is_beyond(before) {
+                    return self.send_again(wallet);
+                }
+                raised(before, gas.fees())
+            }
+        };
+        self.stage = Stage::Coin(job, fees);
+        Ok(Step::Send(node::coin_request(self.url(wallet)?, wallet.account()?)))
+    }
+
+    fn price(&mut self, wallet: &Wallet, job: Job) -> Result<Step, WalletError> {
+        self.stage = Stage::Price(job);
+        Ok(Step::Send(node::price_request(self.url(wallet)?)))
     }
 
     fn send_again(&mut self, wallet: &Wallet) -> Result<Step, WalletError> {
@@ -220,10 +305,20 @@ impl ChannelCallFlow {
         known(wallet, self.channel)?.sent.ok_or(WalletError::Misuse("a transaction under way"))
     }
 
-    fn receipt(&mut self, wallet: &Wallet) -> Result<Step, WalletError> {
-        let hash = self.under_way(wallet)?.hash.to_string();
-        let request: HttpRequest = node::receipt_request(self.url(wallet)?, &hash);
-        self.stage = Stage::Receipt;
+    fn fees(&self, wallet: &Wallet) -> Result<Fees, WalletError> {
+        let transaction = self.under_way(wallet)?.transaction();
+        Ok(transaction.ok_or(WalletError::Misuse("a transaction that was signed"))?.fees)
+    }
+
+    /// Asks what became of one of its names; when all were asked for, how many the account has sent.
+    fn receipt(&mut self, wallet: &Wallet, place: usize) -> Result<Step, WalletError> {
+        let sent = self.under_way(wallet)?;
+        let Some(hash) = sent.hashes().nth(place) else {
+            self.stage = Stage::Count;
+            return self.count(wallet);
+        };
+        let request: HttpRequest = node::receipt_request(self.url(wallet)?, &hash.to_string());
+        self.stage = Stage::Receipt(place);
         Ok(Step::Send(request))
     }
 
@@ -262,7 +357,7 @@ impl ChannelCallFlow {
     }
 
     /// What the receipt says, if there is one.
-    fn read_receipt(&mut self, wallet: &mut Wallet, event: Event) -> Result<Step, WalletError> {
+    fn read_receipt(&mut self, wallet: &mut Wallet, place: usize, event: Event) -> Result<Step, WalletError> {
         let url = self.url(wallet)?.to_owned();
         let sent = self.under_way(wallet)?;
         match node::succeeded(&url, &answer_of(&node::whom(&url), event)?)? {
@@ -278,45 +373,69 @@ impl ChannelCallFlow {
             }
             Some(false) => {
                 self.forget(wallet, false)?;
+                let hash = sent.hashes().nth(place).copied().unwrap_or(sent.hash);
                 Err(WalletError::NotOnChain(format!(
-                    "the transaction {} was refused by the escrow; nothing moved but its gas. Run `farthing wallet channels show` and try again",
-                    sent.hash
+                    "the transaction {hash} was refused by the escrow; nothing moved but its gas. Run `farthing wallet channels show` and try again"
                 )))
             }
-            None => {
-                self.stage = Stage::Count;
-                self.count(wallet)
-            }
+            None => self.receipt(wallet, place.saturating_add(1)),
         }
     }
 
     /// No block has it yet. It never comes if another one has its number.
-    fn counted(&mut self, wallet: &mut Wallet, event: Event) -> Result<Step, WalletError> {
+    fn counted(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError> {
         let url = self.url(wallet)?.to_owned();
         let count =
             node::number(&url, "how many an account has sent", &answer_of(&node::whom(&url), event)?)?;
         let sent = self.under_way(wallet)?;
         self.looks = self.looks.saturating_add(1);
-        if count > sent.number && self.looks > 2 {
-            self.forget(wallet, false)?;
-            return Err(WalletError::NotOnChain(format!(
-                "another transaction of this account has taken the place of {}; run the same command again",
-                sent.hash
-            )));
-        }
-        if self.looks >= LOOKS_MAX || (self.said.is_some() && self.looks > 2) {
-            if let Some(said) = self.said.take() {
+        if count > sent.number {
+            // It may have come between the two questions: then the next look finds it.
+            self.passed = self.passed.saturating_add(1);
+            if self.passed > 2 {
+                self.forget(wallet, false)?;
                 return Err(WalletError::NotOnChain(format!(
-                    "the node does not take the transaction {}: {said}; it is kept, the same command sends it again",
+                    "another transaction of this account has taken the place of {}; run the same command again",
                     sent.hash
                 )));
             }
-            let channel = known(wallet, self.channel)?;
-            return Ok(done(Outcome::Channel(Box::new(channel), ChannelNews::Sent(sent.hash.to_string()))));
+            return Ok(self.pause());
         }
-        self.stage = Stage::Pause;
-        Ok(Step::Wait(Span::from_secs(1)))
+        if sent.is_over(self.time) {
+            // It would fail: what comes next has its number, and pays more than it.
+            self.floor = Some(self.fees(wallet)?);
+            let channel = self.forget(wallet, false)?;
+            return self.begin(wallet, channel, now);
+        }
+        match self.said.clone() {
+            // Nothing was sent in this run.
+            None => self.price(wallet, Job::Again),
+            Some(Taken::TooCheap(_)) if !self.is_raised => self.price(wallet, Job::Again),
+            Some(Taken::TooCheap(said) | Taken::No(said)) if self.looks > 2 => {
+                Err(WalletError::NotOnChain(format!(
+                    "the node does not take the transaction {}: {said}; it is kept, the same command sends it again",
+                    sent.hash
+                )))
+            }
+            Some(_) if self.looks >= LOOKS_MAX => {
+                let channel = known(wallet, self.channel)?;
+                Ok(done(Outcome::Channel(Box::new(channel), ChannelNews::Sent(sent.hash.to_string()))))
+            }
+            Some(_) => Ok(self.pause()),
+        }
     }
+
+    fn pause(&mut self) -> Step {
+        self.stage = Stage::Pause;
+        Step::Wait(Span::from_secs(1))
+    }
+}
+
+/// A transaction's name and bytes, as the account signs it.
+fn signed(wallet: &Wallet, transaction: Transaction) -> Result<(TxHash, String), WalletError> {
+    let signature = account::key(&wallet.seed)?.sign(&transaction.digest());
+    let signed = transaction.signed(&signature).ok_or(WalletError::Misuse("a signature"))?;
+    Ok((signed.hash, bytes_to_hex(&signed.bytes)))
 }
 
 impl Flow for ChannelCallFlow {
@@ -339,43 +458,39 @@ impl Flow for ChannelCallFlow {
             },
             Stage::Number(kind) => {
                 let number = node::number(&url, "how many an account has sent", &answer_of(&whom, event)?)?;
-                self.stage = Stage::Price { kind, number };
-                Ok(Step::Send(node::price_request(&url)))
+                self.price(wallet, Job::First { kind, number })
             }
-            Stage::Price { kind, number } => {
+            Stage::Price(job) => {
                 let price = node::number(&url, "what gas costs", &answer_of(&whom, event)?)?;
-                self.stage = Stage::Tip { kind, number, price: price.into() };
+                self.stage = Stage::Tip(job, price.into());
                 Ok(Step::Send(node::tip_request(&url)))
             }
-            Stage::Tip { kind, number, price } => {
+            Stage::Tip(job, price) => {
                 // Some nodes do not say; then a small part of the price is the tip.
                 let said =
                     answer_of(&whom, event).and_then(|answer| node::number(&url, "a usual tip", &answer));
-                let tip = said.map_or_else(|_| Amount::new(price.value() / 10), Amount::from).min(price);
-                let most = price.checked_mul(2).unwrap_or(Amount::MAX);
-                self.stage = Stage::Gas { kind, number, fees: Fees { most, tip } };
+                let tip = said.map_or_else(|_| Amount::new(price.value() / 10), Amount::from);
+                self.priced(wallet, job, GasPrice { price, tip })
+            }
+            Stage::Coin(job, fees) => {
+                let coin = node::coin(&url, &answer_of(&whom, event)?)?;
+                let Job::First { kind, number } = job else { return self.raise(wallet, fees, coin) };
+                self.stage = Stage::Gas { kind, number, fees, coin };
                 let input = self.input(wallet, kind)?;
                 Ok(Step::Send(node::gas_request(&url, wallet.account()?, BATCH_ESCROW, &input)))
             }
-            Stage::Gas { kind, number, fees } => {
+            Stage::Gas { kind, number, fees, coin } => {
                 let gas = node::number(&url, "a call that the escrow takes", &answer_of(&whom, event)?)?;
                 // A block later it may use a little more.
-                let gas = gas.saturating_add(gas / 4);
-                self.stage = Stage::Coin { kind, number, fees, gas };
-                Ok(Step::Send(node::coin_request(&url, wallet.account()?)))
-            }
-            Stage::Coin { kind, number, fees, gas } => {
-                let coin = node::coin(&url, &answer_of(&whom, event)?)?;
-                self.sign(wallet, (kind, number, fees), gas, coin)
+                self.sign(wallet, (kind, number, fees), gas.saturating_add(gas / 4), coin)
             }
             Stage::Sending => {
-                let answer = answer_of(&whom, event)?;
-                self.said = node::hash(&url, &answer).err().map(|error| error.to_string());
-                self.receipt(wallet)
+                self.said = Some(node::taken(&url, &answer_of(&whom, event)?));
+                self.receipt(wallet, 0)
             }
-            Stage::Receipt => self.read_receipt(wallet, event),
-            Stage::Count => self.counted(wallet, event),
-            Stage::Pause => self.receipt(wallet),
+            Stage::Receipt(place) => self.read_receipt(wallet, place, event),
+            Stage::Count => self.counted(wallet, event, now),
+            Stage::Pause => self.receipt(wallet, 0),
             Stage::End(mut look, kind) => {
                 let before = known(wallet, self.channel)?.books.balance();
                 match look.next(wallet, event)? {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod channel_call;
+mod channel_fees;
 mod channel_find;
 mod channel_look;
 mod channel_refund;

@@ -72,6 +72,12 @@ impl Chain {
         Some(transaction)
     }
 
+    /// A block takes a transaction that came before.
+    pub fn mine(&mut self, place: usize, now: Timestamp) {
+        let signed = self.sender.seen[place].clone();
+        self.sender.mine(&signed, &mut self.escrow, &mut self.balance, now);
+    }
+
     /// What was taken in all.
     pub fn total(&self) -> u64 {
         self.taken.values().map(|taken| taken.units).sum()
@@ -84,7 +90,12 @@ impl Chain {
         let method = asked["method"].as_str().unwrap();
         let of_sender = self.sender.answer((method, params), &mut self.escrow, &mut self.balance, now);
         if let Some(result) = of_sender {
-            return super::json(200, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}));
+            let mut answer = json!({"jsonrpc": "2.0", "id": asked["id"]});
+            match result {
+                Ok(result) => answer["result"] = result,
+                Err(message) => answer["error"] = json!({"code": -32_000, "message": message}),
+            }
+            return super::json(200, &answer);
         }
         let by_hash = || {
             let hash = params[0].as_str().unwrap();

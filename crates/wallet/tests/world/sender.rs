@@ -6,20 +6,44 @@ use farthing_channel::{
     Address, BATCH_ESCROW, ChannelId, ChannelTerms, Salt, SignedTransaction, Word, batch_domain,
     bytes_from_hex, keccak256,
 };
-use farthing_money::Timestamp;
+use farthing_money::{Amount, Timestamp};
 use serde_json::{Value, json};
 
 use super::chain::CHAIN;
 use super::toll::Escrow;
 
 /// What the account has sent.
-#[derive(Default)]
 pub struct Sender {
     /// Whether each transaction succeeded, by its name.
     pub carried: BTreeMap<String, bool>,
     pub count: u64,
     /// No block takes anything for now.
     pub is_stuck: bool,
+    /// What a unit of gas costs.
+    pub price: u64,
+    /// What the account has of the coin.
+    pub coin: u64,
+    /// What the node says to every transaction instead of taking it.
+    pub refuses: Option<&'static str>,
+    /// All that came, in the order in which it came.
+    pub seen: Vec<SignedTransaction>,
+    /// What waits, by its number.
+    waiting: BTreeMap<u64, SignedTransaction>,
+}
+
+impl Default for Sender {
+    fn default() -> Self {
+        Self {
+            carried: BTreeMap::new(),
+            count: 0,
+            is_stuck: false,
+            price: 1_000_000_000,
+            coin: 1_000_000_000_000_000_000,
+            refuses: None,
+            seen: Vec::new(),
+            waiting: BTreeMap::new(),
+        }
+    }
 }
 
 fn terms(words: &[Word]) -> ChannelTerms {
@@ -36,40 +60,79 @@ fn terms(words: &[Word]) -> ChannelTerms {
 }
 
 impl Sender {
-    /// The answer to a question about transactions; `None` if it is about something else.
+    /// The answer to a question about transactions, or the error; `None` if it is about something else.
     pub fn answer(
         &mut self,
         (method, params): (&str, &Value),
         escrow: &mut Escrow,
         tokens: &mut u64,
         now: Timestamp,
-    ) -> Option<Value> {
-        Some(match method {
+    ) -> Option<Result<Value, &'static str>> {
+        Some(Ok(match method {
             "eth_getTransactionCount" => json!(format!("{:#x}", self.count)),
-            "eth_gasPrice" => json!("0x3b9aca00"),
+            "eth_gasPrice" => json!(format!("{:#x}", self.price)),
             "eth_maxPriorityFeePerGas" => json!("0x1"),
             "eth_estimateGas" => json!("0x186a0"),
-            "eth_getBalance" => json!("0xde0b6b3a7640000"),
-            "eth_sendRawTransaction" => json!(self.send(params[0].as_str().unwrap(), escrow, tokens, now)),
+            "eth_getBalance" => json!(format!("{:#x}", self.coin)),
+            "eth_sendRawTransaction" => {
+                let bytes = bytes_from_hex(params[0].as_str().unwrap(), 10_000).unwrap();
+                return Some(self.send(&bytes, escrow, tokens, now).map(|hash| json!(hash)));
+            }
             "eth_getTransactionReceipt" => {
                 let carried = self.carried.get(params[0].as_str().unwrap())?;
                 json!({"status": if *carried { "0x1" } else { "0x0" }, "logs": []})
             }
             _ => return None,
-        })
+        }))
     }
 
-    fn send(&mut self, bytes: &str, escrow: &mut Escrow, tokens: &mut u64, now: Timestamp) -> String {
-        let signed = SignedTransaction::decode(&bytes_from_hex(bytes, 10_000).unwrap()).unwrap();
-        let hash = signed.hash.to_string();
-        assert_eq!((signed.transaction.to, signed.transaction.chain), (BATCH_ESCROW, CHAIN));
-        if self.is_stuck || signed.transaction.number != self.count {
-            return hash;
+    /// As nodes do: one of a number takes the place of another one if both of its fees are a tenth higher.
+    fn send(
+        &mut self,
+        bytes: &[u8],
+        escrow: &mut Escrow,
+        tokens: &mut u64,
+        now: Timestamp,
+    ) -> Result<String, &'static str> {
+        let signed = SignedTransaction::decode(bytes).unwrap();
+        let (hash, said) = (signed.hash.to_string(), &signed.transaction);
+        assert_eq!((said.to, said.chain), (BATCH_ESCROW, CHAIN));
+        if let Some(refuses) = self.refuses {
+            return Err(refuses);
         }
+        if said.number < self.count {
+            return Err("nonce too low");
+        }
+        let (units, fees) = (|amount: Amount| amount.to_u64().unwrap(), said.fees);
+        if let Some(other) = self.waiting.get(&said.number).filter(|other| other.hash != signed.hash) {
+            let other = other.transaction.fees;
+            let is_more = |new: Amount, old: Amount| new > old && units(new) * 10 >= units(old) * 11;
+            if !is_more(fees.most, other.most) || !is_more(fees.tip, other.tip) {
+                return Err("replacement transaction underpriced");
+            }
+        }
+        self.seen.push(signed.clone());
+        let was_known = self.waiting.insert(said.number, signed.clone()).is_some_and(|old| old == signed);
+        let waits = self.is_stuck || said.number != self.count || units(fees.most) < self.price;
+        if !waits {
+            self.mine(&signed, escrow, tokens, now);
+        }
+        if waits && was_known { Err("already known") } else { Ok(hash) }
+    }
+
+    /// A block takes it, whatever it costs.
+    pub fn mine(
+        &mut self,
+        signed: &SignedTransaction,
+        escrow: &mut Escrow,
+        tokens: &mut u64,
+        now: Timestamp,
+    ) {
+        assert_eq!(signed.transaction.number, self.count);
         self.count += 1;
+        self.waiting.remove(&signed.transaction.number);
         let done = escrow.call(&signed.transaction.input, signed.sender, tokens, now.secs());
-        self.carried.insert(hash.clone(), done);
-        hash
+        self.carried.insert(signed.hash.to_string(), done);
     }
 }
 

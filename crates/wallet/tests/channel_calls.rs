@@ -1,0 +1,202 @@
+//! Transactions that the account sends for its channels itself: what they may cost, what becomes of one that no block takes, and
+//! that what is signed for one is signed once.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use farthing_channel::{SignedTransaction, bytes_from_hex};
+use farthing_money::{Amount, Span};
+use farthing_wallet::{
+    Channel, ChannelCall, ChannelCallFlow, ChannelNews, Limits, Outcome, Wallet, WalletError,
+};
+
+use crate::world::chain::{CHAIN, NODE, token};
+use crate::world::vault::SharedVault;
+use crate::world::{World, reopen};
+
+/// What gas costs at the beginning, and how much of it a call uses here with a quarter to spare.
+const PRICE: u64 = 1_000_000_000;
+const GAS: u64 = 125_000;
+const WITHDRAW: ChannelCall = ChannelCall::Withdraw;
+
+struct Scene {
+    world: World,
+    vault: SharedVault,
+    wallet: Wallet,
+}
+
+impl Scene {
+    /// A channel with 9,000 left in it.
+    fn new() -> Self {
+        let (vault, mut world) = (SharedVault::default(), World::new());
+        let mut wallet = vault.create();
+        wallet.add_token(token()).unwrap();
+        wallet.set_node(CHAIN, Some(NODE)).unwrap();
+        wallet.set_limits(Limits::none("uusd".parse().unwrap())).unwrap();
+        assert!(matches!(world.pass(&mut wallet, "/page"), Ok(Outcome::Paid(_))));
+        Self { world, vault, wallet }
+    }
+
+    fn channel(&self) -> Channel {
+        let all: Vec<_> = self.wallet.channels().cloned().collect();
+        assert_eq!(all.len(), 1);
+        all[0].clone()
+    }
+
+    fn call(&mut self, call: ChannelCall, fee_most: u64) -> Result<ChannelNews, WalletError> {
+        let random = self.world.random();
+        let flow = ChannelCallFlow::new(self.channel().id(), call, fee_most.into(), random);
+        match self.world.run(&mut self.wallet, flow)? {
+            Outcome::Channel(_, news) => Ok(news),
+            other => panic!("expected news, got {other:?}"),
+        }
+    }
+
+    /// The same, where gas may cost anything.
+    fn run(&mut self, call: ChannelCall) -> Result<ChannelNews, WalletError> {
+        self.call(call, u64::MAX)
+    }
+
+    /// What is under way, as it was signed last.
+    fn under_way(&self) -> SignedTransaction {
+        let sent = self.channel().sent.unwrap();
+        SignedTransaction::decode(&bytes_from_hex(&sent.bytes, 10_000).unwrap()).unwrap()
+    }
+
+    fn stuck(&mut self, call: ChannelCall) -> SignedTransaction {
+        let news = self.run(call).unwrap();
+        let last = self.under_way();
+        assert_eq!(news, ChannelNews::Sent(last.hash.to_string()));
+        last
+    }
+}
+
+fn is_replaced(before: &SignedTransaction, after: &SignedTransaction) {
+    let (old, new) = (&before.transaction, &after.transaction);
+    assert_eq!((old.number, &old.input, old.gas), (new.number, &new.input, new.gas));
+    let eighth = |old: Amount, new: Amount| new.value() * 8 >= old.value() * 9 && new > old;
+    assert!(eighth(old.fees.most, new.fees.most) && eighth(old.fees.tip, new.fees.tip), "{old:?}, {new:?}");
+}
+
+/// A transaction that had become too cheap was sent again as it was for ever, and its number was in the way of all others.
+#[test]
+fn a_call_for_a_channel_that_became_too_cheap_is_sent_again_with_higher_fees() {
+    for call in [WITHDRAW, ChannelCall::Fill(Amount::new(4_000))] {
+        for price in [2 * PRICE + 1, 7 * PRICE] {
+            let mut scene = Scene::new();
+            scene.world.chain.sender.price = PRICE;
+            scene.world.chain.sender.is_stuck = true;
+            let first = scene.stuck(call);
+            // Gas is not dearer than the transaction pays: it is sent again as it is.
+            scene.world.chain.sender.price = 2 * PRICE;
+            assert_eq!(scene.stuck(call), first);
+            scene.world.chain.sender.is_stuck = false;
+            scene.world.chain.sender.price = price;
+            let news = scene.run(call).unwrap();
+            let is_done = match call {
+                ChannelCall::Withdraw => matches!(news, ChannelNews::Waiting { .. }),
+                ChannelCall::Fill(amount) => news == ChannelNews::Filled(amount),
+            };
+            assert!(is_done, "{news:?}");
+            is_replaced(&first, scene.world.chain.sender.seen.last().unwrap());
+            assert_eq!(scene.world.chain.sender.count, 1, "one of them came");
+            assert!(scene.channel().sent.is_none());
+        }
+    }
+}
+
+/// Only the last transaction was asked for: a block that had taken an earlier one of the same number was not believed.
+#[test]
+fn any_transaction_of_a_channel_that_a_block_takes_counts() {
+    for place in 0..3 {
+        let mut scene = Scene::new();
+        scene.world.chain.sender.is_stuck = true;
+        let first = scene.stuck(WITHDRAW);
+        scene.world.chain.sender.price = 3 * PRICE;
+        let second = scene.stuck(WITHDRAW);
+        scene.world.chain.sender.price = 9 * PRICE;
+        let third = scene.stuck(WITHDRAW);
+        is_replaced(&first, &second);
+        is_replaced(&second, &third);
+        assert_eq!(scene.channel().sent.unwrap().earlier, [first.hash, second.hash]);
+        scene.wallet = reopen(&scene.vault);
+        assert_eq!(scene.world.chain.sender.seen, [first, second, third]);
+        scene.world.chain.mine(place, scene.world.now);
+        assert!(matches!(scene.run(WITHDRAW), Ok(ChannelNews::Waiting { .. })), "{place}");
+        assert_eq!(scene.world.chain.sender.seen.len(), 3, "nothing more is sent");
+    }
+}
+
+#[test]
+fn higher_fees_for_a_channel_are_within_what_is_allowed_and_what_there_is() {
+    let mut scene = Scene::new();
+    scene.world.chain.sender.is_stuck = true;
+    let first = scene.stuck(WITHDRAW);
+    scene.world.chain.sender.is_stuck = false;
+    scene.world.chain.sender.price = 3 * PRICE;
+    let most = 6 * PRICE * GAS;
+    let error = scene.call(WITHDRAW, most - 1).unwrap_err();
+    assert_eq!(error.code(), "wallet-not-on-chain");
+    assert!(error.to_string().contains(&format!("{} has become too cheap", first.hash)), "{error}");
+    scene.world.chain.sender.coin = most - 1;
+    assert_eq!(scene.call(WITHDRAW, most).unwrap_err().code(), "wallet-no-coin");
+    assert_eq!(scene.under_way(), first, "it is kept");
+    scene.world.chain.sender.coin = most;
+    assert!(matches!(scene.call(WITHDRAW, most), Ok(ChannelNews::Waiting { .. })));
+    is_replaced(&first, scene.world.chain.sender.seen.last().unwrap());
+}
+
+/// What the node says counts too: gas may look cheap enough, and the pool be full of what pays more.
+#[test]
+fn a_node_that_asks_for_more_gets_more_once_in_a_run() {
+    let mut scene = Scene::new();
+    scene.world.chain.sender.refuses = Some("transaction underpriced");
+    let error = scene.run(WITHDRAW).unwrap_err();
+    assert!(error.to_string().contains("transaction underpriced; it is kept"), "{error}");
+    assert_eq!(scene.channel().sent.unwrap().earlier.len(), 1, "it was raised once");
+    scene.world.chain.sender.refuses = Some("insufficient funds for gas * price + value");
+    let error = scene.run(WITHDRAW).unwrap_err();
+    assert!(error.to_string().contains("insufficient funds"), "{error}");
+    assert_eq!(scene.channel().sent.unwrap().earlier.len(), 1, "that is no reason to pay more");
+    scene.world.chain.sender.refuses = None;
+    assert!(matches!(scene.run(WITHDRAW), Ok(ChannelNews::Waiting { .. })));
+}
+
+#[test]
+fn fees_for_a_channel_are_raised_once_though_the_power_is_cut() {
+    for (commits, durable) in (0..4).flat_map(|commits| [(commits, false), (commits, true)]) {
+        let mut scene = Scene::new();
+        scene.world.chain.sender.is_stuck = true;
+        let first = scene.stuck(WITHDRAW);
+        scene.world.chain.sender.is_stuck = false;
+        scene.world.chain.sender.price = 3 * PRICE;
+        scene.vault.crash_after(commits, durable);
+        let _ = scene.run(WITHDRAW);
+        scene.vault.never_crash();
+        scene.wallet = reopen(&scene.vault);
+        let news = scene.run(WITHDRAW).unwrap();
+        assert!(matches!(news, ChannelNews::Waiting { .. }), "{news:?}");
+        let seen = &scene.world.chain.sender.seen;
+        is_replaced(&first, &seen[1]);
+        assert!(seen[1..].iter().all(|again| *again == seen[1]), "{commits} {durable}");
+        assert_eq!(scene.world.chain.sender.count, 1);
+    }
+}
+
+/// A deposit is good for ten minutes: the transaction that carries it can only fail then, and is in nobody's way.
+#[test]
+fn a_channel_whose_deposit_is_over_gets_another_one_in_its_place() {
+    for call in [ChannelCall::Fill(Amount::new(4_000)), WITHDRAW] {
+        let mut scene = Scene::new();
+        scene.world.chain.sender.is_stuck = true;
+        let first = scene.stuck(ChannelCall::Fill(Amount::new(4_000)));
+        scene.world.now = scene.world.now.after(Span::from_secs(700));
+        scene.world.chain.sender.is_stuck = false;
+        let news = scene.run(call).unwrap();
+        assert!(matches!(news, ChannelNews::Filled(_) | ChannelNews::Waiting { .. }), "{news:?}");
+        let last = scene.world.chain.sender.seen.last().unwrap().clone();
+        assert_eq!(last.transaction.number, first.transaction.number);
+        assert_ne!(last.transaction.input, first.transaction.input);
+        assert_eq!(scene.world.chain.sender.carried.len(), 1, "nothing failed");
+    }
+}
