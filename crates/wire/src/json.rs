@@ -37,8 +37,13 @@ impl JsonError {
 
 /// Reads JSON of a shape; refuses an object that holds one name twice, at any depth.
 pub fn read<T: DeserializeOwned>(bytes: &[u8], expected: &'static str) -> Result<T, JsonError> {
+    serde_json::from_value(read_value(bytes, expected)?).map_err(|error| JsonError::shape(expected, &error))
+}
+
+/// The same of any shape.
+pub fn read_value(bytes: &[u8], expected: &'static str) -> Result<Value, JsonError> {
     let value: Unique = serde_json::from_slice(bytes).map_err(|error| JsonError::shape(expected, &error))?;
-    serde_json::from_value(value.0).map_err(|error| JsonError::shape(expected, &error))
+    Ok(value.0)
 }
 
 /// The canonical form of RFC 8785 for what our payloads hold: no number but integers up to 2^53 - 1.

@@ -91,10 +91,12 @@ pub(super) fn from_json<T: DeserializeOwned>(
     limit: usize,
     what: &'static str,
 ) -> Result<T, X402Error> {
-    if bytes.len() > limit {
-        return Err(X402Error::TooLong { what, limit, got: bytes.len() });
-    }
+    within(bytes, limit, what)?;
     Ok(json::read(bytes, what)?)
+}
+
+fn within(bytes: &[u8], limit: usize, what: &'static str) -> Result<(), X402Error> {
+    if bytes.len() > limit { Err(X402Error::TooLong { what, limit, got: bytes.len() }) } else { Ok(()) }
 }
 
 /// Reads a part of JSON that says its version.
@@ -104,7 +106,8 @@ pub(super) fn from_versioned<T: DeserializeOwned>(
     limit: usize,
     what: &'static str,
 ) -> Result<T, X402Error> {
-    let value: Value = from_json(bytes, limit, what)?;
+    within(bytes, limit, what)?;
+    let value = json::read_value(bytes, what)?;
     if value.get("x402Version").and_then(Value::as_u64) != Some(version) {
         return Err(X402Error::Version { what, expected: version });
     }

@@ -56,7 +56,7 @@ impl Shared {
             funds: Funds::Voucher(Box::new(held)),
             price: price.amount(),
             asset: price.asset(),
-            merchant: Chart::of(price.asset()).merchant(&self.config.names.merchant).id(),
+            merchant: Chart::merchant_id(price.asset(), &self.config.names.merchant),
             resource: resource.clone(),
             tag,
             tax_code: shown.quote.tax_code,
