@@ -176,19 +176,21 @@ async fn every_difference_between_chain_and_books_is_found() {
     assert_eq!((detail.line.state.as_str(), detail.agrees), ("withdrawal", Some(true)));
 
     // An entry by hand leaves the rows as they are, and the account is not what follows from them.
-    let accounts = port.desk().accounts;
-    let command = farthing_engine::Command::SeeReceiver(farthing_engine::SeeReceiver {
-        receiver: farthing_engine::ReceiverId::of(
-            84_532,
-            farthing_engine::ChainAddress::from_bytes(*port.terms().receiver.as_bytes()),
-            farthing_engine::ChainAddress::from_bytes(*port.terms().token.as_bytes()),
-        ),
-        settled: Amount::new(40),
-        unit: port.desk().unit,
-        accounts,
-    });
-    port.installation.writer.execute(command).await.unwrap();
+    let settle = |receiver: Address, units: u128| {
+        let address = |address: Address| farthing_engine::ChainAddress::from_bytes(*address.as_bytes());
+        let command = farthing_engine::Command::SeeReceiver(farthing_engine::SeeReceiver {
+            receiver: farthing_engine::ReceiverId::of(84_532, address(receiver), address(port.terms().token)),
+            settled: Amount::new(units),
+            unit: port.desk().unit,
+            accounts: port.desk().accounts,
+        });
+        port.installation.writer.execute(command)
+    };
+    settle(port.terms().receiver, 40).await.unwrap();
     assert_eq!(port.differences().await, [found("settled", "0", "40")]);
+    // Went wrong: an account below nothing was taken for an empty one.
+    settle(Address::from_bytes([9; 20]), 5).await.unwrap();
+    assert_eq!(port.differences().await, [found("settled", "0", "40"), found("account", "-40", "-45")]);
 }
 
 #[tokio::test]

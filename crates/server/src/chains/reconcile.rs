@@ -108,34 +108,35 @@ impl ChainRoom {
         let Some(books) = self.books() else { return Ok(()) };
         let accounts: BTreeMap<_, Account> =
             books.accounts()?.into_iter().map(|account| (account.id(), account)).collect();
-        for desk in &harbour.desks {
-            let of_token =
-                || rows.iter().filter(|(_, row)| row.accounts == desk.accounts).map(|(_, row)| row);
-            let (mut escrow, mut claimed, mut payers) = (Amount::ZERO, Amount::ZERO, Amount::ZERO);
-            for row in of_token() {
+        // Also those of a token that takes no more channels.
+        let offered = harbour.desks.iter().map(|desk| (desk.accounts, desk.unit));
+        let kept: BTreeMap<_, _> = offered
+            .chain(rows.iter().map(|(_, row)| (row.accounts, row.unit)))
+            .map(|(accounts, unit)| (accounts.escrow, (accounts, unit)))
+            .collect();
+        for (of_token, unit) in kept.into_values() {
+            let rows: Vec<&ChannelRow> =
+                rows.iter().map(|(_, row)| row).filter(|row| row.accounts == of_token).collect();
+            let (mut escrow, mut claimed, mut payers) = (0_i128, 0_i128, 0_i128);
+            for row in &rows {
                 let shares = row.shares().ok_or(OperatorError::Overflow)?;
-                let add = |sum: Amount, more| sum.checked_add(more).ok_or(OperatorError::Overflow);
-                escrow = add(escrow, shares.escrow())?;
-                claimed = add(claimed, shares.claimed())?;
-                payers = add(payers, shares.payers())?;
+                escrow = add(escrow, signed(shares.escrow())?)?;
+                claimed = add(claimed, signed(shares.claimed())?)?;
+                payers = add(payers, signed(shares.payers())?)?;
             }
-            for receiver in of_token()
-                .map(|row| (row.terms.receiver, row.terms.token))
-                .collect::<std::collections::BTreeSet<_>>()
-            {
-                let id =
-                    ReceiverId::of(harbour.chain, engine_address(receiver.0), engine_address(receiver.1));
+            for (receiver, token) in Self::receivers_of(rows.iter().copied()) {
+                let id = ReceiverId::of(harbour.chain, engine_address(receiver), engine_address(token));
                 let settled = books.receiver(id)?.map(|row| row.settled).unwrap_or_default();
-                let settled = desk.unit.of(settled).ok_or(OperatorError::Overflow)?;
-                claimed = claimed.checked_sub(settled).unwrap_or_default();
+                let settled = unit.of(settled).ok_or(OperatorError::Overflow)?;
+                claimed = add(claimed, -signed(settled)?)?;
             }
             for (id, expected, is_asset) in [
-                (desk.accounts.escrow, escrow, true),
-                (desk.accounts.claimed, claimed, true),
-                (desk.accounts.payers, payers, false),
+                (of_token.escrow, escrow, true),
+                (of_token.claimed, claimed, true),
+                (of_token.payers, payers, false),
             ] {
                 let Some(account) = accounts.get(&id) else { continue };
-                found.compare(&account.name, "account", expected, standing(&account.totals, is_asset));
+                found.compare(&account.name, "account", expected, standing(&account.totals, is_asset)?);
             }
         }
         Ok(())
@@ -153,13 +154,18 @@ impl ChainRoom {
     }
 }
 
-fn standing(totals: &Totals, is_asset: bool) -> Amount {
-    let (more, less) = if is_asset {
-        (totals.debits_posted, totals.credits_posted)
-    } else {
-        (totals.credits_posted, totals.debits_posted)
-    };
-    more.checked_sub(less).unwrap_or_default()
+/// What stands in an account, which is less than nothing if more has gone out than came in.
+fn standing(totals: &Totals, is_asset: bool) -> Result<i128, OperatorError> {
+    let (debits, credits) = (signed(totals.debits_posted)?, signed(totals.credits_posted)?);
+    if is_asset { add(debits, -credits) } else { add(credits, -debits) }
+}
+
+fn signed(amount: Amount) -> Result<i128, OperatorError> {
+    i128::try_from(amount.value()).map_err(|_| OperatorError::Overflow)
+}
+
+fn add(sum: i128, more: i128) -> Result<i128, OperatorError> {
+    sum.checked_add(more).ok_or(OperatorError::Overflow)
 }
 
 fn silent(error: &farthing_evm::NodeError) -> OperatorError {
