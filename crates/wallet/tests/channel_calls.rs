@@ -12,11 +12,13 @@ use farthing_wallet::{
 
 use crate::world::chain::{CHAIN, NODE, token};
 use crate::world::vault::SharedVault;
-use crate::world::{World, reopen};
+use crate::world::{World, reopen, total_spent};
 
-/// What gas costs at the beginning, and how much of it a call uses here with a quarter to spare.
+/// What gas costs at the beginning, and how much of it a call uses here with a quarter to spare; a deposit surely uses less than
+/// `DEPOSIT_GAS`.
 const PRICE: u64 = 1_000_000_000;
 const GAS: u64 = 125_000;
+const DEPOSIT_GAS: u64 = 300_000;
 const WITHDRAW: ChannelCall = ChannelCall::Withdraw;
 
 struct Scene {
@@ -199,4 +201,54 @@ fn a_channel_whose_deposit_is_over_gets_another_one_in_its_place() {
         assert_ne!(last.transaction.input, first.transaction.input);
         assert_eq!(scene.world.chain.sender.carried.len(), 1, "nothing failed");
     }
+}
+
+/// The deposit was signed, written down and shown to the node before anybody knew what its transaction costs: whoever ran the command
+/// again signed another one, and the node had them all.
+#[test]
+fn a_deposit_for_a_channel_is_signed_when_its_fee_is_allowed_and_there() {
+    let fill = ChannelCall::Fill(Amount::new(4_000));
+    let most = 2 * PRICE * DEPOSIT_GAS;
+    let mut scene = Scene::new();
+    let (spent, asked) = (total_spent(&scene.wallet), scene.world.log.len());
+    let error = scene.call(fill, most - 1).unwrap_err();
+    assert_eq!(error.code(), "wallet-not-on-chain");
+    assert!(error.to_string().contains("--fee-most"), "{error}");
+    scene.world.chain.sender.coin = most - 1;
+    assert_eq!(scene.call(fill, most).unwrap_err().code(), "wallet-no-coin");
+    assert_eq!((scene.channel().deposits, total_spent(&scene.wallet)), (Vec::new(), spent));
+    let asked = scene.world.log[asked..].iter().map(|request| String::from_utf8_lossy(&request.body));
+    assert_eq!(asked.filter(|body| body.contains("estimateGas") || body.contains("sendRaw")).count(), 0);
+    scene.world.chain.sender.coin = most;
+    assert_eq!(scene.call(fill, most).unwrap(), ChannelNews::Filled(Amount::new(4_000)));
+}
+
+/// What uses more gas than any deposit should is found out with the deposit in hand: that one is used again.
+#[test]
+fn a_deposit_for_a_channel_that_is_open_is_used_again() {
+    let mut scene = Scene::new();
+    scene.world.chain.sender.gas = Some(10 * DEPOSIT_GAS);
+    let most = 2 * PRICE * DEPOSIT_GAS;
+    let error = scene.call(ChannelCall::Fill(Amount::new(4_000)), most).unwrap_err();
+    assert!(error.to_string().contains("the deposit is signed, and the next command uses it"), "{error}");
+    let open = scene.channel().deposits;
+    assert_eq!(open.len(), 1);
+    scene.world.chain.sender.gas = None;
+    for amount in [4_000, 3_000] {
+        scene.run(ChannelCall::Fill(Amount::new(amount))).unwrap_err();
+        assert_eq!(scene.channel().deposits, open, "{amount}");
+    }
+    scene.wallet = reopen(&scene.vault);
+    scene.world.chain.sender.gas = Some(100_000);
+    let news = scene.run(ChannelCall::Fill(Amount::new(3_000))).unwrap();
+    assert_eq!(news, ChannelNews::Filled(Amount::new(4_000)), "it is said what was put in");
+    assert_eq!(scene.world.chain.escrow.balance(), 14_000);
+    // One that is too small for what is asked for, or over, is no help.
+    scene.world.chain.sender.gas = None;
+    scene.run(ChannelCall::Fill(Amount::new(1_000))).unwrap_err();
+    scene.run(ChannelCall::Fill(Amount::new(2_000))).unwrap_err();
+    assert_eq!(scene.channel().deposits.len(), 2);
+    scene.world.now = scene.world.now.after(Span::from_secs(500));
+    scene.run(ChannelCall::Fill(Amount::new(1_000))).unwrap_err();
+    assert_eq!(scene.channel().deposits.len(), 3);
 }

@@ -209,14 +209,14 @@ fn who_fills_a_channel_up_is_charged_with_what_it_can_give_then() {
     }
 }
 
-/// Fills it up, until the account is asked for its number.
+/// Fills it up, until the deposit is signed and the node is asked what it would use of gas.
 fn fill(world: &mut World, wallet: &mut Wallet, n: u8) -> Result<(), WalletError> {
     let call = ChannelCall::Fill(Amount::new(5_000));
     let mut flow = ChannelCallFlow::new(only(wallet).id(), call, Amount::MAX, [n; 32]);
     let mut event = Event::Go;
     loop {
         match flow.next(wallet, event, world.now)? {
-            Step::Send(request) if String::from_utf8_lossy(&request.body).contains("TransactionCount") => {
+            Step::Send(request) if String::from_utf8_lossy(&request.body).contains("estimateGas") => {
                 return Ok(());
             }
             Step::Send(request) => event = world.answer(&request),

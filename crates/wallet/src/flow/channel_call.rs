@@ -17,7 +17,7 @@ use super::in_channel::new_deposit;
 use super::{Flow, Sub, answer_of, done, in_channel};
 use crate::budget::{Call, day_of};
 use crate::chain::account;
-use crate::channel::{CallKind, Channel, SentCall, Withdrawal, sign};
+use crate::channel::{CallKind, Channel, SentCall, SignedDeposit, Withdrawal, sign};
 use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, Step};
 use crate::node::{self, Taken};
@@ -30,6 +30,8 @@ use crate::wallet::Wallet;
 const DEPOSIT_SECS: u64 = 600;
 /// One that is over so soon is signed anew.
 const DEPOSIT_LEAST_SECS: u64 = 120;
+/// More gas than a deposit uses: before one is signed nobody can be asked how much it is.
+const DEPOSIT_GAS: u64 = 300_000;
 /// How often a receipt is asked for, a second apart.
 const LOOKS_MAX: u32 = 60;
 
@@ -129,9 +131,9 @@ impl ChannelCallFlow {
     fn begin(&mut self, wallet: &mut Wallet, channel: Channel, now: Timestamp) -> Result<Step, WalletError> {
         let kind = match (self.call, channel.withdrawal.clone()) {
             (ChannelCall::Fill(amount), _) => {
-                self.fill(wallet, channel, amount, now)?;
-                self.stage = Stage::Number(CallKind::Fill(amount));
-                return self.count(wallet);
+                // What is beyond the limits is refused before a node is asked for anything.
+                self.deposit(wallet, &channel, amount, now)?;
+                CallKind::Fill(amount)
             }
             (ChannelCall::Withdraw, Some(Withdrawal { ready: Some(ready), amount })) if ready > self.time => {
                 let news = ChannelNews::Waiting { amount, ready };
@@ -153,39 +155,44 @@ impl ChannelCallFlow {
         self.count(wallet)
     }
 
-    /// Signs more money for the channel, within the limits. What was signed for an empty channel can be taken again then.
-    fn fill(
+    /// More money for the channel, within the limits. One that is signed already, and that is enough, is sent now: it is one
+    /// deposit, whoever carries it.
+    fn deposit(
         &self,
-        wallet: &mut Wallet,
-        mut channel: Channel,
+        wallet: &Wallet,
+        channel: &Channel,
         amount: Amount,
         now: Timestamp,
-    ) -> Result<(), WalletError> {
-        // One that the same command has signed before, and that was not sent, is sent now: it is one deposit.
+    ) -> Result<SignedDeposit, WalletError> {
         let late = now.secs().saturating_add(DEPOSIT_LEAST_SECS);
-        let again = channel
-            .deposits
-            .iter()
-            .position(|deposit| !deposit.told && deposit.amount == amount && deposit.until.secs() > late);
-        let deposit = if let Some(place) = again {
-            channel.deposits.remove(place)
-        } else {
-            let counted = channel.token.counted(amount).map_or(Amount::MAX, Amount::from);
-            let unit = channel.token.counts_as;
-            let limits = wallet.limits(unit);
-            limits.check_channels(wallet.in_channels(unit), counted)?;
-            let more = Amount::from(in_channel::exposure(&channel)?);
-            let call = Call { max: Some(Amount::MAX), spent: Amount::ZERO };
-            limits.check(call, &channel.host, day_of(now), more, |scope| wallet.state.spent(unit, scope))?;
-            new_deposit(amount, DEPOSIT_SECS, self.random, now)
-        };
+        let open = channel.under_way().filter(|one| one.amount >= amount && one.until.secs() > late);
+        if let Some(again) = open.min_by_key(|one| one.amount) {
+            return Ok(again.clone());
+        }
+        let counted = channel.token.counted(amount).map_or(Amount::MAX, Amount::from);
+        let unit = channel.token.counts_as;
+        let limits = wallet.limits(unit);
+        limits.check_channels(wallet.in_channels(unit), counted)?;
+        let more = Amount::from(in_channel::exposure(channel)?);
+        let call = Call { max: Some(Amount::MAX), spent: Amount::ZERO };
+        limits.check(call, &channel.host, day_of(now), more, |scope| wallet.state.spent(unit, scope))?;
+        Ok(new_deposit(amount, DEPOSIT_SECS, self.random, now))
+    }
+
+    /// Writes the deposit down. What was signed for an empty channel can be taken again then. Answers with what it puts in.
+    fn fill(&self, wallet: &mut Wallet, amount: Amount, now: Timestamp) -> Result<Amount, WalletError> {
+        let mut channel = known(wallet, self.channel)?;
+        let deposit = self.deposit(wallet, &channel, amount, now)?;
+        let amount = deposit.amount;
+        channel.deposits.retain(|other| other.salt != deposit.salt);
         channel.deposits.push(deposit);
         let mut draft = Draft::new(&wallet.state);
         let signed = channel.books.signed();
         in_channel::book(&mut draft, &mut channel, signed, now)?;
         draft.put(Row::Channel(Box::new(channel)));
         let changes = draft.into_changes();
-        wallet.commit(changes)
+        wallet.commit(changes)?;
+        Ok(amount)
     }
 
     fn count(&self, wallet: &Wallet) -> Result<Step, WalletError> {
@@ -217,7 +224,9 @@ impl ChannelCallFlow {
         gas: u64,
         coin: Amount,
     ) -> Result<Step, WalletError> {
-        self.check_cost(wallet, cost(fees, gas), coin)?;
+        let is_signed = matches!(kind, CallKind::Fill(_));
+        let kept = if is_signed { "the deposit is signed, and the next command uses it: " } else { "" };
+        self.check_cost(wallet, cost(fees, gas), coin, kept)?;
         let mut channel = known(wallet, self.channel)?;
         let input = self.input(wallet, kind)?;
         let transaction = Transaction {
@@ -246,7 +255,8 @@ impl ChannelCallFlow {
         let mut channel = known(wallet, self.channel)?;
         let sent = channel.sent.as_mut().ok_or(WalletError::Misuse("a transaction under way"))?;
         let before = sent.transaction().ok_or(WalletError::Misuse("a transaction that was signed"))?;
-        self.check_cost(wallet, cost(fees, before.gas), coin)?;
+        let kept = format!("{} has become too cheap, and is kept: with fees that are not, ", sent.hash);
+        self.check_cost(wallet, cost(fees, before.gas), coin, &kept)?;
         let (hash, bytes) = signed(wallet, Transaction { fees, ..before })?;
         sent.earlier.push(std::mem::replace(&mut sent.hash, hash));
         sent.bytes = bytes;
@@ -255,21 +265,16 @@ impl ChannelCallFlow {
         self.send_again(wallet)
     }
 
-    /// Whether gas may cost so much, and there is the coin for it.
-    fn check_cost(&self, wallet: &Wallet, cost: Amount, coin: Amount) -> Result<(), WalletError> {
-        let channel = known(wallet, self.channel)?;
+    /// Whether gas may cost so much, and there is the coin for it. `kept` is what stays if not, as a sentence begins.
+    fn check_cost(&self, wallet: &Wallet, cost: Amount, coin: Amount, kept: &str) -> Result<(), WalletError> {
         if cost > self.fee_most {
-            let kept = channel.sent.map(|sent| {
-                format!("{} has become too cheap, and is kept: with fees that are not, ", sent.hash)
-            });
             return Err(WalletError::NotOnChain(format!(
-                "{}the transaction may cost {cost} of the coin's smallest units, and at most {} are allowed; wait until gas is cheaper, or allow more with --fee-most",
-                kept.unwrap_or_default(),
+                "{kept}the transaction may cost {cost} of the coin's smallest units, and at most {} are allowed; wait until gas is cheaper, or allow more with --fee-most",
                 self.fee_most
             )));
         }
         if coin < cost {
-            return Err(WalletError::NoCoin { chain: channel.chain(), cost, coin });
+            return Err(WalletError::NoCoin { chain: known(wallet, self.channel)?.chain(), cost, coin });
         }
         Ok(())
     }
@@ -474,7 +479,11 @@ impl Flow for ChannelCallFlow {
             }
             Stage::Coin(job, fees) => {
                 let coin = node::coin(&url, &answer_of(&whom, event)?)?;
-                let Job::First { kind, number } = job else { return self.raise(wallet, fees, coin) };
+                let Job::First { mut kind, number } = job else { return self.raise(wallet, fees, coin) };
+                if let CallKind::Fill(amount) = kind {
+                    self.check_cost(wallet, cost(fees, DEPOSIT_GAS), coin, "")?;
+                    kind = CallKind::Fill(self.fill(wallet, amount, now)?);
+                }
                 self.stage = Stage::Gas { kind, number, fees, coin };
                 let input = self.input(wallet, kind)?;
                 Ok(Step::Send(node::gas_request(&url, wallet.account()?, BATCH_ESCROW, &input)))

@@ -23,6 +23,8 @@ pub struct Sender {
     pub price: u64,
     /// What the account has of the coin.
     pub coin: u64,
+    /// How much gas a call uses; nothing if it would fail.
+    pub gas: Option<u64>,
     /// What the node says to every transaction instead of taking it.
     pub refuses: Option<&'static str>,
     /// All that came, in the order in which it came.
@@ -39,6 +41,7 @@ impl Default for Sender {
             is_stuck: false,
             price: 1_000_000_000,
             coin: 1_000_000_000_000_000_000,
+            gas: Some(100_000),
             refuses: None,
             seen: Vec::new(),
             waiting: BTreeMap::new(),
@@ -72,7 +75,10 @@ impl Sender {
             "eth_getTransactionCount" => json!(format!("{:#x}", self.count)),
             "eth_gasPrice" => json!(format!("{:#x}", self.price)),
             "eth_maxPriorityFeePerGas" => json!("0x1"),
-            "eth_estimateGas" => json!("0x186a0"),
+            "eth_estimateGas" => match self.gas {
+                Some(gas) => json!(format!("{gas:#x}")),
+                None => return Some(Err("execution reverted")),
+            },
             "eth_getBalance" => json!(format!("{:#x}", self.coin)),
             "eth_sendRawTransaction" => {
                 let bytes = bytes_from_hex(params[0].as_str().unwrap(), 10_000).unwrap();
