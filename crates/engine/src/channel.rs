@@ -160,6 +160,14 @@ impl ChannelRow {
     }
 }
 
+impl ReceiverRow {
+    /// What of all that was moved to a receiver is of none of our channels, when `claimed` was claimed for it and `ours` of that
+    /// from our channels. The contract does not say whose part was moved: what is left there is taken for ours first.
+    pub fn found_of(settled: Amount, claimed: Amount, ours: Amount) -> Amount {
+        less(claimed, ours).min(settled)
+    }
+}
+
 impl Shares {
     /// What lies in the contract and is not claimed.
     pub const fn escrow(&self) -> Amount {
@@ -174,6 +182,11 @@ impl Shares {
     /// What the payer has left.
     pub const fn payers(&self) -> Amount {
         self.payers
+    }
+
+    /// What was charged and cannot be claimed, and what was claimed and never charged.
+    pub const fn lost_and_found(&self) -> (Amount, Amount) {
+        (self.lost, self.found)
     }
 
     /// By how much the payer's share is less afterwards.
@@ -211,6 +224,8 @@ impl Shares {
 pub struct ReceiverRow {
     /// What was moved to it, all in all, in the token's units, as deep as the chain's `confirmations` ask.
     pub settled: Amount,
+    /// What of that none of our channels has claimed: somebody else has claimed it for the same receiver.
+    pub found: Amount,
     /// When the chain was asked.
     pub seen_at: Timestamp,
 }
@@ -303,6 +318,8 @@ pub struct SeeReceiver {
     pub receiver: ReceiverId,
     /// All that was moved to it, in units.
     pub settled: Amount,
+    /// What of that our channels have not claimed, in units.
+    pub found: Amount,
     /// What a unit is worth.
     pub unit: UnitWorth,
     /// The accounts of the token.

@@ -10,8 +10,8 @@ use farthing_channel::{
 use farthing_engine::{
     AccessId, Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher,
     Chart, Command, EndCall, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Movement, NameId, Outcome,
-    PaymentId, Post, ReceiverId, Reject, RequestTag, Rows, SeeChannel, SeeReceiver, TransactionId, UnitWorth,
-    release_of,
+    PaymentId, Post, ReceiverId, ReceiverRow, Reject, RequestTag, Rows, SeeChannel, SeeReceiver,
+    TransactionId, UnitWorth, release_of,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
@@ -113,8 +113,12 @@ fn see_as(on_chain: ChannelOnChain, refund_ended: Option<CallId>) -> Command {
 }
 
 fn see_receiver(settled: u128) -> Command {
-    let (receiver, settled, accounts) = (receiver(), units(settled), accounts());
-    Command::SeeReceiver(SeeReceiver { receiver, settled, unit: UNIT, accounts })
+    see_found(settled, 0)
+}
+
+fn see_found(settled: u128, found: u128) -> Command {
+    let (receiver, settled, found, accounts) = (receiver(), units(settled), units(found), accounts());
+    Command::SeeReceiver(SeeReceiver { receiver, settled, found, unit: UNIT, accounts })
 }
 
 fn payment(base: u128, price: u128) -> PaymentId {
@@ -232,6 +236,28 @@ fn a_voucher_pays_and_the_next_builds_on_it() {
     books.run(&see_receiver(0)).unwrap();
     books.run(&see(100, 0)).unwrap();
     assert_eq!(books.stand(), [100, 0, -90, 0, 0, -10, 0]);
+}
+
+#[test]
+fn what_others_have_claimed_for_us_is_found_and_none_of_what_is_claimed() {
+    let mut books = Books::funded(100);
+    books.run(&hold(0, 10)).unwrap();
+    books.run(&charge(0, 10, 10)).unwrap();
+    books.run(&see(100, 4)).unwrap();
+    // Somebody has claimed seven for our account; all eleven are moved.
+    books.run(&see_found(11, 7)).unwrap();
+    assert_eq!(books.stand(), [96, 0, -90, -7, 11, -10, 0]);
+    // It turns out that three of the seven were claimed from a channel of ours.
+    books.run(&see(100, 7)).unwrap();
+    books.run(&see_found(11, 4)).unwrap();
+    assert_eq!(books.stand(), [93, 0, -90, -4, 11, -10, 0]);
+    books.run(&see_found(0, 0)).unwrap();
+    assert_eq!(books.stand(), [93, 7, -90, 0, 0, -10, 0]);
+    let found = |settled, claimed, ours| ReceiverRow::found_of(units(settled), units(claimed), units(ours));
+    assert_eq!(found(11, 11, 4), units(7), "what our channels have not claimed");
+    assert_eq!(found(7, 11, 4), units(7), "what is left is taken for ours first");
+    assert_eq!(found(4, 4, 4), Amount::ZERO);
+    assert_eq!(found(4, 4, 9), Amount::ZERO, "the other way round it is a difference that is told");
 }
 
 fn base() -> Reject {
@@ -439,7 +465,7 @@ enum Step {
     Charge { part: u128 },
     Release,
     See { balance: u128, claimed: u128 },
-    Settle { settled: u128 },
+    Settle { settled: u128, found: u128 },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -448,7 +474,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (0u128..=100).prop_map(|part| Step::Charge { part }),
         Just(Step::Release),
         (0u128..200, 0u128..100).prop_map(|(balance, claimed)| Step::See { balance, claimed }),
-        (0u128..100).prop_map(|settled| Step::Settle { settled }),
+        (0u128..100, 0u128..50).prop_map(|(settled, found)| Step::Settle { settled, found }),
     ];
     proptest::collection::vec(step, 1..60)
 }
@@ -460,7 +486,7 @@ proptest! {
     fn the_books_follow(steps in steps()) {
         let mut books = Books::funded(150);
         let (mut charged, mut signed, mut settled, mut under_way) = (0u128, 0u128, 0u128, None);
-        let (mut balance, mut claimed) = (150u128, 0u128);
+        let (mut balance, mut claimed, mut found) = (150u128, 0u128, 0u128);
         for step in steps {
             match step {
                 Step::Hold { price } => {
@@ -487,9 +513,9 @@ proptest! {
                     (balance, claimed) = (now, part.min(now).min(charged));
                     books.run(&see(balance, claimed)).unwrap();
                 }
-                Step::Settle { settled: now } => {
-                    settled = now.min(claimed);
-                    books.run(&see_receiver(settled)).unwrap();
+                Step::Settle { settled: now, found: others } => {
+                    (settled, found) = (now.min(claimed), others);
+                    books.run(&see_found(settled + found, found)).unwrap();
                 }
             }
             let row = books.row();
@@ -504,9 +530,9 @@ proptest! {
             prop_assert_eq!(earned, -int(charged));
             prop_assert_eq!(escrow, int(balance - claimed));
             prop_assert_eq!(held_for_us, int(claimed) - int(settled));
-            prop_assert_eq!(reserve, int(settled));
+            prop_assert_eq!(reserve, int(settled + found));
             prop_assert_eq!(payers, -int(balance.saturating_sub(charged)));
-            prop_assert_eq!(lost, int(charged.saturating_sub(balance)));
+            prop_assert_eq!(lost, int(charged.saturating_sub(balance)) - int(found));
             prop_assert_eq!(books.debit(accounts().payers).1, int(under_way.unwrap_or_default()));
         }
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use farthing_channel::seller::Refused;
 use farthing_channel::{
-    Address, BATCH_ESCROW, ChannelId, ChannelTerms, CollectedDeposit, Digest, Salt, SigningKey, batch_call,
-    batch_domain,
+    Address, BATCH_ESCROW, ChannelId, ChannelTerms, ClaimRow, CollectedDeposit, Digest, Salt, SigningKey,
+    Voucher, batch_call, batch_domain,
 };
 use farthing_engine::{
     Call, CallId, ChannelRow, ChannelStep, Command, MakeChannelCall, Movement, Purpose, Read, Reject,
@@ -167,6 +167,42 @@ async fn many_payments_are_one_claim_and_one_transfer() {
     assert_eq!((round.changed, round.swept), (1, 1));
     harbour.pass().await;
     assert_eq!(harbour.books(), [1_800, 0, 1_800, 0, 200, 200]);
+    assert_eq!(harbour.pass().await, ChannelRound::default(), "nothing left to do");
+}
+
+/// A channel that names our account as its receiver and itself as who may claim is none of ours; what it pays us is.
+#[tokio::test]
+async fn what_others_claim_for_our_account_is_found_and_not_taken_for_ours() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    harbour.charge(1, 200).unwrap();
+    let key = support::key(3);
+    let terms = ChannelTerms {
+        payer_authorizer: key.address(),
+        receiver_authorizer: key.address(),
+        ..Harbour::terms(7)
+    };
+    let deposit = CollectedDeposit {
+        amount: Amount::new(90),
+        collector: farthing_channel::AUTHORIZATION_COLLECTOR,
+        collector_bytes: vec![1],
+    };
+    harbour.play.send_as_other(BATCH_ESCROW, batch_call::deposit(&terms, &deposit)).await;
+    harbour.play.node.mine();
+    let ceiling = Amount::new(60);
+    let voucher = Voucher { channel: terms.id(&batch_domain(CHAIN)), cumulative: ceiling };
+    let signature = key.sign(&voucher.batch_digest(&batch_domain(CHAIN))).to_bytes().to_vec();
+    let row = ClaimRow { terms, ceiling, signature, total_claimed: ceiling };
+    harbour.play.send_as_other(BATCH_ESCROW, batch_call::claim(&[row])).await;
+    harbour.play.send_as_other(BATCH_ESCROW, batch_call::settle(payee(), token())).await;
+    harbour.pass().await;
+    // Went wrong: what is claimed was less than nothing from then on.
+    assert_eq!(harbour.books(), [1_000, 0, 800, -60, 60, 200]);
+    harbour.pass().await;
+    assert_eq!(harbour.books(), [800, 200, 800, -60, 60, 200]);
+    harbour.pass().await;
+    harbour.pass().await;
+    assert_eq!(harbour.books(), [800, 0, 800, -60, 260, 200]);
     assert_eq!(harbour.pass().await, ChannelRound::default(), "nothing left to do");
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use farthing_channel::{
-    AUTHORIZATION_COLLECTOR, Address, BATCH_ESCROW, ChainId, ChannelTerms, CollectedDeposit, Fees, Salt,
-    SigningKey, Transaction, batch_call,
+    AUTHORIZATION_COLLECTOR, Address, BATCH_ESCROW, ChainId, ChannelTerms, ClaimRow, CollectedDeposit, Fees,
+    Salt, SigningKey, Transaction, Voucher, batch_call, batch_domain,
 };
 use farthing_evm::{Moment, Node, ScriptedNode};
 use farthing_gate::chain::Chains;
@@ -101,6 +101,24 @@ impl Port {
         self.call(batch_call::deposit(&self.terms(), &deposit)).await;
     }
 
+    /// Somebody pays our account through a channel that is none of ours, and claims it.
+    async fn claim_for_us(&self, amount: u128) {
+        let (key, ceiling) = (SigningKey::from_bytes([3; 32]).unwrap(), Amount::new(amount));
+        let own = key.address();
+        let terms = ChannelTerms { payer_authorizer: own, receiver_authorizer: own, ..self.terms() };
+        let deposit = CollectedDeposit {
+            amount: ceiling,
+            collector: AUTHORIZATION_COLLECTOR,
+            collector_bytes: vec![1],
+        };
+        self.call(batch_call::deposit(&terms, &deposit)).await;
+        let domain = batch_domain(CHAIN);
+        let voucher = Voucher { channel: terms.id(&domain), cumulative: ceiling };
+        let signature = key.sign(&voucher.batch_digest(&domain)).to_bytes().to_vec();
+        let row = ClaimRow { terms, ceiling, signature, total_claimed: ceiling };
+        self.call(batch_call::claim(&[row])).await;
+    }
+
     async fn see(&self, charged_before: Option<u128>) {
         let before = charged_before.map(Amount::new);
         self.channels().see(&self.desk(), &self.terms(), before).await.unwrap();
@@ -176,21 +194,29 @@ async fn every_difference_between_chain_and_books_is_found() {
     assert_eq!((detail.line.state.as_str(), detail.agrees), ("withdrawal", Some(true)));
 
     // An entry by hand leaves the rows as they are, and the account is not what follows from them.
-    let settle = |receiver: Address, units: u128| {
+    let settle = |receiver: Address, units: u128, others: u128| {
         let address = |address: Address| farthing_engine::ChainAddress::from_bytes(*address.as_bytes());
         let command = farthing_engine::Command::SeeReceiver(farthing_engine::SeeReceiver {
             receiver: farthing_engine::ReceiverId::of(84_532, address(receiver), address(port.terms().token)),
             settled: Amount::new(units),
+            found: Amount::new(others),
             unit: port.desk().unit,
             accounts: port.desk().accounts,
         });
         port.installation.writer.execute(command)
     };
-    settle(port.terms().receiver, 40).await.unwrap();
-    assert_eq!(port.differences().await, [found("settled", "0", "40")]);
+    // What somebody else has claimed for our account is none of a difference until it is moved, and then in the books.
+    port.claim_for_us(30).await;
+    assert_eq!(port.differences().await, []);
+    port.call(batch_call::settle(port.terms().receiver, port.terms().token)).await;
+    assert_eq!(port.differences().await, [found("settled", "30", "0"), found("found", "30", "0")]);
+    settle(port.terms().receiver, 30, 30).await.unwrap();
+    assert_eq!(port.differences().await, []);
+    settle(port.terms().receiver, 40, 30).await.unwrap();
+    assert_eq!(port.differences().await, [found("settled", "30", "40")]);
     // Went wrong: an account below nothing was taken for an empty one.
-    settle(Address::from_bytes([9; 20]), 5).await.unwrap();
-    assert_eq!(port.differences().await, [found("settled", "0", "40"), found("account", "-40", "-45")]);
+    settle(Address::from_bytes([9; 20]), 5, 0).await.unwrap();
+    assert_eq!(port.differences().await, [found("settled", "30", "40"), found("account", "-10", "-15")]);
 }
 
 #[tokio::test]
@@ -230,4 +256,11 @@ async fn what_channels_owe_on_a_chain_that_is_gone_is_said() {
     installation.close();
     let without = opened(folder.path(), "").await;
     assert_eq!(abandoned_channels(&without).unwrap(), [(84_532, 1)].into());
+    without.close();
+    let elsewhere = opened(folder.path(), &TOKEN.replace("84532", "8453")).await;
+    let node = Arc::new(ScriptedNode::new(ChainId::new(8_453), Timestamp::from_secs(1_000_000)));
+    let room = ChainRoom::over(&elsewhere, |_| Ok(Arc::clone(&node) as Arc<dyn Node>)).unwrap().unwrap();
+    let audits = room.audit_channels().await.unwrap();
+    let told: Vec<_> = audits.iter().map(|audit| (audit.network.as_str(), audit.differences.len())).collect();
+    assert_eq!(told, [("eip155:8453", 0), ("eip155:84532", 1)]);
 }

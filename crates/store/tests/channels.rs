@@ -123,6 +123,7 @@ fn commands() -> Vec<Command> {
         Command::SeeReceiver(SeeReceiver {
             receiver: receiver(),
             settled: Amount::new(6),
+            found: Amount::ZERO,
             unit: UNIT,
             accounts,
         }),

@@ -53,7 +53,7 @@ impl Reconcile {
 struct Compared(Vec<ChainStatus>, Vec<ChannelAudit>);
 
 impl View for Compared {
-    /// The chains as `farthing chain status` has them, with a member more.
+    /// The chains as `farthing chain status` has them, with a member more; then those that have only channels in the books.
     fn json(&self) -> Value {
         let one = |chain: &ChainStatus| {
             let mut value = json!(chain);
@@ -63,7 +63,11 @@ impl View for Compared {
             }
             value
         };
-        self.0.iter().map(one).collect()
+        let known: Vec<Value> = self.0.iter().map(one).collect();
+        let is_known = |audit: &&ChannelAudit| self.0.iter().any(|chain| chain.network == audit.network);
+        let unknown = self.1.iter().filter(|audit| !is_known(audit));
+        let unknown = unknown.map(|audit| json!({ "network": audit.network, "channels": audit }));
+        known.into_iter().chain(unknown).collect()
     }
 
     fn text(&self) -> String {

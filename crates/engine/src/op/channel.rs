@@ -2,7 +2,7 @@
 
 use farthing_channel::seller::Refused;
 use farthing_ledger::{EntryKind, Reference, Transfer};
-use farthing_money::{Amount, Timestamp};
+use farthing_money::Timestamp;
 
 use super::{Decision, call};
 use crate::books::Draft;
@@ -74,17 +74,23 @@ pub(crate) fn see_channel(rows: &mut Rows, command: &SeeChannel) -> Decision {
     Ok((Answer::Done, Some(entry).filter(|entry| !entry.transfers.is_empty())))
 }
 
-/// Takes a chain's word for what was moved to a receiver: what was claimed is ours now. If a fork takes it back, it is not.
+/// Takes a chain's word for what was moved to a receiver: what was claimed is ours now, and so is what others have claimed for
+/// it, which makes less of what is lost. If a fork takes it back, it is not.
 pub(crate) fn see_receiver(rows: &mut Rows, command: &SeeReceiver, now: Timestamp) -> Decision {
-    let SeeReceiver { receiver, settled, unit, accounts } = command;
-    let before = rows.receivers.get(receiver)?.map(|row| row.settled).unwrap_or_default();
+    let SeeReceiver { receiver, settled, found, unit, accounts } = command;
+    let known = rows.receivers.get(receiver)?.copied();
+    let (before, found_before) = known.map(|row| (row.settled, row.found)).unwrap_or_default();
     let worth = |units| unit.of(units).ok_or(Reject::AmountOverflow);
-    let (before, after) = (worth(before)?, worth(*settled)?);
-    let more = |more: Amount, less: Amount| more.checked_sub(less).unwrap_or_default();
     let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*receiver.as_bytes())));
-    draft.push(Transfer::post(accounts.reserve, accounts.claimed, more(after, before)));
-    draft.push(Transfer::post(accounts.claimed, accounts.reserve, more(before, after)));
+    let moves = [
+        (accounts.reserve, accounts.claimed, worth(before)?, worth(*settled)?),
+        (accounts.claimed, accounts.lost, worth(found_before)?, worth(*found)?),
+    ];
+    for (into, from, before, after) in moves {
+        draft.push(Transfer::post(into, from, after.checked_sub(before).unwrap_or_default()));
+        draft.push(Transfer::post(from, into, before.checked_sub(after).unwrap_or_default()));
+    }
     let entry = draft.apply(rows)?;
-    rows.receivers.put(*receiver, ReceiverRow { settled: *settled, seen_at: now });
+    rows.receivers.put(*receiver, ReceiverRow { settled: *settled, found: *found, seen_at: now });
     Ok((Answer::Done, Some(entry).filter(|entry| !entry.transfers.is_empty())))
 }

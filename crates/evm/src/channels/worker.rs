@@ -8,7 +8,7 @@ use farthing_channel::seller::ChannelOnChain;
 use farthing_channel::{Address, BATCH_ESCROW, ChannelId, TxHash, batch_call, batch_domain};
 use farthing_engine::{
     Call, CallId, ChannelAccounts, ChannelRow, ChannelStep, Chart, Command, Fault, MakeChannelCall, Movement,
-    Outcome, Purpose, ReceiverId, SeeChannel, SeeReceiver,
+    Outcome, Purpose, ReceiverId, ReceiverRow, SeeChannel, SeeReceiver,
 };
 use farthing_money::{Amount, Span, Timestamp};
 use futures_util::future::join_all;
@@ -176,7 +176,7 @@ impl ChannelWorker {
         }
         // What could not be looked at holds no claim up.
         self.claim(&mut memory, (&config, only), &rows, at, &mut round).await?;
-        self.sweep(&mut memory, &config, &rows, at, &mut round).await?;
+        self.sweep(&mut memory, &config, (&rows, &unseen), at, &mut round).await?;
         Ok(round)
     }
 
@@ -427,12 +427,30 @@ impl ChannelWorker {
         self.make(id, ChannelStep::Claim, batch_call::claim(&claims), (token, receiver), at.now).await
     }
 
+    /// Takes over what was moved to a receiver, if it is not in the books yet.
+    async fn see_receiver(
+        &self,
+        id: ReceiverId,
+        token: &TokenConfig,
+        seen: see::AtEscrow,
+        ours: Amount,
+    ) -> Result<(), RoundFault> {
+        let found = ReceiverRow::found_of(seen.settled, seen.claimed, ours);
+        let known = self.ports().read.receiver(id)?.map(|row| (row.settled, row.found)).unwrap_or_default();
+        if known != (seen.settled, found) {
+            let (unit, accounts) = (token.unit_worth(), self.chain().channel_accounts(token));
+            let command = SeeReceiver { receiver: id, settled: seen.settled, found, unit, accounts };
+            self.ports().execute.execute(Command::SeeReceiver(command)).await?;
+        }
+        Ok(())
+    }
+
     /// Moves what is claimed, once there is enough of it or it has waited long.
     async fn sweep(
         &self,
         memory: &mut Memory,
         config: &ChannelConfig,
-        rows: &BTreeMap<ChannelId, ChannelRow>,
+        (rows, unseen): (&BTreeMap<ChannelId, ChannelRow>, &BTreeSet<ChannelId>),
         at: At,
         round: &mut ChannelRound,
     ) -> Result<(), RoundFault> {
@@ -441,11 +459,14 @@ impl ChannelWorker {
         for ((receiver, token), seen) in pairs.iter().zip(join_all(asked).await) {
             let (seen, Some(token)) = (seen?, self.chain().token(*token)) else { continue };
             let id = ReceiverId::of(self.chain().id.number(), to_engine(*receiver), to_engine(token.address));
-            let known = self.ports().read.receiver(id)?.map(|row| row.settled).unwrap_or_default();
-            if known != seen.settled {
-                let (unit, accounts) = (token.unit_worth(), self.chain().channel_accounts(token));
-                let command = SeeReceiver { receiver: id, settled: seen.settled, unit, accounts };
-                self.ports().execute.execute(Command::SeeReceiver(command)).await?;
+            let ours = || {
+                rows.iter()
+                    .filter(|(_, row)| (row.terms.receiver, row.terms.token) == (*receiver, token.address))
+            };
+            // Of a channel that could not be looked at, more may have been claimed: then nobody can tell what is others'.
+            if !ours().any(|(id, _)| unseen.contains(id)) {
+                let claimed = Amount::try_sum(ours().map(|(_, row)| row.books.chain().claimed));
+                self.see_receiver(id, token, seen, claimed.unwrap_or(seen.claimed)).await?;
             }
             let left = seen.claimed.checked_sub(seen.settled).unwrap_or_default();
             if left.is_zero() {

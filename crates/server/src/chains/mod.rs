@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use farthing_channel::{Address, SigningKey};
-use farthing_engine::{Call, CallId, ChainAddress, Fault, Movement, Outcome, PaymentId, QuoteId};
+use farthing_engine::{Call, CallId, ChainAddress, Fault, Movement, Outcome, PaymentId, QuoteId, Read};
 use farthing_evm::{
     ChainConfig, Facilitator, Facilitators, HttpLimits, HttpNode, InletWatcher, Invalid, Node, NodeError,
     NotVerified, Ports, RemoteSigner, Signer, Submitter, TokenConfig,
@@ -74,13 +74,18 @@ pub fn abandoned(installation: &Installation) -> Result<BTreeMap<u64, usize>, Fa
 
 /// Channels that owe something on chains which are not configured any more, by the chain's number: nobody claims it.
 pub fn abandoned_channels(installation: &Installation) -> Result<BTreeMap<u64, usize>, Fault> {
+    let is_known = |chain| installation.chains.iter().any(|known| known.id.number() == chain);
+    owing_elsewhere(installation.books.as_ref(), is_known)
+}
+
+/// Channels that owe something on chains which are not known, by the chain's number.
+fn owing_elsewhere(books: &dyn Read, is_known: impl Fn(u64) -> bool) -> Result<BTreeMap<u64, usize>, Fault> {
     let (mut abandoned, mut after) = (BTreeMap::new(), None);
     loop {
-        let page = installation.books.channels_after(after, CHANNELS_AT_ONCE)?;
+        let page = books.channels_after(after, CHANNELS_AT_ONCE)?;
         for (id, row) in &page {
             after = Some(*id);
-            let is_known = installation.chains.iter().any(|chain| chain.id.number() == row.chain);
-            if !is_known && !row.unclaimed().is_zero() {
+            if !is_known(row.chain) && !row.unclaimed().is_zero() {
                 let channels: &mut usize = abandoned.entry(row.chain).or_default();
                 *channels = channels.saturating_add(1);
             }

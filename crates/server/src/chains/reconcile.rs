@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use farthing_channel::{Address, ChannelId};
-use farthing_engine::{ChannelRow, ReceiverId};
+use farthing_engine::{ChannelRow, ReceiverId, ReceiverRow};
 use farthing_evm::TokenConfig;
 use farthing_ledger::{Account, Totals};
 use farthing_money::Amount;
@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::channels::Harbour;
-use super::{ChainRoom, engine_address};
+use super::{ChainRoom, engine_address, owing_elsewhere};
 use crate::operator::OperatorError;
 
 /// How many channels are asked for at once.
@@ -33,7 +33,7 @@ pub struct ChannelAudit {
 pub struct Difference {
     /// Of what: a channel's id, a receiver and a token, or an account.
     pub of: String,
-    /// What: `balance`, `claimed`, `settled`, `withdrawal`, `refunds`, `account`.
+    /// What: `balance`, `claimed`, `settled`, `found`, `withdrawal`, `refunds`, `account`, `chain`.
     pub what: String,
     /// What it should be: what the chain says, or what follows from the rows.
     pub expected: String,
@@ -48,7 +48,23 @@ impl ChainRoom {
         for harbour in self.harbours.iter() {
             all.push(self.audit(harbour).await?);
         }
+        all.extend(self.unknown_chains()?);
         Ok(all)
+    }
+
+    /// Of chains that are not in the configuration nothing is asked and nothing claimed: what is owed there is a difference.
+    fn unknown_chains(&self) -> Result<Vec<ChannelAudit>, OperatorError> {
+        let Some(books) = self.books() else { return Ok(Vec::new()) };
+        let is_known = |chain| self.harbours.iter().any(|harbour| harbour.chain == chain);
+        let audit = |(chain, channels): (u64, usize)| {
+            let network = format!("eip155:{chain}");
+            let expected = "its [[chain]] in the configuration, or nothing owed".to_owned();
+            let in_books = format!("{channels} that owe something");
+            let differences =
+                vec![Difference { of: network.clone(), what: "chain".to_owned(), expected, in_books }];
+            ChannelAudit { network, channels, differences }
+        };
+        Ok(owing_elsewhere(books, is_known)?.into_iter().map(audit).collect())
     }
 
     async fn audit(&self, harbour: &Harbour) -> Result<ChannelAudit, OperatorError> {
@@ -76,7 +92,8 @@ impl ChainRoom {
         Ok(ChannelAudit { network, channels, differences: found.0 })
     }
 
-    /// What is claimed for a receiver has come from channels that are in the books, and what was moved to it is there too.
+    /// What was moved to a receiver is in the books, also what of it others have claimed; and our channels have claimed no more
+    /// than the contract says.
     async fn audit_receivers(
         &self,
         harbour: &Harbour,
@@ -89,11 +106,14 @@ impl ChainRoom {
             let of = format!("{receiver} in {}", self.symbol(harbour, token));
             let ours =
                 rows.iter().filter(|(_, row)| (row.terms.receiver, row.terms.token) == (receiver, token));
-            let known = Amount::try_sum(ours.map(|(_, row)| row.books.chain().claimed));
-            found.compare(&of, "claimed", claimed, known.ok_or(OperatorError::Overflow)?);
+            let ours = Amount::try_sum(ours.map(|(_, row)| row.books.chain().claimed));
+            let ours = ours.ok_or(OperatorError::Overflow)?;
+            found.compare(&of, "claimed", claimed.min(ours), ours);
             let id = ReceiverId::of(harbour.chain, engine_address(receiver), engine_address(token));
             let kept = self.books().and_then(|books| books.receiver(id).transpose()).transpose()?;
-            found.compare(&of, "settled", settled, kept.map(|row| row.settled).unwrap_or_default());
+            let (known, others) = kept.map(|row| (row.settled, row.found)).unwrap_or_default();
+            found.compare(&of, "settled", settled, known);
+            found.compare(&of, "found", ReceiverRow::found_of(settled, claimed, ours), others);
         }
         Ok(())
     }
@@ -117,23 +137,28 @@ impl ChainRoom {
         for (of_token, unit) in kept.into_values() {
             let rows: Vec<&ChannelRow> =
                 rows.iter().map(|(_, row)| row).filter(|row| row.accounts == of_token).collect();
-            let (mut escrow, mut claimed, mut payers) = (0_i128, 0_i128, 0_i128);
+            let (mut escrow, mut claimed, mut payers, mut lost) = (0_i128, 0_i128, 0_i128, 0_i128);
             for row in &rows {
                 let shares = row.shares().ok_or(OperatorError::Overflow)?;
                 escrow = add(escrow, signed(shares.escrow())?)?;
                 claimed = add(claimed, signed(shares.claimed())?)?;
                 payers = add(payers, signed(shares.payers())?)?;
+                let (gone, got) = shares.lost_and_found();
+                lost = add(lost, add(signed(gone)?, -signed(got)?)?)?;
             }
             for (receiver, token) in Self::receivers_of(rows.iter().copied()) {
                 let id = ReceiverId::of(harbour.chain, engine_address(receiver), engine_address(token));
-                let settled = books.receiver(id)?.map(|row| row.settled).unwrap_or_default();
-                let settled = unit.of(settled).ok_or(OperatorError::Overflow)?;
-                claimed = add(claimed, -signed(settled)?)?;
+                let Some(row) = books.receiver(id)? else { continue };
+                let worth = |units| signed(unit.of(units).ok_or(OperatorError::Overflow)?);
+                let others = worth(row.found)?;
+                claimed = add(claimed, add(others, -worth(row.settled)?)?)?;
+                lost = add(lost, -others)?;
             }
             for (id, expected, is_asset) in [
                 (of_token.escrow, escrow, true),
                 (of_token.claimed, claimed, true),
                 (of_token.payers, payers, false),
+                (of_token.lost, lost, true),
             ] {
                 let Some(account) = accounts.get(&id) else { continue };
                 found.compare(&account.name, "account", expected, standing(&account.totals, is_asset)?);
