@@ -139,6 +139,15 @@ impl ChannelRow {
         less(self.books.charged(), self.books.chain().claimed)
     }
 
+    /// Whether nothing lies there any more, nothing is owed and nothing is under way.
+    pub fn is_empty(&self) -> bool {
+        let chain = self.books.chain();
+        chain.balance <= chain.claimed
+            && chain.withdraw_since.is_none()
+            && self.unclaimed().is_zero()
+            && !self.is_busy()
+    }
+
     /// Whether a payment or a refund is under way.
     pub fn is_busy(&self) -> bool {
         self.books.is_held() || self.refund.is_some()

@@ -417,6 +417,28 @@ async fn a_start_goes_on_with_what_was_under_way() {
     assert_eq!(harbour.books(), [800, 0, 800, 0, 200, 200]);
 }
 
+/// What was emptied long ago is not looked at for ever.
+#[tokio::test]
+async fn a_start_passes_over_channels_that_have_long_been_empty() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    harbour.filled(2, 1_000).await;
+    let terms = Harbour::terms(1);
+    harbour.play.send_as_other(BATCH_ESCROW, batch_call::initiate_withdraw(&terms, Amount::new(1_000))).await;
+    harbour.play.node.mine();
+    harbour.play.node.mine_at(Timestamp::from_secs(NOW + 5_000));
+    harbour.play.send_as_other(BATCH_ESCROW, batch_call::finalize_withdraw(&terms)).await;
+    harbour.pass().await;
+    assert!(harbour.row(1).is_empty() && !harbour.row(2).is_empty());
+    let start = async || {
+        let again = ChannelWorker::new(Arc::clone(harbour.play.stage.restarted().facilitator.submitter()));
+        again.run_once().await.unwrap().looked
+    };
+    assert_eq!(start().await, 2, "a fork could fill it again");
+    harbour.play.stage.hands.pass(2 * 24 * 3_600);
+    assert_eq!(start().await, 1);
+}
+
 #[tokio::test]
 async fn what_is_known_goes_stale_when_the_chain_is_silent() {
     let harbour = Harbour::open();

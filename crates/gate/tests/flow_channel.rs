@@ -274,6 +274,18 @@ async fn a_voucher_beyond_the_balance_is_refused() {
     let refused = shop.pay(&payer.voucher(&offer, 2 * PRICE)).await;
     assert_eq!((refused.status, reason(&refused).as_str()), (402, "cumulative_exceeds_balance"));
     assert_eq!(refused.header("retry-after"), None, "waiting does not help");
+    // Its payer has put more in by himself, and nobody has seen it: then the chain is asked, but not by each request.
+    shop.channels.set(payer.channel(), 2 * PRICE, 0);
+    let refused = shop.pay(&payer.voucher(&offer, 2 * PRICE)).await;
+    assert_eq!(reason(&refused), "cumulative_exceeds_balance");
+    shop.channels.silent.store(true, Ordering::SeqCst);
+    shop.bank.wait_secs(2);
+    let refused = shop.pay(&payer.voucher(&offer, 2 * PRICE)).await;
+    assert_eq!(reason(&refused), "cumulative_exceeds_balance", "a watcher is there and nobody else to ask");
+    shop.channels.silent.store(false, Ordering::SeqCst);
+    shop.bank.wait_secs(2);
+    assert_eq!(shop.pay(&payer.voucher(&offer, 2 * PRICE)).await.status, 200);
+    assert_eq!(shop.channels.looks.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Looks after the channels of one chain. A round looks at those that something has happened to, claims what is due and moves
-//! what is claimed; all that is sent goes through the outbox. A start looks at all of them.
+//! what is claimed; all that is sent goes through the outbox. A start looks at all of them that are not empty.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,6 +31,8 @@ const BLOCKS_AGAIN: u64 = 8;
 const AT_ONCE: usize = 16;
 /// How long a claim or a sweep may wait for a cheaper block.
 const CALL_TIME: Span = Span::from_secs(24 * 3600);
+/// A channel that is empty and was not paid with for so long is not looked at by a start.
+const EMPTY_FOR: Span = Span::from_secs(24 * 3600);
 /// How long a row that the escrow does not take is left alone.
 const BAD_FOR: Span = Span::from_secs(600);
 
@@ -279,6 +281,12 @@ impl ChannelWorker {
             }
         }
         let Some(from) = self.goes_on(memory.seen, at.head).await? else {
+            // A start passes over what has been empty for so long that no fork fills it again; who fills it and pays is looked at
+            // then.
+            let is_start = memory.seen.is_none();
+            let counts =
+                |row: &ChannelRow| !is_start || !row.is_empty() || at.now.since(row.used_at) < EMPTY_FOR;
+            let rows = rows.iter().filter(|(_, row)| counts(row)).map(|(id, _)| *id);
             return Ok(Self::all(memory, rows, at, look));
         };
         if from <= at.head.number {
@@ -295,7 +303,7 @@ impl ChannelWorker {
                 Err(NodeError::Busy { .. } | NodeError::Slow { .. } | NodeError::Refused { .. })
                     if at.head.number.saturating_sub(from) > BLOCKS_AGAIN.saturating_mul(2) =>
                 {
-                    return Ok(Self::all(memory, rows, at, look));
+                    return Ok(Self::all(memory, rows.keys().copied(), at, look));
                 }
                 Err(error) => return Err(error.into()),
             };
@@ -315,16 +323,16 @@ impl ChannelWorker {
         Ok(look)
     }
 
-    /// Every channel is to be looked at.
+    /// All of these are to be looked at.
     fn all(
         memory: &mut Memory,
-        rows: &BTreeMap<ChannelId, ChannelRow>,
+        channels: impl Iterator<Item = ChannelId>,
         at: At,
         mut look: BTreeSet<ChannelId>,
     ) -> BTreeSet<ChannelId> {
         memory.told.clear();
-        memory.touched = rows.keys().map(|id| (*id, at.head.number)).collect();
-        look.extend(rows.keys());
+        memory.touched = channels.map(|id| (id, at.head.number)).collect();
+        look.extend(memory.touched.keys());
         look
     }
 

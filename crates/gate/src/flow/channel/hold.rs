@@ -99,6 +99,9 @@ impl Shared {
             looked?;
             return Ok(row.ok_or(seller::Refused::ChannelNotFound)?);
         };
+        if shown.voucher.ceiling() > row.books.chain().balance {
+            return self.filled_since(shown, row, work).await;
+        }
         work.into_iter().for_each(Work::genuine);
         if shown.channels.is_fresh(shown.desk.chain) {
             return Ok(row);
@@ -106,6 +109,27 @@ impl Shared {
         let good_for = Span::from_secs(trusted_seconds(row.terms.withdraw_delay).into());
         self.look(shown, None, good_for).await?;
         Ok(read()?.ok_or(seller::Refused::ChannelNotFound)?)
+    }
+
+    /// The channel of a voucher for more than the books know of, after a look at the chain: its payer may have put money in while
+    /// nobody watched, and channels that were empty are not looked at by a start.
+    async fn filled_since(
+        &self,
+        shown: &Shown<'_>,
+        row: ChannelRow,
+        work: Option<Work>,
+    ) -> Result<ChannelRow, Refused> {
+        let looked = self.look(shown, None, EMPTY).await;
+        let is_fresh = shown.channels.is_fresh(shown.desk.chain);
+        let row = self.config.read.channel(shown.channel()).map_err(Refusal::Fault)?.unwrap_or(row);
+        let is_silent = !is_fresh && matches!(looked, Err(ChainRefusal::Unreachable(_)));
+        if is_silent || shown.voucher.ceiling() <= row.books.chain().balance {
+            work.into_iter().for_each(Work::genuine);
+        }
+        if !is_fresh {
+            looked?;
+        }
+        Ok(row)
     }
 
     /// Asks the chain how a channel stands, unless somebody just has.
