@@ -78,11 +78,18 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
         }
         const sum = channels.reduce((sum, one) => sum + units(one.charged), 0)
         assert.equal(sum, charged, 'in the channels')
-        const paid = (await json('history', '--limit', '1000')).entries.filter(({ kind }) => kind === 'pay')
-        assert.equal(paid.reduce((sum, { amount }) => sum + Number(amount.amount), 0), charged, 'in the history')
+        const { entries } = await json('history', '--limit', '1000')
+        const entered = (...kinds) =>
+          entries.filter(({ kind }) => kinds.includes(kind)).reduce((sum, { amount }) => sum + units(amount), 0)
+        assert.equal(entered('pay'), charged, 'in the history')
+        const moved = entered('channel-deposit') - entered('channel-refund', 'channel-withdrawal')
         const { limits } = await json('limits', 'show')
         assert.equal(Number(limits[0].spent_total.amount), booked, 'in the budget')
         const balance = channels.reduce((sum, one) => sum + units(one.balance), 0)
+        assert.equal(moved, balance, 'what went in and came back, in the history')
+        const { in_channels } = await json('balance')
+        const left = in_channels.reduce((sum, { left, deposits_under_way }) => sum + units(left) + units(deposits_under_way), 0)
+        assert.equal(left, balance - charged, 'what is left, in the balance')
         assert.equal(await anvil.balance(address), PURSE - balance, 'in the account')
         return lies
       },

@@ -29,6 +29,12 @@ pub enum EntryKind {
     Refund,
     /// Credits turned out to be spent by someone else with the same words.
     Lost,
+    /// Money of the account went into a channel, as its seller says or the chain shows.
+    ChannelDeposit,
+    /// A seller gave back what was left in a channel, as it says or the chain shows.
+    ChannelRefund,
+    /// The account took back what was left in a channel without its seller.
+    ChannelWithdrawal,
 }
 
 /// One thing that is over.
@@ -72,6 +78,9 @@ impl EntryKind {
             Self::Restore => "restore",
             Self::Refund => "refund",
             Self::Lost => "lost",
+            Self::ChannelDeposit => "channel-deposit",
+            Self::ChannelRefund => "channel-refund",
+            Self::ChannelWithdrawal => "channel-withdrawal",
         }
     }
 }

@@ -67,7 +67,8 @@ pub use backup::Backup;
 pub use budget::{BudgetReject, LimitKind, Limits, Scope, Shown, Spent, day_of};
 pub use chain::{AccountAddress, ChainId, ChainPayment, Method, OnChain, Token, TokenError};
 pub use channel::{
-    CallKind, Channel, ChannelPart, ChannelPolicy, RememberedOffer, SentCall, SignedDeposit, Withdrawal,
+    CallKind, Channel, ChannelPart, ChannelPolicy, InChannels, RememberedOffer, SentCall, SignedDeposit,
+    Withdrawal,
 };
 pub use credit::Credit;
 pub use error::{ErrorKind, FundsShort, WalletError};

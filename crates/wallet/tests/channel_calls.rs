@@ -7,12 +7,13 @@ mod world;
 use farthing_channel::{SignedTransaction, bytes_from_hex};
 use farthing_money::{Amount, Span};
 use farthing_wallet::{
-    Channel, ChannelCall, ChannelCallFlow, ChannelNews, Limits, Outcome, Wallet, WalletError,
+    Channel, ChannelCall, ChannelCallFlow, ChannelNews, ChannelRefundFlow, ChannelSeeFlow, Entry, EntryKind,
+    Limits, Outcome, Wallet, WalletError,
 };
 
 use crate::world::chain::{CHAIN, NODE, token};
 use crate::world::vault::SharedVault;
-use crate::world::{World, reopen, total_spent};
+use crate::world::{Fault, World, reopen, total_spent};
 
 /// What gas costs at the beginning, and how much of it a call uses here with a quarter to spare; a deposit surely uses less than
 /// `DEPOSIT_GAS`.
@@ -57,6 +58,22 @@ impl Scene {
     /// The same, where gas may cost anything.
     fn run(&mut self, call: ChannelCall) -> Result<ChannelNews, WalletError> {
         self.call(call, u64::MAX)
+    }
+
+    /// What went into channels and came back, as the history tells it, the oldest first.
+    fn moved(&self) -> Vec<String> {
+        let told = |entry: &Entry| {
+            let on = entry.on_chain.as_ref().unwrap();
+            assert_eq!(on.units, entry.money.amount());
+            assert_eq!(on.channel, Some(self.channel().id()));
+            let hash = on.transaction.as_deref().unwrap_or("-");
+            format!("{} {} {hash}", entry.kind.as_str(), on.units)
+        };
+        let entries = self.wallet.history(100).unwrap();
+        let mut moved: Vec<_> =
+            entries.iter().filter(|entry| entry.kind != EntryKind::Pay).map(told).collect();
+        moved.reverse();
+        moved
     }
 
     /// What is under way, as it was signed last.
@@ -251,4 +268,72 @@ fn a_deposit_for_a_channel_that_is_open_is_used_again() {
     scene.world.now = scene.world.now.after(Span::from_secs(500));
     scene.run(ChannelCall::Fill(Amount::new(1_000))).unwrap_err();
     assert_eq!(scene.channel().deposits.len(), 3);
+}
+
+/// The history told of payments through a channel, and not of what went in and came back.
+#[test]
+fn what_a_channel_gets_and_gives_back_is_in_the_history_once() {
+    for is_lost in [false, true] {
+        let mut scene = Scene::new();
+        assert_eq!(scene.moved(), ["channel-deposit 10000 0x02"]);
+        scene.run(ChannelCall::Fill(Amount::new(4_000))).unwrap();
+        let filled = scene.world.chain.sender.seen[0].hash;
+        assert_eq!(scene.moved()[1..], [format!("channel-deposit 4000 {filled}")]);
+        // The seller gives back a part; where its answer is lost the chain tells of it.
+        if is_lost {
+            let is_looked = Fault::None;
+            scene.world.faults = [vec![is_looked; 5], vec![Fault::AnswerLost]].concat();
+        }
+        let refund = ChannelRefundFlow::new(scene.channel().id(), Some(Amount::new(2_000)), [9; 32]);
+        assert_eq!(scene.world.run(&mut scene.wallet, refund).is_err(), is_lost);
+        for _ in 0..2 {
+            let look = ChannelSeeFlow::new(scene.channel().id());
+            scene.world.run(&mut scene.wallet, look).unwrap();
+            let hash = if is_lost { "-" } else { "0x01" };
+            assert_eq!(scene.moved()[2..], [format!("channel-refund 2000 {hash}")]);
+        }
+        assert!(matches!(scene.run(WITHDRAW), Ok(ChannelNews::Waiting { .. })));
+        assert_eq!(scene.moved().len(), 3, "a wish moves nothing");
+        scene.world.now = scene.world.now.after(Span::from_secs(901));
+        assert_eq!(scene.run(WITHDRAW).unwrap(), ChannelNews::Withdrawn(Amount::new(11_000)));
+        let taken = scene.world.chain.sender.seen[2].hash;
+        assert_eq!(scene.moved()[3..], [format!("channel-withdrawal 11000 {taken}")]);
+    }
+}
+
+/// A transaction that a block took while nobody looked is found by whatever looks next, and said by the command.
+#[test]
+fn a_withdrawal_from_a_channel_that_others_saw_first_is_still_said() {
+    let mut scene = Scene::new();
+    scene.run(WITHDRAW).unwrap();
+    scene.world.now = scene.world.now.after(Span::from_secs(901));
+    scene.world.chain.sender.is_stuck = true;
+    scene.stuck(WITHDRAW);
+    scene.world.chain.mine(1, scene.world.now);
+    let look = ChannelSeeFlow::new(scene.channel().id());
+    scene.world.run(&mut scene.wallet, look).unwrap();
+    assert_eq!(scene.moved()[1..], ["channel-withdrawal 9000 -"]);
+    assert_eq!(scene.run(WITHDRAW).unwrap(), ChannelNews::Withdrawn(Amount::new(9_000)));
+    assert_eq!(scene.moved().len(), 2, "it is entered once");
+}
+
+#[test]
+fn what_lies_in_channels_is_summed_by_asset() {
+    let mut scene = Scene::new();
+    let sums = |scene: &Scene| {
+        let sums = scene.wallet.channel_sums().unwrap();
+        sums.iter()
+            .map(|sum| (sum.left.to_string(), sum.under_way.to_string(), sum.channels))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(sums(&scene), [("0.009 USD".into(), "0.00 USD".into(), 1)]);
+    scene.world.chain.sender.gas = None;
+    scene.run(ChannelCall::Fill(Amount::new(4_000))).unwrap_err();
+    assert_eq!(sums(&scene), [("0.009 USD".into(), "0.004 USD".into(), 1)]);
+    scene.world.chain.sender.gas = Some(100_000);
+    scene.run(ChannelCall::Fill(Amount::new(4_000))).unwrap();
+    assert_eq!(sums(&scene), [("0.013 USD".into(), "0.00 USD".into(), 1)]);
+    let refund = ChannelRefundFlow::new(scene.channel().id(), None, [9; 32]);
+    scene.world.run(&mut scene.wallet, refund).unwrap();
+    assert_eq!(sums(&scene), []);
 }

@@ -115,6 +115,20 @@ impl Model {
         paid.map(|entry| entry.money.amount().to_u64().unwrap()).sum()
     }
 
+    /// What the history says that lies in channels: what went in, without what came back.
+    fn moved(&self) -> u64 {
+        let (mut came, mut back) = (0, 0);
+        for entry in self.wallet.history(1_000).unwrap() {
+            let amount = entry.money.amount().to_u64().unwrap();
+            match entry.kind {
+                EntryKind::ChannelDeposit => came += amount,
+                EntryKind::ChannelRefund | EntryKind::ChannelWithdrawal => back += amount,
+                _ => {}
+            }
+        }
+        came - back
+    }
+
     /// Everybody is honest now, and asks for what is left.
     fn end(mut self, agrees: bool) {
         let honest = Act {
@@ -148,6 +162,7 @@ impl Model {
         }
         self.check();
         assert_eq!(self.world.chain.escrow.balance(), self.world.toll.total_charged());
+        assert_eq!(self.moved(), self.world.chain.escrow.balance(), "the history has what moved");
         assert_eq!(total_spent(&self.wallet), self.world.toll.total_charged(), "budget and chain agree");
     }
 }
@@ -327,6 +342,7 @@ fn a_withdrawal_is_cut_at_every_commit_and_ends_once() {
             assert_eq!(model.world.chain.sender.count, 2, "taken once");
             let channel = model.wallet.channels().find(|channel| channel.id() == id).unwrap();
             assert_eq!((channel.books.balance(), channel.left()), (Amount::new(1_000), Amount::ZERO));
+            assert_eq!(model.moved(), 11_000, "the other one has what it had");
             assert!(channel.sent.is_none() && channel.withdrawal.is_none());
             model.check();
         }
@@ -348,7 +364,7 @@ fn a_channel_that_its_payer_fills_is_filled_once() {
             assert_eq!(filled, ChannelNews::Filled(Amount::new(4_000)));
         }
         assert_eq!(model.world.chain.sender.count, 1);
-        assert_eq!(model.world.chain.escrow.balance(), 14_000);
+        assert_eq!((model.world.chain.escrow.balance(), model.moved()), (14_000, 14_000));
         // Nothing is put in beyond the limit.
         let error = call(&mut model, ChannelCall::Fill(Amount::new(IN_CHANNELS.into()))).unwrap_err();
         assert_eq!(error.code(), "budget-in-channels");

@@ -1,7 +1,7 @@
-//! `farthing wallet balance`: what there is, in credits and on chains.
+//! `farthing wallet balance`: what there is, in credits, on chains and in channels.
 
 use clap::Args;
-use farthing_wallet::{Balance as Held, Holding, HoldingsFlow, Outcome};
+use farthing_wallet::{Balance as Held, Holding, HoldingsFlow, InChannels, Outcome};
 use serde_json::{Value, json};
 
 use crate::exit::Failure;
@@ -15,6 +15,7 @@ pub struct Balance {}
 struct Balances {
     credits: Vec<Held>,
     on_chain: Vec<Holding>,
+    in_channels: Vec<InChannels>,
 }
 
 impl Balance {
@@ -28,7 +29,8 @@ impl Balance {
                 output.say(format_args!("note: {} on {} is not known: {error}", token.symbol, token.chain));
             }
         }
-        output.show(&Balances { credits: payer.wallet.balances()?, on_chain })
+        let (credits, in_channels) = (payer.wallet.balances()?, payer.wallet.channel_sums()?);
+        output.show(&Balances { credits, on_chain, in_channels })
     }
 }
 
@@ -49,27 +51,45 @@ impl View for Balances {
                 "money": held.money.as_ref().ok().map(|money| money_json(*money)),
             })
         };
+        let channels = |sum: &InChannels| {
+            json!({
+                "left": money_json(sum.left),
+                "deposits_under_way": money_json(sum.under_way),
+                "channels": sum.channels,
+            })
+        };
         json!({
             "balances": self.credits.iter().map(balance).collect::<Vec<_>>(),
             "on_chain": self.on_chain.iter().map(holding).collect::<Vec<_>>(),
+            "in_channels": self.in_channels.iter().map(channels).collect::<Vec<_>>(),
         })
     }
 
     fn text(&self) -> String {
-        let row = |held: &Held| [held.free.to_string(), held.reserved.to_string(), held.mint.clone()];
-        let credits = table(["FREE", "SET ASIDE", "MINT"], &self.credits.iter().map(row).collect::<Vec<_>>());
-        let row = |held: &Holding| {
+        let credits = self.credits.iter();
+        let credits =
+            credits.map(|held| [held.free.to_string(), held.reserved.to_string(), held.mint.clone()]);
+        let on_chain = self.on_chain.iter().map(|held| {
             let money = held.money.as_ref().map_or_else(|_| "not known".to_owned(), ToString::to_string);
             [money, held.token.symbol.clone(), held.token.chain.to_string()]
-        };
-        let on_chain = table(["THERE", "TOKEN", "CHAIN"], &self.on_chain.iter().map(row).collect::<Vec<_>>());
-        match (self.credits.is_empty(), self.on_chain.is_empty()) {
-            (true, true) => {
-                "no credits; `farthing wallet redeem CODE` turns a top-up code into some".to_owned()
-            }
-            (false, true) => credits,
-            (true, false) => on_chain,
-            (false, false) => format!("{credits}\n\n{on_chain}"),
+        });
+        let in_channels = self.in_channels.iter();
+        let in_channels = in_channels
+            .map(|sum| [sum.left.to_string(), sum.under_way.to_string(), sum.channels.to_string()]);
+        let tables = [
+            rows(["FREE", "SET ASIDE", "MINT"], &credits.collect::<Vec<_>>()),
+            rows(["THERE", "TOKEN", "CHAIN"], &on_chain.collect::<Vec<_>>()),
+            rows(["IN CHANNELS", "DEPOSITS UNDER WAY", "CHANNELS"], &in_channels.collect::<Vec<_>>()),
+        ];
+        let tables: Vec<String> = tables.into_iter().flatten().collect();
+        if tables.is_empty() {
+            return "no credits; `farthing wallet redeem CODE` turns a top-up code into some".to_owned();
         }
+        tables.join("\n\n")
     }
+}
+
+/// A table; nothing if it has no rows.
+fn rows(heads: [&str; 3], rows: &[[String; 3]]) -> Option<String> {
+    (!rows.is_empty()).then(|| table(heads, rows))
 }

@@ -232,6 +232,7 @@ fn fresh(offer: &ChainOffer, base: ChannelTerms, lane: u32, host: &str, now: Tim
         entered: Amount::ZERO,
         deposits: Vec::new(),
         found: Amount::ZERO,
+        returned: Amount::ZERO,
         withdrawal: None,
         sent: None,
         doubt: None,

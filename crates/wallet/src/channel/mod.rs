@@ -13,6 +13,9 @@ pub(crate) mod lane;
 pub(crate) mod remembered;
 pub(crate) mod row;
 pub(crate) mod sign;
+mod sums;
 
 pub use remembered::RememberedOffer;
+pub(crate) use row::Moved;
 pub use row::{CallKind, Channel, ChannelPart, ChannelPolicy, SentCall, SignedDeposit, Withdrawal};
+pub use sums::InChannels;

@@ -38,6 +38,9 @@ pub struct Channel {
     /// What was in it when the chain was asked last. No word of a seller changes it.
     #[serde(default)]
     pub found: Amount,
+    /// What came back by the seller's word, as the history says, and the chain has not shown yet.
+    #[serde(default)]
+    pub returned: Amount,
     /// What the payer wants back by itself.
     #[serde(default)]
     pub withdrawal: Option<Withdrawal>,
@@ -65,6 +68,18 @@ pub struct SignedDeposit {
     /// Whether the seller has said that it is in: vouchers count on it then, and it is not sent again.
     #[serde(default)]
     pub told: bool,
+    /// Whether the history tells of it.
+    #[serde(default)]
+    pub entered: bool,
+}
+
+/// What went into a channel and came back, as two looks at the chain differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// Deposits that have come.
+    pub(crate) came: Vec<SignedDeposit>,
+    /// What is not in it any more.
+    pub(crate) back: Amount,
 }
 
 impl SignedDeposit {
@@ -232,26 +247,44 @@ impl Channel {
     }
 
     /// With what the chain says at a second of its own.
-    pub(crate) fn seen(&mut self, balance: Amount, claimed: Amount, time: u64) {
-        let balance = self.found_deposits(balance, time);
-        self.books = self.books.observed(balance, claimed);
+    pub(crate) fn seen(&mut self, balance: Amount, claimed: Amount, time: u64) -> Moved {
+        let (counted, moved) = self.found_deposits(balance, time);
+        self.books = self.books.observed(counted, claimed);
         self.doubt = None;
+        // What is claimed does not come back, whatever its seller has said.
+        self.returned = self.returned.min(moved.back.max(balance.checked_sub(claimed).unwrap_or_default()));
+        moved
+    }
+
+    /// No transaction of the account's own is under way any more.
+    pub(crate) fn call_ended(&mut self, is_done: bool) {
+        match self.sent.take().map(|sent| sent.call) {
+            Some(CallKind::Ask(_)) if !is_done => self.withdrawal = None,
+            Some(CallKind::Take) if is_done => self.withdrawal = None,
+            _ => {}
+        }
     }
 
     /// Deposits that explain why the chain has more than it had, or that are over, are no deposits any more that may come. Says
     /// what vouchers may count on: what the chain has, and what the seller has said of the others.
-    pub(crate) fn found_deposits(&mut self, balance: Amount, time: u64) -> Amount {
+    pub(crate) fn found_deposits(&mut self, balance: Amount, time: u64) -> (Amount, Moved) {
         let mut more = balance.checked_sub(self.found).unwrap_or_default();
-        self.deposits.retain(|deposit| match more.checked_sub(deposit.amount) {
-            Some(rest) => {
-                more = rest;
-                false
-            }
-            None => !deposit.is_over(time),
-        });
+        let mut moved = Moved { came: Vec::new(), back: self.found.checked_sub(balance).unwrap_or_default() };
+        // Those that the seller has shown come first: of two of one amount the other one may never have left.
+        for is_told in [true, false] {
+            self.deposits.retain(|deposit| match more.checked_sub(deposit.amount) {
+                _ if deposit.told != is_told => true,
+                Some(rest) => {
+                    more = rest;
+                    moved.came.push(deposit.clone());
+                    false
+                }
+                None => !deposit.is_over(time),
+            });
+        }
         self.found = balance;
         let told = self.deposits.iter().filter(|deposit| deposit.told).map(|deposit| deposit.amount);
-        Amount::try_sum(told.chain([balance])).unwrap_or(balance)
+        (Amount::try_sum(told.chain([balance])).unwrap_or(balance), moved)
     }
 
     /// The seller says that so much is in it: deposits that explain why that is more.

@@ -51,6 +51,8 @@ pub struct ChannelCallFlow {
     /// The most that its gas may cost, in the smallest units of the chain's coin.
     fee_most: Amount,
     random: [u8; 32],
+    /// What has come back while this flow was at it.
+    back: Amount,
     /// The chain's time when it was looked at.
     time: u64,
     looks: u32,
@@ -93,7 +95,8 @@ enum Stage {
     Receipt(usize),
     Count,
     Pause,
-    End(ChannelLook, CallKind),
+    /// A block has the one of this name.
+    End(ChannelLook, TxHash),
 }
 
 impl ChannelCallFlow {
@@ -104,6 +107,7 @@ impl ChannelCallFlow {
             call,
             fee_most,
             random,
+            back: Amount::ZERO,
             time: 0,
             looks: 0,
             passed: 0,
@@ -122,8 +126,8 @@ impl ChannelCallFlow {
 
     /// What was sent before comes first.
     fn decide(&mut self, wallet: &mut Wallet, seen: Seen, now: Timestamp) -> Result<Step, WalletError> {
-        let channel = channel_see::write_down(wallet, self.channel, seen, now)?;
-        self.time = seen.time;
+        let (channel, back) = channel_see::write_down_after(wallet, self.channel, seen, None, now)?;
+        (self.time, self.back) = (seen.time, back);
         if channel.sent.is_some() { self.receipt(wallet, 0) } else { self.begin(wallet, channel, now) }
     }
 
@@ -327,15 +331,10 @@ impl ChannelCallFlow {
         Ok(Step::Send(request))
     }
 
-    /// No transaction is under way any more.
-    fn forget(&self, wallet: &mut Wallet, is_done: bool) -> Result<Channel, WalletError> {
+    /// The transaction that was under way will do nothing.
+    fn forget(&self, wallet: &mut Wallet) -> Result<Channel, WalletError> {
         let mut channel = known(wallet, self.channel)?;
-        let sent = channel.sent.take();
-        match sent.map(|sent| sent.call) {
-            Some(CallKind::Ask(_)) if !is_done => channel.withdrawal = None,
-            Some(CallKind::Take) if is_done => channel.withdrawal = None,
-            _ => {}
-        }
+        channel.call_ended(false);
         wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel.clone())))])?;
         Ok(channel)
     }
@@ -344,18 +343,23 @@ impl ChannelCallFlow {
         &self,
         wallet: &mut Wallet,
         seen: Seen,
-        (kind, before): (CallKind, Amount),
+        hash: TxHash,
         now: Timestamp,
     ) -> Result<Step, WalletError> {
-        let channel = channel_see::write_down(wallet, self.channel, seen, now)?;
-        let news = match (kind, &channel.withdrawal) {
+        let before = known(wallet, self.channel)?;
+        let call = before.sent.ok_or(WalletError::Misuse("a transaction under way"))?.call;
+        let (channel, back) = channel_see::write_down_after(wallet, self.channel, seen, Some(hash), now)?;
+        let news = match (call, &channel.withdrawal) {
             (CallKind::Fill(amount), _) => ChannelNews::Filled(amount),
             (CallKind::Ask(_), Some(Withdrawal { amount, ready: Some(ready) })) => {
                 ChannelNews::Waiting { amount: *amount, ready: *ready }
             }
             (CallKind::Ask(_), _) => ChannelNews::Seen,
             (CallKind::Take, _) => {
-                ChannelNews::Withdrawn(before.checked_sub(channel.books.balance()).unwrap_or_default())
+                // Another look may have seen it before: then it is what was wanted.
+                let back = back.checked_add(self.back).filter(|back| !back.is_zero());
+                let wanted = before.withdrawal.map(|withdrawal| withdrawal.amount);
+                ChannelNews::Withdrawn(back.or(wanted).unwrap_or_default())
             }
         };
         Ok(done(Outcome::Channel(Box::new(channel), news)))
@@ -365,20 +369,19 @@ impl ChannelCallFlow {
     fn read_receipt(&mut self, wallet: &mut Wallet, place: usize, event: Event) -> Result<Step, WalletError> {
         let url = self.url(wallet)?.to_owned();
         let sent = self.under_way(wallet)?;
+        let hash = sent.hashes().nth(place).copied().unwrap_or(sent.hash);
         match node::succeeded(&url, &answer_of(&node::whom(&url), event)?)? {
             Some(true) => {
-                self.forget(wallet, true)?;
                 let mut look = self.look(wallet)?;
                 let step = look.next(wallet, Event::Go)?;
-                self.stage = Stage::End(look, sent.call);
+                self.stage = Stage::End(look, hash);
                 match step {
                     Sub::Send(request) => Ok(Step::Send(request)),
                     Sub::Done(_) => Err(WalletError::Misuse("a question first")),
                 }
             }
             Some(false) => {
-                self.forget(wallet, false)?;
-                let hash = sent.hashes().nth(place).copied().unwrap_or(sent.hash);
+                self.forget(wallet)?;
                 Err(WalletError::NotOnChain(format!(
                     "the transaction {hash} was refused by the escrow; nothing moved but its gas. Run `farthing wallet channels show` and try again"
                 )))
@@ -398,7 +401,7 @@ impl ChannelCallFlow {
             // It may have come between the two questions: then the next look finds it.
             self.passed = self.passed.saturating_add(1);
             if self.passed > 2 {
-                self.forget(wallet, false)?;
+                self.forget(wallet)?;
                 return Err(WalletError::NotOnChain(format!(
                     "another transaction of this account has taken the place of {}; run the same command again",
                     sent.hash
@@ -409,7 +412,7 @@ impl ChannelCallFlow {
         if sent.is_over(self.time) {
             // It would fail: what comes next has its number, and pays more than it.
             self.floor = Some(self.fees(wallet)?);
-            let channel = self.forget(wallet, false)?;
+            let channel = self.forget(wallet)?;
             return self.begin(wallet, channel, now);
         }
         match self.said.clone() {
@@ -500,16 +503,13 @@ impl Flow for ChannelCallFlow {
             Stage::Receipt(place) => self.read_receipt(wallet, place, event),
             Stage::Count => self.counted(wallet, event, now),
             Stage::Pause => self.receipt(wallet, 0),
-            Stage::End(mut look, kind) => {
-                let before = known(wallet, self.channel)?.books.balance();
-                match look.next(wallet, event)? {
-                    Sub::Send(request) => {
-                        self.stage = Stage::End(look, kind);
-                        Ok(Step::Send(request))
-                    }
-                    Sub::Done(seen) => self.ended(wallet, seen, (kind, before), now),
+            Stage::End(mut look, hash) => match look.next(wallet, event)? {
+                Sub::Send(request) => {
+                    self.stage = Stage::End(look, hash);
+                    Ok(Step::Send(request))
                 }
-            }
+                Sub::Done(seen) => self.ended(wallet, seen, hash, now),
+            },
         }
     }
 }

@@ -9,6 +9,7 @@ use farthing_wire::x402::batch::ChannelAnswer;
 use std::sync::Arc;
 
 use super::channel_look::ChannelLook;
+use super::channel_moved;
 use super::channel_see::{self, key, known};
 use super::channel_told::{Adopted, Told, adopt};
 use super::on_chain::{self, Refusal};
@@ -19,7 +20,8 @@ use crate::channel::{Channel, sign};
 use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, HttpResponse, Read, Step};
 use crate::outcome::{ChannelNews, Outcome};
-use crate::vault::{Change, Row};
+use crate::state::Draft;
+use crate::vault::Row;
 use crate::wallet::Wallet;
 
 /// Asks for a refund.
@@ -108,7 +110,8 @@ impl ChannelRefundFlow {
             let told = ChannelAnswer::of(&response).and_then(|answer| answer.channel_state?.balance.amount());
             let rest = channel.books.balance().checked_sub(amount).unwrap_or_default();
             let balance = told.map_or(rest, |told| told.min(rest).max(channel.books.charged()));
-            return self.refunded(wallet, channel, balance, amount).map(Some);
+            let transaction = Some(response.transaction).filter(|hash| !hash.is_empty());
+            return self.refunded(wallet, channel, balance, (amount, transaction), now).map(Some);
         }
         let refusal = Refusal::of(answer, None);
         let required = required(answer);
@@ -151,10 +154,15 @@ impl ChannelRefundFlow {
         wallet: &mut Wallet,
         mut channel: Channel,
         balance: Amount,
-        amount: Amount,
+        (amount, transaction): (Amount, Option<String>),
+        now: Timestamp,
     ) -> Result<Step, WalletError> {
         channel.books = channel.books.observed(balance, channel.books.claimed());
-        wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel.clone())))])?;
+        let mut draft = Draft::new(&wallet.state);
+        channel_moved::refunded(&mut draft, &mut channel, amount, transaction.as_deref(), now);
+        draft.put(Row::Channel(Box::new(channel.clone())));
+        let changes = draft.into_changes();
+        wallet.commit(changes)?;
         match ChannelLook::new(wallet, channel.chain(), channel.id()) {
             Some(mut look) => match look.next(wallet, Event::Go)? {
                 Sub::Send(request) => {

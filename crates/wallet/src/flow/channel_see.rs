@@ -1,13 +1,14 @@
 //! Asks the chain where a channel stands, and writes that down.
 
-use farthing_channel::ChannelId;
 use farthing_channel::buyer::BuyerBooks;
-use farthing_money::Timestamp;
+use farthing_channel::{ChannelId, TxHash};
+use farthing_money::{Amount, Timestamp};
 
 use super::channel_look::{ChannelLook, Seen};
+use super::channel_moved;
 use super::channel_told::enter;
 use super::{Flow, Sub, done, in_channel};
-use crate::channel::{Channel, Withdrawal};
+use crate::channel::{CallKind, Channel, Withdrawal};
 use crate::error::WalletError;
 use crate::http::{Event, Step};
 use crate::outcome::{ChannelNews, Outcome};
@@ -72,9 +73,21 @@ pub(crate) fn write_down(
     seen: Seen,
     now: Timestamp,
 ) -> Result<Channel, WalletError> {
+    write_down_after(wallet, id, seen, None, now).map(|(channel, _)| channel)
+}
+
+/// The same after the account's own transaction under way was seen in a block, if that is said: then it has ended. Answers also with
+/// what has come back.
+pub(crate) fn write_down_after(
+    wallet: &mut Wallet,
+    id: ChannelId,
+    seen: Seen,
+    ended: Option<TxHash>,
+    now: Timestamp,
+) -> Result<(Channel, Amount), WalletError> {
     let mut channel = known(wallet, id)?;
     let before = channel.books;
-    channel.seen(seen.balance, seen.claimed, seen.time);
+    let moved = channel.seen(seen.balance, seen.claimed, seen.time);
     channel.withdrawal = match (seen.wanted.1, channel.withdrawal.take()) {
         (0, Some(withdrawal)) if channel.sent.is_some() => Some(withdrawal),
         (0, _) => None,
@@ -84,6 +97,12 @@ pub(crate) fn write_down(
         }
     };
     let mut draft = Draft::new(&wallet.state);
+    let is_wish = channel.sent.as_ref().is_some_and(|sent| matches!(sent.call, CallKind::Ask(_)));
+    let transaction = ended.filter(|_| !is_wish).map(|hash| hash.to_string());
+    channel_moved::enter(&mut draft, &mut channel, &moved, transaction.as_deref(), now);
+    if ended.is_some() {
+        channel.call_ended(true);
+    }
     // What was claimed was charged.
     enter(&mut draft, &mut channel, before, None, now)?;
     let is_empty = seen.balance <= seen.claimed && channel.deposits.is_empty();
@@ -99,5 +118,5 @@ pub(crate) fn write_down(
     draft.put(Row::Channel(Box::new(channel.clone())));
     let changes = draft.into_changes();
     wallet.commit(changes)?;
-    Ok(channel)
+    Ok((channel, moved.back))
 }

@@ -9,16 +9,17 @@ use farthing_wire::x402::batch::SCHEME_BATCH;
 use farthing_wire::x402::{PaymentRequired, Reason};
 
 use super::channel_look::Seen;
+use super::channel_moved;
 use super::in_channel::{book, close_all};
 use crate::attempt::Attempt;
 use crate::chain::OnChain;
-use crate::channel::Channel;
+use crate::channel::{Channel, Moved};
 use crate::error::WalletError;
 use crate::history::{Entry, EntryKind};
 use crate::outcome::Settled;
 use crate::state::Draft;
 use crate::unit::money;
-use crate::vault::{Change, Row};
+use crate::vault::Row;
 use crate::wallet::Wallet;
 
 /// What a refusal says about the channel.
@@ -128,9 +129,14 @@ pub(crate) fn adopt(
     let before = channel.books;
     let most = wallet.limits(channel.token.counts_as).in_channels;
     let most = most.and_then(|most| channel.token.units_within(most)).unwrap_or(Amount::MAX);
-    if let Err(refused) = take_over(&mut channel, told, seen, most) {
+    let mut moved = Moved::default();
+    if let Err(refused) = take_over(&mut channel, told, seen, most, &mut moved) {
         channel.doubt = Some(refused.code().to_owned());
-        wallet.commit(vec![Change::Put(Row::Channel(Box::new(channel)))])?;
+        let mut draft = Draft::new(&wallet.state);
+        channel_moved::enter(&mut draft, &mut channel, &moved, None, now);
+        draft.put(Row::Channel(Box::new(channel)));
+        let changes = draft.into_changes();
+        wallet.commit(changes)?;
         return Ok(Adopted::Refused(refused));
     }
     let fresh = current.filter(|current| !current.was_sent_before).map(|current| current.attempt.id);
@@ -140,6 +146,7 @@ pub(crate) fn adopt(
         None => whose(wallet, &channel, told).filter(|whose| Some(whose.id) != fresh),
     };
     let mut draft = Draft::new(&wallet.state);
+    channel_moved::enter(&mut draft, &mut channel, &moved, None, now);
     let cost = enter(&mut draft, &mut channel, before, whose.as_ref(), now)?;
     let is_current = current.is_some_and(|current| whose.is_some_and(|whose| whose.id == current.attempt.id));
     let nothing = money(channel.token.counts_as, 0)?;
@@ -203,12 +210,17 @@ fn take_over(
     told: &Told,
     seen: Option<Seen>,
     most: Amount,
+    moved: &mut Moved,
 ) -> Result<(), BuyerRefused> {
     if seen.is_some() && matches!(told, Told::Balance | Told::Deposit) {
         // What it has said of deposits before it says no more.
         channel.deposits.iter_mut().for_each(|deposit| deposit.told = false);
     }
-    let chain = seen.map(|seen| (channel.found_deposits(seen.balance, seen.time), seen.claimed));
+    let chain = seen.map(|seen| {
+        let counted;
+        (counted, *moved) = channel.found_deposits(seen.balance, seen.time);
+        (counted, seen.claimed)
+    });
     let books = channel.books;
     channel.books = match (told, chain) {
         (Told::Total(total), Some(chain)) => books.corrected(total.told, &total.shown, chain)?,

@@ -7,6 +7,7 @@ use farthing_wire::header::PAYMENT_SIGNATURE;
 use farthing_wire::x402::SettleResponse;
 use farthing_wire::x402::batch::ChannelAnswer;
 
+use super::channel_moved;
 use super::on_chain::{self, Order};
 use super::paid::{self, Found};
 use crate::address::Address;
@@ -15,7 +16,7 @@ use crate::budget::day_of;
 use crate::chain::OnChain;
 use crate::chain::offer::ChainOffer;
 use crate::channel::lane::{self, Lane};
-use crate::channel::{Channel, ChannelPart, SignedDeposit, remembered, sign};
+use crate::channel::{Channel, ChannelPart, Moved, SignedDeposit, remembered, sign};
 use crate::error::WalletError;
 use crate::history::{Entry, EntryKind};
 use crate::http::HttpResponse;
@@ -135,6 +136,7 @@ pub(crate) fn new_deposit(amount: Amount, seconds: u64, random: [u8; 32], now: T
         since: now.secs().saturating_sub(BEFORE_SECS),
         until: Timestamp::from_secs(now.after(Span::from_secs(seconds.min(LIFE_MAX_SECS))).secs()),
         told: false,
+        entered: false,
     }
 }
 
@@ -185,6 +187,7 @@ pub(crate) fn finish(
         draft.remove(RowKey::offer(&payment.method, &payment.url));
     }
     channel.entered = channel.entered.max(channel.books.charged());
+    channel_moved::enter(&mut draft, &mut channel, &Moved::default(), on.transaction.as_deref(), now);
     draft.put(Row::Channel(Box::new(channel)));
     let charged = money(attempt.unit, cost)?;
     let (receipt, notes) = (found.receipt.clone(), found.notes.clone());

@@ -5,6 +5,7 @@ mod channel_call;
 mod channel_fees;
 mod channel_find;
 mod channel_look;
+mod channel_moved;
 mod channel_refund;
 mod channel_see;
 mod channel_told;
