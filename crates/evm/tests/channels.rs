@@ -391,7 +391,9 @@ async fn a_claim_that_a_fork_takes_back_is_carried_out_again() {
     harbour.pass().await;
     assert_eq!(harbour.books(), [800, 200, 800, 0, 0, 200]);
     harbour.play.node.fork(1, true);
+    assert_eq!(harbour.worker.setbacks(), 0);
     harbour.worker.run_once().await.unwrap();
+    assert_eq!(harbour.worker.setbacks(), 1, "the gate counts anew what is owed");
     assert_eq!(harbour.books(), [1_000, 0, 800, 0, 0, 200]);
     for _ in 0..4 {
         harbour.pass().await;

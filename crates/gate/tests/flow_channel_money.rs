@@ -310,6 +310,13 @@ async fn what_a_payer_owes_through_all_its_lanes_is_limited() {
     assert_eq!(shop.pay(&lanes[3].voucher(&offer, PRICE)).await.status, 200);
     refused(&shop, &lanes[2], 2 * PRICE).await;
     assert_eq!(shop.bank.taken(), 5 * PRICE);
+    // Went wrong: what a fork has taken back was not owed again before somebody was refused.
+    shop.channels.set(lanes[2].channel(), FUNDS, PRICE);
+    shop.channels.watch(&lanes[2].terms);
+    shop.channels.set(lanes[1].channel(), FUNDS, 0);
+    shop.channels.watch(&lanes[1].terms);
+    shop.channels.setbacks.fetch_add(1, Ordering::SeqCst);
+    refused(&shop, &lanes[3], 2 * PRICE).await;
 }
 
 /// Eight lanes at once, and room for four: what is asked for counts before it is in the books.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use farthing_channel::seller::ChannelOnChain;
 use farthing_channel::{Address, BATCH_ESCROW, ChannelId, TxHash, batch_call, batch_domain};
@@ -58,6 +59,8 @@ pub struct ChannelWorker {
     looks: Looks,
     /// When all was known of the chain last.
     sound_at: std::sync::Mutex<Option<Timestamp>>,
+    /// How often less was claimed of a channel than before.
+    setbacks: AtomicU64,
 }
 
 /// What is worth knowing between two rounds and not needed after a start.
@@ -91,7 +94,12 @@ impl ChannelWorker {
     /// One that sends through this submitter.
     pub fn new(submitter: Arc<Submitter>) -> Self {
         let (memory, sound_at) = (Mutex::default(), std::sync::Mutex::new(None));
-        Self { submitter, memory, looks: Looks::default(), sound_at }
+        Self { submitter, memory, looks: Looks::default(), sound_at, setbacks: AtomicU64::new(0) }
+    }
+
+    /// How often a look has found less claimed of a channel than the books said: a fork has taken the claim back.
+    pub fn setbacks(&self) -> u64 {
+        self.setbacks.load(Ordering::SeqCst)
     }
 
     fn ports(&self) -> &Ports {
@@ -364,6 +372,9 @@ impl ChannelWorker {
         let (channel, accounts, asset) = (id, row.accounts, row.asset);
         let command = SeeChannel { channel, on_chain, accounts, asset, refund_ended, opens };
         self.ports().execute.execute(Command::SeeChannel(command)).await?;
+        if known.is_some_and(|known| on_chain.claimed < known.books.chain().claimed) {
+            self.setbacks.fetch_add(1, Ordering::SeqCst);
+        }
         Ok(true)
     }
 

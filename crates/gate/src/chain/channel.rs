@@ -44,6 +44,10 @@ pub trait Channels: Send + Sync {
     /// Whether what the books say of this chain's channels was compared with it a short while ago.
     fn is_fresh(&self, chain: u64) -> bool;
 
+    /// How often a look has found less claimed of a channel than the books said, because a fork has taken the claim back: what
+    /// is owed has become more then.
+    fn setbacks(&self) -> u64;
+
     /// Asks the chain how a channel stands, as deep as it is confirmed, and takes that into the books. A channel with money in
     /// it that the books do not know is opened there if its payer's signed word for what was charged before is given.
     fn see<'a>(

@@ -1,7 +1,7 @@
 //! Channels at the chain of the gate's stories: the escrow's numbers are set by hand, all that is signed is signed really.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use farthing_channel::seller::{ChannelOffer, ChannelOnChain, RefundPlan, least_deposit};
@@ -55,6 +55,7 @@ pub struct TestChannels {
     pub deposit_refusal: Mutex<Option<Reason>>,
     pub looks: AtomicUsize,
     pub judged: AtomicUsize,
+    pub setbacks: AtomicU64,
 }
 
 impl TestChannels {
@@ -75,6 +76,7 @@ impl TestChannels {
             deposit_refusal: Mutex::default(),
             looks: AtomicUsize::new(0),
             judged: AtomicUsize::new(0),
+            setbacks: AtomicU64::new(0),
         })
     }
 
@@ -221,6 +223,10 @@ impl Channels for TestChannels {
 
     fn is_fresh(&self, _: u64) -> bool {
         self.fresh.load(Ordering::SeqCst)
+    }
+
+    fn setbacks(&self) -> u64 {
+        self.setbacks.load(Ordering::SeqCst)
     }
 
     fn see<'a>(

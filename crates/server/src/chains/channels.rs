@@ -94,6 +94,10 @@ impl Channels for ChainRoom {
         self.harbour(chain).is_some_and(|harbour| harbour.worker.is_fresh())
     }
 
+    fn setbacks(&self) -> u64 {
+        self.harbours.iter().map(|harbour| harbour.worker.setbacks()).fold(0, u64::saturating_add)
+    }
+
     fn see<'a>(
         &'a self,
         desk: &'a ChannelDesk,

@@ -168,7 +168,8 @@ impl Shared {
         owed: Amount,
     ) -> Result<Option<(Amount, Asking)>, Refused> {
         let Some(most) = shown.desk.offer.exposure_most else { return Ok(None) };
-        let asked = self.channels.owed.ask(&*self.config.read, (payer, shown.channel()), owed, most);
+        let (setbacks, who) = (shown.channels.setbacks(), (payer, shown.channel()));
+        let asked = self.channels.owed.ask(&*self.config.read, setbacks, who, (owed, most));
         Ok(Some(asked.map_err(Refusal::Fault)?))
     }
 

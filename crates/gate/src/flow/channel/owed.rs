@@ -2,7 +2,8 @@
 //! likes, so that a limit for one channel is none.
 //!
 //! Known from the books at the first use, and from then on by what this gate holds and charges. Claims happen elsewhere
-//! and only make it less: what stands here is never too little. Before anybody is refused, it is read anew.
+//! and only make it less: what stands here is never too little. A fork that takes a claim back makes it more; all is read anew
+//! after one, and what a payer owes before it is refused.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,8 @@ pub(super) struct Owed(Mutex<Memory>);
 #[derive(Default)]
 struct Memory {
     is_read: bool,
+    /// How often claims had been taken back when it was read.
+    setbacks: u64,
     payers: HashMap<Payer, HashMap<ChannelId, Debt>>,
 }
 
@@ -74,11 +77,14 @@ impl Owed {
     pub(super) fn ask(
         self: &Arc<Self>,
         read: &dyn Read,
+        setbacks: u64,
         (payer, channel): (Payer, ChannelId),
-        owed: Amount,
-        most: Amount,
+        (owed, most): (Amount, Amount),
     ) -> Result<(Amount, Asking), Fault> {
         let mut memory = self.memory();
+        if memory.setbacks != setbacks {
+            (memory.setbacks, memory.is_read) = (setbacks, false);
+        }
         memory.read_all(read)?;
         let mut elsewhere = memory.elsewhere(payer, channel);
         if elsewhere.checked_add(owed).is_none_or(|sum| sum > most) {
@@ -120,7 +126,7 @@ impl Drop for Asking {
 }
 
 impl Memory {
-    /// Once: all that is owed.
+    /// Once, and once more after each setback: all that is owed.
     fn read_all(&mut self, read: &dyn Read) -> Result<(), Fault> {
         let mut after = None;
         while !self.is_read {
