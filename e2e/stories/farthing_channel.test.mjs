@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { english, generateMnemonic } from 'viem/accounts'
-import { CHAIN_ID, DOMAIN, USDC, chain } from '../lib/chain.mjs'
+import { CHAIN_ID, DOMAIN, PLACES, USDC, artifact, chain } from '../lib/chain.mjs'
 import { chainStage } from '../lib/chain_gate.mjs'
 import { channelFacilitator, channelSeller, escrowOf } from '../lib/channel.mjs'
 import { EXIT, purse } from '../lib/program.mjs'
@@ -15,36 +15,31 @@ const PRICE = 1_000
 const DEPOSIT = 10_000
 const PURSE = 1_000_000
 
-describe('farthing pay through channels', { timeout: 110_000 }, () => {
+/**
+ * For the tests of a suite: a chain that is `prepared`, the reference's seller and facilitator on it, and wallets that pay them
+ * (`anvil`, `escrow`, `seller`, `url(path)`, `payer()`).
+ */
+function stage(routes, prepared = async () => {}) {
   const ends = []
-  let anvil, escrow, seller
+  const self = { url: (path) => `${self.seller.url}${path}`, payer }
 
   before(async () => {
-    anvil = await chain()
-    ends.push(anvil.stop)
-    escrow = escrowOf(anvil)
-    const settler = await channelFacilitator(anvil)
+    self.anvil = await chain()
+    ends.push(self.anvil.stop)
+    await prepared(self.anvil)
+    self.escrow = escrowOf(self.anvil)
+    const settler = await channelFacilitator(self.anvil)
     ends.push(settler.stop)
-    const routes = {
-      '/page': { units: PRICE },
-      '/other': { units: PRICE },
-      '/metered': { units: PRICE, actual: 137 },
-      '/free': { units: PRICE, actual: 0 },
-      '/slow': { units: PRICE },
-      '/dear': { units: 100 * PRICE },
-      '/permit2': { units: PRICE, extra: { ...DOMAIN, assetTransferMethod: 'permit2' } },
-    }
-    seller = await channelSeller(anvil, settler.url, routes, anvil.accounts[3])
-    ends.push(seller.stop)
+    self.seller = await channelSeller(self.anvil, settler.url, routes, self.anvil.accounts[3])
+    ends.push(self.seller.stop)
   })
   after(async () => {
     for (const end of ends.reverse()) await end()
   })
 
-  const url = (path) => `${seller.url}${path}`
-
   /** A wallet with dollars; with a node it can ask the chain, with coin it can send transactions. */
   async function payer({ node = true, coin = 0n, words = generateMnemonic(english), dollars = PURSE } = {}) {
+    const { anvil, escrow, seller, url } = self
     const one = purse()
     ends.push(async () => one.remove())
     await one.wallet(['init', '--words-file', '-'], { input: `${words}\n` })
@@ -53,7 +48,7 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
     const { address } = await json('address')
     await anvil.mint(address, dollars)
     await anvil.client.setBalance({ address, value: coin })
-    const self = {
+    const wallet = {
       ...one,
       address,
       words,
@@ -66,7 +61,7 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
       channels: async () => (await json('channels', 'list')).channels,
       /** What the wallet says and what the chain and the seller say: so much was charged in all its channels. */
       async agrees(charged, { booked = charged } = {}) {
-        const channels = await self.channels()
+        const channels = await wallet.channels()
         const units = (money) => Number(money.amount)
         let lies = 0
         for (const one of channels) {
@@ -94,8 +89,24 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
         return lies
       },
     }
-    return self
+    return wallet
   }
+  return self
+}
+
+describe('farthing pay through channels', { timeout: 110_000 }, () => {
+  const scene = stage({
+    '/page': { units: PRICE },
+    '/other': { units: PRICE },
+    '/metered': { units: PRICE, actual: 137 },
+    '/free': { units: PRICE, actual: 0 },
+    '/slow': { units: PRICE },
+    '/dear': { units: 100 * PRICE },
+    '/permit2': { units: PRICE, extra: { ...DOMAIN, assetTransferMethod: 'permit2' } },
+  })
+  const { url, payer } = scene
+  let anvil, escrow, seller
+  before(() => ({ anvil, escrow, seller } = scene))
 
   test('nothing is locked up unasked, and a dry run says what would be', async () => {
     const one = await payer()
@@ -117,6 +128,8 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
     assert.notEqual(channel.signer, one.address)
     assert.equal(Number(channel.balance.amount), DEPOSIT)
     await one.agrees(PRICE)
+    const { stdout } = await one.wallet(['balance', '--text'])
+    assert.match(stdout, /IN CHANNELS.*\n0\.009 USD +0\.00 USD +1/)
 
     const block = await anvil.client.getBlockNumber({ cacheTime: 0 })
     const before = seller.seen.length
@@ -299,6 +312,83 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
     assert.deepEqual([taken.end, Number(taken.amount.amount)], ['withdrawn', left])
     assert.equal(await anvil.balance(one.address), PURSE - 2 * PRICE)
     await one.agrees(2 * PRICE)
+  })
+})
+
+/** Lets Permit2 move an account's dollars: what its owner does elsewhere, with another wallet of the same words. */
+async function allowed(anvil, { address }) {
+  const had = await anvil.client.getBalance({ address })
+  await anvil.client.setBalance({ address, value: 10n ** 18n })
+  await anvil.client.impersonateAccount({ address })
+  await anvil.write('approve', [PLACES.Permit2StandIn, 10n ** 18n], address)
+  await anvil.client.stopImpersonatingAccount({ address })
+  await anvil.client.setBalance({ address, value: had })
+}
+
+describe('farthing pay through channels, in a token that knows nothing but ERC-20', { timeout: 110_000 }, () => {
+  const extra = { assetTransferMethod: 'permit2' }
+  const scene = stage(
+    { '/page': { units: PRICE, extra }, '/metered': { units: PRICE, actual: 137, extra } },
+    (anvil) => anvil.client.setCode({ address: USDC, bytecode: artifact('PlainToken').runtime }),
+  )
+  const { url, payer } = scene
+  let anvil, escrow, seller
+  before(() => ({ anvil, escrow, seller } = scene))
+
+  test('a deposit by Permit2 waits for its allowance, is carried once, and pays page after page', async () => {
+    for (const node of [true, false]) {
+      const one = await payer({ node })
+      const missing = await one.pay(url('/page'), EXIT.fundsShort, '--channel')
+      assert.match(missing.stderr, /permit2_allowance_required/)
+      assert.equal((await one.channels())[0].deposits_under_way, 1)
+      assert.equal(await anvil.balance(one.address), PURSE)
+      await allowed(anvil, one)
+      const before = seller.seen.length
+      const paid = await one.buy('/page', '--channel')
+      assert.ok(paid.on_chain.transaction)
+      const [{ channel }] = await one.channels()
+      const deposits = seller.seen.filter((payload) => payload?.voucher?.channelId === channel && payload.deposit)
+      const nonces = deposits.map(({ deposit }) => deposit.authorization.permit2Authorization.nonce)
+      assert.deepEqual([nonces.length > 1, new Set(nonces).size], [true, 1], 'one deposit, sent again')
+      assert.equal((await escrow.channel(channel)).balance, DEPOSIT)
+      await one.agrees(PRICE)
+
+      const sent = seller.seen.length
+      for (let n = 0; n < 8; n += 1) await one.buy('/page')
+      assert.deepEqual(seller.seen.slice(sent).map(({ type }) => type), Array(8).fill('voucher'))
+      await one.buy('/metered')
+      await one.agrees(9 * PRICE + 137, { booked: 10 * PRICE })
+      // It is used up, and filled up in the same way.
+      await one.buy('/page', '--channel')
+      assert.equal((await escrow.channel(channel)).balance, 2 * DEPOSIT)
+      const { end, amount } = await one.json('channels', 'refund', channel)
+      const charged = 10 * PRICE + 137
+      assert.deepEqual([end, Number(amount.amount)], ['refunded', 2 * DEPOSIT - charged])
+      assert.equal(await anvil.balance(one.address), PURSE - charged)
+      await one.agrees(charged)
+    }
+  })
+
+  // The chain's clock goes ahead here: it comes last.
+  test('the payer fills it itself by Permit2, and takes back what is left', async () => {
+    const one = await payer({ coin: 10n ** 18n })
+    await allowed(anvil, one)
+    await one.buy('/page', '--channel')
+    const [{ channel }] = await one.channels()
+    const filled = await one.json('channels', 'topup', channel, '0.004 USD')
+    assert.deepEqual([filled.end, Number(filled.channel.balance.amount)], ['filled', DEPOSIT + 4_000])
+    await one.buy('/page')
+    await one.agrees(2 * PRICE)
+    assert.equal((await one.json('channels', 'withdraw', channel)).end, 'waiting')
+    await seller.worker.claim()
+    await anvil.client.increaseTime({ seconds: 900 })
+    await anvil.client.mine({ blocks: 1 })
+    const taken = await one.json('channels', 'withdraw', channel)
+    assert.deepEqual([taken.end, Number(taken.amount.amount)], ['withdrawn', DEPOSIT + 4_000 - 2 * PRICE])
+    assert.equal(await anvil.balance(one.address), PURSE - 2 * PRICE)
+    await one.agrees(2 * PRICE)
+    const { stdout } = await one.wallet(['history', '--text'])
+    assert.deepEqual(stdout.match(/channel-\w+/g), ['channel-withdrawal', 'channel-deposit', 'channel-deposit'])
   })
 })
 
