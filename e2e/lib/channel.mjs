@@ -82,12 +82,13 @@ export async function channelSeller(chain, facilitatorUrl, routes, authorizer, k
 }
 
 /**
- * The reference's client for an account, which looks at the chain by itself. With `session` another key signs its vouchers.
+ * The reference's client for an account, which looks at the chain by itself. With `session` another key signs its vouchers;
+ * `deposits` says how much it puts in, where that is not what it is asked for.
  * A new one of the same account remembers nothing.
  */
-export function channelBuyer(chain, account, { session, salt } = {}) {
+export function channelBuyer(chain, account, { session, salt, deposits } = {}) {
   const signer = toClientEvmSigner(account, chain.client)
-  const options = { rpcUrl: chain.url, ...(session ? { voucherSigner: session } : {}), ...(salt ? { salt } : {}) }
+  const options = { rpcUrl: chain.url, ...(session ? { voucherSigner: session } : {}), ...(salt ? { salt } : {}), ...(deposits ? { depositStrategy: deposits } : {}) }
   const scheme = new ChannelBuyer(signer, options)
   const client = new x402Client().register('eip155:*', scheme)
   const inner = new x402HTTPClient(client)

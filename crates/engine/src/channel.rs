@@ -80,8 +80,21 @@ pub struct ChannelRow {
     pub last: Option<PaymentId>,
     /// The call that gives its rest back. While it is under way, nothing is served.
     pub refund: Option<CallId>,
+    /// How it stood after its last refund.
+    pub gave_back: Option<GaveBack>,
     /// When it was last paid with.
     pub used_at: Timestamp,
+}
+
+/// How a channel stood after its last refund: who asks for the next one may have paid meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GaveBack {
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// What was charged by then, in units.
+    pub charged: Amount,
+    /// What was in it when the refund had ended, in units; nothing before that.
+    pub balance: Amount,
 }
 
 /// What stands in the books for a channel.
@@ -119,6 +132,7 @@ impl ChannelRow {
             held: None,
             last: None,
             refund: None,
+            gave_back: None,
             used_at: now,
         }
     }

@@ -45,8 +45,8 @@ pub use call::{
     PayOut, Purpose, ReopenCall, SendCall, Settle, SettledPayment, SettlementRow,
 };
 pub use channel::{
-    ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher, HeldVoucher, MakeChannelCall, ReceiverRow,
-    SeeChannel, SeeReceiver, Shares, UnitWorth,
+    ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher, GaveBack, HeldVoucher, MakeChannelCall,
+    ReceiverRow, SeeChannel, SeeReceiver, Shares, UnitWorth,
 };
 pub use command::{
     Command, CreateCodes, Enter, ExpireKeyset, Forget, Funds, Hold, Input, Issue, IssuePart, Melt,

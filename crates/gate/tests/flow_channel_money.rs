@@ -202,14 +202,14 @@ async fn a_refund_claims_what_is_owed_and_gives_back_the_rest() {
     let (payer, offer) = shop.payer(FUNDS).await;
     assert_eq!(shop.pay(&payer.voucher(&offer, PRICE)).await.status, 200);
     // A part.
-    let part = shop.pay(&payer.refund(&offer, PRICE, Some(700))).await;
+    let part = shop.pay(&payer.refund(&offer, PRICE, Some(20_700))).await;
     assert_eq!(part.status, 200, "{part:?}");
     let settled = response(&part);
     assert!(settled.success && settled.transaction.starts_with("0x"));
-    assert_eq!(settled.amount.and_then(|units| units.amount()), Some(Amount::new(700)));
+    assert_eq!(settled.amount.and_then(|units| units.amount()), Some(Amount::new(20_700)));
     let (cost, state) = told(&part);
     assert_eq!((cost, total(&state)), (None, PRICE));
-    assert_eq!(state.balance.amount(), Some(Amount::new(FUNDS - 700)));
+    assert_eq!(state.balance.amount(), Some(Amount::new(FUNDS - 20_700)));
     assert_eq!(state.total_claimed.amount(), Some(Amount::new(PRICE)));
     assert_eq!(part.header("cache-control"), Some("private, no-store"));
     // The channel is good for more.
@@ -248,11 +248,65 @@ async fn a_refund_has_its_rules_too() {
     assert_eq!(shop.row(payer.channel()).books.chain().balance, Amount::new(2 * PRICE));
 }
 
+/// Went wrong: a refund of one unit could be asked for again and again, each at our gas.
+#[tokio::test]
+async fn a_part_that_goes_back_is_worth_its_transaction() {
+    let shop = Shop::open().await;
+    let (payer, offer) = shop.payer(FUNDS).await;
+    assert_eq!(shop.pay(&payer.voucher(&offer, PRICE)).await.status, 200);
+    let small = shop.pay(&payer.refund(&offer, PRICE, Some(19_999))).await;
+    assert_eq!((small.status, reason(&small).as_str()), (402, "refund_below_min_deposit"));
+    assert!(small.problem().detail.contains("20000"), "{small:?}");
+    assert_eq!(shop.pay(&payer.refund(&offer, PRICE, Some(75_000))).await.status, 200);
+    // What is left is less than that.
+    assert_eq!(shop.pay(&payer.voucher(&offer, 2 * PRICE)).await.status, 200);
+    let left = FUNDS - 75_000 - 2 * PRICE;
+    let small = shop.pay(&payer.refund(&offer, 2 * PRICE, Some(left - 1))).await;
+    assert_eq!(reason(&small), "refund_below_min_deposit");
+    assert_eq!(shop.pay(&payer.refund(&offer, 2 * PRICE, Some(left))).await.status, 200);
+    assert_eq!(shop.chain.settled.load(Ordering::SeqCst), 2);
+}
+
+/// Went wrong: deposit and refund could be repeated as often as a payer liked, and nothing was paid for.
+#[tokio::test]
+async fn nothing_goes_back_twice_in_a_row_for_nothing() {
+    let shop = Shop::open().await;
+    let (payer, offer) = shop.payer(FUNDS).await;
+    let gives = async |total, amount| {
+        let answer = shop.pay(&payer.refund(&offer, total, amount)).await;
+        if answer.status != 200 {
+            assert_eq!((answer.status, reason(&answer).as_str()), (402, "refund_too_soon"), "{answer:?}");
+            assert_eq!(answer.header("retry-after"), Some("60"));
+        }
+        answer.status == 200
+    };
+    assert!(!gives(0, None).await, "nothing was paid yet");
+    assert_eq!(shop.pay(&payer.voucher(&offer, PRICE)).await.status, 200);
+    assert!(gives(PRICE, Some(20_000)).await);
+    assert!(!gives(PRICE, Some(20_000)).await, "a part once more");
+    // Also when what was charged is claimed: the row knows what was charged by then.
+    shop.channels.set(payer.channel(), FUNDS - 20_000, PRICE);
+    shop.channels.watch(&payer.terms);
+    assert_eq!(shop.pay(&payer.voucher(&offer, 2 * PRICE)).await.status, 200);
+    shop.channels.set(payer.channel(), FUNDS - 20_000, 2 * PRICE);
+    shop.channels.watch(&payer.terms);
+    assert!(gives(2 * PRICE, Some(20_000)).await);
+    assert!(gives(2 * PRICE, None).await, "the rest, as nothing came in since");
+    // Something comes in, is used for a page that costs nothing, and is wanted back.
+    shop.site.answers(StatusCode::INTERNAL_SERVER_ERROR);
+    assert_ne!(shop.pay(&payer.deposit(&offer, (FUNDS, 1), 3 * PRICE)).await.status, 200);
+    assert!(!gives(2 * PRICE, None).await);
+    shop.bank.wait_secs(60);
+    assert!(gives(2 * PRICE, None).await);
+    assert_eq!(shop.row(payer.channel()).books.left(), Amount::ZERO);
+}
+
 #[tokio::test]
 async fn a_channel_is_busy_while_its_refund_is_under_way() {
     let shop = Shop::open().await;
     let (payer, offer) = shop.payer(FUNDS).await;
     let refund = payer.refund(&offer, 0, Some(FUNDS / 2));
+    shop.bank.wait_secs(60);
     shop.chain.then(Fate::Silent);
     let waiting = shop.pay(&refund).await;
     assert_eq!((waiting.status, waiting.code().as_str()), (503, "payment-settling"));

@@ -132,6 +132,11 @@ impl ChannelBooks {
         self.charged.checked_sub(self.chain.balance).unwrap_or(Amount::ZERO)
     }
 
+    /// What is the payer's: neither claimed nor owed.
+    pub fn left(&self) -> Amount {
+        self.chain.balance.checked_sub(self.charged).unwrap_or(Amount::ZERO)
+    }
+
     /// Takes a voucher and holds the channel for it. `owed_elsewhere` is the exposure of the payer's other channels.
     pub fn accept(
         &self,
@@ -228,8 +233,7 @@ impl ChannelBooks {
 
     /// What a refund does, of so much or of everything. The voucher of the hold is for exactly what was charged.
     pub fn refund(&self, terms: &ChannelTerms, asked: Option<Amount>) -> Result<RefundPlan, Refused> {
-        let left = self.chain.balance.checked_sub(self.charged).filter(|left| !left.is_zero());
-        let left = left.ok_or(Refused::RefundNoBalance)?;
+        let left = Some(self.left()).filter(|left| !left.is_zero()).ok_or(Refused::RefundNoBalance)?;
         if asked.is_some_and(Amount::is_zero) {
             return Err(Refused::RefundAmountInvalid);
         }
@@ -237,5 +241,18 @@ impl ChannelBooks {
         let claim =
             self.held.as_ref().or(self.kept.as_ref()).and_then(|voucher| self.claim_with(voucher, terms));
         Ok(RefundPlan { amount, nonce: self.chain.refund_nonce, claim })
+    }
+
+    /// The same for a payer who asks for it: a part has to be worth its transaction.
+    pub fn refund_to_payer(
+        &self,
+        terms: &ChannelTerms,
+        asked: Option<Amount>,
+        offer: &ChannelOffer,
+    ) -> Result<RefundPlan, Refused> {
+        let plan = self.refund(terms, asked)?;
+        let least = offer.deposit_least.unwrap_or_default();
+        let is_all = plan.amount == self.left();
+        if is_all || plan.amount >= least { Ok(plan) } else { Err(Refused::RefundBelowLeast { least }) }
     }
 }

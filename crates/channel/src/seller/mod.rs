@@ -23,6 +23,7 @@
 //! | 11 | nobody else is served through the channel right now | `channel_busy` | `handleAfterVerify` |
 //! | 12 | the charge is at most the price that was signed | `charge_exceeds_signed_cumulative` | `handleBeforeSettle` |
 //! | 13 | a refund has something to give back, and asks for more than nothing | `refund_no_balance`, `refund_amount_invalid` | `handleEnrichSettlementPayload` |
+//! | 14 | *ours:* a part that a payer wants back is at least the least deposit, if there is one: it costs a transaction | *ours:* `refund_below_min_deposit` | – |
 //!
 //! `tests/vectors/seller.rs` compares these rules with what the reference's seller and facilitator decide of the same, some
 //! hundred times. One word differs: of a known channel that is empty, the reference's seller says what rule 7 or 8 says.

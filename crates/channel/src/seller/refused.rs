@@ -1,5 +1,6 @@
 //! Why a voucher is not taken, with a code of ours and the string that x402's programs know.
 
+use farthing_money::Amount;
 use thiserror::Error;
 
 /// A refusal. Nothing was charged and nothing was written down.
@@ -70,11 +71,24 @@ pub enum Refused {
     /// Nothing is asked for.
     #[error("expected a refund of more than nothing, or none named for everything")]
     RefundAmountInvalid,
+    /// A part that is not worth the transaction that moves it.
+    #[error(
+        "expected a refund of everything that is left, or of at least {least} units; ask for more, or name no amount"
+    )]
+    RefundBelowLeast {
+        /// The least part, in units of the token: what a deposit has to be.
+        least: Amount,
+    },
+    /// Nothing was paid since the last time.
+    #[error(
+        "nothing was charged through the channel since money went into it or out of it; wait a minute, or pay for something first"
+    )]
+    RefundTooSoon,
 }
 
 impl Refused {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::ChannelIdMismatch,
         Self::ReceiverMismatch,
         Self::ReceiverAuthorizerMismatch,
@@ -94,6 +108,8 @@ impl Refused {
         Self::ChargeExceedsSigned,
         Self::RefundNoBalance,
         Self::RefundAmountInvalid,
+        Self::RefundBelowLeast { least: Amount::ZERO },
+        Self::RefundTooSoon,
     ];
 
     /// The stable code of this refusal.
@@ -118,6 +134,8 @@ impl Refused {
             Self::ChargeExceedsSigned => "charge-beyond-voucher",
             Self::RefundNoBalance => "channel-refund-empty",
             Self::RefundAmountInvalid => "channel-refund-amount",
+            Self::RefundBelowLeast { .. } => "channel-refund-small",
+            Self::RefundTooSoon => "channel-refund-soon",
         }
     }
 
@@ -143,6 +161,8 @@ impl Refused {
             Self::ChargeExceedsSigned => "invalid_batch_settlement_evm_charge_exceeds_signed_cumulative",
             Self::RefundNoBalance => "invalid_batch_settlement_evm_refund_no_balance",
             Self::RefundAmountInvalid => "invalid_batch_settlement_evm_refund_amount_invalid",
+            Self::RefundBelowLeast { .. } => "invalid_batch_settlement_evm_refund_below_min_deposit",
+            Self::RefundTooSoon => "invalid_batch_settlement_evm_refund_too_soon",
         }
     }
 
@@ -150,7 +170,11 @@ impl Refused {
     pub const fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::ChannelNotFound | Self::WithdrawalPending | Self::ExposureExceeded | Self::ChannelBusy
+            Self::ChannelNotFound
+                | Self::WithdrawalPending
+                | Self::ExposureExceeded
+                | Self::ChannelBusy
+                | Self::RefundTooSoon
         )
     }
 }

@@ -397,6 +397,29 @@ fn a_refund_claims_first_and_gives_back_what_is_left() {
 }
 
 #[test]
+fn a_part_that_a_payer_wants_back_is_worth_its_transaction() {
+    let books = books(10_000, 4_000);
+    let plan = |asked: Option<u128>, least: Option<u128>| {
+        let offer = ChannelOffer { deposit_least: least.map(amount), ..offer() };
+        books.refund_to_payer(&terms(), asked.map(amount), &offer).map(|plan| plan.amount)
+    };
+    let small = Err(Refused::RefundBelowLeast { least: amount(5_000) });
+    for (asked, least, expected) in [
+        (Some(4_999), Some(5_000), small),
+        (Some(5_000), Some(5_000), Ok(amount(5_000))),
+        // All that is left, though it is less.
+        (Some(5_999), Some(7_000), Err(Refused::RefundBelowLeast { least: amount(7_000) })),
+        (Some(6_000), Some(7_000), Ok(amount(6_000))),
+        (Some(u128::MAX), Some(7_000), Ok(amount(6_000))),
+        (None, Some(7_000), Ok(amount(6_000))),
+        (Some(1), None, Ok(amount(1))),
+        (Some(0), Some(5_000), Err(Refused::RefundAmountInvalid)),
+    ] {
+        assert_eq!(plan(asked, least), expected, "{asked:?} {least:?}");
+    }
+}
+
+#[test]
 fn every_refusal_has_names_of_its_own() {
     let codes: std::collections::BTreeSet<_> = Refused::ALL.iter().map(|refused| refused.code()).collect();
     let reasons: std::collections::BTreeSet<_> =

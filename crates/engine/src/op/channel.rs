@@ -2,13 +2,13 @@
 
 use farthing_channel::seller::Refused;
 use farthing_ledger::{EntryKind, Reference, Transfer};
-use farthing_money::Timestamp;
+use farthing_money::{Amount, Timestamp};
 
 use super::{Decision, call};
 use crate::books::Draft;
 use crate::{
-    Answer, CallId, ChannelRow, ChannelStep, Chart, MakeChannelCall, Outcome, Purpose, ReceiverRow, Reject,
-    Rows, SeeChannel, SeeReceiver,
+    Answer, CallId, ChannelRow, ChannelStep, Chart, GaveBack, MakeChannelCall, Outcome, Purpose, ReceiverRow,
+    Reject, Rows, SeeChannel, SeeReceiver,
 };
 
 /// Makes a call on a channel, once. Asked again, it says how far it is.
@@ -36,7 +36,8 @@ pub(crate) fn make_call(rows: &mut Rows, command: &MakeChannelCall, now: Timesta
             if before.books.charged() != *charged {
                 return Err(Refused::CumulativeAmountMismatch.into());
             }
-            let row = ChannelRow { refund: Some(*id), used_at: now, ..before.clone() };
+            let gave_back = Some(GaveBack { at: now, charged: *charged, balance: Amount::ZERO });
+            let row = ChannelRow { refund: Some(*id), gave_back, used_at: now, ..before.clone() };
             rows.channels.put(*channel, row);
         }
         ChannelStep::Claim | ChannelStep::Sweep => {}
@@ -62,7 +63,11 @@ pub(crate) fn see_channel(rows: &mut Rows, command: &SeeChannel) -> Decision {
         return Err(Reject::WrongAsset { expected: before.asset, got: *asset });
     }
     let refund = before.refund.filter(|call| Some(*call) != *refund_ended);
-    let after = ChannelRow { books: before.books.observed(*on_chain), refund, ..before.clone() };
+    let has_ended = before.refund.is_some() && refund.is_none();
+    let ended = |gave_back| GaveBack { balance: on_chain.balance, ..gave_back };
+    let gave_back = if has_ended { before.gave_back.map(ended) } else { before.gave_back };
+    let books = before.books.observed(*on_chain);
+    let after = ChannelRow { books, refund, gave_back, ..before.clone() };
     let shares = |row: &ChannelRow| row.shares().ok_or(Reject::AmountOverflow);
     let clearing = Chart::of(*asset).clearing;
     let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*channel.as_bytes())));

@@ -182,6 +182,8 @@ reasons! {
     BatchPayerAuthorizerRequired = "invalid_batch_settlement_evm_payer_authorizer_required",
     BatchWithdrawalPending = "invalid_batch_settlement_evm_withdrawal_pending",
     BatchExposureExceeded = "invalid_batch_settlement_evm_exposure_exceeded",
+    BatchRefundBelowMinDeposit = "invalid_batch_settlement_evm_refund_below_min_deposit",
+    BatchRefundTooSoon = "invalid_batch_settlement_evm_refund_too_soon",
     // Sellers.
     ExtensionEchoMismatch = "extension_echo_mismatch",
     // `sign-in-with-x`.
@@ -258,6 +260,8 @@ mod tests {
             Reason::BatchPayerAuthorizerRequired,
             Reason::BatchWithdrawalPending,
             Reason::BatchExposureExceeded,
+            Reason::BatchRefundBelowMinDeposit,
+            Reason::BatchRefundTooSoon,
         ];
         ours.retain(|reason| !own.iter().any(|own| own.as_str() == *reason));
         ours.sort_unstable();

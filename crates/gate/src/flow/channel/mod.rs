@@ -13,6 +13,7 @@ mod hold;
 mod keys;
 mod look;
 mod owed;
+mod pace;
 mod prove;
 mod refund;
 mod told;

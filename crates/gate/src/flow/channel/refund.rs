@@ -15,7 +15,7 @@ use http::{HeaderValue, Response};
 use serde_json::json;
 
 use super::hold::EMPTY;
-use super::{Shared, Shown, excuse};
+use super::{Shared, Shown, excuse, pace};
 use crate::body::Body;
 use crate::chain::channel_text;
 use crate::flow::pay::Outcome;
@@ -69,7 +69,8 @@ impl Shared {
             CumulativeAmountMismatch | CumulativeBelowClaimed => self.corrected(shown, refused),
             refused => refused.into(),
         })?;
-        let plan = held.refund(&row.terms, asked)?;
+        let plan = held.refund_to_payer(&row.terms, asked, &shown.desk.offer)?;
+        pace::may_give_back(row, plan.amount, (self.config.clock)())?;
         let call = shown.channels.refund(&shown.desk, &row.terms, &plan)?;
         let id = channel_text::refund_call(shown.channel(), plan.nonce, asked);
         let (step, charged) = (ChannelStep::Refund(shown.channel()), row.books.charged());
