@@ -10,6 +10,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use farthing_channel::{ChannelTerms, SigningKey};
 use farthing_gate::crypto::Crypto;
@@ -27,7 +28,7 @@ use support::pay::{exchange, get, signed};
 use support::site::Site;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 const PRICE: u128 = 10_000;
 const FUNDS: u128 = 100_000;
@@ -190,4 +191,45 @@ async fn work_in_vain_is_limited_and_payers_are_not() {
     assert_eq!(shop.bank.taken(), 100 * PRICE);
     let next = exchange(&mut honest, &request(&payer.voucher(&offer, 101 * PRICE))).await;
     assert_eq!((next.status, total(&told(&next).1)), (200, 101 * PRICE), "beside them, payers pay");
+}
+
+/// Went wrong: copies of one deposit, or of one refund, waited for its block, each in a place among all payments, and all the work
+/// was given back: one payer could take every place.
+#[tokio::test]
+async fn one_request_waits_for_a_block_and_its_copies_come_again() {
+    let work = WorkLimits { per_second: 1, burst: 20 };
+    let shop = Shop::before(Site::new(), |config| {
+        let limiter = Limiter::new(work, config.clock.clone(), Vec::new());
+        config.crypto = Crypto::new(2).unwrap().limited(limiter);
+    })
+    .await;
+    let (payer, offer) = (Payer::new(0, PAGE), shop.offer().await);
+    let deposit = payer.deposit(&offer, (100 * PRICE, 1), PRICE);
+    let refund = payer.refund(&offer, PRICE, None);
+    for payment in [deposit, refund] {
+        let ((begun, begins), (end, ends)) = (oneshot::channel(), oneshot::channel());
+        *shop.chain.waits.lock().unwrap() = Some((begun, ends));
+        let first = shop.pay(&payment);
+        let copies = async {
+            begins.await.unwrap();
+            let mut stream = TcpStream::connect(shop.gate.address).await.unwrap();
+            let mut told = 0;
+            let cut_off = loop {
+                let copy = exchange(&mut stream, &request(&payment)).await;
+                if copy.status == 429 {
+                    break copy;
+                }
+                let reason = response(&copy).error_reason;
+                assert_eq!((copy.status, reason.as_deref()), (503, Some("settlement_pending")), "{copy:?}");
+                assert!(copy.header("retry-after").is_some());
+                told += 1;
+            };
+            assert_eq!((cut_off.code().as_str(), told), ("rate-limited", 5), "a copy asks in vain");
+            end.send(()).unwrap();
+        };
+        let (first, ()) = tokio::join!(first, copies);
+        assert_eq!(first.status, 200, "{first:?}");
+        shop.bank.wait_secs(60);
+    }
+    assert_eq!(shop.chain.settled.load(Ordering::SeqCst), 2);
 }

@@ -49,6 +49,8 @@ pub struct TestChain {
     pub refusal: Mutex<Option<ChainRefusal>>,
     /// The next judgement: says that it was asked for, and waits for what it is.
     pub slow: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<ChainRefusal>)>>,
+    /// The next wait for the end of a call: says that somebody waits, and settles when it is told to.
+    pub waits: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
     /// What it offers instead of its own two.
     pub offers: Mutex<Vec<Requirements>>,
     /// Captures are of a multiple of so many units.
@@ -67,6 +69,7 @@ impl TestChain {
             fates: Mutex::default(),
             refusal: Mutex::default(),
             slow: Mutex::default(),
+            waits: Mutex::default(),
             offers: Mutex::default(),
             grain: AtomicU64::new(1),
             verified: AtomicUsize::new(0),
@@ -265,6 +268,13 @@ impl Chains for TestChain {
             && matches!(ended.row.purpose, Purpose::Channel(_))
         {
             return Box::pin(std::future::ready(Some(ended.outcome)));
+        }
+        if let Some((begun, end)) = self.waits.lock().unwrap().take() {
+            return Box::pin(async move {
+                begun.send(()).unwrap();
+                end.await.unwrap();
+                self.end(call, Fate::Settles)
+            });
         }
         let fate = self.fates.lock().unwrap().pop_front().unwrap_or(Fate::Settles);
         Box::pin(std::future::ready(self.end(call, fate)))

@@ -52,6 +52,8 @@ impl Shared {
     ) -> Result<Option<Work>, Refused> {
         let Some(deposit) = shown.deposit else { return Ok(Some(work)) };
         let id = channel_text::deposit_call(shown.channel(), deposit);
+        // A copy has asked in vain.
+        let waiting = self.channels.waits.begin(id).ok_or(Refused::Settling(payment))?;
         if self.is_brought(id)? {
             work.genuine();
         } else {
@@ -64,6 +66,7 @@ impl Shared {
         if balance < shown.voucher.ceiling() {
             self.is_missing(id, (payment, outcome), row.as_ref())?;
         }
+        drop(waiting);
         Ok(None)
     }
 

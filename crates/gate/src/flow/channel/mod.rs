@@ -17,6 +17,7 @@ mod pace;
 mod prove;
 mod refund;
 mod told;
+mod wait;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use self::keys::Keys;
 use self::look::Looks;
 use self::owed::{Owed, Payer};
 pub(super) use self::told::Corrective;
+use self::wait::Waits;
 use super::Shared;
 use super::pay::Outcome;
 use super::quote::Quote;
@@ -50,6 +52,7 @@ pub(super) struct ChannelMemory {
     looks: Looks,
     owed: Arc<Owed>,
     resumed: Resumed,
+    waits: Waits,
 }
 
 /// A payment through a channel.

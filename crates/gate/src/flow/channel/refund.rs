@@ -36,17 +36,28 @@ impl Shared {
         let ((), work) = excuse(work, looked)?;
         let row = self.config.read.channel(shown.channel()).map_err(Refusal::Fault)?;
         let row = row.ok_or(seller::Refused::ChannelNotFound)?;
-        work.genuine();
-        let (id, amount) = match under_way(&shown, &row, asked)? {
-            Some(under_way) => under_way,
-            None => self.give_money_back(&shown, &row, asked).await?,
+        let made = match under_way(&shown, &row, asked) {
+            Ok(None) => self.give_money_back(&shown, &row, asked).await,
+            Ok(Some(under_way)) => Ok(under_way),
+            Err(refused) => Err(refused),
+        };
+        let (id, amount) = match made {
+            Ok(made) => made,
+            Err(refused) => {
+                work.genuine();
+                return Err(refused);
+            }
         };
         let named = PaymentId::from_bytes(*id.as_bytes());
+        // A copy has asked in vain.
+        let waiting = self.channels.waits.begin(id).ok_or(Refused::Settling(named))?;
+        work.genuine();
         let ended = shown.chains.ended(id).await.ok_or(Refused::Settling(named))?;
         // The refund has ended in any case: if the chain cannot be asked now, it is at the next look.
         if let Err(refused) = shown.channels.see(&shown.desk, shown.voucher.terms(), None).await {
             tracing::warn!(%refused, "a channel cannot be looked at after its refund");
         }
+        drop(waiting);
         let moved = self.moved(&shown, &row)?.unwrap_or(amount);
         match ended {
             Ended::Failed { reason, .. } => Err(Refused::NotSettled { payment: named, reason }),
