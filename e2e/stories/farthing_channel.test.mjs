@@ -242,6 +242,21 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
     await one.agrees(24 * PRICE)
   })
 
+  test('a channel that one page filled by EIP-3009 is filled up by Permit2 for a page that asks for that, and back', async () => {
+    const one = await payer()
+    await one.buy('/page', '--channel')
+    await allowed(anvil, one)
+    for (let n = 1; n < 10; n += 1) await one.buy('/page')
+    for (const [path, way] of [['/permit2', 'permit2Authorization'], ['/page', 'erc3009Authorization']]) {
+      await one.buy(path, '--channel')
+      assert.deepEqual(Object.keys(seller.seen.at(-1).deposit.authorization), [way])
+      for (let n = 1; n < 10; n += 1) await one.buy('/page')
+    }
+    const [{ balance }, ...others] = await one.channels()
+    assert.deepEqual([Number(balance.amount), others], [3 * DEPOSIT, []])
+    await one.agrees(30 * PRICE)
+  })
+
   test('what lies in channels is limited, and nothing beyond is signed', async () => {
     const one = await payer()
     await one.wallet(['limits', 'set', '--in-channels', '0.005 USD'])

@@ -193,6 +193,32 @@ fn a_deposit_then_vouchers_then_a_refund() {
     }
 }
 
+/// Deposits moved the token as the channel's first one did, whatever the page at hand asked for: facilitators refuse that.
+#[test]
+fn a_channel_is_filled_in_the_way_that_the_page_asks_for() {
+    use farthing_wire::x402::AssetTransferMethod::{Eip3009, Permit2};
+    for is_crashed in [false, true] {
+        let mut model = Model::new(true);
+        for n in 1..=30_u64 {
+            model.world.toll.method = if n % 2 == 0 { Eip3009 } else { Permit2 };
+            model.world.toll.least = Some(if n % 3 == 0 { 3_000 } else { 10_000 });
+            if is_crashed {
+                // It is signed, and nobody has it: for a page that asks otherwise it is no help.
+                model.vault.crash_after(0, true);
+                let _ = model.buy(&format!("/lost/{n}"));
+                model.vault.never_crash();
+                model.wallet = reopen(&model.vault);
+                model.world.toll.method = if n % 2 == 0 { Permit2 } else { Eip3009 };
+            }
+            model.world.now = model.world.now.after(Span::from_secs(300));
+            paid(model.buy("/page"));
+            model.check();
+        }
+        assert_eq!(model.world.toll.total_charged(), 30_000);
+        model.end(true);
+    }
+}
+
 #[test]
 fn a_price_that_has_changed_is_learned_from_the_refusal() {
     let mut model = Model::new(false);

@@ -7,9 +7,9 @@ use farthing_wire::x402::batch::ChannelOfferText;
 
 use super::Channel;
 use crate::budget::BudgetReject;
-use crate::chain::ChainId;
 use crate::chain::account;
 use crate::chain::offer::ChainOffer;
+use crate::chain::{ChainId, Method};
 use crate::error::WalletError;
 use crate::vault::RowKey;
 use crate::wallet::Wallet;
@@ -130,8 +130,10 @@ pub(crate) fn find(
     };
     let mut lanes: Vec<&Channel> = wallet.channels().filter(of_offer).collect();
     lanes.sort_by_key(|channel| channel.lane);
-    let policy =
-        |channel: &Channel| DepositPolicy { announced: asked.least, most: Some(room(wallet, channel, now)) };
+    let policy = |channel: &Channel| DepositPolicy {
+        announced: asked.least,
+        most: Some(room(wallet, offer, channel, now)),
+    };
     let is_free = |channel: &Channel| !wallet.is_held(&RowKey::channel(channel.chain(), channel.id()));
     let covers = |channel: &Channel| {
         let signing = channel.books.sign(offer.units, &policy(channel)).ok()?;
@@ -192,18 +194,26 @@ fn fill(
 }
 
 /// The most that may be put into a channel now. A deposit that is signed already counts once: it is sent again.
-fn room(wallet: &Wallet, channel: &Channel, now: Timestamp) -> Amount {
+fn room(wallet: &Wallet, offer: &ChainOffer, channel: &Channel, now: Timestamp) -> Amount {
     let unit = channel.token.counts_as;
     let left = wallet.limits(unit).left_for_channels(wallet.in_channels(unit));
-    let again = again(channel, Amount::ZERO, now).map_or(Amount::ZERO, |deposit| deposit.amount);
+    let again = again(channel, offer.method, Amount::ZERO, now);
+    let again = again.map_or(Amount::ZERO, |deposit| deposit.amount);
     let fresh = channel.token.units_within(left).unwrap_or(Amount::MAX);
     fresh.max(again)
 }
 
-/// A deposit that is signed already and is good for a while: sent again it is still one deposit.
-pub(crate) fn again(channel: &Channel, missing: Amount, now: Timestamp) -> Option<&super::SignedDeposit> {
+/// A deposit that is signed already, in the way that an offer takes, and is good for a while: sent again it is still one deposit.
+pub(crate) fn again(
+    channel: &Channel,
+    method: Method,
+    missing: Amount,
+    now: Timestamp,
+) -> Option<&super::SignedDeposit> {
     let late = now.secs().saturating_add(DEPOSIT_LEAST_SECS);
-    channel.under_way().find(|deposit| deposit.until.secs() > late && deposit.amount >= missing)
+    let mut good =
+        channel.under_way().filter(|deposit| deposit.method == method && deposit.until.secs() > late);
+    good.find(|deposit| deposit.amount >= missing)
 }
 
 /// A lane of an offer, as if nothing were known of it.

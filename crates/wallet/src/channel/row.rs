@@ -20,7 +20,7 @@ pub struct Channel {
     pub terms: ChannelTerms,
     /// Which of several with one receiver: its salt.
     pub lane: u32,
-    /// How deposits move the token.
+    /// How deposits move the token: as the last one did.
     pub method: Method,
     /// The host that is paid through it.
     pub host: String,
@@ -59,6 +59,8 @@ pub struct Channel {
 pub struct SignedDeposit {
     /// How much.
     pub amount: Amount,
+    /// How it moves the token. Signed in another way as well it would be two.
+    pub method: Method,
     /// What tells it apart from others.
     pub salt: Salt,
     /// The second since 1970 after which it is good.

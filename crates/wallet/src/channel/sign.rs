@@ -53,7 +53,7 @@ pub(crate) fn payment(
         return Ok(PayerPayload::Voucher(VoucherPayload { channel_config, voucher }));
     };
     let key = account::key(&wallet.seed)?;
-    let authorization = match channel.method {
+    let authorization = match deposit.method {
         Method::Eip3009 => DepositAuthorization::Eip3009(by_token(channel, deposit, &key)?),
         Method::Permit2 => DepositAuthorization::Permit2(by_permit2(channel, deposit, &key)?),
     };
@@ -80,7 +80,7 @@ pub(crate) fn collected(
     deposit: &SignedDeposit,
 ) -> Result<farthing_channel::CollectedDeposit, WalletError> {
     let (key, id) = (account::key(&wallet.seed)?, channel.id());
-    Ok(match channel.method {
+    Ok(match deposit.method {
         Method::Eip3009 => {
             let signed = authorized(deposit);
             let digest =

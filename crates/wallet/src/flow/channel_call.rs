@@ -180,7 +180,7 @@ impl ChannelCallFlow {
         let more = Amount::from(in_channel::exposure(channel)?);
         let call = Call { max: Some(Amount::MAX), spent: Amount::ZERO };
         limits.check(call, &channel.host, day_of(now), more, |scope| wallet.state.spent(unit, scope))?;
-        Ok(new_deposit(amount, DEPOSIT_SECS, self.random, now))
+        Ok(new_deposit(amount, channel.method, DEPOSIT_SECS, self.random, now))
     }
 
     /// Writes the deposit down. What was signed for an empty channel can be taken again then. Answers with what it puts in.

@@ -13,8 +13,8 @@ use super::paid::{self, Found};
 use crate::address::Address;
 use crate::attempt::{Attempt, AttemptKind, Booking, Payment};
 use crate::budget::day_of;
-use crate::chain::OnChain;
 use crate::chain::offer::ChainOffer;
+use crate::chain::{Method, OnChain};
 use crate::channel::lane::{self, Lane};
 use crate::channel::{Channel, ChannelPart, Moved, SignedDeposit, remembered, sign};
 use crate::error::WalletError;
@@ -48,7 +48,7 @@ pub(crate) fn write_down(
     let (url, host) = (order.address.to_string(), order.address.host());
     let missing = signing.ceiling.checked_sub(channel.books.balance()).unwrap_or_default();
     let deposit =
-        signing.deposit.map(|amount| deposit_of(&mut channel, amount, missing, offer.seconds, random, now));
+        signing.deposit.map(|amount| deposit_of(&mut channel, offer, (amount, missing), random, now));
     let base = channel.books.charged();
     channel.books = channel.books.having_signed(&signing);
     let more = exposure(&channel)?;
@@ -114,24 +114,32 @@ pub(crate) fn book(
 /// The deposit that goes along: one that is signed already, or a new one.
 fn deposit_of(
     channel: &mut Channel,
-    amount: Amount,
-    missing: Amount,
-    seconds: u64,
+    offer: &ChainOffer,
+    (amount, missing): (Amount, Amount),
     random: [u8; 32],
     now: Timestamp,
 ) -> SignedDeposit {
-    if let Some(again) = lane::again(channel, missing, now) {
+    // The pages of a seller may take it in different ways.
+    channel.method = offer.method;
+    if let Some(again) = lane::again(channel, offer.method, missing, now) {
         return again.clone();
     }
-    let deposit = new_deposit(amount, seconds, random, now);
+    let deposit = new_deposit(amount, offer.method, offer.seconds, random, now);
     channel.deposits.push(deposit.clone());
     deposit
 }
 
 /// A deposit that nobody has signed before.
-pub(crate) fn new_deposit(amount: Amount, seconds: u64, random: [u8; 32], now: Timestamp) -> SignedDeposit {
+pub(crate) fn new_deposit(
+    amount: Amount,
+    method: Method,
+    seconds: u64,
+    random: [u8; 32],
+    now: Timestamp,
+) -> SignedDeposit {
     SignedDeposit {
         amount,
+        method,
         salt: Salt::from_bytes(random),
         since: now.secs().saturating_sub(BEFORE_SECS),
         until: Timestamp::from_secs(now.after(Span::from_secs(seconds.min(LIFE_MAX_SECS))).secs()),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use farthing_channel::seller::Presented;
 use farthing_channel::{
-    AuthorizationNonce, AuthorizedDeposit, BATCH_ESCROW, ChannelId, ChannelTerms, Domain, Salt, Signature,
-    Word, batch_domain, bytes_from_hex, bytes_to_hex, keccak256,
+    AuthorizedDeposit, BATCH_ESCROW, ChannelId, ChannelTerms, Domain, PermittedDeposit, Salt, Signature,
+    Word, batch_domain, bytes_from_hex, bytes_to_hex, keccak256, permit2,
 };
 use farthing_money::{Amount, Timestamp};
 use farthing_wallet::{HttpRequest, HttpResponse};
@@ -67,7 +67,7 @@ pub struct Lies {
 #[derive(Default)]
 pub struct Escrow {
     pub channels: BTreeMap<ChannelId, Lies>,
-    used: BTreeSet<AuthorizationNonce>,
+    used: BTreeSet<[u8; 32]>,
     /// What payers want back, and since when.
     pub wanted: BTreeMap<ChannelId, (u64, u64)>,
     /// Deposits that payers have carried themselves.
@@ -87,6 +87,8 @@ pub struct Toll {
     /// What it takes of the price.
     pub actual: Option<u64>,
     pub least: Option<u64>,
+    /// How it wants deposits to move the token.
+    pub method: AssetTransferMethod,
     /// Another way to pay, beside channels.
     pub takes_exact: bool,
     books: BTreeMap<ChannelId, Books>,
@@ -140,6 +142,7 @@ impl Toll {
             price: 1_000,
             actual: None,
             least: Some(10_000),
+            method: AssetTransferMethod::Eip3009,
             takes_exact: false,
             books: BTreeMap::new(),
             charged: BTreeMap::new(),
@@ -166,7 +169,7 @@ impl Toll {
             withdraw_delay: 900,
             min_deposit: self.least.map(Uint::from),
         };
-        let extra = text.to_extra(&token().name, &token().version, AssetTransferMethod::Eip3009);
+        let extra = text.to_extra(&token().name, &token().version, self.method);
         Requirements { scheme: SCHEME_BATCH.into(), extra, ..requirements(self.price) }
     }
 
@@ -245,6 +248,11 @@ impl Toll {
         if ceiling != books.charged + price {
             let corrected = (self.ways != Ways::Mute).then(|| self.corrected(channel, &books, lies));
             return self.refuse(request, Some(MISMATCH), corrected);
+        }
+        if let PayerPayload::Deposit(deposit) = payload
+            && self.method != method_of(deposit)
+        {
+            return self.refuse(request, Some("invalid_batch_settlement_evm_payload_type"), None);
         }
         if let PayerPayload::Deposit(deposit) = payload
             && !deposited(chain, deposit, terms, channel, now)
@@ -395,6 +403,13 @@ fn answered(response: &SettleResponse) -> HttpResponse {
     HttpResponse { status: 200, headers, body: Vec::new() }
 }
 
+fn method_of(payload: &DepositPayload) -> AssetTransferMethod {
+    match payload.deposit.authorization {
+        DepositAuthorization::Eip3009(_) => AssetTransferMethod::Eip3009,
+        DepositAuthorization::Permit2(_) => AssetTransferMethod::Permit2,
+    }
+}
+
 /// Carries a deposit; false if it is no good.
 fn deposited(
     chain: &mut Chain,
@@ -403,23 +418,36 @@ fn deposited(
     channel: ChannelId,
     now: Timestamp,
 ) -> bool {
-    let DepositAuthorization::Eip3009(signed) = &payload.deposit.authorization else {
-        panic!("no such deposit")
+    let (nonce, before) = match &payload.deposit.authorization {
+        DepositAuthorization::Eip3009(signed) => {
+            let deposit = AuthorizedDeposit {
+                amount: payload.deposit.amount.amount().unwrap(),
+                valid_after: units(&signed.valid_after).into(),
+                valid_before: units(&signed.valid_before).into(),
+                salt: Salt::from_bytes(signed.salt.0),
+            };
+            let authorization = deposit.authorization(terms.payer, channel);
+            let token = token();
+            let domain = Domain::new(&token.name, Some(&token.version), CHAIN, Some(token.address));
+            let signature = Signature::from_bytes(signed.signature.as_bytes()).unwrap();
+            assert_eq!(signature.recover(&authorization.receive_digest(&domain)).unwrap(), terms.payer);
+            (*authorization.nonce.as_bytes(), units(&signed.valid_before))
+        }
+        DepositAuthorization::Permit2(signed) => {
+            let nonce: Word = signed.nonce.as_str().parse().unwrap();
+            let deadline = units(&signed.deadline);
+            let amount = signed.permitted.amount.amount().unwrap();
+            let permitted = PermittedDeposit { amount, nonce, deadline: deadline.into() };
+            let digest = permitted.transfer(terms.token, channel).digest(&permit2::domain(CHAIN));
+            let signature = Signature::from_bytes(signed.signature.as_bytes()).unwrap();
+            assert_eq!(signature.recover(&digest).unwrap(), terms.payer);
+            assert_eq!(amount, payload.deposit.amount.amount().unwrap());
+            (*nonce.as_bytes(), deadline + 1)
+        }
     };
-    let deposit = AuthorizedDeposit {
-        amount: payload.deposit.amount.amount().unwrap(),
-        valid_after: units(&signed.valid_after).into(),
-        valid_before: units(&signed.valid_before).into(),
-        salt: Salt::from_bytes(signed.salt.0),
-    };
-    let authorization = deposit.authorization(terms.payer, channel);
-    let token = token();
-    let domain = Domain::new(&token.name, Some(&token.version), CHAIN, Some(token.address));
-    let signature = Signature::from_bytes(signed.signature.as_bytes()).unwrap();
-    assert_eq!(signature.recover(&authorization.receive_digest(&domain)).unwrap(), terms.payer);
     let amount = units(&payload.deposit.amount);
-    let is_late = now.secs() >= units(&signed.valid_before);
-    if is_late || amount > chain.balance || !chain.escrow.used.insert(authorization.nonce) {
+    let is_late = now.secs() >= before;
+    if is_late || amount > chain.balance || !chain.escrow.used.insert(nonce) {
         return false;
     }
     chain.balance -= amount;
