@@ -304,6 +304,36 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
     await one.agrees(2 * PRICE)
   })
 
+  test('a withdrawal that became too cheap before a block had it is sent again with higher fees', async () => {
+    const one = await payer({ coin: 10n ** 18n })
+    await one.buy('/page', '--channel')
+    const [{ channel }] = await one.channels()
+    const { client } = anvil
+    await client.setAutomine(false)
+    const pending = new Promise((found) => {
+      const stop = client.watchPendingTransactions({ onTransactions: ([hash]) => (stop(), found(hash)) })
+    })
+    const dying = one.start('wallet', 'channels', 'withdraw', channel)
+    const hash = await pending
+    dying.kill()
+    await dying.ended
+    await client.setNextBlockBaseFeePerGas({ baseFeePerGas: 10n ** 10n })
+    const first = await client.getTransaction({ hash })
+    assert.ok(first.maxFeePerGas < 10n ** 10n)
+
+    const dear = await one.wallet(['channels', 'withdraw', channel, '--fee-most', '1000000000000'], { exit: EXIT.failed })
+    assert.match(dear.stderr, new RegExp(`${hash} has become too cheap.*--fee-most`))
+    await client.setAutomine(true)
+    assert.equal((await one.json('channels', 'withdraw', channel)).end, 'waiting')
+    assert.equal(await client.getTransactionCount({ address: one.address }), 1)
+    const { transactions } = await client.getBlock({ includeTransactions: true })
+    const after = transactions.find(({ from }) => from === one.address.toLowerCase())
+    assert.deepEqual([after.input, after.nonce, after.gas], [first.input, first.nonce, first.gas])
+    assert.ok(8n * after.maxFeePerGas >= 9n * first.maxFeePerGas && 8n * after.maxPriorityFeePerGas >= 9n * first.maxPriorityFeePerGas)
+    await client.setNextBlockBaseFeePerGas({ baseFeePerGas: 10n ** 9n })
+    await one.agrees(PRICE)
+  })
+
   // The chain's clock goes ahead here, which nobody's signatures survive: it comes last.
   test('the payer fills a channel itself, and takes back what is left when the delay is over', async () => {
     const one = await payer({ coin: 10n ** 18n })
@@ -311,6 +341,7 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
     const [{ channel }] = await one.channels()
     const filled = await one.json('channels', 'topup', channel, '0.004 USD')
     assert.deepEqual([filled.end, Number(filled.channel.balance.amount)], ['filled', DEPOSIT + 4_000])
+    await isCheap(anvil, one)
     await one.buy('/page')
     await one.agrees(2 * PRICE)
 
@@ -329,6 +360,14 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
     await one.agrees(2 * PRICE)
   })
 })
+
+/** The gas that the last deposit may use is less than what is asked for before one is signed. */
+async function isCheap(anvil, { json }) {
+  const { entries } = await json('history')
+  const { on_chain: deposit } = entries.find(({ kind }) => kind === 'channel-deposit')
+  const { gas } = await anvil.client.getTransaction({ hash: deposit.transaction })
+  assert.ok(gas < 300_000n, `${gas}`)
+}
 
 /** Lets Permit2 move an account's dollars: what its owner does elsewhere, with another wallet of the same words. */
 async function allowed(anvil, { address }) {
@@ -392,6 +431,7 @@ describe('farthing pay through channels, in a token that knows nothing but ERC-2
     const [{ channel }] = await one.channels()
     const filled = await one.json('channels', 'topup', channel, '0.004 USD')
     assert.deepEqual([filled.end, Number(filled.channel.balance.amount)], ['filled', DEPOSIT + 4_000])
+    await isCheap(anvil, one)
     await one.buy('/page')
     await one.agrees(2 * PRICE)
     assert.equal((await one.json('channels', 'withdraw', channel)).end, 'waiting')
