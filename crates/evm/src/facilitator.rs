@@ -163,16 +163,15 @@ impl Facilitator {
 
     /// Waits until a call has ended, at most so long. `None`: it has not, and goes on.
     pub async fn wait(&self, id: CallId, patience: Duration) -> Result<Option<Outcome>, Fault> {
-        let mut endings = self.submitter.endings();
         self.submitter.wake();
         let ended = async {
             loop {
-                endings.mark_unchanged();
+                let next = self.submitter.next_ending();
                 if let Some(row) = self.ports().read.settlement(id)? {
                     return Ok(row.outcome);
                 }
                 // Another program may have ended it, which nobody says here.
-                let _ = tokio::time::timeout(self.ports().chain.poll, endings.changed()).await;
+                let _ = tokio::time::timeout(self.ports().chain.poll, next).await;
             }
         };
         match tokio::time::timeout(patience, ended).await {

@@ -5,9 +5,12 @@ use std::path::Path;
 use super::step::{Outcome, coloured, watch};
 use crate::lab;
 
-/// Seeds that everybody runs, for a minute, then seeds that nobody has run, for half of one.
+/// Seeds that everybody runs, for a minute; some twice, which must do the same both times, or no line repeats a failure; then
+/// seeds that nobody has run, for half of one.
 pub fn sim(root: &Path) -> Outcome {
-    run(root, &[&["sim", "--seconds", "60"], &["sim", "--fresh", "--seconds", "30"]])
+    let known: &[&str] = &["sim", "--seconds", "60"];
+    let twice: &[&str] = &["sim", "--seed", "500", "--steps", "1000", "--seconds", "20", "--twice"];
+    run(root, &[known, twice, &["sim", "--fresh", "--seconds", "30"]])
 }
 
 /// Kills of the real program under load, and each fault of the disk.

@@ -104,7 +104,7 @@ impl Submitter {
                 Said::Failed => self.fail_by_hand(&mut memory, (id, &row), receipt, head).await?,
             },
         }
-        self.ended.send_modify(|count| *count = count.wrapping_add(1));
+        self.ended.notify_waiters();
         let ended = self.ports.read.settlement(id)?.ok_or(NotByHand::NotUnderWay(id))?;
         tracing::warn!(call = %id, ?said, outcome = ?ended.outcome, chain = %self.ports.chain.id, "a call was ended by the operator");
         Ok(ended.outcome)

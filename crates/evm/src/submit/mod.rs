@@ -23,7 +23,8 @@ use farthing_engine::{CallId, CallRow, Execute, Fault, Read, Refusal, Transactio
 use farthing_money::Timestamp;
 use futures_util::future::{join_all, join3};
 use thiserror::Error;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Mutex, Notify};
 
 use crate::Clock;
 use crate::chain::{ChainConfig, of_engine};
@@ -99,8 +100,8 @@ pub struct Submitter {
     ports: Ports,
     memory: Mutex<Memory>,
     wake: Notify,
-    /// Counts calls that have ended, for those who wait for one.
-    ended: watch::Sender<u64>,
+    /// Told when a call has ended. Who waits is woken in turn: a channel that is watched would wake them in any order.
+    ended: Notify,
     /// When coin for an approval was found to be given in vain.
     lost: std::sync::Mutex<Vec<Timestamp>>,
 }
@@ -139,8 +140,8 @@ enum Puzzle {
 impl Submitter {
     /// A submitter that has done nothing yet.
     pub fn new(ports: Ports) -> Self {
-        let (memory, ended) = (Mutex::default(), watch::Sender::new(0));
-        Self { ports, memory, wake: Notify::new(), ended, lost: std::sync::Mutex::default() }
+        let (wake, ended) = (Notify::new(), Notify::new());
+        Self { ports, memory: Mutex::default(), wake, ended, lost: std::sync::Mutex::default() }
     }
 
     /// What it is made of.
@@ -158,9 +159,9 @@ impl Submitter {
         self.wake.notify_one();
     }
 
-    /// Counts on whenever a call has ended.
-    pub fn endings(&self) -> watch::Receiver<u64> {
-        self.ended.subscribe()
+    /// Resolves when a call has ended after this was asked for.
+    pub fn next_ending(&self) -> Notified<'_> {
+        self.ended.notified()
     }
 
     /// Goes round until `stop` is over: at every poll while something is under way or watched, sooner after something was sent
@@ -245,7 +246,7 @@ impl Submitter {
         match done {
             Ok(Done::Ended) => {
                 round.ended = round.ended.saturating_add(1);
-                self.ended.send_modify(|count| *count = count.wrapping_add(1));
+                self.ended.notify_waiters();
             }
             Ok(Done::Begun | Done::Nothing) => {}
             Err(error) => {
