@@ -44,6 +44,22 @@ async fn many_calls_have_numbers_in_a_row_and_wait_for_their_turn() {
     assert_eq!(play.stage.books(), [5_000, 5_000, 5 * GAS]);
 }
 
+/// A payer's balance in the newest block is without what the calls there have moved, though they are under way until they lie deep.
+#[tokio::test]
+async fn what_a_block_has_is_known_before_it_lies_deep() {
+    let play = Play::with(|chain| chain.confirmations = 3);
+    let id = play.settle(1);
+    let carried = async || play.stage.facilitator.carried_of(payer().address(), token()).await.unwrap();
+    play.stage.round().await;
+    assert_eq!((carried().await, play.node.waiting()), (vec![], 1), "sent, and in no block");
+    play.mine_and_look().await;
+    assert_eq!(carried().await, [id]);
+    assert_eq!(play.stage.facilitator.carried_of(payee(), token()).await.unwrap(), []);
+    assert_eq!(play.stage.facilitator.carried_of(payer().address(), payee()).await.unwrap(), []);
+    play.pass(2).await;
+    assert!(play.stage.is_settled(id) && carried().await.is_empty(), "it has ended");
+}
+
 #[tokio::test]
 async fn what_was_written_down_and_not_sent_is_sent_after_a_start() {
     let play = Play::new();

@@ -136,6 +136,47 @@ async fn a_deposit_that_fails_pays_nothing_and_may_be_tried_again() {
     assert_eq!(shop.bank.taken(), 2 * PRICE);
 }
 
+/// Went wrong: the same money was deposited into several channels at once, and all but one failed at our gas.
+#[tokio::test]
+async fn no_money_is_deposited_twice() {
+    let (shop, payer, offer) = fresh().await;
+    *shop.channels.purse.lock().unwrap() = Amount::new(2 * FUNDS - 1);
+    let first = payer.deposit(&offer, (FUNDS, 1), PRICE);
+    let second = Payer::new(1, PAGE).deposit(&offer, (FUNDS, 2), PRICE);
+    shop.chain.then(Fate::Silent);
+    assert_eq!(shop.pay(&first).await.status, 503);
+    let refused = shop.pay(&second).await;
+    assert_eq!((refused.status, reason(&refused).as_str()), (402, "insufficient_balance"), "{refused:?}");
+    assert!(refused.problem().detail.contains("on its way"));
+    // What a block has is not in the balance any more, though it is still under way.
+    *shop.channels.carried.lock().unwrap() = vec![call(&payer, &first)];
+    assert_eq!(shop.pay(&second).await.status, 200);
+    assert_eq!(shop.pay(&first).await.status, 200);
+    // Nothing is under way now. Somebody else's money is not this payer's.
+    *shop.channels.purse.lock().unwrap() = Amount::new(FUNDS);
+    shop.chain.then(Fate::Silent);
+    assert_eq!(shop.pay(&payer.deposit(&offer, (FUNDS, 3), 2 * PRICE)).await.status, 503);
+    let other = Payer::new(2, PAGE);
+    let terms = ChannelTerms { payer: Address::from_bytes([0x71; 20]), ..other.terms };
+    assert_eq!(shop.pay(&Payer { terms, ..other }.deposit(&offer, (FUNDS, 4), PRICE)).await.status, 200);
+    assert_eq!(shop.chain.settled.load(Ordering::SeqCst), 3);
+}
+
+/// Neither is in the books when the other is judged.
+#[tokio::test]
+async fn of_two_deposits_at_once_one_takes_the_money() {
+    let (shop, payer, offer) = fresh().await;
+    *shop.channels.purse.lock().unwrap() = Amount::new(2 * FUNDS - 1);
+    (0..2).for_each(|_| shop.chain.then(Fate::Silent));
+    shop.bank.busy.store(1, Ordering::SeqCst);
+    let one = payer.deposit(&offer, (FUNDS, 1), PRICE);
+    let other = Payer::new(1, PAGE).deposit(&offer, (FUNDS, 2), PRICE);
+    let (one, other) = tokio::join!(shop.pay(&one), shop.pay(&other));
+    let mut answers = [one.code(), other.code()];
+    answers.sort();
+    assert_eq!(answers, ["chain-payment-invalid", "payment-settling"], "{one:?} {other:?}");
+}
+
 /// Its money is in the channel although nobody was served, and its payer is told so.
 #[tokio::test]
 async fn a_deposit_stays_when_the_upstream_fails() {

@@ -40,6 +40,8 @@ pub struct SoundDeposit {
     pub payment: PaymentId,
     /// What carries it out.
     pub call: Call,
+    /// What the payer has of the token in the newest block.
+    pub balance: Amount,
 }
 
 /// What moves a deposit.
@@ -247,6 +249,8 @@ impl Read {
             on_chain: answers.on_chain,
             payment: self.payment(judge.chain),
             call: draft.call(judge.chain, self.amount),
+            // No more than that can be deposited.
+            balance: answers.balance.and_then(Word::to_amount).unwrap_or(Amount::MAX),
         })
     }
 

@@ -5,7 +5,7 @@
 
 use farthing_channel::seller::{ChannelOffer, RefundPlan};
 use farthing_channel::{Address, ChannelTerms, Digest, Domain};
-use farthing_engine::{Call, ChannelAccounts, UnitWorth};
+use farthing_engine::{Call, CallId, ChannelAccounts, UnitWorth};
 use farthing_money::{Amount, Asset, Money};
 use farthing_wire::x402::Requirements;
 use farthing_wire::x402::batch::DepositPayload;
@@ -28,6 +28,17 @@ pub struct ChannelDesk {
     pub unit: UnitWorth,
     /// Where its channels stand in the books.
     pub accounts: ChannelAccounts,
+}
+
+/// A deposit that its chain would carry out now.
+#[derive(Clone, Debug)]
+pub struct SoundDeposit {
+    /// What carries it out.
+    pub call: Call,
+    /// What its payer has of the token, in units.
+    pub balance: Amount,
+    /// The calls under way that have their money already: that balance is without it.
+    pub carried: Vec<CallId>,
 }
 
 /// Looks after channels.
@@ -64,7 +75,7 @@ pub trait Channels: Send + Sync {
         offer: &'a Requirements,
         deposit: &'a DepositPayload,
         extensions: &'a Map<String, Value>,
-    ) -> ChainFuture<'a, Result<Call, ChainRefusal>>;
+    ) -> ChainFuture<'a, Result<SoundDeposit, ChainRefusal>>;
 
     /// What gives a payer money back, after what it still owes was claimed.
     fn refund(

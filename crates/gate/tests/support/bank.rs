@@ -38,6 +38,8 @@ pub struct Bank {
     pub holds: Mutex<Option<[Arc<Semaphore>; 2]>>,
     /// The channels in the books.
     channels: Mutex<BTreeSet<ChannelId>>,
+    /// The calls that were ever made.
+    calls: Mutex<BTreeSet<CallId>>,
     /// One for each asset.
     keysets: Vec<KeysetRow>,
     drawn: AtomicU64,
@@ -95,6 +97,7 @@ impl Bank {
             busy: AtomicUsize::new(0),
             holds: Mutex::default(),
             channels: Mutex::default(),
+            calls: Mutex::default(),
             keysets: keysets.clone(),
             drawn: AtomicU64::new(0),
         };
@@ -116,6 +119,7 @@ impl Bank {
         rows.load_absent(&keys);
         let (answer, _) = decide(&mut rows, command, self.time())?;
         self.channels.lock().unwrap().extend(keys.channels);
+        self.calls.lock().unwrap().extend(keys.calls);
         Ok(answer)
     }
 
@@ -459,7 +463,8 @@ impl Read for Desk {
     }
 
     fn calls(&self) -> Result<Vec<(CallId, CallRow)>, Fault> {
-        unread()
+        let known = self.0.calls.lock().unwrap().clone();
+        Ok(known.into_iter().filter_map(|id| Some((id, self.0.call(id)?))).collect())
     }
 
     fn number(&self, _: SenderId) -> Result<u64, Fault> {

@@ -12,7 +12,7 @@ use farthing_engine::{
     Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, Chart, Command, Movement, Outcome,
     Purpose, SeeChannel, UnitWorth,
 };
-use farthing_gate::chain::channel::{ChannelDesk, Channels};
+use farthing_gate::chain::channel::{ChannelDesk, Channels, SoundDeposit};
 use farthing_gate::chain::{ChainFuture, ChainRefusal};
 use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::x402::batch::{
@@ -53,6 +53,10 @@ pub struct TestChannels {
     pub vouched: AtomicBool,
     pub exposure_most: Mutex<Option<Amount>>,
     pub deposit_refusal: Mutex<Option<Reason>>,
+    /// What payers have.
+    pub purse: Mutex<Amount>,
+    /// What is under way and not in the purse any more.
+    pub carried: Mutex<Vec<CallId>>,
     pub looks: AtomicUsize,
     pub judged: AtomicUsize,
     pub setbacks: AtomicU64,
@@ -74,6 +78,8 @@ impl TestChannels {
             vouched: AtomicBool::new(true),
             exposure_most: Mutex::default(),
             deposit_refusal: Mutex::default(),
+            purse: Mutex::new(Amount::MAX),
+            carried: Mutex::default(),
             looks: AtomicUsize::new(0),
             judged: AtomicUsize::new(0),
             setbacks: AtomicU64::new(0),
@@ -248,7 +254,7 @@ impl Channels for TestChannels {
         _: &'a Requirements,
         deposit: &'a DepositPayload,
         _: &'a Map<String, Value>,
-    ) -> ChainFuture<'a, Result<Call, ChainRefusal>> {
+    ) -> ChainFuture<'a, Result<SoundDeposit, ChainRefusal>> {
         self.judged.fetch_add(1, Ordering::SeqCst);
         let refusal = *self.deposit_refusal.lock().unwrap();
         let answer = self.silence().and_then(|()| {
@@ -256,7 +262,9 @@ impl Channels for TestChannels {
                 return Err(ChainRefusal::Invalid { reason, message: "it would fail".to_owned() });
             }
             let terms = farthing_gate::chain::channel_text::terms(&deposit.channel_config).unwrap();
-            Ok(Self::call(1, deposit.deposit.amount.amount().unwrap(), &terms))
+            let call = Self::call(1, deposit.deposit.amount.amount().unwrap(), &terms);
+            let carried = self.carried.lock().unwrap().clone();
+            Ok(SoundDeposit { call, balance: *self.purse.lock().unwrap(), carried })
         });
         Box::pin(std::future::ready(answer))
     }

@@ -7,11 +7,11 @@ use farthing_channel::seller::RefundPlan;
 use farthing_channel::{Address, ChannelTerms, Digest, batch_domain};
 use farthing_engine::{Call, ChannelRow};
 use farthing_evm::{ChannelWorker, Facilitator, Facilitators, NotVerified};
-use farthing_gate::chain::channel::{ChannelDesk, Channels};
+use farthing_gate::chain::channel::{ChannelDesk, Channels, SoundDeposit};
 use farthing_gate::chain::{ChainFuture, ChainRefusal};
 use farthing_money::{Amount, Money};
 use farthing_wire::x402::batch::{ChannelOfferText, DepositPayload, SCHEME_BATCH};
-use farthing_wire::x402::{Reason, Requirements};
+use farthing_wire::x402::{AddressText, Reason, Requirements};
 use serde_json::{Map, Value};
 
 use super::{ChainRoom, invalid};
@@ -121,13 +121,19 @@ impl Channels for ChainRoom {
         offer: &'a Requirements,
         deposit: &'a DepositPayload,
         extensions: &'a Map<String, Value>,
-    ) -> ChainFuture<'a, Result<Call, ChainRefusal>> {
+    ) -> ChainFuture<'a, Result<SoundDeposit, ChainRefusal>> {
         Box::pin(async move {
-            let sound = self.of(offer)?.judge_deposit(offer, (extensions, deposit)).await;
-            sound.map(|sound| sound.call).map_err(|error| match error {
+            let facilitator = self.of(offer)?;
+            let of_text = |address: AddressText| Address::from_bytes(address.0);
+            let (payer, token) = (deposit.channel_config.payer, deposit.channel_config.token);
+            let carried = facilitator.carried_of(of_text(payer), of_text(token)).await;
+            let carried = carried.map_err(|error| silent(&error))?;
+            let sound = facilitator.judge_deposit(offer, (extensions, deposit)).await;
+            let sound = sound.map_err(|error| match error {
                 NotVerified::Invalid(refused) => invalid(refused),
                 NotVerified::Unknown(error) => silent(&error),
-            })
+            })?;
+            Ok(SoundDeposit { call: sound.call, balance: sound.balance, carried })
         })
     }
 

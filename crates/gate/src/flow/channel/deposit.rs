@@ -10,6 +10,7 @@ use farthing_engine::{
     SettlementRow, TransactionId,
 };
 use farthing_money::{Amount, Span};
+use farthing_wire::x402::Reason;
 use farthing_wire::x402::batch::{BatchError, DepositPayload};
 
 use super::hold::EMPTY;
@@ -122,14 +123,18 @@ impl Shared {
             work.genuine();
             return Ok(());
         }
-        let (call, work) = excuse(work, judged)?;
+        let (sound, work) = excuse(work, judged)?;
+        let taken = self.channels.funds.take(&*self.config.read, (id, &sound)).map_err(Refusal::Fault)?;
+        let taken = taken.ok_or_else(not_enough)?;
         work.genuine();
         let (terms, desk) = (*shown.voucher.terms(), &shown.desk);
         let at = (self.config.clock)();
         let opens = ChannelRow::new((desk.chain, terms), (desk.asset, desk.unit), desk.accounts, at);
         let (step, opens) = (ChannelStep::Deposit(channel), Some(Box::new(opens)));
-        let command = MakeChannelCall { id, call, step, opens, charged: Amount::ZERO };
-        match self.execute_patiently(Command::MakeChannelCall(command)).await {
+        let command = MakeChannelCall { id, call: sound.call, step, opens, charged: Amount::ZERO };
+        let made = self.execute_patiently(Command::MakeChannelCall(command)).await;
+        drop(taken);
+        match made {
             // Another deposit has its name: the payer has signed one of the two, and that one is carried.
             Ok(_) | Err(Refusal::Reject(Reject::CallExists(_))) => Ok(()),
             Err(refusal) => Err(refusal.into()),
@@ -162,4 +167,10 @@ impl Shared {
             Err(refused) => Err(refused.into()),
         }
     }
+}
+
+/// There is enough for the deposit alone.
+fn not_enough() -> ChainRefusal {
+    let message = "expected money for this deposit and for all that is on its way from the same account; wait until that has arrived, or put more there";
+    ChainRefusal::Invalid { reason: Reason::BatchInsufficientBalance, message: message.to_owned() }
 }

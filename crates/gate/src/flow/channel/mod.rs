@@ -9,6 +9,7 @@
 mod again;
 mod charge;
 mod deposit;
+mod funds;
 mod hold;
 mod keys;
 mod look;
@@ -31,6 +32,7 @@ use farthing_wire::x402::{Payload, PaymentFlow, Requirements};
 
 use self::again::Resumed;
 use self::deposit::Deposited;
+use self::funds::Funds;
 use self::keys::Keys;
 use self::look::Looks;
 use self::owed::{Owed, Payer};
@@ -53,6 +55,7 @@ pub(super) struct ChannelMemory {
     owed: Arc<Owed>,
     resumed: Resumed,
     waits: Waits,
+    funds: Funds,
 }
 
 /// A payment through a channel.
