@@ -60,6 +60,28 @@ fn history(wallet: &Wallet) -> u64 {
     paid.map(|entry| entry.money.amount().to_u64().unwrap()).sum()
 }
 
+/// What went into channels and did not, the latest first.
+fn moved(wallet: &Wallet) -> Vec<(EntryKind, u64)> {
+    let entries = wallet.history(1_000).unwrap();
+    let moved = entries.iter().filter(|entry| entry.kind != EntryKind::Pay);
+    moved.map(|entry| (entry.kind, entry.money.amount().to_u64().unwrap())).collect()
+}
+
+/// A deposit that was put in and given back between two looks of a node is no deposit that never came.
+#[test]
+fn a_deposit_that_came_and_went_between_two_looks_is_not_taken_back() {
+    let (mut world, mut wallet) = scene(false);
+    paid(world.pass(&mut wallet, "/page"));
+    refund(&mut world, &mut wallet);
+    wallet.set_node(CHAIN, Some(NODE)).unwrap();
+    world.now = world.now.after(Span::from_secs(700));
+    for _ in 0..2 {
+        assert_eq!(look(&mut world, &mut wallet).books.balance(), Amount::new(1_000));
+        let told = [(EntryKind::ChannelRefund, 9_000), (EntryKind::ChannelDeposit, 10_000)];
+        assert_eq!(moved(&wallet), told);
+    }
+}
+
 fn at_stake(world: &World) -> u64 {
     world.chain.escrow.at_stake(&world.toll.signed)
 }
@@ -140,8 +162,11 @@ fn a_deposit_that_is_over_is_given_up() {
     let (mut world, mut wallet) = scene(true);
     world.toll.ways = Ways::Hoarding;
     paid(world.pass(&mut wallet, "/page"));
+    assert_eq!(moved(&wallet), [(EntryKind::ChannelDeposit, 10_000)], "so the seller says");
     world.now = world.now.after(Span::from_secs(700));
     let channel = look(&mut world, &mut wallet);
+    let told = [(EntryKind::Refused, 10_000), (EntryKind::ChannelDeposit, 10_000)];
+    assert_eq!(moved(&wallet), told, "the history takes it back");
     assert_eq!((channel.books.balance(), channel.deposits.len()), (Amount::ZERO, 0));
     assert_eq!(total_spent(&wallet), 0, "nothing can be taken");
     assert_eq!(wallet.in_channels("uusd".parse().unwrap()), Amount::ZERO);

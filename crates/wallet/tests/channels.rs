@@ -122,7 +122,9 @@ impl Model {
             let amount = entry.money.amount().to_u64().unwrap();
             match entry.kind {
                 EntryKind::ChannelDeposit => came += amount,
-                EntryKind::ChannelRefund | EntryKind::ChannelWithdrawal => back += amount,
+                EntryKind::ChannelRefund | EntryKind::ChannelWithdrawal | EntryKind::Refused => {
+                    back += amount;
+                }
                 _ => {}
             }
         }

@@ -82,6 +82,8 @@ pub(crate) struct Moved {
     pub(crate) came: Vec<SignedDeposit>,
     /// What is not in it any more.
     pub(crate) back: Amount,
+    /// Deposits that did not come until their time was over, and of which the history tells because the seller did.
+    pub(crate) lost: Vec<SignedDeposit>,
 }
 
 impl SignedDeposit {
@@ -271,7 +273,9 @@ impl Channel {
     /// what vouchers may count on: what the chain has, and what the seller has said of the others.
     pub(crate) fn found_deposits(&mut self, balance: Amount, time: u64) -> (Amount, Moved) {
         let mut more = balance.checked_sub(self.found).unwrap_or_default();
-        let mut moved = Moved { came: Vec::new(), back: self.found.checked_sub(balance).unwrap_or_default() };
+        let back = self.found.checked_sub(balance).unwrap_or_default();
+        let mut moved = Moved { back, ..Moved::default() };
+        let mut over = Vec::new();
         // Those that the seller has shown come first: of two of one amount the other one may never have left.
         for is_told in [true, false] {
             self.deposits.retain(|deposit| match more.checked_sub(deposit.amount) {
@@ -281,8 +285,16 @@ impl Channel {
                     moved.came.push(deposit.clone());
                     false
                 }
-                None => !deposit.is_over(time),
+                None if deposit.is_over(time) => {
+                    over.push(deposit.clone());
+                    false
+                }
+                None => true,
             });
+        }
+        // One that came and went again between two looks leaves a rest, or what the seller has given back of it.
+        if more.is_zero() && self.returned.is_zero() {
+            moved.lost = over.into_iter().filter(|deposit| deposit.entered).collect();
         }
         self.found = balance;
         let told = self.deposits.iter().filter(|deposit| deposit.told).map(|deposit| deposit.amount);

@@ -1,5 +1,6 @@
 //! Enters into the history what goes into a channel and what comes back: each deposit once, whether the seller says first that it is
-//! in or the chain shows it, and each refund and withdrawal once, whoever tells of it first.
+//! in or the chain shows it, and each refund and withdrawal once, whoever tells of it first. A deposit that never came, whatever its
+//! seller had said, is taken back by an entry of its own.
 
 use farthing_channel::BATCH_ESCROW;
 use farthing_money::{Amount, Timestamp};
@@ -22,6 +23,9 @@ pub(crate) fn enter(
     let came: Vec<Amount> =
         moved.came.iter().chain(told).filter(|one| !one.entered).map(|one| one.amount).collect();
     channel.deposits.iter_mut().for_each(|deposit| deposit.entered |= deposit.told);
+    for deposit in &moved.lost {
+        put(draft, channel, EntryKind::Refused, deposit.amount, None, now);
+    }
     let is_taken = channel.sent.as_ref().is_some_and(|sent| matches!(sent.call, CallKind::Take));
     let by = transaction.filter(|_| came.len() == 1 && !is_taken);
     for amount in came {
@@ -61,6 +65,8 @@ fn put(
         transaction: transaction.map(str::to_owned),
         ..channel.on_chain(amount)
     };
+    let is_lost = kind == EntryKind::Refused;
+    let note = "its seller said that this deposit was in the channel; its time is over, and the chain has not shown it";
     let entry = Entry {
         number: draft.attempt_number(),
         at,
@@ -70,7 +76,7 @@ fn put(
         url: None,
         receipt: None,
         on_chain: Some(on),
-        notes: Vec::new(),
+        notes: is_lost.then(|| note.to_owned()).into_iter().collect(),
     };
     draft.put(Row::Entry(Box::new(entry)));
 }
