@@ -21,7 +21,7 @@ const CHANNELS = {
   deposit_prices: PRICES,
   exposure_most: '3 USD',
   claim_from: '1 USD',
-  claim_after: '1h',
+  claim_after: '15m',
   settle_from: '0.01 USD',
 }
 

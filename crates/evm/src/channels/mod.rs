@@ -44,7 +44,7 @@ impl Default for ChannelConfig {
             deposit_prices: 10,
             exposure_most: Amount::new(1_000_000),
             claim_from: Amount::new(100_000),
-            claim_after: Span::from_secs(3_600),
+            claim_after: CLAIM_AFTER,
             settle_from: Amount::new(1_000_000),
             rows_most: 50,
             takes_contracts: false,
@@ -52,7 +52,28 @@ impl Default for ChannelConfig {
     }
 }
 
+/// The longest that little waits to be claimed, unless an operator says so.
+const CLAIM_AFTER: Span = Span::from_secs(3_600);
+/// A payer's money is claimed in one of so many parts of the time that he waits for it.
+const PARTS: u64 = 3;
+
+/// A part of a delay that leaves time enough to claim when something goes wrong.
+fn part(withdraw_delay: u32) -> Span {
+    Span::from_secs(u64::from(withdraw_delay) / PARTS)
+}
+
+/// After how long little is claimed, where nobody says: an hour, or less where payers wait for less than three.
+pub fn usual_claim_after(withdraw_delay: u32) -> Span {
+    CLAIM_AFTER.min(part(withdraw_delay))
+}
+
 impl ChannelConfig {
+    /// Whether what is little waits for so long that a payer may have his money back before it is claimed, if nobody looks
+    /// for a while.
+    pub fn claims_late(&self) -> bool {
+        self.claim_after > part(self.withdraw_delay)
+    }
+
     /// How long vouchers are taken without a word of the chain.
     pub fn fresh_for(&self) -> Span {
         Span::from_secs(trusted_seconds(self.withdraw_delay).into())

@@ -1,6 +1,6 @@
 //! `[chain.channels]`: on which terms payment channels are taken on a chain.
 
-use farthing_evm::ChannelConfig;
+use farthing_evm::{ChannelConfig, usual_claim_after};
 use farthing_money::{Amount, Asset, AssetTable, Money, Span};
 
 use super::section::Section;
@@ -28,7 +28,20 @@ pub(super) fn read(section: Section<'_>, assets: &AssetTable) -> Option<ChannelT
     let usual = ChannelConfig::default();
     let delay = section.given_or("withdraw_delay", usual.withdraw_delay, |key| section.judged(key, delay));
     let prices = section.given_or("deposit_prices", 10, |key| section.number(key, 1..=1_000_000));
-    let after = section.given_or("claim_after", usual.claim_after, |key| section.parsed(key, positive));
+    let after =
+        section.given_or("claim_after", usual_claim_after(delay.unwrap_or(usual.withdraw_delay)), |key| {
+            section.parsed(key, positive)
+        });
+    if let (Some(delay), Some(after)) = (delay, after)
+        && after > Span::from_secs(delay.into())
+    {
+        let hint = format!("leave it out, or set it to a third of that: {}s", delay / 3);
+        section.remark(
+            "claim_after",
+            format!("expected at most withdraw_delay, after which payers have their money back: {delay}s, got {}s", after.secs()),
+            Some(hint),
+        );
+    }
     let rows = section.given_or("rows_most", 50, |key| section.number(key, 1..=100));
     let contracts = section.given_or("takes_contracts", false, |key| section.boolean(key));
     let money = |key| {
@@ -139,6 +152,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_little_is_claimed_long_before_payers_have_their_money() {
+        let after = |lines: &str| {
+            let config =
+                read(&format!("{CHAIN}[chain.channels]\n{lines}{TOKEN}{CHANNELS}")).unwrap().unwrap();
+            (config.claim_after.secs(), config.claims_late())
+        };
+        for (lines, expected) in [
+            ("", (3_600, false)),
+            ("withdraw_delay = \"15m\"\n", (300, false)),
+            ("withdraw_delay = \"2h\"\n", (2_400, false)),
+            ("withdraw_delay = \"3h\"\n", (3_600, false)),
+            ("withdraw_delay = \"15m\"\nclaim_after = \"300s\"\n", (300, false)),
+            ("withdraw_delay = \"15m\"\nclaim_after = \"301s\"\n", (301, true)),
+            ("withdraw_delay = \"15m\"\nclaim_after = \"15m\"\n", (900, true)),
+        ] {
+            assert_eq!(after(lines), expected, "{lines}");
+        }
+    }
+
+    #[test]
     fn every_mistake_is_named() {
         let terms = |line: &str| format!("{CHAIN}[chain.channels]\n{line}\n{TOKEN}{CHANNELS}");
         for (text, expected) in [
@@ -148,6 +181,8 @@ mod tests {
             (terms("exposure_most = \"0.00 USD\""), "expected more than nothing"),
             (terms("exposure_most = \"1 sat\""), "exposure_most in [chain.channels]"),
             (terms("claim_after = \"0s\""), "claim_after in [chain.channels]"),
+            (terms("withdraw_delay = \"15m\"\nclaim_after = \"901s\""), "expected at most withdraw_delay"),
+            (terms("claim_after = \"25h\""), "expected at most withdraw_delay"),
             (terms("rows_most = 101"), "rows_most in [chain.channels]"),
             (terms("delay = \"1d\""), "unknown key"),
             (

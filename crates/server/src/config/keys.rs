@@ -478,7 +478,14 @@ pub const KEYS: &[KeyNote] = &[
         Some("0.1 of the asset"),
         "from how much on what a channel owes is claimed; each claim is a transaction, of up to `rows_most` channels",
     ),
-    note(CHANNELS, "claim_after", SPAN, r#""1h""#, Some(r#""1h""#), "after how long less is claimed too"),
+    note(
+        CHANNELS,
+        "claim_after",
+        SPAN,
+        r#""1h""#,
+        Some("1h, or a third of withdraw_delay if that is less"),
+        "after how long less is claimed too; not above `withdraw_delay`, and better not above a third of it",
+    ),
     note(
         CHANNELS,
         "settle_from",
@@ -487,14 +494,7 @@ pub const KEYS: &[KeyNote] = &[
         Some("1 of the asset"),
         "from how much on what is claimed is moved to the account that is paid, in one transfer for all channels",
     ),
-    note(
-        CHANNELS,
-        "rows_most",
-        NUMBER,
-        "50",
-        Some("50"),
-        "how many channels are claimed at once, at most 100",
-    ),
+    note(CHANNELS, "rows_most", NUMBER, "50", Some("50"), "channels that are claimed at once, at most 100"),
     note(CHANNELS, "takes_contracts", "true or false", "false", Some("false"), CONTRACTS),
     note("[[token]]", "chain", NUMBER, "8453", None, "the number of its chain; must be given"),
     note(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use farthing_channel::{AUTHORIZATION_COLLECTOR, Address, BATCH_ESCROW, ChainId, PERMIT2_COLLECTOR};
-use farthing_evm::{HttpLimits, HttpNode, Node, TokenConfig};
+use farthing_evm::{ChannelConfig, HttpLimits, HttpNode, Node, TokenConfig};
 use http::Uri;
 
 use super::{Bad, Check, Finding, Report, State};
@@ -65,6 +65,9 @@ async fn nodes(report: &mut Report, config: &Config) {
         if section.with_own_account(Address::ZERO).channels.is_some() {
             report.note("channels", escrow(section).await);
         }
+        if let Some(late) = claims_late(section) {
+            report.note::<()>("channels", Err(late));
+        }
     }
 }
 
@@ -76,6 +79,21 @@ async fn node(chain: ChainId, address: Uri) -> Check<((), String)> {
     // What stands behind the host is often a key.
     let host = address.host().unwrap_or_default();
     Ok(((), format!("{host} answers for {chain}, block {}", head.number)))
+}
+
+/// What is owed has to be claimed long before payers have their money back.
+fn claims_late(section: &ChainSection) -> Option<Bad> {
+    let channels = section.with_own_account(Address::ZERO).channels.filter(ChannelConfig::claims_late)?;
+    let (after, delay) = (channels.claim_after.secs(), channels.withdraw_delay);
+    let found = format!(
+        "what channels owe is claimed after {after} s, and their payers have their money back after {delay} s: that leaves little time if something goes wrong"
+    );
+    let next = format!(
+        "set claim_after to at most {}s in [chain.channels] of the [[chain]] with id = {}, or leave it out",
+        delay / 3,
+        section.id().number()
+    );
+    Some(Bad::new(found, next))
 }
 
 /// Where channels are taken, their escrow has to be, and whoever takes deposits for it.
@@ -237,5 +255,22 @@ mod tests {
         assert_eq!(warnings_of_channels.len(), 2, "{warnings_of_channels:?}");
         assert!(warnings_of_channels[1].next.as_deref().unwrap().contains("batch-settlement"));
         assert!(warnings[0].next.as_deref().unwrap().contains("id = 7"));
+    }
+
+    #[tokio::test]
+    async fn claims_that_come_late_are_told() {
+        let found = async |after: &str| {
+            // Nobody answers there.
+            let chain = "[[chain]]\nid = 7\nnodes = [\"http://127.0.0.1:1\"]\n";
+            let token = "[[token]]\nchain = 7\naddress = \"0x036CbD53842c5426634e7929541eC2318f3dCF7e\"\nsymbol = \"USDC\"\nname = \"USDC\"\nversion = \"2\"\ncounts_as = \"USD\"\nschemes = \"batch-settlement\"\n";
+            let terms = format!("[chain.channels]\nwithdraw_delay = \"15m\"\nclaim_after = \"{after}\"\n");
+            let mut report = Report::default();
+            nodes(&mut report, &config(&format!("{chain}{terms}{token}"))).await;
+            let told =
+                report.findings.into_iter().find(|finding| finding.found.contains("have their money back"));
+            told.and_then(|finding| finding.next)
+        };
+        assert_eq!(found("5m").await, None);
+        assert!(found("6m").await.unwrap().contains("at most 300s"));
     }
 }
