@@ -9,15 +9,34 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{PoisonError, RwLock};
 
-/// The rows of one table that were committed lately; a row that was removed is known to be gone.
+/// What is known of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Known<R> {
+    /// This is it.
+    Row(R),
+    /// It was removed.
+    Gone,
+}
+
+impl<R> Known<R> {
+    /// The row, if there is one.
+    pub(crate) fn row(self) -> Option<R> {
+        match self {
+            Self::Row(row) => Some(row),
+            Self::Gone => None,
+        }
+    }
+}
+
+/// The rows of one table that were committed lately.
 pub(crate) struct Lately<K, R> {
     halves: RwLock<Halves<K, R>>,
     half_most: usize,
 }
 
 struct Halves<K, R> {
-    young: HashMap<K, Option<R>>,
-    old: HashMap<K, Option<R>>,
+    young: HashMap<K, Known<R>>,
+    old: HashMap<K, Known<R>>,
 }
 
 impl<K: Copy + Eq + Hash, R: Clone> Lately<K, R> {
@@ -27,8 +46,8 @@ impl<K: Copy + Eq + Hash, R: Clone> Lately<K, R> {
         Self { halves, half_most }
     }
 
-    /// The row under a key, or that there is none; nothing if it was not committed lately.
-    pub(crate) fn get(&self, key: &K) -> Option<Option<R>> {
+    /// What is known of the row under a key; nothing if it was not committed lately.
+    pub(crate) fn get(&self, key: &K) -> Option<Known<R>> {
         if self.half_most == 0 {
             return None;
         }
@@ -46,7 +65,7 @@ impl<K: Copy + Eq + Hash, R: Clone> Lately<K, R> {
             if halves.young.len() >= self.half_most {
                 halves.old = std::mem::take(&mut halves.young);
             }
-            halves.young.insert(*key, row.clone());
+            halves.young.insert(*key, row.clone().map_or(Known::Gone, Known::Row));
         }
     }
 }
@@ -60,11 +79,11 @@ mod tests {
         let lately = Lately::of(2);
         assert_eq!(lately.get(&1), None);
         lately.take(&[(1, Some("a")), (2, Some("b")), (3, Some("c"))]);
-        assert_eq!(lately.get(&1), Some(Some("a")), "in the older half");
+        assert_eq!(lately.get(&1), Some(Known::Row("a")), "in the older half");
         lately.take(&[(1, None)]);
-        assert_eq!(lately.get(&1), Some(None), "it is gone");
+        assert_eq!(lately.get(&1), Some(Known::Gone), "it is gone");
         lately.take(&[(4, Some("d"))]);
-        assert_eq!((lately.get(&1), lately.get(&2)), (Some(None), None), "the older half was dropped");
+        assert_eq!((lately.get(&1), lately.get(&2)), (Some(Known::Gone), None), "the older half was dropped");
     }
 
     #[test]
@@ -73,7 +92,7 @@ mod tests {
         for n in 0..1_000 {
             lately.take(&[(n, Some(n))]);
             none.take(&[(n, Some(n))]);
-            assert_eq!((lately.get(&n), none.get(&n)), (Some(Some(n)), None));
+            assert_eq!((lately.get(&n), none.get(&n)), (Some(Known::Row(n)), None));
         }
         let halves = lately.halves.read().unwrap();
         assert!(halves.young.len() + halves.old.len() <= 16);

@@ -150,7 +150,7 @@ impl<B: KeyValue> RowStore<B> {
         lately: &Lately<K, R>,
         key: &K,
     ) -> Result<Option<R>, Fault> {
-        lately.get(key).map_or_else(|| self.row(table, key), Ok)
+        lately.get(key).map_or_else(|| self.row(table, key), |known| Ok(known.row()))
     }
 
     fn row<R: Row>(&self, table: TableName, key: &impl RowKey) -> Result<Option<R>, Fault> {
@@ -211,9 +211,9 @@ fn load_lately<K: Copy + Eq + std::hash::Hash, R: Clone>(
 ) {
     for key in keys {
         if !table.has(key)
-            && let Some(row) = lately.get(key)
+            && let Some(known) = lately.get(key)
         {
-            table.load(*key, row);
+            table.load(*key, known.row());
         }
     }
 }
