@@ -232,6 +232,35 @@ async fn a_voucher_that_was_claimed_tells_nobody_what_was_charged_since() {
     assert!(extra.channel_voucher().is_some());
 }
 
+/// Went wrong: a claim can be read before it is confirmed, and until then its voucher told whoever read it what was charged since.
+#[tokio::test]
+async fn a_voucher_whose_claim_is_on_its_way_tells_nobody_either() {
+    let mut shop = Shop::open().await;
+    let (payer, offer) = shop.payer(FUNDS).await;
+    for n in 1..=2 {
+        assert_eq!(shop.pay(&payer.voucher(&offer, n * PRICE)).await.status, 200);
+    }
+    let claim = shop.channels.claims(&payer.terms);
+    let public = payer.voucher(&offer, 2 * PRICE);
+    let elsewhere = Payer { url: "http://shop.example/paid/y".to_owned(), ..payer.clone() };
+    let state = |answer: &Answer| {
+        assert_eq!(reason(answer), "cumulative_amount_mismatch");
+        let extra = &required(answer).accepts[0].extra;
+        (extra.channel().unwrap().charged_cumulative_amount.is_some(), extra.channel_voucher().is_some())
+    };
+    let of_public = async |shop: &Shop| state(&shop.pay(&elsewhere.voucher(&offer, 2 * PRICE)).await);
+    assert_eq!(of_public(&shop).await, (true, true), "no node was told yet");
+    shop.chain.send(claim);
+    assert_eq!(of_public(&shop).await, (false, false));
+    // Those that are in no claim were read by nobody.
+    assert_eq!(state(&shop.pay(&elsewhere.voucher(&offer, PRICE)).await), (true, true));
+    assert_eq!(state(&shop.pay(&payer.voucher(&offer, 2 * PRICE + 1)).await), (true, true));
+    // Nor does a start deliver what it has paid for once more.
+    shop.restart().await;
+    assert_eq!(state(&shop.pay(&public).await), (false, false));
+    assert_eq!((shop.bank.taken(), shop.site.asked()), (2 * PRICE, 2));
+}
+
 #[tokio::test]
 async fn the_edges_of_what_an_amount_can_be_are_taken_rightly() {
     let shop = Shop::open().await;

@@ -106,6 +106,17 @@ impl TestChain {
         self.bank.decide(&Command::ReopenCall(ReopenCall { call, payment })).unwrap();
     }
 
+    /// A transaction of a call is handed to a node.
+    pub fn send(&self, call: CallId) {
+        let attempt = Attempt {
+            transaction: TransactionId::from_bytes(*call.as_bytes()),
+            signed: vec![],
+            at: Timestamp::from_secs(1),
+        };
+        let slot = (ChainAddress::from_bytes([1; 20]), 0);
+        let _ = self.bank.decide(&Command::SendCall(SendCall { call, chain: CHAIN, slot, attempt }));
+    }
+
     /// What the chain does with a call, written down as the room of the chains does.
     pub fn end(&self, call: CallId, fate: Fate) -> Option<Outcome> {
         let outcome = match fate {
@@ -117,17 +128,11 @@ impl TestChain {
             }
             Fate::Fails(reason) => Outcome::Failed { transaction: None, reason: reason.to_string() },
         };
-        let attempt = Attempt {
-            transaction: TransactionId::from_bytes(*call.as_bytes()),
-            signed: vec![],
-            at: Timestamp::from_secs(1),
-        };
         // What an escrow has left goes back.
         let made = self.bank.call(call).map(|row| row.call);
         let back = made.filter(|made| made.input[0] >= CAPTURE);
         let back = back.map(|made| Call { input: vec![VOID], ..made });
-        let slot = (ChainAddress::from_bytes([1; 20]), 0);
-        let _ = self.bank.decide(&Command::SendCall(SendCall { call, chain: CHAIN, slot, attempt }));
+        self.send(call);
         let end =
             EndCall { call, outcome: outcome.clone(), payment: Some(self.named(call)), gas: None, back };
         self.bank.decide(&Command::EndCall(end)).unwrap();

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use farthing_channel::seller::{ChannelOffer, ChannelOnChain, RefundPlan, least_deposit};
 use farthing_channel::{
-    Address, ChainId, ChannelId, ChannelTerms, Digest, Domain, Salt, SigningKey, Voucher, Word, batch_domain,
+    Address, ChainId, ChannelId, ChannelTerms, Digest, Domain, Salt, SigningKey, Voucher, Word, batch_call,
+    batch_domain,
 };
 use farthing_engine::{
-    Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, Chart, Command, Movement, Outcome,
-    Purpose, SeeChannel, UnitWorth,
+    Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, Chart, Command, MakeChannelCall,
+    Movement, Outcome, Purpose, SeeChannel, UnitWorth,
 };
 use farthing_gate::chain::channel::{ChannelDesk, Channels, SoundDeposit};
 use farthing_gate::chain::{ChainFuture, ChainRefusal};
@@ -151,6 +152,17 @@ impl TestChannels {
         let (accounts, asset) = (Self::accounts(), usd());
         let see = SeeChannel { channel, on_chain, accounts, asset, refund_ended: ended, opens };
         self.bank.decide(&Command::SeeChannel(see)).unwrap();
+    }
+
+    /// Makes a claim of what a channel owes, which is not sent yet.
+    pub fn claims(&self, terms: &ChannelTerms) -> CallId {
+        let row = self.bank.channel(terms.id(&Self::domain())).unwrap();
+        let input = batch_call::claim(&[row.books.claim(terms).unwrap()]);
+        let call = Call { input, ..Self::call(3, Amount::ZERO, terms) };
+        let (id, step) = (CallId::from_bytes([0xc1; 32]), ChannelStep::Claim);
+        let claim = MakeChannelCall { id, call, step, opens: None, charged: Amount::ZERO };
+        self.bank.decide(&Command::MakeChannelCall(claim)).unwrap();
+        id
     }
 
     fn call(input: u8, units: Amount, terms: &ChannelTerms) -> Call {

@@ -62,8 +62,10 @@ impl Shared {
             Claim::UnderWay(_) => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),
             Claim::None => {
                 let is_last = channel.last == Some(payment) && channel.books.chain().claimed <= base;
+                let public = self.is_public(&shown.voucher, channel.books.chain().claimed);
+                let is_public = public.map_err(Refusal::Fault)?;
                 let now = (self.config.clock)();
-                if !is_last || !self.channels.resumed.take(shown.channel(), row.at, now) {
+                if !is_last || is_public || !self.channels.resumed.take(shown.channel(), row.at, now) {
                     return Err(over());
                 }
                 self.handovers.begin(payment)

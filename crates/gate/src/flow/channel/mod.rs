@@ -16,6 +16,7 @@ mod look;
 mod owed;
 mod pace;
 mod prove;
+mod public;
 mod refund;
 mod told;
 mod wait;

@@ -39,16 +39,18 @@ impl Corrective {
 }
 
 impl Shared {
-    /// A refusal of a total, with the one that would be right. Whoever has shown the voucher may know; but a voucher that is not
-    /// above what was claimed is public, and whoever has read it on the chain is told what the chain says and no more.
+    /// A refusal of a total, with the one that would be right. Whoever has shown the voucher may know; but whoever may have read it
+    /// on the chain is told what the chain says and no more.
     pub(super) fn corrected(&self, shown: &Shown<'_>, refused: seller::Refused) -> Refused {
         let row = match self.config.read.channel(shown.channel()) {
             Ok(row) => row.map(|row| row.books).unwrap_or_default(),
             Err(fault) => return farthing_engine::Refusal::Fault(fault).into(),
         };
         let told = row.corrective();
-        let claimed = told.chain.claimed;
-        let is_public = !claimed.is_zero() && shown.voucher.ceiling() <= claimed;
+        let is_public = match self.is_public(&shown.voucher, told.chain.claimed) {
+            Ok(is_public) => is_public,
+            Err(fault) => return farthing_engine::Refusal::Fault(fault).into(),
+        };
         let mut state = channel_text::state(shown.channel(), &told.chain, told.charged);
         if is_public {
             state.charged_cumulative_amount = None;
