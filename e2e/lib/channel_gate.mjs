@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { CHAIN_ID } from './chain.mjs'
 import { channelBuyer, escrowOf } from './channel.mjs'
-import { run } from './program.mjs'
+import { EXIT, run, start } from './program.mjs'
 import { ARTICLE } from './upstream.mjs'
 import { decodePaymentResponseHeader } from '@x402/fetch'
 
@@ -47,13 +47,15 @@ const PATIENCE = 20_000
 
 /**
  * How many channels are in the books, once nothing is under way and they say of all channels and tokens what the chain says,
- * which is a round of the worker after a call has ended.
+ * which is a round of the worker after a call has ended. Until then the command fails.
  */
-export async function reconciled(scene, json) {
+export async function reconciled(scene) {
   await scene.isQuiet()
   const end = Date.now() + PATIENCE
   for (;;) {
-    const [{ channels, tokens }] = await json('ledger', 'reconcile', '--chain')
+    const { exit, stdout, stderr } = await start(['ledger', 'reconcile', '--chain', '--json', '--config', scene.home.config]).ended
+    assert.ok([EXIT.ok, EXIT.failed].includes(exit), stderr)
+    const [{ channels, tokens }] = JSON.parse(stdout)
     const agrees = channels.differences.length === 0 && tokens.every(({ agrees }) => agrees)
     if (agrees) return channels.channels
     if (Date.now() > end) assert.deepEqual({ channels, tokens }, 'books that say what the chain says')
@@ -67,7 +69,7 @@ const units = (decimal) => BigInt(Math.round(Number(decimal) * 1e6))
  * payers have left. Resolves with what merchants have earned, in minor units.
  */
 async function channelAgreement(scene, json) {
-  await reconciled(scene, json)
+  await reconciled(scene)
   const { balances, settled, rows } = await json('ledger', 'trial')
   assert.deepEqual({ balances, settled }, { balances: true, settled: true })
   const debits = (name) => {

@@ -21,7 +21,7 @@ describe('the operator of channels', { timeout: 110_000 }, () => {
   }))
   const words = (...more) => [...more, '--config', scene.home.config]
   const json = async (...more) => JSON.parse((await run(words(...more, '--json'))).stdout)
-  const reconciled = () => channelsReconciled(scene, json)
+  const reconciled = () => channelsReconciled(scene)
   /** Resolves when nothing is under way and the worker has seen what became of it. */
   const quiet = async (shape) => {
     for (;;) {

@@ -57,7 +57,7 @@ describe('the official client pays the gate through channels', { timeout: 110_00
   /** Waits until all that was charged is claimed and paid out, and the books say so. */
   async function isPaid(units) {
     await until(async () => (await scene.earned()) === units)
-    await reconciled(scene, scene.json)
+    await reconciled(scene)
   }
 
   let earned = 0
