@@ -155,7 +155,7 @@ impl Installation {
         let folder: &Path = &config.server.data;
         private_folder(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
         let rows = Arc::new(Fjall::open(&folder.join(BOOKS_FOLDER))?);
-        let books = RowStore::open(Arc::clone(&rows))?.remembering();
+        let books = RowStore::open(Arc::clone(&rows))?;
         let seed = Seed::open(folder, passphrase, books.keysets()?.is_empty())?;
         let events = Events::default();
         let options = WriterOptions::default();

@@ -9,7 +9,6 @@ mod fjall_folder;
 mod format_1;
 mod freeze;
 mod key_value;
-mod lately;
 mod memory;
 mod row_store;
 mod seal;

@@ -13,7 +13,6 @@ use farthing_engine::{
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
 use crate::codec::{Row, decode, encode};
-use crate::lately::Lately;
 use crate::{KeyValue, TableName, Write};
 
 const FORMAT_KEY: &[u8] = b"format";
@@ -21,33 +20,14 @@ const FORMAT: &[u8] = b"2";
 const FORMAT_BEFORE: &[u8] = b"1";
 const SCAN: usize = 1024;
 
-/// Channels, payments under way and accounts of which the last rows are kept.
-const LATELY: usize = 4_096;
-
 /// Rows over bytes. Clones share the same bytes; one of them belongs to the writer.
 pub struct RowStore<B> {
     bytes: Arc<B>,
-    lately: Arc<Recent>,
-}
-
-/// What is read again soon after it was written.
-struct Recent {
-    channels: Lately<ChannelId, ChannelRow>,
-    held: Lately<PaymentId, PaymentRow>,
-    accounts: Lately<AccountId, Account>,
-}
-
-impl Recent {
-    fn of(half_most: usize) -> Self {
-        let (channels, held, accounts) =
-            (Lately::of(half_most), Lately::of(half_most), Lately::of(half_most));
-        Self { channels, held, accounts }
-    }
 }
 
 impl<B> Clone for RowStore<B> {
     fn clone(&self) -> Self {
-        Self { bytes: Arc::clone(&self.bytes), lately: Arc::clone(&self.lately) }
+        Self { bytes: Arc::clone(&self.bytes) }
     }
 }
 
@@ -134,23 +114,7 @@ impl<B: KeyValue> RowStore<B> {
                 return Err(Fault::new(FaultKind::Corrupt, message));
             }
         }
-        Ok(Self { bytes: Arc::new(bytes), lately: Arc::new(Recent::of(0)) })
-    }
-
-    /// The same, which keeps some rows of the last commits beside the bytes. Nobody else may write to these bytes then.
-    #[must_use]
-    pub fn remembering(self) -> Self {
-        Self { lately: Arc::new(Recent::of(LATELY)), ..self }
-    }
-
-    /// A row of a table whose last rows are kept.
-    fn row_lately<K: RowKey + Eq + std::hash::Hash, R: Row + Clone>(
-        &self,
-        table: TableName,
-        lately: &Lately<K, R>,
-        key: &K,
-    ) -> Result<Option<R>, Fault> {
-        lately.get(key).map_or_else(|| self.row(table, key), |known| Ok(known.row()))
+        Ok(Self { bytes: Arc::new(bytes) })
     }
 
     fn row<R: Row>(&self, table: TableName, key: &impl RowKey) -> Result<Option<R>, Fault> {
@@ -203,21 +167,6 @@ impl<B: KeyValue> RowStore<B> {
     }
 }
 
-/// Puts in the rows that were committed lately; the others are looked for among the bytes.
-fn load_lately<K: Copy + Eq + std::hash::Hash, R: Clone>(
-    lately: &Lately<K, R>,
-    keys: &[K],
-    table: &mut Table<K, R>,
-) {
-    for key in keys {
-        if !table.has(key)
-            && let Some(known) = lately.get(key)
-        {
-            table.load(*key, known.row());
-        }
-    }
-}
-
 /// The least key after this one; the least of all if there is none.
 fn beyond<K: RowKey>(after: Option<K>) -> Vec<u8> {
     after.map_or_else(Vec::new, |key| [key.bytes(), vec![0]].concat())
@@ -256,9 +205,6 @@ for_each_table!(rows_by_table);
 
 impl<B: KeyValue> Store for RowStore<B> {
     fn load(&self, keys: &Keys, rows: &mut Rows) -> Result<(), Fault> {
-        load_lately(&self.lately.channels, &keys.channels, &mut rows.channels);
-        load_lately(&self.lately.held, &keys.held, &mut rows.held);
-        load_lately(&self.lately.accounts, &keys.accounts, &mut rows.accounts);
         self.load_rows(keys, rows)
     }
 
@@ -268,11 +214,7 @@ impl<B: KeyValue> Store for RowStore<B> {
             let key = head.number.to_be_bytes().to_vec();
             out.push(Write { table: TableName::Journal, key, value: Some(frame) });
         }
-        self.bytes.write(out)?;
-        self.lately.channels.take(&changes.channels);
-        self.lately.held.take(&changes.held);
-        self.lately.accounts.take(&changes.accounts);
-        Ok(())
+        self.bytes.write(out)
     }
 
     fn head(&self) -> Result<Head, Fault> {
@@ -304,7 +246,7 @@ impl<B: KeyValue> Read for RowStore<B> {
     fn payment(&self, id: PaymentId) -> Result<Option<PaymentRow>, Fault> {
         match self.row(TableName::Payments, &id)? {
             Some(row) => Ok(Some(row)),
-            None => self.row_lately(TableName::Held, &self.lately.held, &id),
+            None => self.row(TableName::Held, &id),
         }
     }
 
@@ -418,7 +360,7 @@ impl<B: KeyValue> Read for RowStore<B> {
     }
 
     fn channel(&self, id: ChannelId) -> Result<Option<ChannelRow>, Fault> {
-        self.row_lately(TableName::Channels, &self.lately.channels, &id)
+        self.row(TableName::Channels, &id)
     }
 
     fn channels_after(

@@ -134,7 +134,7 @@ fn receiver() -> ReceiverId {
     ReceiverId::of(CHAIN.number(), address(3), address(5))
 }
 
-async fn run<B: KeyValue>(store: &RowStore<B>, after_each: impl Fn()) {
+async fn run<B: KeyValue>(store: &RowStore<B>) {
     let clock = Arc::new(|| NOW);
     let (writer, thread) =
         Writer::start(store.clone(), WriterOptions::default(), clock, Box::new(|_| {})).unwrap();
@@ -142,7 +142,6 @@ async fn run<B: KeyValue>(store: &RowStore<B>, after_each: impl Fn()) {
         let name = format!("{command:?}");
         let answer = writer.execute(command).await.unwrap_or_else(|refusal| panic!("{refusal}: {name}"));
         assert!(matches!(answer, Answer::Done | Answer::Call(_) | Answer::Held(_) | Answer::Posted(_)));
-        after_each();
     }
     drop(writer);
     thread.join();
@@ -170,31 +169,15 @@ fn check<B: KeyValue>(store: &RowStore<B>) {
 #[tokio::test]
 async fn life_of_a_channel_in_memory() {
     let store = RowStore::open(Memory::default()).unwrap();
-    run(&store, || {}).await;
+    run(&store).await;
     check(&store);
 }
 
 #[tokio::test]
 async fn life_of_a_channel_on_disk_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let store = RowStore::open(Fjall::open(folder.path()).unwrap()).unwrap().remembering();
-    run(&store, || {}).await;
+    let store = RowStore::open(Fjall::open(folder.path()).unwrap()).unwrap();
+    run(&store).await;
     drop(store);
     check(&RowStore::open(Fjall::open(folder.path()).unwrap()).unwrap());
-}
-
-#[tokio::test]
-async fn what_is_remembered_is_what_was_written() {
-    let bytes = Arc::new(Memory::default());
-    let store = RowStore::open(Arc::clone(&bytes)).unwrap().remembering();
-    let plain = RowStore::open(bytes).unwrap();
-    let payment = PaymentId::of_voucher(channel(), Amount::ZERO, Amount::new(7));
-    run(&store, || {
-        assert_eq!(store.channel(channel()).unwrap(), plain.channel(channel()).unwrap());
-        assert_eq!(store.payment(payment).unwrap(), plain.payment(payment).unwrap());
-        assert_eq!(store.held().unwrap().len(), plain.held().unwrap().len());
-    })
-    .await;
-    check(&store);
-    check(&plain);
 }

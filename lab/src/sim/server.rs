@@ -144,7 +144,7 @@ impl Surroundings {
     }
 
     async fn open(&self, config: &Config, queue: usize) -> Result<Installation, String> {
-        let rows = RowStore::open(self.disk.clone()).map_err(|fault| fault.to_string())?.remembering();
+        let rows = RowStore::open(self.disk.clone()).map_err(|fault| fault.to_string())?;
         self.bookkeeper.book().found(&rows);
         let (time, events) = (self.time.clone(), Events::default());
         let clock: farthing_store::Clock = Arc::new(move || time.now());
