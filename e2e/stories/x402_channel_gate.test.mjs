@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { decodePaymentResponseHeader } from '@x402/fetch'
+import { Challenge, Credential, Receipt } from 'mppx'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { PLACES } from '../lib/chain.mjs'
 import { chainStage } from '../lib/chain_gate.mjs'
 import { channelBuyer, escrowOf } from '../lib/channel.mjs'
 import { reconciled, until, withChannels } from '../lib/channel_gate.mjs'
@@ -127,6 +129,30 @@ describe('the official client pays the gate through channels', { timeout: 110_00
     earned += total
     await isPaid(earned)
     assert.equal(await scene.chain.balance(account.address), PURSE - total)
+  })
+
+  test('the same channel pays in the Payment scheme too, by the reference of that', async () => {
+    const account = await scene.payer(PURSE)
+    const buyer = channelBuyer(scene.chain, account)
+    await buy(buyer, '/article')
+    const challenge = Challenge.fromResponseList(await get(url('/article'))).find(({ intent }) => intent === 'session')
+    const { escrowContract, sessionProtocol, requirements } = challenge.request.methodDetails
+    assert.deepEqual(
+      [challenge.method, escrowContract, sessionProtocol, requirements.scheme],
+      ['evm', PLACES.BatchSettlement.toLowerCase(), 'x402/batch-settlement', 'batch-settlement'],
+    )
+    const [field] = Object.values(await buyer.sign(url('/article')))
+    const { payload } = JSON.parse(Buffer.from(field, 'base64'))
+    const paid = await get(url('/article'), { authorization: Credential.serialize({ challenge, payload }) })
+    assert.deepEqual([paid.status, await paid.text()], [200, ARTICLE])
+    const receipt = Receipt.deserialize(paid.headers.get('payment-receipt'))
+    assert.deepEqual([receipt.method, receipt.status], ['evm', 'success'])
+    const next = await buy(buyer, '/article')
+    assert.equal(next.extra.channelState.chargedCumulativeAmount, String(3 * CENT), 'one channel, one total')
+    await buyer.refund(url('/article'))
+    earned += 3 * CENT
+    await isPaid(earned)
+    assert.equal(await scene.chain.balance(account.address), PURSE - 3 * CENT)
   })
 
   test('nothing is said of a channel to whoever cannot sign for it', async () => {

@@ -18,13 +18,14 @@ use farthing_gate::flow::Extensions;
 use farthing_gate::limit::{Limiter, WorkLimits};
 use farthing_gate::{PassScope, Price, Rule, Rules};
 use farthing_money::{Amount, Span};
+use farthing_wire::mpp;
 use farthing_wire::x402::extension::offer_receipt::{self, OfferClaim};
 use farthing_wire::x402::extension::payment_identifier;
 use farthing_wire::x402::{Payload, Requirements, SignatureText};
 use support::bank::usd;
 use support::channel::Payer;
 use support::channel_shop::{PAGE, Shop, offer, reason, required, response, told, total};
-use support::pay::{exchange, get, signed};
+use support::pay::{Answer, exchange, get, signed};
 use support::site::Site;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -62,6 +63,63 @@ async fn a_name_is_for_one_payment() {
 }
 
 /// The channel's payer comes back by signing in, though another key has signed the vouchers.
+/// What is paid in one dialect is known in the other: it is one channel.
+#[tokio::test]
+async fn mpp_and_x402_pay_through_one_channel() {
+    let shop = Shop::open().await;
+    let (payer, offer) = shop.payer(FUNDS).await;
+    let challenge = session(&get(shop.gate.address, "/paid/x", "").await);
+    let paid = pays(&shop, "/paid/x", &challenge, &payer.voucher(&offer, PRICE)).await;
+    assert_eq!((paid.status, paid.header("payment-response")), (200, None), "{paid:?}");
+    let receipt = mpp::Receipt::decode(paid.header("payment-receipt").unwrap()).unwrap();
+    let state = &receipt.extra["settlement"]["extra"]["channelState"];
+    assert_eq!((receipt.method.as_str(), &receipt.extra["intent"]), ("evm", &"session".into()));
+    assert_eq!(state["chargedCumulativeAmount"], PRICE.to_string());
+    assert_eq!(shop.pay(&payer.voucher(&offer, 2 * PRICE)).await.status, 200);
+
+    // Another total is put right in a challenge, and the next one is good with the old challenge as well.
+    let wrong = pays(&shop, "/paid/x", &challenge, &payer.voucher(&offer, 2 * PRICE + 1)).await;
+    let told = mpp::session::Request::of(&session(&wrong)).unwrap().method_details.requirements;
+    assert_eq!((wrong.status, total(&told.extra.channel().unwrap())), (402, 2 * PRICE));
+    assert!(told.extra.channel_voucher().is_some());
+    assert_eq!(pays(&shop, "/paid/x", &challenge, &payer.voucher(&offer, 3 * PRICE)).await.status, 200);
+
+    // For another page, or too late, a challenge is worth nothing, and the voucher still pays.
+    let next = payer.voucher(&offer, 4 * PRICE);
+    let elsewhere = pays(&shop, "/paid/y", &challenge, &next).await;
+    assert_eq!((elsewhere.status, elsewhere.code().as_str()), (402, "challenge-elsewhere"));
+    shop.bank.wait_secs(24 * 3_600);
+    let late = pays(&shop, "/paid/x", &challenge, &next).await;
+    assert_eq!((late.status, late.code().as_str()), (402, "challenge-expired"));
+    let charge = mpp::Challenge { intent: mpp::INTENT_CHARGE.into(), ..challenge };
+    let charged = pays(&shop, "/paid/x", &charge, &next).await;
+    assert_eq!((charged.status, charged.code().as_str()), (402, "credential-malformed"), "no authorization");
+    let challenge = session(&late);
+    assert_eq!(pays(&shop, "/paid/x", &challenge, &next).await.status, 200);
+    assert_eq!((shop.charged(payer.channel()), shop.bank.taken()), (4 * PRICE, 4 * PRICE));
+
+    let back = pays(&shop, "/paid/x", &challenge, &payer.refund(&offer, 4 * PRICE, None)).await;
+    let receipt = mpp::Receipt::decode(back.header("payment-receipt").unwrap()).unwrap();
+    assert_eq!(
+        (back.status, &receipt.extra["settlement"]["amount"]),
+        (200, &(FUNDS - 4 * PRICE).to_string().into())
+    );
+}
+
+/// The challenge of a session in an answer.
+fn session(answer: &Answer) -> mpp::Challenge {
+    let challenges = mpp::Challenge::parse_all(&answer.all("www-authenticate"));
+    challenges.into_iter().find(mpp::session::is_session).unwrap()
+}
+
+/// Pays a challenge with what would pay by x402.
+async fn pays(shop: &Shop, path: &str, challenge: &mpp::Challenge, payment: &Payload) -> Answer {
+    let payload = serde_json::to_value(&payment.payload).unwrap();
+    let credential = mpp::Credential { challenge: challenge.clone(), source: None, payload };
+    let field = format!("Authorization: {}\r\n", credential.encode().unwrap());
+    get(shop.gate.address, path, &field).await
+}
+
 #[tokio::test]
 async fn the_payer_of_a_channel_signs_in() {
     let shop = Shop::open().await;

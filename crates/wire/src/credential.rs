@@ -1,6 +1,7 @@
 //! The credential: what a payer sends, found among a request's headers. At most one; two are a mistake that must not
 //! cost the payer twice, so they are refused and nothing is taken.
 
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::header::{
@@ -8,7 +9,7 @@ use crate::header::{
     X_PAYMENT,
 };
 use crate::mpp::credit::{self, CreditError, Payload};
-use crate::mpp::{self, CredentialTextError, evm};
+use crate::mpp::{self, CredentialTextError, evm, session};
 use crate::x402::v1::PayloadV1;
 use crate::x402::{self, X402Error};
 
@@ -39,6 +40,13 @@ pub enum Credential {
         source: Option<String>,
         /// The signed authorization.
         payload: Box<x402::Eip3009>,
+    },
+    /// MPP with the method `evm` and the intent `session`: a payment through a channel.
+    Session {
+        /// The echoed challenge, not yet verified.
+        challenge: Box<mpp::Challenge>,
+        /// A deposit, a voucher or a refund, as x402 writes it; not yet read.
+        payload: Map<String, Value>,
     },
     /// x402: a payment in `PAYMENT-SIGNATURE`.
     X402(Box<x402::Payload>),
@@ -122,7 +130,7 @@ impl Credential {
     pub fn dialect(&self) -> &'static str {
         match self {
             Self::Cashu { .. } => "cashu",
-            Self::Credit { .. } | Self::Evm { .. } => "mpp",
+            Self::Credit { .. } | Self::Evm { .. } | Self::Session { .. } => "mpp",
             Self::X402(_) | Self::X402V1(_) => "x402",
         }
     }
@@ -132,7 +140,7 @@ impl Credential {
         match self {
             Self::Cashu { token } => Some(token),
             Self::Credit { payload, .. } => Some(&payload.token),
-            Self::Evm { .. } | Self::X402(_) | Self::X402V1(_) => None,
+            Self::Evm { .. } | Self::Session { .. } | Self::X402(_) | Self::X402V1(_) => None,
         }
     }
 
@@ -142,6 +150,7 @@ impl Credential {
             Self::Cashu { .. } => ("cashu", mpp::INTENT_CHARGE),
             Self::Credit { .. } => (mpp::METHOD_CREDIT, mpp::INTENT_CHARGE),
             Self::Evm { .. } => (mpp::METHOD_EVM, mpp::INTENT_CHARGE),
+            Self::Session { .. } => (mpp::METHOD_EVM, mpp::INTENT_SESSION),
             Self::X402(payload) => ("x402", payload.accepted.scheme.as_str()),
             Self::X402V1(payload) => ("x402", payload.scheme.as_str()),
         };
@@ -252,6 +261,12 @@ fn read_payment(
             .map_err(|_| malformed("a payload of the type authorization with its signature"))?;
         let (challenge, source) = (Box::new(credential.challenge), credential.source);
         return Ok(Some(Credential::Evm { challenge, source, payload: Box::new(payload) }));
+    }
+    if session::is_session(&credential.challenge) {
+        let Value::Object(payload) = credential.payload else {
+            return Err(malformed("a deposit, a voucher or a refund of a channel"));
+        };
+        return Ok(Some(Credential::Session { challenge: Box::new(credential.challenge), payload }));
     }
     if !credit::is_credit_charge(&credential.challenge) {
         let method = crate::beginning(&credential.challenge.method);

@@ -178,10 +178,13 @@ impl Shared {
         if let Some(Refused::Corrective(corrective)) = refused {
             corrective.put(&mut offers);
         }
+        let session = self.session_challenge(asked.quote, &offers, asked.digest.clone(), now);
         let mut required = required(asked.quote, offers, refused);
-        let taken: usize = fields.iter().map(|(name, text)| name.len().saturating_add(text.len())).sum();
-        self.declare(&mut required, asked.quote, now, FIELDS_BYTES_MAX.saturating_sub(taken));
+        self.declare(&mut required, asked.quote, now, room(fields));
         fields.extend(required.to_header().ok().map(|text| (header::PAYMENT_REQUIRED, text)));
+        // It says once more what is said already.
+        let session = session.filter(|text| text.len() < room(fields));
+        fields.extend(session.map(|text| (header::WWW_AUTHENTICATE, text)));
         // A payment of version 1 cannot be named.
         let named = self.config.offers.extensions.payment_identifier == Demand::Required;
         if named { problem } else { offer::for_version_1(problem, &required) }
@@ -212,16 +215,17 @@ impl Shared {
             mints: self.config.names.mints.clone(),
             method_details: credit::MethodDetails { decimals: asset.scale(), asset: asset.code() },
         };
-        let challenge = self.issue(quote, mpp::METHOD_CREDIT, &request.to_json()?, digest, now)?;
+        let method = (mpp::METHOD_CREDIT, mpp::INTENT_CHARGE);
+        let challenge = self.issue(quote, method, &request.to_json()?, digest, now)?;
         let text = challenge.to_header()?;
         Ok((challenge.id, text))
     }
 
-    /// A challenge of ours for a request, of one of MPP's methods.
+    /// A challenge of ours for a request, of one of MPP's methods and intents.
     pub(super) fn issue(
         &self,
         quote: &Quote,
-        method: &str,
+        (method, intent): (&str, &str),
         request: &serde_json::Value,
         digest: Option<String>,
         now: Timestamp,
@@ -230,7 +234,7 @@ impl Shared {
         let draft = mpp::Draft {
             realm: &self.config.names.realm,
             method,
-            intent: mpp::INTENT_CHARGE,
+            intent,
             request,
             expires: Some(now.after(self.config.offers.lifetime)),
             digest,
@@ -240,6 +244,12 @@ impl Shared {
         };
         mpp::Challenge::issue(&self.config.secrets.challenge, &draft)
     }
+}
+
+/// How many bytes are left for more of our fields.
+fn room(fields: &[(&'static str, String)]) -> usize {
+    let taken = fields.iter().map(|(name, text)| name.len().saturating_add(text.len()));
+    FIELDS_BYTES_MAX.saturating_sub(taken.sum())
 }
 
 /// All ways to pay on chains, and why what came was not enough.

@@ -47,7 +47,7 @@ impl Shared {
             Err(error) => tracing::error!(%error, %payment, "a receipt cannot be written"),
         }
         cors::widen_answer(headers);
-        if let Some((paid, fresh)) = channel {
+        if let Some((paid, fresh)) = channel.filter(|_| dialect == "x402") {
             self.put_channel(headers, quote, (paid, fresh), (row.asset.money(row.charged), row.at));
         }
         let is_settled = row.credits.is_empty() && channel.is_none();
@@ -56,9 +56,10 @@ impl Shared {
             self.put_settled(headers, quote, settled, row.at);
         }
         if dialect == "mpp" {
-            let text = match &settled {
-                Some(settled) => settled.mpp_receipt(row.at).encode().ok(),
-                None => mpp_receipt(payment, row, change, receipt.ok()),
+            let text = match (&settled, channel) {
+                (Some(settled), _) => settled.mpp_receipt(row.at).encode().ok(),
+                (None, Some(paid)) => self.session_receipt(payment, row, paid),
+                (None, None) => mpp_receipt(payment, row, change, receipt.ok()),
             };
             if let Some(text) = text {
                 put(headers, header::PAYMENT_RECEIPT, &text);

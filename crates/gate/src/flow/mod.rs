@@ -295,7 +295,7 @@ impl Shared {
         B::Error: Into<BoxError>,
     {
         // What a channel has paid is not noted: its next voucher says that the payer goes on.
-        let on_chain = attempt.credential.token().is_none() && channel::of(&attempt.credential).is_none();
+        let on_chain = attempt.credential.token().is_none() && !channel::is_in_channel(&attempt.credential);
         let paying = Arc::clone(&self).pay(inner, attempt);
         let task = tokio::spawn(async move {
             let delivery = paying.await;

@@ -273,7 +273,9 @@ impl Shared {
                 let (offer, payload) = claim::of_evm(challenge, signed, offer)?;
                 Ok((ChainPayment { offer, payload, price }, over.map(Refused::Challenge)))
             }
-            Credential::Cashu { .. } | Credential::Credit { .. } => Err(credential.not_offered().into()),
+            Credential::Cashu { .. } | Credential::Credit { .. } | Credential::Session { .. } => {
+                Err(credential.not_offered().into())
+            }
         }
     }
 
@@ -311,7 +313,7 @@ impl Shared {
         let offer = offers.iter().find(|offer| claim::is_for_evm(offer))?;
         let decimals = self.config.chains.as_ref()?.decimals(offer)?;
         let request = claim::evm_request(offer, decimals)?;
-        let challenge = self.issue(quote, mpp::METHOD_EVM, &request, digest, now).ok()?;
-        challenge.to_header().ok()
+        let method = (mpp::METHOD_EVM, mpp::INTENT_CHARGE);
+        self.issue(quote, method, &request, digest, now).ok()?.to_header().ok()
     }
 }

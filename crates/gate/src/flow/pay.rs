@@ -75,8 +75,8 @@ impl Shared {
         let Attempt { parts, body, quote, credential, digest, work } = attempt;
         let held = if credential.token().is_some() {
             self.hold(&quote, &credential, digest.as_deref(), work).await
-        } else if let Some(payload) = channel::of(&credential) {
-            self.hold_in_channel(&quote, payload, digest.as_deref(), work).await
+        } else if channel::is_in_channel(&credential) {
+            self.hold_in_channel(&quote, &credential, digest.as_deref(), work).await
         } else {
             self.hold_on_chain(&quote, &credential, digest.as_deref(), work).await
         };

@@ -8,6 +8,7 @@ pub mod evm;
 mod parse;
 mod quoted;
 mod receipt;
+pub mod session;
 
 pub use challenge::{Challenge, ChallengeError, Draft, SECRET_BYTES_MIN};
 pub use credential::{Credential, CredentialTextError};
@@ -20,3 +21,5 @@ pub const METHOD_CREDIT: &str = "credit";
 pub const METHOD_EVM: &str = "evm";
 /// The intent of paying once for one thing.
 pub const INTENT_CHARGE: &str = "charge";
+/// The intent of paying many times through a channel.
+pub const INTENT_SESSION: &str = "session";

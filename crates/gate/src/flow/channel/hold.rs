@@ -43,7 +43,8 @@ impl Shared {
             return Err(over);
         }
         let now = (self.config.clock)();
-        let name = self.name_in(shown.quote, Some(shown.payload))?;
+        // In a session, the challenge is a name already.
+        let name = if shown.is_session { None } else { self.name_in(shown.quote, Some(shown.payload))? };
         let payer = Some(shown.voucher.terms().payer);
         let bound = shown.digest.is_some();
         let marks = self.marks(shown.quote, (name, payer), (payment, bound), now)?;

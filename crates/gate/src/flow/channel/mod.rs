@@ -18,6 +18,7 @@ mod pace;
 mod prove;
 mod public;
 mod refund;
+mod session;
 mod told;
 mod wait;
 
@@ -102,13 +103,16 @@ struct Shown<'a> {
     units: Amount,
     /// Why it makes no new payment, if so: its price is over.
     over: Option<Refused>,
+    /// Whether it came in a session of MPP.
+    is_session: bool,
 }
 
-/// The payment of a credential that pays through a channel.
-pub(super) fn of(credential: &Credential) -> Option<&Payload> {
+/// Whether a credential pays through a channel.
+pub(super) fn is_in_channel(credential: &Credential) -> bool {
     match credential {
-        Credential::X402(payload) if payload.accepted.scheme == SCHEME_BATCH => Some(payload),
-        _ => None,
+        Credential::X402(payload) => payload.accepted.scheme == SCHEME_BATCH,
+        Credential::Session { .. } => true,
+        _ => false,
     }
 }
 
@@ -148,13 +152,16 @@ impl Shared {
     pub(super) async fn hold_in_channel(
         self: &Arc<Self>,
         quote: &Quote,
-        payload: &Payload,
+        credential: &Credential,
         digest: Option<&str>,
         work: Work,
     ) -> Result<Outcome, Refused> {
         let chains = self.config.chains.clone().ok_or(Refused::NotOffered)?;
         let channels = chains.channels().ok_or(Refused::NotOffered)?;
+        let (payload, expired) = self.in_words_of_x402(quote, credential, digest)?;
+        let payload = &*payload;
         let (offer, price, over) = channel_offer(&*chains, channels, quote, payload)?;
+        let (over, is_session) = (expired.or(over), matches!(credential, Credential::Session { .. }));
         let desk = channels.desk(&offer).ok_or(Refused::NotOffered)?;
         let units = offer.amount.amount().ok_or(Refused::NotOffered)?;
         let sent = PayerPayload::read(&payload.payload)?;
@@ -180,6 +187,7 @@ impl Shared {
             deposit,
             units,
             over,
+            is_session,
         };
         match &sent {
             PayerPayload::Voucher(_) | PayerPayload::Deposit(_) => self.hold_voucher(shown, work).await,

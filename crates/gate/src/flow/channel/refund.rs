@@ -15,7 +15,7 @@ use http::{HeaderValue, Response};
 use serde_json::json;
 
 use super::hold::EMPTY;
-use super::{Shared, Shown, excuse, pace};
+use super::{Shared, Shown, excuse, pace, session};
 use crate::body::Body;
 use crate::chain::channel_text;
 use crate::flow::pay::Outcome;
@@ -62,7 +62,7 @@ impl Shared {
         match ended {
             Ended::Failed { reason, .. } => Err(Refused::NotSettled { payment: named, reason }),
             Ended::Settled { transaction, .. } => {
-                Ok(Outcome::Answered(Box::new(self.refunded(&shown, transaction, moved)?)))
+                Ok(Outcome::Answered(Box::new(self.refunded((&shown, named), transaction, moved)?)))
             }
         }
     }
@@ -108,7 +108,7 @@ impl Shared {
     /// What a payer is told whose money has gone back.
     fn refunded(
         &self,
-        shown: &Shown<'_>,
+        (shown, named): (&Shown<'_>, PaymentId),
         transaction: TransactionId,
         amount: Amount,
     ) -> Result<Response<Body>, Refused> {
@@ -128,9 +128,15 @@ impl Shared {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-        let text = answer.within(settled).to_header().ok();
+        let told = answer.within(settled);
+        let (name, text) = if shown.is_session {
+            let receipt = session::receipt_of(named, (self.config.clock)(), &told);
+            (header::PAYMENT_RECEIPT, receipt)
+        } else {
+            (header::PAYMENT_RESPONSE, told.to_header().ok())
+        };
         if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
-            headers.insert(header::PAYMENT_RESPONSE, value);
+            headers.insert(name, value);
         }
         Ok(response)
     }

@@ -208,7 +208,9 @@ impl Till<'_> {
                 let offer = offer.ok_or(claim::ClaimError::NotOffered)?;
                 Ok(claim::of_evm(challenge, payload, offer)?)
             }
-            Credential::Cashu { .. } | Credential::Credit { .. } => Err(credential.not_offered().into()),
+            Credential::Cashu { .. } | Credential::Credit { .. } | Credential::Session { .. } => {
+                Err(credential.not_offered().into())
+            }
         }
     }
 }
