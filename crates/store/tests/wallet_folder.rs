@@ -110,7 +110,7 @@ fn row(kind: usize, n: u64) -> Row {
                 "lane": n, "method": "eip3009", "host": "a.example", "url": "https://a.example/",
                 "books": {"charged": "1", "signed": "2", "balance": "3", "claimed": "0"},
                 "booked": "2", "entered": "1",
-                "deposits": [{"amount": "9", "salt": format!("0x{hash}"), "since": 1, "until": Timestamp::from_secs(n)}],
+                "deposits": [{"amount": "9", "method": "permit2", "salt": format!("0x{hash}"), "since": 1, "until": Timestamp::from_secs(n)}],
                 "withdrawal": {"amount": "4", "ready": n},
                 "opened": Timestamp::from_secs(n),
             });
