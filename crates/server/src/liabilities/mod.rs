@@ -113,16 +113,21 @@ impl Liabilities {
         let books = self.read.books()?;
         let is_first = books.epoch_opened_at == Timestamp::default();
         if is_first || (self.clock)() >= books.epoch_opened_at.after(epoch) {
-            return self.end_epoch().await;
+            return self.end(books.epoch).await;
         }
         self.publish().await
     }
 
     /// Ends the present epoch and publishes its statements.
     pub async fn end_epoch(&self) -> Result<usize, LiabilitiesError> {
+        self.end(self.read.books()?.epoch).await
+    }
+
+    /// Ends this epoch, unless somebody else just has, and publishes its statements.
+    async fn end(&self, epoch: u32) -> Result<usize, LiabilitiesError> {
         // First what an earlier run left: a statement names the one before it.
         let before = self.publish().await?;
-        let next = self.read.books()?.epoch.checked_add(1).ok_or(LiabilitiesError::Overflow)?;
+        let next = epoch.checked_add(1).ok_or(LiabilitiesError::Overflow)?;
         self.execute.execute(Command::OpenEpoch(next)).await?;
         Ok(before.saturating_add(self.publish().await?))
     }
