@@ -287,7 +287,7 @@ mod tests {
     use crate::x402::SchemePayload;
     use crate::x402::tests::{eip3009, payload};
 
-    fn payment(method: &str, payload: serde_json::Value) -> String {
+    fn payment(method: &str, payload: Value) -> String {
         let request = json!({});
         let draft = mpp::Draft {
             realm: "r",
