@@ -235,6 +235,7 @@ async fn the_operator_gives_money_back_once() {
     let wish = RefundRequest { channel: channel.clone(), units: Some(Amount::new(400)) };
     let (_, units) = port.room.refund_channel(&wish).await.unwrap().refund.unwrap();
     assert_eq!(units, Amount::new(400));
+    // Went wrong: within one tick of the clock it had the name of the first, and was said to be made.
     let again = port.room.refund_channel(&wish).await.unwrap_err().to_string();
     assert!(again.contains("channel-busy"), "{again}");
     let detail = port.room.channel_detail(&channel).await.unwrap();

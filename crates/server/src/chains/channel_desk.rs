@@ -228,6 +228,9 @@ impl ChainRoom {
         let ports = facilitator.submitter().ports();
         let row = ports.read.channel(id)?.ok_or_else(|| unknown(id))?;
         let refused = |error: farthing_channel::seller::Refused| OperatorError::Rejected(error.into());
+        if row.refund.is_some() {
+            return Err(refused(farthing_channel::seller::Refused::ChannelBusy));
+        }
         let plan = row.books.refund(&row.terms, request.units).map_err(refused)?;
         let call = facilitator.refund_of(&row.terms, &plan).ok_or_else(|| {
             OperatorError::Request(
