@@ -3,7 +3,7 @@
 use std::str::from_utf8;
 
 use farthing_money::Timestamp;
-use farthing_wire::mpp::{self, accept, credit, evm};
+use farthing_wire::mpp::{self, accept, credit, evm, session};
 use farthing_wire::{Challenge, Credential, CredentialFields, credential, json};
 
 use crate::{Cut, base64, json_again};
@@ -48,6 +48,11 @@ fn one_challenge(challenge: &mpp::Challenge) {
     drop(credit::Request::of(challenge));
     if let Ok(request) = evm::Request::of(challenge) {
         drop((request.takes_authorization(), request.to_json().expect("what was read can be written")));
+    }
+    if let Ok(request) = session::Request::of(challenge) {
+        let json = request.to_json().expect("what was read can be written");
+        let payment = request.payment(Default::default());
+        assert_eq!(json["methodDetails"]["requirements"]["scheme"], payment.accepted.scheme);
     }
     if let Some(shown) = challenge.shown_description() {
         assert!(!shown.chars().any(char::is_control));

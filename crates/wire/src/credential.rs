@@ -284,23 +284,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::mpp::tests::challenge;
     use crate::x402::SchemePayload;
     use crate::x402::tests::{eip3009, payload};
 
     fn payment(method: &str, payload: Value) -> String {
-        let request = json!({});
-        let draft = mpp::Draft {
-            realm: "r",
-            method,
-            intent: "charge",
-            request: &request,
-            expires: None,
-            digest: None,
-            header: None,
-            opaque: None,
-            description: None,
-        };
-        let challenge = mpp::Challenge::issue(&[1; 32], &draft).unwrap();
+        with_intent(method, "charge", payload)
+    }
+
+    fn with_intent(method: &str, intent: &str, payload: Value) -> String {
+        let challenge = challenge(method, intent, &json!({}));
         mpp::Credential { challenge, source: None, payload }.encode().unwrap()
     }
 
@@ -365,6 +358,10 @@ mod tests {
         let evm = payment("evm", evm::payload_to_json(&eip3009()).unwrap());
         let found = read(&[], &[&evm], &[]).unwrap().unwrap();
         assert!(matches!(&found, Credential::Evm { payload, .. } if **payload == eip3009()));
+        assert_eq!((found.dialect(), found.token()), ("mpp", None));
+        let session = with_intent("evm", "session", json!({"type": "voucher"}));
+        let found = read(&[], &[&session], &[]).unwrap().unwrap();
+        assert!(matches!(&found, Credential::Session { payload, .. } if payload["type"] == "voucher"));
         assert_eq!((found.dialect(), found.token()), ("mpp", None));
     }
 
@@ -463,6 +460,8 @@ mod tests {
         assert_eq!(code(read(&[], &[&other], &[])), "credential-method-unsupported");
         let evm = payment("evm", json!({"type": "authorization", "signature": "SECRET"}));
         assert_eq!(code(read(&[], &[&evm], &[])), "credential-malformed");
+        let session = with_intent("evm", "session", json!(["SECRET"]));
+        assert_eq!(code(read(&[], &[&session], &[])), "credential-malformed");
         let shape = payment("credit", json!({"cash": "SECRET"}));
         assert_eq!(code(read(&[], &[&shape], &[])), "credential-malformed");
         let shown = format!("{:?}", Credential::Cashu { token: "SECRET".into() });

@@ -193,7 +193,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::Draft;
+    use super::super::tests::challenge;
     use super::*;
     use farthing_money::Timestamp;
 
@@ -206,21 +206,6 @@ mod tests {
         }
     }
 
-    fn challenge(method: &str, request: &Value) -> Challenge {
-        let draft = Draft {
-            realm: "r",
-            method,
-            intent: "charge",
-            request,
-            expires: None,
-            digest: None,
-            header: None,
-            opaque: None,
-            description: None,
-        };
-        Challenge::issue(&[1; 32], &draft).unwrap()
-    }
-
     #[test]
     fn the_request_has_a_stable_shape() {
         let expected = json!({
@@ -231,10 +216,10 @@ mod tests {
         });
         let json = request().to_json().unwrap();
         assert_eq!(json, expected);
-        assert_eq!(Request::of(&challenge("credit", &json)), Ok(request()));
-        assert!(matches!(Request::of(&challenge("tempo", &json)), Err(CreditError::Method { .. })));
+        assert_eq!(Request::of(&challenge("credit", "charge", &json)), Ok(request()));
+        assert!(matches!(Request::of(&challenge("tempo", "charge", &json)), Err(CreditError::Method { .. })));
         for bad in [json!({}), json!({"amount": 5}), json!([1]), json!({"amount": "-1"})] {
-            assert!(Request::of(&challenge("credit", &bad)).is_err(), "{bad}");
+            assert!(Request::of(&challenge("credit", "charge", &bad)).is_err(), "{bad}");
         }
     }
 
@@ -274,7 +259,7 @@ mod tests {
             let mut request = request();
             request.amount = Amount::new(amount);
             request.method_details.decimals = decimals;
-            prop_assert_eq!(Request::of(&challenge("credit", &request.to_json().unwrap())), Ok(request));
+            prop_assert_eq!(Request::of(&challenge("credit", "charge", &request.to_json().unwrap())), Ok(request));
             let output = |(amount, text): (u64, String)| OutputText { amount, id: text.clone(), blinded: text };
             let payload = Payload { token, outputs: outputs.map(|list| list.into_iter().map(output).collect()) };
             prop_assert_eq!(Payload::from_json(payload.to_json().unwrap()), Ok(payload));

@@ -4,6 +4,7 @@
 //! Shapes are those of the npm package `mppx` 0.11.0, which knows the credential type `authorization` alone.
 
 use farthing_money::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -73,8 +74,10 @@ struct Tagged {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EvmError {
     /// Another method or intent.
-    #[error("expected the method evm with the intent charge, got {method} with {intent}")]
+    #[error("expected the method evm with the intent {expected}, got {method} with {intent}")]
     Method {
+        /// The intent that should have come.
+        expected: &'static str,
         /// What came.
         method: String,
         /// What came.
@@ -117,12 +120,7 @@ impl Request {
 
     /// The request of a challenge of this method.
     pub fn of(challenge: &Challenge) -> Result<Self, EvmError> {
-        if !is_evm_charge(challenge) {
-            let (method, intent) = (crate::beginning(&challenge.method), crate::beginning(&challenge.intent));
-            return Err(EvmError::Method { method, intent });
-        }
-        let expected = "a request of amount, currency, recipient and methodDetails";
-        serde_json::from_value(challenge.request_json()?).map_err(|_| EvmError::Shape { expected })
+        read_request(challenge, INTENT_CHARGE, "a request of amount, currency, recipient and methodDetails")
     }
 
     /// Whether an authorization can pay it.
@@ -130,6 +128,19 @@ impl Request {
         let details = &self.method_details;
         details.credential_types.iter().any(|kind| kind == AUTHORIZATION) && details.splits.is_empty()
     }
+}
+
+/// The request of a challenge of this method and an intent.
+pub(super) fn read_request<T: DeserializeOwned>(
+    challenge: &Challenge,
+    intent: &'static str,
+    expected: &'static str,
+) -> Result<T, EvmError> {
+    if challenge.method != METHOD_EVM || challenge.intent != intent {
+        let (method, came) = (crate::beginning(&challenge.method), crate::beginning(&challenge.intent));
+        return Err(EvmError::Method { expected: intent, method, intent: came });
+    }
+    serde_json::from_value(challenge.request_json()?).map_err(|_| EvmError::Shape { expected })
 }
 
 /// An authorization as the payload of a credential.
@@ -176,27 +187,12 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::Draft;
+    use super::super::tests::challenge;
     use super::*;
     use crate::x402::hex_text::HexText;
 
     fn request() -> Request {
         Request::charge(Uint::from(1_000_u64), HexText([0x03; 20]), HexText([0x3c; 20]), (84_532, 6))
-    }
-
-    fn challenge(method: &str, request: &Value) -> Challenge {
-        let draft = Draft {
-            realm: "shop.example",
-            method,
-            intent: "charge",
-            request,
-            expires: None,
-            digest: None,
-            header: None,
-            opaque: None,
-            description: None,
-        };
-        Challenge::issue(&[1; 32], &draft).unwrap()
     }
 
     fn signed() -> Eip3009 {
@@ -223,15 +219,15 @@ mod tests {
         });
         let json = request().to_json().unwrap();
         assert_eq!(json, expected);
-        assert_eq!(Request::of(&challenge("evm", &json)), Ok(request()));
+        assert_eq!(Request::of(&challenge("evm", "charge", &json)), Ok(request()));
         assert!(request().takes_authorization());
-        assert!(matches!(Request::of(&challenge("credit", &json)), Err(EvmError::Method { .. })));
+        assert!(matches!(Request::of(&challenge("credit", "charge", &json)), Err(EvmError::Method { .. })));
         for bad in [
             json!({}),
             json!([1]),
             json!({"amount": "1", "currency": "usd", "recipient": "0x", "methodDetails": {"chainId": 1}}),
         ] {
-            assert!(Request::of(&challenge("evm", &bad)).is_err(), "{bad}");
+            assert!(Request::of(&challenge("evm", "charge", &bad)).is_err(), "{bad}");
         }
     }
 
@@ -239,11 +235,11 @@ mod tests {
     fn what_an_authorization_cannot_pay_is_known() {
         let mut json = request().to_json().unwrap();
         json["methodDetails"]["credentialTypes"] = json!(["permit2", "hash"]);
-        assert!(!Request::of(&challenge("evm", &json)).unwrap().takes_authorization());
+        assert!(!Request::of(&challenge("evm", "charge", &json)).unwrap().takes_authorization());
         let mut json = request().to_json().unwrap();
         json["methodDetails"]["splits"] =
             json!([{"amount": "1", "recipient": "0x3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c"}]);
-        assert!(!Request::of(&challenge("evm", &json)).unwrap().takes_authorization());
+        assert!(!Request::of(&challenge("evm", "charge", &json)).unwrap().takes_authorization());
     }
 
     #[test]
@@ -331,7 +327,7 @@ mod tests {
             request.amount = farthing_money::Amount::new(amount).into();
             request.method_details.chain_id = chain_id;
             request.method_details.decimals = Some(decimals);
-            prop_assert_eq!(Request::of(&challenge("evm", &request.to_json().unwrap())), Ok(request));
+            prop_assert_eq!(Request::of(&challenge("evm", "charge", &request.to_json().unwrap())), Ok(request));
             let mut signed = signed();
             signed.signature = SignatureText::new(signature).unwrap();
             signed.authorization.from = HexText(from);

@@ -23,3 +23,26 @@ pub const METHOD_EVM: &str = "evm";
 pub const INTENT_CHARGE: &str = "charge";
 /// The intent of paying many times through a channel.
 pub const INTENT_SESSION: &str = "session";
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::Value;
+
+    use super::{Challenge, Draft};
+
+    /// A challenge that says nothing but its request.
+    pub(crate) fn challenge(method: &str, intent: &str, request: &Value) -> Challenge {
+        let draft = Draft {
+            realm: "shop.example",
+            method,
+            intent,
+            request,
+            expires: None,
+            digest: None,
+            header: None,
+            opaque: None,
+            description: None,
+        };
+        Challenge::issue(&[1; 32], &draft).unwrap()
+    }
+}

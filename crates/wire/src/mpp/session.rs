@@ -9,7 +9,7 @@ use farthing_money::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::evm::EvmError;
+use super::evm::{self, EvmError};
 use super::{Challenge, INTENT_SESSION, METHOD_EVM, Receipt};
 use crate::x402::{AddressText, Payload, Requirements, SchemePayload, Uint};
 
@@ -67,14 +67,10 @@ impl Request {
 
     /// The request of a challenge of this method and intent, and of these channels.
     pub fn of(challenge: &Challenge) -> Result<Self, EvmError> {
-        if !is_session(challenge) {
-            let (method, intent) = (crate::beginning(&challenge.method), crate::beginning(&challenge.intent));
-            return Err(EvmError::Method { method, intent });
-        }
         let expected = "a request with requirements of x402/batch-settlement in its methodDetails";
-        let shape = EvmError::Shape { expected };
-        let request: Self = serde_json::from_value(challenge.request_json()?).map_err(|_| shape.clone())?;
-        if request.method_details.session_protocol == PROTOCOL { Ok(request) } else { Err(shape) }
+        let request: Self = evm::read_request(challenge, INTENT_SESSION, expected)?;
+        let is_ours = request.method_details.session_protocol == PROTOCOL;
+        if is_ours { Ok(request) } else { Err(EvmError::Shape { expected }) }
     }
 
     /// What a credential for this challenge carries, as a payment of x402 for its offer.
@@ -100,25 +96,10 @@ pub fn receipt(payment: String, timestamp: Timestamp, answer: Value) -> Receipt 
 mod tests {
     use serde_json::json;
 
-    use super::super::Draft;
+    use super::super::tests::challenge;
     use super::*;
     use crate::x402::hex_text::HexText;
     use crate::x402::tests::requirements;
-
-    fn challenge(intent: &str, request: &Value) -> Challenge {
-        let draft = Draft {
-            realm: "shop.example",
-            method: "evm",
-            intent,
-            request,
-            expires: None,
-            digest: None,
-            header: None,
-            opaque: None,
-            description: None,
-        };
-        Challenge::issue(&[1; 32], &draft).unwrap()
-    }
 
     #[test]
     fn the_request_says_which_contract_and_what_is_signed() {
@@ -132,16 +113,26 @@ mod tests {
             (&json["amount"], &json["methodDetails"]["chainId"]),
             (&json!(offer.amount), &json!(84_532))
         );
-        assert_eq!(Request::of(&challenge("session", &json)), Ok(request.clone()));
+        assert_eq!(Request::of(&challenge("evm", "session", &json)), Ok(request.clone()));
         let paid = request.payment(Map::from_iter([("type".to_owned(), "voucher".into())]));
         assert_eq!((paid.accepted, paid.resource), (offer, None));
 
-        assert!(matches!(Request::of(&challenge("charge", &json)), Err(EvmError::Method { .. })));
+        assert!(matches!(Request::of(&challenge("evm", "charge", &json)), Err(EvmError::Method { .. })));
         let mut other = json;
         other["methodDetails"]["sessionProtocol"] = "tempo".into();
-        assert!(matches!(Request::of(&challenge("session", &other)), Err(EvmError::Shape { .. })));
+        assert!(matches!(Request::of(&challenge("evm", "session", &other)), Err(EvmError::Shape { .. })));
         let elsewhere = Requirements { network: "solana:1".into(), ..requirements() };
         assert_eq!(Request::of_offer(elsewhere, HexText([0x40; 20])), None);
+    }
+
+    #[test]
+    fn a_request_of_another_shape_is_refused() {
+        for bad in [json!({}), json!([1]), json!({"amount": "1", "currency": "usd", "recipient": "0x"})] {
+            assert!(Request::of(&challenge("evm", "session", &bad)).is_err(), "{bad}");
+        }
+        let error = Request::of(&challenge("credit", "charge", &json!({}))).unwrap_err();
+        let told = "expected the method evm with the intent session, got credit with charge";
+        assert_eq!(error.to_string(), told);
     }
 
     #[test]

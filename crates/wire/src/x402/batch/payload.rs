@@ -208,14 +208,7 @@ impl PayerPayload {
         if is_refund && amount.is_some_and(|amount| !is_number(amount)) {
             return Err(BatchError::RefundAmount);
         }
-        // Read where they stand: a payload comes with every payment, and a copy of it would be read once more.
-        let read = match members.get("type").and_then(Value::as_str) {
-            Some("deposit") => DepositPayload::deserialize(members).map(Self::Deposit),
-            Some("voucher") => VoucherPayload::deserialize(members).map(Self::Voucher),
-            Some("refund") => RefundPayload::deserialize(members).map(Self::Refund),
-            _ => return Err(BatchError::Shape),
-        };
-        read.map_err(|_| BatchError::Shape)
+        Self::deserialize(members).map_err(|_| BatchError::Shape)
     }
 
     /// As it goes into a payment.
