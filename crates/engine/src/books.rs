@@ -87,11 +87,6 @@ impl Chart {
         Account::new(format!("merchant:{name}"), self.asset, AccountKind::Liability, Limit::None)
     }
 
-    /// The name of a merchant's account alone, which each payment needs.
-    pub fn merchant_id(asset: Asset, name: &str) -> AccountId {
-        AccountId::derive(asset, &format!("merchant:{name}"))
-    }
-
     /// What the operator has of the asset on a chain, in one token.
     pub fn reserve(&self, token: &str) -> Account {
         Account::new(format!("reserve:{token}"), self.asset, AccountKind::Asset, Limit::None)

@@ -101,7 +101,7 @@ impl Shared {
             }
         };
         let (price, asset) = (claim.price.amount(), claim.price.asset());
-        let merchant = Chart::merchant_id(asset, &self.config.names.merchant);
+        let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
         let funds = Funds::Chain { reserve, amount: most.amount() };
         let command =
             Hold { payment, funds, price, asset, merchant, resource, tag, tax_code: quote.tax_code, marks };

@@ -142,7 +142,7 @@ impl Shared {
         let answer = if let Some(over) = over {
             self.made_before(payment, &resource, tag, over)?
         } else {
-            let merchant = Chart::merchant_id(asset, &self.config.names.merchant);
+            let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
             let funds = credits.inputs.clone().into();
             let (price, tax_code) = (price.amount(), quote.tax_code);
             let marks = Marks::default();

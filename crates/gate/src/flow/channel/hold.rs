@@ -57,7 +57,7 @@ impl Shared {
             funds: Funds::Voucher(Box::new(held)),
             price: price.amount(),
             asset: price.asset(),
-            merchant: Chart::merchant_id(price.asset(), &self.config.names.merchant),
+            merchant: Chart::of(price.asset()).merchant(&self.config.names.merchant).id(),
             resource: resource.clone(),
             tag,
             tax_code: shown.quote.tax_code,
