@@ -39,7 +39,7 @@ use std::sync::Arc;
 use farthing_money::Timestamp;
 
 pub use chain::{ChainConfig, ChainMistake, Contracts, FeeConfig, RemoteAccount, TokenConfig, Way};
-pub use channels::{ChannelConfig, ChannelRound, ChannelWorker, usual_claim_after};
+pub use channels::{ChannelConfig, ChannelRound, ChannelWorker, prudent_claim_after, usual_claim_after};
 pub use facilitator::{Facilitator, Facilitators, Unsettled, hash_text};
 pub use farthing_channel::{Fees, SignedTransaction, Transaction};
 pub use inlet::{InletKeys, InletRound, InletToken, InletWatcher, Lying};

@@ -57,21 +57,22 @@ const CLAIM_AFTER: Span = Span::from_secs(3_600);
 /// A payer's money is claimed in one of so many parts of the time that he waits for it.
 const PARTS: u64 = 3;
 
-/// A part of a delay that leaves time enough to claim when something goes wrong.
-fn part(withdraw_delay: u32) -> Span {
+/// After how long at the most what is little is claimed by who is prudent: a part of the delay that leaves time enough when something
+/// goes wrong.
+pub fn prudent_claim_after(withdraw_delay: u32) -> Span {
     Span::from_secs(u64::from(withdraw_delay) / PARTS)
 }
 
 /// After how long little is claimed, where nobody says: an hour, or less where payers wait for less than three.
 pub fn usual_claim_after(withdraw_delay: u32) -> Span {
-    CLAIM_AFTER.min(part(withdraw_delay))
+    CLAIM_AFTER.min(prudent_claim_after(withdraw_delay))
 }
 
 impl ChannelConfig {
     /// Whether what is little waits for so long that a payer may have his money back before it is claimed, if nobody looks
     /// for a while.
     pub fn claims_late(&self) -> bool {
-        self.claim_after > part(self.withdraw_delay)
+        self.claim_after > prudent_claim_after(self.withdraw_delay)
     }
 
     /// How long vouchers are taken without a word of the chain.

@@ -1,6 +1,6 @@
 //! `[chain.channels]`: on which terms payment channels are taken on a chain.
 
-use farthing_evm::{ChannelConfig, usual_claim_after};
+use farthing_evm::{ChannelConfig, prudent_claim_after, usual_claim_after};
 use farthing_money::{Amount, Asset, AssetTable, Money, Span};
 
 use super::section::Section;
@@ -35,7 +35,8 @@ pub(super) fn read(section: Section<'_>, assets: &AssetTable) -> Option<ChannelT
     if let (Some(delay), Some(after)) = (delay, after)
         && after > Span::from_secs(delay.into())
     {
-        let hint = format!("leave it out, or set it to a third of that: {}s", delay / 3);
+        let hint =
+            format!("leave it out, or set it to a third of that: {}s", prudent_claim_after(delay).secs());
         section.remark(
             "claim_after",
             format!("expected at most withdraw_delay, after which payers have their money back: {delay}s, got {}s", after.secs()),

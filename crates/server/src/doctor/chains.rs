@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use farthing_channel::{AUTHORIZATION_COLLECTOR, Address, BATCH_ESCROW, ChainId, PERMIT2_COLLECTOR};
-use farthing_evm::{ChannelConfig, HttpLimits, HttpNode, Node, TokenConfig};
+use farthing_evm::{ChannelConfig, HttpLimits, HttpNode, Node, TokenConfig, prudent_claim_after};
 use http::Uri;
 
 use super::{Bad, Check, Finding, Report, State};
@@ -90,7 +90,7 @@ fn claims_late(section: &ChainSection) -> Option<Bad> {
     );
     let next = format!(
         "set claim_after to at most {}s in [chain.channels] of the [[chain]] with id = {}, or leave it out",
-        delay / 3,
+        prudent_claim_after(delay).secs(),
         section.id().number()
     );
     Some(Bad::new(found, next))
