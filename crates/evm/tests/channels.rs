@@ -207,6 +207,23 @@ async fn what_others_claim_for_our_account_is_found_and_not_taken_for_ours() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_looked_at_is_not_taken_for_others() {
+    let harbour = Harbour::open();
+    harbour.filled(1, 1_000).await;
+    harbour.charge(1, 200).unwrap();
+    harbour.worker.run_once().await.unwrap();
+    harbour.play.stage.round().await;
+    harbour.play.mine_and_look().await;
+    harbour.play.send_as_other(BATCH_ESCROW, batch_call::settle(payee(), token())).await;
+    harbour.play.node.mine();
+    harbour.play.node.fail_next("call_at", NodeError::Slow { node: "n".into(), seconds: 1 });
+    harbour.worker.run_once().await.unwrap();
+    assert_eq!(harbour.books(), [1_000, 0, 800, 0, 0, 200], "the claim was not seen, and all is moved");
+    harbour.worker.run_once().await.unwrap();
+    assert_eq!(harbour.books(), [800, 0, 800, 0, 200, 200]);
+}
+
+#[tokio::test]
 async fn little_is_claimed_after_a_while() {
     let harbour = Harbour::open();
     harbour.filled(1, 1_000).await;

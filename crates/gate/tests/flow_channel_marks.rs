@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 
 use farthing_channel::{ChannelTerms, SigningKey};
 use farthing_gate::crypto::Crypto;
-use farthing_gate::flow::Extensions;
+use farthing_gate::flow::{Demand, Extensions};
 use farthing_gate::limit::{Limiter, WorkLimits};
 use farthing_gate::{PassScope, Price, Rule, Rules};
 use farthing_money::{Amount, Span};
@@ -104,6 +104,18 @@ async fn mpp_and_x402_pay_through_one_channel() {
         (back.status, &receipt.extra["settlement"]["amount"]),
         (200, &(FUNDS - 4 * PRICE).to_string().into())
     );
+}
+
+/// Where payments have to be named, a session's challenge is the name.
+#[tokio::test]
+async fn a_session_needs_no_other_name() {
+    let named = Extensions { payment_identifier: Demand::Required, ..Extensions::default() };
+    let shop = Shop::before(Site::new(), |config| config.offers.extensions = named).await;
+    let (payer, offer) = shop.payer(FUNDS).await;
+    let voucher = payer.voucher(&offer, PRICE);
+    assert_eq!(shop.pay(&voucher).await.status, 400);
+    let challenge = session(&get(shop.gate.address, "/paid/x", "").await);
+    assert_eq!(pays(&shop, "/paid/x", &challenge, &voucher).await.status, 200);
 }
 
 /// The challenge of a session in an answer.
