@@ -340,13 +340,7 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
   // The chain's clock goes ahead here, which nobody's signatures survive: it comes last.
   test('the payer fills a channel itself, and takes back what is left when the delay is over', async () => {
     const one = await payer({ coin: 10n ** 18n })
-    await one.buy('/page', '--channel')
-    const [{ channel }] = await one.channels()
-    const filled = await one.json('channels', 'topup', channel, '0.004 USD')
-    assert.deepEqual([filled.end, Number(filled.channel.balance.amount)], ['filled', DEPOSIT + 4_000])
-    await isCheap(anvil, one)
-    await one.buy('/page')
-    await one.agrees(2 * PRICE)
+    const channel = await fillsItself(anvil, one)
 
     const asked = await one.json('channels', 'withdraw', channel)
     const left = DEPOSIT + 4_000 - 2 * PRICE
@@ -363,6 +357,18 @@ describe('farthing pay through channels', { timeout: 110_000 }, () => {
     await one.agrees(2 * PRICE)
   })
 })
+
+/** Pays, fills its channel by a transaction of its own account, and pays again; resolves with the channel. */
+async function fillsItself(anvil, one) {
+  await one.buy('/page', '--channel')
+  const [{ channel }] = await one.channels()
+  const filled = await one.json('channels', 'topup', channel, '0.004 USD')
+  assert.deepEqual([filled.end, Number(filled.channel.balance.amount)], ['filled', DEPOSIT + 4_000])
+  await isCheap(anvil, one)
+  await one.buy('/page')
+  await one.agrees(2 * PRICE)
+  return channel
+}
 
 /** The gas that the last deposit may use is less than what is asked for before one is signed. */
 async function isCheap(anvil, { json }) {
@@ -430,13 +436,7 @@ describe('farthing pay through channels, in a token that knows nothing but ERC-2
   test('the payer fills it itself by Permit2, and takes back what is left', async () => {
     const one = await payer({ coin: 10n ** 18n })
     await allowed(anvil, one)
-    await one.buy('/page', '--channel')
-    const [{ channel }] = await one.channels()
-    const filled = await one.json('channels', 'topup', channel, '0.004 USD')
-    assert.deepEqual([filled.end, Number(filled.channel.balance.amount)], ['filled', DEPOSIT + 4_000])
-    await isCheap(anvil, one)
-    await one.buy('/page')
-    await one.agrees(2 * PRICE)
+    const channel = await fillsItself(anvil, one)
     assert.equal((await one.json('channels', 'withdraw', channel)).end, 'waiting')
     await seller.worker.claim()
     await anvil.client.increaseTime({ seconds: 900 })
