@@ -42,7 +42,7 @@ const STEPS: [(&str, &str, Run); 16] = [
     ("books", "the real hledger and beancount on an export of the real binary", books_step),
     (
         "sim",
-        "everything in one thread, with faults: known seeds for a minute, new ones for half",
+        "everything in one thread, with faults: known seeds for a minute, some seeds twice, new ones for half of one",
         experiments::sim,
     ),
     ("crash", "the real binary killed under load, and each fault of the disk", experiments::crash),
