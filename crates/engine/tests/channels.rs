@@ -255,7 +255,8 @@ fn what_others_have_claimed_for_us_is_found_and_none_of_what_is_claimed() {
     assert_eq!(books.stand(), [93, 7, -90, 0, 0, -10, 0]);
     let found = |settled, claimed, ours| ReceiverRow::found_of(units(settled), units(claimed), units(ours));
     assert_eq!(found(11, 11, 4), units(7), "what our channels have not claimed");
-    assert_eq!(found(7, 11, 4), units(7), "what is left is taken for ours first");
+    assert_eq!(found(7, 11, 4), units(7));
+    assert_eq!(found(5, 11, 4), units(5), "what is left is taken for ours first");
     assert_eq!(found(4, 4, 4), Amount::ZERO);
     assert_eq!(found(4, 4, 9), Amount::ZERO, "the other way round it is a difference that is told");
 }
