@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use farthing_server::config::environment::VARIABLES;
-use farthing_server::config::{Config, KEYS};
+use farthing_server::config::{Config, keys};
 
 const INTRODUCTION: &str = "\
 # The configuration
@@ -25,7 +25,7 @@ This page is made of the list that the program itself reads; a test compares the
 fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
     let mut section = "";
-    for note in KEYS {
+    for note in keys() {
         if note.section != section {
             section = note.section;
             let several = if section.starts_with("[[") { " (may stand several times)" } else { "" };
@@ -73,7 +73,7 @@ fn every_example_is_accepted() {
     }
     let mut text = String::new();
     let mut section = "";
-    for note in KEYS {
+    for note in keys() {
         if note.section != section {
             section = note.section;
             writeln!(text, "\n{section}").unwrap();

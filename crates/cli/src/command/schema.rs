@@ -2,7 +2,7 @@
 
 use clap::builder::ValueRange;
 use clap::{Arg, ArgAction, Args, Command, CommandFactory};
-use farthing_server::config::{KEYS, environment::VARIABLES};
+use farthing_server::config::{environment::VARIABLES, keys};
 use serde_json::{Value, json};
 
 use crate::args::Cli;
@@ -48,7 +48,7 @@ fn whole(root: &Command, commands: Vec<(Vec<String>, Value)>) -> Value {
     let exit_codes = Exit::ALL.map(|(exit, meaning)| json!({ "code": exit.code(), "meaning": meaning }));
     let variables =
         VARIABLES.iter().map(|variable| json!({ "name": variable.name, "meaning": variable.meaning }));
-    let keys = KEYS.iter().map(|note| {
+    let keys = keys().map(|note| {
         json!({
             "section": note.section,
             "key": note.key,

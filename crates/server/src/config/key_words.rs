@@ -1,6 +1,6 @@
 //! What is said of a key of the configuration file, and which words may stand where, by the list of all keys.
 
-use super::keys::KEYS;
+use super::keys::keys;
 
 /// A key of the configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) const fn note(
 
 /// The keys of a section.
 pub(super) fn of_section(section: &str) -> impl Iterator<Item = &'static KeyNote> {
-    KEYS.iter().filter(move |note| note.section == section)
+    keys().filter(move |note| note.section == section)
 }
 
 /// The note of one key.
@@ -42,13 +42,13 @@ pub(super) fn find(section: &str, key: &str) -> Option<&'static KeyNote> {
 
 /// The sections in which a key stands.
 pub(super) fn sections_of(key: &str) -> impl Iterator<Item = &'static str> {
-    KEYS.iter().filter(move |note| note.key == key).map(|note| note.section)
+    keys().filter(move |note| note.key == key).map(|note| note.section)
 }
 
 /// The words that may stand in a section: its keys and the sections below it. The file itself is the section "".
 pub(super) fn words_of(section: &str) -> Vec<&'static str> {
     let mut words: Vec<&str> = of_section(section).map(|note| note.key).collect();
-    for name in KEYS.iter().map(|note| note.section.trim_matches(['[', ']'])) {
+    for name in keys().map(|note| note.section.trim_matches(['[', ']'])) {
         let own = section.trim_matches(['[', ']']);
         let below = if own.is_empty() {
             Some(name)

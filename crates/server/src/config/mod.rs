@@ -34,7 +34,7 @@ use thiserror::Error;
 pub use chains::{ChainSection, CreditSale, FacilitatorConfig};
 pub use gate::{GateConfig, RequestForms};
 pub use issuer::IssuerConfig;
-pub use keys::{KEYS, KeyNote};
+pub use keys::{KeyNote, keys};
 pub use mistake::Mistake;
 pub use origin::{Origin, OriginError};
 pub use passphrase::{Passphrase, PassphraseError};

@@ -309,7 +309,7 @@ fn what_is_not_toml_does_not_hide_the_rest() {
 fn every_key_is_read_and_its_example_is_good() {
     let mut text = String::new();
     let mut section = "";
-    for note in KEYS {
+    for note in keys() {
         if note.section != section {
             section = note.section;
             writeln!(text, "{section}").unwrap();
@@ -318,7 +318,7 @@ fn every_key_is_read_and_its_example_is_good() {
     }
     read(&text);
     // A value of a kind that no key takes must be noticed at every key, or the key is not read at all.
-    for note in KEYS {
+    for note in keys() {
         let line = format!("{} = {}\n", note.key, note.example);
         let section_at = text.find(&format!("{}\n", note.section)).unwrap();
         let at = section_at + text[section_at..].find(&line).unwrap();
@@ -337,7 +337,7 @@ fn defaults_are_as_listed() {
     let mut section = "";
     // What may stand several times has nothing to be left out of.
     let once = |section: &str| !section.starts_with("[[") && section != "[chain.channels]";
-    for note in KEYS.iter().filter(|note| once(note.section)) {
+    for note in keys().filter(|note| once(note.section)) {
         if note.section != section && note.section != "[server.tls]" {
             section = note.section;
             writeln!(text, "{section}").unwrap();
@@ -388,11 +388,11 @@ proptest! {
 
 /// Lines of which some are sound, some have a value of the wrong kind, and some are no TOML.
 fn hostile_line() -> impl Strategy<Value = String> {
-    let keys: Vec<&'static str> = KEYS.iter().map(|note| note.key).collect();
-    let sections: Vec<&'static str> = KEYS.iter().map(|note| note.section).collect();
+    let names: Vec<&'static str> = keys().map(|note| note.key).collect();
+    let sections: Vec<&'static str> = keys().map(|note| note.section).collect();
     let values: Vec<&'static str> =
-        KEYS.iter().map(|note| note.example).chain(["1", "\"", "[[]]", "{}", "\"é\""]).collect();
-    let key_value = (proptest::sample::select(keys), proptest::sample::select(values));
+        keys().map(|note| note.example).chain(["1", "\"", "[[]]", "{}", "\"é\""]).collect();
+    let key_value = (proptest::sample::select(names), proptest::sample::select(values));
     prop_oneof![
         proptest::sample::select(sections).prop_map(str::to_owned),
         key_value.prop_map(|(key, value)| format!("{key} = {value}")),

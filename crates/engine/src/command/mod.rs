@@ -1,0 +1,95 @@
+//! What the engine is asked to do. Every command is complete: cryptography is done, ids are drawn, sums are named. What it
+//! touches stands beside it, one file for each part of the engine.
+
+mod chain;
+mod credit;
+mod operator;
+mod payment;
+
+use farthing_ledger::Account;
+use farthing_money::Timestamp;
+
+pub use self::credit::{Input, Issue, IssuePart, Melt, OpenMeltQuote, OpenMintQuote, Output, Swap};
+pub use self::operator::{
+    CreateCodes, Enter, ExpireKeyset, Forget, OpenKeyset, Prune, Publish, RefundCodes, Reverse,
+};
+pub use self::payment::{Funds, Hold, Post, Release};
+use crate::{
+    Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CursorRow, Deposit, EndCall, EndSweep,
+    Facilitate, Fund, Keys, MakeChannelCall, Mode, OpenInlet, PayOut, QuoteId, ReopenCall, SeeChannel,
+    SeeReceiver, SendCall, Settle, Sweep, UndoArrival, Void,
+};
+
+/// Anything that changes a row.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each variant is the struct of the same name")]
+pub enum Command {
+    OpenAccounts(Vec<Account>),
+    OpenKeyset(OpenKeyset),
+    CreateCodes(CreateCodes),
+    OpenMintQuote(OpenMintQuote),
+    Issue(Issue),
+    Swap(Swap),
+    OpenMeltQuote(OpenMeltQuote),
+    Melt(Melt),
+    Hold(Hold),
+    Post(Post),
+    Release(Release),
+    Settle(Settle),
+    Authorize(Authorize),
+    Capture(Capture),
+    Void(Void),
+    Deposit(Deposit),
+    PayOut(PayOut),
+    Facilitate(Facilitate),
+    Fund(Fund),
+    SendCall(SendCall),
+    EndCall(EndCall),
+    ReopenCall(ReopenCall),
+    BookGas(BookGas),
+    /// The payer has what the payment bought that this call settled.
+    Delivered(CallId),
+    MakeChannelCall(MakeChannelCall),
+    ChargeVoucher(ChargeVoucher),
+    SeeChannel(SeeChannel),
+    SeeReceiver(SeeReceiver),
+    /// No chain takes the outcomes of these calls back any more.
+    Unwatch(Vec<CallId>),
+    OpenInlet(OpenInlet),
+    Arrive(Arrive),
+    UndoArrival(UndoArrival),
+    Sweep(Sweep),
+    EndSweep(EndSweep),
+    /// All blocks of the chain with this number were searched for what this quote's inlet has got.
+    Searched(QuoteId, u64),
+    /// Forgets inlets that are over.
+    CloseInlets(Vec<QuoteId>),
+    /// A chain, by its number, was looked through this far.
+    SetCursor(u64, CursorRow),
+    RefundCodes(RefundCodes),
+    ExpireKeyset(ExpireKeyset),
+    Prune(Prune),
+    Forget(Forget),
+    Enter(Enter),
+    Reverse(Reverse),
+    Publish(Publish),
+    /// Opens, pauses or ends the issuer.
+    SetMode(Mode),
+    /// Ends the present epoch and begins the one with this number, which is the next.
+    OpenEpoch(u32),
+    /// Closes everything dated before this: nothing is entered there any more.
+    ClosePeriod(Timestamp),
+}
+
+impl Command {
+    /// Adds the keys of every row that deciding this command reads or writes.
+    pub fn keys(&self, keys: &mut Keys) {
+        keys.books.push(BOOKS);
+        self.credit_keys(keys);
+        self.payment_keys(keys);
+        self.channel_keys(keys);
+        self.call_keys(keys);
+        self.inlet_keys(keys);
+        self.operator_keys(keys);
+    }
+}
