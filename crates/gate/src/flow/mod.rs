@@ -14,6 +14,7 @@ mod pay;
 mod quote;
 mod refusal;
 mod sign_in;
+mod terms;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -48,6 +49,7 @@ use self::pay::{Attempt, Delivery};
 use self::quote::Quote;
 use self::refusal::Refused;
 use self::sign_in::SignIns;
+use self::terms::{Asker, Terms};
 use crate::body::{Body, BoxError};
 use crate::chain::statement;
 use crate::cors;
@@ -55,7 +57,6 @@ use crate::limit::{Client, Limited, Work};
 use crate::own_header;
 use crate::problem;
 use crate::proxy::UpstreamError;
-use crate::rule::Price;
 use crate::target::Target;
 
 /// A service with prices before it.
@@ -187,11 +188,12 @@ impl Shared {
             if !rules.know_host(target.host()) && target.host() != self.config.names.host {
                 return problem::answer(&problem::of_host(target.host()));
             }
+            let (asker, now) = (Asker::default(), (self.config.clock)());
             let chosen = rules.choose(&parts.method, &target).map(|chosen| {
-                chosen.map(|chosen| match chosen.rule.price() {
-                    Price::Free => None,
-                    Price::Paid { amount } => {
-                        Some(Quote::new(chosen.rule, amount, &parts, &target, self.config.names.https))
+                chosen.map(|chosen| match terms::of(chosen.rule, &asker, now) {
+                    Terms::Free => None,
+                    Terms::Price(price) => {
+                        Some(Quote::new(chosen.rule, price, &parts, &target, self.config.names.https))
                     }
                 })
             });
