@@ -22,10 +22,10 @@ export async function openEvmWallet(issuer) {
   const { mint, wallet, keysetId } = account
   return {
     ...account,
-    /** Asks for a payout to an account on the chain; without a token, in the first that counts as the unit. */
-    payoutQuote: (to, amount) => mint.createMeltQuote({ unit: wallet.unit, request: to, amount }),
-    payoutState: (quote) => mint.checkMeltQuote(quote),
+    /** Asks for a withdrawal to an account on the chain; without a token, in the first that counts as the unit. */
+    withdrawalQuote: (to, amount) => mint.createMeltQuote({ unit: wallet.unit, request: to, amount }),
+    withdrawalState: (quote) => mint.checkMeltQuote(quote),
     /** Pays for it with credits; resolves with the quote and the change. */
-    payOut: (quote, proofs) => wallet.meltProofs(quote, proofs, { keysetId }),
+    withdraw: (quote, proofs) => wallet.meltProofs(quote, proofs, { keysetId }),
   }
 }

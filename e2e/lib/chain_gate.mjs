@@ -31,7 +31,7 @@ export function chainText({
   patience = '30s',
   more = '',
   creditsLeast,
-  payoutFee,
+  withdrawalFee,
   signer,
   account,
   sponsorMost,
@@ -64,7 +64,7 @@ version = "${DOMAIN.version}"
 counts_as = "USD"
 transfer = ${list(transfer)}
 schemes = ${list(schemes)}
-${sponsorMost ? 'sponsor_approvals = true\n' : ''}${creditsLeast ? `credits_least = "${creditsLeast}"\n` : ''}${payoutFee ? `payout_fee = "${payoutFee}"\n` : ''}${sweepLeast ? `sweep_least = "${sweepLeast}"\n` : ''}
+${sponsorMost ? 'sponsor_approvals = true\n' : ''}${creditsLeast ? `credits_least = "${creditsLeast}"\n` : ''}${withdrawalFee ? `withdrawal_fee = "${withdrawalFee}"\n` : ''}${sweepLeast ? `sweep_least = "${sweepLeast}"\n` : ''}
 [facilitator]
 settle_for = ${list(settleFor)}
 ${x402 && `\n[x402]\n${x402}\n`}`
@@ -147,7 +147,7 @@ async function agreement(scene, json, { issued = { credits: 0, fees: 0 }, waitin
   const keysets = rows.map(({ account }) => account).filter((account) => account.startsWith('credits:'))
   const credits = keysets.reduce((total, account) => total - debits(account), 0n)
   assert.deepEqual({ credits: Number(credits), fees: Number(-debits('fees')) }, issued)
-  assert.deepEqual([-debits('deposits'), debits('payouts')], [BigInt(waiting), 0n], 'what waits to be minted or sent again')
+  assert.deepEqual([-debits('deposits'), debits('withdrawals')], [BigInt(waiting), 0n], 'what waits to be minted or sent again')
   const earned = reserve - credits - BigInt(waiting) + debits('fees')
   assert.equal(-debits('merchant:merchant'), earned, 'the rest is what the merchant has earned')
   const spent = GAS - (await scene.chain.client.getBalance({ address: scene.own }))

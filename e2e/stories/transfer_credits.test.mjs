@@ -19,7 +19,7 @@ describe('a plain transfer becomes credits', { timeout: 110_000 }, () => {
   const scene = chainStage(() => ({
     payTo: undefined,
     creditsLeast: '0.10 USD',
-    payoutFee: '0.01 USD',
+    withdrawalFee: '0.01 USD',
     sweepLeast: '2 USD',
     confirmations: 2,
   }))
@@ -95,9 +95,9 @@ describe('a plain transfer becomes credits', { timeout: 110_000 }, () => {
     await agreement()
 
     const to = privateKeyToAccount(generatePrivateKey()).address
-    const quote = await ordered.account.payoutQuote(to, 2 * DOLLAR)
+    const quote = await ordered.account.withdrawalQuote(to, 2 * DOLLAR)
     const sent = scene.door.sent()
-    const paying = ordered.account.payOut(quote, keep)
+    const paying = ordered.account.withdraw(quote, keep)
     await sent
     await mineUntil(async () => (await scene.status()).under_way === 0)
     assert.equal(sum((await paying).change), 98 * CENT)

@@ -22,7 +22,7 @@ const DOLLAR = 1_000_000
 const GWEI = 10n ** 9n
 
 describe('money on a chain becomes credits, and credits become money', { timeout: 110_000 }, () => {
-  const scene = chainStage(() => ({ payTo: undefined, creditsLeast: '0.10 USD', payoutFee: '0.01 USD' }))
+  const scene = chainStage(() => ({ payTo: undefined, creditsLeast: '0.10 USD', withdrawalFee: '0.01 USD' }))
   /** What credits are out and what fees were kept, after all tests so far. */
   const issued = { credits: 0, fees: 0 }
   const mining = (on) => scene.chain.client.setAutomine(on)
@@ -103,11 +103,11 @@ describe('money on a chain becomes credits, and credits become money', { timeout
     await scene.agreement({ issued })
 
     const to = stranger()
-    const first = await account.payoutQuote(to, 80 * CENT)
+    const first = await account.withdrawalQuote(to, 80 * CENT)
     assert.deepEqual([first.amount, first.fee_reserve, first.state], [80 * CENT, CENT, MeltQuoteState.UNPAID])
     assert.equal(first.request.toLowerCase(), `eip155:${CHAIN_ID}:${USDC}/${to}`.toLowerCase())
     const sent = scene.door.sent()
-    const paid = await account.payOut(first, keep)
+    const paid = await account.withdraw(first, keep)
     assert.deepEqual([paid.quote.state, sum(paid.change)], [MeltQuoteState.PAID, 18 * CENT])
     await isMoved(await sent, scene.own, to, 80 * CENT)
     assert.equal(await scene.chain.balance(to), 80 * CENT)
@@ -116,7 +116,7 @@ describe('money on a chain becomes credits, and credits become money', { timeout
     issued.fees += CENT
     await scene.agreement({ issued })
 
-    const last = await account.payOut(await account.payoutQuote(to, 17 * CENT), paid.change)
+    const last = await account.withdraw(await account.withdrawalQuote(to, 17 * CENT), paid.change)
     assert.deepEqual([last.quote.state, last.change], [MeltQuoteState.PAID, []])
     assert.equal(await scene.chain.balance(to), 97 * CENT)
     issued.credits -= 18 * CENT
@@ -183,23 +183,23 @@ describe('money on a chain becomes credits, and credits become money', { timeout
     })
   }
 
-  test('kill -9 when a payout was sent: it is paid once, and its credits are spent', async () => {
+  test('kill -9 when a withdrawal was sent: it is paid once, and its credits are spent', async () => {
     const { account, proofs } = await bought()
     const to = stranger()
-    const quote = await account.payoutQuote(to, 99 * CENT)
+    const quote = await account.withdrawalQuote(to, 99 * CENT)
     await mining(false)
     const sent = scene.door.sent()
-    const lost = account.payOut(quote, proofs).catch((error) => error)
+    const lost = account.withdraw(quote, proofs).catch((error) => error)
     const hash = await sent
     assert.deepEqual(await states(account.wallet, proofs), [CheckStateEnum.PENDING])
     await scene.kill()
     assert.ok((await lost) instanceof Error, 'nothing was answered')
     await scene.start()
-    assert.equal((await account.payoutState(quote.quote)).state, MeltQuoteState.PENDING)
+    assert.equal((await account.withdrawalState(quote.quote)).state, MeltQuoteState.PENDING)
     await mine()
     await mining(true)
     await scene.isQuiet()
-    assert.equal((await account.payoutState(quote.quote)).state, MeltQuoteState.PAID)
+    assert.equal((await account.withdrawalState(quote.quote)).state, MeltQuoteState.PAID)
     assert.deepEqual(await states(account.wallet, proofs), [CheckStateEnum.SPENT])
     await isMoved(hash, scene.own, to, 99 * CENT)
     assert.equal(await scene.chain.balance(to), 99 * CENT)
@@ -225,7 +225,7 @@ describe('money on a chain becomes credits, and credits become money', { timeout
       const proofs = await minted(ordered)
 
       const to = stranger()
-      const { quote: name } = await account.payoutQuote(to, 99 * CENT)
+      const { quote: name } = await account.withdrawalQuote(to, 99 * CENT)
       const melt = { quote: name, inputs: proofs.map(({ dleq: _, ...proof }) => proof) }
       await killed(account.mint.melt(melt))
       assert.equal((await account.mint.melt(melt)).state, MeltQuoteState.PAID)
@@ -237,16 +237,16 @@ describe('money on a chain becomes credits, and credits become money', { timeout
     }
   })
 
-  /** The payout was refused: nothing moved and the credits are whole; when the token allows it again, they pay it. */
+  /** The withdrawal was refused: nothing moved and the credits are whole; when the token allows it again, they pay it. */
   async function isWhole({ account, proofs, quote, to }, paying) {
     await assert.rejects(paying, { code: 20_004 })
     await mining(true)
     assert.deepEqual(await states(account.wallet, proofs), [CheckStateEnum.UNSPENT])
-    assert.equal((await account.payoutState(quote.quote)).state, MeltQuoteState.UNPAID)
+    assert.equal((await account.withdrawalState(quote.quote)).state, MeltQuoteState.UNPAID)
     assert.equal(await scene.chain.balance(to), 0)
     await scene.agreement({ issued })
     await scene.chain.write('unBlacklist', [to])
-    const paid = await account.payOut(quote, proofs)
+    const paid = await account.withdraw(quote, proofs)
     assert.deepEqual([paid.quote.state, sum(paid.change)], [MeltQuoteState.PAID, 49 * CENT])
     assert.equal(await scene.chain.balance(to), 50 * CENT)
     issued.credits -= 51 * CENT
@@ -254,24 +254,24 @@ describe('money on a chain becomes credits, and credits become money', { timeout
     await scene.agreement({ issued })
   }
 
-  /** Credits, and a quote for a payout of half of them. */
-  async function payout() {
+  /** Credits, and a quote for a withdrawal of half of them. */
+  async function withdrawal() {
     const { account, proofs } = await bought()
     const to = stranger()
-    return { account, proofs, to, quote: await account.payoutQuote(to, 50 * CENT) }
+    return { account, proofs, to, quote: await account.withdrawalQuote(to, 50 * CENT) }
   }
 
-  test('a payout to whom the token sends nothing gives the credits back', async () => {
-    const payment = await payout()
+  test('a withdrawal to whom the token sends nothing gives the credits back', async () => {
+    const payment = await withdrawal()
     await scene.chain.write('blacklist', [payment.to])
-    await isWhole(payment, payment.account.payOut(payment.quote, payment.proofs))
+    await isWhole(payment, payment.account.withdraw(payment.quote, payment.proofs))
   })
 
-  test('a payout that the token refuses in its block gives the credits back', async () => {
-    const payment = await payout()
+  test('a withdrawal that the token refuses in its block gives the credits back', async () => {
+    const payment = await withdrawal()
     await mining(false)
     const sent = scene.door.sent()
-    const paying = payment.account.payOut(payment.quote, payment.proofs)
+    const paying = payment.account.withdraw(payment.quote, payment.proofs)
     // Handled below; what ends before is no stray rejection.
     paying.catch(() => {})
     const hash = await sent

@@ -44,7 +44,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::Capture(command) => op::escrow::capture(rows, command, now),
         Command::Void(command) => op::escrow::void(rows, command, now),
         Command::Deposit(command) => op::deposit::deposit(rows, command, now),
-        Command::PayOut(command) => op::payout::pay_out(rows, command, now),
+        Command::Withdraw(command) => op::withdrawal::withdraw(rows, command, now),
         Command::Facilitate(command) => op::call::facilitate(rows, command, now),
         Command::Fund(command) => op::fund::fund(rows, command, now),
         Command::SendCall(command) => op::call::send(rows, command),

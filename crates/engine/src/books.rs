@@ -31,7 +31,7 @@ pub struct Chart {
     /// a deposit back whose credits are out: then it says what the issuer has lost.
     pub deposits: AccountId,
     /// Money that was paid out on a chain which took it back: owed again until it has gone out once more. A liability.
-    pub payouts: AccountId,
+    pub withdrawals: AccountId,
 }
 
 const CLEARING: &str = "clearing";
@@ -40,7 +40,7 @@ const CODES_SOLD: &str = "codes-sold";
 const DEPOSITS: &str = "deposits";
 const EXPIRED: &str = "expired";
 const FEES: &str = "fees";
-const PAYOUTS: &str = "payouts";
+const WITHDRAWALS: &str = "withdrawals";
 const TEST_FUNDING: &str = "test-funding";
 const CREDITS: &str = "credits:";
 
@@ -57,7 +57,7 @@ impl Chart {
             fees: id(FEES),
             test_funding: id(TEST_FUNDING),
             deposits: id(DEPOSITS),
-            payouts: id(PAYOUTS),
+            withdrawals: id(WITHDRAWALS),
         }
     }
 
@@ -76,7 +76,7 @@ impl Chart {
             (FEES, AccountKind::Income, Limit::None),
             (TEST_FUNDING, AccountKind::Expense, Limit::None),
             (DEPOSITS, AccountKind::Liability, Limit::None),
-            (PAYOUTS, AccountKind::Liability, Limit::None),
+            (WITHDRAWALS, AccountKind::Liability, Limit::None),
         ]
         .map(|(name, kind, limit)| Account::new(name, self.asset, kind, limit))
         .to_vec()

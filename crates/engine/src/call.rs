@@ -67,7 +67,7 @@ pub enum Purpose {
         of: CallId,
     },
     /// It pays a melt quote out.
-    Payout {
+    Withdrawal {
         /// The payment that holds the quote's credits.
         payment: PaymentId,
         /// Which quote.
@@ -251,12 +251,12 @@ pub struct Deposit {
 /// Pays a melt quote out on a chain: its credits are set aside and the call that moves the money asked for, at once. They are
 /// spent when the chain says that it has moved.
 #[derive(Clone, Debug)]
-pub struct PayOut {
+pub struct Withdraw {
     /// Which quote.
     pub quote: QuoteId,
     /// Its terms, if it was never written down: whoever makes the command vouches for them.
     pub terms: Option<Box<MeltQuoteRow>>,
-    /// How many payouts of the quote have failed, as it names it.
+    /// How many withdrawals of the quote have failed, as it names it.
     pub failed: u32,
     /// What is spent.
     pub inputs: Vec<Input>,
@@ -281,11 +281,11 @@ pub struct SettledPayment {
     pub payment: PaymentId,
     /// The accounts that hold it, and those of its change.
     pub accounts: Vec<AccountId>,
-    /// The merchant's account; of a payout, the account that it is taken from.
+    /// The merchant's account; of a withdrawal, the account that it is taken from.
     pub merchant: AccountId,
     /// In what.
     pub asset: Asset,
-    /// The credits that wait for a payout.
+    /// The credits that wait for a withdrawal.
     pub credits: Vec<CreditId>,
     /// The change that they give.
     pub change: Vec<OutputId>,
@@ -311,7 +311,7 @@ impl SettledPayment {
                 let named = read.payment(payment)?.map(|row| Self::of_row(payment, &row));
                 Ok(named.map(|named| Self { quote: Some(quote), ..named }))
             }
-            Purpose::Payout { payment, quote } => {
+            Purpose::Withdrawal { payment, quote } => {
                 if let Some(row) = read.payment(payment)? {
                     return Ok(Some(Self { quote: Some(quote), ..Self::of_row(payment, &row) }));
                 }

@@ -175,9 +175,9 @@ impl PaymentId {
 
     /// The payment that pays a melt quote out on a chain after so many have failed. A quote has one at a time, and each has a
     /// name of its own, so that what is said of one is never taken for another.
-    pub fn of_payout(quote: QuoteId, failed: u32) -> Self {
+    pub fn of_withdrawal(quote: QuoteId, failed: u32) -> Self {
         let failed = failed.to_be_bytes();
-        Self::from_bytes(hash_of_parts("farthing/payment/payout/1", [&quote.as_bytes()[..], &failed[..]]))
+        Self::from_bytes(hash_of_parts("farthing/payment/withdrawal/1", [&quote.as_bytes()[..], &failed[..]]))
     }
 }
 

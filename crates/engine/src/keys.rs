@@ -39,7 +39,7 @@ impl Keys {
         if let Some(quote) = quote {
             self.mint_quotes.push(*quote);
             self.melt_quotes.push(*quote);
-            self.accounts.push(Chart::of(*asset).payouts);
+            self.accounts.push(Chart::of(*asset).withdrawals);
         }
     }
 

@@ -42,7 +42,7 @@ pub use batch::{Decided, Sealed, decide, decide_batch};
 pub use books::{Chart, credits_account, sale_reference};
 pub use call::{
     Attempt, BookGas, Call, CallRow, Deposit, EndCall, Facilitate, Fund, Gas, GasAccounts, Movement, Outcome,
-    PayOut, Purpose, ReopenCall, SendCall, Settle, SettledPayment, SettlementRow,
+    Purpose, ReopenCall, SendCall, Settle, SettledPayment, SettlementRow, Withdraw,
 };
 pub use channel::{
     ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher, GaveBack, HeldVoucher, MakeChannelCall,

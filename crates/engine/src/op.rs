@@ -14,13 +14,13 @@ pub(crate) mod issue;
 pub(crate) mod mark;
 pub(crate) mod melt;
 pub(crate) mod open;
-pub(crate) mod payout;
 pub(crate) mod post;
 pub(crate) mod quote;
 pub(crate) mod release;
 pub(crate) mod standing;
 pub(crate) mod swap;
 pub(crate) mod voucher;
+pub(crate) mod withdrawal;
 
 use std::collections::BTreeSet;
 

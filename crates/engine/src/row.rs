@@ -159,7 +159,7 @@ pub struct MeltQuoteRow {
     pub expires_at: Timestamp,
     /// The request that paid it, with the change that it gave.
     pub paid: Option<(RequestTag, Vec<ChangeOutput>)>,
-    /// How many payouts of it on a chain have failed. It tells the present one from those.
+    /// How many withdrawals of it on a chain have failed. It tells the present one from those.
     pub failed: u32,
 }
 

@@ -3,9 +3,9 @@
 
 use farthing_engine::{
     Answer, Call, CallId, ChainAddress, Chart, Command, CreditId, CreditRow, Deposit, EndCall, Input, Issue,
-    IssuePart, Keys, Marks, MeltQuoteRow, MintQuoteRow, Mode, Movement, Outcome, Output, OutputId, PayOut,
-    PaymentId, PaymentState, QuoteId, Reject, ReopenCall, RequestTag, Rows, SettledPayment, Swap,
-    TransactionId, Worth, credits_account, decide, is_given_back,
+    IssuePart, Keys, Marks, MeltQuoteRow, MintQuoteRow, Mode, Movement, Outcome, Output, OutputId, PaymentId,
+    PaymentState, QuoteId, Reject, ReopenCall, RequestTag, Rows, SettledPayment, Swap, TransactionId,
+    Withdraw, Worth, credits_account, decide, is_given_back,
 };
 use farthing_ledger::{Account, AccountId};
 use farthing_money::{Amount, Asset, Timestamp};
@@ -108,8 +108,8 @@ fn deposit(to: u8, by: u8, amount: u128) -> Deposit {
 }
 
 /// Pays melt quote 1 of ten units with credits; one unit is the quote's fee, one more that of the inputs.
-fn pay_out(failed: u32, inputs: Vec<Input>, change: Vec<Output>, by: u8) -> PayOut {
-    PayOut {
+fn withdraw(failed: u32, inputs: Vec<Input>, change: Vec<Output>, by: u8) -> Withdraw {
+    Withdraw {
         quote: quote(1),
         terms: Some(Box::new(melt_row(10))),
         failed,
@@ -164,8 +164,8 @@ impl Books {
         self.end(payment(by), self.named(payment(by), quote(to)), outcome)
     }
 
-    fn end_payout(&mut self, after: u32, outcome: Outcome) -> Result<Answer, Reject> {
-        let payment = PaymentId::of_payout(quote(1), after);
+    fn end_withdrawal(&mut self, after: u32, outcome: Outcome) -> Result<Answer, Reject> {
+        let payment = PaymentId::of_withdrawal(quote(1), after);
         self.end(payment, self.named(payment, quote(1)), outcome)
     }
 
@@ -247,11 +247,11 @@ impl Books {
     }
 
     fn look(&self) -> Vec<String> {
-        let accounts = [reserve().id(), credits(), chart().deposits, chart().payouts, chart().clearing];
+        let accounts = [reserve().id(), credits(), chart().deposits, chart().withdrawals, chart().clearing];
         let mut lines: Vec<String> = accounts.map(|id| format!("{:?}", self.totals(id))).to_vec();
         for n in 0..=10 {
             lines.push(format!("{:?} {:?}", self.mint(n), self.credit(n)));
-            let (mine, out) = (payment(n), PaymentId::of_payout(quote(1), n.into()));
+            let (mine, out) = (payment(n), PaymentId::of_withdrawal(quote(1), n.into()));
             for id in [mine, out] {
                 let call = CallId::of_payment(id);
                 lines.push(format!("{:?} {:?}", self.0.held.get(&id), self.0.calls.get(&call)));
@@ -360,7 +360,7 @@ fn a_deposit_that_is_taken_back_too_late_is_a_visible_loss() {
 #[test]
 fn credits_are_spent_when_the_money_has_gone_out() {
     let mut books = Books::open();
-    let command = Command::PayOut(pay_out(0, vec![input(1, 16)], vec![output(1, 4)], 1));
+    let command = Command::Withdraw(withdraw(0, vec![input(1, 16)], vec![output(1, 4)], 1));
     for _ in 0..2 {
         let Answer::Settling(row) = books.run(&command).unwrap() else { panic!("it is on its way") };
         assert_eq!((row.state, is_given_back(&row)), (PaymentState::Settling, false));
@@ -369,7 +369,7 @@ fn credits_are_spent_when_the_money_has_gone_out() {
         assert!(!books.is_signed(1), "no change before it is paid");
     }
     for _ in 0..2 {
-        books.end_payout(0, settled()).unwrap();
+        books.end_withdrawal(0, settled()).unwrap();
         assert_eq!(
             books.credit(1),
             Some(CreditRow::Spent {
@@ -386,7 +386,7 @@ fn credits_are_spent_when_the_money_has_gone_out() {
         let Answer::MeltQuote(_, row) = books.run(&command).unwrap() else { panic!("it is paid") };
         assert_eq!(row.paid.unwrap().0, tag(1));
     }
-    let other = books.run(&Command::PayOut(pay_out(0, vec![input(2, 12)], vec![], 2)));
+    let other = books.run(&Command::Withdraw(withdraw(0, vec![input(2, 12)], vec![], 2)));
     assert_eq!(other.err(), Some(Reject::QuoteUsed(quote(1))));
 }
 
@@ -394,17 +394,17 @@ fn credits_are_spent_when_the_money_has_gone_out() {
 fn credits_are_whole_again_when_the_money_has_not_gone_out() {
     let mut books = Books::open();
     for round in 0..3 {
-        books.run(&Command::PayOut(pay_out(round, vec![input(1, 12)], vec![], 1))).unwrap();
-        books.end_payout(round, failed()).unwrap();
+        books.run(&Command::Withdraw(withdraw(round, vec![input(1, 12)], vec![], 1))).unwrap();
+        books.end_withdrawal(round, failed()).unwrap();
         assert_eq!(books.credit(1), None);
         assert_eq!(books.totals(credits()), [0, 1_000, 0, 0]);
         assert_eq!(books.melt().unwrap().failed, round + 1);
         // What is said of the one that failed does not touch the next.
-        let named = books.named(PaymentId::of_payout(quote(1), round), quote(1));
+        let named = books.named(PaymentId::of_withdrawal(quote(1), round), quote(1));
         books.end(named.payment, named, settled()).unwrap();
         assert_eq!(books.totals(credits()), [0, 1_000, 0, 0]);
     }
-    let stale = books.run(&Command::PayOut(pay_out(1, vec![input(1, 12)], vec![], 1)));
+    let stale = books.run(&Command::Withdraw(withdraw(1, vec![input(1, 12)], vec![], 1)));
     assert_eq!(stale.err(), Some(Reject::QuoteUnderWay(quote(1))));
     books
         .run(&Command::Swap(Swap {
@@ -415,16 +415,16 @@ fn credits_are_whole_again_when_the_money_has_not_gone_out() {
             tag: tag(3),
         }))
         .unwrap();
-    books.run(&Command::PayOut(pay_out(3, vec![input(3, 12)], vec![], 3))).unwrap();
-    books.end_payout(3, settled()).unwrap();
+    books.run(&Command::Withdraw(withdraw(3, vec![input(3, 12)], vec![], 3))).unwrap();
+    books.end_withdrawal(3, settled()).unwrap();
     assert_eq!(books.owed(reserve().id()), -990);
 }
 
 #[test]
 fn a_quote_is_paid_out_once() {
     let mut books = Books::open();
-    books.run(&Command::PayOut(pay_out(0, vec![input(1, 12)], vec![], 1))).unwrap();
-    let other = books.run(&Command::PayOut(pay_out(0, vec![input(2, 12)], vec![], 2)));
+    books.run(&Command::Withdraw(withdraw(0, vec![input(1, 12)], vec![], 1))).unwrap();
+    let other = books.run(&Command::Withdraw(withdraw(0, vec![input(2, 12)], vec![], 2)));
     assert_eq!(other.err(), Some(Reject::QuoteUnderWay(quote(1))));
     let swap = Swap {
         inputs: vec![input(1, 12)],
@@ -437,32 +437,32 @@ fn a_quote_is_paid_out_once() {
 }
 
 #[test]
-fn a_payout_that_the_chain_takes_back_is_owed_until_it_has_gone_out_again() {
+fn a_withdrawal_that_the_chain_takes_back_is_owed_until_it_has_gone_out_again() {
     let mut books = Books::open();
-    books.run(&Command::PayOut(pay_out(0, vec![input(1, 12)], vec![], 1))).unwrap();
-    books.end_payout(0, settled()).unwrap();
-    let out = PaymentId::of_payout(quote(1), 0);
+    books.run(&Command::Withdraw(withdraw(0, vec![input(1, 12)], vec![], 1))).unwrap();
+    books.end_withdrawal(0, settled()).unwrap();
+    let out = PaymentId::of_withdrawal(quote(1), 0);
     for _ in 0..2 {
         books.reopen(out, 1).unwrap();
-        assert_eq!((books.owed(reserve().id()), books.owed(chart().payouts)), (-1_000, 10));
+        assert_eq!((books.owed(reserve().id()), books.owed(chart().withdrawals)), (-1_000, 10));
     }
-    books.end_payout(0, settled()).unwrap();
-    assert_eq!((books.owed(reserve().id()), books.owed(chart().payouts)), (-990, 0));
+    books.end_withdrawal(0, settled()).unwrap();
+    assert_eq!((books.owed(reserve().id()), books.owed(chart().withdrawals)), (-990, 0));
     books.reopen(out, 1).unwrap();
-    books.end_payout(0, failed()).unwrap();
-    assert_eq!((books.owed(reserve().id()), books.owed(chart().payouts)), (-1_000, 10), "still owed");
+    books.end_withdrawal(0, failed()).unwrap();
+    assert_eq!((books.owed(reserve().id()), books.owed(chart().withdrawals)), (-1_000, 10), "still owed");
     assert!(matches!(books.credit(1), Some(CreditRow::Spent { .. })));
 }
 
-/// Change that the payer had signed elsewhere while the payout was under way would have kept it from ending.
+/// Change that the payer had signed elsewhere while the withdrawal was under way would have kept it from ending.
 #[test]
-fn change_that_was_signed_elsewhere_does_not_keep_a_payout_from_ending() {
+fn change_that_was_signed_elsewhere_does_not_keep_a_withdrawal_from_ending() {
     let mut books = Books::open();
     let change = vec![output(1, 2), output(2, 2), output(2, 2)];
-    let twice = books.run(&Command::PayOut(pay_out(0, vec![input(1, 18)], change, 1)));
+    let twice = books.run(&Command::Withdraw(withdraw(0, vec![input(1, 18)], change, 1)));
     assert_eq!(twice.err(), Some(Reject::DuplicateOutput(output(2, 2).output)));
     let change = vec![output(1, 2), output(2, 2)];
-    books.run(&Command::PayOut(pay_out(0, vec![input(1, 16)], change, 1))).unwrap();
+    books.run(&Command::Withdraw(withdraw(0, vec![input(1, 16)], change, 1))).unwrap();
     let swap = Swap {
         inputs: vec![input(5, 2)],
         outputs: vec![output(1, 2)],
@@ -471,7 +471,7 @@ fn change_that_was_signed_elsewhere_does_not_keep_a_payout_from_ending() {
         tag: tag(5),
     };
     books.run(&Command::Swap(swap)).unwrap();
-    books.end_payout(0, settled()).unwrap();
+    books.end_withdrawal(0, settled()).unwrap();
     assert_eq!(books.owed(chart().fees), 4, "what it was to be worth is kept");
     assert_eq!(books.melt().unwrap().paid.unwrap().1.len(), 1);
 }
@@ -481,17 +481,17 @@ fn change_that_was_signed_elsewhere_does_not_keep_a_payout_from_ending() {
 fn modes_hold_for_money_on_chains() {
     let mut books = Books::open();
     books.run(&Command::Deposit(deposit(1, 1, 50))).unwrap();
-    books.run(&Command::PayOut(pay_out(0, vec![input(1, 12)], vec![], 1))).unwrap();
+    books.run(&Command::Withdraw(withdraw(0, vec![input(1, 12)], vec![], 1))).unwrap();
     books.run(&Command::SetMode(Mode::Paused)).unwrap();
     assert_eq!(books.run(&Command::Deposit(deposit(2, 2, 50))).err(), Some(Reject::Paused));
     books.end_deposit(1, 1, settled()).unwrap();
-    books.end_payout(0, failed()).unwrap();
-    let paused = books.run(&Command::PayOut(pay_out(1, vec![input(1, 12)], vec![], 1)));
+    books.end_withdrawal(0, failed()).unwrap();
+    let paused = books.run(&Command::Withdraw(withdraw(1, vec![input(1, 12)], vec![], 1)));
     assert_eq!(paused.err(), Some(Reject::Paused));
     books.run(&Command::SetMode(Mode::Sunset)).unwrap();
     assert_eq!(books.run(&Command::Deposit(deposit(2, 2, 50))).err(), Some(Reject::Sunset));
     books.run(&issue(50, output(1, 50))).unwrap();
-    books.run(&Command::PayOut(pay_out(1, vec![input(1, 12)], vec![], 1))).unwrap();
+    books.run(&Command::Withdraw(withdraw(1, vec![input(1, 12)], vec![], 1))).unwrap();
 }
 
 /// All that is refused of quotes on chains; after each nothing has changed, which `run` looks at.
@@ -506,10 +506,10 @@ fn every_refusal_of_quotes_on_chains() {
     let terms = |change: &dyn Fn(&mut MintQuoteRow)| {
         deposit_with(&|command| command.terms.as_deref_mut().into_iter().for_each(change))
     };
-    let out_with = |change: &dyn Fn(&mut PayOut)| {
-        let mut command = pay_out(0, vec![input(1, 12)], vec![], 1);
+    let out_with = |change: &dyn Fn(&mut Withdraw)| {
+        let mut command = withdraw(0, vec![input(1, 12)], vec![], 1);
         change(&mut command);
-        Command::PayOut(command)
+        Command::Withdraw(command)
     };
     let amount = Reject::QuoteAmount { quote: quote(1), expected: units(50), got: units(49) };
     let asset = Reject::WrongAsset { expected: usd(), got: euro };
@@ -541,8 +541,8 @@ fn every_refusal_of_quotes_on_chains() {
     books.run(&Command::Deposit(deposit(1, 1, 50))).unwrap();
     books.end_deposit(1, 1, failed()).unwrap();
     assert_eq!(books.reopen(payment(1), 1).err(), Some(Reject::PaymentNotHeld(payment(1))));
-    books.run(&Command::PayOut(pay_out(0, vec![input(1, 12)], vec![], 1))).unwrap();
-    books.end_payout(0, failed()).unwrap();
-    let out = PaymentId::of_payout(quote(1), 0);
+    books.run(&Command::Withdraw(withdraw(0, vec![input(1, 12)], vec![], 1))).unwrap();
+    books.end_withdrawal(0, failed()).unwrap();
+    let out = PaymentId::of_withdrawal(quote(1), 0);
     assert_eq!(books.reopen(out, 1).err(), Some(Reject::PaymentNotHeld(out)));
 }

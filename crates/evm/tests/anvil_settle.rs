@@ -269,7 +269,7 @@ async fn a_token_that_moves_less_is_found_out() {
     assert_eq!(world.units(payee()).await, PRICE - 1);
 }
 
-/// A payout: our own tokens, sent by ourselves.
+/// A withdrawal: our own tokens, sent by ourselves.
 #[tokio::test]
 async fn what_we_pay_out_needs_no_signature_but_ours() {
     use farthing_engine::{Call, CallId, ChainAddress, Command, Facilitate, Movement};

@@ -10,8 +10,8 @@ use farthing_money::Amount;
 use support::payee;
 use support::play::{Play, token};
 
-/// A payout that is sent, and whose transaction number is not used up yet.
-async fn payout(play: &Play) -> (CallId, SignedTransaction) {
+/// A withdrawal that is sent, and whose transaction number is not used up yet.
+async fn withdrawal(play: &Play) -> (CallId, SignedTransaction) {
     let mut call = play.call(1);
     call.input = farthing_channel::call::transfer(payee(), 1_000_u64.into());
     let id = play.stage.settle_call(PaymentId::from_bytes([1; 32]), call, Amount::new(1_000));
@@ -42,7 +42,7 @@ async fn end(play: &Play, id: CallId, said: Said) -> Result<Outcome, NotByHand> 
 #[tokio::test]
 async fn what_may_still_be_carried_out_is_not_given_up() {
     let play = Play::new();
-    let (id, _) = payout(&play).await;
+    let (id, _) = withdrawal(&play).await;
     play.stage.hands.pass(400);
     let refused = end(&play, id, Said::Failed).await.unwrap_err();
     assert!(matches!(refused, NotByHand::MayBeCarriedOut { number: 0, .. }), "{refused}");
@@ -51,11 +51,11 @@ async fn what_may_still_be_carried_out_is_not_given_up() {
     assert_eq!(play.stage.outcome(id), None);
 }
 
-/// The number of a payout went to something else: it stays under way for good, until the operator says that it never moved.
+/// The number of a withdrawal went to something else: it stays under way for good, until the operator says that it never moved.
 #[tokio::test]
-async fn a_payout_whose_number_is_gone_is_given_up_by_hand() {
+async fn a_withdrawal_whose_number_is_gone_is_given_up_by_hand() {
     let play = Play::new();
-    let (id, ours) = payout(&play).await;
+    let (id, ours) = withdrawal(&play).await;
     let blank =
         |before: Transaction| Transaction { to: support::submitter().address(), input: vec![], ..before };
     let other = overtake(&play, blank, &ours).await;
@@ -80,9 +80,9 @@ async fn a_payout_whose_number_is_gone_is_given_up_by_hand() {
 async fn a_transaction_that_has_moved_it_settles_by_hand() {
     let play = Play::new();
     let moved = play.call(1);
-    let (id, ours) = payout(&play).await;
+    let (id, ours) = withdrawal(&play).await;
     let dearer = Fees { most: Amount::new(90_000_000_000), tip: Amount::new(2_000_000_000) };
-    // What the token moves is what a payer has signed: the number is the payout's.
+    // What the token moves is what a payer has signed: the number is the withdrawal's.
     let same = |before: Transaction| Transaction { fees: dearer, input: moved.input.clone(), ..before };
     let hash = overtake(&play, same, &ours).await;
     play.stage.hands.pass(400);

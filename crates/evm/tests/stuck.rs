@@ -59,7 +59,7 @@ async fn a_call_that_no_node_tries_out_is_given_up() {
     assert_eq!(play.stage.outcome(other), None);
 }
 
-/// Went wrong: that no node knew a receipt was taken for a payout that had not gone out, and its credits were given back.
+/// Went wrong: that no node knew a receipt was taken for a withdrawal that had not gone out, and its credits were given back.
 #[tokio::test]
 async fn what_needs_no_authorization_is_not_failed_by_silence() {
     let play = Play::new();
@@ -84,7 +84,7 @@ async fn what_needs_no_authorization_is_not_failed_by_silence() {
     }
 }
 
-/// Went wrong: a node that was behind after a start counted fewer transactions than were carried out, a payout was given a
+/// Went wrong: a node that was behind after a start counted fewer transactions than were carried out, a withdrawal was given a
 /// number that was used up, and nobody could say any more what had become of it.
 #[tokio::test]
 async fn a_number_that_was_used_is_never_given_out_again() {
@@ -99,10 +99,10 @@ async fn a_number_that_was_used_is_never_given_out_again() {
     let mut call = play.call(1);
     call.input = farthing_channel::call::transfer(payee(), 1_000_u64.into());
     play.node.on(token(), &call.input[..4], Effect::Answers(vec![1]));
-    let payout = again.settle_call(PaymentId::from_bytes([1; 32]), call, Amount::new(1_000));
+    let withdrawal = again.settle_call(PaymentId::from_bytes([1; 32]), call, Amount::new(1_000));
     play.node.count_behind(3);
     let _ = again.submitter().run_once().await;
     play.node.count_behind(0);
-    let (_, number) = again.desk.call(payout).unwrap().unwrap().slot.unwrap();
+    let (_, number) = again.desk.call(withdrawal).unwrap().unwrap().slot.unwrap();
     assert_eq!(number, 1, "0 is used");
 }

@@ -56,9 +56,9 @@ pub struct CreditTerms {
     /// How much may come in at once.
     pub deposit: Bounds,
     /// How much may go out at once.
-    pub payout: Bounds,
-    /// What the issuer keeps of each payout, for its gas.
-    pub payout_fee: Amount,
+    pub withdrawal: Bounds,
+    /// What the issuer keeps of each withdrawal, for its gas.
+    pub withdrawal_fee: Amount,
 }
 
 /// The least and the most, in the asset's units. Each costs the issuer a transaction, so that the least is not nothing.
@@ -77,7 +77,7 @@ impl Bounds {
     }
 }
 
-/// Where a payout goes.
+/// Where a withdrawal goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// On which chain, in which token; the first that counts as the asset if nobody says.
@@ -86,9 +86,9 @@ pub struct Destination {
     pub to: Address,
 }
 
-/// What a payout takes.
+/// What a withdrawal takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payout {
+pub struct Withdrawal {
     /// The call that moves the money from our own account. It is made anew for each try: it says until when.
     pub call: Call,
     /// The account of what we have of it.
@@ -172,7 +172,7 @@ pub trait Chains: Send + Sync + 'static {
 
     /// What pays so much out. Nothing is sent. Refused are chains and tokens that are not configured, amounts that would
     /// round, and destinations that are nobody's: the token, the zero address, our own account.
-    fn payout(&self, amount: Money, _: &Destination) -> Result<Payout, ChainRefusal> {
+    fn withdrawal(&self, amount: Money, _: &Destination) -> Result<Withdrawal, ChainRefusal> {
         let message = format!("{amount} cannot be paid out: no chain here pays out");
         Err(ChainRefusal::Invalid { reason: Reason::NetworkMismatch, message })
     }

@@ -31,8 +31,8 @@ pub struct Counts {
     pub failed: u64,
     /// Deposits that settled.
     pub deposits: u64,
-    /// Payouts that did.
-    pub payouts: u64,
+    /// Withdrawals that did.
+    pub withdrawals: u64,
     /// What was settled for somebody else.
     pub facilitated: u64,
     /// What happened to channels.
@@ -58,7 +58,7 @@ impl Counts {
             astray: self.astray.saturating_add(other.astray),
             failed: self.failed.saturating_add(other.failed),
             deposits: self.deposits.saturating_add(other.deposits),
-            payouts: self.payouts.saturating_add(other.payouts),
+            withdrawals: self.withdrawals.saturating_add(other.withdrawals),
             facilitated: self.facilitated.saturating_add(other.facilitated),
             channels: self.channels.and(other.channels),
             chain: self.chain.and(other.chain),
@@ -75,12 +75,12 @@ impl std::fmt::Display for Counts {
              kills of wallets, {jumps} jumps of the clock; {needed_words} \
              seeds needed the words at the end"
         )?;
-        let Self { on_chain, unpaid, astray, failed, deposits, payouts, facilitated, .. } = self;
+        let Self { on_chain, unpaid, astray, failed, deposits, withdrawals, facilitated, .. } = self;
         let chain::Counts { blocks, forks, deep, carried } = self.chain;
         write!(
             f,
             "; on chains {blocks} blocks, {forks} forks ({deep} deep), {carried} transactions carried out, {on_chain} \
-             pages delivered ({unpaid} taken back for good), {deposits} deposits, {payouts} payouts, {facilitated} settled \
+             pages delivered ({unpaid} taken back for good), {deposits} deposits, {withdrawals} withdrawals, {facilitated} settled \
              for others, {failed} failed, {astray} astray; {}",
             self.channels
         )

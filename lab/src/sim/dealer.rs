@@ -31,8 +31,8 @@ struct Purchase {
     minted: bool,
 }
 
-/// A payout that was asked for.
-struct Payout {
+/// A withdrawal that was asked for.
+struct Withdrawal {
     to: Address,
     units: u64,
     body: Value,
@@ -64,7 +64,7 @@ pub struct Around<'a> {
 pub struct Dealer {
     key: SigningKey,
     purchases: Vec<Purchase>,
-    payouts: Vec<Payout>,
+    withdrawals: Vec<Withdrawal>,
     asked: BTreeMap<CallId, Asked>,
 }
 
@@ -83,12 +83,12 @@ impl Dealer {
     pub fn new(chain: &Chain, dice: &mut Dice) -> Option<Self> {
         let key = chain::key(dice)?;
         chain.mint(key.address(), u128::from(dice.within(200_000..=5_000_000)));
-        Some(Self { key, purchases: Vec::new(), payouts: Vec::new(), asked: BTreeMap::new() })
+        Some(Self { key, purchases: Vec::new(), withdrawals: Vec::new(), asked: BTreeMap::new() })
     }
 
     /// Where something was to be paid out, and how much.
-    pub fn payouts(&self) -> impl Iterator<Item = (Address, u64)> + '_ {
-        self.payouts.iter().map(|payout| (payout.to, payout.units))
+    pub fn withdrawals(&self) -> impl Iterator<Item = (Address, u64)> + '_ {
+        self.withdrawals.iter().map(|withdrawal| (withdrawal.to, withdrawal.units))
     }
 
     /// It waits for an answer.
@@ -113,9 +113,12 @@ impl Dealer {
             40..65 => self.mint(place),
             65..85 => melt(around).into_iter().collect(),
             _ => {
-                let recent = self.payouts.len().saturating_sub(3);
-                let payout = self.payouts.get(recent..).and_then(|recent| around.dice.pick(recent));
-                payout.map(|payout| Sent(post("/v1/melt/evm", &payout.body), None)).into_iter().collect()
+                let recent = self.withdrawals.len().saturating_sub(3);
+                let withdrawal = self.withdrawals.get(recent..).and_then(|recent| around.dice.pick(recent));
+                withdrawal
+                    .map(|withdrawal| Sent(post("/v1/melt/evm", &withdrawal.body), None))
+                    .into_iter()
+                    .collect()
             }
         }
     }
@@ -170,7 +173,7 @@ impl Dealer {
                 let body =
                     json!({ "quote": quote, "inputs": inputs, "prefer_async": around.dice.per_mille(400) });
                 let sent = Sent(post("/v1/melt/evm", &body), None);
-                self.payouts.push(Payout { to, units, body });
+                self.withdrawals.push(Withdrawal { to, units, body });
                 vec![sent]
             }
         }
@@ -221,8 +224,8 @@ impl Dealer {
     }
 }
 
-/// What the issuer keeps of each payout.
-pub const PAYOUT_FEE: u64 = 10;
+/// What the issuer keeps of each withdrawal.
+pub const WITHDRAWAL_FEE: u64 = 10;
 
 /// What a quote says, and outputs for it.
 fn purchase(body: &Value, amount: u64, around: &mut Around<'_>) -> Option<Purchase> {
@@ -246,7 +249,7 @@ fn melt(around: &mut Around<'_>) -> Option<Sent> {
     let coin = around.bearer.any(around.dice)?;
     let total: u64 = coin.proofs.iter().map(|proof| proof.amount).sum();
     let fee = around.keyring.fee(&coin.proofs).ok()?.to_u64()?;
-    let amount = total.checked_sub(fee)?.checked_sub(PAYOUT_FEE).filter(|amount| *amount >= 100)?;
+    let amount = total.checked_sub(fee)?.checked_sub(WITHDRAWAL_FEE).filter(|amount| *amount >= 100)?;
     let mut to = [0; 20];
     around.dice.fill(&mut to);
     let to = Address::from_bytes(to);

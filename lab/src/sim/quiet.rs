@@ -129,7 +129,7 @@ impl World {
             let count = match (ended.row.purpose, &ended.outcome) {
                 (_, Outcome::Failed { .. }) => &mut self.counts.failed,
                 (Purpose::Deposit { .. }, _) => &mut self.counts.deposits,
-                (Purpose::Payout { .. }, _) => &mut self.counts.payouts,
+                (Purpose::Withdrawal { .. }, _) => &mut self.counts.withdrawals,
                 (Purpose::Facilitated, _) => &mut self.counts.facilitated,
                 _ => continue,
             };
@@ -170,18 +170,18 @@ impl World {
         Ok((unpaid, astray))
     }
 
-    /// What was paid out is what the books say, each payout once. Says how much has gone out that they do not have.
+    /// What was paid out is what the books say, each withdrawal once. Says how much has gone out that they do not have.
     fn paid_out(&self, book: &Book, token: &Token, deep: bool) -> Result<u128, Broken> {
         let mut strayed = 0_u128;
-        for (to, asked) in self.dealer.iter().flat_map(Dealer::payouts) {
+        for (to, asked) in self.dealer.iter().flat_map(Dealer::withdrawals) {
             let sent = token.units(to);
             let own = book.kept.settlements.values().filter(|ended| {
-                matches!(ended.row.purpose, Purpose::Payout { .. })
+                matches!(ended.row.purpose, Purpose::Withdrawal { .. })
                     && ended.row.call.moves.to.as_bytes() == to.as_bytes()
             });
             let booked = own.filter(|ended| matches!(ended.outcome, Outcome::Settled { .. })).count();
-            let seen = || format!("{to}: {asked} asked for, {sent} sent, {booked} payouts in the books");
-            hold(sent == 0 || sent == u128::from(asked), "a payout is sent once", seen)?;
+            let seen = || format!("{to}: {asked} asked for, {sent} sent, {booked} withdrawals in the books");
+            hold(sent == 0 || sent == u128::from(asked), "a withdrawal is sent once", seen)?;
             hold(
                 booked <= 1 && (booked == 0 || sent > 0),
                 "what the books say has moved is on the chain",

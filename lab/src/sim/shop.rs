@@ -97,7 +97,7 @@ impl ChainPlan {
              gas_price_most = 100\n{}\
              [[token]]\nchain = {id}\naddress = \"{address}\"\nsymbol = \"SIM\"\nname = \"{name}\"\n\
              version = \"{version}\"\ncounts_as = \"USD\"\ncredits_least = \"0.000100 USD\"\n\
-             payout_fee = \"0.000010 USD\"\n{}[facilitator]\nsettle_for = [\"{SELLER}\"]\n",
+             withdrawal_fee = \"0.000010 USD\"\n{}[facilitator]\nsettle_for = [\"{SELLER}\"]\n",
             channels.map(channels_text).unwrap_or_default(),
             if channels.is_some() { "schemes = [\"exact\", \"batch-settlement\"]\n" } else { "" }
         )

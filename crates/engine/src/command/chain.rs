@@ -55,8 +55,8 @@ impl Command {
                 keys.accounts.extend([command.reserve, Chart::of(command.asset).deposits]);
                 keys.chart(command.asset);
             }
-            Self::PayOut(command) => {
-                let payment = PaymentId::of_payout(command.quote, command.failed);
+            Self::Withdraw(command) => {
+                let payment = PaymentId::of_withdrawal(command.quote, command.failed);
                 keys.melt_quotes.push(command.quote);
                 keys.payment(payment);
                 keys.call(CallId::of_payment(payment));

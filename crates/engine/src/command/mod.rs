@@ -16,8 +16,8 @@ pub use self::operator::{
 pub use self::payment::{Funds, Hold, Post, Release};
 use crate::{
     Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CursorRow, Deposit, EndCall, EndSweep,
-    Facilitate, Fund, Keys, MakeChannelCall, Mode, OpenInlet, PayOut, QuoteId, ReopenCall, SeeChannel,
-    SeeReceiver, SendCall, Settle, Sweep, UndoArrival, Void,
+    Facilitate, Fund, Keys, MakeChannelCall, Mode, OpenInlet, QuoteId, ReopenCall, SeeChannel, SeeReceiver,
+    SendCall, Settle, Sweep, UndoArrival, Void, Withdraw,
 };
 
 /// Anything that changes a row.
@@ -40,7 +40,7 @@ pub enum Command {
     Capture(Capture),
     Void(Void),
     Deposit(Deposit),
-    PayOut(PayOut),
+    Withdraw(Withdraw),
     Facilitate(Facilitate),
     Fund(Fund),
     SendCall(SendCall),

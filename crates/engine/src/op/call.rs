@@ -139,7 +139,9 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
         Purpose::Deposit { payment, quote } => {
             super::deposit::end(rows, (payment, quote), &row, command, now)?
         }
-        Purpose::Payout { payment, quote } => super::payout::end(rows, (payment, quote), &row, command)?,
+        Purpose::Withdrawal { payment, quote } => {
+            super::withdrawal::end(rows, (payment, quote), &row, command)?
+        }
         Purpose::Facilitated | Purpose::Channel(_) | Purpose::Funding { .. } | Purpose::Sweep(_) => {
             let mut draft = Draft::new(EntryKind::Settle, Some(reference(*call)));
             push_gas(&mut draft, command.gas.as_ref());
@@ -320,14 +322,16 @@ pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall) -> Decision {
         // What it set aside is free again and may be used by now: it cannot be set aside after the fact.
         (
             Outcome::Failed { .. },
-            Purpose::Payment(id) | Purpose::Deposit { payment: id, .. } | Purpose::Payout { payment: id, .. },
+            Purpose::Payment(id)
+            | Purpose::Deposit { payment: id, .. }
+            | Purpose::Withdrawal { payment: id, .. },
         ) => return Err(Reject::PaymentNotHeld(id)),
         (Outcome::Settled { .. }, Purpose::Payment(id)) => Some(take_back(rows, id, *call, named()?)?),
         (Outcome::Settled { .. }, Purpose::Deposit { payment, quote }) => {
             Some(super::deposit::reopen(rows, (payment, quote), *call, named()?)?)
         }
-        (Outcome::Settled { .. }, Purpose::Payout { quote, .. }) => {
-            Some(super::payout::reopen(rows, quote, *call)?)
+        (Outcome::Settled { .. }, Purpose::Withdrawal { quote, .. }) => {
+            Some(super::withdrawal::reopen(rows, quote, *call)?)
         }
     };
     let row = CallRow { reopened: true, ..ended.row };

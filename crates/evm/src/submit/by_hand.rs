@@ -85,7 +85,7 @@ impl Submitter {
             Purpose::Payment(_)
                 | Purpose::Facilitated
                 | Purpose::Deposit { .. }
-                | Purpose::Payout { .. }
+                | Purpose::Withdrawal { .. }
                 | Purpose::Sweep(_)
                 | Purpose::Funding { .. }
                 | Purpose::Authorize(_)

@@ -25,7 +25,8 @@ use farthing_evm::{
 };
 use farthing_gate::chain::channel::Channels;
 use farthing_gate::chain::{
-    Bounds, ChainFuture, ChainRefusal, Chains, CreditTerms, Destination, Inlet, Payout, Transfer, Verified,
+    Bounds, ChainFuture, ChainRefusal, Chains, CreditTerms, Destination, Inlet, Transfer, Verified,
+    Withdrawal,
 };
 use farthing_ledger::Account;
 use farthing_money::{Amount, Asset, Money, Span};
@@ -39,8 +40,8 @@ pub use status::{ChainStatus, SignerStatus, TokenStatus};
 use crate::config::{ChainSection, CreditSale};
 use crate::installation::Installation;
 
-/// How long a payout may wait for a cheaper block. Its transfer has no end of its own.
-const PAYOUT_TIME: Span = Span::from_secs(24 * 3600);
+/// How long a withdrawal may wait for a cheaper block. Its transfer has no end of its own.
+const WITHDRAWAL_TIME: Span = Span::from_secs(24 * 3600);
 
 /// How many channels are read at once.
 const CHANNELS_AT_ONCE: usize = 1_000;
@@ -320,10 +321,10 @@ impl Chains for ChainRoom {
     fn credit_terms(&self, asset: Asset) -> Option<CreditTerms> {
         let sale = self.sales.iter().find(|sale| sale.asset == asset)?;
         let bounds = Bounds { least: sale.least, most: None };
-        Some(CreditTerms { deposit: bounds, payout: bounds, payout_fee: sale.payout_fee })
+        Some(CreditTerms { deposit: bounds, withdrawal: bounds, withdrawal_fee: sale.withdrawal_fee })
     }
 
-    fn payout(&self, amount: Money, to: &Destination) -> Result<Payout, ChainRefusal> {
+    fn withdrawal(&self, amount: Money, to: &Destination) -> Result<Withdrawal, ChainRefusal> {
         let refuse = |message: String| ChainRefusal::Invalid { reason: Reason::RecipientMismatch, message };
         let mut tokens = self.chains().flat_map(|chain| chain.tokens.iter().map(move |token| (chain, token)));
         let fits = |(chain, token): &(&ChainConfig, &TokenConfig)| {
@@ -359,10 +360,10 @@ impl Chains for ChainRoom {
             to: moves.token,
             input: farthing_channel::call::transfer(to.to, units.into()),
             moves,
-            until: now.after(PAYOUT_TIME),
+            until: now.after(WITHDRAWAL_TIME),
             approval: None,
         };
-        Ok(Payout { call, reserve: chain.reserve(token).id() })
+        Ok(Withdrawal { call, reserve: chain.reserve(token).id() })
     }
 
     fn inlet(&self, quote: QuoteId, amount: Money) -> Option<Inlet> {

@@ -19,7 +19,7 @@ pub struct UnderWay {
     pub call: String,
     /// Its chain's number.
     pub chain: u64,
-    /// What it is for: payment, deposit, payout, others, channel, funding, sweep, escrow or return. One that has put money into
+    /// What it is for: payment, deposit, withdrawal, others, channel, funding, sweep, escrow or return. One that has put money into
     /// escrow is `in escrow` for as long as that lies there.
     pub purpose: String,
     /// When it was asked for.
@@ -33,7 +33,7 @@ impl UnderWay {
         let purpose = match row.purpose {
             Purpose::Payment(_) => "payment",
             Purpose::Deposit { .. } => "deposit",
-            Purpose::Payout { .. } => "payout",
+            Purpose::Withdrawal { .. } => "withdrawal",
             Purpose::Facilitated => "others",
             Purpose::Channel(_) => "channel",
             Purpose::Funding { .. } => "funding",

@@ -37,8 +37,8 @@ pub struct CreditSale {
     pub asset: Asset,
     /// The least that comes in or goes out at once: each costs a transaction.
     pub least: Amount,
-    /// What the issuer keeps of each payout, for its gas.
-    pub payout_fee: Amount,
+    /// What the issuer keeps of each withdrawal, for its gas.
+    pub withdrawal_fee: Amount,
     /// From how much on is moved on what lies at the address of a mint quote.
     pub sweep_least: Amount,
 }
@@ -339,13 +339,14 @@ fn read_sale(
         Err(error) => Err(error.to_string()),
     };
     let least = section.judged("credits_least", amount);
-    let payout_fee = section.given_or("payout_fee", Amount::ZERO, |key| section.judged(key, amount))?;
+    let withdrawal_fee =
+        section.given_or("withdrawal_fee", Amount::ZERO, |key| section.judged(key, amount))?;
     let least = least?;
     if least.is_zero() {
         section.remark("credits_least", "expected more than nothing: each costs a transaction", None);
     }
     let sweep_least = section.given_or("sweep_least", least, |key| section.judged(key, amount))?;
-    Some(CreditSale { chain, token: token.address, asset, least, payout_fee, sweep_least })
+    Some(CreditSale { chain, token: token.address, asset, least, withdrawal_fee, sweep_least })
 }
 
 fn chain_id(section: &Section<'_>, key: &str) -> Option<ChainId> {
@@ -414,10 +415,10 @@ mod tests {
         assert_eq!((token.symbol.as_str(), token.decimals, token.asset.code().as_str()), ("USDC", 6, "USD"));
         assert!(token.eip3009 && !token.permit2 && token.exact && !token.upto && !token.escrow);
         assert!(config.chains[0].sales().is_empty(), "credits are sold where the operator says so");
-        let sold =
-            read(&format!("{CHAIN}{TOKEN}credits_least = \"1 USD\"\npayout_fee = \"0.05 USD\"\n")).unwrap();
+        let sold = read(&format!("{CHAIN}{TOKEN}credits_least = \"1 USD\"\nwithdrawal_fee = \"0.05 USD\"\n"))
+            .unwrap();
         let sale = sold.chains[0].sales()[0];
-        assert_eq!((sale.least, sale.payout_fee), (Amount::new(1_000_000), Amount::new(50_000)));
+        assert_eq!((sale.least, sale.withdrawal_fee), (Amount::new(1_000_000), Amount::new(50_000)));
         assert_eq!(sale.sweep_least, sale.least, "unless the operator says otherwise");
         assert_eq!(config.facilitator, FacilitatorConfig::default());
     }
@@ -510,7 +511,7 @@ mod tests {
             (chain("sponsor_most = 0"), "sponsor_most in [[chain]]"),
             (token("credits_least = \"0.00 USD\""), "expected more than nothing"),
             (token("credits_least = \"1 EUR\""), "credits_least in [[token]]"),
-            (token("credits_least = \"1 USD\"\npayout_fee = \"x\""), "payout_fee in [[token]]"),
+            (token("credits_least = \"1 USD\"\nwithdrawal_fee = \"x\""), "withdrawal_fee in [[token]]"),
             (token("credits_least = \"1 USD\"\nsweep_least = \"1 EUR\""), "sweep_least in [[token]]"),
             (
                 format!(

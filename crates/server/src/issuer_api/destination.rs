@@ -1,7 +1,7 @@
 //! Where money is paid out to, as requests of melt quotes write it: `eip155:84532:0xTOKEN/0xADDRESS`, or an address alone.
 
 use farthing_channel::{Address, ChainId};
-use farthing_gate::chain::{Destination, Payout};
+use farthing_gate::chain::{Destination, Withdrawal};
 
 use super::IssuerError;
 
@@ -14,9 +14,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Where a payout's money goes.
-    pub(super) fn of(payout: &Payout) -> Self {
-        let (chain, moves) = (payout.call.chain, &payout.call.moves);
+    /// Where a withdrawal's money goes.
+    pub(super) fn of(withdrawal: &Withdrawal) -> Self {
+        let (chain, moves) = (withdrawal.call.chain, &withdrawal.call.moves);
         let address = |address: farthing_engine::ChainAddress| Address::from_bytes(*address.as_bytes());
         Self { chain, token: address(moves.token), to: address(moves.to) }
     }

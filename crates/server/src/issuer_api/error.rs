@@ -160,11 +160,11 @@ impl IssuerError {
     }
 
     /// A chain has refused to pay out.
-    pub(crate) fn payout_failed(reason: &str) -> Self {
+    pub(crate) fn withdrawal_failed(reason: &str) -> Self {
         let detail = format!(
             "the money could not be paid out ({reason}); your credits are unspent, try again or pay elsewhere"
         );
-        Self::refused(number::PAYMENT_FAILED, "payout-failed", detail)
+        Self::refused(number::PAYMENT_FAILED, "withdrawal-failed", detail)
     }
 
     /// A deposit whose outcome is not known yet.

@@ -81,7 +81,7 @@ fn shown(issuer: &Issuer, way: Way, method: &str, asset: Asset) -> Value {
     let terms = issuer.credit_terms(asset).filter(|_| method == EVM);
     let bounds = terms.map(|terms| match way {
         Way::In => terms.deposit,
-        Way::Out => terms.payout,
+        Way::Out => terms.withdrawal,
     });
     let least = bounds.map_or(1, |bounds| bounds.least.to_u64().unwrap_or(u64::MAX).max(1));
     let mut shown = json!({ "method": method, "unit": asset.unit(), "min_amount": least });

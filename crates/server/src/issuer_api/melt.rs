@@ -11,7 +11,7 @@ use farthing_money::{Amount, Asset};
 use super::extract::{Content, Named};
 use super::prepare::{sum, tag, within_limits};
 use super::quote::{EVM, Melting};
-use super::{Issuer, IssuerError, body, payout, repetition};
+use super::{Issuer, IssuerError, body, repetition, withdrawal};
 
 pub(super) async fn melt(
     State(issuer): State<Arc<Issuer>>,
@@ -33,8 +33,8 @@ pub(super) async fn melt(
         return body::write(&issuer.melt_with_change(found, &melting.row).await?);
     }
     if method == EVM {
-        let paying = payout::Paying { melting, inputs: request.inputs, blanks };
-        return body::write(&issuer.pay_out(paying, request.prefer_async).await?);
+        let paying = withdrawal::Paying { melting, inputs: request.inputs, blanks };
+        return body::write(&issuer.withdraw(paying, request.prefer_async).await?);
     }
     let spending = issuer.spend(&melting, request.inputs, blanks).await?;
     let Melting { text, id, row, terms } = melting;

@@ -16,7 +16,6 @@ mod keys;
 mod limit;
 mod melt;
 mod mint;
-mod payout;
 mod prepare;
 mod quote;
 mod repetition;
@@ -24,6 +23,7 @@ mod restore;
 mod socket;
 mod swap;
 mod terms;
+mod withdrawal;
 
 use std::sync::Arc;
 

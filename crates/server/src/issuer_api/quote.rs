@@ -1,5 +1,5 @@
 //! Mint and melt quotes (NUT-04, NUT-05, NUT-20, NUT-23): method `code` for top-up codes, and `bolt11` that pays itself
-//! where the configuration says `test_funding`. What is paid on chains is in `deposit` and `payout`.
+//! where the configuration says `test_funding`. What is paid on chains is in `deposit` and `withdrawal`.
 
 use std::sync::Arc;
 
@@ -252,7 +252,7 @@ pub(super) async fn open_melt(
     let request: body::MeltQuoteRequest = body::read(&body)?;
     let asset = issuer.asset(&request.unit)?;
     if method == EVM {
-        return body::write(&issuer.open_payout(asset, &request)?);
+        return body::write(&issuer.open_withdrawal(asset, &request)?);
     }
     let (amount, target, code) = if method == CODE {
         let code: CodeId = request.request.parse().map_err(|error: IdError| {
@@ -334,8 +334,8 @@ pub(super) struct Melting {
 impl Issuer {
     /// Whether a melt quote is being paid out on a chain.
     pub(super) fn is_pending(&self, id: QuoteId, row: &MeltQuoteRow) -> Result<bool, IssuerError> {
-        let payout = || self.read.payment(PaymentId::of_payout(id, row.failed));
-        Ok(row.method == EVM && row.paid.is_none() && payout()?.is_some())
+        let withdrawal = || self.read.payment(PaymentId::of_withdrawal(id, row.failed));
+        Ok(row.method == EVM && row.paid.is_none() && withdrawal()?.is_some())
     }
 
     /// A melt quote with its change once it is paid (NUT-08).

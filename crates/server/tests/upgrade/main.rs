@@ -224,7 +224,7 @@ async fn the_books_are_as_they_were_and_nothing_is_on_hold() {
     let nothing = ("0.00".to_owned(), "0.00".to_owned(), "0.00".to_owned(), "0.00".to_owned());
     assert!(now.iter().all(|(account, totals)| then.contains_key(account) || *totals == nothing), "{now:?}");
     let names: Vec<String> = opened.books.accounts().unwrap().into_iter().map(|row| row.name).collect();
-    for new in ["deposits", "payouts"] {
+    for new in ["deposits", "withdrawals"] {
         assert!(names.iter().any(|name| name == new), "{new} is opened where it was missing");
     }
 

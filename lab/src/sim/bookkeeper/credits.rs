@@ -37,7 +37,7 @@ impl Credits {
         let inputs: &[Input] = match command {
             Command::Swap(swap) => &swap.inputs,
             Command::Melt(melt) => &melt.inputs,
-            Command::PayOut(out) => &out.inputs,
+            Command::Withdraw(out) => &out.inputs,
             Command::Hold(hold) => match &hold.funds {
                 Funds::Credits(inputs) => inputs,
                 Funds::Chain { .. } | Funds::Voucher(_) => &[],

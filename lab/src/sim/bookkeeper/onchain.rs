@@ -149,7 +149,7 @@ impl Onchain {
                 // What was paid out is kept with its quote, not among the payments.
                 let over = ended.is_some_and(|row| {
                     matches!(row.outcome, Outcome::Failed { .. })
-                        || matches!(row.row.purpose, Purpose::Payout { .. })
+                        || matches!(row.row.purpose, Purpose::Withdrawal { .. })
                 });
                 hold(over, "nothing that is on its way to the chain is let go", || payment.to_string())
             }

@@ -248,11 +248,11 @@ pub(super) const KEYS: &[KeyNote] = &[
     ),
     note(
         "[[token]]",
-        "payout_fee",
+        "withdrawal_fee",
         "an amount",
         r#""0.05 USD""#,
         Some("nothing"),
-        "what the issuer keeps of each payout, for its gas",
+        "what the issuer keeps of each withdrawal, for its gas",
     ),
     note(
         "[[token]]",

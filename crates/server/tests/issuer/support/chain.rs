@@ -11,7 +11,8 @@ use farthing_engine::{
     Read, ReopenCall, SettledPayment, TransactionId,
 };
 use farthing_gate::chain::{
-    Bounds, ChainFuture, ChainRefusal, Chains, CreditTerms, Destination, Inlet, Payout, Transfer, Verified,
+    Bounds, ChainFuture, ChainRefusal, Chains, CreditTerms, Destination, Inlet, Transfer, Verified,
+    Withdrawal,
 };
 use farthing_money::{Amount, Asset, Money, Timestamp};
 use farthing_server::installation::Installation;
@@ -27,7 +28,7 @@ pub const OURS: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 pub const PAYER: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 pub const RESERVE: &str = "reserve:eip155:84532:USDC";
 const CHAIN: u64 = 84_532;
-/// What is kept of a payout.
+/// What is kept of a withdrawal.
 pub const FEE: u64 = 5;
 
 /// What becomes of a call that somebody waits for.
@@ -191,11 +192,11 @@ impl Chains for TestChain {
 
     fn credit_terms(&self, asset: Asset) -> Option<CreditTerms> {
         let bounds = Bounds { least: Amount::new(10), most: Some(Amount::new(1_000)) };
-        let terms = CreditTerms { deposit: bounds, payout: bounds, payout_fee: Amount::from(FEE) };
+        let terms = CreditTerms { deposit: bounds, withdrawal: bounds, withdrawal_fee: Amount::from(FEE) };
         (asset.unit().as_str() == "uusd").then_some(terms)
     }
 
-    fn payout(&self, amount: Money, place: &Destination) -> Result<Payout, ChainRefusal> {
+    fn withdrawal(&self, amount: Money, place: &Destination) -> Result<Withdrawal, ChainRefusal> {
         self.verdict()?;
         let token: Address = TOKEN.parse().unwrap();
         if place.token.is_some_and(|named| named != (CHAIN, token)) {
@@ -208,7 +209,7 @@ impl Chains for TestChain {
         let moves = Movement { token: address(TOKEN), from: address(OURS), to, units: amount.amount() };
         let until = Timestamp::from_secs(u64::MAX / 1_000);
         let call = Call { chain: CHAIN, to: moves.token, input: vec![2], moves, until, approval: None };
-        Ok(Payout { call, reserve: Self::reserve(amount.asset()) })
+        Ok(Withdrawal { call, reserve: Self::reserve(amount.asset()) })
     }
 
     fn inlet(&self, quote: QuoteId, amount: Money) -> Option<Inlet> {

@@ -11,14 +11,14 @@ use super::{Decision, call};
 use crate::books::{Draft, input_sums, output_sums, total};
 use crate::{
     Answer, CallId, CallRow, ChangeOutput, Chart, CreditRow, EndCall, Marks, MeltQuoteRow, Outcome, Output,
-    PayOut, PaymentId, PaymentRow, PaymentState, Purpose, QuoteId, Reject, Rows,
+    PaymentId, PaymentRow, PaymentState, Purpose, QuoteId, Reject, Rows, Withdraw,
 };
 
-pub(crate) fn pay_out(rows: &mut Rows, command: &PayOut, now: Timestamp) -> Decision {
-    let PayOut { quote, terms, failed, inputs, change, asset, target, call, tag, .. } = command;
+pub(crate) fn withdraw(rows: &mut Rows, command: &Withdraw, now: Timestamp) -> Decision {
+    let Withdraw { quote, terms, failed, inputs, change, asset, target, call, tag, .. } = command;
     let known = rows.melt_quotes.get(quote)?.or(terms.as_deref());
     let row = known.ok_or(Reject::UnknownQuote(*quote))?.clone();
-    let payment = PaymentId::of_payout(*quote, *failed);
+    let payment = PaymentId::of_withdrawal(*quote, *failed);
     if let Some(answer) = before(rows, &row, payment, command)? {
         return Ok((answer, None));
     }
@@ -55,20 +55,20 @@ pub(crate) fn pay_out(rows: &mut Rows, command: &PayOut, now: Timestamp) -> Deci
         marks: Marks::default(),
     };
     rows.held.put(payment, held.clone());
-    let purpose = Purpose::Payout { payment, quote: *quote };
+    let purpose = Purpose::Withdrawal { payment, quote: *quote };
     call::begin(rows, CallId::of_payment(payment), call::open(call.clone(), purpose, now));
     rows.melt_quotes.put(*quote, row);
     Ok((Answer::Settling(Box::new(held)), Some(entry)))
 }
 
-/// What became of the same request when it came before. Other credits have to wait until the present payout has failed.
+/// What became of the same request when it came before. Other credits have to wait until the present withdrawal has failed.
 fn before(
     rows: &Rows,
     row: &MeltQuoteRow,
     payment: PaymentId,
-    command: &PayOut,
+    command: &Withdraw,
 ) -> Result<Option<Answer>, Reject> {
-    let PayOut { quote, failed, tag, .. } = command;
+    let Withdraw { quote, failed, tag, .. } = command;
     if let Some((paid_by, _)) = &row.paid {
         return if paid_by == tag {
             Ok(Some(Answer::MeltQuote(*quote, Box::new(row.clone()))))
@@ -86,7 +86,7 @@ fn before(
 }
 
 /// Whether the credits are worth what goes out, the change and the fees.
-fn check_sums(row: &MeltQuoteRow, command: &PayOut, came: Amount) -> Result<(), Reject> {
+fn check_sums(row: &MeltQuoteRow, command: &Withdraw, came: Amount) -> Result<(), Reject> {
     let back = total(&output_sums(&command.change)?)?;
     let (outputs, kept) = (sum([row.amount, back])?, sum([command.fee, row.fee])?);
     if sum([outputs, kept])? == came {
@@ -97,8 +97,8 @@ fn check_sums(row: &MeltQuoteRow, command: &PayOut, came: Amount) -> Result<(), 
 }
 
 /// Whether the quote waits for credits of this kind.
-fn check(row: &MeltQuoteRow, command: &PayOut, now: Timestamp) -> Result<(), Reject> {
-    let PayOut { quote, asset, target, .. } = command;
+fn check(row: &MeltQuoteRow, command: &Withdraw, now: Timestamp) -> Result<(), Reject> {
+    let Withdraw { quote, asset, target, .. } = command;
     if row.expires_at <= now {
         return Err(Reject::QuoteExpired(*quote));
     }
@@ -230,17 +230,17 @@ fn end_again(
 ) -> Result<Entry, Reject> {
     let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*payment.as_bytes())));
     if settled {
-        draft.push(Transfer::post(Chart::of(row.asset).payouts, row.target, row.amount));
+        draft.push(Transfer::post(Chart::of(row.asset).withdrawals, row.target, row.amount));
     }
     call::push_gas(&mut draft, command.gas.as_ref());
     draft.apply(rows)
 }
 
-/// The chain has taken a payout back: the money is ours again, and owed.
+/// The chain has taken a withdrawal back: the money is ours again, and owed.
 pub(crate) fn reopen(rows: &mut Rows, quote: QuoteId, id: CallId) -> Result<Entry, Reject> {
     let row = rows.melt_quotes.get(&quote)?.ok_or(Reject::UnknownQuote(quote))?.clone();
     let mut draft = Draft::new(EntryKind::Reversal, Some(call::reference(id)));
-    draft.push(Transfer::post(row.target, Chart::of(row.asset).payouts, row.amount));
+    draft.push(Transfer::post(row.target, Chart::of(row.asset).withdrawals, row.amount));
     draft.apply(rows)
 }
 

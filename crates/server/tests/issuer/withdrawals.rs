@@ -68,14 +68,14 @@ async fn money_becomes_credits_and_money_again() {
 }
 
 #[tokio::test]
-async fn credits_are_whole_again_when_a_payout_fails() {
+async fn credits_are_whole_again_when_a_withdrawal_fails() {
     let mint = Mint::on_chain().await;
     let mut payer = Payer::of(&mint, "uusd", 1).await;
     let credits = payer.funded(&mint, &[32, 4, 1]).await;
     let quote = quote(&mint, 32).await;
     mint.script().then(Fate::Fails(Reason::TransactionFailed));
     let failed = mint.post("/v1/melt/evm", &melt(&quote, &credits)).await;
-    assert_eq!(failed.refusal(), (400, "payout-failed".to_owned(), 20_004));
+    assert_eq!(failed.refusal(), (400, "withdrawal-failed".to_owned(), 20_004));
     assert_eq!(mint.states(&ys(&credits)).await, ["UNSPENT"; 3]);
     assert_eq!(state(&mint, &quote).await, quote, "it may be paid anew");
     assert!(mint.trial().settled);
@@ -118,7 +118,7 @@ async fn what_is_under_way_is_joined_and_never_paid_twice() {
 
 /// A kill at any moment after the credits were taken leaves the call in the outbox: they are not free, and not lost.
 #[tokio::test]
-async fn a_payout_that_is_under_way_outlives_a_kill() {
+async fn a_withdrawal_that_is_under_way_outlives_a_kill() {
     let mut mint = Mint::on_chain().await;
     let mut payer = Payer::of(&mint, "uusd", 1).await;
     let credits = payer.funded(&mint, &[32, 4, 1]).await;
@@ -142,7 +142,7 @@ async fn a_payout_that_is_under_way_outlives_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sixteen_at_once_are_one_payout() {
+async fn sixteen_at_once_are_one_withdrawal() {
     let mint = Arc::new(Mint::on_chain().await);
     let mut payer = Payer::of(&mint, "uusd", 1).await;
     let credits = payer.funded(&mint, &[32, 4, 1]).await;
@@ -169,7 +169,7 @@ async fn sixteen_at_once_are_one_payout() {
 }
 
 #[tokio::test]
-async fn payouts_are_refused_clearly() {
+async fn withdrawals_are_refused_clearly() {
     let mint = Mint::on_chain().await;
     let mut payer = Payer::of(&mint, "uusd", 1).await;
     let credits = payer.funded(&mint, &[32, 8, 4, 1]).await;
@@ -180,8 +180,8 @@ async fn payouts_are_refused_clearly() {
     let foreign = format!("eip155:1:{TOKEN}/{PAYER}");
     for (request, unit, amount, reject) in [
         ("alice", "uusd", 32, "malformed-body"),
-        (&zero, "uusd", 32, "payout-refused"),
-        (&foreign, "uusd", 32, "payout-refused"),
+        (&zero, "uusd", 32, "withdrawal-refused"),
+        (&foreign, "uusd", 32, "withdrawal-refused"),
         (PAYER, "sat", 32, "unknown-unit"),
         (PAYER, "uusd", 0, "malformed-body"),
         (PAYER, "uusd", 9, "amount-out-of-bounds"),
@@ -201,7 +201,7 @@ async fn payouts_are_refused_clearly() {
     let quote = quote(&mint, 32).await;
     let pay = |credits: &[Proof]| melt(&quote, credits);
     for (body, reject) in [
-        (pay(&credits[..1]), "unbalanced"), // the payout has its fee
+        (pay(&credits[..1]), "unbalanced"), // the withdrawal has its fee
         (pay(&credits), "unbalanced"),      // and without blank outputs no change is given
         (melt(&json!({ "quote": "00" }), &credits), "unknown-quote"),
     ] {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use farthing_ecash::{BlindedMessage, Proof};
-use farthing_engine::{Answer, CallId, Command, MeltQuoteRow, Mode, Outcome, PayOut, PaymentId, Reject};
+use farthing_engine::{Answer, CallId, Command, MeltQuoteRow, Mode, Outcome, PaymentId, Reject, Withdraw};
 use farthing_gate::chain::Chains;
 use farthing_money::{Amount, Asset};
 
@@ -16,7 +16,7 @@ use super::repetition::credit_ids;
 use super::{Issuer, IssuerError, body, terms};
 
 /// The stable code of what chains do not pay out.
-const REFUSED: &str = "payout-refused";
+const REFUSED: &str = "withdrawal-refused";
 
 /// A melt quote and what is to pay it.
 pub(super) struct Paying {
@@ -27,7 +27,7 @@ pub(super) struct Paying {
 
 impl Issuer {
     /// A new quote. Nothing is written down.
-    pub(super) fn open_payout(
+    pub(super) fn open_withdrawal(
         &self,
         asset: Asset,
         request: &body::MeltQuoteRequest,
@@ -41,20 +41,20 @@ impl Issuer {
             IssuerError::malformed("method \"evm\" needs the member \"amount\": a whole number above zero")
         })?;
         let amount = Amount::from(amount);
-        if !terms.payout.hold(amount) {
-            return Err(IssuerError::out_of_bounds(amount, &terms.payout));
+        if !terms.withdrawal.hold(amount) {
+            return Err(IssuerError::out_of_bounds(amount, &terms.withdrawal));
         }
         let wanted = destination::read(&request.request)?;
-        let payout = self.chains()?.payout(asset.money(amount), &wanted);
-        let payout = payout.map_err(|refusal| IssuerError::of_chain(&refusal, REFUSED))?;
-        let place = Place::of(&payout);
+        let withdrawal = self.chains()?.withdrawal(asset.money(amount), &wanted);
+        let withdrawal = withdrawal.map_err(|refusal| IssuerError::of_chain(&refusal, REFUSED))?;
+        let place = Place::of(&withdrawal);
         let row = MeltQuoteRow {
             method: EVM.to_owned(),
             request: destination::write(&place),
             asset,
             amount,
-            fee: terms.payout_fee,
-            target: payout.reserve,
+            fee: terms.withdrawal_fee,
+            target: withdrawal.reserve,
             code: None,
             expires_at: self.now().after(self.quote_lifetime.max(LIFETIME_LEAST)),
             paid: None,
@@ -70,13 +70,13 @@ impl Issuer {
     }
 
     /// Pays a quote out, or joins what is under way. Nobody waits for the chain who does not want to.
-    pub(super) async fn pay_out(
+    pub(super) async fn withdraw(
         self: &Arc<Self>,
         paying: Paying,
         prefer_async: bool,
     ) -> Result<body::MeltQuote, IssuerError> {
         let Melting { id, row, .. } = &paying.melting;
-        let payment = PaymentId::of_payout(*id, row.failed);
+        let payment = PaymentId::of_withdrawal(*id, row.failed);
         let asked = tag("melt", id.as_bytes(), &credit_ids(&paying.inputs), &paying.blanks);
         let (id, text) = (*id, paying.melting.text.clone());
         match self.read.payment(payment)? {
@@ -88,7 +88,7 @@ impl Issuer {
             && let Some(Outcome::Failed { reason, .. }) =
                 self.chains()?.ended(CallId::of_payment(payment)).await
         {
-            return Err(IssuerError::payout_failed(&reason));
+            return Err(IssuerError::withdrawal_failed(&reason));
         }
         let row = self.read_melt_quote(EVM, &text)?.row;
         self.melt_with_change((&text, id), &row).await
@@ -100,9 +100,9 @@ impl Issuer {
         let spending = self.spend(&melting, inputs, blanks).await?;
         let Melting { id, row, terms, .. } = melting;
         let place = destination::read(&row.request)?;
-        let payout = self.chains()?.payout(row.asset.money(row.amount), &place);
-        let payout = payout.map_err(|refusal| IssuerError::of_chain(&refusal, REFUSED))?;
-        let command = PayOut {
+        let withdrawal = self.chains()?.withdrawal(row.asset.money(row.amount), &place);
+        let withdrawal = withdrawal.map_err(|refusal| IssuerError::of_chain(&refusal, REFUSED))?;
+        let command = Withdraw {
             quote: id,
             terms: terms.map(Box::new),
             failed: row.failed,
@@ -110,13 +110,13 @@ impl Issuer {
             change: spending.change,
             fee: spending.fee,
             asset: spending.asset,
-            target: payout.reserve,
-            call: payout.call,
+            target: withdrawal.reserve,
+            call: withdrawal.call,
             tag: spending.tag,
         };
-        match self.execute.execute(Command::PayOut(command)).await? {
+        match self.execute.execute(Command::Withdraw(command)).await? {
             Answer::Settling(_) | Answer::MeltQuote(..) => Ok(()),
-            _ => Err(IssuerError::internal("a payout was expected of the engine")),
+            _ => Err(IssuerError::internal("a withdrawal was expected of the engine")),
         }
     }
 }
