@@ -2,7 +2,7 @@
 
 use farthing_money::Amount;
 
-use crate::{CallRow, MeltQuoteRow, MintQuoteRow, PaymentRow, QuoteId, SettlementRow};
+use crate::{CallRow, MeltQuoteRow, MintQuoteRow, PaymentRow, QuotaRow, QuoteId, SettlementRow};
 
 /// The answer to a command that was carried out, or that repeats one that was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Answer {
     Call(Box<CallRow>),
     /// The call ended like this, now or before.
     Settled(Box<SettlementRow>),
+    /// One was taken: the quota as it stands now.
+    Quota(QuotaRow),
     /// Codes are given back: what is to be paid for them.
     Refunded {
         /// By this command.

@@ -32,6 +32,7 @@ mod keyring;
 mod keys;
 mod op;
 mod port;
+mod quota;
 mod recover;
 mod reject;
 mod row;
@@ -49,9 +50,9 @@ pub use channel::{
     ReceiverRow, SeeChannel, SeeReceiver, Shares, UnitWorth,
 };
 pub use command::{
-    Command, CreateCodes, Enter, ExpireKeyset, Forget, Funds, Hold, Input, Issue, IssuePart, Melt,
-    OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, Prune, Publish, RefundCodes, Release, Reverse,
-    Swap,
+    Admission, Command, CreateCodes, DrawQuotaKey, Enter, ExpireKeyset, Forget, ForgetQuotas, Funds, Hold,
+    Input, Issue, IssuePart, Melt, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, Prune, Publish,
+    RefundCodes, Release, ReturnQuota, Reverse, Swap, TakeQuota,
 };
 pub use escrow::{Authorize, Capture, Void};
 pub use id::{
@@ -63,6 +64,7 @@ pub use keyring::{Keyring, KeyringReject, SignedOutput};
 pub use op::mark::NAME_LASTS;
 pub use op::standing::epoch_reference;
 pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Refusal, Store};
+pub use quota::{QuotaId, QuotaKeyRow, QuotaRow};
 pub use recover::{is_given_back, release_of};
 pub use reject::Reject;
 pub use row::{

@@ -15,6 +15,7 @@ pub(crate) mod mark;
 pub(crate) mod melt;
 pub(crate) mod open;
 pub(crate) mod post;
+pub(crate) mod quota;
 pub(crate) mod quote;
 pub(crate) mod release;
 pub(crate) mod standing;

@@ -11,8 +11,9 @@ use thiserror::Error;
 use crate::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
     Command, CreditId, CreditRow, CursorRow, EntryRow, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow,
-    MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, ReceiverId,
-    ReceiverRow, Reject, Rows, Sealed, SenderId, SettlementRow, StatementId, StatementRow,
+    MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuotaId, QuotaKeyRow,
+    QuotaRow, QuoteId, ReceiverId, ReceiverRow, Reject, Rows, Sealed, SenderId, SettlementRow, StatementId,
+    StatementRow,
 };
 
 /// Where a failure of the machine came from.
@@ -176,6 +177,18 @@ pub trait Read: Send + Sync + 'static {
         after: Option<AccessId>,
         limit: usize,
     ) -> Result<Vec<(AccessId, AccessRow)>, Fault>;
+
+    /// How often somebody had what is free.
+    fn quota(&self, id: QuotaId) -> Result<Option<QuotaRow>, Fault>;
+
+    /// Counts of what was had, after `after` or from the first on, in the order of their ids.
+    fn quotas_after(&self, after: Option<QuotaId>, limit: usize) -> Result<Vec<(QuotaId, QuotaRow)>, Fault>;
+
+    /// The key of a day.
+    fn quota_key(&self, day: u32) -> Result<Option<QuotaKeyRow>, Fault>;
+
+    /// The keys of all days that have one.
+    fn quota_keys(&self) -> Result<Vec<(u32, QuotaKeyRow)>, Fault>;
 
     /// The end of the journal.
     fn head(&self) -> Result<Head, Fault>;

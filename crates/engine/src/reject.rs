@@ -236,6 +236,20 @@ pub enum Reject {
     /// The ledger refuses.
     #[error(transparent)]
     Ledger(LedgerReject),
+    /// Nothing of it is free any more.
+    #[error("the {limit} that are free were had in this period; pay, or come back in the next")]
+    QuotaUsedUp {
+        /// How many are free.
+        limit: u32,
+    },
+    /// No more newcomers are let in.
+    #[error(
+        "{limit} newcomers of this network were let in already in this period; pay, or come back in the next"
+    )]
+    QuotaCrowded {
+        /// How many are let in.
+        limit: u32,
+    },
     /// A command did not name a row that it needs: a bug.
     #[error("a row was not loaded; please report this")]
     NotLoaded,
@@ -300,6 +314,8 @@ impl Reject {
             Self::AccountReserved(_) => "account-reserved",
             Self::Ledger(LedgerReject::DebitsExceedCredits { .. }) => "limit-reached",
             Self::Ledger(_) => "ledger-refused",
+            Self::QuotaUsedUp { .. } => "quota-used-up",
+            Self::QuotaCrowded { .. } => "quota-crowded",
             Self::NotLoaded => "internal",
         }
     }

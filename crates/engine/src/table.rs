@@ -124,6 +124,10 @@ macro_rules! for_each_table {
             names Names: $crate::NameId => $crate::NameRow,
             /// Who has paid for what.
             access Access: $crate::AccessId => $crate::AccessRow,
+            /// How often what is free was had, and how many newcomers were let in.
+            quotas Quotas: $crate::QuotaId => $crate::QuotaRow,
+            /// The keys that name those who had it, by day.
+            quota_keys QuotaKeys: u32 => $crate::QuotaKeyRow,
         }
     };
 }

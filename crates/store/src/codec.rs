@@ -4,7 +4,7 @@
 use farthing_engine::{
     AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow, EntryRow,
     Fault, FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow, NameRow, OutputRow, PaymentRow,
-    ReceiverRow, SettlementRow, StatementRow,
+    QuotaKeyRow, QuotaRow, ReceiverRow, SettlementRow, StatementRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -51,6 +51,8 @@ rows! {
     CursorRow: CursorRow,
     NameRow: NameRow,
     AccessRow: AccessRow,
+    QuotaRow: QuotaRow,
+    QuotaKeyRow: QuotaKeyRow,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

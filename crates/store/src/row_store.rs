@@ -6,9 +6,9 @@ use farthing_channel::ChannelId;
 use farthing_engine::{
     AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
     CreditId, CreditRow, CursorRow, EntryRow, Fault, FaultKind, InletRow, Keys, KeysetRow, LogId,
-    MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read,
-    ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SettlementRow, StatementId, StatementRow, Store, Table,
-    for_each_table,
+    MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuotaId,
+    QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SettlementRow,
+    StatementId, StatementRow, Store, Table, for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -61,6 +61,7 @@ row_keys!(
     CreditId,
     OutputId,
     CodeId,
+    QuotaId,
     QuoteId,
     PaymentId,
     AccountId,
@@ -393,6 +394,22 @@ impl<B: KeyValue> Read for RowStore<B> {
         limit: usize,
     ) -> Result<Vec<(AccessId, AccessRow)>, Fault> {
         self.page(TableName::Access, &beyond(after), limit)
+    }
+
+    fn quota(&self, id: QuotaId) -> Result<Option<QuotaRow>, Fault> {
+        self.row(TableName::Quotas, &id)
+    }
+
+    fn quotas_after(&self, after: Option<QuotaId>, limit: usize) -> Result<Vec<(QuotaId, QuotaRow)>, Fault> {
+        self.page(TableName::Quotas, &beyond(after), limit)
+    }
+
+    fn quota_key(&self, day: u32) -> Result<Option<QuotaKeyRow>, Fault> {
+        self.row(TableName::QuotaKeys, &day)
+    }
+
+    fn quota_keys(&self) -> Result<Vec<(u32, QuotaKeyRow)>, Fault> {
+        self.rows(TableName::QuotaKeys)
     }
 
     fn frames(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Fault> {

@@ -5,6 +5,7 @@ mod chain;
 mod credit;
 mod operator;
 mod payment;
+mod quota;
 
 use farthing_ledger::Account;
 use farthing_money::Timestamp;
@@ -14,6 +15,7 @@ pub use self::operator::{
     CreateCodes, Enter, ExpireKeyset, Forget, OpenKeyset, Prune, Publish, RefundCodes, Reverse,
 };
 pub use self::payment::{Funds, Hold, Post, Release};
+pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
 use crate::{
     Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CursorRow, Deposit, EndCall, EndSweep,
     Facilitate, Fund, Keys, MakeChannelCall, Mode, OpenInlet, QuoteId, ReopenCall, SeeChannel, SeeReceiver,
@@ -70,6 +72,10 @@ pub enum Command {
     ExpireKeyset(ExpireKeyset),
     Prune(Prune),
     Forget(Forget),
+    DrawQuotaKey(DrawQuotaKey),
+    TakeQuota(TakeQuota),
+    ReturnQuota(ReturnQuota),
+    ForgetQuotas(ForgetQuotas),
     Enter(Enter),
     Reverse(Reverse),
     Publish(Publish),
@@ -91,5 +97,6 @@ impl Command {
         self.call_keys(keys);
         self.inlet_keys(keys);
         self.operator_keys(keys);
+        self.quota_keys(keys);
     }
 }

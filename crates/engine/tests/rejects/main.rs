@@ -6,9 +6,9 @@ mod draft;
 use std::collections::BTreeSet;
 
 use farthing_engine::{
-    BOOKS, Chart, Command, CreditRow, Enter, ExpireKeyset, Funds, Marks, Melt, MintQuoteRow, Mode, PaymentId,
-    Post, Prune, Publish, RefundCodes, Reject, Release, Reverse, Rows, StatementId, StatementRow,
-    credits_account, decide, sale_reference,
+    Admission, BOOKS, Chart, Command, CreditRow, Enter, ExpireKeyset, Funds, Marks, Melt, MintQuoteRow, Mode,
+    PaymentId, Post, Prune, Publish, QuotaId, RefundCodes, Reject, Release, Reverse, Rows, StatementId,
+    StatementRow, TakeQuota, credits_account, decide, sale_reference,
 };
 use farthing_ledger::{AccountId, AccountKind, LedgerReject, Reference};
 use farthing_money::{Amount, Timestamp};
@@ -24,8 +24,19 @@ fn units(n: u128) -> Amount {
 
 /// Commands in order: each part goes on where the one before it stopped.
 fn table() -> Vec<Case> {
-    let parts =
-        [openings(), quotes(), issues(), swaps(), payments(), melts(), refunds(), entries(), ends(), modes()];
+    let parts = [
+        openings(),
+        quotes(),
+        issues(),
+        swaps(),
+        payments(),
+        melts(),
+        refunds(),
+        entries(),
+        ends(),
+        modes(),
+        quotas(),
+    ];
     parts.into_iter().flatten().collect()
 }
 
@@ -322,8 +333,25 @@ fn modes() -> Vec<Case> {
     ]
 }
 
+fn quota(n: u8) -> QuotaId {
+    QuotaId::from_bytes([n; 32])
+}
+
+fn quotas() -> Vec<Case> {
+    let take = |n, limit| {
+        let admission = Some(Admission { by: quota(0), limit: 1 });
+        Command::TakeQuota(TakeQuota { quota: quota(n), limit, until: NOW, admission })
+    };
+    vec![
+        (take(1, 0), Some(Reject::QuotaUsedUp { limit: 0 })),
+        (take(1, 1), None),
+        (take(1, 1), Some(Reject::QuotaUsedUp { limit: 1 })),
+        (take(2, 1), Some(Reject::QuotaCrowded { limit: 1 })),
+    ]
+}
+
 /// Every code but the one of a bug.
-const CODES: [&str; 40] = [
+const CODES: [&str; 42] = [
     "account-reserved",
     "amount-overflow",
     "code-exists",
@@ -350,6 +378,8 @@ const CODES: [&str; 40] = [
     "payment-under-way",
     "period-closed",
     "period-open",
+    "quota-crowded",
+    "quota-used-up",
     "quote-amount",
     "quote-exists",
     "quote-expired",
@@ -414,6 +444,7 @@ fn snapshot(rows: &Rows) -> Vec<String> {
         lines.push(format!("{:?}", rows.mint_quotes.get(&quote(n))));
         lines.push(format!("{:?}", rows.melt_quotes.get(&quote(n))));
         lines.push(format!("{:?}", rows.entries.get(&reference(n))));
+        lines.push(format!("{:?}", rows.quotas.get(&quota(n))));
         lines.push(format!("{:?}", rows.keysets.get(&u32::from(n))));
         lines.push(format!("{:?}", rows.held.get(&PaymentId::of_credits(&[credit(n)]))));
         lines.push(format!("{:?}", rows.payments.get(&PaymentId::of_credits(&[credit(n)]))));

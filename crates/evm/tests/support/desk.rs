@@ -8,8 +8,8 @@ use farthing_engine::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
     Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, InletRow,
     Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
-    PaymentRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SenderId, SettlementRow,
-    StatementId, StatementRow, decide,
+    PaymentRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject,
+    Rows, SenderId, SettlementRow, StatementId, StatementRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -126,6 +126,22 @@ impl Read for Desk {
         let mut rows = self.rows.lock().unwrap();
         rows.settlements.load(id, None);
         Ok(rows.settlements.get(&id).unwrap().cloned())
+    }
+
+    fn quota(&self, _: QuotaId) -> Result<Option<QuotaRow>, Fault> {
+        unread()
+    }
+
+    fn quotas_after(&self, _: Option<QuotaId>, _: usize) -> Result<Vec<(QuotaId, QuotaRow)>, Fault> {
+        unread()
+    }
+
+    fn quota_key(&self, _: u32) -> Result<Option<QuotaKeyRow>, Fault> {
+        unread()
+    }
+
+    fn quota_keys(&self) -> Result<Vec<(u32, QuotaKeyRow)>, Fault> {
+        unread()
     }
 
     fn name(&self, _: NameId) -> Result<Option<NameRow>, Fault> {

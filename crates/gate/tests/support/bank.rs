@@ -13,9 +13,9 @@ use farthing_engine::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
     Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, Hold,
     InletRow, Issue, IssuePart, Keyring, Keys, KeysetRow, LogId, Marks, MeltQuoteRow, MintQuoteRow, NameId,
-    NameRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, Post, QuoteId, Read,
-    ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows, SenderId, SettlementRow, StatementId,
-    StatementRow, credits_account, decide, release_of,
+    NameRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, Post, QuotaId,
+    QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows,
+    SenderId, SettlementRow, StatementId, StatementRow, credits_account, decide, release_of,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -485,6 +485,26 @@ impl Read for Desk {
         let mut rows = self.0.rows.lock().unwrap();
         rows.settlements.load(id, None);
         Ok(rows.settlements.get(&id).unwrap().cloned())
+    }
+
+    fn quota(&self, id: QuotaId) -> Result<Option<QuotaRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.quotas.load(id, None);
+        Ok(rows.quotas.get(&id).unwrap().copied())
+    }
+
+    fn quotas_after(&self, _: Option<QuotaId>, _: usize) -> Result<Vec<(QuotaId, QuotaRow)>, Fault> {
+        unread()
+    }
+
+    fn quota_key(&self, day: u32) -> Result<Option<QuotaKeyRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.quota_keys.load(day, None);
+        Ok(rows.quota_keys.get(&day).unwrap().copied())
+    }
+
+    fn quota_keys(&self) -> Result<Vec<(u32, QuotaKeyRow)>, Fault> {
+        unread()
     }
 
     fn inlet(&self, _: QuoteId) -> Result<Option<InletRow>, Fault> {

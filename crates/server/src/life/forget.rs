@@ -1,6 +1,7 @@
-//! Forgets what is over: names that payers gave to payments, and who comes back without paying again. A page at a time.
+//! Forgets what is over: names that payers gave to payments, who comes back without paying again, and what was had for nothing in
+//! periods that have ended, with the keys that name who had it. A page at a time.
 
-use farthing_engine::{AccessId, Command, Forget, NameId, Refusal};
+use farthing_engine::{AccessId, Command, Forget, ForgetQuotas, NameId, QuotaId, Refusal};
 
 use crate::installation::Installation;
 
@@ -9,7 +10,8 @@ const PAGE: usize = 500;
 
 /// Forgets all that is over; says how much it was.
 pub async fn forget(at: &Installation) -> Result<usize, Refusal> {
-    Ok(names(at).await?.saturating_add(access(at).await?))
+    let known = names(at).await?.saturating_add(access(at).await?);
+    Ok(known.saturating_add(quotas(at).await?))
 }
 
 async fn names(at: &Installation) -> Result<usize, Refusal> {
@@ -39,6 +41,35 @@ async fn access(at: &Installation) -> Result<usize, Refusal> {
     }
 }
 
+async fn quotas(at: &Installation) -> Result<usize, Refusal> {
+    let (mut after, mut forgotten) = (None, 0_usize);
+    loop {
+        let page = at.books.quotas_after(after, PAGE)?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
+        let now = (at.clock)();
+        let quotas: Vec<QuotaId> =
+            page.iter().filter(|(_, row)| row.until <= now).map(|(id, _)| *id).collect();
+        forgotten = forgotten.saturating_add(quotas.len());
+        commit_quotas(at, ForgetQuotas { quotas, keys: Vec::new() }).await?;
+    }
+    // The keys at last: as long as there is a count, it can be said whose it is.
+    let now = (at.clock)();
+    let keys: Vec<u32> =
+        at.books.quota_keys()?.iter().filter(|(_, row)| row.until <= now).map(|(day, _)| *day).collect();
+    forgotten = forgotten.saturating_add(keys.len());
+    commit_quotas(at, ForgetQuotas { quotas: Vec::new(), keys }).await?;
+    Ok(forgotten)
+}
+
+async fn commit_quotas(at: &Installation, forget: ForgetQuotas) -> Result<(), Refusal> {
+    if forget.quotas.is_empty() && forget.keys.is_empty() {
+        tokio::task::yield_now().await;
+        return Ok(());
+    }
+    at.writer.execute(Command::ForgetQuotas(forget)).await.map(|_| ())
+}
+
 async fn commit(at: &Installation, forget: Forget) -> Result<(), Refusal> {
     if forget.names.is_empty() && forget.access.is_empty() {
         tokio::task::yield_now().await;
@@ -51,7 +82,7 @@ async fn commit(at: &Installation, forget: Forget) -> Result<(), Refusal> {
 pub(crate) async fn work(at: Installation) {
     match forget(&at).await {
         Ok(0) => {}
-        Ok(rows) => tracing::info!(rows, "names of payments and accesses that are over were forgotten"),
+        Ok(rows) => tracing::info!(rows, "names, accesses and quotas that are over were forgotten"),
         Err(error) => tracing::error!(%error, "what is over could not be forgotten"),
     }
 }

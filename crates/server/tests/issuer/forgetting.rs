@@ -1,7 +1,9 @@
-//! Names that payers give to payments are kept for their time on disk, and no longer.
+//! Names that payers give to payments, and what was had for nothing, are kept for their time on disk, and no longer.
 
-use farthing_engine::{Command, Hold, Marks, NAME_LASTS, NameId, PaymentId, RequestTag};
-use farthing_money::{Amount, Asset};
+use farthing_engine::{
+    Command, DrawQuotaKey, Hold, Marks, NAME_LASTS, NameId, PaymentId, QuotaId, RequestTag, TakeQuota,
+};
+use farthing_money::{Amount, Asset, Span};
 use farthing_server::life;
 
 use crate::support::{Mint, Payer};
@@ -36,4 +38,28 @@ async fn a_name_is_forgotten_when_its_time_is_over() {
     assert_eq!(life::forget(installation).await.unwrap(), 1);
     assert!(known().is_none());
     assert!(installation.books.names_after(None, 10).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn quotas_and_their_keys_are_forgotten_when_their_period_is_over() {
+    let mint = Mint::new().await;
+    let installation = mint.installation();
+    let (soon, later) = (mint.now().after(Span::from_secs(60)), mint.now().after(Span::from_secs(120)));
+    for (n, until) in [(1, soon), (2, later)] {
+        let key = DrawQuotaKey { day: u32::from(n), key: [n; 32], until };
+        mint.execute(Command::DrawQuotaKey(key)).await.unwrap();
+        let quota = QuotaId::from_bytes([n; 32]);
+        let take = TakeQuota { quota, limit: 1, until, admission: None };
+        mint.execute(Command::TakeQuota(take)).await.unwrap();
+    }
+    let left = || (installation.books.quotas_after(None, 10).unwrap().len(), installation.books.quota_keys());
+    mint.wait_secs(59);
+    assert_eq!(life::forget(installation).await.unwrap(), 0);
+    mint.wait_secs(1);
+    assert_eq!(life::forget(installation).await.unwrap(), 2);
+    let (quotas, keys) = left();
+    assert_eq!((quotas, keys.unwrap().iter().map(|(day, _)| *day).collect::<Vec<_>>()), (1, vec![2]));
+    mint.wait_secs(60);
+    assert_eq!(life::forget(installation).await.unwrap(), 2);
+    assert_eq!((left().0, left().1.unwrap().len()), (0, 0));
 }
