@@ -43,6 +43,8 @@ const FEES: &str = "fees";
 const WITHDRAWALS: &str = "withdrawals";
 const TEST_FUNDING: &str = "test-funding";
 const CREDITS: &str = "credits:";
+const EXCHANGE: &str = "fx:";
+const EXCHANGE_EARNED: &str = "fx-earned";
 
 impl Chart {
     /// The chart of an asset.
@@ -112,6 +114,17 @@ impl Chart {
     /// What a chain's fees have cost.
     pub fn gas(&self, chain: &str) -> Account {
         Account::new(format!("gas:{chain}"), self.asset, AccountKind::Expense, Limit::None)
+    }
+
+    /// What was exchanged between this asset and another, on this asset's side: what came in is credited, what went out debited.
+    pub fn exchange(&self, other: Asset) -> Account {
+        let name = format!("{EXCHANGE}{}", other.code());
+        Account::new(name, self.asset, AccountKind::Equity, Limit::None)
+    }
+
+    /// What spread and rounding of exchanges have earned.
+    pub fn exchange_earned(&self) -> Account {
+        Account::new(EXCHANGE_EARNED, self.asset, AccountKind::Income, Limit::None)
     }
 
     pub(crate) fn shared(&self) -> [AccountId; 6] {
@@ -192,6 +205,10 @@ impl Draft {
     pub(crate) fn memo(mut self, memo: impl Into<String>) -> Self {
         self.entry.memo = Some(memo.into());
         self
+    }
+
+    pub(crate) fn note(&mut self, memo: String) {
+        self.entry.memo = Some(memo);
     }
 
     pub(crate) fn transfers(&self) -> &[Transfer] {

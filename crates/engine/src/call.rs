@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CallId, ChainAddress, ChannelStep, CreditId, Fault, Input, LogId, Marks, MeltQuoteRow, MintQuoteRow,
-    Output, OutputId, PaymentId, PaymentRow, QuoteId, Read, RequestTag, TransactionId,
+    Output, OutputId, Payees, PaymentId, PaymentRow, QuoteId, Read, RequestTag, TransactionId,
 };
 
 /// What is called, as the chain takes it. The engine does not read it.
@@ -183,8 +183,8 @@ pub struct Settle {
     pub pass_until: Option<Timestamp>,
     /// The accounts that hold it, as its row names them.
     pub accounts: Vec<AccountId>,
-    /// The merchant's account.
-    pub merchant: AccountId,
+    /// Whom it pays.
+    pub merchant: Payees,
     /// In what.
     pub asset: Asset,
     /// What it is known by besides, as its row says.
@@ -281,8 +281,8 @@ pub struct SettledPayment {
     pub payment: PaymentId,
     /// The accounts that hold it, and those of its change.
     pub accounts: Vec<AccountId>,
-    /// The merchant's account; of a withdrawal, the account that it is taken from.
-    pub merchant: AccountId,
+    /// Whom it pays; of a withdrawal, the account that it is taken from.
+    pub merchant: Payees,
     /// In what.
     pub asset: Asset,
     /// The credits that wait for a withdrawal.
@@ -320,7 +320,7 @@ impl SettledPayment {
                 Ok(row.map(|row| Self {
                     payment,
                     accounts: Vec::new(),
-                    merchant: row.target,
+                    merchant: row.target.into(),
                     asset: row.asset,
                     credits: Vec::new(),
                     change: Vec::new(),
@@ -336,7 +336,7 @@ impl SettledPayment {
         Self {
             payment,
             accounts: held.chain(row.change.iter().map(|change| change.account)).collect(),
-            merchant: row.merchant,
+            merchant: row.merchant.clone(),
             asset: row.asset,
             credits: row.credits.clone(),
             change: row.change.iter().map(|change| change.output).collect(),

@@ -11,7 +11,7 @@ use farthing_ledger::{AccountId, Transfer};
 use farthing_money::{Amount, Asset, Rounding, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Call, CallId, Chart, Marks, PaymentId, ReceiverId};
+use crate::{Call, CallId, Chart, Marks, Payees, PaymentId, ReceiverId};
 
 /// What a token's units are worth in the books' asset: a fraction, because tokens count finer or coarser than books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -305,8 +305,8 @@ pub struct ChargeVoucher {
     pub channel: ChannelId,
     /// The accounts of the channel, as its row names them.
     pub accounts: ChannelAccounts,
-    /// The merchant's account.
-    pub merchant: AccountId,
+    /// Whom it pays.
+    pub merchant: Payees,
     /// In what.
     pub asset: Asset,
     /// What is charged, in units.

@@ -4,7 +4,7 @@
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Timestamp};
 
-use crate::{Call, CallId, EndCall, Keys, Marks, PaymentId};
+use crate::{Call, CallId, EndCall, Keys, Marks, Payees, PaymentId};
 
 /// Asks for a held payment's money to be put into escrow.
 #[derive(Clone, Debug)]
@@ -34,8 +34,8 @@ pub struct Capture {
     pub pass_until: Option<Timestamp>,
     /// The accounts that hold it, as its row names them.
     pub accounts: Vec<AccountId>,
-    /// The merchant's account.
-    pub merchant: AccountId,
+    /// Whom it pays.
+    pub merchant: Payees,
     /// In what.
     pub asset: Asset,
     /// What it is known by besides, as its row names it.
@@ -72,7 +72,7 @@ impl Capture {
         keys.call(CallId::of_payment(self.payment));
         keys.call(CallId::of_void(self.payment));
         keys.accounts.extend(&self.accounts);
-        keys.accounts.push(self.merchant);
+        self.merchant.keys(keys);
         keys.chart(self.asset);
         keys.marks(self.marks);
     }

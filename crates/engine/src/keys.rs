@@ -32,7 +32,7 @@ impl Keys {
         self.payment(*payment);
         self.marks(*marks);
         self.accounts.extend(accounts);
-        self.accounts.push(*merchant);
+        merchant.keys(self);
         self.chart(*asset);
         self.credits.extend(credits);
         self.outputs.extend(change);

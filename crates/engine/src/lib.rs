@@ -26,11 +26,13 @@ mod call;
 mod channel;
 mod command;
 mod escrow;
+mod exchange;
 mod id;
 mod inlet;
 mod keyring;
 mod keys;
 mod op;
+mod payees;
 mod port;
 mod quota;
 mod recover;
@@ -55,6 +57,7 @@ pub use command::{
     RefundCodes, Release, ReturnQuota, Reverse, Swap, TakeQuota,
 };
 pub use escrow::{Authorize, Capture, Void};
+pub use exchange::{Exchange, ExchangeAccounts, Exchanged};
 pub use id::{
     AccessId, CallId, ChainAddress, CodeId, CreditId, LogId, NameId, OutputId, PaymentId, QuoteId,
     ReceiverId, RequestTag, SenderId, StatementId, StatementKind, TransactionId,
@@ -63,6 +66,7 @@ pub use inlet::{ArrivalRow, Arrive, CursorRow, EndSweep, Holding, InletRow, Open
 pub use keyring::{Keyring, KeyringReject, SignedOutput};
 pub use op::mark::NAME_LASTS;
 pub use op::standing::epoch_reference;
+pub use payees::{Part, Payees};
 pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Refusal, Store};
 pub use quota::{QuotaId, QuotaKeyRow, QuotaRow};
 pub use recover::{is_given_back, release_of};

@@ -7,7 +7,7 @@ use farthing_ledger::{AccountId, EntryKind, Transfer};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessId, CodeId, CreditId, NameId, OutputId, PaymentId, QuoteId, RequestTag};
+use crate::{AccessId, CodeId, CreditId, NameId, OutputId, Payees, PaymentId, QuoteId, RequestTag};
 
 /// What a credit is worth to whom it is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,8 +200,8 @@ pub struct PaymentRow {
     pub tag: RequestTag,
     /// In what.
     pub asset: Asset,
-    /// The merchant's account.
-    pub merchant: AccountId,
+    /// Whom it pays.
+    pub merchant: Payees,
     /// Set aside from each keyset's account.
     pub held: Vec<(AccountId, Amount)>,
     /// The credits that pay.

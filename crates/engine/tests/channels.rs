@@ -142,7 +142,7 @@ fn hold_within(base: u128, price: u128, exposure_most: Option<u128>) -> Command 
         funds: Funds::Voucher(Box::new(held)),
         price: Amount::new(price),
         asset: usd(),
-        merchant: merchant().id(),
+        merchant: merchant().id().into(),
         resource: "/page".into(),
         tag: RequestTag::from_bytes([0; 16]),
         tax_code: None,
@@ -155,7 +155,7 @@ fn charge(base: u128, price: u128, charged: u128) -> Command {
         payment: payment(base, price),
         channel: channel(),
         accounts: accounts(),
-        merchant: merchant().id(),
+        merchant: merchant().id().into(),
         asset: usd(),
         charged: units(charged),
         pass_until: None,
@@ -450,7 +450,16 @@ fn post() -> Command {
     let (payment, merchant, asset) = (payment(0, 5), merchant().id(), usd());
     let accounts = vec![accounts().payers];
     let (credits, change, charged) = (vec![], vec![], Amount::new(5));
-    Command::Post(Post { payment, credits, accounts, merchant, asset, charged, change, pass_until: None })
+    Command::Post(Post {
+        payment,
+        credits,
+        accounts,
+        merchant: merchant.into(),
+        asset,
+        charged,
+        change,
+        pass_until: None,
+    })
 }
 
 /// Another call under the name of one that was made.

@@ -98,7 +98,7 @@ fn hold() -> Command {
         funds: Funds::Chain { reserve: reserve().id(), amount: Amount::new(HELD) },
         price: Amount::new(HELD),
         asset: usd(),
-        merchant: merchant().id(),
+        merchant: merchant().id().into(),
         resource: "/page".into(),
         tag: RequestTag::from_bytes([0; 16]),
         tax_code: None,
@@ -123,7 +123,7 @@ fn capture(charged: u128) -> Command {
         charged: Amount::new(charged),
         pass_until: None,
         accounts: vec![reserve().id()],
-        merchant: merchant().id(),
+        merchant: merchant().id().into(),
         asset: usd(),
         marks: Marks::default(),
     })
@@ -143,7 +143,7 @@ fn named() -> SettledPayment {
     SettledPayment {
         payment: payment(),
         accounts: vec![reserve().id()],
-        merchant: merchant().id(),
+        merchant: merchant().id().into(),
         asset: usd(),
         credits: vec![],
         change: vec![],
@@ -278,7 +278,7 @@ fn each_step_has_its_turn() {
         charged: Amount::new(HELD),
         pass_until: None,
         accounts: vec![reserve().id()],
-        merchant: merchant().id(),
+        merchant: merchant().id().into(),
         asset: usd(),
         marks: Marks::default(),
     });

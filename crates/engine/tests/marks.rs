@@ -59,7 +59,7 @@ impl Books {
             funds: Funds::Chain { reserve: reserve().id(), amount: Amount::new(10) },
             price: Amount::new(10),
             asset: usd(),
-            merchant: merchant().id(),
+            merchant: merchant().id().into(),
             resource: "/page".into(),
             tag: RequestTag::from_bytes([n; 16]),
             tax_code: None,
@@ -77,7 +77,7 @@ impl Books {
             charged: Amount::new(units),
             pass_until,
             accounts: vec![reserve().id()],
-            merchant: merchant().id(),
+            merchant: merchant().id().into(),
             asset: usd(),
             marks: marks(),
         }))
@@ -119,7 +119,7 @@ fn named(n: u8) -> SettledPayment {
     SettledPayment {
         payment: payment(n),
         accounts: vec![reserve().id()],
-        merchant: merchant().id(),
+        merchant: merchant().id().into(),
         asset: usd(),
         credits: vec![],
         change: vec![],

@@ -195,7 +195,7 @@ impl Books {
         SettledPayment {
             payment,
             accounts: accounts.to_vec(),
-            merchant: row.map_or(reserve().id(), |row| row.merchant),
+            merchant: row.map_or(reserve().id().into(), |row| row.merchant.clone()),
             asset: usd(),
             credits: row.map(|row| row.credits.clone()).unwrap_or_default(),
             change: row.into_iter().flat_map(|row| &row.change).map(|change| change.output).collect(),

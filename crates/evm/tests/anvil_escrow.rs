@@ -131,7 +131,7 @@ impl<'a> Deal<'a> {
             charged: Amount::new(units),
             pass_until: None,
             accounts: vec![stage.chain.reserve(&stage.chain.tokens[0]).id()],
-            merchant: shop(),
+            merchant: shop().into(),
             asset: usd(),
             marks: Marks::default(),
         }))

@@ -23,5 +23,5 @@ pub use flow::{Gate, GateConfig, GateLayer};
 pub use network::Network;
 pub use peer::Peer;
 pub use proxy::{Proxy, ProxyConfig, UpstreamError};
-pub use rule::{Chosen, PassScope, Price, Rule, RuleError, Rules};
+pub use rule::{Chosen, PassScope, Price, Rule, RuleError, Rules, Share};
 pub use target::{Target, TargetError};

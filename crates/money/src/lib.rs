@@ -22,6 +22,7 @@ mod label;
 mod money;
 mod rate;
 mod rounding;
+mod split;
 mod timestamp;
 
 pub use amount::{Amount, ParseAmountError};
@@ -35,4 +36,5 @@ pub use rate::{Rate, RateError};
 pub use rounding::Rounding;
 #[doc(hidden)]
 pub use serde as id_serde;
+pub use split::split;
 pub use timestamp::{Span, Timestamp, TimestampError};

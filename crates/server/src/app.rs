@@ -120,7 +120,7 @@ pub async fn run(
         chains.start(&mut tasks);
     }
     if let Some(file) = file {
-        tasks.spawn(reload::watch(file.to_owned(), rules));
+        tasks.spawn(reload::watch(file.to_owned(), rules, Arc::clone(&installation.writer)));
     }
     let acceptor = certificate.as_ref().map(Certificate::acceptor).transpose()?;
     if let Some(certificate) = certificate {

@@ -13,7 +13,7 @@ use farthing_engine::{
     release_of,
 };
 use farthing_evm::ChainConfig;
-use farthing_ledger::AccountId;
+use farthing_ledger::{Account, AccountId};
 use farthing_money::{Asset, AssetTable, Span};
 use farthing_store::{Clock, Fjall, Freeze, RowStore, Writer, WriterOptions, WriterThread};
 use thiserror::Error;
@@ -175,7 +175,7 @@ impl Installation {
         let account = (!config.chains.is_empty()).then(|| chain_account(&seed)).transpose()?;
         let own = account.as_ref().map_or(Address::ZERO, SigningKeyOnChains::address);
         let chains = chains::configured(&config.chains, own);
-        open_books(&*writer, &config.assets, &config.server.merchant, &chains).await?;
+        open_books(&*writer, config, &chains).await?;
         let key = seed.key(Purpose::Keysets);
         let keysets = Keysets::new(key, config, Arc::clone(&books), Arc::clone(&writer));
         keysets.rotate(clock()).await?;
@@ -259,16 +259,16 @@ fn chain_account(seed: &Seed) -> Result<SigningKeyOnChains, OpenError> {
         .map_err(|error| OpenError::Account(error.to_string()))
 }
 
-async fn open_books(
-    writer: &dyn Execute,
-    assets: &AssetTable,
-    merchant: &str,
-    chains: &[ChainConfig],
-) -> Result<(), OpenError> {
-    let accounts = assets.iter().flat_map(|asset| {
-        let chart = Chart::of(asset);
-        chart.accounts().into_iter().chain([chart.merchant(merchant)])
-    });
-    let accounts = accounts.chain(chains::accounts(chains));
+async fn open_books(writer: &dyn Execute, config: &Config, chains: &[ChainConfig]) -> Result<(), OpenError> {
+    let accounts = config.assets.iter().flat_map(|asset| Chart::of(asset).accounts());
+    let accounts = accounts.chain(accounts_of(config)).chain(chains::accounts(chains));
     execute(writer, Command::OpenAccounts(accounts.collect())).await
+}
+
+/// The accounts that the prices need: those of whoever earns.
+pub(crate) fn accounts_of(config: &Config) -> Vec<Account> {
+    let mut merchants = config.rules.merchants();
+    merchants.insert(&config.server.merchant);
+    let of = |asset| merchants.iter().map(move |merchant| Chart::of(asset).merchant(merchant));
+    config.assets.iter().flat_map(of).collect()
 }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use farthing_engine::{Command, Execute};
 use farthing_gate::Rules;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::installation::{accounts_of, execute};
 
 const EVERY: Duration = Duration::from_secs(2);
 
@@ -15,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(2);
 type Look = Option<(SystemTime, u64)>;
 
 /// Looks at the file for ever and sends its rules when they change.
-pub(crate) async fn watch(file: PathBuf, rules: watch::Sender<Arc<Rules>>) {
+pub(crate) async fn watch(file: PathBuf, rules: watch::Sender<Arc<Rules>>, writer: Arc<dyn Execute>) {
     let mut seen = look(&file);
     let mut ticks = tokio::time::interval(EVERY);
     loop {
@@ -26,10 +28,16 @@ pub(crate) async fn watch(file: PathBuf, rules: watch::Sender<Arc<Rules>>) {
         }
         seen = now;
         match Config::load(&file) {
-            Ok(config) => {
-                rules.send_replace(Arc::new(config.rules));
-                tracing::info!("the prices were read again");
-            }
+            // Whoever earns has an account before anything can be paid.
+            Ok(config) => match execute(&*writer, Command::OpenAccounts(accounts_of(&config))).await {
+                Ok(()) => {
+                    rules.send_replace(Arc::new(config.rules));
+                    tracing::info!("the prices were read again");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "accounts for the new prices cannot be opened, the old prices stay");
+                }
+            },
             Err(error) => tracing::error!("the configuration has mistakes, the old prices stay:\n{error}"),
         }
     }

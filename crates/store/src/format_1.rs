@@ -160,7 +160,7 @@ impl From<Payment1> for PaymentRow {
             resource,
             tag,
             asset,
-            merchant,
+            merchant: merchant.into(),
             held,
             credits,
             charged,

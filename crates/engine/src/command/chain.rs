@@ -18,7 +18,7 @@ impl Command {
                 keys.marks(command.marks);
                 keys.channels.push(command.channel);
                 keys.accounts.extend(command.accounts.ids());
-                keys.accounts.push(command.merchant);
+                command.merchant.keys(keys);
                 keys.clearing(command.asset);
             }
             Self::SeeChannel(command) => {
@@ -42,7 +42,7 @@ impl Command {
                 keys.call(CallId::of_payment(command.payment));
                 keys.marks(command.marks);
                 keys.accounts.extend(&command.accounts);
-                keys.accounts.push(command.merchant);
+                command.merchant.keys(keys);
                 keys.chart(command.asset);
             }
             Self::Authorize(command) => command.keys(keys),

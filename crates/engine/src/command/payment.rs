@@ -5,7 +5,7 @@ use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Label, Timestamp};
 
 use super::{Command, Input, Output};
-use crate::{CreditId, HeldVoucher, Keys, Marks, PaymentId, RequestTag};
+use crate::{CreditId, HeldVoucher, Keys, Marks, Payees, PaymentId, RequestTag};
 
 /// What a credential pays with.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub struct Hold {
     /// In what.
     pub asset: Asset,
     /// Whom it pays.
-    pub merchant: AccountId,
+    pub merchant: Payees,
     /// What it buys.
     pub resource: String,
     /// What the request asked for besides (blank outputs).
@@ -61,8 +61,8 @@ pub struct Post {
     pub credits: Vec<CreditId>,
     /// The accounts of their keysets.
     pub accounts: Vec<AccountId>,
-    /// The merchant's account.
-    pub merchant: AccountId,
+    /// Whom it pays.
+    pub merchant: Payees,
     /// In what.
     pub asset: Asset,
     /// What is charged; the rest of the hold is change.
@@ -105,6 +105,7 @@ impl Command {
                         keys.accounts.extend(voucher.accounts.ids());
                     }
                 }
+                command.merchant.keys_to_check(keys);
                 keys.clearing(command.asset);
             }
             Self::Post(command) => {
@@ -112,7 +113,7 @@ impl Command {
                 keys.credits.extend(&command.credits);
                 keys.signed(&command.change);
                 keys.accounts.extend(&command.accounts);
-                keys.accounts.push(command.merchant);
+                command.merchant.keys(keys);
                 keys.chart(command.asset);
             }
             Self::Release(command) => {

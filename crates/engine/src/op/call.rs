@@ -216,7 +216,7 @@ fn end_again(
     let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*payment.as_bytes())));
     if let Outcome::Settled { .. } = command.outcome {
         let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(payment))?;
-        draft.push(Transfer::post(*reserve, named.merchant, row.charged));
+        named.merchant.pay(&mut draft, *reserve, row.charged)?;
     }
     push_gas(&mut draft, gas);
     let entry = draft.apply(rows)?;
@@ -248,7 +248,7 @@ pub(super) fn post(
             step: Step::PostHeld { held: *held, posted },
         });
     }
-    draft.push(Transfer::post(clearing, row.merchant, row.charged));
+    row.merchant.pay(&mut draft, clearing, row.charged)?;
     push_gas(&mut draft, gas);
     let entry = draft.apply(rows)?;
     let posted = PaymentRow { state: PaymentState::Posted, at: now, ..row };
@@ -352,7 +352,7 @@ pub(crate) fn take_back(
     let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(payment))?;
     super::mark::loaded(rows, row.marks)?;
     let mut draft = Draft::new(EntryKind::Reversal, Some(reference(call)));
-    draft.push(Transfer::post(named.merchant, *reserve, row.charged));
+    named.merchant.take_back(&mut draft, *reserve, row.charged)?;
     let entry = draft.apply(rows)?;
     super::mark::close(rows, payment, row.marks);
     Ok(entry)

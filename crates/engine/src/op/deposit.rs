@@ -30,7 +30,7 @@ pub(crate) fn deposit(rows: &mut Rows, command: &Deposit, now: Timestamp) -> Dec
         resource,
         tag: *tag,
         asset: *asset,
-        merchant: chart.deposits,
+        merchant: chart.deposits.into(),
         held: vec![(*reserve, *amount)],
         credits: Vec::new(),
         charged: *amount,

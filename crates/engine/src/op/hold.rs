@@ -41,6 +41,7 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
     }
     super::epoch(rows)?;
     super::mark::check(rows, *payment, *marks, now)?;
+    merchant.check(rows, *asset)?;
     let mut channel = None;
     let (inputs, sums) = match funds {
         Funds::Credits(inputs) => {
@@ -73,7 +74,7 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
         resource: resource.clone(),
         tag: *tag,
         asset: *asset,
-        merchant: *merchant,
+        merchant: merchant.clone(),
         held: sums.into_iter().collect(),
         credits: inputs.iter().map(|input| input.credit).collect(),
         charged: Amount::ZERO,

@@ -37,7 +37,7 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
         let step = Step::PostHeld { held: *amount, posted: *amount };
         draft.push(Transfer { debit: *account, credit: clearing, step });
     }
-    draft.push(Transfer::post(clearing, *merchant, *charged));
+    merchant.pay(&mut draft, clearing, *charged)?;
     for (account, amount) in signed {
         draft.push(Transfer::post(clearing, account, amount));
     }

@@ -120,6 +120,6 @@ fn post(
     }
     let lost = earned.checked_sub(covered).unwrap_or_default();
     draft.push(Transfer::post(command.accounts.lost, clearing, lost));
-    draft.push(Transfer::post(clearing, command.merchant, earned));
+    command.merchant.pay(&mut draft, clearing, earned)?;
     draft.apply(rows)
 }

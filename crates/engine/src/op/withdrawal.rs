@@ -43,7 +43,7 @@ pub(crate) fn withdraw(rows: &mut Rows, command: &Withdraw, now: Timestamp) -> D
         resource: format!("melt quote {quote}"),
         tag: *tag,
         asset: *asset,
-        merchant: *target,
+        merchant: (*target).into(),
         held: sums.into_iter().collect(),
         credits: inputs.iter().map(|input| input.credit).collect(),
         charged: row.amount,

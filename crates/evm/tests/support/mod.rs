@@ -164,7 +164,7 @@ impl Stage {
                 charged,
                 pass_until: None,
                 accounts: vec![reserve],
-                merchant: shop(),
+                merchant: shop().into(),
                 asset: usd(),
                 marks: Marks::default(),
             }))

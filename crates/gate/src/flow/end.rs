@@ -247,7 +247,7 @@ impl Shared {
             charged: charged.amount(),
             pass_until,
             accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
-            merchant: held.row.merchant,
+            merchant: held.row.merchant.clone(),
             asset: held.row.asset,
             marks: held.row.marks,
         });
@@ -282,7 +282,7 @@ impl Shared {
                 payment: held.payment,
                 credits: held.row.credits.clone(),
                 accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
-                merchant: held.row.merchant,
+                merchant: held.row.merchant.clone(),
                 asset: held.row.asset,
                 charged: held.price.amount(),
                 change: change.iter().map(|signed| signed.output).collect(),

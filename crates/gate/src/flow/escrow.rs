@@ -205,7 +205,7 @@ impl Shared {
             charged: charged.amount(),
             pass_until,
             accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
-            merchant: held.row.merchant,
+            merchant: held.row.merchant.clone(),
             asset: held.row.asset,
             marks: held.row.marks,
         });

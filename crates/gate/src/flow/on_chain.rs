@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use farthing_channel::Address;
 use farthing_engine::{
-    Answer, CallId, Chart, Command, FaultKind, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow,
-    PaymentState, Refusal, Reject, RequestTag,
+    Answer, CallId, Command, FaultKind, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow, PaymentState,
+    Refusal, Reject, RequestTag,
 };
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
@@ -101,7 +101,7 @@ impl Shared {
             }
         };
         let (price, asset) = (claim.price.amount(), claim.price.asset());
-        let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
+        let merchant = quote.payees(&self.config.names.merchant, asset);
         let funds = Funds::Chain { reserve, amount: most.amount() };
         let command =
             Hold { payment, funds, price, asset, merchant, resource, tag, tax_code: quote.tax_code, marks };

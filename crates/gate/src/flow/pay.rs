@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use farthing_engine::{
-    Answer, Chart, Command, Hold, Keyring, Marks, PaymentId, PaymentRow, PaymentState, Refusal, Reject,
-    RequestTag, SignedOutput,
+    Answer, Command, Hold, Keyring, Marks, PaymentId, PaymentRow, PaymentState, Refusal, Reject, RequestTag,
+    SignedOutput,
 };
 use farthing_money::{Amount, Asset, Money, Timestamp};
 use farthing_wire::mpp::credit::{self, OutputText};
@@ -142,7 +142,7 @@ impl Shared {
         let answer = if let Some(over) = over {
             self.made_before(payment, &resource, tag, over)?
         } else {
-            let merchant = Chart::of(asset).merchant(&self.config.names.merchant).id();
+            let merchant = quote.payees(&self.config.names.merchant, asset);
             let funds = credits.inputs.clone().into();
             let (price, tax_code) = (price.amount(), quote.tax_code);
             let marks = Marks::default();

@@ -1,7 +1,7 @@
 //! What one request would cost, and what a payment for it opens.
 
-use farthing_engine::RequestTag;
-use farthing_money::{Label, Money, Span};
+use farthing_engine::{Chart, Payees, RequestTag};
+use farthing_money::{Asset, Label, Money, Span};
 use farthing_wire::x402::PaymentFlow;
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
@@ -9,8 +9,11 @@ use http::{Method, header};
 use sha2::Sha256;
 
 use crate::peer::Peer;
-use crate::rule::{PassScope, Rule, is_safe};
+use crate::rule::{PassScope, Rule, Share, is_safe};
 use crate::target::Target;
+
+/// Into how many parts a rule divides what it earns.
+const SHARES: u32 = 100;
 
 /// A price for a request.
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ pub(super) struct Quote {
     pub(super) tax_code: Option<Label>,
     /// When a payment on a chain is settled.
     pub(super) flow: PaymentFlow,
+    /// Who gets which part of it.
+    pub(super) shares: Vec<Share>,
 }
 
 impl Quote {
@@ -58,6 +63,7 @@ impl Quote {
             description: rule.describe().to_owned(),
             tax_code: rule.tax_code(),
             flow: rule.flow(),
+            shares: rule.shares().to_vec(),
         }
     }
 
@@ -72,6 +78,24 @@ impl Quote {
             hex::encode(code.finalize().into_bytes().get(..8).unwrap_or_default())
         });
         format!("{} {place}?{}", self.method, code.unwrap_or_default())
+    }
+
+    /// Whom a payment in this asset pays: the merchants who have a share, in their order, and the gate's own for the rest.
+    pub(super) fn payees(&self, own: &str, asset: Asset) -> Payees {
+        let chart = Chart::of(asset);
+        let account = |merchant: &str| chart.merchant(merchant).id();
+        if self.shares.is_empty() {
+            return account(own).into();
+        }
+        let taken: u32 = self.shares.iter().fold(0, |sum, share| sum.saturating_add(share.share));
+        let rest = SHARES.saturating_sub(taken);
+        let is_named = self.shares.iter().any(|share| share.merchant == own);
+        let named = self.shares.iter().map(|Share { merchant, share }| {
+            let more = if merchant == own { rest } else { 0 };
+            (account(merchant), share.saturating_add(more))
+        });
+        let own_part = (!is_named).then(|| (account(own), rest));
+        Payees::shared(named.chain(own_part)).unwrap_or_else(|| account(own).into())
     }
 
     /// Binds a challenge to the request that it was made for.

@@ -9,6 +9,7 @@
 //! paths yield to every rule of the operator that names the path at least as exactly (2).
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use http::Method;
@@ -123,6 +124,12 @@ impl Rules {
     /// The operator's rules, the most specific first.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.sorted.iter()
+    }
+
+    /// The merchants who have a share of what some rule earns, beside the one who runs the gate.
+    pub fn merchants(&self) -> BTreeSet<&str> {
+        let shares = self.sorted.iter().flat_map(Rule::shares);
+        shares.map(|share| share.merchant.as_str()).collect()
     }
 
     /// The built-in free paths.

@@ -39,6 +39,15 @@ pub enum PassScope {
     Rule,
 }
 
+/// A merchant's part of what a rule earns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Who, as its account is called.
+    pub merchant: String,
+    /// How many of a hundred parts.
+    pub share: u32,
+}
+
 /// How long one payment opens what it paid for, unless a rule says otherwise: for methods that change nothing. What
 /// changes things is done once for one payment.
 pub const PASS_DEFAULT: Span = Span::from_secs(60);
@@ -57,6 +66,7 @@ pub struct Rule {
     description: String,
     tax_code: Option<Label>,
     flow: PaymentFlow,
+    shares: Vec<Share>,
     line: Option<usize>,
 }
 
@@ -113,6 +123,7 @@ impl Rule {
             description: String::new(),
             tax_code: None,
             flow: PaymentFlow::default(),
+            shares: Vec::new(),
             line: None,
         })
     }
@@ -160,6 +171,12 @@ impl Rule {
     #[must_use]
     pub fn settled(self, flow: PaymentFlow) -> Self {
         Self { flow, ..self }
+    }
+
+    /// Who gets which part of what it earns; what is left of a hundred is for the merchant who runs the gate.
+    #[must_use]
+    pub fn shared(self, shares: Vec<Share>) -> Self {
+        Self { shares, ..self }
     }
 
     /// The line of the configuration that it stands on.
@@ -217,6 +234,11 @@ impl Rule {
     /// When a payment on a chain is settled.
     pub fn flow(&self) -> PaymentFlow {
         self.flow
+    }
+
+    /// Who gets which part of what it earns, of a hundred; the rest is for the merchant who runs the gate.
+    pub fn shares(&self) -> &[Share] {
+        &self.shares
     }
 
     /// The line of the configuration, when it came from one.

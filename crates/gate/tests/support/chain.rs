@@ -91,7 +91,7 @@ impl TestChain {
         SettledPayment {
             payment,
             accounts: vec![chart.reserve(RESERVE).id()],
-            merchant: chart.merchant("shop").id(),
+            merchant: chart.merchant("shop").id().into(),
             asset: usd(),
             credits: vec![],
             change: vec![],

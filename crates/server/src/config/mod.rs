@@ -19,6 +19,7 @@ mod section;
 mod server;
 mod source;
 mod spelling;
+mod split;
 #[cfg(test)]
 mod tests;
 mod x402;

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::chains::{ChainSection, Chains};
 use super::section::Section;
 use super::source::Source;
+use super::split;
 
 /// Why a text is not the price of a rule.
 #[derive(Debug, Error)]
@@ -38,7 +39,7 @@ pub(super) fn read(
     for section in root.sections("price", "[[price]]") {
         section.require("path", torn);
         section.require("amount", torn);
-        let rule = read_price(&section, source, assets);
+        let rule = read_price(&section, source, assets, torn);
         complete &= rule.is_some();
         // A token that could not be read may be the one that is missed.
         if let Some(rule) = rule.as_ref().filter(|_| chains.whole) {
@@ -73,13 +74,14 @@ fn place_of(error: &RuleError, places: &[(usize, String)]) -> usize {
     named.map(|(at, _)| *at).max().unwrap_or_default()
 }
 
-fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable) -> Option<Rule> {
+fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, torn: bool) -> Option<Rule> {
     let price = section.judged("amount", |text| amount(text, assets));
     let pass = section.given_or("pass", None, |key| section.parsed(key, |text| text.parse().ok()).map(Some));
     let scope = section.given_or("pass_scope", PassScope::default(), |key| section.parsed(key, scope));
     let description = section.line("description", 512);
     let tax = section.given_or("tax", None, |key| section.judged(key, tax_code).map(Some));
     let flow = section.given_or("flow", PaymentFlow::default(), |key| section.parsed(key, flow));
+    let shares = split::read(section, price, torn);
     if price == Some(Price::Free) {
         let useless = [
             ("pass", "needs no pass"),
@@ -94,7 +96,7 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable) -
     }
     let rule = read_rule(section, source, price)?;
     let (pass, scope, tax, flow) = (pass?, scope?, tax?, flow?);
-    let rule = rule.settled(flow);
+    let rule = rule.settled(flow).shared(shares?);
     let rule = if let Some(tax_code) = tax { rule.taxed(tax_code) } else { rule };
     let rule = if let Some(pass) = pass { rule.pass(pass, scope) } else { rule.opening(scope) };
     Some(rule.description(description.unwrap_or_default()))

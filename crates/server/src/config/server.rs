@@ -125,7 +125,8 @@ pub(super) fn read(section: Section<'_>, source: &Source<'_>, torn: bool) -> Opt
     })
 }
 
-fn merchant(text: &str) -> Option<String> {
+/// The name of a merchant.
+pub(super) fn merchant(text: &str) -> Option<String> {
     let good =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-');
     (!text.is_empty() && text.len() <= 64 && text.bytes().all(good)).then(|| text.to_owned())

@@ -27,7 +27,7 @@ async fn hold(mint: &Mint, credits: &[Proof], resource: &str) -> PaymentId {
         funds: inputs.into(),
         price: Amount::new(1),
         asset,
-        merchant: mint.installation().merchant_account(asset),
+        merchant: mint.installation().merchant_account(asset).into(),
         resource: resource.to_owned(),
         tag: RequestTag::of_parts("test", [resource.as_bytes()]),
         tax_code: None,

@@ -23,7 +23,7 @@ async fn a_name_is_forgotten_when_its_time_is_over() {
         funds: (vec![input]).into(),
         price: Amount::new(8),
         asset,
-        merchant: installation.merchant_account(asset),
+        merchant: installation.merchant_account(asset).into(),
         resource: "https://shop.example/".to_owned(),
         tag: RequestTag::of_parts("test", [b"".as_slice()]),
         tax_code: None,

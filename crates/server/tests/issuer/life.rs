@@ -249,7 +249,7 @@ async fn what_is_on_hold_ends_before_its_keyset_is_written_off() {
         funds: (vec![input.clone()]).into(),
         price: Amount::new(8),
         asset: sat(),
-        merchant,
+        merchant: merchant.into(),
         resource: "https://shop.example/".to_owned(),
         tag: RequestTag::of_parts("test", [b"".as_slice()]),
         tax_code: None,

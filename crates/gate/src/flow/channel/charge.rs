@@ -26,7 +26,7 @@ impl Shared {
             payment,
             channel: paid.channel,
             accounts: paid.accounts,
-            merchant: held.row.merchant,
+            merchant: held.row.merchant.clone(),
             asset: held.row.asset,
             charged: units,
             pass_until,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use farthing_channel::seller::{self, trusted_seconds};
 use farthing_engine::{
-    Answer, ChannelRow, Chart, Command, Funds, HeldVoucher, Hold, PaymentId, PaymentRow, PaymentState,
-    Refusal, Reject, RequestTag,
+    Answer, ChannelRow, Command, Funds, HeldVoucher, Hold, PaymentId, PaymentRow, PaymentState, Refusal,
+    Reject, RequestTag,
 };
 use farthing_money::{Amount, Span};
 
@@ -57,7 +57,7 @@ impl Shared {
             funds: Funds::Voucher(Box::new(held)),
             price: price.amount(),
             asset: price.asset(),
-            merchant: Chart::of(price.asset()).merchant(&self.config.names.merchant).id(),
+            merchant: shown.quote.payees(&self.config.names.merchant, price.asset()),
             resource: resource.clone(),
             tag,
             tax_code: shown.quote.tax_code,

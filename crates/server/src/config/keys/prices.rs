@@ -1,6 +1,6 @@
 //! The keys of what costs how much.
 
-use super::{HOST, METHOD, PATH, SPAN, TEXT};
+use super::{HOST, METHOD, NUMBER, PATH, SPAN, TEXT};
 use crate::config::key_words::{KeyNote, note};
 
 pub(super) const KEYS: &[KeyNote] = &[
@@ -61,6 +61,22 @@ pub(super) const KEYS: &[KeyNote] = &[
         r#""upfront""#,
         Some(r#""authorization""#),
         "when a payment on a chain is settled: after the upstream has answered and before its answer goes out, before it is asked, or through an escrow, which needs a token with the scheme auth-capture",
+    ),
+    note(
+        "[[price.split]]",
+        "merchant",
+        "a name of a-z, 0-9, . _ and -",
+        r#""author""#,
+        None,
+        "who gets a part of what the rule earns; must be given",
+    ),
+    note(
+        "[[price.split]]",
+        "share",
+        NUMBER,
+        "70",
+        None,
+        "how many parts of 100; what is left is for the merchant in [server]; must be given",
     ),
     note("[[free]]", "host", HOST, r#""*.example.com""#, Some("all"), "which hosts"),
     note("[[free]]", "method", METHOD, r#""GET""#, Some("all"), "which methods; GET covers HEAD"),
