@@ -127,7 +127,9 @@ impl Payees {
     pub(crate) fn pay(&self, draft: &mut Draft, from: AccountId, charged: Amount) -> Result<(), Reject> {
         let transfers = self.transfers(from, charged)?;
         self.note(draft);
-        transfers.into_iter().for_each(|transfer| draft.push(transfer));
+        for transfer in transfers {
+            draft.push(transfer);
+        }
         Ok(())
     }
 
