@@ -2,7 +2,9 @@
 
 use farthing_money::Amount;
 
-use crate::{CallRow, MeltQuoteRow, MintQuoteRow, PaymentRow, QuotaRow, QuoteId, SettlementRow};
+use crate::{
+    CallRow, MeltQuoteRow, MintQuoteRow, PaymentRow, PayoutId, PayoutRow, QuotaRow, QuoteId, SettlementRow,
+};
 
 /// The answer to a command that was carried out, or that repeats one that was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Answer {
     Settled(Box<SettlementRow>),
     /// One was taken: the quota as it stands now.
     Quota(QuotaRow),
+    /// The payout as it stands.
+    Payout(PayoutId, Box<PayoutRow>),
     /// Codes are given back: what is to be paid for them.
     Refunded {
         /// By this command.

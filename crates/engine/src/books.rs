@@ -32,12 +32,15 @@ pub struct Chart {
     pub deposits: AccountId,
     /// Money that was paid out on a chain which took it back: owed again until it has gone out once more. A liability.
     pub withdrawals: AccountId,
+    /// What was set aside for merchants and has not arrived yet: a liability.
+    pub payouts_due: AccountId,
 }
 
 const CLEARING: &str = "clearing";
 const CODES: &str = "codes";
 const CODES_SOLD: &str = "codes-sold";
 const DEPOSITS: &str = "deposits";
+const PAYOUTS_DUE: &str = "payouts-due";
 const EXPIRED: &str = "expired";
 const FEES: &str = "fees";
 const WITHDRAWALS: &str = "withdrawals";
@@ -60,6 +63,7 @@ impl Chart {
             test_funding: id(TEST_FUNDING),
             deposits: id(DEPOSITS),
             withdrawals: id(WITHDRAWALS),
+            payouts_due: id(PAYOUTS_DUE),
         }
     }
 
@@ -79,6 +83,7 @@ impl Chart {
             (TEST_FUNDING, AccountKind::Expense, Limit::None),
             (DEPOSITS, AccountKind::Liability, Limit::None),
             (WITHDRAWALS, AccountKind::Liability, Limit::None),
+            (PAYOUTS_DUE, AccountKind::Liability, Limit::DebitsWithinCredits),
         ]
         .map(|(name, kind, limit)| Account::new(name, self.asset, kind, limit))
         .to_vec()
@@ -136,9 +141,10 @@ impl Chart {
         Account::new(format!("own:{name}"), self.asset, kind, Limit::None)
     }
 
-    /// Whether the operator may enter transfers of an account by hand: not of what payers hold, and not of `clearing`.
+    /// Whether the operator may enter transfers of an account by hand: not of what payers hold, of what is on
+    /// its way to merchants, and of `clearing`.
     pub fn is_open_to_entries(account: &Account) -> bool {
-        !matches!(account.name.as_str(), CLEARING | CODES) && !account.name.starts_with(CREDITS)
+        !matches!(account.name.as_str(), CLEARING | CODES | PAYOUTS_DUE) && !account.name.starts_with(CREDITS)
     }
 }
 

@@ -5,9 +5,10 @@ use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::payout::PayoutId;
 use crate::{
-    CallId, ChainAddress, ChannelStep, CreditId, Fault, Input, LogId, Marks, MeltQuoteRow, MintQuoteRow,
-    Output, OutputId, Payees, PaymentId, PaymentRow, QuoteId, Read, RequestTag, TransactionId,
+    CallId, ChainAddress, ChannelStep, Chart, CreditId, Fault, Input, LogId, Marks, MeltQuoteRow,
+    MintQuoteRow, Output, OutputId, Payees, PaymentId, PaymentRow, QuoteId, Read, RequestTag, TransactionId,
 };
 
 /// What is called, as the chain takes it. The engine does not read it.
@@ -81,6 +82,8 @@ pub enum Purpose {
     Authorize(PaymentId),
     /// It gives what is left of a payment of ours in escrow back to the payer.
     Void(PaymentId),
+    /// It pays a merchant.
+    Payout(PayoutId),
 }
 
 /// The accounts that pay a chain's own fees.
@@ -311,6 +314,17 @@ impl SettledPayment {
                 let named = read.payment(payment)?.map(|row| Self::of_row(payment, &row));
                 Ok(named.map(|named| Self { quote: Some(quote), ..named }))
             }
+            Purpose::Payout(id) => Ok(read.payout(id)?.map(|row| Self {
+                // It holds nothing of a payer's; its rows are found by the call's name.
+                payment: PaymentId::from_bytes(*id.as_bytes()),
+                accounts: vec![row.terms.account, Chart::of(row.terms.asset).payouts_due],
+                merchant: row.terms.to.source(row.terms.asset).into(),
+                asset: row.terms.asset,
+                credits: Vec::new(),
+                change: Vec::new(),
+                quote: None,
+                marks: Marks::default(),
+            })),
             Purpose::Withdrawal { payment, quote } => {
                 if let Some(row) = read.payment(payment)? {
                     return Ok(Some(Self { quote: Some(quote), ..Self::of_row(payment, &row) }));

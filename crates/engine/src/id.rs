@@ -245,7 +245,7 @@ impl RequestTag {
 }
 
 /// SHA-256 over parts, each preceded by its length.
-fn hash_of_parts<'a>(domain: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+pub(crate) fn hash_of_parts<'a>(domain: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
     let mut hash = Sha256::new().chain_update(domain).chain_update([0]);
     for part in parts {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());

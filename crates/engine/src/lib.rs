@@ -33,6 +33,7 @@ mod keyring;
 mod keys;
 mod op;
 mod payees;
+mod payout;
 mod port;
 mod quota;
 mod recover;
@@ -52,9 +53,10 @@ pub use channel::{
     ReceiverRow, SeeChannel, SeeReceiver, Shares, UnitWorth,
 };
 pub use command::{
-    Admission, Command, CreateCodes, DrawQuotaKey, Enter, ExpireKeyset, Forget, ForgetQuotas, Funds, Hold,
-    Input, Issue, IssuePart, Melt, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, Prune, Publish,
-    RefundCodes, Release, ReturnQuota, Reverse, Swap, TakeQuota,
+    Admission, ApprovePayout, BankWord, CancelPayout, Carrier, Command, CreateCodes, DrawQuotaKey, EndPayout,
+    Enter, ExpireKeyset, FilePayouts, FiledPayout, Forget, ForgetQuotas, Funds, Hold, Input, Issue,
+    IssuePart, Melt, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, ProposePayout, Prune, Publish,
+    RefundCodes, Release, ReturnQuota, Reverse, SendPayout, Swap, TakeQuota,
 };
 pub use escrow::{Authorize, Capture, Void};
 pub use exchange::{Exchange, ExchangeAccounts, Exchanged};
@@ -67,6 +69,10 @@ pub use keyring::{Keyring, KeyringReject, SignedOutput};
 pub use op::mark::NAME_LASTS;
 pub use op::standing::epoch_reference;
 pub use payees::{Part, Payees};
+pub use payout::{
+    Approval, Needs, OperatorKey, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, PayoutState, PayoutTerms,
+    PayoutTo,
+};
 pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Refusal, Store};
 pub use quota::{QuotaId, QuotaKeyRow, QuotaRow};
 pub use recover::{is_given_back, release_of};

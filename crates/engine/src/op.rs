@@ -14,6 +14,7 @@ pub(crate) mod issue;
 pub(crate) mod mark;
 pub(crate) mod melt;
 pub(crate) mod open;
+pub(crate) mod payout;
 pub(crate) mod post;
 pub(crate) mod quota;
 pub(crate) mod quote;

@@ -11,9 +11,9 @@ use thiserror::Error;
 use crate::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
     Command, CreditId, CreditRow, CursorRow, EntryRow, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow,
-    MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuotaId, QuotaKeyRow,
-    QuotaRow, QuoteId, ReceiverId, ReceiverRow, Reject, Rows, Sealed, SenderId, SettlementRow, StatementId,
-    StatementRow,
+    MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow,
+    PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, ReceiverId, ReceiverRow, Reject, Rows,
+    Sealed, SenderId, SettlementRow, StatementId, StatementRow,
 };
 
 /// Where a failure of the machine came from.
@@ -189,6 +189,18 @@ pub trait Read: Send + Sync + 'static {
 
     /// The keys of all days that have one.
     fn quota_keys(&self) -> Result<Vec<(u32, QuotaKeyRow)>, Fault>;
+    /// A payout.
+    fn payout(&self, id: PayoutId) -> Result<Option<PayoutRow>, Fault>;
+
+    /// Payouts, after `after` or from the first on, in the order of their ids.
+    fn payouts_after(
+        &self,
+        after: Option<PayoutId>,
+        limit: usize,
+    ) -> Result<Vec<(PayoutId, PayoutRow)>, Fault>;
+
+    /// A bank file of payouts.
+    fn payout_file(&self, id: PayoutFileId) -> Result<Option<PayoutFileRow>, Fault>;
 
     /// The end of the journal.
     fn head(&self) -> Result<Head, Fault>;

@@ -6,7 +6,7 @@ use farthing_ledger::{LedgerReject, Reference};
 use farthing_money::{Amount, Asset, Timestamp};
 use thiserror::Error;
 
-use crate::{CallId, CodeId, CreditId, OutputId, PaymentId, QuoteId, StatementId};
+use crate::{CallId, CodeId, CreditId, OutputId, PaymentId, PayoutId, QuoteId, StatementId};
 
 /// A refusal. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -233,6 +233,64 @@ pub enum Reject {
     /// Not an account for manual entries.
     #[error("the account {0} moves by payments alone; enter transfers of others")]
     AccountReserved(String),
+    /// No such payout.
+    #[error("there is no payout {0}; `farthing payout list` has them all")]
+    UnknownPayout(PayoutId),
+    /// Another payout of the merchant has the name.
+    #[error(
+        "there is a payout {0} of this merchant and name with other contents; give this one a name of its own"
+    )]
+    PayoutExists(PayoutId),
+    /// The merchant does not have so much.
+    #[error(
+        "{available} of the merchant's money can be paid out, {needed} were to be; nothing was set aside"
+    )]
+    PayoutShort {
+        /// What there is beyond what is set aside and what it keeps.
+        available: Amount,
+        /// What was to be set aside.
+        needed: Amount,
+    },
+    /// A person would approve what is their own proposal.
+    #[error("the payout {0} was proposed by the same person; where it takes two, others approve it")]
+    PayoutOwn(PayoutId),
+    /// Not enough persons have approved it.
+    #[error("the payout {payout} needs {needed} approvals and has {got} that count; nothing was sent")]
+    PayoutUnapproved {
+        /// Which.
+        payout: PayoutId,
+        /// How many it takes.
+        needed: usize,
+        /// How many count.
+        got: usize,
+    },
+    /// It would go elsewhere by now.
+    #[error(
+        "the payout {0} was approved for another destination than it has now; cancel it and propose it anew"
+    )]
+    PayoutMoved(PayoutId),
+    /// It is not as far, or farther.
+    #[error("the payout {payout} is {state}; this can be done to one that is {expected}")]
+    PayoutState {
+        /// Which.
+        payout: PayoutId,
+        /// How far it is.
+        state: &'static str,
+        /// How far it should be.
+        expected: &'static str,
+    },
+    /// We do not have so much where it comes from.
+    #[error(
+        "the account {account} has {available} that is not on its way out, {needed} were to be sent; put more there"
+    )]
+    ReserveShort {
+        /// The account.
+        account: String,
+        /// What there is.
+        available: Amount,
+        /// What was to be sent.
+        needed: Amount,
+    },
     /// The ledger refuses.
     #[error(transparent)]
     Ledger(LedgerReject),
@@ -312,6 +370,14 @@ impl Reject {
             Self::EntryExists(_) => "entry-exists",
             Self::EntryReversed(_) => "entry-reversed",
             Self::AccountReserved(_) => "account-reserved",
+            Self::UnknownPayout(_) => "unknown-payout",
+            Self::PayoutExists(_) => "payout-exists",
+            Self::PayoutShort { .. } => "payout-short",
+            Self::PayoutOwn(_) => "payout-own",
+            Self::PayoutUnapproved { .. } => "payout-unapproved",
+            Self::PayoutMoved(_) => "payout-moved",
+            Self::PayoutState { .. } => "payout-state",
+            Self::ReserveShort { .. } => "reserve-short",
             Self::Ledger(LedgerReject::DebitsExceedCredits { .. }) => "limit-reached",
             Self::Ledger(_) => "ledger-refused",
             Self::QuotaUsedUp { .. } => "quota-used-up",
@@ -334,6 +400,9 @@ impl Reject {
                 | Self::QuoteUnderWay(_)
                 | Self::CallUnderWay(_)
                 | Self::Paused
+                | Self::PayoutShort { .. }
+                | Self::PayoutUnapproved { .. }
+                | Self::ReserveShort { .. }
                 | Self::KeysetHeld(_)
                 | Self::PeriodOpen { .. }
         )

@@ -122,6 +122,10 @@ macro_rules! for_each_table {
             cursors Cursors: u64 => $crate::CursorRow,
             /// Payers' own names for payments.
             names Names: $crate::NameId => $crate::NameRow,
+            /// Payouts to merchants.
+            payouts Payouts: $crate::PayoutId => $crate::PayoutRow,
+            /// Bank files of payouts.
+            payout_files PayoutFiles: $crate::PayoutFileId => $crate::PayoutFileRow,
             /// Who has paid for what.
             access Access: $crate::AccessId => $crate::AccessRow,
             /// How often what is free was had, and how many newcomers were let in.

@@ -54,6 +54,8 @@ pub enum EntryKind {
     Mode,
     /// A call on a chain ended, beside those that charge or release a payment of ours.
     Settle,
+    /// A payout to a merchant went a step further: proposed, approved, sent, ended.
+    Payout,
 }
 
 impl EntryKind {
@@ -75,6 +77,7 @@ impl EntryKind {
             Self::Close => "close",
             Self::Mode => "mode",
             Self::Settle => "settle",
+            Self::Payout => "payout",
         }
     }
 }

@@ -4,7 +4,7 @@
 use farthing_engine::{
     AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow, EntryRow,
     Fault, FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow, NameRow, OutputRow, PaymentRow,
-    QuotaKeyRow, QuotaRow, ReceiverRow, SettlementRow, StatementRow,
+    PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, ReceiverRow, SettlementRow, StatementRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -53,6 +53,8 @@ rows! {
     AccessRow: AccessRow,
     QuotaRow: QuotaRow,
     QuotaKeyRow: QuotaKeyRow,
+    PayoutRow: PayoutRow,
+    PayoutFileRow: PayoutFileRow,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

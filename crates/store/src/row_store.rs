@@ -6,9 +6,10 @@ use farthing_channel::ChannelId;
 use farthing_engine::{
     AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
     CreditId, CreditRow, CursorRow, EntryRow, Fault, FaultKind, InletRow, Keys, KeysetRow, LogId,
-    MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, QuotaId,
-    QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SettlementRow,
-    StatementId, StatementRow, Store, Table, for_each_table,
+    MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId,
+    PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId,
+    ReceiverRow, Rows, Sealed, SenderId, SettlementRow, StatementId, StatementRow, Store, Table,
+    for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -64,6 +65,8 @@ row_keys!(
     QuotaId,
     QuoteId,
     PaymentId,
+    PayoutId,
+    PayoutFileId,
     AccountId,
     StatementId,
     Reference
@@ -286,6 +289,22 @@ impl<B: KeyValue> Read for RowStore<B> {
 
     fn statements(&self, from: StatementId, limit: usize) -> Result<Vec<(StatementId, StatementRow)>, Fault> {
         self.page(TableName::Statements, &from.bytes(), limit)
+    }
+
+    fn payout(&self, id: PayoutId) -> Result<Option<PayoutRow>, Fault> {
+        self.row(TableName::Payouts, &id)
+    }
+
+    fn payouts_after(
+        &self,
+        after: Option<PayoutId>,
+        limit: usize,
+    ) -> Result<Vec<(PayoutId, PayoutRow)>, Fault> {
+        self.page(TableName::Payouts, &beyond(after), limit)
+    }
+
+    fn payout_file(&self, id: PayoutFileId) -> Result<Option<PayoutFileRow>, Fault> {
+        self.row(TableName::PayoutFiles, &id)
     }
 
     fn entry(&self, reference: Reference) -> Result<Option<EntryRow>, Fault> {

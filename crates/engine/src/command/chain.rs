@@ -1,6 +1,7 @@
 //! What goes to a chain and comes back.
 
 use super::Command;
+use crate::payout::PayoutId;
 use crate::{CallId, ChannelStep, Chart, Keys, PaymentId, SenderId};
 
 impl Command {
@@ -78,6 +79,8 @@ impl Command {
             Self::Unwatch(calls) => keys.watched.extend(calls),
             Self::EndCall(command) => {
                 keys.call(command.call);
+                // If it pays a merchant, it has its payout's name.
+                keys.payouts.push(PayoutId::of_call(command.call));
                 keys.moved.extend(command.outcome.log());
                 keys.settled(command.payment.as_ref());
                 command.back_keys(keys);
@@ -86,6 +89,7 @@ impl Command {
             }
             Self::ReopenCall(command) => {
                 keys.call(command.call);
+                keys.payouts.push(PayoutId::of_call(command.call));
                 keys.settled(command.payment.as_ref());
             }
             Self::BookGas(command) => {

@@ -5,6 +5,7 @@ mod chain;
 mod credit;
 mod operator;
 mod payment;
+mod payout;
 mod quota;
 
 use farthing_ledger::Account;
@@ -15,6 +16,10 @@ pub use self::operator::{
     CreateCodes, Enter, ExpireKeyset, Forget, OpenKeyset, Prune, Publish, RefundCodes, Reverse,
 };
 pub use self::payment::{Funds, Hold, Post, Release};
+pub use self::payout::{
+    ApprovePayout, BankWord, CancelPayout, Carrier, EndPayout, FilePayouts, FiledPayout, ProposePayout,
+    SendPayout,
+};
 pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
 use crate::{
     Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CursorRow, Deposit, EndCall, EndSweep,
@@ -79,6 +84,12 @@ pub enum Command {
     Enter(Enter),
     Reverse(Reverse),
     Publish(Publish),
+    ProposePayout(ProposePayout),
+    ApprovePayout(ApprovePayout),
+    CancelPayout(CancelPayout),
+    SendPayout(SendPayout),
+    FilePayouts(FilePayouts),
+    EndPayout(EndPayout),
     /// Opens, pauses or ends the issuer.
     SetMode(Mode),
     /// Ends the present epoch and begins the one with this number, which is the next.
@@ -98,5 +109,6 @@ impl Command {
         self.inlet_keys(keys);
         self.operator_keys(keys);
         self.quota_keys(keys);
+        self.payout_keys(keys);
     }
 }

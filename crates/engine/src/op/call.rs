@@ -149,6 +149,7 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
         }
         Purpose::Authorize(payment) => super::escrow::end_authorize(rows, payment, command)?,
         Purpose::Void(_) => super::escrow::end_void(rows, command)?,
+        Purpose::Payout(id) => super::payout::end_call(rows, id, &row, command, now)?,
     };
     let entry = Some(entry).filter(|entry| !entry.transfers.is_empty());
     if let Some(again) = follow.go(rows, &row, command, now) {
@@ -301,7 +302,7 @@ pub(crate) fn unwatch(rows: &mut Rows, calls: &[CallId]) -> Decision {
 }
 
 /// A chain has taken an outcome back: what it moved is taken out of the books, and the call is under way again.
-pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall) -> Decision {
+pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall, now: Timestamp) -> Decision {
     let ReopenCall { call, payment } = command;
     if let Some(row) = rows.calls.get(call)? {
         return Ok((Answer::Call(Box::new(row.clone())), None));
@@ -330,6 +331,11 @@ pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall) -> Decision {
         (Outcome::Settled { .. }, Purpose::Deposit { payment, quote }) => {
             Some(super::deposit::reopen(rows, (payment, quote), *call, named()?)?)
         }
+        // The merchant has its money back and may have been paid otherwise.
+        (Outcome::Failed { .. }, Purpose::Payout(id)) => {
+            return Err(Reject::PayoutState { payout: id, state: "failed", expected: "paid" });
+        }
+        (Outcome::Settled { .. }, Purpose::Payout(id)) => Some(super::payout::reopen(rows, id, now)?),
         (Outcome::Settled { .. }, Purpose::Withdrawal { quote, .. }) => {
             Some(super::withdrawal::reopen(rows, quote, *call)?)
         }

@@ -86,6 +86,7 @@ impl Submitter {
                 | Purpose::Facilitated
                 | Purpose::Deposit { .. }
                 | Purpose::Withdrawal { .. }
+                | Purpose::Payout(_)
                 | Purpose::Sweep(_)
                 | Purpose::Funding { .. }
                 | Purpose::Authorize(_)

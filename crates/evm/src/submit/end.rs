@@ -115,7 +115,7 @@ impl Submitter {
         if transaction.is_some() || row.attempts.is_empty() || of_channels {
             return self.end_failed(memory, (id, row), transaction, reason, paid).await;
         }
-        tracing::warn!(call = %id, chain = %self.ports.chain.id, "the transaction number of a withdrawal, or of coin for a payer, is used up, and no node knows by which transaction; it stays under way, look for it on the chain");
+        tracing::warn!(call = %id, chain = %self.ports.chain.id, "the transaction number of a withdrawal, a payout, or coin for a payer is used up, and no node knows by which transaction; it stays under way, look for it on the chain");
         Ok(Done::Nothing)
     }
 

@@ -8,8 +8,9 @@ use farthing_engine::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
     Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, InletRow,
     Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
-    PaymentRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject,
-    Rows, SenderId, SettlementRow, StatementId, StatementRow, decide,
+    PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
+    Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SenderId, SettlementRow, StatementId, StatementRow,
+    decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -84,6 +85,18 @@ fn unread<T>() -> Result<T, Fault> {
 }
 
 impl Read for Desk {
+    fn payout(&self, _: PayoutId) -> Result<Option<PayoutRow>, Fault> {
+        unread()
+    }
+
+    fn payouts_after(&self, _: Option<PayoutId>, _: usize) -> Result<Vec<(PayoutId, PayoutRow)>, Fault> {
+        unread()
+    }
+
+    fn payout_file(&self, _: PayoutFileId) -> Result<Option<PayoutFileRow>, Fault> {
+        unread()
+    }
+
     fn payment(&self, id: PaymentId) -> Result<Option<PaymentRow>, Fault> {
         let mut rows = self.rows.lock().unwrap();
         rows.payments.load(id, None);

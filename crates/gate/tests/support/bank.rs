@@ -13,9 +13,10 @@ use farthing_engine::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
     Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, Hold,
     InletRow, Issue, IssuePart, Keyring, Keys, KeysetRow, LogId, Marks, MeltQuoteRow, MintQuoteRow, NameId,
-    NameRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, Post, QuotaId,
-    QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows,
-    SenderId, SettlementRow, StatementId, StatementRow, credits_account, decide, release_of,
+    NameRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId,
+    PayoutFileRow, PayoutId, PayoutRow, Post, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId,
+    ReceiverRow, Refusal, Reject, RequestTag, Rows, SenderId, SettlementRow, StatementId, StatementRow,
+    credits_account, decide, release_of,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -392,6 +393,18 @@ fn unread<T>() -> Result<T, Fault> {
 }
 
 impl Read for Desk {
+    fn payout(&self, _: PayoutId) -> Result<Option<PayoutRow>, Fault> {
+        unread()
+    }
+
+    fn payouts_after(&self, _: Option<PayoutId>, _: usize) -> Result<Vec<(PayoutId, PayoutRow)>, Fault> {
+        unread()
+    }
+
+    fn payout_file(&self, _: PayoutFileId) -> Result<Option<PayoutFileRow>, Fault> {
+        unread()
+    }
+
     fn payment(&self, id: PaymentId) -> Result<Option<PaymentRow>, Fault> {
         let mut rows = self.0.rows.lock().unwrap();
         rows.payments.load(id, None);

@@ -19,7 +19,7 @@ pub struct UnderWay {
     pub call: String,
     /// Its chain's number.
     pub chain: u64,
-    /// What it is for: payment, deposit, withdrawal, others, channel, funding, sweep, escrow or return. One that has put money into
+    /// What it is for: payment, deposit, withdrawal, payout, others, channel, funding, sweep, escrow or return. One that has put money into
     /// escrow is `in escrow` for as long as that lies there.
     pub purpose: String,
     /// When it was asked for.
@@ -40,6 +40,7 @@ impl UnderWay {
             Purpose::Sweep(_) => "sweep",
             Purpose::Authorize(_) => "escrow",
             Purpose::Void(_) => "return",
+            Purpose::Payout(_) => "payout",
         };
         let transactions = row.attempts.iter().map(|attempt| hash_text(attempt.transaction)).collect();
         Self {
