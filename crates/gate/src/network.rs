@@ -33,6 +33,14 @@ impl Network {
     }
 }
 
+/// The neighbourhood of an address, whose members are counted as one: a /24 of IPv4, a /48 of IPv6.
+pub(crate) fn neighbourhood(address: IpAddr) -> Vec<u8> {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.octets().into_iter().take(3).collect(),
+        IpAddr::V6(address) => address.octets().into_iter().take(6).collect(),
+    }
+}
+
 impl FromStr for Network {
     type Err = NetworkError;
 
@@ -56,6 +64,15 @@ impl fmt::Display for Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neighbours_are_counted_as_one() {
+        let of = |text: &str| neighbourhood(text.parse().unwrap());
+        assert_eq!(of("203.0.113.7"), of("::ffff:203.0.113.99"));
+        assert_ne!(of("203.0.113.7"), of("203.0.114.7"));
+        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:ffff::"));
+        assert_ne!(of("2001:db8:1::"), of("2001:db8:2::"));
+    }
 
     #[test]
     fn an_address_is_in_its_network() {

@@ -15,10 +15,11 @@ const SPOOFED: [&str; 5] =
 pub const FARTHING_CHARGE: &str = "Farthing-Charge";
 
 /// What an upstream must not say in our name on an answer under a price.
-const OURS_ALONE: [&str; 9] = [
+const OURS_ALONE: [&str; 10] = [
     FARTHING_CHARGE,
     header::FARTHING_COST,
     header::FARTHING_PASS,
+    header::FARTHING_QUOTA,
     header::FARTHING_RECEIPT,
     header::PAYMENT_RECEIPT,
     header::PAYMENT_REQUIRED,
@@ -47,13 +48,17 @@ const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", 
 pub fn remove_spoofed(headers: &mut HeaderMap) {
     remove(headers, &SPOOFED);
     retain(headers, &COOKIE, |value| {
-        if cookies(value).all(|(name, _)| name != header::PASS_COOKIE.as_bytes()) {
+        if cookies(value).all(|(name, _)| !is_own_cookie(name)) {
             return Some(value.clone());
         }
-        let others = cookies(value).filter(|(name, _)| *name != header::PASS_COOKIE.as_bytes());
+        let others = cookies(value).filter(|(name, _)| !is_own_cookie(name));
         let others: Vec<_> = others.map(|(_, pair)| pair).filter(|pair| !pair.is_empty()).collect();
         HeaderValue::from_bytes(&others.join(&b"; "[..])).ok().filter(|rest| !rest.is_empty())
     });
+}
+
+fn is_own_cookie(name: &[u8]) -> bool {
+    name == header::PASS_COOKIE.as_bytes() || name == header::VISITOR_COOKIE.as_bytes()
 }
 
 /// The cookies of a field, each as its name and the whole pair. Bytes, because other cookies need not be text.
@@ -67,10 +72,17 @@ fn cookies(value: &HeaderValue) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// The passes in the cookies of a request.
 pub fn pass_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    cookies_named(headers, header::PASS_COOKIE)
+}
+
+/// The values of a request's cookies of this name.
+pub fn cookies_named<'a>(headers: &'a HeaderMap, wanted: &'static str) -> impl Iterator<Item = &'a str> {
     let cookies = headers.get_all(COOKIE).iter().flat_map(cookies);
-    let passes = cookies.filter(|(name, _)| *name == header::PASS_COOKIE.as_bytes());
-    passes
-        .filter_map(|(_, pair)| std::str::from_utf8(pair).ok().and_then(|pair| pass::in_cookies(pair).next()))
+    let named = cookies.filter(move |(name, _)| *name == wanted.as_bytes());
+    named.filter_map(move |(_, pair)| {
+        let pair = std::str::from_utf8(pair).ok()?;
+        pass::values_in_cookies(pair, wanted).next()
+    })
 }
 
 /// Removes overrides of the method. For requests under rules when any rule names methods.
@@ -147,7 +159,7 @@ mod tests {
             ("x-payment-response", "e30="),
             ("authorization", "Basic eA=="),
             ("authorization", "payment e30"),
-            ("cookie", "a=1; farthing_pass=x; b=2"),
+            ("cookie", "a=1; farthing_pass=x; farthing_visitor=v; b=2"),
             ("cookie", "farthing_pass=y"),
             ("cookie", "c=3"),
             ("x-original-url", "/paid"),

@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use farthing_money::{Money, Span};
+use farthing_wire::{QuotaBy, QuotaField};
 use http::{HeaderMap, header};
+
+use crate::rule::Per;
 
 /// What the page says.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +25,19 @@ pub struct Page<'a> {
     pub problem: Option<&'a str>,
     /// Whether the issuer is ending.
     pub sunset: bool,
+    /// What is free of it.
+    pub quota: Option<PageQuota>,
+}
+
+/// What is free, and where that stands.
+#[derive(Clone, Copy, Debug)]
+pub struct PageQuota {
+    /// Where it stands.
+    pub field: QuotaField,
+    /// In which period.
+    pub per: Per,
+    /// Whether it is not the asker that has had everything, but too many newcomers of the same network.
+    pub crowded: bool,
 }
 
 /// The page's `Content-Security-Policy`: its own style and nothing else, not even a script.
@@ -50,6 +66,9 @@ impl Page<'_> {
         }
         let _ =
             writeln!(html, "<p class=\"price\">{price}</p>\n<p>One payment opens it for {}.</p>", self.pass);
+        if let Some(quota) = &self.quota {
+            let _ = writeln!(html, "<p>{}</p>", escape(&quota.to_text()));
+        }
         let _ = writeln!(html, "<h2>Pay</h2>\n<p>With the farthing wallet:</p>");
         let _ = writeln!(html, "<code>farthing pay {}</code>", escape(&shell_word(self.url)));
         if let Some(request) = self.request {
@@ -67,6 +86,31 @@ impl Page<'_> {
         }
         html.push_str("</body>\n</html>\n");
         html
+    }
+}
+
+impl PageQuota {
+    fn to_text(self) -> String {
+        let QuotaField { free, left, by, resets } = self.field;
+        let per = self.per.as_str();
+        let resets = resets.to_string();
+        let day = resets.split('T').next().unwrap_or_default();
+        let whom = match by {
+            QuotaBy::Visitor => "each visitor",
+            QuotaBy::Wallet => "each account that signs in (sign-in-with-x)",
+            QuotaBy::Key => "each API key",
+            QuotaBy::Network => "each network",
+        };
+        let rule = format!("{free} a {per} {} free for {whom}", if free == 1 { "is" } else { "are" });
+        match left {
+            _ if self.crowded => {
+                format!(
+                    "{rule}; too many new visitors came from your network. There is more from {day} (UTC) on."
+                )
+            }
+            Some(0) => format!("{rule}; you have had them. There is more from {day} (UTC) on."),
+            _ => format!("{rule}."),
+        }
     }
 }
 
@@ -128,7 +172,8 @@ mod tests {
     fn page<'a>(url: &'a str, description: &'a str) -> Page<'a> {
         let price = Asset::micro("USD").unwrap().money(Amount::new(10_000));
         let pass = Span::from_secs(60);
-        Page { url, description, price, pass, request: Some("CREQB1XYZ"), problem: None, sunset: false }
+        let request = Some("CREQB1XYZ");
+        Page { url, description, price, pass, request, problem: None, sunset: false, quota: None }
     }
 
     #[test]

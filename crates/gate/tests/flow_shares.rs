@@ -1,5 +1,5 @@
 //! What a rule earns is divided among merchants, whichever way it is paid.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;
 

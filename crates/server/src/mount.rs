@@ -246,6 +246,8 @@ fn gate_config(
         read: Arc::clone(&installation.books),
         crypto,
         clock: Arc::clone(&installation.clock),
+        random: Arc::clone(&installation.random),
+        trusted_proxies: config.server.trusted_proxies.clone(),
         secrets: Secrets {
             challenge: *installation.challenges,
             change: *installation.change,

@@ -1,25 +1,11 @@
-//! Randomness as a port: the system's in a running server, a seed's in a simulation.
+//! Randomness of the running system.
 
 use std::sync::Arc;
 
-use thiserror::Error;
-
-/// Fills bytes with randomness that nobody can guess.
-pub type Random = Arc<dyn Fn(&mut [u8]) -> Result<(), RandomError> + Send + Sync>;
-
-/// There are no random bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the system gives no random bytes: {0}")]
-pub struct RandomError(pub String);
+pub(crate) use farthing_gate::random::draw;
+pub use farthing_gate::random::{Random, RandomError};
 
 /// The system's randomness.
 pub fn system_random() -> Random {
     Arc::new(|bytes| getrandom::fill(bytes).map_err(|error| RandomError(error.to_string())))
-}
-
-/// So many random bytes.
-pub(crate) fn draw<const N: usize>(random: &Random) -> Result<[u8; N], RandomError> {
-    let mut bytes = [0; N];
-    random(&mut bytes)?;
-    Ok(bytes)
 }

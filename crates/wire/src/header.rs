@@ -32,12 +32,16 @@ pub const FARTHING_PASS: &str = "Farthing-Pass";
 pub const FARTHING_PAYMENT: &str = "Farthing-Payment";
 /// What a request cost, said by the upstream in the asset of its price, where that may be less than the price.
 pub const FARTHING_COST: &str = "Farthing-Cost";
+/// Where what is free stands.
+pub const FARTHING_QUOTA: &str = "Farthing-Quota";
 /// Where browsers carry the pass.
 pub const COOKIE: &str = "Cookie";
 /// How browsers are given the pass.
 pub const SET_COOKIE: &str = "Set-Cookie";
 /// The name of the pass's cookie.
 pub const PASS_COOKIE: &str = "farthing_pass";
+/// The name of the visitor's cookie.
+pub const VISITOR_COOKIE: &str = "farthing_visitor";
 /// RFC 9530: the digest of a body.
 pub const CONTENT_DIGEST: &str = "Content-Digest";
 /// The authentication scheme of MPP.

@@ -32,9 +32,11 @@ pub mod mpp;
 pub mod offer;
 pub mod pass;
 pub mod problem;
+pub mod quota;
 pub mod receipt;
 mod rfc3339;
 pub mod upstream;
+pub mod visitor;
 pub mod x402;
 
 pub use books::{DayHead, PeriodClose};
@@ -44,8 +46,10 @@ pub use jws::JwsError;
 pub use offer::Offer;
 pub use pass::Pass;
 pub use problem::Problem;
+pub use quota::{QuotaBy, QuotaField};
 pub use receipt::Receipt;
 pub use upstream::PaymentNote;
+pub use visitor::Visitor;
 
 /// The beginning of a text, for messages: never repeat a whole hostile input.
 fn beginning(text: &str) -> String {

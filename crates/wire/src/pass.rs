@@ -50,9 +50,14 @@ impl Pass {
 
 /// The signed passes in a `Cookie` header, most specific path first, as browsers send them. Not yet verified.
 pub fn in_cookies(header: &str) -> impl Iterator<Item = &str> {
-    header.split(';').filter_map(|pair| {
+    values_in_cookies(header, PASS_COOKIE)
+}
+
+/// The values that cookies of a name have in a `Cookie` header, in its order.
+pub fn values_in_cookies<'a>(header: &'a str, wanted: &'static str) -> impl Iterator<Item = &'a str> {
+    header.split(';').filter_map(move |pair| {
         let (name, value) = pair.trim_matches([' ', '\t']).split_once('=')?;
-        (name == PASS_COOKIE && !value.is_empty()).then_some(value)
+        (name == wanted && !value.is_empty()).then_some(value)
     })
 }
 

@@ -17,6 +17,8 @@ pub enum Standing {
     Held,
     /// An earlier payment's pass covers it.
     Pass,
+    /// It costs this asker nothing now: a quota, a group, an hour. `payment` names this very request.
+    Free,
 }
 
 /// The note that goes with a paid request to the upstream.

@@ -3,22 +3,24 @@
 use farthing_engine::{Mode, Refusal, Reject};
 use farthing_money::{Amount, Timestamp};
 use farthing_wire::cashu::PaymentRequest;
-use farthing_wire::header;
 use farthing_wire::mpp::{self, credit};
 use farthing_wire::problem::{PaymentAuthType, Problem};
 use farthing_wire::x402::{PaymentRequired, Requirements, Resource};
+use farthing_wire::{QuotaField, header};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use serde_json::json;
 
 use super::Shared;
 use super::config::{Demand, XCashu};
+use super::free::put_quota;
+use super::quota::QuotaTerms;
 use super::quote::Quote;
 use super::refusal::{Kind, Refused};
 use crate::body::Body;
 use crate::chain::{offer, settled};
 use crate::cors;
-use crate::page::{POLICY, Page, prefers_html};
+use crate::page::{POLICY, Page, PageQuota, prefers_html};
 use crate::problem;
 
 /// What our own fields of a 402 may have together: the rest is for the usual ones, and for those of a proxy before us.
@@ -110,6 +112,7 @@ impl Shared {
             .with("resource", quote.url.clone());
         let sunset = self.mode() == Mode::Sunset;
         let problem = if sunset { problem.with("issuer_mode", Mode::Sunset.as_str()) } else { problem };
+        let (problem, field) = told_quota(problem, quote, now);
         let mut fields = Vec::new();
         let request = self.cashu_request(quote);
         let creq_b = request.as_ref().and_then(|request| request.encode_b().ok());
@@ -140,6 +143,7 @@ impl Shared {
                 request: creq_b.as_deref(),
                 problem: refusal.as_deref(),
                 sunset,
+                quota: quote.quota.as_ref().map(|terms| page_quota(terms, now)),
             };
             *response.body_mut() = Body::from(page.to_html());
             let headers = response.headers_mut();
@@ -150,6 +154,9 @@ impl Shared {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(VARY, HeaderValue::from_static("accept"));
         cors::open(headers, asked.headers);
+        if let Some(field) = field {
+            put_quota(headers, &field);
+        }
         if let Some(refused) = refused {
             self.put_unsettled(headers, quote, refused);
         }
@@ -244,6 +251,27 @@ impl Shared {
         };
         mpp::Challenge::issue(&self.config.secrets.challenge, &draft)
     }
+}
+
+/// Says in a problem where what is free stands.
+fn told_quota(problem: Problem, quote: &Quote, now: Timestamp) -> (Problem, Option<QuotaField>) {
+    let Some(terms) = &quote.quota else { return (problem, None) };
+    let field = terms.field(now);
+    let told = json!({
+        "free": field.free,
+        "per": terms.quota.per.as_str(),
+        "left": field.left,
+        "by": field.by.as_str(),
+        "resets": field.resets.to_string(),
+        "refused": terms.refused.as_ref().map(Reject::code),
+    });
+    (problem.with("quota", told), Some(field))
+}
+
+fn page_quota(terms: &QuotaTerms, now: Timestamp) -> PageQuota {
+    let field = terms.field(now);
+    let crowded = matches!(terms.refused, Some(Reject::QuotaCrowded { .. }));
+    PageQuota { field, per: terms.quota.per, crowded }
 }
 
 /// How many bytes are left for more of our fields.

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 
 use crate::chain::Chains;
 use crate::crypto::Crypto;
+use crate::network::Network;
+use crate::random::Random;
 use crate::rule::Rules;
 
 /// Tells the time.
@@ -30,6 +32,10 @@ pub struct GateConfig {
     pub crypto: Crypto,
     /// The time.
     pub clock: Clock,
+    /// Draws visitors' numbers and the keys under which askers are counted.
+    pub random: Random,
+    /// Which proxies before us are believed about their clients.
+    pub trusted_proxies: Vec<Network>,
     /// The gate's own secrets.
     pub secrets: Secrets,
     /// The names by which payers know us.

@@ -2,12 +2,12 @@
 //! back by signing in.
 
 use farthing_channel::Address;
-use farthing_engine::{AccessId, AccessRow, Marks, NameId, PaymentId, Refusal, Reject};
+use farthing_engine::{AccessId, Marks, NameId, PaymentId, Refusal, Reject};
 use farthing_money::{Span, Timestamp};
 use farthing_wire::x402::extension::sign_in::{self, SignIn};
 use farthing_wire::x402::extension::{gas_sponsoring, payment_identifier};
 use farthing_wire::x402::{AssetTransferMethod, Payload, PaymentRequired, Requirements, eip155_network};
-use farthing_wire::{Credential, header};
+use farthing_wire::{Credential, QuotaBy, header};
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use sha2::Sha256;
@@ -16,7 +16,7 @@ use super::Shared;
 use super::config::Demand;
 use super::quote::Quote;
 use super::refusal::Refused;
-use super::sign_in::{Door, SignInRefusal};
+use super::sign_in::{Door, SignInRefusal, SignedIn};
 use crate::chain::{offer, statement};
 use crate::limit::Client;
 
@@ -128,7 +128,7 @@ impl Shared {
     }
 
     /// A code of parts, each preceded by its length.
-    fn code(&self, domain: &[u8], parts: &[&[u8]]) -> Option<[u8; 32]> {
+    pub(super) fn code(&self, domain: &[u8], parts: &[&[u8]]) -> Option<[u8; 32]> {
         let code = Hmac::<Sha256>::new_from_slice(&self.config.secrets.challenge).ok()?.chain_update(domain);
         let code = parts.iter().fold(code, |code, part| {
             let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
@@ -137,13 +137,13 @@ impl Shared {
         Some(code.finalize().into_bytes().into())
     }
 
-    /// Who comes back by signing in, if a request brings a sign-in: by which payment, and until when.
+    /// Who signs in, if a request brings a sign-in: by which payment it comes back, or which account it is where accounts are counted.
     pub(super) fn signed_in(
         &self,
         headers: &HeaderMap,
         quote: &Quote,
         client: Option<&Client>,
-    ) -> Result<Option<AccessRow>, Refused> {
+    ) -> Result<Option<SignedIn>, Refused> {
         let mut fields = headers.get_all(header::SIGN_IN_WITH_X).iter();
         let Some(field) = fields.next() else { return Ok(None) };
         if fields.next().is_some() {
@@ -161,16 +161,26 @@ impl Shared {
         let sign_in = SignIn::from_header(field.to_str().unwrap_or_default()).map_err(SignInRefusal::from)?;
         let networks = networks(&offers);
         let account = sign_ins.judge(&sign_in, door(quote), networks.iter().map(String::as_str), now)?;
-        // It is genuine, whether or not it opens anything.
-        work.genuine();
         let access = self.access_id(quote, account).map(|id| self.config.read.access(id));
-        let row = access.transpose().map_err(Refusal::Fault)?.flatten();
-        let row = row.filter(|row| row.until > now).ok_or(SignInRefusal::Unpaid)?;
+        let row = access.transpose().map_err(Refusal::Fault)?.flatten().filter(|row| row.until > now);
+        let counts = quote.quota.as_ref().is_some_and(|terms| terms.quota.by == QuotaBy::Wallet);
+        let signed_in = match row {
+            Some(row) => SignedIn::Paid(row),
+            // Accounts are easily invented: one that has paid nothing asks for this work in vain.
+            None if counts => SignedIn::Account(account),
+            None => {
+                work.genuine();
+                return Err(SignInRefusal::Unpaid.into());
+            }
+        };
+        if let SignedIn::Paid(_) = signed_in {
+            work.genuine();
+        }
         match sign_ins.take(&sign_in.info.nonce, now) {
             Some(taken) => taken?,
             None => return Err(Refusal::Busy { retry_after: Span::from_secs(1) }.into()),
         }
-        Ok(Some(row))
+        Ok(Some(signed_in))
     }
 }
 

@@ -8,9 +8,11 @@ mod deliver;
 mod end;
 mod escrow;
 mod extension;
+mod free;
 mod handover;
 mod on_chain;
 mod pay;
+mod quota;
 mod quote;
 mod refusal;
 mod sign_in;
@@ -46,9 +48,10 @@ pub use self::config::{
 };
 use self::handover::{Handover, Handovers};
 use self::pay::{Attempt, Delivery};
+use self::quota::{Counted, QuotaKeys};
 use self::quote::Quote;
 use self::refusal::Refused;
-use self::sign_in::SignIns;
+use self::sign_in::{SignIns, SignedIn};
 use self::terms::{Asker, Terms};
 use crate::body::{Body, BoxError};
 use crate::chain::statement;
@@ -79,6 +82,8 @@ struct Shared {
     sign_ins: Option<SignIns>,
     handovers: Arc<Handovers>,
     channels: ChannelMemory,
+    /// The keys under which askers are counted.
+    quota_keys: QuotaKeys,
     /// Places for payments that are under way.
     payments: Arc<Semaphore>,
 }
@@ -108,7 +113,8 @@ impl Shared {
         let statements = statement::key(&config.secrets.signing);
         let sign_ins = SignIns::new(&config.secrets.challenge, (config.clock)());
         let channels = ChannelMemory::default();
-        Self { config, verifying, statements, sign_ins, handovers, channels, payments }
+        let quota_keys = QuotaKeys::default();
+        Self { config, verifying, statements, sign_ins, handovers, channels, quota_keys, payments }
     }
 }
 
@@ -223,7 +229,7 @@ impl Shared {
         inner: S,
         mut parts: Parts,
         body: Body,
-        quote: Quote,
+        mut quote: Quote,
     ) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
@@ -237,6 +243,7 @@ impl Shared {
         let signed_in = self.signed_in(&parts.headers, &quote, client.as_ref());
         let credential = credential(&parts.headers);
         let cashu = parts.headers.contains_key(header::X_CASHU);
+        let counted = self.counted(&parts.headers, &quote, (self.config.clock)());
         own_header::remove_spoofed(&mut parts.headers);
         own_header::remove_credentials(&mut parts.headers);
         match pass {
@@ -250,20 +257,49 @@ impl Shared {
         if is_preflight(&parts) {
             return preflight(inner, parts).await;
         }
-        match signed_in {
-            Ok(None) => {}
-            Ok(Some(row)) => {
+        let counted = match signed_in {
+            Ok(None) => counted,
+            Ok(Some(SignedIn::Paid(row))) => {
                 return self.serve_pass(Answering { inner, parts, body, quote }, Some(row.payment)).await;
             }
+            Ok(Some(SignedIn::Account(account))) => Some(Counted::Account(account)),
             // Who pays as well has no need of it.
-            Err(_) if matches!(credential, Ok(Some(_))) => {}
+            Err(_) if matches!(credential, Ok(Some(_))) => None,
             Err(refused) => return self.refuse_unread(&quote, &parts, &refused, cashu),
-        }
+        };
         let credential = match credential {
             // HEAD delivers nothing, so nothing is taken for it.
             Ok(credential) => credential.filter(|_| parts.method != Method::HEAD),
             Err(error) => return self.refuse_unread(&quote, &parts, &Refused::Credential(error), cashu),
         };
+        // Who brings money pays; what is free is for who brings none.
+        let counted = counted.filter(|_| credential.is_none() && parts.method != Method::HEAD);
+        if let Some(counted) = counted {
+            match self.take_free(&mut quote, counted, &parts, (self.config.clock)()).await {
+                Ok(None) => {}
+                Ok(taken) => return self.free(Answering { inner, parts, body, quote }, taken).await,
+                Err(refusal) => return self.refuse_unread(&quote, &parts, &refusal.into(), cashu),
+            }
+        }
+        self.pay_or_ask(inner, (parts, body), quote, (credential, client), cashu).await
+    }
+
+    /// Takes a payment, or asks for one.
+    async fn pay_or_ask<S, B>(
+        self: Arc<Self>,
+        inner: S,
+        (parts, body): (Parts, Body),
+        quote: Quote,
+        (credential, client): (Option<Credential>, Option<Client>),
+        cashu: bool,
+    ) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
         // Before anything of it is read any further.
         let begun = credential.as_ref().map(|credential| self.begin(credential, client.as_ref())).transpose();
         let begun = match begun {

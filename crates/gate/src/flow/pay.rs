@@ -503,12 +503,12 @@ fn tag(outputs: &[OutputText], digest: Option<&str>) -> RequestTag {
 }
 
 /// Whether the upstream's answer is what was paid for.
-fn is_delivery(status: StatusCode) -> bool {
+pub(super) fn is_delivery(status: StatusCode) -> bool {
     status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// An answer for which nothing was charged: the client's own mistake passes as it is, the upstream's is said to be one.
-fn uncharged(mut response: Response<Body>) -> Response<Body> {
+pub(super) fn uncharged(mut response: Response<Body>) -> Response<Body> {
     if response.status().is_server_error() {
         return problem::answer(&problem::of_status(response.status()));
     }

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{Method, header};
 use sha2::Sha256;
 
+use super::quota::QuotaTerms;
 use crate::peer::Peer;
 use crate::rule::{PassScope, Rule, Share, is_safe};
 use crate::target::Target;
@@ -33,6 +34,8 @@ pub(super) struct Quote {
     pub(super) flow: PaymentFlow,
     /// Who gets which part of it.
     pub(super) shares: Vec<Share>,
+    /// What is free of it, and where that stands.
+    pub(super) quota: Option<QuotaTerms>,
 }
 
 impl Quote {
@@ -64,6 +67,7 @@ impl Quote {
             tax_code: rule.tax_code(),
             flow: rule.flow(),
             shares: rule.shares().to_vec(),
+            quota: rule.quota().map(|quota| QuotaTerms::new(rule, quota)),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use farthing_channel::{Address, Signature, bytes_from_hex, message_digest};
-use farthing_engine::RequestTag;
+use farthing_engine::{AccessRow, RequestTag};
 use farthing_money::{Span, Timestamp};
 use farthing_wire::x402::extension::sign_in::{SignIn, SignInInfo};
 use farthing_wire::x402::{Reason, X402Error};
@@ -82,6 +82,15 @@ impl SignInRefusal {
         };
         Some(reason.as_str())
     }
+}
+
+/// Who has signed in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SignedIn {
+    /// Who has paid for this before.
+    Paid(AccessRow),
+    /// Somebody who has not, where so much is free for each account.
+    Account(Address),
 }
 
 /// What a sign-in is asked for.

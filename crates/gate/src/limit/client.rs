@@ -17,10 +17,19 @@ pub(super) fn address_of(
     headers: &HeaderMap,
     trusted: &[Network],
 ) -> Option<(IpAddr, bool)> {
+    whole_address_of(extensions, headers, trusted).map(|(address, direct)| (group(address), direct))
+}
+
+/// The same with the address as it is.
+pub(crate) fn whole_address_of(
+    extensions: &Extensions,
+    headers: &HeaderMap,
+    trusted: &[Network],
+) -> Option<(IpAddr, bool)> {
     let peer = extensions.get::<Peer>()?.address().ip().to_canonical();
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(peer) {
-        return Some((group(peer), true));
+        return Some((peer, true));
     }
     // From the end: each proxy of ours is believed about the one before it. What cannot be read ends the chain, since the
     // last proxy that is ours vouches for nothing before it.
@@ -34,7 +43,7 @@ pub(super) fn address_of(
             break;
         }
     }
-    Some((group(client), false))
+    Some((client, false))
 }
 
 /// An address in a list: some proxies write a port after it.

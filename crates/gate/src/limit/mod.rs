@@ -10,7 +10,7 @@
 //! Addresses are kept in memory alone, as keyed hashes, and only as long as a bucket is not full.
 
 mod bucket;
-mod client;
+pub(crate) mod client;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -4,16 +4,20 @@ mod choose;
 mod explain;
 mod host;
 mod path;
+mod quota;
+mod terms;
 
 use farthing_money::{Label, Money, Span};
 use farthing_wire::x402::PaymentFlow;
 use http::Method;
 use thiserror::Error;
 
+use self::terms::RuleTerms;
 pub use choose::{Chosen, Rules};
 pub use explain::{Explanation, Loser};
 pub use host::HostPattern;
 pub use path::PathPattern;
+pub use quota::{NEWCOMERS_DEFAULT, Per, Period, Quota};
 
 /// What something costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +71,7 @@ pub struct Rule {
     tax_code: Option<Label>,
     flow: PaymentFlow,
     shares: Vec<Share>,
+    terms: RuleTerms,
     line: Option<usize>,
 }
 
@@ -124,6 +129,7 @@ impl Rule {
             tax_code: None,
             flow: PaymentFlow::default(),
             shares: Vec::new(),
+            terms: RuleTerms::default(),
             line: None,
         })
     }

@@ -340,7 +340,7 @@ impl Bank {
     }
 
     pub fn config(self: &Arc<Self>, rules: Rules) -> GateConfig {
-        let clock = Arc::clone(self);
+        let (clock, drawing) = (Arc::clone(self), Arc::clone(self));
         GateConfig {
             rules: watch::channel(Arc::new(rules)).1,
             keyring: watch::channel(Arc::clone(&self.keyring)).1,
@@ -348,6 +348,13 @@ impl Bank {
             read: Arc::new(Desk(Arc::clone(self))),
             crypto: Crypto::new(2).unwrap(),
             clock: Arc::new(move || clock.time()),
+            random: Arc::new(move |bytes| {
+                for chunk in bytes.chunks_mut(8) {
+                    chunk.copy_from_slice(&drawing.draw().to_le_bytes()[..chunk.len()]);
+                }
+                Ok(())
+            }),
+            trusted_proxies: vec!["127.0.0.1".parse().unwrap()],
             secrets: Secrets { challenge: [1; 32], change: [2; 32], signing: signing_key() },
             names: Names {
                 merchant: "shop".to_owned(),

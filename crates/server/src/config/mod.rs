@@ -15,6 +15,7 @@ mod mistake;
 mod origin;
 mod passphrase;
 mod prices;
+mod quota;
 mod section;
 mod server;
 mod source;

@@ -7,6 +7,7 @@ use farthing_wire::x402::PaymentFlow;
 use thiserror::Error;
 
 use super::chains::{ChainSection, Chains};
+use super::quota;
 use super::section::Section;
 use super::source::Source;
 use super::split;
@@ -44,6 +45,7 @@ pub(super) fn read(
         // A token that could not be read may be the one that is missed.
         if let Some(rule) = rule.as_ref().filter(|_| chains.whole) {
             judge_escrow(&section, rule, &chains.read);
+            quota::judge_wallet(&section, rule, chains.read.is_empty());
         }
         rules.extend(rule.map(|rule| (section.at(), rule)));
         section.finish();
@@ -82,6 +84,7 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let tax = section.given_or("tax", None, |key| section.judged(key, tax_code).map(Some));
     let flow = section.given_or("flow", PaymentFlow::default(), |key| section.parsed(key, flow));
     let shares = split::read(section, price, torn);
+    let quota = quota::read(section, price, torn);
     if price == Some(Price::Free) {
         let useless = [
             ("pass", "needs no pass"),
@@ -97,6 +100,7 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let rule = read_rule(section, source, price)?;
     let (pass, scope, tax, flow) = (pass?, scope?, tax?, flow?);
     let rule = rule.settled(flow).shared(shares?);
+    let rule = if let Some(quota) = quota.ok()? { rule.free_up_to(quota) } else { rule };
     let rule = if let Some(tax_code) = tax { rule.taxed(tax_code) } else { rule };
     let rule = if let Some(pass) = pass { rule.pass(pass, scope) } else { rule.opening(scope) };
     Some(rule.description(description.unwrap_or_default()))
