@@ -3,20 +3,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-
-/// URL-safe, without padding.
-pub(crate) fn encode(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
+pub(crate) use farthing_jws::b64::{decode_exact, encode};
 
 /// The standard alphabet with padding (RFC 9530 wants it).
 pub(crate) fn encode_standard(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
-}
-
-/// Only the one text that [`encode`] would write.
-pub(crate) fn decode_exact(text: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 /// Either alphabet, with or without padding.

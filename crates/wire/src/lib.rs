@@ -25,8 +25,6 @@ pub mod challenge;
 pub mod credential;
 pub mod digest;
 pub mod header;
-pub mod json;
-pub mod jws;
 pub mod liabilities;
 pub mod mpp;
 pub mod offer;
@@ -42,7 +40,7 @@ pub mod x402;
 pub use books::{DayHead, PeriodClose};
 pub use challenge::Challenge;
 pub use credential::{Credential, CredentialError, CredentialFields};
-pub use jws::JwsError;
+pub use farthing_jws::{self as jws, JwsError, json};
 pub use offer::Offer;
 pub use pass::Pass;
 pub use problem::Problem;
@@ -51,7 +49,4 @@ pub use receipt::Receipt;
 pub use upstream::PaymentNote;
 pub use visitor::Visitor;
 
-/// The beginning of a text, for messages: never repeat a whole hostile input.
-fn beginning(text: &str) -> String {
-    text.chars().take(64).collect()
-}
+use farthing_jws::beginning;

@@ -32,7 +32,11 @@ impl Pass {
     pub fn verify(text: &str, key: &VerifyingKey, now: Timestamp) -> Result<Self, JwsError> {
         let (pass, _): (Self, _) = jws::verify(TYPE, text, Some(key))?;
         if pass.expires <= now {
-            return Err(JwsError::Ended { document: "pass", ended: pass.expires });
+            return Err(JwsError::Ended {
+                document: "pass",
+                ended: pass.expires.to_string(),
+                then: "pay again",
+            });
         }
         Ok(pass)
     }

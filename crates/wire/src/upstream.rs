@@ -56,7 +56,15 @@ impl PaymentNote {
     pub fn verify(text: &str, key: &VerifyingKey, now: Timestamp, lifetime: Span) -> Result<Self, JwsError> {
         let (note, _): (Self, _) = jws::verify(TYPE, text, Some(key))?;
         let ended = note.noted_at.after(lifetime);
-        if ended < now { Err(JwsError::Ended { document: "payment note", ended }) } else { Ok(note) }
+        if ended < now {
+            Err(JwsError::Ended {
+                document: "payment note",
+                ended: ended.to_string(),
+                then: "ask the gate again",
+            })
+        } else {
+            Ok(note)
+        }
     }
 }
 

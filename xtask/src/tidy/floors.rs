@@ -7,8 +7,10 @@ use super::graph::Graph;
 use crate::tree::Tree;
 
 /// Every room and its floor.
-const ROOMS: [(&str, u8); 12] = [
+const ROOMS: [(&str, u8); 14] = [
     ("farthing-money", 0),
+    ("farthing-jws", 0),
+    ("farthing-entitlement", 1),
     ("farthing-ledger", 1),
     ("farthing-ecash", 1),
     ("farthing-channel", 1),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 /// The largest integer that every JSON reader understands alike, 2^53 - 1.
-pub(crate) const SAFE_INTEGER: u64 = (1 << 53) - 1;
+pub const SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// Why JSON is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
