@@ -25,6 +25,7 @@ mod books;
 mod call;
 mod channel;
 mod command;
+mod entitlement;
 mod escrow;
 mod exchange;
 mod id;
@@ -58,6 +59,7 @@ pub use command::{
     IssuePart, Melt, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, ProposePayout, Prune, Publish,
     RefundCodes, Release, ReturnQuota, Reverse, SendPayout, Swap, TakeQuota,
 };
+pub use entitlement::{EntitlementId, EntitlementRow, IssueEntitlement};
 pub use escrow::{Authorize, Capture, Void};
 pub use exchange::{Exchange, ExchangeAccounts, Exchanged};
 pub use id::{

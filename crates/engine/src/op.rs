@@ -4,6 +4,7 @@ pub(crate) mod call;
 pub(crate) mod channel;
 pub(crate) mod code;
 pub(crate) mod deposit;
+pub(crate) mod entitlement;
 pub(crate) mod entry;
 pub(crate) mod escrow;
 pub(crate) mod expire;

@@ -10,10 +10,10 @@ use thiserror::Error;
 
 use crate::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
-    Command, CreditId, CreditRow, CursorRow, EntryRow, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow,
-    MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow,
-    PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, ReceiverId, ReceiverRow, Reject, Rows,
-    Sealed, SenderId, SettlementRow, StatementId, StatementRow,
+    Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, InletRow, Keys,
+    KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
+    PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
+    ReceiverId, ReceiverRow, Reject, Rows, Sealed, SenderId, SettlementRow, StatementId, StatementRow,
 };
 
 /// Where a failure of the machine came from.
@@ -161,6 +161,13 @@ pub trait Read: Send + Sync + 'static {
 
     /// How far a chain, by its number, was looked through for transfers.
     fn cursor(&self, chain: u64) -> Result<Option<CursorRow>, Fault>;
+
+    /// Entitlements, after `after` or from the first on, in the order of their ids.
+    fn entitlements_after(
+        &self,
+        after: Option<EntitlementId>,
+        limit: usize,
+    ) -> Result<Vec<(EntitlementId, EntitlementRow)>, Fault>;
 
     /// The payment that has a payer's own name.
     fn name(&self, id: NameId) -> Result<Option<NameRow>, Fault>;

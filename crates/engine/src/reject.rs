@@ -6,6 +6,7 @@ use farthing_ledger::{LedgerReject, Reference};
 use farthing_money::{Amount, Asset, Timestamp};
 use thiserror::Error;
 
+use crate::{CallId, CodeId, CreditId, EntitlementId, OutputId, PaymentId, QuoteId, StatementId};
 use crate::{CallId, CodeId, CreditId, OutputId, PaymentId, PayoutId, QuoteId, StatementId};
 
 /// A refusal. Nothing was changed.
@@ -221,6 +222,12 @@ pub enum Reject {
     /// Another text was published there.
     #[error("another text was published as {0}; what is published never changes")]
     StatementExists(StatementId),
+    /// No such entitlement.
+    #[error("there is no entitlement {0}; was it issued here, and is it not over yet?")]
+    UnknownEntitlement(EntitlementId),
+    /// Another entitlement has this id.
+    #[error("another entitlement is issued as {0}; draw another id")]
+    EntitlementExists(EntitlementId),
     /// No such entry.
     #[error("there is no entry {0} that could be taken back: only manual entries and sales of codes are")]
     UnknownEntry(Reference),
@@ -366,6 +373,8 @@ impl Reject {
             Self::PeriodOpen { .. } => "period-open",
             Self::PeriodClosed { .. } => "period-closed",
             Self::StatementExists(_) => "statement-exists",
+            Self::UnknownEntitlement(_) => "unknown-entitlement",
+            Self::EntitlementExists(_) => "entitlement-exists",
             Self::UnknownEntry(_) => "unknown-entry",
             Self::EntryExists(_) => "entry-exists",
             Self::EntryReversed(_) => "entry-reversed",

@@ -98,6 +98,8 @@ macro_rules! for_each_table {
             books Books: u8 => $crate::BooksRow,
             /// Signed texts that were published.
             statements Statements: $crate::StatementId => $crate::StatementRow,
+            /// Entitlements that were issued and are not over.
+            entitlements Entitlements: $crate::EntitlementId => $crate::EntitlementRow,
             /// Entries that may be taken back.
             entries Entries: ::farthing_ledger::Reference => $crate::EntryRow,
             /// Calls on chains that are under way.

@@ -2,9 +2,10 @@
 //! one, is named and refused.
 
 use farthing_engine::{
-    AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow, EntryRow,
-    Fault, FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow, NameRow, OutputRow, PaymentRow,
-    PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, ReceiverRow, SettlementRow, StatementRow,
+    AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow,
+    EntitlementRow, EntryRow, Fault, FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow, NameRow,
+    OutputRow, PaymentRow, PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, ReceiverRow, SettlementRow,
+    StatementRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -39,6 +40,7 @@ rows! {
     Account: Account,
     BooksRow: BooksRow,
     StatementRow: StatementRow,
+    EntitlementRow: EntitlementRow,
     EntryRow: EntryRow,
     CallRow: CallRow,
     SettlementRow: SettlementRow,

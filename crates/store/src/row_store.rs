@@ -5,11 +5,11 @@ use std::sync::Arc;
 use farthing_channel::ChannelId;
 use farthing_engine::{
     AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
-    CreditId, CreditRow, CursorRow, EntryRow, Fault, FaultKind, InletRow, Keys, KeysetRow, LogId,
-    MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId,
-    PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId,
-    ReceiverRow, Rows, Sealed, SenderId, SettlementRow, StatementId, StatementRow, Store, Table,
-    for_each_table,
+    CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Fault, FaultKind, InletRow,
+    Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
+    PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
+    Read, ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SettlementRow, StatementId, StatementRow, Store,
+    Table, for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -55,6 +55,7 @@ row_keys!(
     AccessId,
     CallId,
     ChannelId,
+    EntitlementId,
     LogId,
     NameId,
     ReceiverId,
@@ -397,6 +398,14 @@ impl<B: KeyValue> Read for RowStore<B> {
 
     fn name(&self, id: NameId) -> Result<Option<NameRow>, Fault> {
         self.row(TableName::Names, &id)
+    }
+
+    fn entitlements_after(
+        &self,
+        after: Option<EntitlementId>,
+        limit: usize,
+    ) -> Result<Vec<(EntitlementId, EntitlementRow)>, Fault> {
+        self.page(TableName::Entitlements, &beyond(after), limit)
     }
 
     fn names_after(&self, after: Option<NameId>, limit: usize) -> Result<Vec<(NameId, NameRow)>, Fault> {

@@ -3,6 +3,7 @@
 
 mod chain;
 mod credit;
+mod entitlement;
 mod operator;
 mod payment;
 mod payout;
@@ -23,8 +24,8 @@ pub use self::payout::{
 pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
 use crate::{
     Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CursorRow, Deposit, EndCall, EndSweep,
-    Facilitate, Fund, Keys, MakeChannelCall, Mode, OpenInlet, QuoteId, ReopenCall, SeeChannel, SeeReceiver,
-    SendCall, Settle, Sweep, UndoArrival, Void, Withdraw,
+    EntitlementId, Facilitate, Fund, IssueEntitlement, Keys, MakeChannelCall, Mode, OpenInlet, QuoteId,
+    ReopenCall, SeeChannel, SeeReceiver, SendCall, Settle, Sweep, UndoArrival, Void, Withdraw,
 };
 
 /// Anything that changes a row.
@@ -90,6 +91,11 @@ pub enum Command {
     SendPayout(SendPayout),
     FilePayouts(FilePayouts),
     EndPayout(EndPayout),
+    IssueEntitlement(IssueEntitlement),
+    /// Takes an entitlement back.
+    RevokeEntitlement(EntitlementId),
+    /// Forgets entitlements that are over. Those that are not are left as they are.
+    ForgetEntitlements(Vec<EntitlementId>),
     /// Opens, pauses or ends the issuer.
     SetMode(Mode),
     /// Ends the present epoch and begins the one with this number, which is the next.
@@ -110,5 +116,6 @@ impl Command {
         self.operator_keys(keys);
         self.quota_keys(keys);
         self.payout_keys(keys);
+        self.entitlement_keys(keys);
     }
 }

@@ -6,12 +6,13 @@ mod draft;
 use std::collections::BTreeSet;
 
 use farthing_engine::{
-    Admission, BOOKS, Chart, Command, CreditRow, Enter, ExpireKeyset, Funds, Marks, Melt, MintQuoteRow, Mode,
-    PaymentId, Post, Prune, Publish, QuotaId, RefundCodes, Reject, Release, Reverse, Rows, StatementId,
-    StatementRow, TakeQuota, credits_account, decide, sale_reference,
+    Admission, BOOKS, Chart, Command, CreditRow, Enter, EntitlementId, EntitlementRow, ExpireKeyset, Funds,
+    IssueEntitlement, Marks, Melt, MintQuoteRow, Mode, PaymentId, Post, Prune, Publish, QuotaId, RefundCodes,
+    Reject, Release, Reverse, Rows, StatementId, StatementRow, TakeQuota, credits_account, decide,
+    sale_reference,
 };
 use farthing_ledger::{AccountId, AccountKind, LedgerReject, Reference};
-use farthing_money::{Amount, Timestamp};
+use farthing_money::{Amount, Span, Timestamp};
 
 use draft::*;
 
@@ -277,6 +278,14 @@ fn of_dying(command: Command) -> Command {
     }
 }
 
+/// An entitlement that ends some days after `NOW`.
+fn issue_entitlement(days: u64) -> Command {
+    let features = vec![("export".to_owned(), None)];
+    let until = NOW.after(Span::from_secs(days * 86_400));
+    let row = EntitlementRow { features, issued_at: NOW, until, revoked_at: None };
+    Command::IssueEntitlement(IssueEntitlement { id: EntitlementId::from_bytes([1; 16]), row })
+}
+
 /// Epochs, periods, published texts, and the end of a keyset.
 fn ends() -> Vec<Case> {
     let hour = Timestamp::from_secs(3_600);
@@ -292,6 +301,15 @@ fn ends() -> Vec<Case> {
         (publish("a"), None),
         (publish("a"), None),
         (publish("b"), Some(Reject::StatementExists(StatementId::day_head(1)))),
+        (issue_entitlement(1), None),
+        (issue_entitlement(1), None),
+        (issue_entitlement(2), Some(Reject::EntitlementExists(EntitlementId::from_bytes([1; 16])))),
+        (Command::RevokeEntitlement(EntitlementId::from_bytes([1; 16])), None),
+        (Command::RevokeEntitlement(EntitlementId::from_bytes([1; 16])), None),
+        (
+            Command::RevokeEntitlement(EntitlementId::from_bytes([2; 16])),
+            Some(Reject::UnknownEntitlement(EntitlementId::from_bytes([2; 16]))),
+        ),
         (Command::OpenEpoch(1), None),
         (Command::OpenEpoch(1), None),
         (Command::OpenEpoch(3), Some(Reject::EpochOutOfTurn { present: 1, got: 3 })),
@@ -362,6 +380,7 @@ const CODES: [&str; 42] = [
     "credit-spent",
     "duplicate-credit",
     "duplicate-output",
+    "entitlement-exists",
     "entry-exists",
     "entry-reversed",
     "epoch-out-of-turn",
@@ -390,6 +409,7 @@ const CODES: [&str; 42] = [
     "sunset",
     "unbalanced",
     "unknown-code",
+    "unknown-entitlement",
     "unknown-entry",
     "unknown-keyset",
     "unknown-quote",

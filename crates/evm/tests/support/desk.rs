@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use farthing_channel::ChannelId;
 use farthing_engine::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
-    Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, InletRow,
-    Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
-    PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
-    Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SenderId, SettlementRow, StatementId, StatementRow,
-    decide,
+    Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture,
+    Fault, FaultKind, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow,
+    OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId,
+    QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SenderId,
+    SettlementRow, StatementId, StatementRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -158,6 +158,14 @@ impl Read for Desk {
     }
 
     fn name(&self, _: NameId) -> Result<Option<NameRow>, Fault> {
+        unread()
+    }
+
+    fn entitlements_after(
+        &self,
+        _: Option<EntitlementId>,
+        _: usize,
+    ) -> Result<Vec<(EntitlementId, EntitlementRow)>, Fault> {
         unread()
     }
 

@@ -11,12 +11,12 @@ use farthing_ecash::{
 };
 use farthing_engine::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
-    Command, CreditId, CreditRow, CursorRow, EntryRow, Execute, ExecuteFuture, Fault, FaultKind, Hold,
-    InletRow, Issue, IssuePart, Keyring, Keys, KeysetRow, LogId, Marks, MeltQuoteRow, MintQuoteRow, NameId,
-    NameRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId,
-    PayoutFileRow, PayoutId, PayoutRow, Post, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId,
-    ReceiverRow, Refusal, Reject, RequestTag, Rows, SenderId, SettlementRow, StatementId, StatementRow,
-    credits_account, decide, release_of,
+    Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture,
+    Fault, FaultKind, Hold, InletRow, Issue, IssuePart, Keyring, Keys, KeysetRow, LogId, Marks, MeltQuoteRow,
+    MintQuoteRow, NameId, NameRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow,
+    PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, Post, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, Read,
+    ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows, SenderId, SettlementRow, StatementId,
+    StatementRow, credits_account, decide, release_of,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -584,6 +584,14 @@ impl Read for Desk {
         let mut rows = self.0.rows.lock().unwrap();
         rows.names.load(id, None);
         Ok(rows.names.get(&id).unwrap().copied())
+    }
+
+    fn entitlements_after(
+        &self,
+        _: Option<EntitlementId>,
+        _: usize,
+    ) -> Result<Vec<(EntitlementId, EntitlementRow)>, Fault> {
+        unread()
     }
 
     fn names_after(&self, _: Option<NameId>, _: usize) -> Result<Vec<(NameId, NameRow)>, Fault> {
