@@ -6,8 +6,9 @@ use farthing_ledger::{LedgerReject, Reference};
 use farthing_money::{Amount, Asset, Timestamp};
 use thiserror::Error;
 
-use crate::{CallId, CodeId, CreditId, EntitlementId, OutputId, PaymentId, QuoteId, StatementId};
-use crate::{CallId, CodeId, CreditId, OutputId, PaymentId, PayoutId, QuoteId, StatementId};
+use crate::{
+    CallId, CodeId, CreditId, EntitlementId, OutputId, PaymentId, PayoutId, QuoteId, StatementId,
+};
 
 /// A refusal. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -1,4 +1,4 @@
-//! The document itself.
+//! The document itself: its claims, and whether they agree.
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use farthing_money::Timestamp;

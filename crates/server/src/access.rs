@@ -68,7 +68,8 @@ pub enum AccessError {
 impl From<OperatorError> for AccessError {
     fn from(error: OperatorError) -> Self {
         match error {
-            error @ (OperatorError::Missing(_) | OperatorError::Rejected(Reject::UnknownEntry(_))) => {
+            error @ (OperatorError::Missing(_)
+            | OperatorError::Rejected(Reject::UnknownEntry(_) | Reject::UnknownEntitlement(_))) => {
                 Self::Missing(error.to_string())
             }
             error => Self::Operator(error),

@@ -137,7 +137,9 @@ pub fn router(operator: Operator) -> Router {
 impl IntoResponse for OperatorError {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::Missing(_) | Self::Rejected(Reject::UnknownEntry(_)) => StatusCode::NOT_FOUND,
+            Self::Missing(_) | Self::Rejected(Reject::UnknownEntry(_) | Reject::UnknownEntitlement(_)) => {
+                StatusCode::NOT_FOUND
+            }
             Self::Refused(_) | Self::Fault(_) | Self::Random(_) | Self::Chain(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

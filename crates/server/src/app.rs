@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::backup::Source;
 use crate::chains::ChainRoom;
 use crate::config::{Config, Origin, Passphrase};
+use crate::entitlements::{self, Entitlements};
 use crate::installation::{Installation, OpenError};
 use crate::life::{self, Life};
 use crate::mount::{ISSUER_PATH, Mount};
@@ -113,6 +114,7 @@ pub async fn run(
     let backup = Source::of(&installation, &config.server.data).map(backup::router).unwrap_or_default();
     let routes = admin_api::router(Operator::new(&installation)).merge(backup);
     let routes = routes.merge(life::admin::router(Life::new(&installation)));
+    let routes = routes.merge(entitlements::admin::router(Entitlements::new(&installation)));
     let routes = routes.merge(crate::chains::admin::router(chains.clone(), Arc::clone(&installation.books)));
     tasks.spawn(answer_operator(socket, routes));
     workers::start(&mut tasks, &installation);

@@ -8,6 +8,7 @@ pub mod chains;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod entitlements;
 pub mod installation;
 pub mod issuer_api;
 pub mod keysets;

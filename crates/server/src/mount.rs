@@ -30,6 +30,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use crate::chains::{ChainRoom, facilitator_api};
 use crate::config::{Config, Origin, RequestForms};
+use crate::entitlements::{self, Entitlements};
 use crate::installation::Installation;
 use crate::issuer_api::{About, Issuer, Places};
 use crate::liabilities;
@@ -100,6 +101,7 @@ impl Mount {
             )
             .route(ABOUT_PATH, get(about_page(config, installation, &issuer_url)))
             .route(HEADS_PATH, get(heads_page).with_state(Operator::new(installation)))
+            .merge(entitlements::page::routes(Entitlements::new(installation)))
             .merge(liabilities::routes(Arc::clone(&installation.books)));
         let settle_for = &config.facilitator.settle_for;
         let facilitator = |room| {

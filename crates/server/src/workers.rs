@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::entitlements;
 use crate::installation::Installation;
 use crate::liabilities::Liabilities;
 use crate::life;
@@ -34,6 +35,11 @@ pub const WORKERS: &[Worker] = &[
     Worker { name: "expiry", every: Duration::from_mins(10), run: |at| Box::pin(life::expire_work(at)) },
     Worker { name: "pruning", every: Duration::from_mins(30), run: |at| Box::pin(life::prune_work(at)) },
     Worker { name: "forgetting", every: Duration::from_mins(30), run: |at| Box::pin(life::forget_work(at)) },
+    Worker {
+        name: "entitlements",
+        every: Duration::from_mins(30),
+        run: |at| Box::pin(entitlements::forget_work(at)),
+    },
     Worker { name: "liabilities", every: Duration::from_mins(1), run: |at| Box::pin(state_liabilities(at)) },
     Worker { name: "heads", every: Duration::from_mins(10), run: |at| Box::pin(publish_heads(at)) },
 ];

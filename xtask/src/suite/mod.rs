@@ -180,6 +180,7 @@ fn stories(root: &Path) -> Outcome {
         Err(error) => return Outcome::failed(format!("e2e/stories: {error}")),
     };
     files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
+    files.push(root.join("sdk/entitlement-js/test/vectors.test.mjs"));
     files.sort();
     let venv = Venv::new(root, "x402-venv");
     let python = venv.install(root, "e2e/python/requirements.txt");

@@ -10,6 +10,7 @@ mod code;
 mod code_refund;
 mod demo;
 mod doctor;
+mod entitlement;
 mod issuer;
 mod issuer_epoch;
 mod ledger;
@@ -72,6 +73,9 @@ pub enum Command {
     Demo(demo::Demo),
     /// Is the endpoint payable? Look as a payer would, and pay it once
     Doctor(doctor::Doctor),
+    /// Entitlements: what applications check offline before they open a feature
+    #[command(subcommand)]
+    Entitlement(entitlement::Entitlement),
     /// The issuer: how it stands, pause it, end it
     #[command(subcommand)]
     Issuer(issuer::Issuer),
@@ -106,6 +110,7 @@ pub fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Code(code) => code.run(output),
         Command::Demo(demo) => demo.run(output),
         Command::Doctor(doctor) => doctor.run(output),
+        Command::Entitlement(entitlement) => entitlement.run(output),
         Command::Issuer(issuer) => issuer.run(output),
         Command::Ledger(ledger) => ledger.run(output),
         Command::Pay(pay) => pay.run(output),

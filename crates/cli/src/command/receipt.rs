@@ -87,7 +87,7 @@ impl Verify {
 }
 
 /// Reads a public key in either of its spellings.
-fn key(text: &str) -> Result<VerifyingKey, String> {
+pub(super) fn key(text: &str) -> Result<VerifyingKey, String> {
     let mut bytes = [0; 32];
     let read = match hex::decode_to_slice(text, &mut bytes) {
         Ok(()) => VerifyingKey::from_bytes(&bytes).ok(),

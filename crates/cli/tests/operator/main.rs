@@ -5,6 +5,7 @@
 mod accounting;
 mod books;
 mod demo;
+mod entitlement;
 mod privacy;
 mod serve;
 mod tap;
