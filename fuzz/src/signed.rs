@@ -1,8 +1,9 @@
-//! Receipts, passes and notes: signed texts. No mutation makes a signature, so the target signs for it as well.
+//! Receipts, passes, notes and entitlements: signed texts. No mutation makes a signature, so the target signs for it as well.
 
 use std::str::from_utf8;
 
 use ed25519_dalek::{Signer, SigningKey};
+use farthing_entitlement::{Check, Entitlement, Revoked};
 use farthing_money::{Span, Timestamp};
 use farthing_wire::{Pass, PaymentNote, Receipt, jws, pass};
 
@@ -23,6 +24,7 @@ pub fn signed_texts(bytes: &[u8]) {
             assert_eq!(pass::in_cookies(&left).count(), 0, "a pass would reach the upstream");
         }
     }
+    entitlements(&key, bytes, now);
     let mut cut = Cut(bytes);
     let types = ["farthing-receipt", "farthing-pass", "farthing-payment"];
     let typ = types[usize::from(cut.byte()) % types.len()];
@@ -43,6 +45,26 @@ pub fn signed_texts(bytes: &[u8]) {
     if let Ok(note) = PaymentNote::verify(&text, &key.verifying_key(), now, life) {
         let again = note.sign(&key).expect("what was read can be written");
         assert_eq!(PaymentNote::verify(&again, &key.verifying_key(), now, life), Ok(note));
+    }
+}
+
+/// What an application reads that checks entitlements offline.
+fn entitlements(key: &SigningKey, bytes: &[u8], now: Timestamp) {
+    let public = key.verifying_key();
+    if let Ok(text) = from_utf8(bytes) {
+        assert!(Entitlement::read(text, &public).is_err(), "nobody knows the key");
+        assert!(Revoked::verify(text, &public, now).is_err(), "nobody knows the key");
+    }
+    if let Ok(entitlement) = Entitlement::read(&sign(key, "farthing-entitlement", bytes), &public) {
+        let again = entitlement.sign(key).expect("what was read can be written");
+        assert_eq!(Entitlement::read(&again, &public).as_ref(), Ok(&entitlement));
+        let check = Check::new(&public, entitlement.not_before);
+        let has_subject = entitlement.subject.is_some();
+        assert_eq!(check.entitlement(&again).is_err(), has_subject, "it holds from its beginning on, for whom it is");
+    }
+    if let Ok(list) = Revoked::verify(&sign(key, "farthing-revoked", bytes), &public, now) {
+        let again = list.sign(key).expect("what was read can be written");
+        assert_eq!(Revoked::verify(&again, &public, now), Ok(list));
     }
 }
 
