@@ -6,9 +6,7 @@ use farthing_ledger::{LedgerReject, Reference};
 use farthing_money::{Amount, Asset, Timestamp};
 use thiserror::Error;
 
-use crate::{
-    CallId, CodeId, CreditId, EntitlementId, OutputId, PaymentId, PayoutId, QuoteId, StatementId,
-};
+use crate::{CallId, CodeId, CreditId, EntitlementId, OutputId, PaymentId, PayoutId, QuoteId, StatementId};
 
 /// A refusal. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
