@@ -69,6 +69,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::ExpireKeyset(command) => op::expire::expire(rows, command, now),
         Command::Prune(command) => op::expire::prune(rows, command),
         Command::Forget(command) => op::mark::forget(rows, command, now),
+        Command::AcceptRates(command) => op::rates::accept(rows, command, now),
         Command::DrawQuotaKey(command) => op::quota::draw_key(rows, command),
         Command::TakeQuota(command) => op::quota::take(rows, command),
         Command::ReturnQuota(command) => op::quota::give_back(rows, command),

@@ -37,6 +37,7 @@ mod payees;
 mod payout;
 mod port;
 mod quota;
+mod rates;
 mod recover;
 mod reject;
 mod row;
@@ -77,6 +78,7 @@ pub use payout::{
 };
 pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Refusal, Store};
 pub use quota::{QuotaId, QuotaKeyRow, QuotaRow};
+pub use rates::{AcceptRates, Quotation, RATES, RATES_KEPT, RateSet, RatesRow};
 pub use recover::{is_given_back, release_of};
 pub use reject::Reject;
 pub use row::{

@@ -19,6 +19,7 @@ pub(crate) mod payout;
 pub(crate) mod post;
 pub(crate) mod quota;
 pub(crate) mod quote;
+pub(crate) mod rates;
 pub(crate) mod release;
 pub(crate) mod standing;
 pub(crate) mod swap;

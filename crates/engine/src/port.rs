@@ -13,7 +13,8 @@ use crate::{
     Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, InletRow, Keys,
     KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
     PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
-    ReceiverId, ReceiverRow, Reject, Rows, Sealed, SenderId, SettlementRow, StatementId, StatementRow,
+    RatesRow, ReceiverId, ReceiverRow, Reject, Rows, Sealed, SenderId, SettlementRow, StatementId,
+    StatementRow,
 };
 
 /// Where a failure of the machine came from.
@@ -208,6 +209,9 @@ pub trait Read: Send + Sync + 'static {
 
     /// A bank file of payouts.
     fn payout_file(&self, id: PayoutFileId) -> Result<Option<PayoutFileRow>, Fault>;
+
+    /// The rates between currencies.
+    fn rates(&self) -> Result<RatesRow, Fault>;
 
     /// The end of the journal.
     fn head(&self) -> Result<Head, Fault>;

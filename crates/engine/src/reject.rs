@@ -314,6 +314,14 @@ pub enum Reject {
         /// How many are let in.
         limit: u32,
     },
+    /// The same source said later ones before.
+    #[error("expected rates of {known} or later, got those of {got}; the later ones stay")]
+    RatesOlder {
+        /// When those in force were true.
+        known: Timestamp,
+        /// When these were.
+        got: Timestamp,
+    },
     /// A command did not name a row that it needs: a bug.
     #[error("a row was not loaded; please report this")]
     NotLoaded,
@@ -390,6 +398,7 @@ impl Reject {
             Self::Ledger(_) => "ledger-refused",
             Self::QuotaUsedUp { .. } => "quota-used-up",
             Self::QuotaCrowded { .. } => "quota-crowded",
+            Self::RatesOlder { .. } => "rates-older",
             Self::NotLoaded => "internal",
         }
     }

@@ -122,6 +122,8 @@ macro_rules! for_each_table {
             arrivals Arrivals: $crate::LogId => $crate::ArrivalRow,
             /// How far chains were looked through for them, by the chain's number.
             cursors Cursors: u64 => $crate::CursorRow,
+            /// Rates between currencies.
+            rates Rates: u8 => $crate::RatesRow,
             /// Payers' own names for payments.
             names Names: $crate::NameId => $crate::NameRow,
             /// Payouts to merchants.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use farthing_engine::Exchange;
 use farthing_money::{Money, Span};
 use farthing_wire::{QuotaBy, QuotaField};
 use http::{HeaderMap, header};
@@ -17,6 +18,8 @@ pub struct Page<'a> {
     pub description: &'a str,
     /// What it costs.
     pub price: Money,
+    /// What it costs in other assets.
+    pub others: &'a [Exchange],
     /// How long a payment opens it.
     pub pass: Span,
     /// The payment request for Cashu wallets, `creqB..`.
@@ -64,8 +67,11 @@ impl Page<'_> {
         if !self.description.is_empty() {
             let _ = writeln!(html, "<p>{}</p>", escape(self.description));
         }
-        let _ =
-            writeln!(html, "<p class=\"price\">{price}</p>\n<p>One payment opens it for {}.</p>", self.pass);
+        let _ = writeln!(html, "<p class=\"price\">{price}</p>");
+        for other in self.others {
+            let _ = writeln!(html, "<p>or {}</p>", escape(&other.paid().to_string()));
+        }
+        let _ = writeln!(html, "<p>One payment opens it for {}.</p>", self.pass);
         if let Some(quota) = &self.quota {
             let _ = writeln!(html, "<p>{}</p>", escape(&quota.to_text()));
         }
@@ -173,7 +179,17 @@ mod tests {
         let price = Asset::micro("USD").unwrap().money(Amount::new(10_000));
         let pass = Span::from_secs(60);
         let request = Some("CREQB1XYZ");
-        Page { url, description, price, pass, request, problem: None, sunset: false, quota: None }
+        Page {
+            url,
+            description,
+            price,
+            pass,
+            request,
+            problem: None,
+            sunset: false,
+            quota: None,
+            others: &[],
+        }
     }
 
     #[test]

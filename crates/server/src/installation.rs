@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ed25519_dalek::SigningKey;
 use farthing_channel::{Address, SigningKey as SigningKeyOnChains};
 use farthing_engine::{
-    Chart, Command, Execute, Fault, Keyring, KeyringReject, KeysetRow, Read, Refusal, is_given_back,
-    release_of,
+    Chart, Command, ExchangeAccounts, Execute, Fault, Keyring, KeyringReject, KeysetRow, Read, Refusal,
+    is_given_back, release_of,
 };
 use farthing_evm::ChainConfig;
 use farthing_ledger::{Account, AccountId};
@@ -27,6 +27,7 @@ use crate::config::{
 use crate::issuer_api::Events;
 use crate::keysets::Keysets;
 use crate::random::{Random, system_random};
+use crate::rates::RateDesk;
 use crate::seed::{Purpose, Seed, SeedError, private_folder};
 
 /// The folder of the books in a data folder.
@@ -89,6 +90,8 @@ pub struct Installation {
     pub inlets: Zeroizing<[u8; 32]>,
     /// Derives what sellers show, for whom we settle.
     pub sellers: Zeroizing<[u8; 32]>,
+    /// Rates between currencies.
+    pub rates: RateDesk,
     /// How many payments a crash had left on hold.
     pub released: usize,
     /// All rows, for a backup; none where they are not in a folder.
@@ -179,6 +182,8 @@ impl Installation {
         let key = seed.key(Purpose::Keysets);
         let keysets = Keysets::new(key, config, Arc::clone(&books), Arc::clone(&writer));
         keysets.rotate(clock()).await?;
+        let both = (Arc::clone(&books), Arc::clone(&writer));
+        let rates = RateDesk::open(config.rates.as_ref(), &config.assets, both, Arc::clone(&clock))?;
         let mut held = books.held()?;
         held.retain(|(_, row)| is_given_back(row));
         for (payment, row) in &held {
@@ -204,6 +209,7 @@ impl Installation {
             chain_account: account,
             inlets: seed.key(Purpose::Inlets),
             sellers: seed.key(Purpose::Sellers),
+            rates,
             released: held.len(),
             rows: None,
             thread: Arc::default(),
@@ -217,8 +223,8 @@ impl Installation {
 
     /// Waits for the last commit. Other holders of the writer must be gone, clones of this too.
     pub fn close(self) {
-        let Self { writer, keysets, thread, rows, .. } = self;
-        drop((writer, keysets));
+        let Self { writer, keysets, thread, rows, rates, .. } = self;
+        drop((writer, keysets, rates));
         let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             thread.join();
@@ -265,10 +271,19 @@ async fn open_books(writer: &dyn Execute, config: &Config, chains: &[ChainConfig
     execute(writer, Command::OpenAccounts(accounts.collect())).await
 }
 
-/// The accounts that the prices need: those of whoever earns.
+/// The accounts that the prices need: those of whoever earns, and those of exchanges.
 pub(crate) fn accounts_of(config: &Config) -> Vec<Account> {
     let mut merchants = config.rules.merchants();
     merchants.insert(&config.server.merchant);
     let of = |asset| merchants.iter().map(move |merchant| Chart::of(asset).merchant(merchant));
-    config.assets.iter().flat_map(of).collect()
+    let mut accounts: Vec<Account> = config.assets.iter().flat_map(of).collect();
+    if config.rates.is_some() {
+        // What is paid in another asset than the price's goes through these.
+        let others = |asset: Asset| config.assets.iter().filter(move |other| *other != asset);
+        let pairs = config.assets.iter().flat_map(|one| others(one).map(move |other| (one, other)));
+        accounts.extend(pairs.flat_map(|(one, other)| ExchangeAccounts::between(one, other)));
+        accounts.sort_by_key(Account::id);
+        accounts.dedup_by_key(|account| account.id());
+    }
+    accounts
 }

@@ -17,6 +17,7 @@ pub mod life;
 pub mod mount;
 pub mod operator;
 pub mod random;
+pub mod rates;
 mod reload;
 pub mod seed;
 pub mod workers;

@@ -18,7 +18,7 @@ use farthing_evm::NodeError;
 use farthing_gate::chain::Chains;
 use farthing_gate::chain::statement;
 use farthing_gate::crypto::{Crypto, CryptoError};
-use farthing_gate::flow::{GateConfig, GateLayer, Names, OfferStyle, Secrets, XCashu};
+use farthing_gate::flow::{Currencies, GateConfig, GateLayer, Names, OfferStyle, Secrets, XCashu};
 use farthing_gate::limit::Limiter;
 use farthing_gate::{Body, BoxError, Gate, Rules, UpstreamError};
 use farthing_money::Span;
@@ -271,6 +271,12 @@ fn gate_config(
             },
             lifetime: config.gate.challenge_lifetime,
             extensions: config.x402.extensions,
+        },
+        currencies: Currencies {
+            rates: installation.rates.in_force(),
+            accepts: config.gate.accepts.clone(),
+            spread: config.rates.as_ref().map_or(0, |rates| rates.spread),
+            max_age: config.rates.as_ref().map_or(Span::ZERO, |rates| rates.max_age),
         },
         chains: None,
     }

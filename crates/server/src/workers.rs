@@ -41,6 +41,7 @@ pub const WORKERS: &[Worker] = &[
         run: |at| Box::pin(entitlements::forget_work(at)),
     },
     Worker { name: "liabilities", every: Duration::from_mins(1), run: |at| Box::pin(state_liabilities(at)) },
+    Worker { name: "rates", every: Duration::from_mins(1), run: |at| Box::pin(ask_for_rates(at)) },
     Worker { name: "heads", every: Duration::from_mins(10), run: |at| Box::pin(publish_heads(at)) },
 ];
 
@@ -66,6 +67,11 @@ async fn rotate(at: Installation) {
         Ok(false) => {}
         Err(error) => tracing::error!(%error, "no new keyset could be opened"),
     }
+}
+
+/// Asks for rates between currencies when it is time.
+async fn ask_for_rates(at: Installation) {
+    at.rates.turn().await;
 }
 
 /// Signs the journal's head at the end of each day that is over.

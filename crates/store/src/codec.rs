@@ -4,8 +4,8 @@
 use farthing_engine::{
     AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow,
     EntitlementRow, EntryRow, Fault, FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow, NameRow,
-    OutputRow, PaymentRow, PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, ReceiverRow, SettlementRow,
-    StatementRow,
+    OutputRow, PaymentRow, PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, RatesRow, ReceiverRow,
+    SettlementRow, StatementRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -54,6 +54,7 @@ rows! {
     NameRow: NameRow,
     AccessRow: AccessRow,
     QuotaRow: QuotaRow,
+    RatesRow: RatesRow,
     QuotaKeyRow: QuotaKeyRow,
     PayoutRow: PayoutRow,
     PayoutFileRow: PayoutFileRow,

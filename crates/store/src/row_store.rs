@@ -8,8 +8,8 @@ use farthing_engine::{
     CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Fault, FaultKind, InletRow,
     Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
     PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
-    Read, ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SettlementRow, StatementId, StatementRow, Store,
-    Table, for_each_table,
+    RATES, RatesRow, Read, ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SettlementRow, StatementId,
+    StatementRow, Store, Table, for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -422,6 +422,10 @@ impl<B: KeyValue> Read for RowStore<B> {
         limit: usize,
     ) -> Result<Vec<(AccessId, AccessRow)>, Fault> {
         self.page(TableName::Access, &beyond(after), limit)
+    }
+
+    fn rates(&self) -> Result<RatesRow, Fault> {
+        Ok(self.row(TableName::Rates, &RATES)?.unwrap_or_default())
     }
 
     fn quota(&self, id: QuotaId) -> Result<Option<QuotaRow>, Fault> {

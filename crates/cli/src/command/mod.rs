@@ -28,6 +28,7 @@ mod pay_report;
 mod price;
 mod price_explain;
 mod price_list;
+mod rates;
 mod receipt;
 mod restore;
 mod schema;
@@ -87,6 +88,8 @@ pub enum Command {
     /// Prices: what costs how much, and why
     #[command(subcommand)]
     Price(price::Price),
+    /// Rates between currencies: those in force, and asking their source anew
+    Rates(rates::Rates),
     /// Receipts: proof of what was paid
     #[command(subcommand)]
     Receipt(receipt::Receipt),
@@ -115,6 +118,7 @@ pub fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Ledger(ledger) => ledger.run(output),
         Command::Pay(pay) => pay.run(output),
         Command::Price(price) => price.run(output),
+        Command::Rates(rates) => rates.run(output),
         Command::Receipt(receipt) => receipt.run(output),
         Command::Restore(restore) => restore.run(output),
         Command::Schema(schema) => schema.run(output),

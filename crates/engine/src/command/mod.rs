@@ -23,9 +23,10 @@ pub use self::payout::{
 };
 pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
 use crate::{
-    Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CursorRow, Deposit, EndCall, EndSweep,
-    EntitlementId, Facilitate, Fund, IssueEntitlement, Keys, MakeChannelCall, Mode, OpenInlet, QuoteId,
-    ReopenCall, SeeChannel, SeeReceiver, SendCall, Settle, Sweep, UndoArrival, Void, Withdraw,
+    AcceptRates, Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CursorRow, Deposit,
+    EndCall, EndSweep, EntitlementId, Facilitate, Fund, IssueEntitlement, Keys, MakeChannelCall, Mode,
+    OpenInlet, QuoteId, ReopenCall, SeeChannel, SeeReceiver, SendCall, Settle, Sweep, UndoArrival, Void,
+    Withdraw,
 };
 
 /// Anything that changes a row.
@@ -96,6 +97,7 @@ pub enum Command {
     RevokeEntitlement(EntitlementId),
     /// Forgets entitlements that are over. Those that are not are left as they are.
     ForgetEntitlements(Vec<EntitlementId>),
+    AcceptRates(AcceptRates),
     /// Opens, pauses or ends the issuer.
     SetMode(Mode),
     /// Ends the present epoch and begins the one with this number, which is the next.

@@ -5,8 +5,8 @@ use farthing_money::{Amount, Asset, Timestamp};
 
 use super::Command;
 use crate::{
-    AccessId, CodeId, CreditId, Keys, KeysetRow, NameId, OutputId, PaymentId, StatementId, StatementRow,
-    sale_reference,
+    AccessId, CodeId, CreditId, Keys, KeysetRow, NameId, OutputId, PaymentId, RATES, StatementId,
+    StatementRow, sale_reference,
 };
 
 /// Opens a keyset and its account; retires the ones named.
@@ -122,6 +122,7 @@ impl Command {
     /// The keys of what only the operator asks for.
     pub(super) fn operator_keys(&self, keys: &mut Keys) {
         match self {
+            Self::AcceptRates(_) => keys.rates.push(RATES),
             Self::OpenAccounts(accounts) => keys.accounts.extend(accounts.iter().map(Account::id)),
             Self::OpenKeyset(command) => {
                 keys.keysets.push(command.keyset.index);

@@ -6,10 +6,10 @@ mod draft;
 use std::collections::BTreeSet;
 
 use farthing_engine::{
-    Admission, BOOKS, Chart, Command, CreditRow, Enter, EntitlementId, EntitlementRow, ExpireKeyset, Funds,
-    IssueEntitlement, Marks, Melt, MintQuoteRow, Mode, PaymentId, Post, Prune, Publish, QuotaId, RefundCodes,
-    Reject, Release, Reverse, Rows, StatementId, StatementRow, TakeQuota, credits_account, decide,
-    sale_reference,
+    AcceptRates, Admission, BOOKS, Chart, Command, CreditRow, Enter, EntitlementId, EntitlementRow,
+    ExpireKeyset, Funds, IssueEntitlement, Marks, Melt, MintQuoteRow, Mode, PaymentId, Post, Prune, Publish,
+    QuotaId, RATES, RateSet, RefundCodes, Reject, Release, Reverse, Rows, StatementId, StatementRow,
+    TakeQuota, credits_account, decide, sale_reference,
 };
 use farthing_ledger::{AccountId, AccountKind, LedgerReject, Reference};
 use farthing_money::{Amount, Span, Timestamp};
@@ -37,6 +37,7 @@ fn table() -> Vec<Case> {
         ends(),
         modes(),
         quotas(),
+        rates(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -355,6 +356,20 @@ fn quota(n: u8) -> QuotaId {
     QuotaId::from_bytes([n; 32])
 }
 
+fn rates() -> Vec<Case> {
+    let accept = |source: &str, at| {
+        let (base, source) = ("EUR".parse().unwrap(), source.to_owned());
+        Command::AcceptRates(AcceptRates { set: RateSet { base, at, source, quotations: Vec::new() } })
+    };
+    let early = Timestamp::from_secs(5);
+    vec![
+        (accept("bank", NOW), None),
+        (accept("bank", NOW), None), // the same once more
+        (accept("bank", early), Some(Reject::RatesOlder { known: NOW, got: early })),
+        (accept("another", early), None),
+    ]
+}
+
 fn quotas() -> Vec<Case> {
     let take = |n, limit| {
         let admission = Some(Admission { by: quota(0), limit: 1 });
@@ -369,7 +384,7 @@ fn quotas() -> Vec<Case> {
 }
 
 /// Every code but the one of a bug.
-const CODES: [&str; 44] = [
+const CODES: [&str; 45] = [
     "account-reserved",
     "amount-overflow",
     "code-exists",
@@ -405,6 +420,7 @@ const CODES: [&str; 44] = [
     "quote-locked",
     "quote-not-paid",
     "quote-used",
+    "rates-older",
     "statement-exists",
     "sunset",
     "unbalanced",
@@ -470,6 +486,7 @@ fn snapshot(rows: &Rows) -> Vec<String> {
         lines.push(format!("{:?}", rows.payments.get(&PaymentId::of_credits(&[credit(n)]))));
     }
     lines.push(format!("{:?}", rows.books.get(&BOOKS)));
+    lines.push(format!("{:?}", rows.rates.get(&RATES)));
     lines.push(format!("{:?}", rows.statements.get(&StatementId::day_head(1))));
     let chart = Chart::of(usd());
     for id in [chart.clearing, chart.codes, chart.codes_sold, credits(), merchant().id()] {

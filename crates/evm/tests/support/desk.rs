@@ -9,7 +9,7 @@ use farthing_engine::{
     Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture,
     Fault, FaultKind, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow,
     OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId,
-    QuotaKeyRow, QuotaRow, QuoteId, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SenderId,
+    QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SenderId,
     SettlementRow, StatementId, StatementRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
@@ -242,6 +242,10 @@ impl Read for Desk {
     }
 
     fn accounts(&self) -> Result<Vec<Account>, Fault> {
+        unread()
+    }
+
+    fn rates(&self) -> Result<RatesRow, Fault> {
         unread()
     }
 

@@ -1,7 +1,7 @@
 //! The 402: every offer at one price, for programs and for people.
 
-use farthing_engine::{Mode, Refusal, Reject};
-use farthing_money::{Amount, Timestamp};
+use farthing_engine::{Exchange, Mode, Refusal, Reject};
+use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::cashu::PaymentRequest;
 use farthing_wire::mpp::{self, credit};
 use farthing_wire::problem::{PaymentAuthType, Problem};
@@ -114,7 +114,8 @@ impl Shared {
         let problem = if sunset { problem.with("issuer_mode", Mode::Sunset.as_str()) } else { problem };
         let (problem, field) = told_quota(problem, quote, now);
         let mut fields = Vec::new();
-        let request = self.cashu_request(quote);
+        let others = self.exchanges(quote);
+        let request = self.cashu_request(quote, quote.price);
         let creq_b = request.as_ref().and_then(|request| request.encode_b().ok());
         if let Some(request) = &request {
             let style = self.config.offers.x_cashu;
@@ -123,7 +124,7 @@ impl Shared {
             fields.extend(creq_b.clone().filter(|_| style != XCashu::A).map(|text| (header::X_CASHU, text)));
         }
         let mut problem = problem;
-        match self.mpp_challenge(quote, asked.digest.clone(), now) {
+        match self.mpp_challenge(quote, quote.price, asked.digest.clone(), now) {
             Ok((id, text)) => {
                 fields.push((header::WWW_AUTHENTICATE, text));
                 problem = problem.with("challengeId", id);
@@ -131,7 +132,8 @@ impl Shared {
             // Not for which URL: its query may say who asks.
             Err(error) => tracing::error!(%error, "an MPP challenge cannot be written"),
         }
-        let problem = self.add_chain_offers((asked, refused, now), problem, &mut fields);
+        let problem = self.add_chain_offers((asked, refused, now), &others, problem, &mut fields);
+        let problem = self.add_other_credits((asked, now), &others, problem, &mut fields);
         let mut response = problem::answer(&problem);
         if prefers_html(asked.headers) {
             let refusal = refused.map(ToString::to_string);
@@ -139,6 +141,7 @@ impl Shared {
                 url: &quote.url,
                 description: &quote.description,
                 price: money,
+                others: &others,
                 pass: quote.pass,
                 request: creq_b.as_deref(),
                 problem: refusal.as_deref(),
@@ -172,10 +175,12 @@ impl Shared {
     fn add_chain_offers(
         &self,
         (asked, refused, now): (&Asked<'_>, Option<&Refused>, Timestamp),
+        others: &[Exchange],
         problem: Problem,
         fields: &mut Vec<(&'static str, String)>,
     ) -> Problem {
-        let offers = self.chain_offers(asked.quote, asked.quote.price);
+        let prices = std::iter::once(asked.quote.price).chain(others.iter().map(Exchange::paid));
+        let offers: Vec<_> = prices.flat_map(|price| self.chain_offers(asked.quote, price)).collect();
         if offers.is_empty() {
             return problem;
         }
@@ -197,11 +202,42 @@ impl Shared {
         if named { problem } else { offer::for_version_1(problem, &required) }
     }
 
-    fn cashu_request(&self, quote: &Quote) -> Option<PaymentRequest> {
-        let amount: Amount = quote.price.amount();
+    /// The price in other assets, in all dialects that credits are paid in. Own offers come first: whoever reads only one field
+    /// of a kind reads that.
+    fn add_other_credits(
+        &self,
+        (asked, now): (&Asked<'_>, Timestamp),
+        others: &[Exchange],
+        problem: Problem,
+        fields: &mut Vec<(&'static str, String)>,
+    ) -> Problem {
+        if others.is_empty() {
+            return problem;
+        }
+        let keyring = self.config.keyring.borrow().clone();
+        let issued = |price: &Money| keyring.active(price.asset().unit()).is_some();
+        for price in others.iter().map(Exchange::paid).filter(issued) {
+            let style = self.config.offers.x_cashu;
+            let request = self.cashu_request(asked.quote, price).and_then(|request| {
+                if style == XCashu::B { request.encode_b().ok() } else { request.encode_a().ok() }
+            });
+            let challenge = self.mpp_challenge(asked.quote, price, asked.digest.clone(), now).ok();
+            let request = request.map(|text| (header::X_CASHU, text));
+            let challenge = challenge.map(|(_, text)| (header::WWW_AUTHENTICATE, text));
+            for field in request.into_iter().chain(challenge) {
+                if field.1.len() < room(fields) {
+                    fields.push(field);
+                }
+            }
+        }
+        problem.with("prices", others.iter().map(price_json).collect::<Vec<_>>())
+    }
+
+    fn cashu_request(&self, quote: &Quote, price: Money) -> Option<PaymentRequest> {
+        let amount: Amount = price.amount();
         Some(PaymentRequest {
             amount: Some(amount.to_u64()?),
-            unit: Some(quote.price.asset().unit().as_str().to_owned()),
+            unit: Some(price.asset().unit().as_str().to_owned()),
             single_use: Some(true),
             mints: self.config.names.mints.clone(),
             description: (!quote.description.is_empty()).then(|| quote.description.clone()),
@@ -212,12 +248,13 @@ impl Shared {
     fn mpp_challenge(
         &self,
         quote: &Quote,
+        price: Money,
         digest: Option<String>,
         now: Timestamp,
     ) -> Result<(String, String), credit::CreditError> {
-        let asset = quote.price.asset();
+        let asset = price.asset();
         let request = credit::Request {
-            amount: quote.price.amount(),
+            amount: price.amount(),
             currency: asset.unit(),
             mints: self.config.names.mints.clone(),
             method_details: credit::MethodDetails { decimals: asset.scale(), asset: asset.code() },
@@ -272,6 +309,20 @@ fn page_quota(terms: &QuotaTerms, now: Timestamp) -> PageQuota {
     let field = terms.field(now);
     let crowded = matches!(terms.refused, Some(Reject::QuotaCrowded { .. }));
     PageQuota { field, per: terms.quota.per, crowded }
+}
+
+/// A price in another asset, and the rate that it was worked out by.
+fn price_json(exchange: &Exchange) -> serde_json::Value {
+    let (price, rate) = (exchange.paid(), &exchange.rate);
+    json!({
+        "amount": price.amount(),
+        "unit": price.asset().unit(),
+        "asset": price.asset().code(),
+        "scale": price.asset().scale(),
+        "rate": rate.to_decimal(),
+        "at": rate.at.to_string(),
+        "source": rate.source,
+    })
 }
 
 /// How many bytes are left for more of our fields.

@@ -8,6 +8,7 @@ use farthing_engine::{Execute, Keyring, Read};
 use farthing_money::{Span, Timestamp};
 use tokio::sync::watch;
 
+use super::currency::Currencies;
 use crate::chain::Chains;
 use crate::crypto::Crypto;
 use crate::network::Network;
@@ -42,6 +43,8 @@ pub struct GateConfig {
     pub names: Names,
     /// How offers are written.
     pub offers: OfferStyle,
+    /// What payers may pay in beside a price's own asset.
+    pub currencies: Currencies,
     /// Who speaks to chains, if any are configured.
     pub chains: Option<Arc<dyn Chains>>,
 }

@@ -50,12 +50,21 @@ impl Held {
         let Some(said) = answer.get(header::FARTHING_COST).filter(|_| metered) else {
             return self.price;
         };
-        let asset = self.price.asset();
+        let exchange = self.row.merchant.exchange();
+        // Upstreams count in the asset of the price.
+        let asset = exchange.map_or(self.price.asset(), |exchange| exchange.price().asset());
         let cost = said.to_str().ok().and_then(|text| {
             let text = text.trim();
             let decimal = text.strip_suffix(asset.code().as_str()).map_or(text, str::trim_end);
             Money::from_decimal(decimal, asset).ok()
         });
+        let cost = match (cost, exchange) {
+            (Some(cost), Some(exchange)) if cost.amount() <= exchange.price => {
+                Some(self.price.asset().money(exchange.charge_for(cost.amount())))
+            }
+            (_, Some(_)) => None,
+            (cost, None) => cost,
+        };
         match cost {
             Some(cost) if cost.amount() <= self.price.amount() => cost,
             _ => {

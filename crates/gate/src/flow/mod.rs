@@ -4,6 +4,7 @@ mod challenge;
 mod channel;
 mod config;
 mod credits;
+mod currency;
 mod deliver;
 mod end;
 mod escrow;
@@ -46,6 +47,7 @@ use self::channel::ChannelMemory;
 pub use self::config::{
     Clock, Demand, Extensions, GateConfig, Names, OfferStyle, Secrets, XCashu, system_clock,
 };
+pub use self::currency::Currencies;
 use self::handover::{Handover, Handovers};
 use self::pay::{Attempt, Delivery};
 use self::quota::{Counted, QuotaKeys};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use farthing_channel::Address;
 use farthing_engine::{
-    Answer, CallId, Command, FaultKind, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow, PaymentState,
-    Refusal, Reject, RequestTag,
+    Answer, CallId, Command, Exchange, FaultKind, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow,
+    PaymentState, Refusal, Reject, RequestTag,
 };
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
@@ -17,6 +17,7 @@ use farthing_wire::mpp::{self, evm};
 use farthing_wire::x402::{Payload, PaymentFlow, Requirements};
 
 use super::Shared;
+use super::currency::Payable;
 use super::end::{Funding, Held, PATIENCE_MAX, PATIENCE_MIN};
 use super::handover::{Claim, Handover};
 use super::pay::{Again, Outcome};
@@ -36,6 +37,8 @@ pub(super) struct ChainPayment {
     pub(super) offer: Requirements,
     pub(super) payload: Payload,
     pub(super) price: Money,
+    /// How it becomes what the merchants get, if that is another asset.
+    pub(super) exchange: Option<Exchange>,
 }
 
 impl Shared {
@@ -101,7 +104,8 @@ impl Shared {
             }
         };
         let (price, asset) = (claim.price.amount(), claim.price.asset());
-        let merchant = quote.payees(&self.config.names.merchant, asset);
+        let payable = Payable { price: claim.price, exchange: claim.exchange.clone() };
+        let merchant = quote.payees_by(&self.config.names.merchant, &payable);
         let funds = Funds::Chain { reserve, amount: most.amount() };
         let command =
             Hold { payment, funds, price, asset, merchant, resource, tag, tax_code: quote.tax_code, marks };
@@ -251,27 +255,26 @@ impl Shared {
     ) -> Result<(ChainPayment, Option<Refused>), Refused> {
         match credential {
             Credential::X402(payload) => {
-                let offers = self.chain_offers(quote, quote.price);
-                match claim::of_x402(payload, &quote.url, offers) {
-                    Ok((offer, payload)) => Ok((ChainPayment { offer, payload, price: quote.price }, None)),
+                let claim = |offers| claim::of_x402(payload, &quote.url, offers);
+                match self.claim_one_of(quote, claim) {
                     Err(error @ ClaimError::NotOffered) => {
                         let before = self.at_another_price(quote, payload).ok_or(error)?;
                         Ok((before, Some(error.into())))
                     }
-                    Err(error) => Err(error.into()),
+                    claimed => Ok((claimed?, None)),
                 }
             }
             Credential::X402V1(payment) => {
-                let offers = self.chain_offers(quote, quote.price);
-                let (offer, payload) = claim::of_x402_v1(payment, offers)?;
-                Ok((ChainPayment { offer, payload, price: quote.price }, None))
+                let claim = |offers| claim::of_x402_v1(payment, offers);
+                Ok((self.claim_one_of(quote, claim)?, None))
             }
             Credential::Evm { challenge, payload: signed, .. } => {
                 let over = self.challenge_of(quote, challenge, digest, now)?;
                 let request = evm::Request::of(challenge).map_err(|_| Refused::ChallengeElsewhere)?;
-                let (offer, price) = self.offer_of(quote, &request).ok_or(Refused::NotOffered)?;
+                let (offer, payable) = self.offer_of(quote, &request).ok_or(Refused::NotOffered)?;
                 let (offer, payload) = claim::of_evm(challenge, signed, offer)?;
-                Ok((ChainPayment { offer, payload, price }, over.map(Refused::Challenge)))
+                let Payable { price, exchange } = payable;
+                Ok((ChainPayment { offer, payload, price, exchange }, over.map(Refused::Challenge)))
             }
             Credential::Cashu { .. } | Credential::Credit { .. } | Credential::Session { .. } => {
                 Err(credential.not_offered().into())
@@ -279,27 +282,56 @@ impl Shared {
         }
     }
 
+    /// The first of all prices that were told whose offers are met.
+    fn claim_one_of(
+        &self,
+        quote: &Quote,
+        claim: impl Fn(Vec<Requirements>) -> Result<(Requirements, Payload), ClaimError>,
+    ) -> Result<ChainPayment, ClaimError> {
+        for Payable { price, exchange } in self.payables(quote) {
+            match claim(self.chain_offers(quote, price)) {
+                Err(ClaimError::NotOffered) => {}
+                claimed => {
+                    let (offer, payload) = claimed?;
+                    return Ok(ChainPayment { offer, payload, price, exchange });
+                }
+            }
+        }
+        Err(ClaimError::NotOffered)
+    }
+
     /// What pays as we would take it, but for the price: that may have changed since it was paid.
     fn at_another_price(&self, quote: &Quote, payload: &Payload) -> Option<ChainPayment> {
         let accepted = &payload.accepted;
         let at_its_price = |offer: Requirements| Requirements { amount: accepted.amount.clone(), ..offer };
-        let offers = self.chain_offers(quote, quote.price).into_iter().map(at_its_price).collect();
+        let payables = self.payables(quote).into_iter();
+        let offers = payables.flat_map(|payable| self.chain_offers(quote, payable.price));
+        let offers = offers.map(at_its_price).collect();
         let (offer, payload) = claim::of_x402(payload, &quote.url, offers).ok()?;
         let price = self.config.chains.as_ref()?.price(&offer, offer.amount.amount()?)?;
-        Some(ChainPayment { offer, payload, price })
+        Some(ChainPayment { offer, payload, price, exchange: None })
     }
 
     /// The offer that a challenge of MPP's method `evm` made, at the price that it locked.
-    fn offer_of(&self, quote: &Quote, request: &evm::Request) -> Option<(Requirements, Money)> {
+    fn offer_of(&self, quote: &Quote, request: &evm::Request) -> Option<(Requirements, Payable)> {
         let alike = |offer: &Requirements| claim::is_said_by(offer, request);
-        let offer = self.chain_offers(quote, quote.price).into_iter().find(alike)?;
-        if offer.amount == request.amount {
-            return Some((offer, quote.price));
+        let find = |price| self.chain_offers(quote, price).into_iter().find(alike);
+        let mut known = None;
+        for payable in self.payables(quote) {
+            match find(payable.price) {
+                Some(offer) if offer.amount == request.amount => return Some((offer, payable)),
+                offer => known = known.or(offer),
+            }
         }
         // The price has changed since: what is locked is the one of the challenge.
-        let locked = self.config.chains.as_ref()?.price(&offer, request.amount.amount()?)?;
-        let offer = self.chain_offers(quote, locked).into_iter().find(alike)?;
-        (offer.amount == request.amount).then_some((offer, locked))
+        let locked = self.config.chains.as_ref()?.price(&known?, request.amount.amount()?)?;
+        let payable = if locked.asset() == quote.price.asset() {
+            Payable::own(locked)
+        } else {
+            self.locked(quote, locked.asset().unit(), locked.amount())?
+        };
+        let offer = find(locked).filter(|offer| offer.amount == request.amount)?;
+        Some((offer, payable))
     }
 
     /// The challenge of MPP's method `evm` for a price, if there is a token for it.

@@ -25,6 +25,7 @@ use tower::{Service, ServiceExt};
 use super::challenge::Asked;
 use super::channel::{self, ChannelPayment};
 use super::credits::{self, Credits};
+use super::currency::Payable;
 use super::deliver::Posted;
 use super::end::{Funding, Held};
 use super::handover::{Claim, Handover};
@@ -117,7 +118,8 @@ impl Shared {
         mut work: Work,
     ) -> Result<Outcome, Refused> {
         let now = (self.config.clock)();
-        let (price, over) = self.price(quote, credential, digest, now)?;
+        let (payable, over) = self.price(quote, credential, digest, now)?;
+        let price = payable.price;
         let keyring = self.config.keyring.borrow().clone();
         let asset = price.asset();
         let (token, outputs) = match credential {
@@ -142,7 +144,7 @@ impl Shared {
         let answer = if let Some(over) = over {
             self.made_before(payment, &resource, tag, over)?
         } else {
-            let merchant = quote.payees(&self.config.names.merchant, asset);
+            let merchant = quote.payees_by(&self.config.names.merchant, &payable);
             let funds = credits.inputs.clone().into();
             let (price, tax_code) = (price.amount(), quote.tax_code);
             let marks = Marks::default();
@@ -238,13 +240,21 @@ impl Shared {
         credential: &Credential,
         digest: Option<&str>,
         now: Timestamp,
-    ) -> Result<(Money, Option<ChallengeError>), Refused> {
-        let Credential::Credit { challenge, .. } = credential else { return Ok((quote.price, None)) };
+    ) -> Result<(Payable, Option<ChallengeError>), Refused> {
+        let Credential::Credit { challenge, .. } = credential else {
+            return Ok((self.payable_with(quote, credential), None));
+        };
         let over = self.challenge_of(quote, challenge, digest, now)?;
         let asset = quote.price.asset();
         match credit::Request::of(challenge) {
-            Ok(request) if request.currency == asset.unit() => Ok((asset.money(request.amount), over)),
-            _ => Err(Refused::ChallengeElsewhere),
+            Ok(request) if request.currency == asset.unit() => {
+                Ok((Payable::own(asset.money(request.amount)), over))
+            }
+            Ok(request) => {
+                let locked = self.locked(quote, request.currency, request.amount);
+                Ok((locked.ok_or(Refused::ChallengeElsewhere)?, over))
+            }
+            Err(_) => Err(Refused::ChallengeElsewhere),
         }
     }
 

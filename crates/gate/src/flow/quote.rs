@@ -36,6 +36,8 @@ pub(super) struct Quote {
     pub(super) shares: Vec<Share>,
     /// What is free of it, and where that stands.
     pub(super) quota: Option<QuotaTerms>,
+    /// In what it may be paid beside its own asset, if its rule says so.
+    pub(super) accepts: Option<Vec<Asset>>,
 }
 
 impl Quote {
@@ -68,6 +70,7 @@ impl Quote {
             flow: rule.flow(),
             shares: rule.shares().to_vec(),
             quota: rule.quota().map(|quota| QuotaTerms::new(rule, quota)),
+            accepts: rule.accepts().map(<[Asset]>::to_vec),
         }
     }
 

@@ -7,7 +7,7 @@ mod path;
 mod quota;
 mod terms;
 
-use farthing_money::{Label, Money, Span};
+use farthing_money::{Asset, Label, Money, Span};
 use farthing_wire::x402::PaymentFlow;
 use http::Method;
 use thiserror::Error;
@@ -72,6 +72,7 @@ pub struct Rule {
     flow: PaymentFlow,
     shares: Vec<Share>,
     terms: RuleTerms,
+    accepts: Option<Vec<Asset>>,
     line: Option<usize>,
 }
 
@@ -130,6 +131,7 @@ impl Rule {
             flow: PaymentFlow::default(),
             shares: Vec::new(),
             terms: RuleTerms::default(),
+            accepts: None,
             line: None,
         })
     }
@@ -183,6 +185,12 @@ impl Rule {
     #[must_use]
     pub fn shared(self, shares: Vec<Share>) -> Self {
         Self { shares, ..self }
+    }
+
+    /// In which assets it may be paid beside its own, whatever the gate accepts otherwise.
+    #[must_use]
+    pub fn accepting(self, accepts: Vec<Asset>) -> Self {
+        Self { accepts: Some(accepts), ..self }
     }
 
     /// The line of the configuration that it stands on.
@@ -245,6 +253,11 @@ impl Rule {
     /// Who gets which part of what it earns, of a hundred; the rest is for the merchant who runs the gate.
     pub fn shares(&self) -> &[Share] {
         &self.shares
+    }
+
+    /// In which assets it may be paid beside its own, if it says so itself.
+    pub fn accepts(&self) -> Option<&[Asset]> {
+        self.accepts.as_deref()
     }
 
     /// The line of the configuration, when it came from one.

@@ -14,13 +14,13 @@ use farthing_engine::{
     Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture,
     Fault, FaultKind, Hold, InletRow, Issue, IssuePart, Keyring, Keys, KeysetRow, LogId, Marks, MeltQuoteRow,
     MintQuoteRow, NameId, NameRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow,
-    PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, Post, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, Read,
-    ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows, SenderId, SettlementRow, StatementId,
-    StatementRow, credits_account, decide, release_of,
+    PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, Post, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
+    RatesRow, Read, ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows, SenderId, SettlementRow,
+    StatementId, StatementRow, credits_account, decide, release_of,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
-use farthing_gate::flow::{GateConfig, Names, OfferStyle, Secrets, XCashu};
+use farthing_gate::flow::{Currencies, GateConfig, Names, OfferStyle, Secrets, XCashu};
 use farthing_ledger::{Account, AccountId, Head, Reference};
 use farthing_money::{Amount, Asset, Span, Timestamp};
 use tokio::sync::{Semaphore, watch};
@@ -365,6 +365,7 @@ impl Bank {
                 https: None,
             },
             offers: OfferStyle { x_cashu: XCashu::Both, ..OfferStyle::default() },
+            currencies: Currencies::default(),
             chains: None,
         }
     }
@@ -457,6 +458,10 @@ impl Read for Desk {
     }
 
     fn frames(&self, _: u64, _: usize) -> Result<Vec<Vec<u8>>, Fault> {
+        unread()
+    }
+
+    fn rates(&self) -> Result<RatesRow, Fault> {
         unread()
     }
 

@@ -16,6 +16,7 @@ mod origin;
 mod passphrase;
 mod prices;
 mod quota;
+mod rates;
 mod section;
 mod server;
 mod source;
@@ -40,6 +41,7 @@ pub use keys::{KeyNote, keys};
 pub use mistake::Mistake;
 pub use origin::{Origin, OriginError};
 pub use passphrase::{Passphrase, PassphraseError};
+pub use rates::RatesConfig;
 pub use server::{LimitConfig, ServerConfig, TimeoutConfig, TlsConfig};
 pub use x402::X402Config;
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub assets: AssetTable,
     /// What costs how much.
     pub rules: Rules,
+    /// Where rates between currencies come from.
+    pub rates: Option<RatesConfig>,
     /// How the 402 looks.
     pub gate: GateConfig,
     /// The extensions of x402.
@@ -120,12 +124,27 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
     let assets = assets::read(root.sections("asset", "[[asset]]"), torn);
     let chains = chains::read(&root, &assets, torn);
     let rules = prices::read(&root, source, (&assets, &chains), torn);
-    let gate = gate::read(root.section("gate", "[gate]"));
+    let rates = rates::read(root.section("rates", "[rates]"), source, torn);
+    let gate = gate::read(root.section("gate", "[gate]"), &assets);
+    needs_rates(&root, source, rates.is_some() || torn);
     let x402 = x402::read(root.section("x402", "[x402]"));
     let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"), &chains.read);
     root.finish();
     let (rules, chains) = (rules?, chains.read);
-    Some(Config { server: server?, issuer, assets, rules, gate, x402, chains, facilitator })
+    Some(Config { server: server?, issuer, assets, rules, rates, gate, x402, chains, facilitator })
+}
+
+/// What is accepted in other assets needs rates.
+fn needs_rates(root: &Section<'_>, source: &Source<'_>, has_rates: bool) {
+    if has_rates || root.has("rates") {
+        return;
+    }
+    let sections = root.sections("price", "[[price]]").into_iter().chain([root.section("gate", "[gate]")]);
+    if let Some(section) = sections.into_iter().find(|section| section.has("accepts")) {
+        let hint = "add [rates] with a source, or leave accepts out";
+        let message = "accepts: expected a section [rates] to know what other assets are worth, got none";
+        source.mistake(section.at(), message.to_owned(), Some(hint.to_owned()));
+    }
 }
 
 fn missing(file: &NamedFile, config: &Path) -> Option<Mistake> {

@@ -7,6 +7,7 @@ use farthing_wire::x402::PaymentFlow;
 use thiserror::Error;
 
 use super::chains::{ChainSection, Chains};
+use super::gate::accepts;
 use super::quota;
 use super::section::Section;
 use super::source::Source;
@@ -101,6 +102,7 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let (pass, scope, tax, flow) = (pass?, scope?, tax?, flow?);
     let rule = rule.settled(flow).shared(shares?);
     let rule = if let Some(quota) = quota.ok()? { rule.free_up_to(quota) } else { rule };
+    let rule = if section.has("accepts") { rule.accepting(accepts(section, assets)?) } else { rule };
     let rule = if let Some(tax_code) = tax { rule.taxed(tax_code) } else { rule };
     let rule = if let Some(pass) = pass { rule.pass(pass, scope) } else { rule.opening(scope) };
     Some(rule.description(description.unwrap_or_default()))

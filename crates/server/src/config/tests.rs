@@ -337,7 +337,7 @@ fn defaults_are_as_listed() {
     let mut section = "";
     // What may stand several times has nothing to be left out of.
     let once = |section: &str| {
-        !section.starts_with("[[") && !["[chain.channels]", "[price.quota]"].contains(&section)
+        !section.starts_with("[[") && !["[chain.channels]", "[price.quota]", "[rates]"].contains(&section)
     };
     for note in keys().filter(|note| once(note.section)) {
         if note.section != section && note.section != "[server.tls]" {

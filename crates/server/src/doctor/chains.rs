@@ -25,6 +25,7 @@ pub(super) async fn look(report: &mut Report, config: &Config) {
         return report.findings.extend(warnings(config).await);
     }
     nodes(report, config).await;
+    super::rates::look(report, config).await;
     let Some(access) = Access::running(config).await else {
         report.leave_out("chains", "no server answers in the data folder", "start it with `farthing serve`");
         return;
@@ -50,6 +51,7 @@ pub(super) async fn look(report: &mut Report, config: &Config) {
 pub async fn warnings(config: &Config) -> Vec<Finding> {
     let mut report = Report::default();
     nodes(&mut report, config).await;
+    super::rates::look(&mut report, config).await;
     if let Some(access) = Access::running(config).await {
         outbox(&mut report, config, &access).await;
     }

@@ -6,6 +6,7 @@ mod issuer;
 mod offers;
 mod payment;
 mod place;
+mod rates;
 
 use farthing_gate::flow::Clock;
 use farthing_wallet::{Event, HttpRequest, HttpResponse, Read};

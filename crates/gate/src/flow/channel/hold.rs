@@ -50,14 +50,14 @@ impl Shared {
         let marks = self.marks(shown.quote, (name, payer), (payment, bound), now)?;
         let work = self.bring(&shown, (payment, base), work).await?;
         let row = self.channel_row(&shown, base, work).await?;
-        let price = shown.price;
+        let price = shown.payable.price;
         let (held, asking) = self.held_voucher(&shown, &row)?;
         let command = Hold {
             payment,
             funds: Funds::Voucher(Box::new(held)),
             price: price.amount(),
             asset: price.asset(),
-            merchant: shown.quote.payees(&self.config.names.merchant, price.asset()),
+            merchant: shown.quote.payees_by(&self.config.names.merchant, &shown.payable),
             resource: resource.clone(),
             tag,
             tax_code: shown.quote.tax_code,

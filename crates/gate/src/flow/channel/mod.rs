@@ -41,6 +41,7 @@ use self::owed::{Owed, Payer};
 pub(super) use self::told::Corrective;
 use self::wait::Waits;
 use super::Shared;
+use super::currency::Payable;
 use super::pay::Outcome;
 use super::quote::Quote;
 use super::refusal::Refused;
@@ -94,7 +95,7 @@ struct Shown<'a> {
     chains: &'a dyn Chains,
     channels: &'a dyn Channels,
     offer: Requirements,
-    price: Money,
+    payable: Payable,
     desk: ChannelDesk,
     voucher: Proven,
     /// The deposit that comes with it.
@@ -160,7 +161,8 @@ impl Shared {
         let channels = chains.channels().ok_or(Refused::NotOffered)?;
         let (payload, expired) = self.in_words_of_x402(quote, credential, digest)?;
         let payload = &*payload;
-        let (offer, price, over) = channel_offer(&*chains, channels, quote, payload)?;
+        let payables = self.payables(quote);
+        let (offer, payable, over) = channel_offer(&*chains, channels, (quote, payables), payload)?;
         let (over, is_session) = (expired.or(over), matches!(credential, Credential::Session { .. }));
         let desk = channels.desk(&offer).ok_or(Refused::NotOffered)?;
         let units = offer.amount.amount().ok_or(Refused::NotOffered)?;
@@ -181,7 +183,7 @@ impl Shared {
             chains,
             channels,
             offer,
-            price,
+            payable,
             desk,
             voucher,
             deposit,
@@ -200,26 +202,30 @@ impl Shared {
 fn channel_offer(
     chains: &dyn Chains,
     channels: &dyn Channels,
-    quote: &Quote,
+    (quote, payables): (&Quote, Vec<Payable>),
     payload: &Payload,
-) -> Result<(Requirements, Money, Option<Refused>), Refused> {
+) -> Result<(Requirements, Payable, Option<Refused>), Refused> {
     if quote.flow != PaymentFlow::Authorization {
         return Err(Refused::NotOffered);
     }
-    let offers = channels.offers(quote.price);
     let accepted = &payload.accepted;
-    let alike = offers
-        .iter()
-        .find(|offer| offer.network == accepted.network && offer.asset_address() == accepted.asset_address());
-    let priced = alike.and_then(|offer| chains.price(offer, accepted.amount.amount()?));
-    match claim::offer_of_x402(payload, &quote.url, offers) {
-        Ok(offer) => Ok((offer, quote.price, None)),
-        Err(error @ ClaimError::NotOffered) => {
-            let before = priced.filter(|price| *price != quote.price && price.asset() == quote.price.asset());
-            let price = before.ok_or(error)?;
-            let offer = claim::offer_of_x402(payload, &quote.url, channels.offers(price))?;
-            Ok((offer, price, Some(error.into())))
+    let mut before = None;
+    for payable in payables {
+        let offers = channels.offers(payable.price);
+        let alike = offers.iter().find(|offer| {
+            offer.network == accepted.network && offer.asset_address() == accepted.asset_address()
+        });
+        let priced = alike.and_then(|offer| chains.price(offer, accepted.amount.amount()?));
+        match claim::offer_of_x402(payload, &quote.url, offers) {
+            Ok(offer) => return Ok((offer, payable, None)),
+            Err(ClaimError::NotOffered) => {
+                let of_asset = |price: &Money| price.asset() == payable.price.asset();
+                before = before.or(priced.filter(of_asset).filter(|price| *price != payable.price));
+            }
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => Err(error.into()),
     }
+    let price = before.ok_or(ClaimError::NotOffered)?;
+    let offer = claim::offer_of_x402(payload, &quote.url, channels.offers(price))?;
+    Ok((offer, Payable::own(price), Some(ClaimError::NotOffered.into())))
 }

@@ -15,6 +15,14 @@ pub(super) const KEYS: &[KeyNote] = &[
     note("[gate]", "challenge_lifetime", SPAN, r#""5m""#, Some(r#""5m""#), "how long a 402's price stands"),
     note(
         "[gate]",
+        "accepts",
+        "a list of codes of assets",
+        r#"["USD"]"#,
+        None,
+        "in what payers may pay beside a price's own asset, by the rates of [rates]; a rule may say otherwise",
+    ),
+    note(
+        "[gate]",
         "realm",
         TEXT,
         r#""example.com""#,

@@ -5,6 +5,7 @@ mod chains;
 mod gate;
 mod issuer;
 mod prices;
+mod rates;
 mod server;
 
 pub use super::key_words::KeyNote;
@@ -23,7 +24,7 @@ const TEXT: &str = "a text";
 
 /// All keys, section by section.
 pub fn keys() -> impl Iterator<Item = &'static KeyNote> {
-    [server::KEYS, issuer::KEYS, prices::KEYS, gate::KEYS, chains::KEYS].into_iter().flatten()
+    [server::KEYS, issuer::KEYS, prices::KEYS, rates::KEYS, gate::KEYS, chains::KEYS].into_iter().flatten()
 }
 
 #[cfg(test)]

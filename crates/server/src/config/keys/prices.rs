@@ -63,6 +63,14 @@ pub(super) const KEYS: &[KeyNote] = &[
         "when a payment on a chain is settled: after the upstream has answered and before its answer goes out, before it is asked, or through an escrow, which needs a token with the scheme auth-capture",
     ),
     note(
+        "[[price]]",
+        "accepts",
+        "a list of codes of assets",
+        r#"["USD"]"#,
+        Some("what [gate] accepts"),
+        "in what payers may pay beside the price's own asset; [] for nothing else",
+    ),
+    note(
         "[[price.split]]",
         "merchant",
         "a name of a-z, 0-9, . _ and -",

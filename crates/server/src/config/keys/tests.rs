@@ -6,7 +6,19 @@ use super::*;
 fn the_words_of_a_section_are_its_keys_and_what_is_below() {
     assert_eq!(
         words_of(""),
-        ["server", "issuer", "asset", "price", "free", "gate", "x402", "chain", "token", "facilitator"]
+        [
+            "server",
+            "issuer",
+            "asset",
+            "price",
+            "free",
+            "rates",
+            "gate",
+            "x402",
+            "chain",
+            "token",
+            "facilitator"
+        ]
     );
     assert_eq!(words_of("[server.tls]"), ["cert", "key"]);
     let server = words_of("[server]");
