@@ -20,6 +20,7 @@ mod payer;
 mod proxy;
 mod seller;
 mod server;
+mod session;
 mod settings;
 mod start;
 mod stat;
@@ -54,6 +55,7 @@ fn run(settings: &Settings) -> Result<()> {
     let mut shown = show(&runtime.block_on(swap::measure(settings))?)?;
     shown += show(&proxy::measure(settings)?)?;
     shown += show(&runtime.block_on(paid::measure(settings))?)?;
+    shown += show(&runtime.block_on(session::measure(settings))?)?;
     shown += show(&runtime.block_on(exact::measure(settings))?)?;
     shown += show(&runtime.block_on(confirmation::measure(settings))?)?;
     shown += show(&runtime.block_on(voucher::measure(settings))?)?;

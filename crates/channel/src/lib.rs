@@ -30,6 +30,7 @@ mod digest;
 mod domain;
 mod erc6492;
 pub mod escrow;
+pub mod hash_chain;
 mod hex_text;
 mod key;
 mod permit;
@@ -39,6 +40,7 @@ mod rlp;
 pub mod seller;
 mod signature;
 mod statement;
+mod steps;
 mod terms;
 mod transaction;
 mod typed_data;
@@ -55,6 +57,7 @@ pub use digest::{AuthorizationNonce, Digest, TxHash, keccak256, message_digest};
 pub use domain::Domain;
 pub use erc6492::{WrappedSignature, WrappedSignatureError};
 pub use escrow::{EscrowStep, PaymentInfo};
+pub use hash_chain::{ChainSalt, ChainSecret, Link, Lock};
 pub use hex_text::{HexError, bytes_from_hex, bytes_to_hex};
 pub use key::{KeyError, SigningKey};
 pub use permit::Permit;
@@ -62,6 +65,7 @@ pub use permit2::Permit2Transfer;
 pub use public_key::PublicKey;
 pub use signature::{Signature, SignatureError};
 pub use statement::{OfferStatement, ReceiptStatement};
+pub use steps::{Steps, StepsRefused};
 pub use terms::{
     AUTHORIZATION_COLLECTOR, BATCH_ESCROW, ChannelId, ChannelTerms, PERMIT2_COLLECTOR, Salt, SessionTerms,
     batch_domain, deposit_nonce, session_domain,

@@ -3,7 +3,8 @@
 use farthing_money::Amount;
 
 use crate::{
-    CallRow, MeltQuoteRow, MintQuoteRow, PaymentRow, PayoutId, PayoutRow, QuotaRow, QuoteId, SettlementRow,
+    CallRow, MeltQuoteRow, MintQuoteRow, PaymentRow, PayoutId, PayoutRow, QuotaRow, QuoteId, SessionRow,
+    SettlementRow,
 };
 
 /// The answer to a command that was carried out, or that repeats one that was.
@@ -31,6 +32,15 @@ pub enum Answer {
     Quota(QuotaRow),
     /// The payout as it stands.
     Payout(PayoutId, Box<PayoutRow>),
+    /// The session as it stands.
+    Session(Box<SessionRow>),
+    /// A part of the tape is in the books.
+    Folded {
+        /// What was charged.
+        charged: Amount,
+        /// Calls that could not be charged: a mistake of who wrote them down.
+        lost: u32,
+    },
     /// Codes are given back: what is to be paid for them.
     Refunded {
         /// By this command.

@@ -34,6 +34,8 @@ pub struct Chart {
     pub withdrawals: AccountId,
     /// What was set aside for merchants and has not arrived yet: a liability.
     pub payouts_due: AccountId,
+    /// What is left in sessions, and what was spent there and is on the tape alone: a liability.
+    pub sessions: AccountId,
 }
 
 const CLEARING: &str = "clearing";
@@ -44,6 +46,7 @@ const PAYOUTS_DUE: &str = "payouts-due";
 const EXPIRED: &str = "expired";
 const FEES: &str = "fees";
 const WITHDRAWALS: &str = "withdrawals";
+const SESSIONS: &str = "sessions";
 const TEST_FUNDING: &str = "test-funding";
 const CREDITS: &str = "credits:";
 const EXCHANGE: &str = "fx:";
@@ -64,6 +67,7 @@ impl Chart {
             deposits: id(DEPOSITS),
             withdrawals: id(WITHDRAWALS),
             payouts_due: id(PAYOUTS_DUE),
+            sessions: id(SESSIONS),
         }
     }
 
@@ -84,6 +88,7 @@ impl Chart {
             (DEPOSITS, AccountKind::Liability, Limit::None),
             (WITHDRAWALS, AccountKind::Liability, Limit::None),
             (PAYOUTS_DUE, AccountKind::Liability, Limit::DebitsWithinCredits),
+            (SESSIONS, AccountKind::Liability, Limit::DebitsWithinCredits),
         ]
         .map(|(name, kind, limit)| Account::new(name, self.asset, kind, limit))
         .to_vec()
@@ -144,7 +149,8 @@ impl Chart {
     /// Whether the operator may enter transfers of an account by hand: not of what payers hold, of what is on
     /// its way to merchants, and of `clearing`.
     pub fn is_open_to_entries(account: &Account) -> bool {
-        !matches!(account.name.as_str(), CLEARING | CODES | PAYOUTS_DUE) && !account.name.starts_with(CREDITS)
+        !matches!(account.name.as_str(), CLEARING | CODES | PAYOUTS_DUE | SESSIONS)
+            && !account.name.starts_with(CREDITS)
     }
 }
 

@@ -41,6 +41,7 @@ mod rates;
 mod recover;
 mod reject;
 mod row;
+mod session;
 mod table;
 
 pub use answer::Answer;
@@ -76,7 +77,7 @@ pub use payout::{
     Approval, Needs, OperatorKey, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, PayoutState, PayoutTerms,
     PayoutTo,
 };
-pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Refusal, Store};
+pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Record, RecordFuture, Refusal, Store, Tape};
 pub use quota::{QuotaId, QuotaKeyRow, QuotaRow};
 pub use rates::{AcceptRates, Quotation, RATES, RATES_KEPT, RateSet, RatesRow};
 pub use recover::{is_given_back, release_of};
@@ -84,5 +85,9 @@ pub use reject::Reject;
 pub use row::{
     AccessRow, BOOKS, BooksRow, ChangeOutput, CodeRow, CodeState, CreditRow, EntryRow, KeysetRow, Marks,
     MeltQuoteRow, MintQuoteRow, Mode, NameRow, OutputRow, PaymentRow, PaymentState, StatementRow, Worth,
+};
+pub use session::{
+    ChainTerms, CloseSession, FoldTape, OpenSession, SessionId, SessionRow, SessionState, TapeRow, TapeStep,
+    TopUpSession,
 };
 pub use table::{Changes, Keys, Rows, Table};

@@ -13,8 +13,8 @@ use crate::{
     Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, InletRow, Keys,
     KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
     PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
-    RatesRow, ReceiverId, ReceiverRow, Reject, Rows, Sealed, SenderId, SettlementRow, StatementId,
-    StatementRow,
+    RatesRow, ReceiverId, ReceiverRow, Reject, Rows, Sealed, SenderId, SessionId, SessionRow, SettlementRow,
+    StatementId, StatementRow, TapeRow, TapeStep,
 };
 
 /// Where a failure of the machine came from.
@@ -213,6 +213,19 @@ pub trait Read: Send + Sync + 'static {
     /// The rates between currencies.
     fn rates(&self) -> Result<RatesRow, Fault>;
 
+    /// A session, as the books have it.
+    fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Fault>;
+
+    /// Sessions, after `after` or from the first on, in the order of their ids.
+    fn sessions_after(
+        &self,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<(SessionId, SessionRow)>, Fault>;
+
+    /// Rows of the tape from this number on, at most `limit`.
+    fn tape(&self, from: u64, limit: usize) -> Result<Vec<(u64, TapeRow)>, Fault>;
+
     /// The end of the journal.
     fn head(&self) -> Result<Head, Fault>;
     /// At most `limit` journal frames from batch `from` on.
@@ -227,6 +240,21 @@ pub trait Store: Send + 'static {
     fn commit(&mut self, changes: &Changes, batch: Option<Sealed>) -> Result<(), Fault>;
     /// The end of the journal.
     fn head(&self) -> Result<Head, Fault>;
+}
+
+/// Writes down the steps of sessions before they are in the books. One writer has it, beside the one of the rows.
+pub trait Tape: Send + Sync + 'static {
+    /// Writes a row in one durable commit. A number is never written twice.
+    fn append(&self, number: u64, row: &TapeRow) -> Result<(), Fault>;
+}
+
+/// What [`Record::record`] returns.
+pub type RecordFuture = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
+
+/// Writes steps of sessions down, many in one commit.
+pub trait Record: Send + Sync + 'static {
+    /// Writes one down. It is in line when this returns, and durable when the future ends; dropping that takes nothing back.
+    fn record(&self, step: TapeStep) -> RecordFuture;
 }
 
 /// What [`Execute::execute`] returns.

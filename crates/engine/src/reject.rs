@@ -6,7 +6,9 @@ use farthing_ledger::{LedgerReject, Reference};
 use farthing_money::{Amount, Asset, Timestamp};
 use thiserror::Error;
 
-use crate::{CallId, CodeId, CreditId, EntitlementId, OutputId, PaymentId, PayoutId, QuoteId, StatementId};
+use crate::{
+    CallId, CodeId, CreditId, EntitlementId, OutputId, PaymentId, PayoutId, QuoteId, SessionId, StatementId,
+};
 
 /// A refusal. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -297,6 +299,18 @@ pub enum Reject {
         /// What was to be sent.
         needed: Amount,
     },
+    /// No such session.
+    #[error("there is no session {0}; open one with credits")]
+    UnknownSession(SessionId),
+    /// The chain has opened a session.
+    #[error("the session {0} was opened with other credits; make another chain for another session")]
+    SessionExists(SessionId),
+    /// It does not pay any more.
+    #[error("the session {0} is closed, what was left has gone back; open another one")]
+    SessionClosed(SessionId),
+    /// Who asks does not show that it is his.
+    #[error("the lock of session {0} is opened by another key: only its payer may top it up or close it")]
+    SessionLocked(SessionId),
     /// The ledger refuses.
     #[error(transparent)]
     Ledger(LedgerReject),
@@ -380,12 +394,21 @@ impl Reject {
             Self::PeriodOpen { .. } => "period-open",
             Self::PeriodClosed { .. } => "period-closed",
             Self::StatementExists(_) => "statement-exists",
-            Self::UnknownEntitlement(_) => "unknown-entitlement",
-            Self::EntitlementExists(_) => "entitlement-exists",
             Self::UnknownEntry(_) => "unknown-entry",
             Self::EntryExists(_) => "entry-exists",
             Self::EntryReversed(_) => "entry-reversed",
             Self::AccountReserved(_) => "account-reserved",
+            Self::Ledger(LedgerReject::DebitsExceedCredits { .. }) => "limit-reached",
+            Self::Ledger(_) => "ledger-refused",
+            _ => self.later_code(),
+        }
+    }
+
+    /// The codes of payouts, sessions, quotas and entitlements.
+    const fn later_code(&self) -> &'static str {
+        match self {
+            Self::UnknownEntitlement(_) => "unknown-entitlement",
+            Self::EntitlementExists(_) => "entitlement-exists",
             Self::UnknownPayout(_) => "unknown-payout",
             Self::PayoutExists(_) => "payout-exists",
             Self::PayoutShort { .. } => "payout-short",
@@ -394,12 +417,14 @@ impl Reject {
             Self::PayoutMoved(_) => "payout-moved",
             Self::PayoutState { .. } => "payout-state",
             Self::ReserveShort { .. } => "reserve-short",
-            Self::Ledger(LedgerReject::DebitsExceedCredits { .. }) => "limit-reached",
-            Self::Ledger(_) => "ledger-refused",
+            Self::UnknownSession(_) => "unknown-session",
+            Self::SessionExists(_) => "session-exists",
+            Self::SessionClosed(_) => "session-closed",
+            Self::SessionLocked(_) => "session-locked",
             Self::QuotaUsedUp { .. } => "quota-used-up",
             Self::QuotaCrowded { .. } => "quota-crowded",
             Self::RatesOlder { .. } => "rates-older",
-            Self::NotLoaded => "internal",
+            _ => "internal",
         }
     }
 

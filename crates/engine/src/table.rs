@@ -124,6 +124,10 @@ macro_rules! for_each_table {
             cursors Cursors: u64 => $crate::CursorRow,
             /// Rates between currencies.
             rates Rates: u8 => $crate::RatesRow,
+            /// Sessions: credits that are spent step by step.
+            sessions Sessions: $crate::SessionId => $crate::SessionRow,
+            /// Steps of sessions that are not in the books yet, in the order in which they were written down.
+            tape Tape: u64 => $crate::TapeRow,
             /// Payers' own names for payments.
             names Names: $crate::NameId => $crate::NameRow,
             /// Payouts to merchants.

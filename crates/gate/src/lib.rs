@@ -15,6 +15,7 @@ pub mod proxy;
 pub mod random;
 pub mod rule;
 pub mod serve;
+pub mod session;
 pub mod target;
 pub mod tls;
 
@@ -25,4 +26,5 @@ pub use network::Network;
 pub use peer::Peer;
 pub use proxy::{Proxy, ProxyConfig, UpstreamError};
 pub use rule::{Chosen, PassScope, Per, Price, Quota, Rule, RuleError, Rules, Share};
+pub use session::{SessionLimits, Sessions};
 pub use target::{Target, TargetError};

@@ -15,12 +15,13 @@ const SPOOFED: [&str; 5] =
 pub const FARTHING_CHARGE: &str = "Farthing-Charge";
 
 /// What an upstream must not say in our name on an answer under a price.
-const OURS_ALONE: [&str; 10] = [
+const OURS_ALONE: [&str; 11] = [
     FARTHING_CHARGE,
     header::FARTHING_COST,
     header::FARTHING_PASS,
     header::FARTHING_QUOTA,
     header::FARTHING_RECEIPT,
+    header::FARTHING_SESSION,
     header::PAYMENT_RECEIPT,
     header::PAYMENT_REQUIRED,
     header::PAYMENT_RESPONSE,
@@ -29,12 +30,13 @@ const OURS_ALONE: [&str; 10] = [
 ];
 
 /// What carries a payment, and what says that there was one: under a price only our own note says that.
-const CREDENTIALS: [&str; 9] = [
+const CREDENTIALS: [&str; 10] = [
     header::X_CASHU,
     header::PAYMENT_AUTHORIZATION,
     header::PAYMENT_SIGNATURE,
     header::X_PAYMENT,
     header::SIGN_IN_WITH_X,
+    header::FARTHING_SESSION,
     header::FARTHING_RECEIPT,
     header::PAYMENT_RECEIPT,
     header::PAYMENT_RESPONSE,
@@ -155,6 +157,7 @@ mod tests {
             ("payment_signature", "e30="),
             ("x-payment", "e30="),
             ("sign-in-with-x", "e30="),
+            ("farthing-session", "a.1.b"),
             ("payment-response", "e30="),
             ("x-payment-response", "e30="),
             ("authorization", "Basic eA=="),

@@ -56,6 +56,8 @@ pub enum EntryKind {
     Settle,
     /// A payout to a merchant went a step further: proposed, approved, sent, ended.
     Payout,
+    /// Credits went into a session, or what was left of one went back.
+    Session,
 }
 
 impl EntryKind {
@@ -76,6 +78,7 @@ impl EntryKind {
             Self::Epoch => "epoch",
             Self::Close => "close",
             Self::Mode => "mode",
+            Self::Session => "session",
             Self::Settle => "settle",
             Self::Payout => "payout",
         }

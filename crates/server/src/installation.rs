@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ed25519_dalek::SigningKey;
 use farthing_channel::{Address, SigningKey as SigningKeyOnChains};
 use farthing_engine::{
-    Chart, Command, ExchangeAccounts, Execute, Fault, Keyring, KeyringReject, KeysetRow, Read, Refusal,
-    is_given_back, release_of,
+    Chart, Command, ExchangeAccounts, Execute, Fault, Keyring, KeyringReject, KeysetRow, Read, Record,
+    Refusal, is_given_back, release_of,
 };
 use farthing_evm::ChainConfig;
+use farthing_gate::{SessionLimits, Sessions};
 use farthing_ledger::{Account, AccountId};
 use farthing_money::{Asset, AssetTable, Span};
-use farthing_store::{Clock, Fjall, Freeze, RowStore, Writer, WriterOptions, WriterThread};
+use farthing_store::{
+    Clock, Fjall, Freeze, RowStore, TapeThread, TapeWriter, Writer, WriterOptions, WriterThread,
+};
 use thiserror::Error;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
@@ -96,7 +99,10 @@ pub struct Installation {
     pub released: usize,
     /// All rows, for a backup; none where they are not in a folder.
     pub rows: Option<Arc<dyn Freeze>>,
+    /// Sessions; none where nobody writes their tape.
+    pub sessions: Option<Arc<Sessions>>,
     thread: Arc<Mutex<Option<WriterThread>>>,
+    tape: Arc<Mutex<Option<TapeThread>>>,
 }
 
 /// Why a data folder does not open.
@@ -163,10 +169,13 @@ impl Installation {
         let events = Events::default();
         let options = WriterOptions::default();
         let (writer, thread) = Writer::start(books.clone(), options, Arc::clone(&clock), events.observer())?;
+        let (tape, tape_thread) = TapeWriter::start(books.clone())?;
         let (books, writer) = (Arc::new(books), Arc::new(writer));
         let parts = Parts { books, writer, seed, events, clock, random: system_random() };
         let mut opened = Self::over(config, parts).await?;
         opened.rows = Some(rows);
+        opened.open_sessions(Arc::new(tape), SessionLimits::default()).await?;
+        *opened.tape.lock().unwrap_or_else(PoisonError::into_inner) = Some(tape_thread);
         *opened.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(opened)
     }
@@ -212,8 +221,26 @@ impl Installation {
             rates,
             released: held.len(),
             rows: None,
+            sessions: None,
             thread: Arc::default(),
+            tape: Arc::default(),
         })
+    }
+
+    /// Brings what a crash left on the tape into the books, and offers sessions from then on.
+    pub async fn open_sessions(
+        &mut self,
+        record: Arc<dyn Record>,
+        limits: SessionLimits,
+    ) -> Result<(), OpenError> {
+        let (read, execute) = (Arc::clone(&self.books), Arc::clone(&self.writer));
+        let sessions = Arc::new(Sessions::new(read, execute, record, limits)?);
+        sessions.fold().await.map_err(|refusal| match refusal {
+            Refusal::Fault(fault) => OpenError::Fault(fault),
+            refusal => OpenError::Refused(refusal),
+        })?;
+        self.sessions = Some(sessions);
+        Ok(())
     }
 
     /// The merchant's account of an asset.
@@ -223,8 +250,12 @@ impl Installation {
 
     /// Waits for the last commit. Other holders of the writer must be gone, clones of this too.
     pub fn close(self) {
-        let Self { writer, keysets, thread, rows, rates, .. } = self;
-        drop((writer, keysets, rates));
+        let Self { writer, keysets, sessions, thread, tape, rows, rates, .. } = self;
+        drop((writer, keysets, sessions, rates));
+        let tape = tape.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(tape) = tape {
+            tape.join();
+        }
         let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             thread.join();

@@ -193,6 +193,7 @@ fn issuer(
         terms: installation.terms.clone(),
         events: installation.events.clone(),
         chains,
+        sessions: installation.sessions.clone(),
     }
 }
 
@@ -279,5 +280,6 @@ fn gate_config(
             max_age: config.rates.as_ref().map_or(Span::ZERO, |rates| rates.max_age),
         },
         chains: None,
+        sessions: installation.sessions.clone(),
     }
 }

@@ -42,6 +42,7 @@ pub const WORKERS: &[Worker] = &[
     },
     Worker { name: "liabilities", every: Duration::from_mins(1), run: |at| Box::pin(state_liabilities(at)) },
     Worker { name: "rates", every: Duration::from_mins(1), run: |at| Box::pin(ask_for_rates(at)) },
+    Worker { name: "sessions", every: Duration::from_secs(1), run: |at| Box::pin(fold_sessions(at)) },
     Worker { name: "heads", every: Duration::from_mins(10), run: |at| Box::pin(publish_heads(at)) },
 ];
 
@@ -72,6 +73,16 @@ async fn rotate(at: Installation) {
 /// Asks for rates between currencies when it is time.
 async fn ask_for_rates(at: Installation) {
     at.rates.turn().await;
+}
+
+/// Brings what sessions have spent into the books.
+async fn fold_sessions(at: Installation) {
+    let Some(sessions) = &at.sessions else { return };
+    match sessions.fold().await {
+        Ok(0) => {}
+        Ok(rows) => tracing::debug!(rows, "brought what sessions have spent into the books"),
+        Err(error) => tracing::error!(%error, "what sessions have spent could not be brought into the books"),
+    }
 }
 
 /// Signs the journal's head at the end of each day that is over.

@@ -5,7 +5,7 @@ use farthing_engine::{
     AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow,
     EntitlementRow, EntryRow, Fault, FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow, NameRow,
     OutputRow, PaymentRow, PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, RatesRow, ReceiverRow,
-    SettlementRow, StatementRow,
+    SessionRow, SettlementRow, StatementRow, TapeRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -58,6 +58,8 @@ rows! {
     QuotaKeyRow: QuotaKeyRow,
     PayoutRow: PayoutRow,
     PayoutFileRow: PayoutFileRow,
+    SessionRow: SessionRow,
+    TapeRow: TapeRow,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

@@ -8,8 +8,8 @@ use farthing_engine::{
     CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Fault, FaultKind, InletRow,
     Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
     PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
-    RATES, RatesRow, Read, ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SettlementRow, StatementId,
-    StatementRow, Store, Table, for_each_table,
+    RATES, RatesRow, Read, ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SessionId, SessionRow,
+    SettlementRow, StatementId, StatementRow, Store, Table, Tape, TapeRow, for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -60,6 +60,7 @@ row_keys!(
     NameId,
     ReceiverId,
     SenderId,
+    SessionId,
     CreditId,
     OutputId,
     CodeId,
@@ -224,6 +225,13 @@ impl<B: KeyValue> Store for RowStore<B> {
 
     fn head(&self) -> Result<Head, Fault> {
         Read::head(self)
+    }
+}
+
+impl<B: KeyValue> Tape for RowStore<B> {
+    fn append(&self, number: u64, row: &TapeRow) -> Result<(), Fault> {
+        let value = Some(encode(TableName::Tape, row)?);
+        self.bytes.write(vec![Write { table: TableName::Tape, key: number.bytes(), value }])
     }
 }
 
@@ -442,6 +450,22 @@ impl<B: KeyValue> Read for RowStore<B> {
 
     fn quota_keys(&self) -> Result<Vec<(u32, QuotaKeyRow)>, Fault> {
         self.rows(TableName::QuotaKeys)
+    }
+
+    fn session(&self, id: SessionId) -> Result<Option<SessionRow>, Fault> {
+        self.row(TableName::Sessions, &id)
+    }
+
+    fn sessions_after(
+        &self,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<(SessionId, SessionRow)>, Fault> {
+        self.page(TableName::Sessions, &beyond(after), limit)
+    }
+
+    fn tape(&self, from: u64, limit: usize) -> Result<Vec<(u64, TapeRow)>, Fault> {
+        self.page(TableName::Tape, &from.bytes(), limit)
     }
 
     fn frames(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Fault> {

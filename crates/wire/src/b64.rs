@@ -10,6 +10,14 @@ pub(crate) fn encode_standard(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// URL-safe, without padding: as many bytes as are expected, and only the one text that [`encode`] would write.
+pub(crate) fn decode_array<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
+    // The decoder wants room for whole groups of three bytes.
+    let mut bytes = [0; 36];
+    let read = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    bytes.get(..read)?.try_into().ok()
+}
+
 /// Either alphabet, with or without padding.
 pub(crate) fn decode_any(text: &str) -> Option<Vec<u8>> {
     let unpadded = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);

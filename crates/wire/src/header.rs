@@ -34,6 +34,8 @@ pub const FARTHING_PAYMENT: &str = "Farthing-Payment";
 pub const FARTHING_COST: &str = "Farthing-Cost";
 /// Where what is free stands.
 pub const FARTHING_QUOTA: &str = "Farthing-Quota";
+/// A step of a session that pays for a request; where the session stands, in an answer.
+pub const FARTHING_SESSION: &str = "Farthing-Session";
 /// Where browsers carry the pass.
 pub const COOKIE: &str = "Cookie";
 /// How browsers are given the pass.

@@ -33,6 +33,7 @@ pub mod problem;
 pub mod quota;
 pub mod receipt;
 mod rfc3339;
+pub mod session_step;
 pub mod upstream;
 pub mod visitor;
 pub mod x402;
@@ -46,6 +47,7 @@ pub use pass::Pass;
 pub use problem::Problem;
 pub use quota::{QuotaBy, QuotaField};
 pub use receipt::Receipt;
+pub use session_step::{SessionStanding, SessionStep, SessionStepError};
 pub use upstream::PaymentNote;
 pub use visitor::Visitor;
 

@@ -19,6 +19,8 @@ pub enum Standing {
     Pass,
     /// It costs this asker nothing now: a quota, a group, an hour. `payment` names this very request.
     Free,
+    /// A step of a session pays for this very request. The note names the session, and is the same for a few seconds.
+    Session,
 }
 
 /// The note that goes with a paid request to the upstream.

@@ -8,6 +8,7 @@ mod operator;
 mod payment;
 mod payout;
 mod quota;
+mod session;
 
 use farthing_ledger::Account;
 use farthing_money::Timestamp;
@@ -23,10 +24,10 @@ pub use self::payout::{
 };
 pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
 use crate::{
-    AcceptRates, Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CursorRow, Deposit,
-    EndCall, EndSweep, EntitlementId, Facilitate, Fund, IssueEntitlement, Keys, MakeChannelCall, Mode,
-    OpenInlet, QuoteId, ReopenCall, SeeChannel, SeeReceiver, SendCall, Settle, Sweep, UndoArrival, Void,
-    Withdraw,
+    AcceptRates, Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CloseSession, CursorRow,
+    Deposit, EndCall, EndSweep, EntitlementId, Facilitate, FoldTape, Fund, IssueEntitlement, Keys,
+    MakeChannelCall, Mode, OpenInlet, OpenSession, QuoteId, ReopenCall, SeeChannel, SeeReceiver, SendCall,
+    Settle, Sweep, TopUpSession, UndoArrival, Void, Withdraw,
 };
 
 /// Anything that changes a row.
@@ -75,6 +76,10 @@ pub enum Command {
     CloseInlets(Vec<QuoteId>),
     /// A chain, by its number, was looked through this far.
     SetCursor(u64, CursorRow),
+    OpenSession(OpenSession),
+    TopUpSession(TopUpSession),
+    CloseSession(CloseSession),
+    FoldTape(FoldTape),
     RefundCodes(RefundCodes),
     ExpireKeyset(ExpireKeyset),
     Prune(Prune),
@@ -115,6 +120,7 @@ impl Command {
         self.channel_keys(keys);
         self.call_keys(keys);
         self.inlet_keys(keys);
+        self.session_keys(keys);
         self.operator_keys(keys);
         self.quota_keys(keys);
         self.payout_keys(keys);

@@ -10,7 +10,7 @@ use farthing_engine::{
     Fault, FaultKind, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow,
     OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId,
     QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SenderId,
-    SettlementRow, StatementId, StatementRow, decide,
+    SessionId, SessionRow, SettlementRow, StatementId, StatementRow, TapeRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -301,6 +301,18 @@ impl Read for Desk {
     }
 
     fn head(&self) -> Result<Head, Fault> {
+        unread()
+    }
+
+    fn session(&self, _: SessionId) -> Result<Option<SessionRow>, Fault> {
+        unread()
+    }
+
+    fn sessions_after(&self, _: Option<SessionId>, _: usize) -> Result<Vec<(SessionId, SessionRow)>, Fault> {
+        unread()
+    }
+
+    fn tape(&self, _: u64, _: usize) -> Result<Vec<(u64, TapeRow)>, Fault> {
         unread()
     }
 

@@ -60,7 +60,7 @@ impl Shared {
         let problem = refused.problem(cashu);
         let retry_after_secs = match refused.kind() {
             Kind::Conflict => Some(1),
-            Kind::Taken => None,
+            Kind::Taken | Kind::Used => None,
             // Rounded up: who comes back a moment too early is refused again.
             Kind::Limited(span) | Kind::Unavailable(span) => Some(span.millis().div_ceil(1_000).max(1)),
             Kind::Later(span) => {

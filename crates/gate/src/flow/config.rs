@@ -14,6 +14,7 @@ use crate::crypto::Crypto;
 use crate::network::Network;
 use crate::random::Random;
 use crate::rule::Rules;
+use crate::session::Sessions;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -47,6 +48,8 @@ pub struct GateConfig {
     pub currencies: Currencies,
     /// Who speaks to chains, if any are configured.
     pub chains: Option<Arc<dyn Chains>>,
+    /// Sessions, if they are offered.
+    pub sessions: Option<Arc<Sessions>>,
 }
 
 /// The gate's own secrets. All of them last: retries, passes and receipts outlive a restart.

@@ -16,6 +16,7 @@ mod pay;
 mod quota;
 mod quote;
 mod refusal;
+mod session;
 mod sign_in;
 mod terms;
 
@@ -62,6 +63,7 @@ use crate::limit::{Client, Limited, Work};
 use crate::own_header;
 use crate::problem;
 use crate::proxy::UpstreamError;
+use crate::session::SessionRefusal;
 use crate::target::Target;
 
 /// A service with prices before it.
@@ -246,6 +248,7 @@ impl Shared {
         let credential = credential(&parts.headers);
         let cashu = parts.headers.contains_key(header::X_CASHU);
         let counted = self.counted(&parts.headers, &quote, (self.config.clock)());
+        let step = session::step(&parts.headers);
         own_header::remove_spoofed(&mut parts.headers);
         own_header::remove_credentials(&mut parts.headers);
         match pass {
@@ -258,6 +261,12 @@ impl Shared {
         }
         if is_preflight(&parts) {
             return preflight(inner, parts).await;
+        }
+        // HEAD delivers nothing, so nothing is taken for it.
+        if let Some(step) = step.filter(|_| parts.method != Method::HEAD) {
+            let alone = matches!(credential, Ok(None));
+            let step = step.and_then(|step| if alone { Ok(step) } else { Err(SessionRefusal::Several) });
+            return self.serve_session(Answering { inner, parts, body, quote }, step, client.as_ref()).await;
         }
         let counted = match signed_in {
             Ok(None) => counted,

@@ -18,6 +18,7 @@ use crate::chain::ChainRefusal;
 use crate::chain::claim::ClaimError;
 use crate::crypto::CryptoError;
 use crate::limit::Limited;
+use crate::session::SessionRefusal;
 
 /// When to ask again while the issuer is paused.
 const PAUSE: Span = Span::from_secs(60);
@@ -76,6 +77,8 @@ pub(super) enum Refused {
     #[error(transparent)]
     SignIn(#[from] SignInRefusal),
     #[error(transparent)]
+    Session(#[from] SessionRefusal),
+    #[error(transparent)]
     Chain(#[from] ChainRefusal),
     #[error(transparent)]
     Batch(#[from] BatchError),
@@ -109,6 +112,8 @@ pub(super) enum Kind {
     Conflict,
     /// Another payment has its name.
     Taken,
+    /// The session does not pay with this step, and says where it stands.
+    Used,
     /// The client has asked for too much in vain.
     Limited(Span),
     /// We cannot say now.
@@ -152,6 +157,15 @@ impl Refused {
             Self::Chain(ChainRefusal::Invalid { reason: Reason::Permit2AllowanceRequired, .. }) => {
                 Kind::Unprepared
             }
+            Self::Session(refusal) => match refusal {
+                SessionRefusal::Used(_) | SessionRefusal::Closed(_) | SessionRefusal::Link(_) => Kind::Used,
+                SessionRefusal::Closing(_) => Kind::Conflict,
+                SessionRefusal::Paused => Kind::Unavailable(PAUSE),
+                SessionRefusal::Malformed(_) | SessionRefusal::Several | SessionRefusal::Asset { .. } => {
+                    Kind::Unsupported
+                }
+                _ => Kind::Over,
+            },
             Self::Used(_) => Kind::Over,
             Self::Engine(Refusal::Reject(Reject::Channel(refused))) if refused.is_transient() => {
                 Kind::Later(later(*refused))
@@ -180,6 +194,7 @@ impl Refused {
             Self::Name(_) => "payment-name-malformed",
             Self::Unnamed => "payment-name-missing",
             Self::SignIn(refusal) => refusal.code(),
+            Self::Session(refusal) => refusal.code(),
             Self::Chain(ChainRefusal::Invalid { .. }) => "chain-payment-invalid",
             Self::Chain(ChainRefusal::Unreachable(_)) => "chain-unreachable",
             Self::Batch(error) => error.code(),
@@ -269,6 +284,11 @@ impl Refused {
                 409,
                 "Payment id taken",
                 "nothing was taken; send the payment that has this id again, or this one with an id of its own",
+            ),
+            Kind::Used => (
+                409,
+                "Session refused",
+                "nothing was taken; go on where the session stands, or open another one",
             ),
             Kind::Over => (402, "Payment required", "pay again, with other credits"),
             Kind::Conflict => (409, "Payment under way", "send the same request again in a moment"),

@@ -1,5 +1,7 @@
 //! A small issuer in memory: the engine's own decisions on rows that never leave the process.
 
+mod desk;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,20 +12,18 @@ use farthing_ecash::{
     BlindSignature, BlindedMessage, Lock, Proof, PublicKey, SecretKey, Token, blind, unblind,
 };
 use farthing_engine::{
-    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
-    Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture,
-    Fault, FaultKind, Hold, InletRow, Issue, IssuePart, Keyring, Keys, KeysetRow, LogId, Marks, MeltQuoteRow,
-    MintQuoteRow, NameId, NameRow, OpenKeyset, OpenMintQuote, OutputId, OutputRow, PaymentId, PaymentRow,
-    PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, Post, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
-    RatesRow, Read, ReceiverId, ReceiverRow, Refusal, Reject, RequestTag, Rows, SenderId, SettlementRow,
-    StatementId, StatementRow, credits_account, decide, release_of,
+    Answer, CallId, CallRow, ChannelRow, Chart, Command, CreditId, CreditRow, Hold, Issue, IssuePart,
+    Keyring, Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, PaymentId, PaymentRow, Post,
+    QuoteId, Read, Refusal, Reject, RequestTag, Rows, SettlementRow, credits_account, decide, release_of,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
 use farthing_gate::flow::{Currencies, GateConfig, Names, OfferStyle, Secrets, XCashu};
-use farthing_ledger::{Account, AccountId, Head, Reference};
+use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Span, Timestamp};
 use tokio::sync::{Semaphore, watch};
+
+use self::desk::Desk;
 
 pub const MINT: &str = "http://shop.example/mint";
 
@@ -367,249 +367,7 @@ impl Bank {
             offers: OfferStyle { x_cashu: XCashu::Both, ..OfferStyle::default() },
             currencies: Currencies::default(),
             chains: None,
+            sessions: None,
         }
-    }
-}
-
-/// Where commands are handed in.
-struct Desk(Arc<Bank>);
-
-impl Execute for Desk {
-    fn execute(&self, command: Command) -> ExecuteFuture {
-        let waits = self.0.holds.lock().unwrap().clone().filter(|_| matches!(command, Command::Hold(_)));
-        if let Some([arrived, go]) = waits {
-            let bank = Arc::clone(&self.0);
-            return Box::pin(async move {
-                arrived.add_permits(1);
-                go.acquire().await.unwrap().forget();
-                bank.decide(&command)
-            });
-        }
-        let busy =
-            self.0.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        let answer = if busy {
-            Err(Refusal::Busy { retry_after: Span::from_millis(1) })
-        } else {
-            self.0.decide(&command)
-        };
-        Box::pin(std::future::ready(answer))
-    }
-}
-
-fn unread<T>() -> Result<T, Fault> {
-    Err(Fault::new(FaultKind::Corrupt, "expected that the gate reads payments and nothing else"))
-}
-
-impl Read for Desk {
-    fn payout(&self, _: PayoutId) -> Result<Option<PayoutRow>, Fault> {
-        unread()
-    }
-
-    fn payouts_after(&self, _: Option<PayoutId>, _: usize) -> Result<Vec<(PayoutId, PayoutRow)>, Fault> {
-        unread()
-    }
-
-    fn payout_file(&self, _: PayoutFileId) -> Result<Option<PayoutFileRow>, Fault> {
-        unread()
-    }
-
-    fn payment(&self, id: PaymentId) -> Result<Option<PaymentRow>, Fault> {
-        let mut rows = self.0.rows.lock().unwrap();
-        rows.payments.load(id, None);
-        rows.held.load(id, None);
-        let posted = rows.payments.get(&id).unwrap().cloned();
-        Ok(posted.or_else(|| rows.held.get(&id).unwrap().cloned()))
-    }
-
-    fn credits(&self, _: &[CreditId]) -> Result<Vec<Option<CreditRow>>, Fault> {
-        unread()
-    }
-
-    fn outputs(&self, _: &[OutputId]) -> Result<Vec<Option<OutputRow>>, Fault> {
-        unread()
-    }
-
-    fn mint_quote(&self, _: QuoteId) -> Result<Option<MintQuoteRow>, Fault> {
-        unread()
-    }
-
-    fn melt_quote(&self, _: QuoteId) -> Result<Option<MeltQuoteRow>, Fault> {
-        unread()
-    }
-
-    fn code(&self, _: CodeId) -> Result<Option<CodeRow>, Fault> {
-        unread()
-    }
-
-    fn held(&self) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {
-        unread()
-    }
-
-    fn keysets(&self) -> Result<Vec<KeysetRow>, Fault> {
-        unread()
-    }
-
-    fn accounts(&self) -> Result<Vec<Account>, Fault> {
-        unread()
-    }
-
-    fn head(&self) -> Result<Head, Fault> {
-        unread()
-    }
-
-    fn frames(&self, _: u64, _: usize) -> Result<Vec<Vec<u8>>, Fault> {
-        unread()
-    }
-
-    fn rates(&self) -> Result<RatesRow, Fault> {
-        unread()
-    }
-
-    fn books(&self) -> Result<BooksRow, Fault> {
-        unread()
-    }
-
-    fn statement(&self, _: StatementId) -> Result<Option<StatementRow>, Fault> {
-        unread()
-    }
-
-    fn statements(&self, _: StatementId, _: usize) -> Result<Vec<(StatementId, StatementRow)>, Fault> {
-        unread()
-    }
-
-    fn entry(&self, _: Reference) -> Result<Option<EntryRow>, Fault> {
-        unread()
-    }
-
-    fn call(&self, id: CallId) -> Result<Option<CallRow>, Fault> {
-        let mut rows = self.0.rows.lock().unwrap();
-        rows.calls.load(id, None);
-        Ok(rows.calls.get(&id).unwrap().cloned())
-    }
-
-    fn calls(&self) -> Result<Vec<(CallId, CallRow)>, Fault> {
-        let known = self.0.calls.lock().unwrap().clone();
-        Ok(known.into_iter().filter_map(|id| Some((id, self.0.call(id)?))).collect())
-    }
-
-    fn number(&self, _: SenderId) -> Result<u64, Fault> {
-        unread()
-    }
-
-    fn watched(&self) -> Result<Vec<(CallId, u64)>, Fault> {
-        unread()
-    }
-
-    fn moved(&self, log: LogId) -> Result<Option<CallId>, Fault> {
-        let mut rows = self.0.rows.lock().unwrap();
-        rows.moved.load(log, None);
-        Ok(rows.moved.get(&log).unwrap().copied())
-    }
-
-    fn settlement(&self, id: CallId) -> Result<Option<SettlementRow>, Fault> {
-        let mut rows = self.0.rows.lock().unwrap();
-        rows.settlements.load(id, None);
-        Ok(rows.settlements.get(&id).unwrap().cloned())
-    }
-
-    fn quota(&self, id: QuotaId) -> Result<Option<QuotaRow>, Fault> {
-        let mut rows = self.0.rows.lock().unwrap();
-        rows.quotas.load(id, None);
-        Ok(rows.quotas.get(&id).unwrap().copied())
-    }
-
-    fn quotas_after(&self, _: Option<QuotaId>, _: usize) -> Result<Vec<(QuotaId, QuotaRow)>, Fault> {
-        unread()
-    }
-
-    fn quota_key(&self, day: u32) -> Result<Option<QuotaKeyRow>, Fault> {
-        let mut rows = self.0.rows.lock().unwrap();
-        rows.quota_keys.load(day, None);
-        Ok(rows.quota_keys.get(&day).unwrap().copied())
-    }
-
-    fn quota_keys(&self) -> Result<Vec<(u32, QuotaKeyRow)>, Fault> {
-        unread()
-    }
-
-    fn inlet(&self, _: QuoteId) -> Result<Option<InletRow>, Fault> {
-        unread()
-    }
-
-    fn inlets(&self) -> Result<Vec<(QuoteId, InletRow)>, Fault> {
-        unread()
-    }
-
-    fn arrivals(&self) -> Result<Vec<(LogId, ArrivalRow)>, Fault> {
-        unread()
-    }
-
-    fn arrival(&self, _: LogId) -> Result<Option<ArrivalRow>, Fault> {
-        unread()
-    }
-
-    fn cursor(&self, _: u64) -> Result<Option<CursorRow>, Fault> {
-        unread()
-    }
-
-    fn credits_after(&self, _: Option<CreditId>, _: usize) -> Result<Vec<(CreditId, CreditRow)>, Fault> {
-        unread()
-    }
-
-    fn outputs_after(&self, _: Option<OutputId>, _: usize) -> Result<Vec<(OutputId, OutputRow)>, Fault> {
-        unread()
-    }
-
-    fn channel(&self, id: ChannelId) -> Result<Option<ChannelRow>, Fault> {
-        let mut rows = self.0.rows.lock().unwrap();
-        rows.channels.load(id, None);
-        Ok(rows.channels.get(&id).unwrap().cloned())
-    }
-
-    fn channels_after(
-        &self,
-        after: Option<ChannelId>,
-        limit: usize,
-    ) -> Result<Vec<(ChannelId, ChannelRow)>, Fault> {
-        let known = self.0.channels.lock().unwrap().clone();
-        let later = known.into_iter().filter(|id| after.is_none_or(|after| *id > after));
-        let rows = later.filter_map(|id| Some((id, self.channel(id).unwrap()?)));
-        Ok(rows.take(limit).collect())
-    }
-
-    fn receiver(&self, _: ReceiverId) -> Result<Option<ReceiverRow>, Fault> {
-        unread()
-    }
-
-    fn payments_after(&self, _: Option<PaymentId>, _: usize) -> Result<Vec<(PaymentId, PaymentRow)>, Fault> {
-        unread()
-    }
-
-    fn name(&self, id: NameId) -> Result<Option<NameRow>, Fault> {
-        let mut rows = self.0.rows.lock().unwrap();
-        rows.names.load(id, None);
-        Ok(rows.names.get(&id).unwrap().copied())
-    }
-
-    fn entitlements_after(
-        &self,
-        _: Option<EntitlementId>,
-        _: usize,
-    ) -> Result<Vec<(EntitlementId, EntitlementRow)>, Fault> {
-        unread()
-    }
-
-    fn names_after(&self, _: Option<NameId>, _: usize) -> Result<Vec<(NameId, NameRow)>, Fault> {
-        unread()
-    }
-
-    fn access(&self, id: AccessId) -> Result<Option<AccessRow>, Fault> {
-        let mut rows = self.0.rows.lock().unwrap();
-        rows.access.load(id, None);
-        Ok(rows.access.get(&id).unwrap().copied())
-    }
-
-    fn access_after(&self, _: Option<AccessId>, _: usize) -> Result<Vec<(AccessId, AccessRow)>, Fault> {
-        unread()
     }
 }

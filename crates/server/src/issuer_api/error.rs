@@ -8,6 +8,8 @@ use farthing_engine::{Fault, FaultKind, KeyringReject, Refusal, Reject};
 use farthing_gate::chain::{Bounds, ChainRefusal};
 use farthing_gate::crypto::CryptoError;
 use farthing_gate::limit::Limited;
+use farthing_gate::session::SessionRefusal;
+use farthing_gate::session::desk::DeskError;
 use farthing_money::{Amount, Money, Span};
 use serde_json::json;
 
@@ -253,10 +255,42 @@ impl From<Reject> for IssuerError {
             _ => number::OTHER,
         };
         let refused = Self::refused(number, reject.code(), reject.to_string());
-        if reject == Reject::Paused {
-            return refused.later(PAUSE_SECS);
+        match reject {
+            Reject::Paused => refused.later(PAUSE_SECS),
+            Reject::UnknownSession(_) => Self { status: StatusCode::NOT_FOUND, ..refused },
+            Reject::SessionClosed(_) | Reject::SessionExists(_) => {
+                Self { status: StatusCode::CONFLICT, ..refused }
+            }
+            Reject::SessionLocked(_) => Self { status: StatusCode::FORBIDDEN, ..refused },
+            _ => refused,
         }
-        refused
+    }
+}
+
+impl From<SessionRefusal> for IssuerError {
+    fn from(refusal: SessionRefusal) -> Self {
+        let refused = Self::refused(number::OTHER, refusal.code(), refusal.to_string());
+        match refusal {
+            SessionRefusal::Closing(_) => refused.conflict(),
+            SessionRefusal::Paused => refused.later(PAUSE_SECS),
+            SessionRefusal::Unknown(_) | SessionRefusal::NotOffered => {
+                Self { status: StatusCode::NOT_FOUND, ..refused }
+            }
+            _ => Self { status: StatusCode::CONFLICT, ..refused },
+        }
+    }
+}
+
+impl From<DeskError> for IssuerError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Engine(refusal) => refusal.into(),
+            DeskError::Session(refusal) => refusal.into(),
+            DeskError::Full(_) => Self::no_place(
+                "there is no place for more sessions just now; pay without one, or try again later",
+                PAUSE_SECS,
+            ),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod prepare;
 mod quote;
 mod repetition;
 mod restore;
+mod session;
 mod socket;
 mod swap;
 mod terms;
@@ -32,6 +33,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 use farthing_engine::{Execute, Keyring, Read};
+use farthing_gate::Sessions;
 use farthing_gate::chain::Chains;
 use farthing_gate::crypto::Crypto;
 use farthing_money::{AssetTable, Span, Timestamp};
@@ -98,6 +100,8 @@ pub struct Issuer {
     pub places: Places,
     /// Chains on which credits are bought and sold; none without chains.
     pub chains: Option<Arc<dyn Chains>>,
+    /// Sessions, if they are offered.
+    pub sessions: Option<Arc<Sessions>>,
 }
 
 impl Issuer {
@@ -137,6 +141,10 @@ impl Issuer {
             .route("/v1/melt/{method}", post(melt::melt))
             .route("/v1/checkstate", post(check::check_state))
             .route("/v1/restore", post(restore::restore))
+            .route("/v1/sessions", post(session::open))
+            .route("/v1/sessions/{session}", get(session::look))
+            .route("/v1/sessions/{session}/top-up", post(session::top_up))
+            .route("/v1/sessions/{session}/close", post(session::close))
             .route("/v1/ws", any(socket::socket))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(from_fn_with_state(Arc::clone(&self), limit::watch))

@@ -240,6 +240,7 @@ fn issuer_of(
         places: Places::default(),
         events: installation.events.clone(),
         chains: chain.map(|chain| Arc::clone(chain) as Arc<dyn Chains>),
+        sessions: None,
     }
 }
 
