@@ -5,9 +5,9 @@ use farthing_money::{Amount, Asset, Timestamp, Unit};
 use farthing_store::WalletFolder;
 use farthing_wallet::sealed::{Unlock, seal};
 use farthing_wallet::{
-    Attempt, AttemptKind, Booking, Change, ChannelPolicy, Entry, EntryKind, Limits, MemoryVault, Mint,
-    Numbers, Outputs, Payment, Row, Scope, SealingEntropy, Seed, Signer, Spent, StoredPass, Vault, Wallet,
-    WalletError,
+    Approval, Asker, Attempt, AttemptKind, Booking, Change, ChannelPolicy, Entry, EntryKind, Given, Limits,
+    Measure, MemoryVault, Mint, Numbers, Outputs, Parked, Payment, Period, Row, Rule, Scope, SealingEntropy,
+    Seed, Signer, Spent, StoredPass, Taken, Vault, Wallet, WalletError,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -16,6 +16,14 @@ const KEYSET: &str = "009a1f293253e41e";
 
 fn unit() -> Unit {
     "uusd".parse().unwrap()
+}
+
+fn asker() -> Asker {
+    Asker { tool: Some("fetch".parse().unwrap()), task: None }
+}
+
+fn scope(n: u64) -> Scope {
+    Scope::Rule(Period::Month(n), "path/*.example.com:8443/blog".parse().unwrap())
 }
 
 fn outputs() -> Outputs {
@@ -32,6 +40,7 @@ fn entry(number: u64) -> Entry {
         url: Some("https://a.example/".into()),
         receipt: None,
         on_chain: None,
+        asker: asker(),
         notes: vec!["odd".into()],
     }
 }
@@ -45,7 +54,12 @@ fn payment() -> Payment {
         field: "Authorization".into(),
         credential: "Payment x".into(),
         price: 5,
-        booking: Booking { host: "a.example".into(), day: 3, amount: 8 },
+        booking: Booking {
+            host: "a.example".into(),
+            amount: 8,
+            scopes: vec![Scope::Day(3), Scope::Total, scope(3)],
+            asker: asker(),
+        },
         change: Some(outputs()),
         delivered: false,
         receipt: None,
@@ -72,7 +86,9 @@ fn row(kind: usize, n: u64) -> Row {
         2 => Row::Mint(Box::new(Mint::new(&format!("https://{n}.example")))),
         3 => Row::Counter { keyset: KEYSET.parse().unwrap(), next: 9 },
         4 => Row::Attempt(Box::new(attempt(AttemptKind::Pay(Box::new(payment()))))),
-        5 => Row::Attempt(Box::new(attempt(AttemptKind::Sent { amount: n, reclaiming: true }))),
+        5 => {
+            Row::Attempt(Box::new(attempt(AttemptKind::Sent { amount: n, reclaiming: true, booking: None })))
+        }
         6 => Row::Entry(Box::new(entry(n))),
         7 => Row::Limits(Limits { per_day: Some(Amount::from(n)), ..Limits::none(unit()) }),
         8 => Row::Spent(Spent { unit: unit(), scope: Scope::Day(n), amount: Amount::from(n) }),
@@ -116,12 +132,59 @@ fn row(kind: usize, n: u64) -> Row {
             });
             serde_json::from_value(json!({ "channel": channel })).unwrap()
         }
+        13 => Row::Spent(Spent { unit: unit(), scope: scope(n), amount: Amount::from(n) }),
+        14 => {
+            let subject =
+                ["host/a.example", "tool/x", "task/y", "path/a.example/b"][usize::try_from(n).unwrap() % 4];
+            let (subject, measure) = (subject.parse().unwrap(), Measure::PerMonth);
+            Row::Rule(Box::new(Rule { unit: unit(), subject, measure, amount: Amount::from(n) }))
+        }
+        15 => Row::Parked(Box::new(Parked {
+            number: n,
+            at: Timestamp::from_secs(n),
+            method: "POST".into(),
+            url: "https://a.example/".into(),
+            body_digest: "00".into(),
+            body: Some("61".into()),
+            headers: vec![("Accept".into(), "text/html".into())],
+            has_other_headers: true,
+            price: Asset::micro("USD").unwrap().money(Amount::from(n)),
+            asker: asker(),
+            approval: Some(Approval { at: Timestamp::from_secs(n), until: None, once: true }),
+        })),
+        16 | 17 => {
+            let text = "a.b.c".to_owned();
+            let mandate = json!({
+                "id": format!("{n:032x}"), "unit": "uusd", "asset": "USD", "scale": 6, "total": "5", "hosts": ["a.example"],
+                "given": "2026-11-27T12:00:00Z", "until": "2026-12-27T12:00:00Z",
+            });
+            let mandate = serde_json::from_value(mandate).unwrap();
+            if kind == 16 {
+                return Row::Given(Box::new(Given {
+                    mandate,
+                    text,
+                    token: Some(("t".into(), n)),
+                    revoked: None,
+                }));
+            }
+            let (giver, last, revoked) =
+                ("k".to_owned(), Timestamp::from_secs(n), Some(Timestamp::from_secs(n)));
+            Row::Mandate(Box::new(Taken {
+                mandate,
+                text,
+                giver,
+                is_binding: true,
+                is_over: false,
+                revoked,
+                last,
+            }))
+        }
         _ => Row::Signer(Signer { host: format!("{n}.example"), key: "k".into() }),
     }
 }
 
 fn changes() -> impl Strategy<Value = Vec<Vec<Change>>> {
-    let change = (0..14_usize, 0..4_u64, any::<bool>()).prop_map(|(kind, n, remove)| {
+    let change = (0..19_usize, 0..4_u64, any::<bool>()).prop_map(|(kind, n, remove)| {
         let row = row(kind, n);
         if remove { Change::Remove(row.key()) } else { Change::Put(row) }
     });

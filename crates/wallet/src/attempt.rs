@@ -6,6 +6,7 @@ use farthing_ecash::{KeysetId, Proof, Y};
 use farthing_money::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
+use crate::budget::{Asker, Scope};
 use crate::chain::ChainPayment;
 use crate::channel::ChannelPart;
 
@@ -98,6 +99,9 @@ pub enum AttemptKind {
         amount: u64,
         /// Whether it is being taken back.
         reclaiming: bool,
+        /// What was charged for it, in a wallet that a mandate binds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        booking: Option<Booking>,
     },
 }
 
@@ -106,10 +110,13 @@ pub enum AttemptKind {
 pub struct Booking {
     /// The host that was to be paid.
     pub host: String,
-    /// The UTC day, counted from 1970-01-01.
-    pub day: u64,
     /// How much.
     pub amount: u64,
+    /// All that was charged with it: what comes back goes back there.
+    pub scopes: Vec<Scope>,
+    /// Who asked.
+    #[serde(default)]
+    pub asker: Asker,
 }
 
 /// A payment that was begun.

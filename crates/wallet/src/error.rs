@@ -8,6 +8,8 @@ use thiserror::Error;
 use crate::address::AddressError;
 use crate::budget::BudgetReject;
 use crate::chain::{ChainId, TokenError as ChainTokenError};
+use crate::mandate::MandateReject;
+use crate::parked::NeedsYes;
 use crate::sealed::SealedError;
 use crate::vault::VaultFault;
 use crate::words::WordsError;
@@ -49,6 +51,20 @@ pub enum WalletError {
     /// A limit.
     #[error(transparent)]
     Budget(Box<BudgetReject>),
+    /// The owner has to be asked.
+    #[error(transparent)]
+    Ask(Box<NeedsYes>),
+    /// A mandate.
+    #[error(transparent)]
+    Mandate(Box<MandateReject>),
+    /// Nothing is parked under this number.
+    #[error("nothing is parked under the number {0}; `farthing wallet parked` lists what is")]
+    UnknownParked(u64),
+    /// Too much is parked.
+    #[error(
+        "{0} requests are parked already; say yes or no to some of them first (`farthing wallet parked`)"
+    )]
+    ParkedFull(usize),
     /// A token's text.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -224,6 +240,12 @@ impl From<BudgetReject> for WalletError {
     }
 }
 
+impl From<MandateReject> for WalletError {
+    fn from(reject: MandateReject) -> Self {
+        Self::Mandate(Box::new(reject))
+    }
+}
+
 impl WalletError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
@@ -233,6 +255,10 @@ impl WalletError {
             Self::Sealed(error) => error.code(),
             Self::Address(error) => error.code(),
             Self::Budget(error) => error.code(),
+            Self::Ask(_) => "budget-ask",
+            Self::Mandate(error) => error.code(),
+            Self::UnknownParked(_) => "wallet-unknown-parked",
+            Self::ParkedFull(_) => "wallet-parked-full",
             Self::Token(error) => error.code(),
             Self::ChainToken(error) => error.code(),
             Self::Keyset { source, .. } => source.code(),
@@ -275,11 +301,18 @@ impl WalletError {
             | Self::Backup { .. } => ErrorKind::Usage,
             Self::Unreachable { .. } => ErrorKind::Unreachable,
             Self::FundsShort(_) | Self::NoCoin { .. } => ErrorKind::FundsShort,
-            Self::Budget(_) => ErrorKind::Budget,
+            Self::Budget(_) | Self::Ask(_) | Self::ParkedFull(_) => ErrorKind::Budget,
+            Self::Mandate(error) => match **error {
+                MandateReject::Malformed(_) => ErrorKind::Usage,
+                MandateReject::Unknown(_) => ErrorKind::NotFound,
+                _ => ErrorKind::Budget,
+            },
             Self::Unknown { .. } | Self::Pending(_) | Self::BadAnswer { .. } => ErrorKind::Unknown,
-            Self::NoWallet | Self::UnknownChannel(_) | Self::UnknownAttempt(_) | Self::NoStatements(_) => {
-                ErrorKind::NotFound
-            }
+            Self::NoWallet
+            | Self::UnknownParked(_)
+            | Self::UnknownChannel(_)
+            | Self::UnknownAttempt(_)
+            | Self::NoStatements(_) => ErrorKind::NotFound,
             _ => ErrorKind::Failed,
         }
     }

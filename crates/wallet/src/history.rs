@@ -3,6 +3,7 @@
 use farthing_money::{Money, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Asker;
 use crate::chain::OnChain;
 
 /// What kind of thing happened.
@@ -59,6 +60,9 @@ pub struct Entry {
     /// What moved on a chain, and to whom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_chain: Option<OnChain>,
+    /// Who asked for it.
+    #[serde(default)]
+    pub asker: Asker,
     /// Anything odd about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

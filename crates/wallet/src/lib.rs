@@ -46,12 +46,14 @@ mod error;
 mod flow;
 mod history;
 mod http;
+mod mandate;
 mod merchant;
 mod mint;
 mod node;
 mod offer;
 mod outcome;
 mod outputs;
+mod parked;
 pub mod sealed;
 mod select;
 mod state;
@@ -64,7 +66,10 @@ pub use address::{Address, AddressError, mint_address};
 pub use attempt::{Attempt, AttemptKind, Booking, Outputs, Payment};
 pub use audit::{AuditReport, Audited, CheckedKeyset, Counted, Finding, FindingKind, OwnCredits};
 pub use backup::Backup;
-pub use budget::{BudgetReject, LimitKind, Limits, Scope, Shown, Spent, day_of};
+pub use budget::{
+    Asker, BudgetReject, HostPattern, LimitKind, Limits, Measure, Name, NameError, PatternError, Period,
+    Rule, Run, Scope, Shown, Spent, Subject, SubjectError, day_of, month_of,
+};
 pub use chain::{AccountAddress, ChainId, ChainPayment, Method, OnChain, Token, TokenError};
 pub use channel::{
     CallKind, Channel, ChannelPart, ChannelPolicy, InChannels, RememberedOffer, SentCall, SignedDeposit,
@@ -74,18 +79,20 @@ pub use credit::Credit;
 pub use error::{ErrorKind, FundsShort, WalletError};
 pub use flow::{
     AuditFlow, ChannelCall, ChannelCallFlow, ChannelFindFlow, ChannelRefundFlow, ChannelSeeFlow, Flow,
-    HoldingsFlow, OrderFlow, PayFlow, PayRequest, ReceiveFlow, ReclaimFlow, RecoverFlow, RedeemFlow,
-    RefundFlow, RestoreFlow, SendFlow,
+    HoldingsFlow, OrderFlow, PayFlow, PayRequest, QuoteFlow, ReceiveFlow, ReclaimFlow, RecoverFlow,
+    RedeemFlow, RefundFlow, RestoreFlow, SendFlow,
 };
 pub use history::{Entry, EntryKind};
 pub use http::{ANSWER_LIMIT_BYTES, Event, HttpRequest, HttpResponse, Read, Step};
+pub use mandate::{Given, MandateReject, Taken};
 pub use merchant::{Signer, StoredPass};
 pub use mint::Mint;
 pub use offer::Means;
 pub use outcome::{
-    ChannelNews, Holding, Ordered, Outcome, Paid, Quote, Recovered, RefusedPayment, RestoredUnit, Settled,
-    Transfer, TransferWay,
+    ChannelNews, Holding, LimitUse, Offers, Ordered, Outcome, Paid, Quote, Recovered, RefusedPayment,
+    RestoredUnit, SeenOffer, Settled, Transfer, TransferWay, Verdict,
 };
+pub use parked::{APPROVAL_LASTS, Approval, NeedsYes, Parked, ToPark};
 pub use sealed::{Sealed, SealedError, Unlock};
 pub use unit::asset_of;
 pub use vault::{Change, MemoryVault, Numbers, Row, RowKey, Vault, VaultFault, VaultFaultKind};

@@ -12,8 +12,9 @@ use crate::channel::lane::{self, NoLane};
 use crate::error::WalletError;
 use crate::flow::funds_short;
 use crate::http::HttpResponse;
+use crate::outcome::SeenOffer;
 use crate::state::State;
-use crate::unit::asset_of;
+use crate::unit::{asset_of, money};
 use crate::wallet::Wallet;
 
 /// What pays.
@@ -184,6 +185,50 @@ pub(crate) fn choose(
     let none = "it names no way at all, or none that can be read".to_owned();
     let reasons = if reasons.is_empty() { none } else { reasons.join("; ") };
     Err(WalletError::NoOffer { url: url.to_owned(), reasons })
+}
+
+/// Every offer that is understood, with what keeps this wallet from paying it, and why each other is not understood.
+pub(crate) fn survey(
+    wallet: &Wallet,
+    answer: &HttpResponse,
+    body: &[u8],
+    terms: Terms<'_>,
+    now: Timestamp,
+) -> Result<(Vec<SeenOffer>, Vec<String>), WalletError> {
+    let Understood { credits, chain, reasons } = Understood::of(wallet, answer, body, now);
+    let only = |means| terms.means.is_some_and(|only| only != means);
+    let mut offers = Vec::new();
+    for asked in credits {
+        let have = richest(&wallet.state, &asked, now).map(|(_, _, have)| have).unwrap_or_default();
+        let hindrance = if only(Means::Credits) {
+            Some("only a chain may pay".to_owned())
+        } else if have < asked.price {
+            Some(format!("{} is there of credits that are taken", money(asked.unit, have)?))
+        } else {
+            None
+        };
+        let dialect = if asked.challenge.is_some() { "mpp" } else { "cashu" }.to_owned();
+        let price = money(asked.unit, asked.price)?;
+        offers.push(SeenOffer { price, dialect, mints: asked.mints, on_chain: None, hindrance });
+    }
+    for offer in chain {
+        let hindrance = if only(Means::Chain) {
+            Some("only credits may pay".to_owned())
+        } else if terms.may_sign {
+            is_payable(wallet, &offer, terms, now).err().map(|no| no.reason())
+        } else {
+            Some("no wallet is here whose account could pay on a chain".to_owned())
+        };
+        let (price, dialect) = (money(offer.unit(), offer.price)?, offer.dialect().to_owned());
+        offers.push(SeenOffer {
+            price,
+            dialect,
+            mints: Vec::new(),
+            on_chain: Some(offer.on_chain()),
+            hindrance,
+        });
+    }
+    Ok((offers, reasons))
 }
 
 /// Whether an offer can be paid: one that takes channels only if one is there, or may be opened.

@@ -5,9 +5,12 @@ use farthing_wire::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::AuditReport;
+use crate::budget::{BudgetReject, LimitKind, Shown};
 use crate::chain::{OnChain, Token};
 use crate::channel::Channel;
 use crate::error::WalletError;
+use crate::mandate::MandateReject;
+use crate::parked::NeedsYes;
 
 /// What an operation came to.
 #[derive(Debug)]
@@ -70,6 +73,8 @@ pub enum Outcome {
     },
     /// It would cost this; nothing was set aside or signed.
     Quoted(Box<Quote>),
+    /// All that a 402 offers; nothing was set aside or signed.
+    Offers(Box<Offers>),
     /// What the wallet's account has of its tokens.
     Holdings(Vec<Holding>),
     /// Open attempts were brought to their ends, as far as that goes now.
@@ -163,6 +168,64 @@ pub struct Quote {
     pub on_chain: Option<OnChain>,
     /// What would be put into a channel beside it, unspent.
     pub deposit: Option<Money>,
+    /// What limits would be charged with until it is known what it has cost.
+    pub set_aside: Money,
+    /// The limits that it would be charged to, before it.
+    pub limits: Vec<LimitUse>,
+    /// What the wallet would do.
+    pub verdict: Verdict,
+}
+
+/// A limit, and how much of it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitUse {
+    /// Which.
+    pub kind: LimitKind,
+    /// How high it is.
+    pub limit: Shown,
+    /// How much of it is used.
+    pub used: Shown,
+}
+
+/// What a wallet would do about a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Pay.
+    Pay,
+    /// Ask its owner, or park it where there is nobody to ask.
+    Ask(Box<NeedsYes>),
+    /// Refuse, because of a limit.
+    Limit(Box<BudgetReject>),
+    /// Refuse, because of a mandate.
+    Mandate(Box<MandateReject>),
+}
+
+/// All that a 402 offers.
+#[derive(Clone, Debug)]
+pub struct Offers {
+    /// For what.
+    pub url: String,
+    /// The status of the answer; what is not 402 has no price.
+    pub status: u16,
+    /// The offers that are understood.
+    pub offers: Vec<SeenOffer>,
+    /// Why others are not.
+    pub unread: Vec<String>,
+}
+
+/// An offer of a 402.
+#[derive(Clone, Debug)]
+pub struct SeenOffer {
+    /// The price, at the most.
+    pub price: Money,
+    /// The dialect: `mpp`, `cashu` or `x402`.
+    pub dialect: String,
+    /// The mints whose credits are taken, as the offer names them; none means any.
+    pub mints: Vec<String>,
+    /// What would be signed for a chain.
+    pub on_chain: Option<OnChain>,
+    /// Why this wallet cannot pay it, if it cannot.
+    pub hindrance: Option<String>,
 }
 
 /// What the account has of a token.

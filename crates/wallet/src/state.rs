@@ -7,13 +7,15 @@ use farthing_money::{Amount, Timestamp, Unit};
 
 use crate::attempt::{Attempt, Booking, Outputs};
 use crate::audit::Audited;
-use crate::budget::{Limits, Scope, Spent};
+use crate::budget::{Grant, Limits, Rule, Scope, Spent};
 use crate::chain::{AccountAddress, ChainId, Token};
 use crate::channel::{Channel, ChannelPolicy, RememberedOffer};
 use crate::credit::Credit;
 use crate::history::Entry;
+use crate::mandate::{Given, Taken};
 use crate::merchant::{Signer, StoredPass};
 use crate::mint::Mint;
+use crate::parked::Parked;
 use crate::sealed::Sealed;
 use crate::vault::{Change, Numbers, Row, RowKey};
 
@@ -28,6 +30,10 @@ pub(crate) struct State {
     pub(crate) attempts: BTreeMap<RowKey, Attempt>,
     pub(crate) limits: BTreeMap<Unit, Limits>,
     pub(crate) spent: BTreeMap<(Unit, Scope), Amount>,
+    pub(crate) rules: BTreeMap<RowKey, Rule>,
+    pub(crate) parked: BTreeMap<RowKey, Parked>,
+    pub(crate) mandates: BTreeMap<String, Taken>,
+    pub(crate) given: BTreeMap<String, Given>,
     pub(crate) passes: BTreeMap<RowKey, StoredPass>,
     pub(crate) signers: BTreeMap<String, Signer>,
     pub(crate) audits: BTreeMap<String, Audited>,
@@ -49,6 +55,9 @@ impl State {
                 self.passes.remove(&key);
                 self.channels.remove(&key);
                 self.offers.remove(&key);
+                self.rules.remove(&key);
+                self.parked.remove(&key);
+                self.spent.retain(|(unit, scope), _| RowKey::spent(*unit, scope) != key);
                 self.tokens.retain(|_, token| RowKey::token(token.chain, token.address) != key);
                 self.nodes.retain(|chain, _| RowKey::node(*chain) != key);
             }
@@ -78,6 +87,18 @@ impl State {
             }
             Row::Spent(Spent { unit, scope, amount }) => {
                 self.spent.insert((unit, scope), amount);
+            }
+            Row::Rule(rule) => {
+                self.rules.insert(key, *rule);
+            }
+            Row::Parked(parked) => {
+                self.parked.insert(key, *parked);
+            }
+            Row::Mandate(taken) => {
+                self.mandates.insert(taken.id().to_owned(), *taken);
+            }
+            Row::Given(given) => {
+                self.given.insert(given.mandate.id.clone(), *given);
             }
             Row::Pass(pass) => {
                 self.passes.insert(key, pass);
@@ -225,31 +246,35 @@ impl<'a> Draft<'a> {
         self.change_spent(unit, &booking, |spent, amount| spent.checked_sub(amount).unwrap_or_default());
     }
 
-    /// Gives the budget something back that was booked nobody knows when: its day stays as it is.
+    /// Gives the budget something back that was booked nobody knows when, nor under which rules: they stay as they are.
     pub(crate) fn unbook_sometime(&mut self, unit: Unit, host: &str, amount: u64) {
-        let booking = Booking { host: host.to_owned(), day: 0, amount };
         let scopes = [Scope::Host(host.to_owned()), Scope::Total];
-        self.change_scopes(unit, scopes, &booking, |spent, amount| {
+        self.change_scopes(unit, scopes, amount, |spent, amount| {
             spent.checked_sub(amount).unwrap_or_default()
         });
     }
 
+    /// Charges the budget with what was granted, and uses up what it uses up.
+    pub(crate) fn grant(&mut self, unit: Unit, grant: &Grant) {
+        self.book(unit, &grant.booking);
+        self.changes.extend(grant.changes.iter().cloned());
+    }
+
     fn change_spent(&mut self, unit: Unit, booking: &Booking, change: impl Fn(Amount, Amount) -> Amount) {
-        let scopes = [Scope::Host(booking.host.clone()), Scope::Day(booking.day), Scope::Total];
-        self.change_scopes(unit, scopes, booking, change);
+        self.change_scopes(unit, booking.scopes.iter().cloned(), booking.amount, change);
     }
 
     fn change_scopes(
         &mut self,
         unit: Unit,
         scopes: impl IntoIterator<Item = Scope>,
-        booking: &Booking,
+        amount: u64,
         change: impl Fn(Amount, Amount) -> Amount,
     ) {
         for scope in scopes {
             let key = (unit, scope);
             let here = self.spent.get(&key).copied().unwrap_or_else(|| self.state.spent(unit, &key.1));
-            self.spent.insert(key, change(here, Amount::from(booking.amount)));
+            self.spent.insert(key, change(here, Amount::from(amount)));
         }
     }
 

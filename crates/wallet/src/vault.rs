@@ -5,18 +5,21 @@ use std::fmt;
 
 use farthing_channel::ChannelId;
 use farthing_ecash::{KeysetId, Y};
+use farthing_money::Unit;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::attempt::Attempt;
 use crate::audit::Audited;
-use crate::budget::{Limits, Spent};
+use crate::budget::{Limits, Rule, Scope, Spent};
 use crate::chain::{AccountAddress, ChainId, Token};
 use crate::channel::{Channel, ChannelPolicy, RememberedOffer};
 use crate::credit::Credit;
 use crate::history::Entry;
+use crate::mandate::{Given, Taken};
 use crate::merchant::{Signer, StoredPass};
 use crate::mint::Mint;
+use crate::parked::Parked;
 use crate::sealed::Sealed;
 
 /// One thing that is kept.
@@ -67,6 +70,14 @@ pub enum Row {
     ChannelPolicy(ChannelPolicy),
     /// An offer that was paid through a channel.
     Offer(Box<RememberedOffer>),
+    /// An own rule of the budget.
+    Rule(Box<Rule>),
+    /// A request that waits for the owner's yes, or has it.
+    Parked(Box<Parked>),
+    /// A mandate that was taken in.
+    Mandate(Box<Taken>),
+    /// A mandate that was given.
+    Given(Box<Given>),
 }
 
 /// The numbers that are given out next.
@@ -183,6 +194,22 @@ impl RowKey {
         Self(format!("offer/{method} {url}"))
     }
 
+    pub(crate) fn parked(number: u64) -> Self {
+        Self(format!("parked/{number:020}"))
+    }
+
+    pub(crate) fn spent(unit: Unit, scope: &Scope) -> Self {
+        Self(format!("spent/{unit}/{scope}"))
+    }
+
+    pub(crate) fn named(kind: &str, name: &str) -> Self {
+        Self(format!("{kind}/{name}"))
+    }
+
+    pub(crate) fn rule(rule: &Rule) -> Self {
+        Self(format!("rule/{}/{}/{}", rule.unit, rule.measure.code(), rule.subject))
+    }
+
     pub(crate) fn counter(keyset: KeysetId) -> Self {
         Self(format!("counter/{keyset}"))
     }
@@ -206,7 +233,7 @@ impl Row {
             Self::Attempt(attempt) => RowKey::attempt(attempt.id),
             Self::Entry(entry) => RowKey(format!("{}{:020}", RowKey::HISTORY, entry.number)),
             Self::Limits(limits) => RowKey(format!("limits/{}", limits.unit)),
-            Self::Spent(spent) => RowKey(format!("spent/{}/{}", spent.unit, spent.scope)),
+            Self::Spent(spent) => RowKey::spent(spent.unit, &spent.scope),
             Self::Pass(pass) => RowKey::pass(pass),
             Self::Signer(signer) => RowKey(format!("signer/{}", signer.host)),
             Self::Audited(audited) => RowKey(format!("audited/{}", audited.issuer)),
@@ -215,6 +242,10 @@ impl Row {
             Self::Channel(channel) => RowKey::channel(channel.chain(), channel.id()),
             Self::ChannelPolicy(_) => RowKey("channels/".into()),
             Self::Offer(offer) => RowKey::offer(&offer.method, &offer.url),
+            Self::Rule(rule) => RowKey::rule(rule),
+            Self::Parked(parked) => RowKey::parked(parked.number),
+            Self::Mandate(taken) => RowKey::named("mandate", taken.id()),
+            Self::Given(given) => RowKey::named("given", &given.mandate.id),
         }
     }
 }

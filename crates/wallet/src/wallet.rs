@@ -6,7 +6,7 @@ use farthing_money::{Amount, Money, Timestamp, Unit};
 
 use crate::address::Address;
 use crate::attempt::Attempt;
-use crate::budget::{Limits, Scope};
+use crate::budget::{Limits, Rule, Scope};
 use crate::chain::{AccountAddress, ChainId, Token, account, known};
 use crate::channel::ChannelPolicy;
 use crate::error::WalletError;
@@ -195,6 +195,38 @@ impl Wallet {
     /// Sets the limits of a unit.
     pub fn set_limits(&mut self, limits: Limits) -> Result<(), WalletError> {
         self.commit(vec![Change::Put(Row::Limits(limits))])
+    }
+
+    /// The owner's own rules.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.state.rules.values()
+    }
+
+    /// Sets own rules; one of the same subject and measure is replaced. What was counted under it stays counted.
+    pub fn set_rules(&mut self, rules: Vec<Rule>) -> Result<(), WalletError> {
+        self.commit(rules.into_iter().map(|rule| Change::Put(Row::Rule(Box::new(rule)))).collect())
+    }
+
+    /// Takes own rules away.
+    pub fn remove_rules(&mut self, rules: &[Rule]) -> Result<(), WalletError> {
+        self.commit(rules.iter().map(|rule| Change::Remove(RowKey::rule(rule))).collect())
+    }
+
+    /// The number of a run that pays many times. What earlier runs have spent is forgotten.
+    pub(crate) fn begin_run(&mut self) -> Result<u64, WalletError> {
+        let mut draft = Draft::new(&self.state);
+        let number = draft.attempt_number();
+        for (unit, scope) in self.state.spent.keys().filter(|(_, scope)| matches!(scope, Scope::Run(_))) {
+            draft.remove(RowKey::spent(*unit, scope));
+        }
+        let changes = draft.into_changes();
+        self.commit(changes)?;
+        Ok(number)
+    }
+
+    /// Whether flows of this program have payments or changes of credits under way, of which something may still come back.
+    pub(crate) fn has_more_under_way(&self) -> bool {
+        self.attempts().any(|attempt| self.is_held(&RowKey::attempt(attempt.id)))
     }
 
     /// What was spent of a unit, in a scope.

@@ -223,6 +223,7 @@ fn limits_hold_before_anything_is_sent() {
         (Limits { per_call: some(9_999), ..none }, "budget-per-call", 0),
         (Limits { per_host: some(29_999), ..none }, "budget-per-host", 2),
         (Limits { per_day: some(20_000), ..none }, "budget-per-day", 2),
+        (Limits { per_month: some(20_000), ..none }, "budget-per-month", 2),
         (Limits { total: some(10_000), ..none }, "budget-total", 1),
     ] {
         let mut world = World::new();
@@ -238,6 +239,9 @@ fn limits_hold_before_anything_is_sent() {
         assert!(world.log.last().unwrap().headers.is_empty(), "no credential was sent");
         world.now = world.now.after(Span::from_secs(86_400));
         assert_eq!(world.pay(&mut wallet, "/page").is_ok(), code == "budget-per-day", "{code}");
+        world.now = world.now.after(Span::from_secs(8 * 86_400));
+        let has_turned = ["budget-per-day", "budget-per-month"].contains(&code);
+        assert_eq!(world.pay(&mut wallet, "/page").is_ok(), has_turned, "{code}");
     }
 }
 

@@ -23,7 +23,10 @@ mod ledger_receipt;
 mod ledger_reconcile;
 mod ledger_statement;
 mod pay;
+mod pay_ask;
+mod pay_mandate;
 mod pay_many;
+mod pay_quote;
 mod pay_report;
 mod price;
 mod price_explain;
@@ -44,9 +47,13 @@ mod wallet_deposit;
 mod wallet_history;
 mod wallet_init;
 mod wallet_limits;
+mod wallet_mandate;
+mod wallet_mandate_shown;
+mod wallet_parked;
 mod wallet_recover;
 mod wallet_redeem;
 mod wallet_refund;
+mod wallet_rules;
 mod wallet_token;
 
 use clap::Subcommand;
@@ -90,6 +97,8 @@ pub enum Command {
     Price(price::Price),
     /// Rates between currencies: those in force, and asking their source anew
     Rates(rates::Rates),
+    /// Ask what something costs: every offer, and whether this wallet can pay it
+    Quote(pay_quote::Quote),
     /// Receipts: proof of what was paid
     #[command(subcommand)]
     Receipt(receipt::Receipt),
@@ -119,6 +128,7 @@ pub fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Pay(pay) => pay.run(output),
         Command::Price(price) => price.run(output),
         Command::Rates(rates) => rates.run(output),
+        Command::Quote(quote) => quote.run(output),
         Command::Receipt(receipt) => receipt.run(output),
         Command::Restore(restore) => restore.run(output),
         Command::Schema(schema) => schema.run(output),

@@ -5,20 +5,23 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use farthing_money::Money;
-use farthing_wallet::{Means, Outcome, PayFlow, PayRequest, Shown};
+use farthing_wallet::{Asker, Means, Name, Outcome, PayFlow, PayRequest, Run, WalletError};
 
+use super::pay_ask::{self, News, Said};
+use super::pay_mandate;
 use super::pay_many::{Many, Sums};
+use super::pay_quote;
 use super::pay_report::{Report, refusal};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::payer::{
-    Delivered, Delivery, Hop, OutFile, Payer, Redirect, Tally, Typed, WalletPlace, draw, forecast, next_hop,
+    Delivered, Delivery, Hop, OutFile, Payer, Redirect, Tally, Typed, WalletPlace, draw, next_hop, now,
 };
 use crate::runtime;
 
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "What is free comes as it is; what has a price is paid: with credits if there are enough, or else with a token on a chain, by x402 or MPP, from the wallet's own account (`farthing wallet address`). Only tokens that the wallet knows are paid (`farthing wallet token list`). The body goes to stdout (or to -o FILE), talk to stderr.\n\nA pass that the wallet has is shown first, so that what was paid for is not paid again while the pass lasts. Without limits of your own a payment may cost 1.00 at most and the payments of a day 10.00, in each asset; see `farthing wallet limits`. A redirect that answers a payment is delivered and not followed, so that one command pays once. When the outcome is unknown, the same command again sends the same credential, which is never charged twice; what was signed for a chain stays booked until it is over or known.\n\nExit codes: 0 delivered, 1 failed or an HTTP error status, 3 unreachable, 6 payment required but no offer fits or the funds are short, 7 refused by a limit, 8 outcome unknown and safe to repeat."
+    after_long_help = "What is free comes as it is; what has a price is paid: with credits if there are enough, or else with a token on a chain, by x402 or MPP, from the wallet's own account (`farthing wallet address`). Only tokens that the wallet knows are paid (`farthing wallet token list`). The body goes to stdout (or to -o FILE), talk to stderr.\n\nA pass that the wallet has is shown first, so that what was paid for is not paid again while the pass lasts. Without limits of your own a payment may cost 1.00 at most and the payments of a day 10.00, in each asset; see `farthing wallet limits`. Above a threshold of yours (`farthing wallet limits set --ask-above`) you are asked on a terminal; elsewhere the payment is parked until you say yes (`farthing wallet parked`). A redirect that answers a payment is delivered and not followed, so that one command pays once. When the outcome is unknown, the same command again sends the same credential, which is never charged twice; what was signed for a chain stays booked until it is over or known.\n\nExit codes: 0 delivered, 1 failed or an HTTP error status, 3 unreachable, 6 payment required but no offer fits or the funds are short, 7 refused by a limit or parked, 8 outcome unknown and safe to repeat."
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Pay {
@@ -52,7 +55,16 @@ pub struct Pay {
     /// Open a channel with the seller, or fill one up, if it takes channels (x402's batch-settlement); pays with nothing but a chain
     #[arg(long)]
     channel: bool,
-    /// Ask, but pay nothing and deliver nothing: tell the price, who would get it, and whether it would be paid
+    /// Name the tool that asks; its own limits hold then, and the history tells it
+    #[arg(long, value_name = "NAME")]
+    tool: Option<Name>,
+    /// Name the task for which it asks
+    #[arg(long, value_name = "NAME")]
+    task: Option<Name>,
+    /// Pay under the mandate in this file or not at all
+    #[arg(long, value_name = "FILE")]
+    mandate: Option<PathBuf>,
+    /// Ask, but pay nothing, deliver nothing and write nothing down: tell the price, who would get it, which limits it would use, and whether it would be paid, asked for, or refused
     #[arg(long)]
     dry_run: bool,
     /// Write the signed receipt into a file; `farthing receipt verify` checks it
@@ -80,6 +92,15 @@ impl From<With> for Means {
             With::Chain => Self::Chain,
         }
     }
+}
+
+/// On whose behalf it is paid, and within what.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    asker: Asker,
+    max: Option<Money>,
+    run: Option<Run>,
+    mandate: Option<String>,
 }
 
 /// Where the redirects led, and what came of it there.
@@ -124,9 +145,35 @@ impl Pay {
         runtime::block_on(self.act(output))
     }
 
+    /// For a request that is at hand, with no flag but who asks.
+    pub fn of(url: String, asker: Asker, place: WalletPlace) -> Self {
+        Self {
+            url,
+            method: None,
+            data: None,
+            headers: Vec::new(),
+            output: None,
+            include: false,
+            location: false,
+            max: None,
+            with: None,
+            channel: false,
+            tool: asker.tool,
+            task: asker.task,
+            mandate: None,
+            dry_run: false,
+            receipt: None,
+            many: Many::one(),
+            place,
+        }
+    }
+
     async fn act(&self, output: &Output) -> Result<(), Failure> {
         let hop = self.request()?;
         let mut payer = Payer::new(self.place.open_or_empty().await?);
+        if self.dry_run && !self.many.is_many() {
+            return self.ask(&mut payer, hop, output).await;
+        }
         // A payment of the same request that is still open is carried on below, not undone.
         if !payer.has_open_payment(&hop.method, &hop.url) {
             payer.recover(output).await?;
@@ -134,9 +181,11 @@ impl Pay {
         if self.many.is_many() {
             return self.pay_many(payer, hop, output).await;
         }
-        if self.dry_run {
-            return self.ask(&mut payer, hop, output).await;
-        }
+        self.once(payer, hop, output).await
+    }
+
+    /// Pays for one request.
+    pub async fn once(&self, mut payer: Payer, hop: Hop, output: &Output) -> Result<(), Failure> {
         let file = |path: &Option<PathBuf>| path.as_deref().map(OutFile::open).transpose();
         let (body, mut receipt) = (file(&self.output)?, file(&self.receipt)?);
         let mut delivery = Delivery::to(body, self.include);
@@ -175,14 +224,26 @@ impl Pay {
     }
 
     /// The flow of a request. A wallet that nobody keeps signs nothing: nobody could send its account anything.
-    fn flow(&self, hop: &Hop, max: Option<Money>) -> Result<PayFlow, Failure> {
+    fn flow(&self, hop: &Hop, terms: &Terms) -> Result<PayFlow, Failure> {
         let means = if self.channel { Some(Means::Chain) } else { self.with.map(Means::from) };
-        let flow = PayFlow::new(Self::pay_request(hop, max))?.only_with(means).opening_channels(self.channel);
+        let flow = PayFlow::new(Self::pay_request(hop, terms.max))?.only_with(means);
+        let flow = flow.opening_channels(self.channel).asked_by(terms.asker.clone()).within_run(terms.run);
+        let flow = flow.under_mandate(terms.mandate.clone());
         Ok(if self.place.exists()? { flow.on_chains(draw()?) } else { flow })
     }
 
-    fn max(&self, payer: &Payer) -> Result<Option<Money>, Failure> {
-        self.max.as_ref().map(|typed| typed.money(&payer.wallet)).transpose()
+    fn asker(&self) -> Asker {
+        Asker { tool: self.tool.clone(), task: self.task.clone() }
+    }
+
+    fn terms(&self, payer: &mut Payer) -> Result<Terms, Failure> {
+        let money = |typed: &Option<Typed>, payer: &Payer| {
+            typed.as_ref().map(|typed| typed.money(&payer.wallet)).transpose()
+        };
+        let (max, total) = (money(&self.max, payer)?, money(&self.many.max_total, payer)?);
+        let mandate = self.mandate.as_deref().map(|file| pay_mandate::known(payer, file)).transpose()?;
+        let run = total.map(|total| Run::begin(&mut payer.wallet, total)).transpose()?;
+        Ok(Terms { asker: self.asker(), max, run, mandate })
     }
 
     /// Pays for the request, or for where its redirects lead if they are to be followed.
@@ -193,15 +254,12 @@ impl Pay {
         delivery: &mut Delivery,
         output: &Output,
     ) -> Result<Followed, Failure> {
-        let max = self.max(payer)?;
+        let terms = self.terms(payer)?;
         let (mut hop, mut hops, mut tally) = (hop, 0, Tally::default());
         loop {
             delivery.follow_redirects(self.location && hops < HOPS_MAX);
-            let mut flow = self.flow(&hop, max)?.charged_before(tally.sums().iter().copied());
-            let outcome = payer
-                .deliver(&mut flow, delivery)
-                .await
-                .map_err(|failure| open_payment(payer, &hop, failure))?;
+            let flow = self.flow(&hop, &terms)?.charged_before(tally.sums().iter().copied());
+            let outcome = self.deliver(payer, &hop, flow, delivery, output).await?;
             tally.count(&outcome);
             let delivered = delivery.take();
             let (status, location) = match &delivered {
@@ -227,16 +285,59 @@ impl Pay {
         }
     }
 
-    /// Pays for the same request many times over; each may cost an equal part of --max.
-    async fn pay_many(&self, payer: Payer, hop: Hop, output: &Output) -> Result<(), Failure> {
-        let is_free_of_credits = self.channel || matches!(self.with, Some(With::Chain));
-        self.many.check(self.dry_run || self.location || self.output.is_some(), is_free_of_credits)?;
-        let max = self.max(&payer)?.map(|max| self.many.part(max));
-        let flow = self.flow(&hop, max)?;
-        let sums = Sums::new(hop.url.clone());
+    /// Runs the flow of a request; asks the owner where the owner wants to be asked, or parks it where nobody can be.
+    async fn deliver(
+        &self,
+        payer: &mut Payer,
+        hop: &Hop,
+        mut flow: PayFlow,
+        delivery: &mut Delivery,
+        output: &Output,
+    ) -> Result<Outcome, Failure> {
+        loop {
+            let needs = match payer.attempt(&mut flow, delivery).await? {
+                Ok(outcome) => return Ok(outcome),
+                Err(WalletError::Ask(needs)) => needs,
+                Err(error) => return Err(open_payment(payer, hop, error.into())),
+            };
+            match pay_ask::ask(&needs, &hop.url, output)? {
+                // The price is asked for again: it holds for what was shown, and for no more.
+                Said::Yes(price) => flow = flow.again(draw()?).agreed_up_to(Some(price)),
+                Said::No => {
+                    let message = format!(
+                        "{} asks {}, and the answer was no; nothing was sent",
+                        needs.host, needs.price
+                    );
+                    return Err(Failure::new(Exit::BudgetRefused, message));
+                }
+                Said::Nothing => {
+                    let parked = pay_ask::park(&mut payer.wallet, hop, &self.asker(), &needs, now())?;
+                    if self.output.is_some() {
+                        output.show(&News(&parked))?;
+                    } else if output.is_json_wanted() {
+                        output.say(crate::output::View::json(&News(&parked)));
+                    }
+                    return Err(pay_ask::parked(&parked, &needs));
+                }
+            }
+        }
+    }
+
+    /// Pays for the same request many times over; each may cost an equal part of --max, and all of them --max-total.
+    async fn pay_many(&self, mut payer: Payer, hop: Hop, output: &Output) -> Result<(), Failure> {
+        self.many.check(self.dry_run || self.location || self.output.is_some())?;
+        let terms = self.terms(&mut payer)?;
+        let terms = Terms { max: terms.max.map(|max| self.many.part(max)), ..terms };
+        let flow = self.flow(&hop, &terms)?;
+        let flow = if self.many.at_once() > 1 { flow.among_others() } else { flow };
+        let sums = Sums::new(hop.url.clone(), self.many.times());
         let more = self.many.flows(flow, sums.clone(), draw);
         let ended = sums.clone();
-        payer.each(self.many.at_once(), more, move |end| ended.count(end)).await?;
+        let mut payer = payer.each(self.many.at_once(), more, move |end| ended.count(end)).await?;
+        if let Some(needs) = sums.needs() {
+            let parked = pay_ask::park(&mut payer.wallet, &hop, &terms.asker, &needs, now())?;
+            sums.parked(pay_ask::parked(&parked, &needs));
+        }
         sums.end(output)
     }
 
@@ -247,14 +348,13 @@ impl Pay {
             return Err(Failure::new(Exit::OutcomeUnknown, message)
                 .hint("without --dry-run the command carries on with it; it is not charged twice"));
         }
-        let mut flow = self.flow(&hop, None)?.only_asking();
+        let money = |typed: &Typed| typed.money(&payer.wallet);
+        let max = self.max.as_ref().or(self.many.max_total.as_ref()).map(money).transpose()?;
+        let mandate = self.mandate.as_deref().map(|file| pay_mandate::in_wallet(payer, file)).transpose()?;
+        let terms = Terms { asker: self.asker(), max, run: None, mandate };
+        let mut flow = self.flow(&hop, &terms)?.only_asking();
         match payer.run(&mut flow).await? {
-            Outcome::Quoted(quote) => {
-                let price = quote.price;
-                Report::quote(*quote).show(output, true)?;
-                let asked = Shown { amount: price.amount(), unit: price.asset().unit() };
-                forecast(&payer.wallet, &hop.url, asked, self.max.as_ref())
-            }
+            Outcome::Quoted(quote) => pay_quote::tell(&quote, output),
             outcome => Report::of(&hop.url, &outcome, &Tally::default()).show(output, true),
         }
     }

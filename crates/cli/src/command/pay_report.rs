@@ -1,7 +1,7 @@
 //! What `farthing pay` tells of a payment: what it cost, to whom, and what became of it if it went wrong.
 
 use farthing_money::{Amount, Money, Timestamp};
-use farthing_wallet::{OnChain, Outcome, Quote, RefusedPayment, Settled};
+use farthing_wallet::{OnChain, Outcome, RefusedPayment, Settled};
 use farthing_wire::Receipt;
 use farthing_wire::x402::Reason;
 use serde_json::{Value, json};
@@ -19,7 +19,6 @@ pub struct Report {
 
 enum What {
     Free { status: u16, by_pass: bool },
-    Priced(Box<Quote>),
     Paid(Box<Paid>),
     Refused { status: u16, charged: Option<Money> },
 }
@@ -71,11 +70,6 @@ impl Report {
         Self { url: url.to_owned(), what, notes }
     }
 
-    /// Of what was only asked for.
-    pub fn quote(quote: Quote) -> Self {
-        Self { url: quote.url.clone(), what: What::Priced(Box::new(quote)), notes: Vec::new() }
-    }
-
     /// The signed receipt.
     pub fn receipt(&self) -> Option<&str> {
         match &self.what {
@@ -115,7 +109,7 @@ pub fn on_chain_json(on: &OnChain) -> Value {
 }
 
 /// The same for people.
-fn on_chain_text(on: &OnChain) -> String {
+pub fn on_chain_text(on: &OnChain) -> String {
     let most = if on.is_ceiling() { "at most " } else { "" };
     let (units, symbol) = (on.units, plain(&on.symbol));
     format!("{most}{units} minor units of {symbol} ({}) on {} to {}", on.token, on.chain, on.pay_to)
@@ -128,15 +122,6 @@ impl View for Report {
             What::Free { status, by_pass } => {
                 json!({ "outcome": if *by_pass { "pass" } else { "free" }, "url": url, "status": status })
             }
-            What::Priced(quote) => json!({
-                "outcome": "priced",
-                "url": url,
-                "price": money_json(quote.price),
-                "dialect": quote.dialect,
-                "mint": quote.mint,
-                "on_chain": quote.on_chain.as_ref().map(on_chain_json),
-                "deposit": quote.deposit.map(money_json),
-            }),
             What::Refused { status, charged } => json!({
                 "outcome": "refused",
                 "url": url,
@@ -164,12 +149,6 @@ impl View for Report {
         match &self.what {
             What::Free { by_pass: true, .. } => "nothing to pay: a pass opens it".to_owned(),
             What::Free { status, .. } => format!("nothing to pay: the answer is {status} as it is"),
-            What::Priced(quote) => {
-                let on = quote.on_chain.as_ref().map(|on| format!(": {}", on_chain_text(on)));
-                let deposit = quote.deposit.map(|deposit| format!("; {deposit} would be put into a channel"));
-                let (on, deposit) = (on.unwrap_or_default(), deposit.unwrap_or_default());
-                format!("{} costs {}{on}{deposit}", self.url, quote.price)
-            }
             What::Refused { status, .. } => format!("nothing was delivered: the answer is {status}"),
             What::Paid(paid) => paid.text(),
         }

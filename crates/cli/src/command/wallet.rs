@@ -12,6 +12,8 @@ use super::wallet_deposit::Deposit;
 use super::wallet_history::History;
 use super::wallet_init::Init;
 use super::wallet_limits::Limits;
+use super::wallet_mandate::Mandate;
+use super::wallet_parked::{Approve, Deny, ListParked};
 use super::wallet_recover::{Reclaim, Recover};
 use super::wallet_redeem::Redeem;
 use super::wallet_refund::Refund;
@@ -57,6 +59,15 @@ pub enum Action {
     Reclaim(Reclaim),
     /// What happened, newest first; receipts too
     History(History),
+    /// Payments that wait for your yes
+    Parked(ListParked),
+    /// Say yes to one of them
+    Approve(Approve),
+    /// Say no to one of them, or take a yes back
+    Deny(Deny),
+    /// Mandates: what an agent may spend for you, signed
+    #[command(subcommand)]
+    Mandate(Box<Mandate>),
     /// Limits: what may be spent at most
     #[command(subcommand)]
     Limits(Limits),
@@ -93,6 +104,10 @@ impl Wallet {
             Action::Send(send) => send.run(&mut opened(place, output).await?, output).await,
             Action::Reclaim(reclaim) => reclaim.run(&mut opened(place, output).await?, output).await,
             Action::History(history) => history.run(&opened(place, output).await?, output),
+            Action::Parked(parked) => parked.run(&opened(place, output).await?, output),
+            Action::Approve(approve) => approve.run(place, opened(place, output).await?, output).await,
+            Action::Deny(deny) => deny.run(&mut opened(place, output).await?, output),
+            Action::Mandate(mandate) => mandate.run(place, output).await,
             Action::Limits(limits) => limits.run(&mut opened(place, output).await?, output),
             Action::Backup(backup) => backup.run(&opened(place, output).await?, output),
         }

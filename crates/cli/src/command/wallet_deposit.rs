@@ -56,7 +56,7 @@ impl Deposit {
         let mut payer = Payer::new(wallet);
         payer.recover(output).await?;
         let mint = self.mint.clone().map_or_else(|| only_mint(&payer), Ok)?;
-        let assets = assets_of(typed.code(), &payer.wallet)?;
+        let assets = assets_of(typed.code(&payer.wallet)?, &payer.wallet)?;
         let sums: Vec<Money> = assets.iter().filter_map(|asset| typed.exactly(*asset).ok()).collect();
         let by_transfer = self.with == With::Transfer;
         let Outcome::Ordered(order) = payer.run(&mut OrderFlow::new(&mint, sums, by_transfer)?).await? else {

@@ -3,39 +3,76 @@
 
 use std::str::FromStr;
 
-use farthing_money::{Asset, AssetCode, Money, MoneyError, Unit};
+use farthing_money::{Asset, AssetCode, AssetError, Money, MoneyError, Unit};
 use farthing_wallet::{Wallet, asset_of};
 
 use crate::exit::{Exit, Failure};
 
-/// An amount as typed: `0.50 USD`.
+/// An amount as typed: `0.50 USD`, `$0.50`, or `50c` where it is clear of what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed {
     number: String,
-    code: AssetCode,
+    /// Nothing for cents: of what, the wallet knows.
+    code: Option<AssetCode>,
 }
+
+/// Signs of currencies that stand for one only.
+const SIGNS: [(char, &str); 3] = [('$', "USD"), ('€', "EUR"), ('£', "GBP")];
 
 impl FromStr for Typed {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("expected an amount and an asset such as \"0.50 USD\", got {text:?}");
-        let mut words = text.split_whitespace();
-        let (Some(number), Some(code), None) = (words.next(), words.next(), words.next()) else {
-            return Err(form());
-        };
-        let code: AssetCode = code.to_ascii_uppercase().parse().map_err(|_| form())?;
-        // Any asset will do to see whether the number is one.
+        let form =
+            || format!("expected an amount and an asset such as \"0.50 USD\", $0.50 or 50c, got {text:?}");
+        let text = text.trim();
+        // Any asset will do to see whether a number is one.
         let finest = Asset::new("X", 18, "x").map_err(|_| form())?;
-        Money::from_decimal(number, finest).map_err(|_| form())?;
-        Ok(Self { number: number.to_owned(), code })
+        let is_number = |number: &str| Money::from_decimal(number, finest).is_ok();
+        let signed = SIGNS.iter().find_map(|(sign, code)| Some((text.strip_prefix(*sign)?, *code)));
+        let cents = text.strip_suffix(['c', '¢']).map(str::trim_end);
+        let mut words = text.split_whitespace();
+        let (number, code) = match (signed, cents, words.next(), words.next(), words.next()) {
+            (Some((number, code)), ..) => (number.to_owned(), Some(code.to_owned())),
+            (None, Some(number), ..) if is_number(number) => (hundredth(number), None),
+            (None, _, Some(number), Some(code), None) => (number.to_owned(), Some(code.to_ascii_uppercase())),
+            _ => return Err(form()),
+        };
+        let code = code.map(|code| code.parse::<AssetCode>()).transpose().map_err(|_| form())?;
+        if is_number(&number) { Ok(Self { number, code }) } else { Err(form()) }
     }
 }
 
 impl Typed {
-    /// The asset's code.
-    pub fn code(&self) -> AssetCode {
-        self.code
+    /// The asset's code. Cents are of the only asset with cents that the wallet has, or could have.
+    pub fn code(&self, wallet: &Wallet) -> Result<AssetCode, Failure> {
+        if let Some(code) = self.code {
+            return Ok(code);
+        }
+        let held = wallet.balances()?.into_iter().map(|balance| balance.free.asset());
+        let mut codes: Vec<AssetCode> = held.map(|asset| asset.code()).collect();
+        if codes.is_empty() {
+            let known = wallet.mints().flat_map(farthing_wallet::Mint::units);
+            let known = known.chain(wallet.own_tokens().map(|token| token.counts_as));
+            codes.extend(known.filter_map(asset_of).map(|asset| asset.code()));
+        }
+        codes.retain(|code| has_cents(*code));
+        codes.sort_unstable();
+        codes.dedup();
+        match codes.as_slice() {
+            [only] => Ok(*only),
+            [] => Err(Failure::new(
+                Exit::Usage,
+                "expected an amount with its asset, got cents, and this wallet has no asset that has cents",
+            )
+            .hint("write the asset, such as \"0.05 USD\"")),
+            several => {
+                let names: Vec<&str> = several.iter().map(AssetCode::as_str).collect();
+                let message =
+                    format!("expected cents of one asset, and this wallet has several: {}", names.join(", "));
+                Err(Failure::new(Exit::Usage, message).hint("write the asset, such as \"0.05 USD\""))
+            }
+        }
     }
 
     /// In units of this asset, exactly or not at all.
@@ -53,7 +90,8 @@ impl Typed {
 
     /// As money that the wallet has, or else could have.
     pub fn money(&self, wallet: &Wallet) -> Result<Money, Failure> {
-        let assets = assets_of(self.code, wallet)?;
+        let code = self.code(wallet)?;
+        let assets = assets_of(code, wallet)?;
         let exact: Vec<Money> = assets.iter().filter_map(|asset| self.exactly(*asset).ok()).collect();
         let balances = wallet.balances()?;
         let enough = |money: &&Money| {
@@ -66,11 +104,25 @@ impl Typed {
         best.copied().ok_or_else(|| {
             let message = match assets.first().map(|asset| self.exactly(*asset)) {
                 Some(Err(error)) => error.to_string(),
-                _ => format!("expected an asset that can be paid with, got {}", self.code),
+                _ => format!("expected an asset that can be paid with, got {code}"),
             };
             Failure::new(Exit::Usage, message)
         })
     }
+}
+
+/// A number of hundredths as a number of wholes.
+fn hundredth(number: &str) -> String {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let whole = format!("{whole:0>3}");
+    let (whole, cents) = whole.split_at(whole.len().saturating_sub(2));
+    format!("{whole}.{cents}{fraction}")
+}
+
+/// Whether a hundredth of an asset is what people call a cent of it.
+fn has_cents(code: AssetCode) -> bool {
+    let unit = code.as_str().to_ascii_lowercase();
+    matches!(Asset::new(code.as_str(), 18, &unit), Err(AssetError::IsoScale { expected: 2, .. }))
 }
 
 /// The assets that a code may mean: those that the wallet holds, those that its mints have, and our own usage.
@@ -99,8 +151,18 @@ mod tests {
 
     #[test]
     fn amounts_have_an_asset() {
-        assert_eq!("0.50  usd".parse::<Typed>().unwrap().code().as_str(), "USD");
-        for bad in ["", "0.50", "USD", "USD 1", "1 USD x", "-1 USD", "1,5 USD", "1 U$D"] {
+        let usd = Some("USD".parse().unwrap());
+        for text in ["0.50  usd", "$0.50", " $0.50 ", "0.50 USD"] {
+            let number = "0.50".to_owned();
+            assert_eq!(text.parse::<Typed>().unwrap(), Typed { number, code: usd }, "{text}");
+        }
+        for (text, number) in [("5c", "0.05"), ("125 c", "1.25"), ("0.5¢", "0.005"), ("10c", "0.10")] {
+            assert_eq!(text.parse::<Typed>().unwrap(), Typed { number: number.into(), code: None }, "{text}");
+        }
+        for bad in [
+            "", "0.50", "USD", "USD 1", "1 USD x", "-1 USD", "1,5 USD", "1 U$D", "c", "$", "$1 USD", "1..5c",
+            "-5c", "x c",
+        ] {
             assert!(bad.parse::<Typed>().is_err(), "{bad:?}");
         }
     }

@@ -13,15 +13,19 @@ use crate::exit::{Exit, Failure};
 /// What came of one flow.
 pub type End = Result<Outcome, WalletError>;
 
+fn broken<E>(_: E) -> Failure {
+    Failure::new(Exit::Failed, "expected every request to end, got one that did not")
+}
+
 impl Payer {
     /// Runs the flows that `next` makes, `at_once` of them at a time, until it makes none any more. `ended` is told of each and
-    /// says whether to go on. What is delivered goes nowhere.
+    /// says whether to go on. What is delivered goes nowhere. Answers with the payer again.
     pub async fn each<F: Flow + 'static>(
         self,
         at_once: u32,
         next: impl FnMut() -> Result<Option<F>, Failure> + 'static,
         ended: impl FnMut(End) -> bool + 'static,
-    ) -> Result<(), Failure> {
+    ) -> Result<Self, Failure> {
         let (wallet, client) = self.into_parts()?;
         let client = Rc::new(client);
         let (wallet, next) = (Rc::new(RefCell::new(wallet)), Rc::new(RefCell::new(next)));
@@ -44,12 +48,14 @@ impl Payer {
             }));
         }
         set.await;
-        let broken = |_| Failure::new(Exit::Failed, "expected every request to end, got one that did not");
         let mut first: Result<(), Failure> = Ok(());
         for worker in workers {
             let end = worker.await.map_err(broken)?;
             first = first.and(end);
         }
-        first
+        first?;
+        // The workers are gone, and what they shared with them.
+        let wallet = Rc::into_inner(wallet).ok_or_else(|| broken(()))?;
+        Ok(Self::new(wallet.into_inner()))
     }
 }

@@ -3,8 +3,11 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
 mod audit;
+mod budgets;
 mod chain;
 mod crash;
+mod mandate;
+mod parked;
 mod pay;
 mod purse;
 mod redirect;

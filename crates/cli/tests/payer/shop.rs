@@ -42,6 +42,10 @@ path = "/nowhere"
 amount = "0.01 USD"
 pass = "10m"
 [[price]]
+path = "/call"
+amount = "0.01 USD"
+pass = "0s"
+[[price]]
 path = "/broken"
 amount = "0.01 USD"
 pass = "10m"

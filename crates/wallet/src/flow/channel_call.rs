@@ -15,7 +15,7 @@ use super::channel_look::{ChannelLook, Seen};
 use super::channel_see::{self, key, known};
 use super::in_channel::new_deposit;
 use super::{Flow, Sub, answer_of, done, in_channel};
-use crate::budget::{Call, day_of};
+use crate::budget::{Asker, Asking, Call};
 use crate::chain::account;
 use crate::channel::{CallKind, Channel, SentCall, SignedDeposit, Withdrawal, sign};
 use crate::error::WalletError;
@@ -177,9 +177,12 @@ impl ChannelCallFlow {
         let unit = channel.token.counts_as;
         let limits = wallet.limits(unit);
         limits.check_channels(wallet.in_channels(unit), counted)?;
-        let more = Amount::from(in_channel::exposure(channel)?);
+        let more = in_channel::exposure(channel)?;
         let call = Call { max: Some(Amount::MAX), spent: Amount::ZERO };
-        limits.check(call, &channel.host, day_of(now), more, |scope| wallet.state.spent(unit, scope))?;
+        let (address, asker) = (in_channel::address_of(channel)?, Asker::default());
+        let asking =
+            Asking { address: &address, asker: &asker, call, run: None, mandate: None, consent: None };
+        wallet.weigh(unit, &asking, (0, more), now)?;
         Ok(new_deposit(amount, channel.method, DEPOSIT_SECS, self.random, now))
     }
 
@@ -192,7 +195,7 @@ impl ChannelCallFlow {
         channel.deposits.push(deposit);
         let mut draft = Draft::new(&wallet.state);
         let signed = channel.books.signed();
-        in_channel::book(&mut draft, &mut channel, signed, now)?;
+        in_channel::book(&mut draft, wallet, &mut channel, signed, now)?;
         draft.put(Row::Channel(Box::new(channel)));
         let changes = draft.into_changes();
         wallet.commit(changes)?;

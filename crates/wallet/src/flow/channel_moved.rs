@@ -5,6 +5,7 @@
 use farthing_channel::BATCH_ESCROW;
 use farthing_money::{Amount, Timestamp};
 
+use crate::budget::Asker;
 use crate::chain::OnChain;
 use crate::channel::{CallKind, Channel, Moved};
 use crate::history::{Entry, EntryKind};
@@ -76,6 +77,7 @@ fn put(
         url: None,
         receipt: None,
         on_chain: Some(on),
+        asker: Asker::default(),
         notes: is_lost.then(|| note.to_owned()).into_iter().collect(),
     };
     draft.put(Row::Entry(Box::new(entry)));

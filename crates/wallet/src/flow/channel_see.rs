@@ -107,7 +107,7 @@ pub(crate) fn write_down_after(
     enter(&mut draft, &mut channel, before, None, now)?;
     let is_empty = seen.balance <= seen.claimed && channel.deposits.is_empty();
     let most = if is_empty { before.signed().min(seen.claimed) } else { before.signed() };
-    in_channel::book(&mut draft, &mut channel, most, now)?;
+    in_channel::book(&mut draft, wallet, &mut channel, most, now)?;
     // What was claimed beyond what was signed here a copy of the wallet has spent, and it does not come back.
     channel.booked = channel.booked.max(seen.claimed);
     let over = channel.counted(seen.claimed, channel.booked).filter(|over| is_empty && *over > 0);

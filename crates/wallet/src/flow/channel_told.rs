@@ -153,7 +153,7 @@ pub(crate) fn adopt(
     let cost = if is_over { Some(cost.unwrap_or(nothing)) } else { cost };
     let charged = cost.filter(|_| is_current).map(|charged| Settled::Charged { charged, change: nothing });
     let signed = channel.books.signed();
-    book(&mut draft, &mut channel, signed, now)?;
+    book(&mut draft, wallet, &mut channel, signed, now)?;
     close_all(&mut draft, wallet, channel.id(), None);
     draft.put(Row::Channel(Box::new(channel)));
     let changes = draft.into_changes();
@@ -271,6 +271,10 @@ fn lost(
         url: whose.and_then(Attempt::payment).map(|payment| payment.url.clone()),
         receipt: None,
         on_chain: Some(OnChain { taken: Some(cost).filter(|cost| *cost < units), ..channel.on_chain(units) }),
+        asker: whose
+            .and_then(Attempt::payment)
+            .map(|payment| payment.booking.asker.clone())
+            .unwrap_or_default(),
         notes: vec!["it was charged through its channel; its answer was lost".to_owned()],
     }
 }

@@ -12,7 +12,7 @@ use super::on_chain::{self, Order};
 use super::paid::{self, Found};
 use crate::address::Address;
 use crate::attempt::{Attempt, AttemptKind, Booking, Payment};
-use crate::budget::day_of;
+use crate::budget::Grant;
 use crate::chain::offer::ChainOffer;
 use crate::chain::{Method, OnChain};
 use crate::channel::lane::{self, Lane};
@@ -36,7 +36,7 @@ pub(crate) fn write_down(
     wallet: &mut Wallet,
     offer: &ChainOffer,
     lane: Lane,
-    order: Order,
+    (order, grant): (Order, Grant),
     by_memory: bool,
     now: Timestamp,
 ) -> Result<(u64, Payment), WalletError> {
@@ -53,14 +53,14 @@ pub(crate) fn write_down(
     channel.books = channel.books.having_signed(&signing);
     let more = exposure(&channel)?;
     channel.booked = channel.booked.max(channel.books.signed());
-    (channel.host, channel.url) = (host.clone(), url.clone());
+    (channel.host, channel.url) = (host, url.clone());
     let payload = sign::payment(wallet, &channel, signing.ceiling, deposit.as_ref())?;
     let credential = sign::field(&offer.answer, &payload, &random)?;
     let on = OnChain { channel: Some(channel.id()), ..offer.on_chain() };
     let part =
         ChannelPart { on, channel: channel.id(), base, ceiling: signing.ceiling, deposit, before, by_memory };
-    let booking = Booking { host, day: day_of(now), amount: more };
-    draft.book(offer.unit(), &booking);
+    let booking = Booking { amount: more, ..grant.booking };
+    draft.grant(offer.unit(), &Grant { booking: booking.clone(), changes: grant.changes });
     remembered::keep(&mut draft, wallet, (&order.method, &url), offer, now);
     let payment = Payment {
         method: order.method,
@@ -98,17 +98,25 @@ fn exposure_to(channel: &Channel, total: Amount) -> Result<u64, WalletError> {
 /// Charges budgets with what may be taken up to a total, as far as they are not charged with it.
 pub(crate) fn book(
     draft: &mut Draft<'_>,
+    wallet: &Wallet,
     channel: &mut Channel,
     total: Amount,
     now: Timestamp,
 ) -> Result<(), WalletError> {
     let amount = exposure_to(channel, total)?;
     if amount > 0 {
-        let booking = Booking { host: channel.host.clone(), day: day_of(now), amount };
-        draft.book(channel.token.counts_as, &booking);
+        let unit = channel.token.counts_as;
+        let booking = wallet.booking_of(unit, &address_of(channel)?, amount, now);
+        draft.book(unit, &booking);
     }
     channel.booked = channel.booked.max(total);
     Ok(())
+}
+
+/// Where a channel's seller is.
+pub(crate) fn address_of(channel: &Channel) -> Result<Address, WalletError> {
+    let url = if channel.url.is_empty() { format!("https://{}/", channel.host) } else { channel.url.clone() };
+    Ok(url.parse()?)
 }
 
 /// The deposit that goes along: one that is signed already, or a new one.

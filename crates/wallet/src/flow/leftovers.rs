@@ -2,6 +2,7 @@
 //! change that was not taken in yet. One program at a time has the wallet, so at the start of an operation all of it is old but what other flows hold.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use farthing_money::Timestamp;
 
@@ -18,6 +19,8 @@ use crate::wallet::Wallet;
 pub(crate) struct Leftovers {
     queue: Option<VecDeque<u64>>,
     current: Option<Settle>,
+    /// What no other flow of this program touches meanwhile.
+    held: Option<Arc<()>>,
 }
 
 impl Leftovers {
@@ -41,7 +44,12 @@ impl Leftovers {
                     Ok(Sub::Done(_)) | Err(_) => {}
                 }
             }
-            self.current = queue.pop_front().map(Settle::new);
+            self.held = None;
+            // Another flow of this program may have begun with it since.
+            let is_free = |id: &u64| !wallet.is_held(&RowKey::attempt(*id));
+            let next = std::iter::from_fn(|| queue.pop_front()).find(is_free);
+            self.held = next.map(|id| wallet.hold(RowKey::attempt(id)));
+            self.current = next.map(Settle::new);
             if self.current.is_none() {
                 return Ok(Sub::Done(()));
             }

@@ -41,6 +41,7 @@ pub(crate) use exact::funds_short;
 pub use holdings::HoldingsFlow;
 pub use order::OrderFlow;
 pub use pay::{PayFlow, PayRequest};
+pub use quote::QuoteFlow;
 pub use receive::ReceiveFlow;
 pub use recover::{ReclaimFlow, RecoverFlow};
 pub use redeem::RedeemFlow;

@@ -8,8 +8,8 @@ use farthing_wire::{Problem, mpp};
 
 use super::paid::{self, Found};
 use crate::address::Address;
-use crate::attempt::{Attempt, AttemptKind, Booking, Payment};
-use crate::budget::day_of;
+use crate::attempt::{Attempt, AttemptKind, Payment};
+use crate::budget::Grant;
 use crate::chain::OnChain;
 use crate::chain::account;
 use crate::chain::offer::ChainOffer;
@@ -35,7 +35,7 @@ pub(crate) struct Order {
 pub(crate) fn write_down(
     wallet: &mut Wallet,
     offer: &ChainOffer,
-    order: Order,
+    (order, grant): (Order, Grant),
     now: Timestamp,
 ) -> Result<(u64, Payment), WalletError> {
     let mut draft = Draft::new(&wallet.state);
@@ -44,8 +44,7 @@ pub(crate) fn write_down(
     let random = farthing_channel::keccak256(&[order.random.as_slice(), &id.to_be_bytes()].concat());
     let key = account::key(&wallet.seed)?;
     let Signed { field, credential, payment } = sign(offer, &key, *random.as_bytes(), now, order.has_login)?;
-    let booking = Booking { host: order.address.host(), day: day_of(now), amount: offer.price };
-    draft.book(offer.unit(), &booking);
+    draft.grant(offer.unit(), &grant);
     let payment = Payment {
         method: order.method,
         url: order.address.to_string(),
@@ -54,7 +53,7 @@ pub(crate) fn write_down(
         field,
         credential,
         price: offer.price,
-        booking,
+        booking: grant.booking,
         change: None,
         delivered: false,
         receipt: None,
@@ -177,6 +176,7 @@ pub(crate) fn entry(
         url: Some(payment.url.clone()),
         receipt: payment.receipt.clone(),
         on_chain: Some(on.clone()),
+        asker: payment.booking.asker.clone(),
         notes: Vec::new(),
     }
 }

@@ -183,6 +183,7 @@ fn entry(attempt: &Attempt, payment: &Payment, money: Money) -> Entry {
         url: Some(payment.url.clone()),
         receipt: None,
         on_chain: None,
+        asker: payment.booking.asker.clone(),
         notes: Vec::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! Takes in a token of someone else's: its credits are swapped at once, so that the sender can no longer spend them.
 
 use farthing_ecash::{KeysetId, Token};
-use farthing_money::Timestamp;
+use farthing_money::{Amount, Timestamp};
 
 use super::keys::{self, Refresh};
 use super::settle::Settle;
@@ -10,6 +10,7 @@ use crate::address::mint_address;
 use crate::attempt::{Attempt, AttemptKind};
 use crate::error::WalletError;
 use crate::http::{Event, Step};
+use crate::mandate::{MandateReject, Taken};
 use crate::outcome::{Outcome, Settled};
 use crate::state::Draft;
 use crate::wallet::Wallet;
@@ -19,6 +20,8 @@ pub struct ReceiveFlow {
     token: Token,
     mint: String,
     any_mint: bool,
+    /// The mandate that the token came with.
+    mandate: Option<Box<Taken>>,
     stage: Stage,
 }
 
@@ -35,7 +38,17 @@ impl ReceiveFlow {
     pub fn new(token: &str, any_mint: bool) -> Result<Self, WalletError> {
         let token = Token::decode(token)?;
         let mint = mint_address(&token.mint)?;
-        Ok(Self { token, mint, any_mint, stage: Stage::Start })
+        Ok(Self { token, mint, any_mint, mandate: None, stage: Stage::Start })
+    }
+
+    /// A flow for the token that came with a mandate, which is taken in by the same commit. Its giver has chosen the mint.
+    pub fn with_mandate(token: &str, taken: Taken) -> Result<Self, WalletError> {
+        let flow = Self::new(token, true)?;
+        let worth = flow.token.total();
+        if flow.token.unit != taken.mandate.unit || worth.map(Amount::from) != Some(taken.mandate.total) {
+            return Err(MandateReject::Token(taken.id().to_owned()).into());
+        }
+        Ok(Self { mandate: Some(Box::new(taken)), ..flow })
     }
 
     fn write_down(&self, wallet: &mut Wallet, now: Timestamp) -> Result<u64, WalletError> {
@@ -48,6 +61,10 @@ impl ReceiveFlow {
             return Err(WalletError::NoKeyset { mint: self.mint.clone(), unit, known: mint.unit_list() });
         }
         let mut draft = Draft::new(&wallet.state);
+        if let Some(taken) = &self.mandate {
+            wallet.check_taking(taken)?;
+            draft.put(wallet.taking((**taken).clone()));
+        }
         let id = draft.attempt_number();
         let kind = AttemptKind::Receive { proofs, change_of: None };
         let (inputs, plans) = (Vec::new(), Vec::new());

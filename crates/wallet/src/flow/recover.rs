@@ -150,10 +150,11 @@ impl Flow for ReclaimFlow {
     fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError> {
         if self.settle.is_none() {
             let attempt = wallet.state.attempt(self.id).cloned();
-            let Some(Attempt { kind: AttemptKind::Sent { amount, .. }, .. }) = attempt else {
+            let Some(Attempt { kind: AttemptKind::Sent { amount, booking, .. }, .. }) = attempt.clone()
+            else {
                 return Err(WalletError::UnknownAttempt(self.id));
             };
-            let kind = AttemptKind::Sent { amount, reclaiming: true };
+            let kind = AttemptKind::Sent { amount, reclaiming: true, booking };
             let mut draft = Draft::new(&wallet.state);
             draft.put_all(attempt.map(|attempt| Row::Attempt(Box::new(Attempt { kind, ..attempt }))));
             let changes = draft.into_changes();

@@ -12,6 +12,7 @@ use super::{Flow, Sub, answer_of, done};
 use crate::address::mint_address;
 use crate::api::{self, CODE_ISSUED, CODE_SIGNED, Refusal};
 use crate::attempt::{Attempt, AttemptKind};
+use crate::budget::Asker;
 use crate::error::WalletError;
 use crate::history::{Entry, EntryKind};
 use crate::http::{Event, HttpRequest, HttpResponse, Step};
@@ -319,6 +320,7 @@ impl RedeemFlow {
             url: None,
             receipt: None,
             on_chain: None,
+            asker: Asker::default(),
             notes: Vec::new(),
         };
         let mut kept = Attempt { plans: Vec::new(), ..attempt.clone() };

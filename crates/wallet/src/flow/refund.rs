@@ -16,6 +16,7 @@ use super::{Flow, Sub, answer_of, done, exact};
 use crate::address::mint_address;
 use crate::api::{self, CODE_SIGNED, MeltQuote, Refusal};
 use crate::attempt::{Attempt, AttemptKind, Outputs};
+use crate::budget::Asker;
 use crate::credit::Credit;
 use crate::error::WalletError;
 use crate::history::{Entry, EntryKind};
@@ -108,6 +109,7 @@ impl RefundFlow {
             self.id = open;
             return Ok(());
         }
+        wallet.check_unbound("a refund")?;
         let unit = self.unit(wallet, now)?;
         let Chosen { credits, amount, rest } = self.choose(wallet, unit, now)?;
         let credits: Vec<&Credit> = credits.iter().collect();
@@ -341,6 +343,7 @@ impl RefundFlow {
             url: None,
             receipt: None,
             on_chain: None,
+            asker: Asker::default(),
             notes: vec![format!("top-up code {code}")],
         };
         draft.finish(attempt.id, Some(entry));

@@ -10,6 +10,7 @@ use super::exchange::found;
 use super::{Sub, answer_of};
 use crate::api::{self, SpentState};
 use crate::attempt::{Attempt, Outputs};
+use crate::budget::Asker;
 use crate::error::WalletError;
 use crate::history::{Entry, EntryKind};
 use crate::http::{Event, HttpResponse};
@@ -158,7 +159,18 @@ impl Search {
             let (number, money) = (draft.attempt_number(), money(self.unit, sum)?);
             let (kind, party) = (EntryKind::Restore, self.mint.clone());
             let (url, receipt, notes) = (None, None, Vec::new());
-            let entry = Entry { number, at: now, kind, party, money, url, receipt, on_chain: None, notes };
+            let entry = Entry {
+                asker: Asker::default(),
+                number,
+                at: now,
+                kind,
+                party,
+                money,
+                url,
+                receipt,
+                on_chain: None,
+                notes,
+            };
             draft.put(Row::Entry(Box::new(entry)));
         }
         let changes = draft.into_changes();

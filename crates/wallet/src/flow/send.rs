@@ -1,14 +1,15 @@
 //! Gives credits away as a token. The wallet keeps a record, so that a token that nobody took can be taken back.
 
 use farthing_ecash::{Proof, Token};
-use farthing_money::{Money, Timestamp};
+use farthing_money::{Amount, Money, Timestamp, Unit};
 
 use super::keys::{self, Refresh};
 use super::leftovers::Leftovers;
 use super::settle::Settle;
 use super::{Flow, Sub, done, exact};
-use crate::address::mint_address;
+use crate::address::{Address, mint_address};
 use crate::attempt::{Attempt, AttemptKind};
+use crate::budget::{Asker, Asking, Call, Grant};
 use crate::credit::Credit;
 use crate::error::WalletError;
 use crate::history::{Entry, EntryKind};
@@ -83,11 +84,16 @@ impl SendFlow {
             self.stage = Stage::Change(Settle::new(id), mint);
             return Ok(None);
         }
+        let grant = granted(wallet, &mint, unit, amount, now)?;
         let proofs: Vec<Proof> = credits.iter().map(|credit| credit.proof.clone()).collect();
         let token = Token::new(&mint, unit, self.memo.clone(), proofs).encode();
         let mut draft = Draft::new(&wallet.state);
         let id = draft.attempt_number();
         draft.reserve(&credits, id);
+        let booking = grant.map(|grant| {
+            draft.grant(unit, &grant);
+            grant.booking
+        });
         let inputs = credits.iter().map(|credit| credit.y()).collect();
         draft.put(Row::Entry(Box::new(Entry {
             number: id,
@@ -98,15 +104,33 @@ impl SendFlow {
             url: None,
             receipt: None,
             on_chain: None,
+            asker: Asker::default(),
             notes: self.memo.iter().cloned().collect(),
         })));
-        let kind = AttemptKind::Sent { amount, reclaiming: false };
+        let kind = AttemptKind::Sent { amount, reclaiming: false, booking };
         draft.attempt(Attempt { id, at: now, mint, unit, inputs, plans: Vec::new(), kind });
         let changes = draft.into_changes();
         wallet.commit(changes)?;
         self.stage = Stage::Over;
         Ok(Some(done(Outcome::Sent { attempt: id, token, money: self.money })))
     }
+}
+
+/// In a wallet that a mandate binds, what is given away is spent: it counts against everything, as if the mint were paid.
+fn granted(
+    wallet: &Wallet,
+    mint: &str,
+    unit: Unit,
+    amount: u64,
+    now: Timestamp,
+) -> Result<Option<Grant>, WalletError> {
+    if !wallet.is_bound() {
+        return Ok(None);
+    }
+    let (address, asker): (Address, _) = (mint.parse()?, Asker::default());
+    let call = Call { max: None, spent: Amount::ZERO };
+    let asking = Asking { address: &address, asker: &asker, call, run: None, mandate: None, consent: None };
+    wallet.weigh(unit, &asking, (amount, amount), now).map(Some)
 }
 
 impl Flow for SendFlow {

@@ -192,6 +192,7 @@ fn entry(attempt: &Attempt, kind: EntryKind, amount: u64, now: Timestamp) -> Res
         url: payment.map(|payment| payment.url.clone()),
         receipt: payment.and_then(|payment| payment.receipt.clone()),
         on_chain: None,
+        asker: payment.map(|payment| payment.booking.asker.clone()).unwrap_or_default(),
         notes: Vec::new(),
     })
 }
@@ -217,7 +218,12 @@ fn swapped(
             None
         }
         AttemptKind::Receive { .. } => Some(EntryKind::Receive),
-        AttemptKind::Sent { .. } => Some(EntryKind::Reclaim),
+        AttemptKind::Sent { booking, .. } => {
+            if let Some(booking) = booking {
+                draft.unbook(attempt.unit, booking, back.min(booking.amount));
+            }
+            Some(EntryKind::Reclaim)
+        }
         AttemptKind::Change
         | AttemptKind::Redeem { .. }
         | AttemptKind::Buy { .. }
@@ -287,7 +293,12 @@ pub(crate) fn gone(
             wallet.commit(changes)?;
             return Err(WalletError::Spent(attempt.mint.clone()));
         }
-        AttemptKind::Sent { .. } => (None, Settled::Taken(money(attempt.unit, lost)?)),
+        AttemptKind::Sent { booking, .. } => {
+            if let Some(booking) = booking {
+                draft.unbook(attempt.unit, booking, kept.min(booking.amount));
+            }
+            (None, Settled::Taken(money(attempt.unit, lost)?))
+        }
         _ => (Some(entry(attempt, EntryKind::Lost, lost, now)?), Settled::Taken(money(attempt.unit, lost)?)),
     };
     draft.finish(attempt.id, entry);

@@ -93,7 +93,7 @@ impl World {
         Event::Answer(self.handle(request))
     }
 
-    fn send(&mut self, request: &HttpRequest) -> Event {
+    pub fn send(&mut self, request: &HttpRequest) -> Event {
         self.log.push(request.clone());
         let fault = if self.faults.is_empty() { Fault::None } else { self.faults.remove(0) };
         match fault {

@@ -1,7 +1,7 @@
 //! The part of paying that goes through a channel: one is taken for the request, looked up on the chain if it has to be, and
 //! signed for; a refusal that says where the channel stands is answered once with what is right then.
 
-use farthing_money::{Amount, Money, Span, Timestamp};
+use farthing_money::{Money, Span, Timestamp};
 use farthing_wire::Problem;
 use farthing_wire::header::PAYMENT_REQUIRED;
 use farthing_wire::x402::PaymentRequired;
@@ -12,7 +12,7 @@ use super::super::on_chain::Refusal;
 use super::super::settle::Settle;
 use super::super::{Sub, channel_see, done, in_channel};
 use super::{PayFlow, Refused, Stage, TRIES_MAX};
-use crate::budget::day_of;
+use crate::budget::Grant;
 use crate::chain::offer::ChainOffer;
 use crate::channel::lane::{self, Found, Lane, NoLane};
 use crate::channel::remembered;
@@ -59,10 +59,13 @@ impl PayFlow {
         }
         let found = lane::find(wallet, &offer, &self.address.host(), false, now);
         let Ok(Found::Lane(lane)) = found else { return Ok(None) };
-        if must_look(wallet, &lane, now) || self.check_exposure(wallet, &lane, &offer, now).is_err() {
+        if must_look(wallet, &lane, now) {
             return Ok(None);
         }
-        self.sign_lane(wallet, &offer, *lane, true, now).map(Some)
+        match self.weigh(wallet, offer.unit(), (offer.price, exposure(&lane)), now) {
+            Ok(grant) => self.sign_lane(wallet, &offer, (*lane, grant), true, now).map(Some),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Pays an offer through a channel.
@@ -97,8 +100,8 @@ impl PayFlow {
             self.stage = Stage::Look(look, Box::new(Then::Pay { offer, lane }));
             return Ok(None);
         }
-        self.check_exposure(wallet, &lane, &offer, now)?;
-        self.sign_lane(wallet, &offer, *lane, false, now).map(Some)
+        let grant = self.grant(wallet, offer.unit(), (offer.price, exposure(&lane)), now)?;
+        self.sign_lane(wallet, &offer, (*lane, grant), false, now).map(Some)
     }
 
     /// What paying an offer would put into a channel.
@@ -108,39 +111,30 @@ impl PayFlow {
         lane.signing.deposit.and_then(|deposit| lane.channel.money(deposit))
     }
 
-    pub(super) fn opens_channels(&self, wallet: &Wallet) -> bool {
-        self.opens || wallet.channel_policy().opens
+    /// What limits would be charged with for an offer that takes a channel.
+    pub(super) fn exposure_of(&self, wallet: &Wallet, offer: &ChainOffer, now: Timestamp) -> Option<u64> {
+        offer.channel.as_ref()?;
+        let found = lane::find(wallet, offer, &self.address.host(), self.opens_channels(wallet), now);
+        let Ok(Found::Lane(lane)) = found else { return None };
+        Some(exposure(&lane))
     }
 
-    /// Whether what is signed is within the limits: of the call by its price, of the others by what it allows beyond what was
-    /// signed before.
-    fn check_exposure(
-        &self,
-        wallet: &Wallet,
-        lane: &Lane,
-        offer: &ChainOffer,
-        now: Timestamp,
-    ) -> Result<(), WalletError> {
-        let books = lane.channel.books.having_signed(&lane.signing);
-        let more = lane.channel.exposed_to(books.signed()).map_or(Amount::MAX, Amount::from);
-        let limits = wallet.limits(offer.unit());
-        limits.check_call(self.call(offer.unit()), Amount::from(offer.price))?;
-        let spent = |scope: &_| wallet.state.spent(offer.unit(), scope);
-        Ok(limits.check(self.call(offer.unit()), &self.address.host(), day_of(now), more, spent)?)
+    pub(super) fn opens_channels(&self, wallet: &Wallet) -> bool {
+        self.opens || wallet.channel_policy().opens
     }
 
     fn sign_lane(
         &mut self,
         wallet: &mut Wallet,
         offer: &ChainOffer,
-        lane: Lane,
+        (lane, grant): (Lane, Grant),
         by_memory: bool,
         now: Timestamp,
     ) -> Result<Step, WalletError> {
         let order = self.order()?;
         let channel = RowKey::channel(lane.channel.chain(), lane.channel.id());
         self.signed_before.entry(lane.channel.id()).or_insert(lane.channel.books.signed());
-        let (id, payment) = in_channel::write_down(wallet, offer, lane, order, by_memory, now)?;
+        let (id, payment) = in_channel::write_down(wallet, offer, lane, (order, grant), by_memory, now)?;
         self.held = vec![wallet.hold(channel), wallet.hold(RowKey::attempt(id))];
         (self.id, self.resumed, self.tries, self.stage) = (Some(id), false, 0, Stage::Sent);
         Ok(Step::Send(self.with_credential(&payment)))
@@ -306,6 +300,12 @@ impl PayFlow {
             _ => Err(WalletError::Misuse("a look")),
         }
     }
+}
+
+/// What budgets are charged with: what is signed allows so much beyond what was signed before.
+fn exposure(lane: &Lane) -> u64 {
+    let books = lane.channel.books.having_signed(&lane.signing);
+    lane.channel.exposed_to(books.signed()).unwrap_or(u64::MAX)
 }
 
 /// Whether the chain should be asked before anything is signed: about a channel that nobody remembers (the words may have had

@@ -7,22 +7,25 @@ use farthing_wire::mpp::{self, credit};
 
 use super::super::settle::Settle;
 use super::super::{exact, keys, paid};
+use super::spending::Later;
 use super::{PayFlow, Stage};
-use crate::attempt::{Attempt, AttemptKind, Booking, Outputs, Payment};
-use crate::budget::day_of;
+use crate::attempt::{Attempt, AttemptKind, Outputs, Payment};
+use crate::budget::Grant;
 use crate::credit::Credit;
 use crate::error::WalletError;
 use crate::http::Step;
 use crate::offer::Chosen;
 use crate::select::select;
 use crate::state::Draft;
+use crate::vault::RowKey;
 use crate::wallet::Wallet;
 
 /// More credits than this do not fit in the headers that servers accept: they are changed for fewer first.
 const CREDITS_MAX: usize = 32;
 
 impl PayFlow {
-    /// Sets credits aside and writes the credential down; or begins a change of credits, if exact payment is needed.
+    /// Sets credits aside and writes the credential down; or begins a change of credits, if exact payment is needed; or waits until others
+    /// that are under way have ended.
     pub(super) fn reserve(
         &mut self,
         wallet: &mut Wallet,
@@ -30,8 +33,23 @@ impl PayFlow {
         changed: bool,
         now: Timestamp,
     ) -> Result<Option<Step>, WalletError> {
+        self.held.clear();
+        let again = chosen.clone();
+        match self.set_aside(wallet, chosen, changed, now) {
+            Err(error) => self.or_later(wallet, error, || Later::Reserve(again)),
+            step => step,
+        }
+    }
+
+    fn set_aside(
+        &mut self,
+        wallet: &mut Wallet,
+        chosen: Box<Chosen>,
+        changed: bool,
+        now: Timestamp,
+    ) -> Result<Option<Step>, WalletError> {
         let Chosen { ref mint, unit, price, .. } = *chosen;
-        self.check_budget(wallet, unit, price, now)?;
+        self.grant(wallet, unit, (price, price), now)?;
         let free = wallet.state.free(mint, unit, now.secs());
         let amounts: Vec<u64> = free.iter().map(|credit| credit.amount()).collect();
         let places = select(&amounts, price).unwrap_or_default();
@@ -40,18 +58,20 @@ impl PayFlow {
         let Some((total, over)) = total.and_then(|total| Some((total, total.checked_sub(price)?))) else {
             return Err(exact::funds_short(wallet, std::slice::from_ref(mint), unit, price, now)?);
         };
-        let within = self.check_budget(wallet, unit, total, now);
+        let credits = credits_of(&credits);
+        let within = self.grant(wallet, unit, (price, total), now);
         // Who is asked for change may keep it: what is over the price must be within the limits too, and a dialect that
         // promises no change is paid exactly.
         let inexact = over > 0 && (within.is_err() || chosen.challenge.is_none());
         if (inexact || credits.len() > CREDITS_MAX) && !changed {
             let id = exact::begin(wallet, mint, unit, price, now)?;
+            self.held = vec![wallet.hold(RowKey::attempt(id))];
             self.stage = Stage::Change(Settle::new(id), chosen);
             return Ok(None);
         }
-        within?;
-        let attempt = self.write_down(wallet, &chosen, &credits_of(&credits), total, now)?;
-        let (id, payment) = attempt;
+        let grant = within?;
+        let (id, payment) = self.write_down(wallet, &chosen, &credits, grant, now)?;
+        self.held = vec![wallet.hold(RowKey::attempt(id))];
         (self.id, self.resumed, self.tries, self.stage) = (Some(id), false, 0, Stage::Sent);
         Ok(Some(Step::Send(self.with_credential(&payment))))
     }
@@ -62,11 +82,11 @@ impl PayFlow {
         wallet: &mut Wallet,
         chosen: &Chosen,
         credits: &[Credit],
-        total: u64,
+        grant: Grant,
         now: Timestamp,
     ) -> Result<(u64, Payment), WalletError> {
         let mint = keys::known(wallet, &chosen.mint)?;
-        let over = total.saturating_sub(chosen.price);
+        let over = grant.booking.amount.saturating_sub(chosen.price);
         let keyset = mint.active(chosen.unit).map(|keyset| keyset.id);
         let mut draft = Draft::new(&wallet.state);
         let id = draft.attempt_number();
@@ -79,8 +99,7 @@ impl PayFlow {
             _ => None,
         };
         let (field, credential) = self.credential(wallet, chosen, credits, change.as_ref())?;
-        let booking = Booking { host: self.address.host(), day: day_of(now), amount: total };
-        draft.book(chosen.unit, &booking);
+        draft.grant(chosen.unit, &grant);
         draft.reserve(&credits.iter().collect::<Vec<_>>(), id);
         let payment = Payment {
             method: self.request.method.clone(),
@@ -90,7 +109,7 @@ impl PayFlow {
             field,
             credential,
             price: chosen.price,
-            booking,
+            booking: grant.booking,
             change,
             delivered: false,
             receipt: None,

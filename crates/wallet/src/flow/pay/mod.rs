@@ -8,27 +8,27 @@
 mod channel;
 mod credits;
 mod refused;
+mod spending;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use farthing_channel::ChannelId;
-use farthing_money::{Amount, Money, Span, Timestamp, Unit};
+use farthing_money::{Amount, Money, Span, Timestamp};
 use farthing_wire::Problem;
 use farthing_wire::header::{AUTHORIZATION, FARTHING_PASS};
 use sha2::{Digest, Sha256};
 
 use self::channel::Then;
+use self::spending::{Later, Spending};
 use super::channel_look::ChannelLook;
 use super::keys::Refresh;
 use super::leftovers::Leftovers;
 use super::on_chain::{self, Order};
-use super::quote::quote;
 use super::settle::{Settle, never_sent};
 use super::{Flow, Sub, answer_of, done, in_channel, paid};
 use crate::address::Address;
 use crate::attempt::{Attempt, AttemptKind, Payment};
-use crate::budget::{Call, day_of};
 use crate::chain::offer::ChainOffer;
 use crate::chain::{ChainPayment, OnChain};
 use crate::channel::ChannelPart;
@@ -36,7 +36,6 @@ use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, HttpResponse, Read, Step};
 use crate::offer::{Choice, Chosen, Means, Terms, choose};
 use crate::outcome::{Outcome, Paid};
-use crate::unit::{at_least, at_most};
 use crate::vault::RowKey;
 use crate::wallet::Wallet;
 
@@ -67,6 +66,8 @@ pub struct PayFlow {
     address: Address,
     /// What the call was charged before this request.
     charged: Vec<Money>,
+    /// On whose behalf, and within what.
+    spending: Spending,
     /// What alone may pay.
     means: Option<Means>,
     /// Random bytes for what is signed for a chain; without them nothing is.
@@ -98,6 +99,7 @@ enum Stage {
     Keys(Refresh, Box<Chosen>),
     Change(Settle, Box<Chosen>),
     Lane(Box<ChainOffer>),
+    Later(Later),
     Look(ChannelLook, Box<Then>),
     Sent,
     Again,
@@ -126,6 +128,7 @@ impl PayFlow {
             request,
             address,
             charged: Vec::new(),
+            spending: Spending::default(),
             means: None,
             random: None,
             asks_only: false,
@@ -146,6 +149,7 @@ impl PayFlow {
     pub fn again(&self, random: [u8; 32]) -> Self {
         Self {
             charged: self.charged.clone(),
+            spending: self.spending.clone(),
             means: self.means,
             random: self.random.map(|_| random),
             asks_only: self.asks_only,
@@ -182,7 +186,8 @@ impl PayFlow {
     /// The same flow, which ends with [`Outcome::Quoted`] where it would pay: nothing is set aside or signed.
     #[must_use]
     pub fn only_asking(self) -> Self {
-        Self { asks_only: true, ..self }
+        // What earlier runs have left over is not touched.
+        Self { asks_only: true, stage: Stage::Start, ..self }
     }
 
     /// What a credential is for: the same request made again carries on with the same payment.
@@ -213,6 +218,7 @@ impl PayFlow {
             // The other limits were charged when it began; this call may be another one, which allows less.
             let asked = Amount::from(payment.booking.amount.max(payment.price));
             wallet.limits(unit).check_call(self.call(unit), asked)?;
+            self.join_run(wallet, id)?;
             (self.id, self.resumed, self.stage) = (Some(id), true, Stage::Sent);
             self.held = vec![wallet.hold(RowKey::attempt(id))];
             if let Some(part) = payment.channel.as_deref() {
@@ -295,29 +301,32 @@ impl PayFlow {
         let opens = self.opens_channels(wallet);
         let host = self.address.host();
         let terms = Terms { means: self.means, may_sign: self.random.is_some(), opens, host: &host };
-        match choose(wallet, &url, answer, &self.request.body, terms, now)? {
+        let choice = match choose(wallet, &url, answer, &self.request.body, terms, now) {
+            Ok(choice) => choice,
+            Err(error) => return self.or_later(wallet, error, || Later::Choose(answer.clone())),
+        };
+        match choice {
             choice if self.asks_only => {
                 self.stage = Stage::Over;
-                let deposit = match &choice {
-                    Choice::Chain(offer) => self.deposit_for(wallet, offer, now),
-                    Choice::Credits(_) => None,
-                };
-                Ok(Some(done(Outcome::Quoted(Box::new(quote(url, choice, deposit)?)))))
+                Ok(Some(done(Outcome::Quoted(Box::new(self.quote(wallet, choice, now)?)))))
             }
             Choice::Credits(chosen) => {
                 self.stage = Stage::Keys(Refresh::usable(&chosen.mint), chosen);
                 Ok(None)
             }
             Choice::Chain(offer) if offer.channel.is_some() => self.through_channel(wallet, offer, now),
-            Choice::Chain(offer) => self.sign(wallet, &offer, now).map(Some),
+            Choice::Chain(offer) => match self.sign(wallet, &offer, now) {
+                Ok(step) => Ok(Some(step)),
+                Err(error) => self.or_later(wallet, error, || Later::Choose(answer.clone())),
+            },
         }
     }
 
     /// Signs what is asked for, within the limits, and writes it down.
     fn sign(&mut self, wallet: &mut Wallet, offer: &ChainOffer, now: Timestamp) -> Result<Step, WalletError> {
-        self.check_budget(wallet, offer.unit(), offer.price, now)?;
+        let grant = self.grant(wallet, offer.unit(), (offer.price, offer.price), now)?;
         let order = self.order()?;
-        let (id, payment) = on_chain::write_down(wallet, offer, order, now)?;
+        let (id, payment) = on_chain::write_down(wallet, offer, (order, grant), now)?;
         self.held = vec![wallet.hold(RowKey::attempt(id))];
         (self.id, self.resumed, self.tries, self.stage) = (Some(id), false, 0, Stage::Sent);
         Ok(Step::Send(self.with_credential(&payment)))
@@ -336,25 +345,6 @@ impl PayFlow {
 
     fn has_login(&self) -> bool {
         self.request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(AUTHORIZATION))
-    }
-
-    fn call(&self, unit: Unit) -> Call {
-        // A limit in another asset lets nothing of this one through.
-        let max = self.request.max.map(|max| at_most(max, unit));
-        let spent = Amount::try_sum(self.charged.iter().map(|money| at_least(*money, unit)));
-        Call { max, spent: spent.unwrap_or(Amount::MAX) }
-    }
-
-    fn check_budget(
-        &self,
-        wallet: &Wallet,
-        unit: Unit,
-        amount: u64,
-        now: Timestamp,
-    ) -> Result<(), WalletError> {
-        let spent = |scope: &_| wallet.state.spent(unit, scope);
-        let (host, day) = (self.address.host(), day_of(now));
-        Ok(wallet.limits(unit).check(self.call(unit), &host, day, Amount::from(amount), spent)?)
     }
 
     fn attempt<'w>(&self, wallet: &'w Wallet) -> Result<(&'w Attempt, &'w Payment), WalletError> {
@@ -390,6 +380,7 @@ impl PayFlow {
                 if answer.is_success() {
                     let (attempt, _) = self.attempt(wallet)?;
                     let (paid, open) = paid::finish(wallet, attempt.id, &self.address, &answer, now)?;
+                    self.held = open.iter().map(|id| wallet.hold(RowKey::attempt(*id))).collect();
                     self.stage = Stage::Paid { paid: Box::new(paid), open, settle: None };
                     return Ok(Some(Step::Deliver));
                 }
@@ -477,6 +468,7 @@ impl Flow for PayFlow {
                     let offer = offer.clone();
                     self.through_channel(wallet, offer, now)?
                 }
+                Stage::Later(_) => self.later(wallet, now)?,
                 Stage::Look(..) => self.look(wallet, came, now)?,
                 Stage::Sent => self.sent(wallet, came, now)?,
                 Stage::Again => {

@@ -1,0 +1,204 @@
+//! The part of paying that asks the budget: on whose behalf, within which run, under which mandate; and what waits until others that are
+//! under way have ended, because something may come back of them.
+
+use farthing_money::{Amount, Money, Span, Timestamp, Unit};
+
+use super::super::quote::{Told, quote};
+use super::{PayFlow, Stage};
+use crate::attempt::{Attempt, AttemptKind, Booking};
+use crate::budget::{Asker, Asking, Call, Consent, Grant, Run, Scope};
+use crate::error::WalletError;
+use crate::http::{HttpResponse, Step};
+use crate::offer::{Choice, Chosen};
+use crate::outcome::Quote;
+use crate::select::select;
+use crate::state::Draft;
+use crate::unit::{at_least, at_most, money};
+use crate::wallet::Wallet;
+
+/// So long is waited for others that are under way.
+const LOOK_AGAIN: Span = Span::from_millis(20);
+
+/// How a payment is spent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spending {
+    /// Who asks.
+    asker: Asker,
+    /// What the command that it is part of may cost in all.
+    run: Option<Run>,
+    /// The only mandate under which it may be paid.
+    mandate: Option<String>,
+    /// The owner's yes, up to a price.
+    given: Option<Money>,
+    /// Whether other flows of this program pay at the same time.
+    pub(super) is_among_others: bool,
+}
+
+/// What is done again when others have ended.
+pub(super) enum Later {
+    /// An offer of a 402 is chosen.
+    Choose(HttpResponse),
+    /// Credits are set aside.
+    Reserve(Box<Chosen>),
+}
+
+impl PayFlow {
+    /// The same flow, on behalf of a tool or for a task.
+    #[must_use]
+    pub fn asked_by(mut self, asker: Asker) -> Self {
+        self.spending.asker = asker;
+        self
+    }
+
+    /// The same flow as part of a run that may cost so much in all.
+    #[must_use]
+    pub fn within_run(mut self, run: Option<Run>) -> Self {
+        self.spending.run = run;
+        self
+    }
+
+    /// The same flow, which pays under one mandate or not at all.
+    #[must_use]
+    pub fn under_mandate(mut self, id: Option<String>) -> Self {
+        self.spending.mandate = id;
+        self
+    }
+
+    /// The same flow, to whose price the owner has said yes, up to so much.
+    #[must_use]
+    pub fn agreed_up_to(mut self, given: Option<Money>) -> Self {
+        self.spending.given = given;
+        self
+    }
+
+    /// The same flow while other flows of this program pay: what they have set aside may come back, so a limit or a lack of credits is
+    /// final only when none of them has anything under way.
+    #[must_use]
+    pub fn among_others(mut self) -> Self {
+        self.spending.is_among_others = true;
+        self
+    }
+
+    pub(super) fn call(&self, unit: Unit) -> Call {
+        // A limit in another asset lets nothing of this one through.
+        let max = self.request.max.map(|max| at_most(max, unit));
+        let spent = Amount::try_sum(self.charged.iter().map(|money| at_least(*money, unit)));
+        Call { max, spent: spent.unwrap_or(Amount::MAX) }
+    }
+
+    fn with_asking<T>(&self, unit: Unit, then: impl FnOnce(&Asking<'_>) -> T) -> T {
+        let (url, digest) = (self.address.to_string(), self.body_digest());
+        let request = (self.request.method.as_str(), url.as_str(), digest.as_str());
+        then(&Asking {
+            address: &self.address,
+            asker: &self.spending.asker,
+            call: self.call(unit),
+            run: self.spending.run,
+            mandate: self.spending.mandate.as_deref(),
+            consent: Some(Consent { given: self.spending.given, request }),
+        })
+    }
+
+    /// Whether `amount`, the worst case of something that costs `price`, may be spent.
+    pub(super) fn grant(
+        &self,
+        wallet: &mut Wallet,
+        unit: Unit,
+        amounts: (u64, u64),
+        now: Timestamp,
+    ) -> Result<Grant, WalletError> {
+        self.with_asking(unit, |asking| wallet.grant(unit, asking, amounts, now))
+    }
+
+    /// The same, with nothing written down.
+    pub(super) fn weigh(
+        &self,
+        wallet: &Wallet,
+        unit: Unit,
+        amounts: (u64, u64),
+        now: Timestamp,
+    ) -> Result<Grant, WalletError> {
+        self.with_asking(unit, |asking| wallet.weigh(unit, asking, amounts, now))
+    }
+
+    /// What would be done about a choice, with nothing written down.
+    pub(super) fn quote(
+        &self,
+        wallet: &Wallet,
+        choice: Choice,
+        now: Timestamp,
+    ) -> Result<Quote, WalletError> {
+        let deposit = match &choice {
+            Choice::Chain(offer) => self.deposit_for(wallet, offer, now),
+            Choice::Credits(_) => None,
+        };
+        let (unit, price) = match &choice {
+            Choice::Credits(chosen) => (chosen.unit, chosen.price),
+            Choice::Chain(offer) => (offer.unit(), offer.price),
+        };
+        // Credits that are worth more than the limits allow are changed first, so that the price alone is set aside.
+        let whole = self.whole_cost(wallet, &choice, now).unwrap_or(price);
+        let amount = if self.weigh(wallet, unit, (price, whole), now).is_ok() { whole } else { price };
+        let (verdict, limits) =
+            self.with_asking(unit, |asking| wallet.foresee(unit, asking, (price, amount), now))?;
+        let told = Told { deposit, set_aside: money(unit, amount)?, limits, verdict };
+        quote(self.address.to_string(), choice, told)
+    }
+
+    /// What would be set aside.
+    fn whole_cost(&self, wallet: &Wallet, choice: &Choice, now: Timestamp) -> Option<u64> {
+        match choice {
+            Choice::Credits(chosen) => {
+                let free = wallet.state.free(&chosen.mint, chosen.unit, now.secs());
+                let amounts: Vec<u64> = free.iter().map(|credit| credit.amount()).collect();
+                let places = select(&amounts, chosen.price)?;
+                places.iter().try_fold(0_u64, |sum, place| sum.checked_add(*amounts.get(*place)?))
+            }
+            Choice::Chain(offer) => self.exposure_of(wallet, offer, now),
+        }
+    }
+
+    /// A payment that an earlier run began counts in this one as well: this one brings what it pays for.
+    pub(super) fn join_run(&self, wallet: &mut Wallet, id: u64) -> Result<(), WalletError> {
+        let attempt = wallet.state.attempt(id).cloned().ok_or(WalletError::UnknownAttempt(id))?;
+        let (Some(run), AttemptKind::Pay(payment)) = (self.spending.run, &attempt.kind) else {
+            return Ok(());
+        };
+        let scope = Scope::Run(run.number);
+        if payment.booking.scopes.contains(&scope) {
+            return Ok(());
+        }
+        wallet.check_run(attempt.unit, run, payment.booking.amount)?;
+        let mut payment = payment.clone();
+        let mut draft = Draft::new(&wallet.state);
+        draft.book(attempt.unit, &Booking { scopes: vec![scope.clone()], ..payment.booking.clone() });
+        payment.booking.scopes.push(scope);
+        draft.attempt(Attempt { kind: AttemptKind::Pay(payment), ..attempt });
+        let changes = draft.into_changes();
+        wallet.commit(changes)
+    }
+
+    /// Waits instead of failing, if what others have set aside may come back.
+    pub(super) fn or_later(
+        &mut self,
+        wallet: &Wallet,
+        error: WalletError,
+        later: impl FnOnce() -> Later,
+    ) -> Result<Option<Step>, WalletError> {
+        let may_pass = matches!(error, WalletError::Budget(_) | WalletError::FundsShort(_));
+        if !self.spending.is_among_others || !may_pass || !wallet.has_more_under_way() {
+            return Err(error);
+        }
+        self.stage = Stage::Later(later());
+        Ok(Some(Step::Wait(LOOK_AGAIN)))
+    }
+
+    /// Others may have ended meanwhile.
+    pub(super) fn later(&mut self, wallet: &mut Wallet, now: Timestamp) -> Result<Option<Step>, WalletError> {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Later(Later::Choose(answer)) => self.choose(wallet, &answer, now),
+            Stage::Later(Later::Reserve(chosen)) => self.reserve(wallet, chosen, false, now),
+            _ => Err(WalletError::Misuse("something to do later")),
+        }
+    }
+}
