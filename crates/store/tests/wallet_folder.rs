@@ -68,6 +68,59 @@ fn payment() -> Payment {
     }
 }
 
+/// The rows of budgets.
+fn budget_row(kind: usize, n: u64) -> Row {
+    match kind {
+        13 => Row::Spent(Spent { unit: unit(), scope: scope(n), amount: Amount::from(n) }),
+        14 => {
+            let subject =
+                ["host/a.example", "tool/x", "task/y", "path/a.example/b"][usize::try_from(n).unwrap() % 4];
+            let (subject, measure) = (subject.parse().unwrap(), Measure::PerMonth);
+            Row::Rule(Box::new(Rule { unit: unit(), subject, measure, amount: Amount::from(n) }))
+        }
+        15 => Row::Parked(Box::new(Parked {
+            number: n,
+            at: Timestamp::from_secs(n),
+            method: "POST".into(),
+            url: "https://a.example/".into(),
+            body_digest: "00".into(),
+            body: Some("61".into()),
+            headers: vec![("Accept".into(), "text/html".into())],
+            has_other_headers: true,
+            price: Asset::micro("USD").unwrap().money(Amount::from(n)),
+            asker: asker(),
+            approval: Some(Approval { at: Timestamp::from_secs(n), until: None, once: true }),
+        })),
+        _ => {
+            let text = "a.b.c".to_owned();
+            let mandate = json!({
+                "id": format!("{n:032x}"), "unit": "uusd", "asset": "USD", "scale": 6, "total": "5", "hosts": ["a.example"],
+                "given": "2026-11-27T12:00:00Z", "until": "2026-12-27T12:00:00Z",
+            });
+            let mandate = serde_json::from_value(mandate).unwrap();
+            if kind == 16 {
+                return Row::Given(Box::new(Given {
+                    mandate,
+                    text,
+                    token: Some(("t".into(), n)),
+                    revoked: None,
+                }));
+            }
+            let (giver, last, revoked) =
+                ("k".to_owned(), Timestamp::from_secs(n), Some(Timestamp::from_secs(n)));
+            Row::Mandate(Box::new(Taken {
+                mandate,
+                text,
+                giver,
+                is_binding: true,
+                is_over: false,
+                revoked,
+                last,
+            }))
+        }
+    }
+}
+
 /// A row of each kind; `n` changes its key where it has more than one.
 fn row(kind: usize, n: u64) -> Row {
     let key = [7; 32];
@@ -90,7 +143,7 @@ fn row(kind: usize, n: u64) -> Row {
             Row::Attempt(Box::new(attempt(AttemptKind::Sent { amount: n, reclaiming: true, booking: None })))
         }
         6 => Row::Entry(Box::new(entry(n))),
-        7 => Row::Limits(Limits { per_day: Some(Amount::from(n)), ..Limits::none(unit()) }),
+        7 => Row::Limits(Box::new(Limits { per_day: Some(Amount::from(n)), ..Limits::none(unit()) })),
         8 => Row::Spent(Spent { unit: unit(), scope: Scope::Day(n), amount: Amount::from(n) }),
         9 => Row::Pass(StoredPass {
             origin: "https://a.example".into(),
@@ -132,53 +185,7 @@ fn row(kind: usize, n: u64) -> Row {
             });
             serde_json::from_value(json!({ "channel": channel })).unwrap()
         }
-        13 => Row::Spent(Spent { unit: unit(), scope: scope(n), amount: Amount::from(n) }),
-        14 => {
-            let subject =
-                ["host/a.example", "tool/x", "task/y", "path/a.example/b"][usize::try_from(n).unwrap() % 4];
-            let (subject, measure) = (subject.parse().unwrap(), Measure::PerMonth);
-            Row::Rule(Box::new(Rule { unit: unit(), subject, measure, amount: Amount::from(n) }))
-        }
-        15 => Row::Parked(Box::new(Parked {
-            number: n,
-            at: Timestamp::from_secs(n),
-            method: "POST".into(),
-            url: "https://a.example/".into(),
-            body_digest: "00".into(),
-            body: Some("61".into()),
-            headers: vec![("Accept".into(), "text/html".into())],
-            has_other_headers: true,
-            price: Asset::micro("USD").unwrap().money(Amount::from(n)),
-            asker: asker(),
-            approval: Some(Approval { at: Timestamp::from_secs(n), until: None, once: true }),
-        })),
-        16 | 17 => {
-            let text = "a.b.c".to_owned();
-            let mandate = json!({
-                "id": format!("{n:032x}"), "unit": "uusd", "asset": "USD", "scale": 6, "total": "5", "hosts": ["a.example"],
-                "given": "2026-11-27T12:00:00Z", "until": "2026-12-27T12:00:00Z",
-            });
-            let mandate = serde_json::from_value(mandate).unwrap();
-            if kind == 16 {
-                return Row::Given(Box::new(Given {
-                    mandate,
-                    text,
-                    token: Some(("t".into(), n)),
-                    revoked: None,
-                }));
-            }
-            let (giver, last, revoked) =
-                ("k".to_owned(), Timestamp::from_secs(n), Some(Timestamp::from_secs(n)));
-            Row::Mandate(Box::new(Taken {
-                mandate,
-                text,
-                giver,
-                is_binding: true,
-                is_over: false,
-                revoked,
-                last,
-            }))
-        }
+        13.. if kind < 18 => budget_row(kind, n),
         _ => Row::Signer(Signer { host: format!("{n}.example"), key: "k".into() }),
     }
 }

@@ -159,7 +159,9 @@ impl Wallet {
         let mut draft = Draft::new(&self.state);
         let is_kept = |name: &str| KEPT_FIELDS.contains(&name.to_ascii_lowercase().as_str());
         let headers: Vec<_> = request.headers.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
-        over.into_iter().for_each(|key| draft.remove(key));
+        for key in over {
+            draft.remove(key);
+        }
         let parked = Parked {
             number: before.unwrap_or_else(|| draft.attempt_number()),
             at: now,

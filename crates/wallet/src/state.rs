@@ -83,7 +83,7 @@ impl State {
             }
             Row::Entry(_) => {}
             Row::Limits(limits) => {
-                self.limits.insert(limits.unit, limits);
+                self.limits.insert(limits.unit, *limits);
             }
             Row::Spent(Spent { unit, scope, amount }) => {
                 self.spent.insert((unit, scope), amount);

@@ -46,7 +46,7 @@ pub enum Row {
     /// Something that is over.
     Entry(Box<Entry>),
     /// The limits of a unit.
-    Limits(Limits),
+    Limits(Box<Limits>),
     /// What was spent.
     Spent(Spent),
     /// A pass.
@@ -207,7 +207,7 @@ impl RowKey {
     }
 
     pub(crate) fn rule(rule: &Rule) -> Self {
-        Self(format!("rule/{}/{}/{}", rule.unit, rule.measure.code(), rule.subject))
+        Self(format!("rule/{}/{}/{}", rule.unit, rule.measure.key(), rule.subject))
     }
 
     pub(crate) fn counter(keyset: KeysetId) -> Self {

@@ -194,7 +194,7 @@ impl Wallet {
 
     /// Sets the limits of a unit.
     pub fn set_limits(&mut self, limits: Limits) -> Result<(), WalletError> {
-        self.commit(vec![Change::Put(Row::Limits(limits))])
+        self.commit(vec![Change::Put(Row::Limits(Box::new(limits)))])
     }
 
     /// The owner's own rules.

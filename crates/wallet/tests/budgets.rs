@@ -1,6 +1,6 @@
 //! A budget is never exceeded: sixteen flows at once in any order, answers lost, the power cut at any commit, shops that steal, and limits
 //! of every kind at once. A naive model sums what the shop was really paid, and by whom.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;
 
@@ -165,14 +165,14 @@ impl Model {
             rule("task/t", Measure::PerDay, OF_TASK_DAY),
         ];
         wallet.set_rules(rules).unwrap();
-        let mut giver = SharedVault::default().create();
-        let given = giver.give_mandate(mandate(), None).unwrap();
+        let mut owner = SharedVault::default().create();
+        let given = owner.give_mandate(mandate(), None).unwrap();
         let taken = farthing_wallet::Taken::read(&given.file(), world.now).unwrap();
         wallet.take_mandate(taken).unwrap();
         Self { world, vault, wallet, taken: Taken::default(), agreed: 0, asked: 0 }
     }
 
-    fn flow(&self, want: &Want, run: Run) -> PayFlow {
+    fn flow(want: &Want, run: Run) -> PayFlow {
         let name = |is: bool, text: &str| is.then(|| text.parse().unwrap());
         let asker = Asker { tool: name(want.has_tool, "fetch"), task: name(want.has_task, "t") };
         let flow = PayFlow::new(get(&format!("/page/{}", want.page))).unwrap();
@@ -214,47 +214,22 @@ impl Model {
             self.vault.crash_after(commits, durable);
         }
         let mut flows: Vec<_> =
-            round.wants.iter().map(|want| (want.clone(), self.flow(want, run), Some(Event::Go))).collect();
+            round.wants.iter().map(|want| (want.clone(), Self::flow(want, run), Some(Event::Go))).collect();
         let mut order = round.order.iter().cycle();
-        for step in 0..20_000 {
+        for turn in 0..20_000 {
             let open: Vec<usize> = (0..flows.len()).filter(|place| flows[*place].2.is_some()).collect();
             if open.is_empty() {
                 break;
             }
             // Whatever the order, everyone has a turn in the end.
-            let place = open[(order.next().unwrap().index(open.len()) + step / 64) % open.len()];
+            let place = open[(order.next().unwrap().index(open.len()) + turn / 64) % open.len()];
             let (want, flow, event) = &mut flows[place];
             let (want, came) = (want.clone(), event.take().unwrap());
-            let next = match flow.next(&mut self.wallet, came, self.world.now) {
-                Ok(Step::Send(request)) => {
-                    let (before, at) = (self.world.shop.revenue, self.world.now);
-                    let came = self.world.send(&request);
-                    let amount = self.world.shop.revenue - before;
-                    if amount > 0 {
-                        assert!(amount <= PER_CALL, "{amount} were taken by one call");
-                        self.asked += usize::from(round.price > ASK_ABOVE);
-                        self.count(&want, number, amount, at);
-                    }
-                    Some(came)
-                }
-                Ok(Step::Wait(span)) => {
-                    self.world.now = self.world.now.after(span);
-                    Some(Event::Go)
-                }
-                Ok(Step::Deliver) => Some(Event::Go),
-                Ok(Step::Done(_)) => None,
-                Err(WalletError::Ask(needs)) => {
-                    self.park(&want, needs.price.amount);
-                    None
-                }
-                Err(error) => {
-                    assert!(!matches!(error, WalletError::Misuse(_)), "{error:?}");
-                    None
-                }
-            };
+            let step = flow.next(&mut self.wallet, came, self.world.now);
+            let next = self.happens(&want, number, step);
             if next.is_none() {
                 // A flow that is over is dropped, as programs do: what it has left open is nobody's then.
-                flows[place].1 = self.flow(&want, run);
+                flows[place].1 = Self::flow(&want, run);
             }
             flows[place].2 = next;
             self.check();
@@ -274,6 +249,37 @@ impl Model {
         let _ = self.world.recover(&mut self.wallet);
         assert_eq!(self.world.shop.revenue, before, "a recovery pays nobody");
         self.check();
+    }
+
+    /// What comes of a step.
+    fn happens(&mut self, want: &Want, number: usize, step: Result<Step, WalletError>) -> Option<Event> {
+        match step {
+            Ok(Step::Send(request)) => {
+                let (before, at) = (self.world.shop.revenue, self.world.now);
+                let came = self.world.send(&request);
+                let amount = self.world.shop.revenue - before;
+                if amount > 0 {
+                    assert!(amount <= PER_CALL, "{amount} were taken by one call");
+                    self.asked += usize::from(self.world.shop.price > ASK_ABOVE);
+                    self.count(want, number, amount, at);
+                }
+                Some(came)
+            }
+            Ok(Step::Wait(span)) => {
+                self.world.now = self.world.now.after(span);
+                Some(Event::Go)
+            }
+            Ok(Step::Deliver) => Some(Event::Go),
+            Ok(Step::Done(_)) => None,
+            Err(WalletError::Ask(needs)) => {
+                self.park(want, needs.price.amount);
+                None
+            }
+            Err(error) => {
+                assert!(!matches!(error, WalletError::Misuse(_)), "{error:?}");
+                None
+            }
+        }
     }
 
     fn park(&mut self, want: &Want, price: Amount) {
@@ -385,11 +391,11 @@ proptest! {
 fn bound() -> (World, Wallet, SharedVault, Wallet) {
     let mut world = World::new();
     let (mut wallet, vault) = world.wallet_with(1 << 20);
-    let mut giver = SharedVault::default().create();
-    let given = giver.give_mandate(mandate(), None).unwrap();
+    let mut owner = SharedVault::default().create();
+    let given = owner.give_mandate(mandate(), None).unwrap();
     let taken = farthing_wallet::Taken::read(&given.file(), world.now).unwrap();
     wallet.take_mandate(taken).unwrap();
-    (world, wallet, vault, giver)
+    (world, wallet, vault, owner)
 }
 
 #[test]
@@ -426,8 +432,8 @@ fn a_mandate_of_another_unit_or_host_lets_nothing_pass() {
 
 #[test]
 fn files_that_are_not_in_order_are_not_taken() {
-    let (world, wallet, _, mut giver) = bound();
-    let given = giver.given_mandates().next().unwrap().clone();
+    let (world, wallet, _, mut owner) = bound();
+    let given = owner.given_mandates().next().unwrap().clone();
     let read =
         |file: &MandateFile, at| farthing_wallet::Taken::read(file, at).map_err(|reject| reject.code());
     let again = read(&given.file(), world.now).unwrap();
@@ -437,9 +443,9 @@ fn files_that_are_not_in_order_are_not_taken() {
     assert_eq!(read(&given.file(), before), Err("mandate-clock"));
     let token = Some("cashuB".to_owned());
     assert_eq!(read(&MandateFile { token, ..given.file() }, world.now), Err("mandate-token"));
-    let end = giver.revoke_mandate(&given, world.now).unwrap();
+    let end = owner.revoke_mandate(&given, world.now).unwrap();
     assert_eq!(read(&end, world.now), Err("mandate-malformed"));
     let wrong = Mandate { scale: 2, ..mandate() };
-    let wrong = giver.give_mandate(wrong, None).unwrap();
+    let wrong = owner.give_mandate(wrong, None).unwrap();
     assert_eq!(read(&wrong.file(), world.now), Err("mandate-malformed"));
 }

@@ -325,7 +325,7 @@ impl Pay {
 
     /// Pays for the same request many times over; each may cost an equal part of --max, and all of them --max-total.
     async fn pay_many(&self, mut payer: Payer, hop: Hop, output: &Output) -> Result<(), Failure> {
-        self.many.check(self.dry_run || self.location || self.output.is_some())?;
+        Many::check(self.dry_run || self.location || self.output.is_some())?;
         let terms = self.terms(&mut payer)?;
         let terms = Terms { max: terms.max.map(|max| self.many.part(max)), ..terms };
         let flow = self.flow(&hop, &terms)?;

@@ -65,7 +65,7 @@ impl Many {
     }
 
     /// Refuses what makes no sense together.
-    pub fn check(&self, has_single: bool) -> Result<(), Failure> {
+    pub fn check(has_single: bool) -> Result<(), Failure> {
         if has_single {
             let message =
                 "expected --repeat without --dry-run, --location and --output, which are for one request";

@@ -60,7 +60,7 @@ pub enum Action {
     /// What happened, newest first; receipts too
     History(History),
     /// Payments that wait for your yes
-    Parked(ListParked),
+    Parked,
     /// Say yes to one of them
     Approve(Approve),
     /// Say no to one of them, or take a yes back
@@ -104,7 +104,7 @@ impl Wallet {
             Action::Send(send) => send.run(&mut opened(place, output).await?, output).await,
             Action::Reclaim(reclaim) => reclaim.run(&mut opened(place, output).await?, output).await,
             Action::History(history) => history.run(&opened(place, output).await?, output),
-            Action::Parked(parked) => parked.run(&opened(place, output).await?, output),
+            Action::Parked => ListParked::run(&opened(place, output).await?, output),
             Action::Approve(approve) => approve.run(place, opened(place, output).await?, output).await,
             Action::Deny(deny) => deny.run(&mut opened(place, output).await?, output),
             Action::Mandate(mandate) => mandate.run(place, output).await,

@@ -51,7 +51,7 @@ struct Entries(Vec<Entry>);
 impl History {
     pub fn run(&self, payer: &Payer, output: &Output) -> Result<(), Failure> {
         if let Some(by) = self.by {
-            return output.show(&Sums(by, sums(by, payer.wallet.history(usize::MAX)?)));
+            return output.show(&Sums(by, sums(by, &payer.wallet.history(usize::MAX)?)));
         }
         let Some(number) = self.receipt else {
             return output.show(&Entries(payer.wallet.history(self.limit)?));
@@ -89,7 +89,7 @@ impl By {
 }
 
 /// What was paid, summed up for each name and unit. What does not fit into a sum stands beside it.
-fn sums(by: By, entries: Vec<Entry>) -> Vec<Sum> {
+fn sums(by: By, entries: &[Entry]) -> Vec<Sum> {
     let mut sums: BTreeMap<(Option<String>, Asset), Vec<Sum>> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Pay) {
         let of = by.of(entry);

@@ -244,11 +244,11 @@ impl Take {
         payer.recover(output).await?;
         payer.wallet.check_taking(&taken).map_err(refused)?;
         let id = taken.id().to_owned();
-        let Some(token) = &file.token else {
+        let Some(money_along) = &file.token else {
             payer.wallet.take_mandate(taken)?;
             return shown(&payer, &id, output);
         };
-        match payer.run(&mut ReceiveFlow::with_mandate(token, taken)?).await {
+        match payer.run(&mut ReceiveFlow::with_mandate(money_along, taken)?).await {
             Ok(Outcome::Received { money, .. }) => output.say(format_args!("{money} came with it")),
             Ok(_) => {
                 return Err(Failure::new(

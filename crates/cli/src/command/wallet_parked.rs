@@ -12,8 +12,8 @@ use crate::output::{Output, View};
 use crate::payer::{Hop, Payer, WalletPlace, now};
 use crate::table::table;
 
-#[derive(Debug, Args)]
-pub struct ListParked {}
+/// The list of them.
+pub struct ListParked;
 
 #[derive(Debug, Args)]
 #[command(
@@ -52,7 +52,7 @@ struct One {
 }
 
 impl ListParked {
-    pub fn run(&self, payer: &Payer, output: &Output) -> Result<(), Failure> {
+    pub fn run(payer: &Payer, output: &Output) -> Result<(), Failure> {
         let now = now();
         let open = payer.wallet.parked().filter(|parked| parked.waits(now) || parked.is_approved(now));
         output.show(&All(open.cloned().collect()))
@@ -93,8 +93,8 @@ impl Deny {
 /// Who asked, for people.
 fn who(parked: &Parked) -> String {
     let names = [("tool", &parked.asker.tool), ("task", &parked.asker.task)];
-    let named = names.iter().filter_map(|(kind, name)| Some(format!("{kind} {}", name.as_ref()?)));
-    named.collect::<Vec<_>>().join(", ")
+    let texts = names.iter().filter_map(|(kind, name)| Some(format!("{kind} {}", name.as_ref()?)));
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 fn standing(parked: &Parked) -> String {

@@ -74,21 +74,21 @@ pub struct Used {
     rule: Rule,
     asset: Asset,
     /// Nothing where nothing is counted.
-    used: Option<Amount>,
+    spent: Option<Amount>,
 }
 
 impl Used {
     /// All of them.
     pub fn all(wallet: &Wallet, now: Timestamp) -> Vec<Self> {
-        let used = |rule: &Rule| {
-            let used = rule.scope(now).map(|scope| wallet.spent(rule.unit, &scope));
-            Some(Self { rule: rule.clone(), asset: asset_of(rule.unit)?, used })
+        let one = |rule: &Rule| {
+            let spent = rule.scope(now).map(|scope| wallet.spent(rule.unit, &scope));
+            Some(Self { rule: rule.clone(), asset: asset_of(rule.unit)?, spent })
         };
-        wallet.rules().filter_map(used).collect()
+        wallet.rules().filter_map(one).collect()
     }
 
     fn left(&self) -> Option<Amount> {
-        self.used.map(|used| self.rule.amount.checked_sub(used).unwrap_or_default())
+        self.spent.map(|used| self.rule.amount.checked_sub(used).unwrap_or_default())
     }
 
     pub fn json(&self) -> Value {
@@ -96,9 +96,9 @@ impl Used {
         json!({
             "kind": self.rule.subject.kind(),
             "name": self.rule.subject.name(),
-            "measure": self.rule.measure.code(),
+            "measure": self.rule.measure.key(),
             "limit": money(self.rule.amount),
-            "used": self.used.map(money),
+            "used": self.spent.map(money),
             "left": self.left().map(money),
         })
     }
@@ -109,6 +109,6 @@ impl Used {
         };
         let Rule { unit, subject, measure, amount } = &self.rule;
         let what = format!("{} for the {} {}", measure.as_str(), subject.kind(), subject.name());
-        [unit.to_string(), what, money(Some(*amount)), money(self.used), money(self.left())]
+        [unit.to_string(), what, money(Some(*amount)), money(self.spent), money(self.left())]
     }
 }

@@ -130,7 +130,7 @@ impl Measure {
     }
 
     /// The word for it in JSON and in the names of rows.
-    pub fn code(self) -> &'static str {
+    pub fn key(self) -> &'static str {
         match self {
             Self::PerCall => "per_call",
             Self::PerDay => "per_day",

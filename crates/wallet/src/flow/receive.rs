@@ -42,13 +42,13 @@ impl ReceiveFlow {
     }
 
     /// A flow for the token that came with a mandate, which is taken in by the same commit. Its giver has chosen the mint.
-    pub fn with_mandate(token: &str, taken: Taken) -> Result<Self, WalletError> {
+    pub fn with_mandate(token: &str, mandate: Taken) -> Result<Self, WalletError> {
         let flow = Self::new(token, true)?;
         let worth = flow.token.total();
-        if flow.token.unit != taken.mandate.unit || worth.map(Amount::from) != Some(taken.mandate.total) {
-            return Err(MandateReject::Token(taken.id().to_owned()).into());
+        if flow.token.unit != mandate.mandate.unit || worth.map(Amount::from) != Some(mandate.mandate.total) {
+            return Err(MandateReject::Token(mandate.id().to_owned()).into());
         }
-        Ok(Self { mandate: Some(Box::new(taken)), ..flow })
+        Ok(Self { mandate: Some(Box::new(mandate)), ..flow })
     }
 
     fn write_down(&self, wallet: &mut Wallet, now: Timestamp) -> Result<u64, WalletError> {
