@@ -5,8 +5,8 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use farthing_money::{Amount, AssetCode, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
-use crate::json::JsonError;
 use crate::{JwsError, json, jws, rfc3339};
+use farthing_jws::json::JsonError;
 
 const TYPE: &str = "farthing-mandate";
 const TYPE_END: &str = "farthing-mandate-end";
