@@ -35,7 +35,7 @@ fn a_funded_mandate_is_all_that_an_agent_can_spend() {
     let sent = agent.wallet(&["send", "0.02 USD", "--json"]).exits(0).json();
     agent.wallet(&["send", "0.02 USD"]).exits(7).says("in total of the mandate");
     agent.wallet(&["reclaim", &sent["number"].to_string()]).exits(0);
-    agent.wallet(&["refund", "--mint", &shop.mint]).exits(7).says("only pays");
+    agent.wallet(&["refund", &shop.mint]).exits(7).says("only pays");
     agent.pay(&[&shop.site.url("/chain")]).exits(7);
     let run = agent.pay(&[&shop.url("/call"), "--repeat", "10", "-j", "4"]).exits(7);
     assert_eq!(run.says("in total of the mandate").json()["paid"], 3);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::purse::Purse;
+use super::purse::{Purse, on_terminal};
 use super::shop::Shop;
 use super::wiretap::{Answers, Wiretap};
 
@@ -114,5 +114,20 @@ fn own_thresholds_go_before_the_one_for_everything() {
     purse.pay(&[&shop.url("/call"), "--tool", "risky"]).exits(7).says("above 0.001 USD");
     let run = purse.pay(&[&shop.url("/call"), "--tool", "risky", "--repeat", "9", "-j", "4"]).exits(7);
     assert_eq!(run.says("parked as number").json()["paid"], 0);
+    shop.assert_earned("0.01");
+}
+
+#[test]
+fn on_a_terminal_the_owner_is_asked() {
+    let shop = Shop::open();
+    let purse = asked(&shop);
+    let call = shop.url("/call");
+    let pay = |typed: &str| on_terminal(purse.path(), &["pay", &call, "--wallet", "w"], typed);
+    let run =
+        pay("n\n").exits(7).says("asks 0.01 USD").says("per day leaves 10.00 USD").says("the answer was no");
+    assert!(run.stdout.is_empty() && shop.site.asked("/call").is_empty());
+    pay("\n").exits(7).says("Pay? [y/N]");
+    assert_eq!(pay("y\n").exits(0).says("paid 0.01 USD").stdout, "this is /call\n");
+    assert!(parked(&purse).is_empty(), "nothing is parked where somebody was asked");
     shop.assert_earned("0.01");
 }

@@ -1,9 +1,13 @@
 //! A wallet in a folder of its own, used through the real binary.
 
-use std::io::Write;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 use super::shop::Shop;
@@ -63,6 +67,34 @@ fn end(child: Child) -> Run {
 /// Runs `farthing` in a folder.
 pub fn farthing(folder: &Path, arguments: &[&str]) -> Run {
     end(start(folder, arguments, ""))
+}
+
+/// Runs it with a terminal for stdin and stderr, on which somebody has typed a line already. What is shown there is its stderr.
+pub fn on_terminal(folder: &Path, arguments: &[&str], typed: &str) -> Run {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let terminal = || {
+        File::options().read(true).write(true).open(Path::new(OsStr::from_bytes(name.as_bytes()))).unwrap()
+    };
+    let mut master = File::from(master);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_farthing"));
+    child.args(arguments).current_dir(folder).env_clear();
+    let child = child.stdin(terminal()).stderr(terminal()).stdout(Stdio::piped());
+    let started = child.spawn().unwrap();
+    master.write_all(typed.as_bytes()).unwrap();
+    let output = started.wait_with_output().unwrap();
+    // The program's own ends are closed with it; what it has shown is still to be read.
+    child.stdin(Stdio::null()).stderr(Stdio::null());
+    let mut shown = Vec::new();
+    // A terminal whose other end is gone ends with an error.
+    let _ = master.read_to_end(&mut shown);
+    Run {
+        exit: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(shown).unwrap(),
+    }
 }
 
 pub struct Purse {
