@@ -6,7 +6,7 @@ use std::str::from_utf8;
 use farthing_gate::{PassScope, Price, Rule, Rules, Target};
 use farthing_money::{Amount, Asset, Span};
 use farthing_server::config::{Config, Origin};
-use farthing_wire::{Problem, digest, header, json, pass};
+use farthing_wire::{Problem, SessionStanding, SessionStep, digest, header, json, pass};
 use http::{Method, Request};
 
 use crate::Cut;
@@ -53,6 +53,10 @@ pub fn headers(bytes: &[u8]) {
     if header::is_field_value(field) {
         assert!(!field.contains(['\r', '\n', '\0']));
     }
+    if let Ok(step) = field.parse::<SessionStep>() {
+        assert_eq!(step.encode(), field, "a step of a session is written in one way");
+    }
+    let _ = field.parse::<SessionStanding>();
     for pass in pass::in_cookies(field) {
         assert!(!pass.is_empty());
     }

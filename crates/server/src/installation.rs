@@ -174,7 +174,7 @@ impl Installation {
         let parts = Parts { books, writer, seed, events, clock, random: system_random() };
         let mut opened = Self::over(config, parts).await?;
         opened.rows = Some(rows);
-        opened.open_sessions(Arc::new(tape), SessionLimits::default()).await?;
+        opened.open_sessions(Arc::new(tape), config.sessions.limits).await?;
         *opened.tape.lock().unwrap_or_else(PoisonError::into_inner) = Some(tape_thread);
         *opened.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(opened)

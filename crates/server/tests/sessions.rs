@@ -210,17 +210,24 @@ fn chain(secret: &ChainSecret, steps: u32) -> Value {
     })
 }
 
-async fn open(folder: &Path, site: &Arc<Site>, time: &Arc<AtomicU64>) -> (Installation, Router) {
+fn config(folder: &Path) -> Config {
     let text = format!(
         "[server]\ndata = \"{}\"\nupstream = \"http://127.0.0.1:9\"\n[issuer]\ntest_funding = true\n\
          [[price]]\npath = \"/report\"\namount = \"0.01 USD\"\n[[price]]\npath = \"/dear\"\namount = \"0.025 USD\"\npass = \"2h\"\n",
         folder.join("data").display()
     );
-    let config = Config::read(&text, Path::new("farthing.toml")).unwrap();
-    let passphrase = Passphrase::new("words".to_owned(), "this test").unwrap();
+    Config::read(&text, Path::new("farthing.toml")).unwrap()
+}
+
+fn clock(time: &Arc<AtomicU64>) -> farthing_store::Clock {
     let time = Arc::clone(time);
-    let clock = Arc::new(move || Timestamp::from_secs(time.load(SeqCst)));
-    let installation = Installation::open(&config, &passphrase, clock).await.unwrap();
+    Arc::new(move || Timestamp::from_secs(time.load(SeqCst)))
+}
+
+async fn open(folder: &Path, site: &Arc<Site>, time: &Arc<AtomicU64>) -> (Installation, Router) {
+    let config = config(folder);
+    let passphrase = Passphrase::new("words".to_owned(), "this test").unwrap();
+    let installation = Installation::open(&config, &passphrase, clock(time)).await.unwrap();
     let origin: Origin = "https://shop.example".parse().unwrap();
     let mount = Mount::new(&config, &installation, &origin).unwrap();
     let page = |site: &Arc<Site>| {
@@ -372,6 +379,32 @@ async fn a_kill_loses_no_step_and_charges_none_twice() {
     killed.fold().await;
     assert_eq!((killed.taken(), killed.in_sessions()), (8, 42));
     killed.audit();
+}
+
+#[tokio::test]
+async fn a_backup_has_the_tape() {
+    let shop = Shop::new().await;
+    let session = shop.open_session(1, 50).await;
+    shop.call(&session, 1).await;
+    shop.fold().await;
+    shop.call(&session, 2).await;
+    let killed = tempfile::tempdir().unwrap();
+    copy(shop.folder.path(), killed.path());
+    let (backup, folder) = (killed.path().join("books.backup"), tempfile::tempdir().unwrap());
+    farthing_server::backup::make(&config(killed.path()), clock(&shop.time), &backup, false).await.unwrap();
+    farthing_server::backup::restore(&backup, &folder.path().join("data"), &clock(&shop.time)).unwrap();
+
+    let (site, time) = (Arc::<Site>::default(), Arc::clone(&shop.time));
+    let (installation, app) = open(folder.path(), &site, &time).await;
+    let restored = Shop { folder, site, time, installation, app, secrets: AtomicU64::new(1 << 32) };
+    assert_eq!((restored.taken(), restored.in_sessions()), (2, 48));
+    assert_eq!(restored.call(&session, 3).await.code(), "paused", "as any issuer that was restored");
+    restored.installation.writer.execute(Command::SetMode(Mode::Open)).await.unwrap();
+    restored.fold().await;
+    assert_eq!(restored.call(&session, 2).await.code(), "session-step-used");
+    assert_eq!(restored.call(&session, 3).await.status, StatusCode::OK);
+    restored.fold().await;
+    restored.audit();
 }
 
 /// Books of an older backup: the payer's next link proves what was paid since, beyond what may be on its way at once.

@@ -17,19 +17,19 @@ pub(crate) fn fold(rows: &mut Rows, command: &FoldTape) -> Decision {
         let Some(tape) = rows.tape.get(number)? else { continue };
         let mut others = Vec::new();
         for step in &tape.steps {
-            let known = match touched.get(&step.session) {
-                Some(row) => Some(row),
-                None => rows.sessions.get(&step.session)?,
-            };
-            let Some(row) = known else {
+            if !touched.contains_key(&step.session)
+                && let Some(row) = rows.sessions.get(&step.session)?
+            {
+                touched.insert(step.session, row.clone());
+            }
+            let Some(row) = touched.get_mut(&step.session) else {
                 lost = lost.saturating_add(1);
                 continue;
             };
             if row.asset != *asset || step.tax_code != *tax_code || step.payees != *payees {
                 others.push(step.clone());
-            } else if let Some((row, worth)) = taken(row, step) {
+            } else if let Some(worth) = take(row, step) {
                 charged = charged.checked_add(worth).ok_or(Reject::AmountOverflow)?;
-                touched.insert(step.session, row);
             } else {
                 lost = lost.saturating_add(1);
             }
@@ -52,19 +52,18 @@ pub(crate) fn fold(rows: &mut Rows, command: &FoldTape) -> Decision {
     Ok((Answer::Folded { charged, lost }, entry))
 }
 
-/// The session with a step, and what it is worth. None for one that cannot be charged any more: who wrote it down has made a
-/// mistake, and the tape must not stop for it.
-fn taken(row: &SessionRow, step: &TapeStep) -> Option<(SessionRow, Amount)> {
+/// Takes a step, and says what it is worth. None, and nothing taken, for one that cannot be charged any more: who wrote it down has
+/// made a mistake, and the tape must not stop for it.
+fn take(row: &mut SessionRow, step: &TapeStep) -> Option<Amount> {
     if row.state != SessionState::Open || row.generation != step.generation || step.last > row.chain.steps {
         return None;
     }
-    let mut row = row.clone();
-    let (before, high) = (row.taken.taken(), row.taken.high());
+    let count = step.last.checked_sub(step.first)?.checked_add(1)?;
+    let worth = Amount::from(row.chain.step).checked_mul(u128::from(count))?;
+    let high = row.taken.high();
     row.taken.take(step.first, step.last).ok()?;
     if row.taken.high() > high {
         row.link = step.link;
     }
-    let count = row.taken.taken().checked_sub(before)?;
-    let worth = Amount::from(row.chain.step).checked_mul(u128::from(count))?;
-    Some((row, worth))
+    Some(worth)
 }

@@ -19,6 +19,7 @@ mod quota;
 mod rates;
 mod section;
 mod server;
+mod sessions;
 mod source;
 mod spelling;
 mod split;
@@ -43,6 +44,7 @@ pub use origin::{Origin, OriginError};
 pub use passphrase::{Passphrase, PassphraseError};
 pub use rates::RatesConfig;
 pub use server::{LimitConfig, ServerConfig, TimeoutConfig, TlsConfig};
+pub use sessions::SessionsConfig;
 pub use x402::X402Config;
 
 use section::Section;
@@ -63,6 +65,8 @@ pub struct Config {
     pub rates: Option<RatesConfig>,
     /// How the 402 looks.
     pub gate: GateConfig,
+    /// What sessions may be like.
+    pub sessions: SessionsConfig,
     /// The extensions of x402.
     pub x402: X402Config,
     /// Where payers may pay with tokens.
@@ -127,11 +131,12 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
     let rates = rates::read(root.section("rates", "[rates]"), source, torn);
     let gate = gate::read(root.section("gate", "[gate]"), &assets);
     needs_rates(&root, source, rates.is_some() || torn);
+    let sessions = sessions::read(root.section("sessions", "[sessions]"));
     let x402 = x402::read(root.section("x402", "[x402]"));
     let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"), &chains.read);
     root.finish();
     let (rules, chains) = (rules?, chains.read);
-    Some(Config { server: server?, issuer, assets, rules, rates, gate, x402, chains, facilitator })
+    Some(Config { server: server?, issuer, assets, rules, rates, gate, sessions, x402, chains, facilitator })
 }
 
 /// What is accepted in other assets needs rates.

@@ -101,6 +101,11 @@ realm = "Example"
 payment_identifier = "required"
 sign_in = false
 offer_receipt = true
+
+[sessions]
+lifetime = "90d"
+steps = 5000
+open = 7
 "#;
 
 #[test]
@@ -120,6 +125,8 @@ fn a_whole_file_is_read() {
     assert_eq!(config.gate.realm.as_deref(), Some("Example"));
     let all = Extensions { payment_identifier: Demand::Required, sign_in: false, offer_receipt: true };
     assert_eq!(config.x402.extensions, all);
+    let limits = config.sessions.limits;
+    assert_eq!((limits.lifetime, limits.steps, limits.open), ("90d".parse().unwrap(), 5_000, 7));
     let price = |method, host: &'static str, path| {
         let target = Target::new(host, path).unwrap();
         let chosen = config.rules.choose(&method, &target).unwrap()?;

@@ -37,6 +37,10 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
     // In a sunset codes that were sold still become credits, and credits codes or money; only what brings new money in ends.
     let mut minting = methods(Way::In);
     minting.retain(|method| mode != Mode::Sunset || method["method"] == CODE);
+    let sessions =
+        issuer.sessions.as_ref().map(|sessions| sessions.limits()).filter(|limits| limits.open > 0);
+    let sessions =
+        sessions.map(|limits| json!({ "steps": limits.steps, "lifetime": limits.lifetime.secs() }));
     body::write(&json!({
         "name": issuer.about.name,
         "description": issuer.about.description,
@@ -48,6 +52,7 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
         "receipt_key": issuer.about.receipt_key,
         "mode": mode,
         "motd": motd(mode),
+        "sessions": sessions,
         "nuts": {
             "4": { "methods": minting, "disabled": mode == Mode::Paused },
             "5": { "methods": methods(Way::Out), "disabled": mode == Mode::Paused },

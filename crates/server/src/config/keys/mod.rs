@@ -7,6 +7,7 @@ mod issuer;
 mod prices;
 mod rates;
 mod server;
+mod sessions;
 
 pub use super::key_words::KeyNote;
 pub(super) use super::key_words::{find, sections_of, words_of};
@@ -24,7 +25,9 @@ const TEXT: &str = "a text";
 
 /// All keys, section by section.
 pub fn keys() -> impl Iterator<Item = &'static KeyNote> {
-    [server::KEYS, issuer::KEYS, prices::KEYS, rates::KEYS, gate::KEYS, chains::KEYS].into_iter().flatten()
+    [server::KEYS, issuer::KEYS, prices::KEYS, rates::KEYS, gate::KEYS, sessions::KEYS, chains::KEYS]
+        .into_iter()
+        .flatten()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ fn the_words_of_a_section_are_its_keys_and_what_is_below() {
             "rates",
             "gate",
             "x402",
+            "sessions",
             "chain",
             "token",
             "facilitator"
