@@ -26,6 +26,7 @@ use crate::installation::{Installation, OpenError};
 use crate::life::{self, Life};
 use crate::mount::{ISSUER_PATH, Mount};
 use crate::operator::Operator;
+use crate::payouts::{self, Payouts};
 use crate::{admin_api, backup, mount, rates, reload, workers};
 
 const CERTIFICATE_WATCH: Duration = Duration::from_secs(5);
@@ -117,6 +118,7 @@ pub async fn run(
     let routes = routes.merge(entitlements::admin::router(Entitlements::new(&installation)));
     let routes = routes.merge(crate::chains::admin::router(chains.clone(), Arc::clone(&installation.books)));
     let routes = routes.merge(rates::admin::router(installation.rates.clone()));
+    let routes = routes.merge(payouts::admin::router(Payouts::new(&installation)));
     tasks.spawn(answer_operator(socket, routes));
     workers::start(&mut tasks, &installation);
     if let Some(chains) = &chains {

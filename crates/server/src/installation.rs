@@ -14,7 +14,7 @@ use farthing_engine::{
 };
 use farthing_evm::ChainConfig;
 use farthing_gate::{SessionLimits, Sessions};
-use farthing_ledger::{Account, AccountId};
+use farthing_ledger::{Account, AccountId, AccountKind};
 use farthing_money::{Asset, AssetTable, Span};
 use farthing_store::{
     Clock, Fjall, Freeze, RowStore, TapeThread, TapeWriter, Writer, WriterOptions, WriterThread,
@@ -25,7 +25,8 @@ use zeroize::Zeroizing;
 
 use crate::chains;
 use crate::config::{
-    ChainSection, Config, CreditSale, IssuerConfig, Passphrase, PassphraseError, environment,
+    ChainSection, Config, CreditSale, IssuerConfig, Passphrase, PassphraseError, PayoutWay, PayoutsConfig,
+    environment,
 };
 use crate::issuer_api::Events;
 use crate::keysets::Keysets;
@@ -95,6 +96,10 @@ pub struct Installation {
     pub sellers: Zeroizing<[u8; 32]>,
     /// Rates between currencies.
     pub rates: RateDesk,
+    /// How merchants are paid.
+    pub payouts: Arc<PayoutsConfig>,
+    /// Makes the texts of top-up codes that payouts become.
+    pub payout_codes: Zeroizing<[u8; 32]>,
     /// How many payments a crash had left on hold.
     pub released: usize,
     /// All rows, for a backup; none where they are not in a folder.
@@ -219,6 +224,8 @@ impl Installation {
             inlets: seed.key(Purpose::Inlets),
             sellers: seed.key(Purpose::Sellers),
             rates,
+            payouts: Arc::new(config.payouts.clone()),
+            payout_codes: seed.key(Purpose::PayoutCodes),
             released: held.len(),
             rows: None,
             sessions: None,
@@ -299,6 +306,7 @@ fn chain_account(seed: &Seed) -> Result<SigningKeyOnChains, OpenError> {
 async fn open_books(writer: &dyn Execute, config: &Config, chains: &[ChainConfig]) -> Result<(), OpenError> {
     let accounts = config.assets.iter().flat_map(|asset| Chart::of(asset).accounts());
     let accounts = accounts.chain(accounts_of(config)).chain(chains::accounts(chains));
+    let accounts = accounts.chain(payout_accounts(&config.payouts));
     execute(writer, Command::OpenAccounts(accounts.collect())).await
 }
 
@@ -315,6 +323,19 @@ pub(crate) fn accounts_of(config: &Config) -> Vec<Account> {
         accounts.extend(pairs.flat_map(|(one, other)| ExchangeAccounts::between(one, other)));
         accounts.sort_by_key(Account::id);
         accounts.dedup_by_key(|account| account.id());
+    }
+    accounts
+}
+
+/// The accounts of merchants that are paid, and of the bank that some of them are paid from.
+fn payout_accounts(payouts: &PayoutsConfig) -> Vec<Account> {
+    let mut accounts = Vec::new();
+    for terms in &payouts.merchants {
+        let chart = Chart::of(terms.asset);
+        accounts.push(chart.merchant(&terms.name));
+        if matches!(terms.way, PayoutWay::Bank { .. }) {
+            accounts.push(chart.own(&payouts.bank, AccountKind::Asset));
+        }
     }
     accounts
 }

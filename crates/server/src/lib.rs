@@ -16,6 +16,7 @@ pub mod liabilities;
 pub mod life;
 pub mod mount;
 pub mod operator;
+pub mod payouts;
 pub mod random;
 pub mod rates;
 mod reload;

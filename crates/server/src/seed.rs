@@ -39,6 +39,8 @@ pub enum Purpose {
     Inlets,
     /// What sellers show to whom we settle for, that it is they who ask.
     Sellers,
+    /// The texts of top-up codes that payouts become.
+    PayoutCodes,
 }
 
 /// Why there is no seed.
@@ -129,6 +131,7 @@ impl Seed {
             Purpose::Chains => b"farthing/chains/1",
             Purpose::Inlets => b"farthing/inlets/1",
             Purpose::Sellers => b"farthing/sellers/1",
+            Purpose::PayoutCodes => b"farthing/payout-codes/1",
         };
         Zeroizing::new(mac(&self.0, name))
     }

@@ -14,6 +14,7 @@ use crate::installation::Installation;
 use crate::liabilities::Liabilities;
 use crate::life;
 use crate::operator::Operator;
+use crate::payouts;
 
 /// One run of a worker. It says itself what went wrong; the next run comes in any case.
 pub type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -43,6 +44,7 @@ pub const WORKERS: &[Worker] = &[
     Worker { name: "liabilities", every: Duration::from_mins(1), run: |at| Box::pin(state_liabilities(at)) },
     Worker { name: "rates", every: Duration::from_mins(1), run: |at| Box::pin(ask_for_rates(at)) },
     Worker { name: "sessions", every: Duration::from_secs(1), run: |at| Box::pin(fold_sessions(at)) },
+    Worker { name: "payouts", every: Duration::from_secs(30), run: |at| Box::pin(payouts::worker::work(at)) },
     Worker { name: "heads", every: Duration::from_mins(10), run: |at| Box::pin(publish_heads(at)) },
 ];
 

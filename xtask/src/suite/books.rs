@@ -1,4 +1,5 @@
-//! The books of the real binary, read by the accounting programs of others: hledger from Debian, beancount from `PyPI`.
+//! The books of the real binary, read by the accounting programs of others: hledger from Debian, beancount from `PyPI`. And
+//! its bank files, held against the schema that banks use.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use super::count::Counter;
 use super::step::{Outcome, program, watch};
 use super::venv::Venv;
 
-/// Installs beancount and tells the stories of e2e/books.
+/// Installs the Python programs and tells the stories of e2e/books.
 pub fn run(root: &Path, binary: &Path) -> Outcome {
     let venv = Venv::new(root, "books-venv");
     let installed = venv.install(root, "e2e/books/requirements.txt");
@@ -19,8 +20,14 @@ pub fn run(root: &Path, binary: &Path) -> Outcome {
         return npm;
     }
     let mut node = program("node", &folder);
-    node.args(["--test", "--test-timeout=120000", "--test-reporter=spec", "books/books.test.mjs"])
-        .env("FARTHING_BIN", binary)
-        .env("BEANCOUNT_BIN", venv.bin(""));
+    node.args([
+        "--test",
+        "--test-timeout=120000",
+        "--test-reporter=spec",
+        "books/books.test.mjs",
+        "books/payouts.test.mjs",
+    ])
+    .env("FARTHING_BIN", binary)
+    .env("BEANCOUNT_BIN", venv.bin(""));
     watch(&mut node, Some(Counter::Node)).with_tests()
 }

@@ -28,6 +28,9 @@ mod pay_mandate;
 mod pay_many;
 mod pay_quote;
 mod pay_report;
+mod payout;
+mod payout_file;
+mod payout_key;
 mod price;
 mod price_explain;
 mod price_list;
@@ -92,6 +95,9 @@ pub enum Command {
     Ledger(ledger::Ledger),
     /// Ask for a page and pay for it, like curl with a purse
     Pay(pay::Pay),
+    /// What merchants are paid: propose, approve, send, and bank files
+    #[command(subcommand)]
+    Payout(payout::Payout),
     /// Prices: what costs how much, and why
     #[command(subcommand)]
     Price(price::Price),
@@ -126,6 +132,7 @@ pub fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Issuer(issuer) => issuer.run(output),
         Command::Ledger(ledger) => ledger.run(output),
         Command::Pay(pay) => pay.run(output),
+        Command::Payout(payout) => payout.run(output),
         Command::Price(price) => price.run(output),
         Command::Rates(rates) => rates.run(output),
         Command::Quote(quote) => quote.run(output),

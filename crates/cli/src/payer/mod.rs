@@ -8,7 +8,7 @@ mod failure;
 mod folder;
 mod http;
 mod redirect;
-mod secret;
+pub mod secret;
 mod tally;
 
 pub use amount::{Typed, assets_of};

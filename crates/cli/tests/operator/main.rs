@@ -6,6 +6,7 @@ mod accounting;
 mod books;
 mod demo;
 mod entitlement;
+mod payouts;
 mod privacy;
 mod serve;
 mod tap;

@@ -14,6 +14,7 @@ mod keys;
 mod mistake;
 mod origin;
 mod passphrase;
+mod payouts;
 mod prices;
 mod quota;
 mod rates;
@@ -42,6 +43,7 @@ pub use keys::{KeyNote, keys};
 pub use mistake::Mistake;
 pub use origin::{Origin, OriginError};
 pub use passphrase::{Passphrase, PassphraseError};
+pub use payouts::{Debtor, Every, MerchantTerms, PayoutWay, PayoutsConfig};
 pub use rates::RatesConfig;
 pub use server::{LimitConfig, ServerConfig, TimeoutConfig, TlsConfig};
 pub use sessions::SessionsConfig;
@@ -73,6 +75,8 @@ pub struct Config {
     pub chains: Vec<ChainSection>,
     /// For whom else we settle there.
     pub facilitator: FacilitatorConfig,
+    /// How merchants are paid.
+    pub payouts: PayoutsConfig,
 }
 
 /// Why there is no configuration.
@@ -134,9 +138,22 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
     let sessions = sessions::read(root.section("sessions", "[sessions]"));
     let x402 = x402::read(root.section("x402", "[x402]"));
     let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"), &chains.read);
+    let payouts = payouts::read(&root, &assets, &chains, torn);
     root.finish();
     let (rules, chains) = (rules?, chains.read);
-    Some(Config { server: server?, issuer, assets, rules, rates, gate, sessions, x402, chains, facilitator })
+    Some(Config {
+        server: server?,
+        issuer,
+        assets,
+        rules,
+        rates,
+        gate,
+        sessions,
+        x402,
+        chains,
+        facilitator,
+        payouts,
+    })
 }
 
 /// What is accepted in other assets needs rates.

@@ -82,6 +82,11 @@ impl<'a> Section<'a> {
         self.item(key).is_some()
     }
 
+    /// A text as it is, where another reader says what is wrong with it.
+    pub(super) fn text(&self, key: &str) -> Option<&'a str> {
+        self.item(key).and_then(|(_, item)| item.as_str())
+    }
+
     /// The default when a key is absent; otherwise what a function reads, which may be nothing.
     pub(super) fn given_or<'k, T>(
         &self,

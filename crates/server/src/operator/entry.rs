@@ -152,7 +152,8 @@ fn is_own_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(good)
 }
 
-fn memo(text: &str) -> Result<&str, OperatorError> {
+/// A text of one line that says what something is, or why.
+pub(crate) fn memo(text: &str) -> Result<&str, OperatorError> {
     let chars = text.chars().count();
     if text.trim().is_empty() || chars > MEMO_CHARS_MAX || text.chars().any(char::is_control) {
         let message =

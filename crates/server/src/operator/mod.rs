@@ -30,6 +30,7 @@ use crate::random::{Random, RandomError};
 
 pub use close::{Closed, ClosedPeriod};
 pub use codes::{CODES_MOST, NewCodes};
+pub(crate) use entry::memo as is_one_line;
 pub use entry::{Entered, EntryRequest, ReverseRequest};
 pub use export::{Export, ExportQuery, Format, Merchants};
 pub use heads::Head;

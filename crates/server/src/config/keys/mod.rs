@@ -4,6 +4,7 @@
 mod chains;
 mod gate;
 mod issuer;
+mod payouts;
 mod prices;
 mod rates;
 mod server;
@@ -25,9 +26,18 @@ const TEXT: &str = "a text";
 
 /// All keys, section by section.
 pub fn keys() -> impl Iterator<Item = &'static KeyNote> {
-    [server::KEYS, issuer::KEYS, prices::KEYS, rates::KEYS, gate::KEYS, sessions::KEYS, chains::KEYS]
-        .into_iter()
-        .flatten()
+    [
+        server::KEYS,
+        issuer::KEYS,
+        prices::KEYS,
+        rates::KEYS,
+        gate::KEYS,
+        sessions::KEYS,
+        chains::KEYS,
+        payouts::KEYS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 #[cfg(test)]

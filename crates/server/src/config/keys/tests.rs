@@ -18,7 +18,10 @@ fn the_words_of_a_section_are_its_keys_and_what_is_below() {
             "sessions",
             "chain",
             "token",
-            "facilitator"
+            "facilitator",
+            "payouts",
+            "operator",
+            "merchant"
         ]
     );
     assert_eq!(words_of("[server.tls]"), ["cert", "key"]);
