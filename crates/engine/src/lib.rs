@@ -58,8 +58,8 @@ pub use channel::{
 pub use command::{
     Admission, ApprovePayout, BankWord, CancelPayout, Carrier, Command, CreateCodes, DrawQuotaKey, EndPayout,
     Enter, ExpireKeyset, FilePayouts, FiledPayout, Forget, ForgetQuotas, Funds, Hold, Input, Issue,
-    IssuePart, Melt, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, ProposePayout, Prune, Publish,
-    RefundCodes, Release, ReturnQuota, Reverse, SendPayout, Swap, TakeQuota,
+    IssuePart, Leg, Melt, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, ProposePayout, Prune,
+    Publish, RefundCodes, Release, ReturnQuota, Reverse, SendPayout, Swap, TakeQuota,
 };
 pub use entitlement::{EntitlementId, EntitlementRow, IssueEntitlement};
 pub use escrow::{Authorize, Capture, Void};

@@ -5,11 +5,11 @@
 mod support;
 
 use farthing_engine::{
-    Answer, Call, CallId, ChainAddress, Chart, Command, EndCall, Exchange, ExchangeAccounts, Funds, Hold,
-    Marks, Movement, Outcome, Payees, PaymentId, Reject, ReopenCall, RequestTag, Rows, Settle,
+    Answer, Call, CallId, ChainAddress, Chart, Command, EndCall, Enter, Exchange, ExchangeAccounts, Funds,
+    Hold, Leg, Marks, Movement, Outcome, Payees, PaymentId, Reject, ReopenCall, RequestTag, Rows, Settle,
     SettledPayment, TransactionId,
 };
-use farthing_ledger::{Account, AccountId, LedgerReject, Step};
+use farthing_ledger::{Account, AccountId, AccountKind, LedgerReject, Reference, Step};
 use farthing_money::{Amount, Asset, Rate, Timestamp};
 use proptest::prelude::*;
 use support::{reserve, usd};
@@ -196,6 +196,37 @@ fn what_could_not_be_charged_is_not_set_aside() {
     let wrong = Payees::from(merchants(usd())[0].id()).by(exchange(100, 0));
     assert_eq!(books.run(&hold(1, amount, wrong)), Err(Reject::WrongAsset { expected: eur(), got: usd() }));
     assert_eq!(books.sums(usd()), (0, 0));
+}
+
+#[test]
+fn an_exchange_made_outside_stands_or_falls_as_one() {
+    let mut books = Books::open();
+    let (dollars, euros) = (Chart::of(usd()), Chart::of(eur()));
+    let bank = |chart: &Chart| chart.own("bank", AccountKind::Asset);
+    books.run(&Command::OpenAccounts(vec![bank(&dollars), bank(&euros)])).unwrap();
+    books.accounts.extend([bank(&dollars), bank(&euros)]);
+    let exchange = |reference: u8, credit: AccountId, got: u128| {
+        Command::Enter(Enter {
+            reference: Reference::from_bytes([reference; 32]),
+            debit: dollars.exchange(eur()).id(),
+            credit: bank(&dollars).id(),
+            amount: Amount::new(1_100_000),
+            asset: usd(),
+            dated: NOW,
+            memo: "at the bank".into(),
+            also: Some(Leg { debit: bank(&euros).id(), credit, amount: Amount::new(got), asset: eur() }),
+        })
+    };
+    let given = euros.exchange(usd()).id();
+    let refused = books.run(&exchange(1, dollars.exchange(eur()).id(), 100));
+    assert_eq!(refused, Err(Reject::WrongAsset { expected: usd(), got: eur() }));
+    assert_eq!(books.run(&exchange(1, given, 0)), Err(Reject::Ledger(LedgerReject::ZeroAmount)));
+    assert_eq!(books.balance(bank(&dollars).id()), 0, "one half alone is not entered");
+    books.run(&exchange(1, given, 100)).unwrap();
+    books.run(&exchange(1, given, 100)).unwrap();
+    assert_eq!(books.run(&exchange(1, given, 99)), Err(Reject::EntryExists(Reference::from_bytes([1; 32]))));
+    assert_eq!((books.balance(bank(&dollars).id()), books.balance(bank(&euros).id())), (1_100_000, -100));
+    assert_eq!((books.sums(usd()), books.sums(eur())), ((0, 0), (0, 0)));
 }
 
 proptest! {

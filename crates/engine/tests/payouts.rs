@@ -167,6 +167,7 @@ fn enter(n: u8, debit: AccountId, credit: AccountId, amount: u128) -> Command {
         asset: usd(),
         dated: NOW,
         memo: "earned".into(),
+        also: None,
     })
 }
 

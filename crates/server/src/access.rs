@@ -22,8 +22,9 @@ use crate::admin_api::{AdminFailure, CodesRequest, PeriodRequest, TrailRequest, 
 use crate::config::Config;
 use crate::installation::{Installation, OpenError, passphrase};
 use crate::operator::{
-    Closed, ClosedPeriod, Entered, EntryRequest, ExportQuery, Head, JournalLine, Merchants, NewCodes,
-    Operator, OperatorError, PaymentTrail, Period, Report, ReverseRequest, Statement, Trial, Verified,
+    Closed, ClosedPeriod, Entered, EntryRequest, ExchangeRequest, ExchangeStanding, ExportQuery, Head,
+    JournalLine, Merchants, NewCodes, Operator, OperatorError, PaymentTrail, Period, Report, ReverseRequest,
+    Statement, Trial, Verified,
 };
 
 /// Bytes of an answer at the most.
@@ -259,6 +260,22 @@ impl Access {
                 get(path, &format!("/ledger/report?from={from}&until={until}")).await
             }
             Self::Folder(installation) => Ok(Operator::new(installation).report(from, until)?),
+        }
+    }
+
+    /// What exchanges have left.
+    pub async fn exchange_standing(&self) -> Result<ExchangeStanding, AccessError> {
+        match self {
+            Self::Socket(path) => get(path, "/ledger/fx").await,
+            Self::Folder(installation) => Ok(Operator::new(installation).exchange_standing()?),
+        }
+    }
+
+    /// Enters an exchange that was made outside.
+    pub async fn exchange(&self, request: &ExchangeRequest) -> Result<Entered, AccessError> {
+        match self {
+            Self::Socket(path) => ask(path, Method::POST, "/ledger/exchange", Some(request)).await,
+            Self::Folder(installation) => Ok(Operator::new(installation).exchange(request).await?),
         }
     }
 

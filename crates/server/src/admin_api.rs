@@ -17,7 +17,8 @@ use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
 use crate::operator::{
-    EntryRequest, ExportQuery, JOURNAL_MOST, Merchants, Operator, OperatorError, ReverseRequest,
+    EntryRequest, ExchangeRequest, ExportQuery, JOURNAL_MOST, Merchants, Operator, OperatorError,
+    ReverseRequest,
 };
 
 /// Chunks of an export that wait for their reader at the most.
@@ -128,6 +129,8 @@ pub fn router(operator: Operator) -> Router {
         .route("/ledger/closed", get(closed))
         .route("/ledger/enter", post(enter))
         .route("/ledger/reverse", post(reverse))
+        .route("/ledger/fx", get(fx))
+        .route("/ledger/exchange", post(exchange))
         .route("/ledger/trail", post(trail))
         .route("/ledger/statement", get(statement))
         .route("/ledger/report", get(report))
@@ -228,6 +231,14 @@ async fn enter(State(operator): State<Operator>, Json(request): Json<EntryReques
 
 async fn reverse(State(operator): State<Operator>, Json(request): Json<ReverseRequest>) -> Answered {
     Ok(Json(operator.reverse(&request).await?).into_response())
+}
+
+async fn fx(State(operator): State<Operator>) -> Answered {
+    read(move || operator.exchange_standing()).await
+}
+
+async fn exchange(State(operator): State<Operator>, Json(request): Json<ExchangeRequest>) -> Answered {
+    Ok(Json(operator.exchange(&request).await?).into_response())
 }
 
 async fn trail(State(operator): State<Operator>, Json(request): Json<TrailRequest>) -> Answered {

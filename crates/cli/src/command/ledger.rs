@@ -7,8 +7,8 @@ use farthing_server::access::{Access, AccessError};
 use farthing_server::operator::{Merchants, Period};
 
 use super::{
-    ledger_books, ledger_close, ledger_entry, ledger_export, ledger_heads, ledger_receipt, ledger_reconcile,
-    ledger_statement,
+    ledger_books, ledger_close, ledger_entry, ledger_export, ledger_fx, ledger_heads, ledger_receipt,
+    ledger_reconcile, ledger_statement,
 };
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
@@ -37,6 +37,10 @@ pub enum Ledger {
     Enter(ledger_entry::Enter),
     /// Take an entry of your own, or a sale of unused codes, back by an opposite entry
     Reverse(ledger_entry::Reverse),
+    /// What exchanges between currencies have left: open positions at the rates in force, and what spread and rounding earned
+    Fx(Books),
+    /// An exchange that you made outside, such as at a bank: both halves in one entry
+    Exchange(ledger_fx::Exchange),
     /// Close a month or a day: a signed statement of every account, and no entry is dated in it any more
     Close(ledger_close::Close),
     /// The closed periods
@@ -86,6 +90,8 @@ impl Ledger {
             Self::Reconcile(reconcile) => reconcile.run(output),
             Self::Enter(enter) => enter.run(output),
             Self::Reverse(reverse) => reverse.run(output),
+            Self::Fx(books) => ledger_fx::fx(books, output),
+            Self::Exchange(exchange) => exchange.run(output),
             Self::Close(close) => close.run(output),
             Self::Closes(books) => ledger_close::closes(books, output),
             Self::Heads(heads) => heads.run(output),

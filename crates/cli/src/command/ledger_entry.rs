@@ -54,9 +54,9 @@ pub struct Reverse {
     config: ConfigFile,
 }
 
-struct Done {
-    entered: Entered,
-    what: &'static str,
+pub(super) struct Done {
+    pub(super) entered: Entered,
+    pub(super) what: &'static str,
 }
 
 impl Enter {

@@ -18,6 +18,7 @@ mod ledger_books;
 mod ledger_close;
 mod ledger_entry;
 mod ledger_export;
+mod ledger_fx;
 mod ledger_heads;
 mod ledger_receipt;
 mod ledger_reconcile;

@@ -6,6 +6,7 @@ mod audit;
 mod budgets;
 mod chain;
 mod crash;
+mod currency;
 mod mandate;
 mod parked;
 mod pay;

@@ -57,10 +57,18 @@ pass = "10m"
 
 impl Shop {
     pub fn open() -> Self {
+        Self::open_with("", &[])
+    }
+
+    /// One with more in its configuration, and files that this names.
+    pub fn open_with(more: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
         let site = Site::start();
         let upstream = format!("[server]\nupstream = \"{}\"", site.url(""));
-        let config = CONFIG.replacen("[server]", &upstream, 1);
+        let config = CONFIG.replacen("[server]", &upstream, 1) + more;
         std::fs::write(folder.path().join("farthing.toml"), config).unwrap();
         std::fs::write(folder.path().join("passphrase"), "correct horse\n").unwrap();
         let mut server = Command::new(env!("CARGO_BIN_EXE_farthing"))
@@ -81,6 +89,12 @@ impl Shop {
         std::thread::spawn(move || lines.for_each(drop));
         let text = |name: &str| ready[name].as_str().unwrap().to_owned();
         Self { server, site, gate: text("gate"), mint: text("issuer"), folder }
+    }
+
+    /// Ends the server; its folder stays.
+    pub fn stop(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
     }
 
     pub fn path(&self) -> &Path {

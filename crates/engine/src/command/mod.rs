@@ -15,7 +15,7 @@ use farthing_money::Timestamp;
 
 pub use self::credit::{Input, Issue, IssuePart, Melt, OpenMeltQuote, OpenMintQuote, Output, Swap};
 pub use self::operator::{
-    CreateCodes, Enter, ExpireKeyset, Forget, OpenKeyset, Prune, Publish, RefundCodes, Reverse,
+    CreateCodes, Enter, ExpireKeyset, Forget, Leg, OpenKeyset, Prune, Publish, RefundCodes, Reverse,
 };
 pub use self::payment::{Funds, Hold, Post, Release};
 pub use self::payout::{

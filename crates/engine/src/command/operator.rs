@@ -94,6 +94,21 @@ pub struct Enter {
     pub dated: Timestamp,
     /// What it is.
     pub memo: String,
+    /// What went the other way in another asset, if it is an exchange: both stand or fall together.
+    pub also: Option<Leg>,
+}
+
+/// The other half of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// Where the money comes from.
+    pub debit: AccountId,
+    /// Where it goes.
+    pub credit: AccountId,
+    /// How much.
+    pub amount: Amount,
+    /// In what.
+    pub asset: Asset,
 }
 
 /// Takes an entry back that [`Enter`] or [`CreateCodes`] made, by one that moves the same money the other way.
@@ -156,6 +171,7 @@ impl Command {
             Self::Enter(command) => {
                 keys.entries.push(command.reference);
                 keys.accounts.extend([command.debit, command.credit]);
+                keys.accounts.extend(command.also.iter().flat_map(|leg| [leg.debit, leg.credit]));
             }
             Self::Reverse(command) => {
                 keys.entries.push(command.reference);

@@ -5,14 +5,17 @@ use farthing_money::Timestamp;
 
 use super::Decision;
 use crate::books::Draft;
-use crate::{Answer, Chart, CodeRow, CodeState, Enter, EntryRow, Reject, Reverse, Rows};
+use crate::{Answer, Chart, CodeRow, CodeState, Enter, EntryRow, Leg, Reject, Reverse, Rows};
 
 pub(crate) fn enter(rows: &mut Rows, command: &Enter) -> Decision {
-    let Enter { reference, debit, credit, amount, asset, dated, memo } = command;
+    let Enter { reference, debit, credit, amount, asset, dated, memo, also } = command;
+    let own = Leg { debit: *debit, credit: *credit, amount: *amount, asset: *asset };
+    let legs: Vec<Leg> = [own].into_iter().chain(*also).collect();
+    let transfer = |leg: &Leg| Transfer::post(leg.debit, leg.credit, leg.amount);
     let row = EntryRow {
         kind: EntryKind::Manual,
         asset: *asset,
-        transfers: vec![Transfer::post(*debit, *credit, *amount)],
+        transfers: legs.iter().map(transfer).collect(),
         dated: *dated,
         memo: Some(memo.clone()),
         codes: Vec::new(),
@@ -29,18 +32,21 @@ pub(crate) fn enter(rows: &mut Rows, command: &Enter) -> Decision {
     if *dated < closed_until {
         return Err(Reject::PeriodClosed { until: closed_until, dated: *dated });
     }
-    for id in [debit, credit] {
-        let account = rows.accounts.get(id)?.ok_or(Reject::Ledger(LedgerReject::UnknownAccount(*id)))?;
+    let sides = legs.iter().flat_map(|leg| [(leg.debit, leg.asset), (leg.credit, leg.asset)]);
+    for (id, asset) in sides {
+        let account = rows.accounts.get(&id)?.ok_or(Reject::Ledger(LedgerReject::UnknownAccount(id)))?;
         if !Chart::is_open_to_entries(account) {
             return Err(Reject::AccountReserved(account.name.clone()));
         }
-        if account.asset != *asset {
-            return Err(Reject::WrongAsset { expected: account.asset, got: *asset });
+        if account.asset != asset {
+            return Err(Reject::WrongAsset { expected: account.asset, got: asset });
         }
     }
     let mut draft = Draft::new(EntryKind::Manual, Some(*reference)).dated(*dated).memo(memo.clone());
-    draft.push(Transfer::post(*debit, *credit, *amount));
-    if draft.transfers().is_empty() {
+    for leg in &legs {
+        draft.push(transfer(leg));
+    }
+    if draft.transfers().len() < legs.len() {
         return Err(Reject::Ledger(LedgerReject::ZeroAmount));
     }
     let entry = draft.apply(rows)?;

@@ -205,6 +205,7 @@ fn enter(n: u8, debit: AccountId, credit: AccountId, amount: u128, dated: u64) -
         asset: usd(),
         dated: Timestamp::from_secs(dated),
         memo: "a note".into(),
+        also: None,
     })
 }
 

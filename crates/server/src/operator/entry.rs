@@ -80,7 +80,8 @@ impl Operator {
         let debit = self.account(&request.debit, request.debit_kind, money.asset()).await?;
         let credit = self.account(&request.credit, request.credit_kind, money.asset()).await?;
         let (amount, asset) = (money.amount(), money.asset());
-        let enter = Enter { reference, debit, credit, amount, asset, dated, memo: memo.to_owned() };
+        let enter =
+            Enter { reference, debit, credit, amount, asset, dated, memo: memo.to_owned(), also: None };
         self.execute.execute(Command::Enter(enter)).await?;
         Ok(Entered { reference: reference.to_string(), date: day_text(dated), memo: memo.to_owned(), before })
     }
@@ -105,7 +106,7 @@ impl Operator {
     }
 
     /// Refuses a date in a closed period before any account is opened for the entry.
-    fn check_open(&self, dated: Timestamp, before: bool) -> Result<(), OperatorError> {
+    pub(super) fn check_open(&self, dated: Timestamp, before: bool) -> Result<(), OperatorError> {
         let until = self.read.books()?.closed_until;
         if dated < until && !before {
             return Err(OperatorError::Rejected(Reject::PeriodClosed { until, dated }));
@@ -114,7 +115,7 @@ impl Operator {
     }
 
     /// The account with this name; one of the operator's own is opened if there is none.
-    async fn account(
+    pub(super) async fn account(
         &self,
         name: &str,
         kind: Option<AccountKind>,
