@@ -98,7 +98,9 @@ fn reply(asked: &Asked) -> Vec<u8> {
     let text = "Content-Type: text/plain\r\n";
     match asked.path.as_str() {
         path if path.starts_with("/page?") || path.starts_with("/call?") => whole("200 OK", text, "a page\n"),
-        "/page" | "/free" | "/dear" | "/call" => whole("200 OK", text, &format!("this is {}\n", asked.path)),
+        "/page" | "/euros" | "/free" | "/dear" | "/call" => {
+            whole("200 OK", text, &format!("this is {}\n", asked.path))
+        }
         "/broken" => whole("500 Internal Server Error", text, "oh no\n"),
         "/toll" => whole("302 Found", "Location: /page\r\n", "pass through\n"),
         "/moved" => whole("302 Found", "Location: /page\r\n", "over there\n"),
