@@ -115,14 +115,7 @@ impl Shared {
         let (problem, field) = told_quota(problem, quote, now);
         let mut fields = Vec::new();
         let others = self.exchanges(quote);
-        let request = self.cashu_request(quote, quote.price);
-        let creq_b = request.as_ref().and_then(|request| request.encode_b().ok());
-        if let Some(request) = &request {
-            let style = self.config.offers.x_cashu;
-            let creq_a = (style != XCashu::B).then(|| request.encode_a().ok()).flatten();
-            fields.extend(creq_a.map(|text| (header::X_CASHU, text)));
-            fields.extend(creq_b.clone().filter(|_| style != XCashu::A).map(|text| (header::X_CASHU, text)));
-        }
+        let creq_b = self.add_cashu_requests(quote, &mut fields);
         let mut problem = problem;
         match self.mpp_challenge(quote, quote.price, asked.digest.clone(), now) {
             Ok((id, text)) => {
@@ -169,6 +162,16 @@ impl Shared {
             }
         }
         response
+    }
+
+    /// The payment request for credits of the own asset, in the encodings that are wanted; the second one is for people as well.
+    fn add_cashu_requests(&self, quote: &Quote, fields: &mut Vec<(&'static str, String)>) -> Option<String> {
+        let request = self.cashu_request(quote, quote.price)?;
+        let (style, creq_b) = (self.config.offers.x_cashu, request.encode_b().ok());
+        let creq_a = (style != XCashu::B).then(|| request.encode_a().ok()).flatten();
+        fields.extend(creq_a.map(|text| (header::X_CASHU, text)));
+        fields.extend(creq_b.clone().filter(|_| style != XCashu::A).map(|text| (header::X_CASHU, text)));
+        creq_b
     }
 
     /// The offers of chains, if there are any, in the dialects that know them.
