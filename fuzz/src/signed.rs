@@ -5,7 +5,7 @@ use std::str::from_utf8;
 use ed25519_dalek::{Signer, SigningKey};
 use farthing_entitlement::{Check, Entitlement, Revoked};
 use farthing_money::{Span, Timestamp};
-use farthing_wire::{Pass, PaymentNote, Receipt, jws, pass};
+use farthing_wire::{Mandate, MandateFile, Pass, PaymentNote, Receipt, Revocation, jws, pass};
 
 use crate::{Cut, base64};
 
@@ -15,6 +15,11 @@ pub fn signed_texts(bytes: &[u8]) {
     let (now, life) = (Timestamp::from_millis(0), Span::from_secs(60));
     if let Ok(text) = from_utf8(bytes) {
         drop(Receipt::verify(text, None));
+        drop((Mandate::verify_signer(text), Revocation::verify_signer(text)));
+        if let Ok(file) = MandateFile::read(text) {
+            let written = file.to_json().expect("what was read can be written");
+            assert_eq!(MandateFile::read(&written), Ok(file));
+        }
         assert!(Pass::verify(text, &key.verifying_key(), now).is_err(), "nobody knows the key");
         assert!(PaymentNote::verify(text, &key.verifying_key(), now, life).is_err(), "nobody knows the key");
         if let Ok(read) = jws::read_key(text) {

@@ -17,7 +17,7 @@ use crate::table::table;
 pub enum Limits {
     /// The limits, and what was spent against them
     Show,
-    /// Set limits of an asset, for everything or for one host, path, tool or task; those that are not named stay as they are
+    /// Set limits, for everything or for one host, path, tool or task
     Set(Box<Set>),
     /// Take every own limit of a host, a path, a tool or a task away
     Remove(Remove),

@@ -20,13 +20,13 @@ use crate::payer::{Payer, Typed, WalletPlace, draw, now, write_secret};
 pub enum Mandate {
     /// Sign a mandate and write it into a file, with the money if you want
     Give(Box<Give>),
-    /// Take a mandate in: this wallet pays within it only, from now on; or take in that it was revoked
+    /// Take a mandate in: this wallet pays within it only, from now on
     Take(Take),
     /// The mandates that were given and taken, and what is used of them
     List,
     /// One mandate: of a file, or by the beginning of its name
     Show(Show),
-    /// Take a mandate back that you have given, with its money if nobody took it; or take in such a file with --file
+    /// Take a mandate back that you have given, or take in that one was taken back
     Revoke(Revoke),
 }
 

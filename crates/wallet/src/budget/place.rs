@@ -37,9 +37,6 @@ pub enum PatternError {
     Path(String),
 }
 
-/// How often an encoding is undone: nobody who serves pages undoes it more often.
-const DECODINGS_MAX: usize = 4;
-
 impl HostPattern {
     /// Whether a limit for these hosts meets an address. One without a port meets every port.
     pub(crate) fn limits(&self, address: &Address) -> bool {
@@ -128,13 +125,14 @@ fn is_below(path: &str, folder: &str) -> bool {
         || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ';']))
 }
 
-/// A path as servers may understand it: decoded, with one kind of slash and one at a time, without `.`, `..` and what follows a `;`, in
+/// A path as servers may understand it: decoded until nothing is left to decode, with one kind of slash and one at a time, without `.`, `..` and what follows a `;`, in
 /// lower case.
 pub(crate) fn spelled(path: &str) -> String {
     let mut bytes = path.as_bytes().to_vec();
-    for _ in 0..DECODINGS_MAX {
+    loop {
         let decoded = decoded(&bytes);
-        if decoded == bytes {
+        // Each round makes it shorter, so this ends.
+        if decoded.len() == bytes.len() {
             break;
         }
         bytes = decoded;
@@ -148,13 +146,19 @@ pub(crate) fn spelled(path: &str) -> String {
             segment => kept.push(segment),
         }
     }
-    // What cannot be seen, or means something in a row's name, is written as it would be in an address.
-    let plain = |c: char| c.is_alphanumeric() || "-._~!$&'()*+,=:@%".contains(c);
-    let joined: Vec<String> = kept
-        .into_iter()
-        .map(|segment| segment.chars().map(|c| if plain(c) { c } else { '_' }).collect())
-        .collect();
-    format!("/{}", joined.join("/"))
+    // Everything else is written as in an address, so that what is written is read again as the same.
+    let mut path = String::new();
+    for segment in kept {
+        path.push('/');
+        for byte in segment.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte) {
+                path.push(char::from(byte));
+            } else {
+                path.push_str(&format!("%{byte:02x}"));
+            }
+        }
+    }
+    if path.is_empty() { "/".to_owned() } else { path }
 }
 
 fn decoded(bytes: &[u8]) -> Vec<u8> {
@@ -261,7 +265,29 @@ mod tests {
         assert!(allows("*.example", "https://a.example/") && !allows("*.a.example", "https://a.example/"));
     }
 
+    #[test]
+    fn what_is_written_is_read_again() {
+        // A path with a letter beyond ASCII was written in a way that was refused when it was read: the wallet did not open any more.
+        for (typed, written) in [
+            ("a.example/caf%C3%A9", "a.example/caf%c3%a9"),
+            ("a.example/%252525252541", "a.example/a"),
+            ("a.example/100%", "a.example/100%25"),
+            ("a.example/a%20b/%zz/%ff", "a.example/a%20b/%25zz/%ef%bf%bd"),
+        ] {
+            let pattern: PathPattern = typed.parse().unwrap();
+            assert_eq!(pattern.to_string(), written);
+            assert_eq!(written.parse::<PathPattern>().unwrap(), pattern);
+            let address: Address = format!("https://{typed}").parse().unwrap();
+            assert!(pattern.limits(&address), "{typed}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn spelling_twice_changes_nothing(path in "(/|%|[0-9a-fA-F]|\\.|;|é|Σ| |\\\\){0,24}") {
+            prop_assert_eq!(spelled(&spelled(&path)), spelled(&path));
+        }
+
         #[test]
         fn encoding_any_letter_changes_nothing(path in "(/[a-z]{1,5}){1,3}", which: prop::sample::Index) {
             let place = which.index(path.len());
