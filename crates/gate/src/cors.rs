@@ -16,7 +16,7 @@ const READ: HeaderValue = HeaderValue::from_static(
 );
 /// What a page has to send to pay. The reference's client asks for what it wants to read with a field of answers.
 const SENT: HeaderValue = HeaderValue::from_static(
-    "Authorization, X-Cashu, Payment-Authorization, Payment-Signature, X-Payment, Sign-In-With-X, Farthing-Pass, \
+    "Authorization, X-Cashu, Payment-Authorization, Payment-Signature, X-Payment, Sign-In-With-X, Farthing-Pass, Farthing-Amount, \
      Access-Control-Expose-Headers",
 );
 /// What it sends besides to a place of ours.

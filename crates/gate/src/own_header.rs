@@ -30,13 +30,14 @@ const OURS_ALONE: [&str; 11] = [
 ];
 
 /// What carries a payment, and what says that there was one: under a price only our own note says that.
-const CREDENTIALS: [&str; 10] = [
+const CREDENTIALS: [&str; 11] = [
     header::X_CASHU,
     header::PAYMENT_AUTHORIZATION,
     header::PAYMENT_SIGNATURE,
     header::X_PAYMENT,
     header::SIGN_IN_WITH_X,
     header::FARTHING_SESSION,
+    header::FARTHING_AMOUNT,
     header::FARTHING_RECEIPT,
     header::PAYMENT_RECEIPT,
     header::PAYMENT_RESPONSE,

@@ -7,6 +7,7 @@ use farthing_money::{Money, Span};
 use farthing_wire::{QuotaBy, QuotaField};
 use http::{HeaderMap, header};
 
+use crate::flow::PARAMETER;
 use crate::rule::Per;
 
 /// What the page says.
@@ -30,6 +31,8 @@ pub struct Page<'a> {
     pub sunset: bool,
     /// What is free of it.
     pub quota: Option<PageQuota>,
+    /// The least that a payer may name, where payers name what they pay.
+    pub least: Option<Money>,
 }
 
 /// What is free, and where that stands.
@@ -45,6 +48,9 @@ pub struct PageQuota {
 
 /// The page's `Content-Security-Policy`: its own style and nothing else, not even a script.
 pub const POLICY: &str = "default-src 'none'; style-src 'sha256-MT5LVK6eXPeAx36Xg61shJCfbjZPbtgBT8tabQ76ZEU='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The same for a page on which the payer names the amount.
+pub const FORM_POLICY: &str = "default-src 'none'; style-src 'sha256-MT5LVK6eXPeAx36Xg61shJCfbjZPbtgBT8tabQ76ZEU='; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 const STYLE: &str = "body{max-width:38rem;margin:4rem auto;padding:0 1rem;font:1.1rem/1.5 system-ui,sans-serif}\
 code{display:block;padding:.6rem;background:#8882;overflow-wrap:anywhere}.price{font-size:2rem;font-weight:600}\
@@ -75,6 +81,9 @@ impl Page<'_> {
         if let Some(quota) = &self.quota {
             let _ = writeln!(html, "<p>{}</p>", escape(&quota.to_text()));
         }
+        if let Some(least) = self.least {
+            html.push_str(&self.form(least));
+        }
         let _ = writeln!(html, "<h2>Pay</h2>\n<p>With the farthing wallet:</p>");
         let _ = writeln!(html, "<code>farthing pay {}</code>", escape(&shell_word(self.url)));
         if let Some(request) = self.request {
@@ -92,6 +101,23 @@ impl Page<'_> {
         }
         html.push_str("</body>\n</html>\n");
         html
+    }
+
+    /// Where the payer names the amount. A form replaces the query of an address, so one that has more says how instead.
+    fn form(&self, least: Money) -> String {
+        let (amount, floor) = (escape(&self.price.to_decimal()), escape(&least.to_string()));
+        let query = self.url.split_once('?').map_or("", |(_, query)| query);
+        let others = query.split('&').any(|pair| !pair.is_empty() && !pair.starts_with(PARAMETER));
+        if others {
+            return format!(
+                "<p>Pay what you want, at least {floor}: add {PARAMETER}={amount} to the address.</p>\n"
+            );
+        }
+        format!(
+            "<form method=\"get\">\n<label>Pay what you want, at least {floor}: \
+             <input name=\"{PARAMETER}\" value=\"{amount}\" inputmode=\"decimal\"></label>\n\
+             <button>Name it</button>\n</form>\n"
+        )
     }
 }
 
@@ -189,6 +215,7 @@ mod tests {
             sunset: false,
             quota: None,
             others: &[],
+            least: None,
         }
     }
 

@@ -112,15 +112,19 @@ async fn a_reload_does_not_count_and_the_next_period_begins_anew() {
 
     let day = 24 * 3_600_000;
     bank.now.fetch_add(day, Ordering::SeqCst);
-    let morning = get(gate.address, "/visitor/four", &known).await;
-    assert_eq!((morning.status, left(&morning)), (200, Some(2)), "a new day, and a new number: {morning:?}");
-    assert!(!cookie(&morning, header::VISITOR_COOKIE).is_empty());
-    // The clock is put back, and forth again: both days are as they were.
+    let tomorrow = get(gate.address, "/visitor/four", &known).await;
+    assert_eq!(
+        (tomorrow.status, left(&tomorrow)),
+        (200, Some(2)),
+        "a new day, and a new number: {tomorrow:?}"
+    );
+    assert!(!cookie(&tomorrow, header::VISITOR_COOKIE).is_empty());
+    // The clock is put yesterday, and forth again: both days are as they were.
     bank.now.fetch_sub(day, Ordering::SeqCst);
-    let back = get(gate.address, "/visitor/five", &known).await;
-    assert_eq!((back.status, left(&back)), (402, Some(0)));
+    let yesterday = get(gate.address, "/visitor/five", &known).await;
+    assert_eq!((yesterday.status, left(&yesterday)), (402, Some(0)));
     bank.now.fetch_add(day, Ordering::SeqCst);
-    let anew = get(gate.address, "/visitor/six", &cookie(&morning, header::VISITOR_COOKIE)).await;
+    let anew = get(gate.address, "/visitor/six", &cookie(&tomorrow, header::VISITOR_COOKIE)).await;
     assert_eq!((anew.status, left(&anew)), (200, Some(1)));
 }
 

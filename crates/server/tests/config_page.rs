@@ -85,3 +85,17 @@ fn every_example_is_accepted() {
     let read = Config::load(&file);
     assert!(read.is_ok(), "{}\n{text}", read.map(|_| ()).unwrap_err());
 }
+
+/// Every example of the page on prices is read as it stands there, and the files that it names with it.
+#[test]
+fn the_examples_of_the_page_on_prices_are_good() {
+    let page = include_str!("../../../docs/pricing.md");
+    let examples: Vec<&str> =
+        page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(examples.len() >= 4, "{}", examples.len());
+    for example in examples {
+        let text = format!("[server]\nupstream = \"http://127.0.0.1:1\"\n{example}");
+        let read = Config::read(&text, Path::new("farthing.toml"));
+        assert!(read.is_ok(), "{example}\n{:?}", read.err());
+    }
+}

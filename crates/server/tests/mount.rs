@@ -17,6 +17,7 @@ use farthing_server::installation::Installation;
 use farthing_server::mount::{ABOUT_PATH, ISSUER_PATH, Mount};
 use farthing_wire::x402::PaymentRequired;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tower::ServiceExt;
@@ -120,4 +121,60 @@ async fn what_is_mounted_has_the_chains_of_the_configuration() {
     installation.writer.execute(Command::Facilitate(facilitate)).await.unwrap();
     asked.notified().await;
     drop(app);
+}
+
+/// Every file of a folder, one after the other.
+fn bytes(folder: &Path, into: &mut Vec<u8>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            bytes(&entry.path(), into);
+        } else {
+            into.extend(std::fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
+/// What is free is had exactly so often by sixty-four clients at once and with a restart in between, on disk; and the folder does not
+/// say who had it.
+#[tokio::test]
+async fn a_quota_is_exact_across_a_restart_and_the_folder_knows_nobody() {
+    const KEY: &str = "planted-key-of-a-reader";
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let text = format!(
+        "[server]\ndata = {data:?}\nupstream = \"http://127.0.0.1:9\"\n[[price]]\npath = \"/report/*\"\namount = \"0.05 USD\"\n\
+         [price.quota]\nfree = 40\nper = \"month\"\nby = \"key\"\n"
+    );
+    let config = Config::read(&text, Path::new("farthing.toml")).unwrap();
+    let passphrase = Passphrase::new("words".to_owned(), "this test").unwrap();
+    let origin: Origin = "https://shop.example".parse().unwrap();
+    let mut served = 0;
+    for _ in 0..2 {
+        let clock = Arc::new(|| Timestamp::from_secs(1_800_000_000));
+        let installation = Installation::open(&config, &passphrase, clock).await.unwrap();
+        let mount = Mount::new(&config, &installation, &origin).unwrap();
+        let app = Router::new()
+            .route("/report/{page}", get(|| async { "worth five cents" }))
+            .layer(mount.layer)
+            .merge(mount.routes);
+        let mut asking = tokio::task::JoinSet::new();
+        for page in 0..32 {
+            let request = Request::get(format!("/report/{page}")).header("host", "shop.example");
+            let request = request.header("x-api-key", KEY).body(Body::empty()).unwrap();
+            let app = app.clone();
+            asking.spawn(async move { app.oneshot(request).await.unwrap().status() });
+        }
+        let answers = asking.join_all().await;
+        served += answers.iter().filter(|status| **status == StatusCode::OK).count();
+        assert!(answers.iter().all(|status| [StatusCode::OK, StatusCode::PAYMENT_REQUIRED].contains(status)));
+        assert_eq!(installation.books.quotas_after(None, 10).unwrap().len(), 2, "one asker, let in once");
+        drop(app);
+        installation.close();
+    }
+    assert_eq!(served, 40);
+    let mut written = Vec::new();
+    bytes(&data, &mut written);
+    let contains = |text: &[u8]| written.windows(text.len()).any(|window| window == text);
+    assert!(contains(b"quota_keys"), "the search finds what is there");
+    assert!(!contains(KEY.as_bytes()) && !contains(&Sha256::digest(KEY)));
 }

@@ -32,6 +32,8 @@ pub const FARTHING_PASS: &str = "Farthing-Pass";
 pub const FARTHING_PAYMENT: &str = "Farthing-Payment";
 /// What a request cost, said by the upstream in the asset of its price, where that may be less than the price.
 pub const FARTHING_COST: &str = "Farthing-Cost";
+/// What a payer pays who names the amount.
+pub const FARTHING_AMOUNT: &str = "Farthing-Amount";
 /// Where what is free stands.
 pub const FARTHING_QUOTA: &str = "Farthing-Quota";
 /// A step of a session that pays for a request; where the session stands, in an answer.

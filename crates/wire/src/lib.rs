@@ -25,6 +25,7 @@ pub mod challenge;
 pub mod credential;
 pub mod digest;
 pub mod header;
+pub mod http_signature;
 pub mod liabilities;
 pub mod mandate;
 pub mod mpp;

@@ -20,7 +20,7 @@ use super::refusal::{Kind, Refused};
 use crate::body::Body;
 use crate::chain::{offer, settled};
 use crate::cors;
-use crate::page::{POLICY, Page, PageQuota, prefers_html};
+use crate::page::{FORM_POLICY, POLICY, Page, PageQuota, prefers_html};
 use crate::problem;
 
 /// What our own fields of a 402 may have together: the rest is for the usual ones, and for those of a proxy before us.
@@ -69,7 +69,12 @@ impl Shared {
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
                 return response;
             }
-            Kind::Stranger | Kind::Over | Kind::Invalid | Kind::Unsupported | Kind::Unprepared => {
+            Kind::Stranger
+            | Kind::Named
+            | Kind::Over
+            | Kind::Invalid
+            | Kind::Unsupported
+            | Kind::Unprepared => {
                 return self.challenge_with(asked, problem, Some(refused));
             }
         };
@@ -140,11 +145,9 @@ impl Shared {
                 problem: refusal.as_deref(),
                 sunset,
                 quota: quote.quota.as_ref().map(|terms| page_quota(terms, now)),
+                least: quote.least,
             };
-            *response.body_mut() = Body::from(page.to_html());
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+            put_page(&mut response, &page);
         }
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -293,8 +296,12 @@ impl Shared {
     }
 }
 
-/// Says in a problem where what is free stands.
+/// Says in a problem how little may be named, and where what is free stands.
 fn told_quota(problem: Problem, quote: &Quote, now: Timestamp) -> (Problem, Option<QuotaField>) {
+    let problem = match quote.least {
+        Some(least) => problem.with("least", least.to_string()),
+        None => problem,
+    };
     let Some(terms) = &quote.quota else { return (problem, None) };
     let field = terms.field(now);
     let told = json!({
@@ -306,6 +313,14 @@ fn told_quota(problem: Problem, quote: &Quote, now: Timestamp) -> (Problem, Opti
         "refused": terms.refused.as_ref().map(Reject::code),
     });
     (problem.with("quota", told), Some(field))
+}
+
+fn put_page(response: &mut Response<Body>, page: &Page<'_>) {
+    *response.body_mut() = Body::from(page.to_html());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    let policy = if page.least.is_some() { FORM_POLICY } else { POLICY };
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
 }
 
 fn page_quota(terms: &QuotaTerms, now: Timestamp) -> PageQuota {

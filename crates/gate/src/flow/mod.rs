@@ -1,5 +1,6 @@
 //! The 402 flow around any service: what has no price passes untouched, what has one is passed by a pass or paid for.
 
+mod bot;
 mod challenge;
 mod channel;
 mod config;
@@ -11,6 +12,7 @@ mod escrow;
 mod extension;
 mod free;
 mod handover;
+mod named;
 mod on_chain;
 mod pay;
 mod quota;
@@ -43,6 +45,7 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service, ServiceExt};
 
+use self::bot::Bots;
 use self::challenge::Asked;
 use self::channel::ChannelMemory;
 pub use self::config::{
@@ -50,12 +53,13 @@ pub use self::config::{
 };
 pub use self::currency::Currencies;
 use self::handover::{Handover, Handovers};
+pub(crate) use self::named::PARAMETER;
 use self::pay::{Attempt, Delivery};
 use self::quota::{Counted, QuotaKeys};
 use self::quote::Quote;
 use self::refusal::Refused;
 use self::sign_in::{SignIns, SignedIn};
-use self::terms::{Asker, Terms};
+use self::terms::Terms;
 use crate::body::{Body, BoxError};
 use crate::chain::statement;
 use crate::cors;
@@ -88,6 +92,8 @@ struct Shared {
     channels: ChannelMemory,
     /// The keys under which askers are counted.
     quota_keys: QuotaKeys,
+    /// Signatures of crawlers that were used.
+    bots: Bots,
     /// Places for payments that are under way.
     payments: Arc<Semaphore>,
 }
@@ -117,8 +123,8 @@ impl Shared {
         let statements = statement::key(&config.secrets.signing);
         let sign_ins = SignIns::new(&config.secrets.challenge, (config.clock)());
         let channels = ChannelMemory::default();
-        let quota_keys = QuotaKeys::default();
-        Self { config, verifying, statements, sign_ins, handovers, channels, quota_keys, payments }
+        let (quota_keys, bots) = (QuotaKeys::default(), Bots::default());
+        Self { config, verifying, statements, sign_ins, handovers, channels, quota_keys, bots, payments }
     }
 }
 
@@ -198,12 +204,11 @@ impl Shared {
             if !rules.know_host(target.host()) && target.host() != self.config.names.host {
                 return problem::answer(&problem::of_host(target.host()));
             }
-            let (asker, now) = (Asker::default(), (self.config.clock)());
             let chosen = rules.choose(&parts.method, &target).map(|chosen| {
-                chosen.map(|chosen| match terms::of(chosen.rule, &asker, now) {
+                chosen.map(|chosen| match self.terms(chosen.rule, &rules, &parts) {
                     Terms::Free => None,
-                    Terms::Price(price) => {
-                        Some(Quote::new(chosen.rule, price, &parts, &target, self.config.names.https))
+                    Terms::Price(ask) => {
+                        Some(Quote::new(chosen.rule, *ask, &parts, &target, self.config.names.https))
                     }
                 })
             });
@@ -233,7 +238,7 @@ impl Shared {
         inner: S,
         mut parts: Parts,
         body: Body,
-        mut quote: Quote,
+        quote: Quote,
     ) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
@@ -251,6 +256,9 @@ impl Shared {
         let step = session::step(&parts.headers);
         own_header::remove_spoofed(&mut parts.headers);
         own_header::remove_credentials(&mut parts.headers);
+        if quote.least.is_some() {
+            named::remove(&mut parts);
+        }
         match pass {
             Ok(None) => {}
             Ok(Some(pass)) => {
@@ -261,6 +269,13 @@ impl Shared {
         }
         if is_preflight(&parts) {
             return preflight(inner, parts).await;
+        }
+        if quote.granted {
+            return self.free(Answering { inner, parts, body, quote }, None).await;
+        }
+        if let Some(refused) = quote.refused.clone() {
+            let refused = Refused::Named(Box::new(refused));
+            return self.refuse_unread(&quote, &parts, &refused, false);
         }
         // HEAD delivers nothing, so nothing is taken for it.
         if let Some(step) = step.filter(|_| parts.method != Method::HEAD) {
@@ -285,22 +300,14 @@ impl Shared {
         };
         // Who brings money pays; what is free is for who brings none.
         let counted = counted.filter(|_| credential.is_none() && parts.method != Method::HEAD);
-        if let Some(counted) = counted {
-            match self.take_free(&mut quote, counted, &parts, (self.config.clock)()).await {
-                Ok(None) => {}
-                Ok(taken) => return self.free(Answering { inner, parts, body, quote }, taken).await,
-                Err(refusal) => return self.refuse_unread(&quote, &parts, &refusal.into(), cashu),
-            }
-        }
-        self.pay_or_ask(inner, (parts, body), quote, (credential, client), cashu).await
+        self.pay_or_ask(Answering { inner, parts, body, quote }, counted, (credential, client), cashu).await
     }
 
-    /// Takes a payment, or asks for one.
+    /// Takes one of what is free, or a payment, or asks for one.
     async fn pay_or_ask<S, B>(
         self: Arc<Self>,
-        inner: S,
-        (parts, body): (Parts, Body),
-        quote: Quote,
+        answering: Answering<S>,
+        counted: Option<Counted>,
         (credential, client): (Option<Credential>, Option<Client>),
         cashu: bool,
     ) -> Response<Body>
@@ -311,6 +318,14 @@ impl Shared {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let Answering { inner, parts, body, mut quote } = answering;
+        if let Some(counted) = counted {
+            match self.take_free(&mut quote, counted, &parts, (self.config.clock)()).await {
+                Ok(None) => {}
+                Ok(taken) => return self.free(Answering { inner, parts, body, quote }, taken).await,
+                Err(refusal) => return self.refuse_unread(&quote, &parts, &refusal.into(), cashu),
+            }
+        }
         // Before anything of it is read any further.
         let begun = credential.as_ref().map(|credential| self.begin(credential, client.as_ref())).transpose();
         let begun = match begun {

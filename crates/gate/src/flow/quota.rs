@@ -5,7 +5,6 @@
 //! first day of the period; once that key is forgotten, no name can be made again. docs/adr/0020 says more.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use farthing_channel::Address;
@@ -23,7 +22,7 @@ use sha2::{Digest, Sha256};
 
 use super::Shared;
 use super::quote::Quote;
-use crate::limit::client::whole_address_of;
+use super::terms::address_of;
 use crate::network::neighbourhood;
 use crate::own_header;
 use crate::random;
@@ -116,7 +115,7 @@ impl Shared {
         let Some(terms) = &mut quote.quota else { return Ok(None) };
         let Quota { free, per, newcomers, .. } = terms.quota;
         let period = per.at(now);
-        let network = self.address(parts).map(neighbourhood);
+        let network = address_of(&self.config, parts).map(neighbourhood);
         let (who, visitor) = match counted {
             Counted::Visitor(known) => {
                 let id = known.map_or_else(|| self.draw_id(), |visitor| Ok(visitor.id))?;
@@ -169,11 +168,6 @@ impl Shared {
                 taken.field
             }
         }
-    }
-
-    fn address(&self, parts: &Parts) -> Option<IpAddr> {
-        let trusted = &self.config.trusted_proxies;
-        whole_address_of(&parts.extensions, &parts.headers, trusted).map(|(address, _)| address)
     }
 
     fn draw_id<const N: usize>(&self) -> Result<[u8; N], Refusal> {

@@ -8,7 +8,9 @@ use http::request::Parts;
 use http::{Method, header};
 use sha2::Sha256;
 
+use super::named::{self, NamedRefusal};
 use super::quota::QuotaTerms;
+use super::terms::Ask;
 use crate::peer::Peer;
 use crate::rule::{PassScope, Rule, Share, is_safe};
 use crate::target::Target;
@@ -38,12 +40,20 @@ pub(super) struct Quote {
     pub(super) quota: Option<QuotaTerms>,
     /// In what it may be paid beside its own asset, if its rule says so.
     pub(super) accepts: Option<Vec<Asset>>,
+    /// It costs this asker nothing, though others pay.
+    pub(super) granted: bool,
+    /// The least that payers may name, where they name what they pay.
+    pub(super) least: Option<Money>,
+    /// What the payer has named.
+    pub(super) named: Option<Money>,
+    /// Why that is not taken.
+    pub(super) refused: Option<NamedRefusal>,
 }
 
 impl Quote {
     pub(super) fn new(
         rule: &Rule,
-        price: Money,
+        ask: Ask,
         parts: &Parts,
         target: &Target<'_>,
         https: Option<bool>,
@@ -52,14 +62,19 @@ impl Quote {
         let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
         // As it is forwarded: what two spellings mean to the upstream is not for us to say.
         let (path, host) = (parts.uri.path(), target.host());
-        let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let query = parts.uri.query().map(|query| match rule.least() {
+            Some(_) => named::without(query),
+            None => query.to_owned(),
+        });
+        let query = query.filter(|query| !query.is_empty() || rule.least().is_none());
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         let (scope, cookie_path) = match rule.pass_scope() {
             PassScope::Url => (format!("url {method} {host}{path}{query}"), path),
             PassScope::Path => (format!("path {method} {host}{path}"), path),
             PassScope::Rule => (format!("rule {method} {host} {}", rule.without_line()), "/"),
         };
         Self {
-            price,
+            price: ask.price,
             pass: rule.pass_for(&method),
             scope,
             cookie_path: cookie_path.to_owned(),
@@ -69,16 +84,28 @@ impl Quote {
             tax_code: rule.tax_code(),
             flow: rule.flow(),
             shares: rule.shares().to_vec(),
-            quota: rule.quota().map(|quota| QuotaTerms::new(rule, quota)),
             accepts: rule.accepts().map(<[Asset]>::to_vec),
+            quota: rule.quota().filter(|_| ask.counts).map(|quota| QuotaTerms::new(rule, quota)),
+            granted: ask.granted,
+            least: rule.least(),
+            named: ask.named.then_some(ask.price),
+            refused: ask.refused,
         }
     }
 
     /// The payment's resource in the books: a credential buys this and nothing else. Of a query, which may say who asks,
     /// the books keep a code that only our secret makes.
     pub(super) fn resource(&self, secret: &[u8; 32]) -> String {
-        let Some((place, query)) = self.url.split_once('?') else {
-            return format!("{} {}", self.method, self.url);
+        let url = match (self.least, self.url.split_once('?')) {
+            // What is bought is the same, whatever is paid for it.
+            (Some(_), Some((place, query))) => match named::without(query) {
+                rest if rest.is_empty() => place.to_owned(),
+                rest => format!("{place}?{rest}"),
+            },
+            _ => self.url.clone(),
+        };
+        let Some((place, query)) = url.split_once('?') else {
+            return format!("{} {}", self.method, url);
         };
         let code = Hmac::<Sha256>::new_from_slice(secret).map(|code| {
             let code = code.chain_update(b"farthing/query/1").chain_update(query);
@@ -107,7 +134,9 @@ impl Quote {
 
     /// Binds a challenge to the request that it was made for.
     pub(super) fn tag(&self) -> RequestTag {
-        RequestTag::of_parts("farthing/quote/1", [self.method.as_str().as_bytes(), self.url.as_bytes()])
+        let named = self.named.map(|money| money.to_string());
+        let parts = [self.method.as_str(), &self.url].into_iter().chain(named.as_deref());
+        RequestTag::of_parts("farthing/quote/1", parts.map(str::as_bytes))
     }
 
     /// Whether a pass may stand for the payment: what changes things is repeated only with its own credential.

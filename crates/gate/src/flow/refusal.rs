@@ -13,6 +13,7 @@ use farthing_wire::{CredentialError, mpp};
 use thiserror::Error;
 
 use super::channel::Corrective;
+use super::named::NamedRefusal;
 use super::sign_in::SignInRefusal;
 use crate::chain::ChainRefusal;
 use crate::chain::claim::ClaimError;
@@ -79,6 +80,8 @@ pub(super) enum Refused {
     #[error(transparent)]
     Session(#[from] SessionRefusal),
     #[error(transparent)]
+    Named(Box<NamedRefusal>),
+    #[error(transparent)]
     Chain(#[from] ChainRefusal),
     #[error(transparent)]
     Batch(#[from] BatchError),
@@ -106,6 +109,8 @@ pub(super) enum Kind {
     Unprepared,
     /// Who signs in is let in by nothing.
     Stranger,
+    /// The payer has named an amount that is not taken.
+    Named,
     /// It did once; another payment is required.
     Over,
     /// The same credential is at work right now.
@@ -139,6 +144,7 @@ impl Refused {
                 Kind::Unsupported
             }
             Self::SignIn(_) => Kind::Stranger,
+            Self::Named(_) => Kind::Named,
             Self::Engine(Refusal::Reject(Reject::PaymentNameTaken)) => Kind::Taken,
             Self::Engine(Refusal::Reject(Reject::PaymentUnderWay(_) | Reject::CreditPending(_))) => {
                 Kind::Conflict
@@ -195,6 +201,7 @@ impl Refused {
             Self::Unnamed => "payment-name-missing",
             Self::SignIn(refusal) => refusal.code(),
             Self::Session(refusal) => refusal.code(),
+            Self::Named(refusal) => refusal.code(),
             Self::Chain(ChainRefusal::Invalid { .. }) => "chain-payment-invalid",
             Self::Chain(ChainRefusal::Unreachable(_)) => "chain-unreachable",
             Self::Batch(error) => error.code(),
@@ -279,6 +286,11 @@ impl Refused {
                 402,
                 "Sign-in refused",
                 "sign the message of this answer if you have paid, or pay one of its offers",
+            ),
+            Kind::Named => (
+                402,
+                "Amount refused",
+                "nothing was taken; name at least the least amount in Farthing-Amount, or pay what this answer suggests",
             ),
             Kind::Taken => (
                 409,

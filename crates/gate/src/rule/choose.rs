@@ -10,12 +10,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use http::Method;
 
 use super::path::Exactness;
-use super::{HostPattern, Price, Rule, RuleError};
+use super::{HostPattern, People, Price, Rule, RuleError};
 use crate::target::{Target, TargetError};
 
 /// All rules, compiled once.
@@ -23,6 +23,7 @@ use crate::target::{Target, TargetError};
 pub struct Rules {
     /// The most specific first.
     sorted: Vec<Rule>,
+    people: Arc<People>,
 }
 
 /// The rule that a request falls under.
@@ -79,7 +80,18 @@ impl Rules {
                 errors.push(RuleError::Conflict { first: first.to_string(), second: second.to_string() });
             }
         }
-        if errors.is_empty() { Ok(Self { sorted }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { sorted, people: Arc::default() }) } else { Err(errors) }
+    }
+
+    /// With the people and programs of whom the merchant knows.
+    #[must_use]
+    pub fn knowing(self, people: People) -> Self {
+        Self { people: Arc::new(people), ..self }
+    }
+
+    /// The people and programs of whom the merchant knows.
+    pub fn people(&self) -> &People {
+        &self.people
     }
 
     /// The rule for a request, if there is one; without, it is proxied untouched.

@@ -113,6 +113,7 @@ impl fmt::Display for Explanation {
                 };
                 let note = if self.built_in { ", built in" } else { "" };
                 writeln!(f, "  {rule}: {price}{note}")?;
+                write_terms(f, rule)?;
             }
         }
         for loser in &self.losers {
@@ -122,11 +123,29 @@ impl fmt::Display for Explanation {
     }
 }
 
+/// What softens the price: a quota, cases in their order, a floor.
+fn write_terms(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    for case in rule.cases() {
+        match case.price {
+            Price::Free => writeln!(f, "    {case}: free")?,
+            Price::Paid { amount } => writeln!(f, "    {case}: {amount}")?,
+        }
+    }
+    if let Some(quota) = rule.quota() {
+        writeln!(f, "    free {} times a {} for each {}", quota.free, quota.per.as_str(), quota.by.as_str())?;
+    }
+    match rule.least() {
+        Some(least) => writeln!(f, "    payers name what they pay, at least {least}"),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use farthing_money::{Amount, Asset};
 
     use super::*;
+    use crate::rule::{Case, Per, Quota, When};
 
     #[test]
     fn every_loser_has_its_reason() {
@@ -159,6 +178,15 @@ GET a.org/articles/one
         assert!(
             robots.built_in && robots.to_string().contains("not b.org/**: names the path less exactly"),
             "{robots}"
+        );
+        let quota = Quota { free: 3, per: Per::Month, by: farthing_wire::QuotaBy::Visitor, newcomers: 16 };
+        let case =
+            Case { crawler: None, group: Some("staff".into()), when: When::default(), price: Price::Free };
+        let soft = Rules::new(vec![rule("/**").free_up_to(quota).in_case(vec![case])]).unwrap();
+        let text = soft.explain(&Method::GET, &target).unwrap().to_string();
+        assert!(
+            text.contains("\n    group staff: free\n    free 3 times a month for each visitor\n"),
+            "{text}"
         );
         let other = rules.explain(&Method::GET, &Target::new("a.org", "/y").unwrap()).unwrap();
         assert!(other.winner.is_none() && other.to_string().contains("no rule: proxied untouched"));

@@ -1,9 +1,12 @@
 //! Price rules: which requests cost what, and for how long one payment opens them.
 
+mod case;
 mod choose;
 mod explain;
 mod host;
+mod hours;
 mod path;
+mod people;
 mod quota;
 mod terms;
 
@@ -13,10 +16,13 @@ use http::Method;
 use thiserror::Error;
 
 use self::terms::RuleTerms;
+pub use case::{Case, CrawlerCase, Due};
 pub use choose::{Chosen, Rules};
 pub use explain::{Explanation, Loser};
 pub use host::HostPattern;
+pub use hours::{Days, Hours, When, WhenError};
 pub use path::PathPattern;
+pub use people::{Asker, Crawler, CrawlerClass, Group, KnownCrawler, People, Signs};
 pub use quota::{NEWCOMERS_DEFAULT, Per, Period, Quota};
 
 /// What something costs.

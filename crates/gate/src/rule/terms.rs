@@ -1,11 +1,15 @@
-//! What softens a price: how much of it is free.
+//! What softens a price: how much of it is free, in which cases it is another one, and how little a payer may name.
 
-use super::{Quota, Rule};
+use farthing_money::Money;
+
+use super::{Case, Quota, Rule};
 
 /// What softens the price of a rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RuleTerms {
     quota: Option<Quota>,
+    cases: Vec<Case>,
+    least: Option<Money>,
 }
 
 impl Rule {
@@ -16,8 +20,32 @@ impl Rule {
         self
     }
 
+    /// Another price in these cases, of which the first that fits holds.
+    #[must_use]
+    pub fn in_case(mut self, cases: Vec<Case>) -> Self {
+        self.terms.cases = cases;
+        self
+    }
+
+    /// The payer names the amount, at least this much; the price is what is suggested.
+    #[must_use]
+    pub fn at_least(mut self, least: Money) -> Self {
+        self.terms.least = Some(least);
+        self
+    }
+
     /// How often it is free.
     pub fn quota(&self) -> Option<Quota> {
         self.terms.quota
+    }
+
+    /// In which cases it has another price.
+    pub fn cases(&self) -> &[Case] {
+        &self.terms.cases
+    }
+
+    /// The least that a payer may name, if payers name what they pay.
+    pub fn least(&self) -> Option<Money> {
+        self.terms.least
     }
 }

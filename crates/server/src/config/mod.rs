@@ -4,6 +4,7 @@
 //! Nothing is bound or opened before the configuration is whole.
 
 mod assets;
+mod cases;
 mod chains;
 mod channels;
 pub mod environment;
@@ -15,6 +16,7 @@ mod mistake;
 mod origin;
 mod passphrase;
 mod payouts;
+mod people;
 mod prices;
 mod quota;
 mod rates;
@@ -44,6 +46,7 @@ pub use mistake::Mistake;
 pub use origin::{Origin, OriginError};
 pub use passphrase::{Passphrase, PassphraseError};
 pub use payouts::{Debtor, Every, MerchantTerms, PayoutWay, PayoutsConfig};
+pub use people::PeopleConfig;
 pub use rates::RatesConfig;
 pub use server::{LimitConfig, ServerConfig, TimeoutConfig, TlsConfig};
 pub use sessions::SessionsConfig;
@@ -77,6 +80,8 @@ pub struct Config {
     pub facilitator: FacilitatorConfig,
     /// How merchants are paid.
     pub payouts: PayoutsConfig,
+    /// Of whom the merchant knows.
+    pub people: PeopleConfig,
 }
 
 /// Why there is no configuration.
@@ -110,8 +115,13 @@ impl Config {
         let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         let (config, files) = Self::read_with_files(&text, path).map_err(LoadError::Mistakes)?;
-        let mistakes: Vec<Mistake> = files.iter().filter_map(|file| missing(file, path)).collect();
-        if mistakes.is_empty() { Ok(config) } else { Err(LoadError::Mistakes(mistakes)) }
+        let mut mistakes: Vec<Mistake> = files.iter().filter_map(|file| missing(file, path)).collect();
+        if !mistakes.is_empty() {
+            return Err(LoadError::Mistakes(mistakes));
+        }
+        let people = people::load(&config.people, path, &mut mistakes);
+        let rules = config.rules.clone().knowing(people);
+        if mistakes.is_empty() { Ok(Self { rules, ..config }) } else { Err(LoadError::Mistakes(mistakes)) }
     }
 
     fn read_with_files(text: &str, path: &Path) -> Result<(Self, Vec<NamedFile>), Vec<Mistake>> {
@@ -139,6 +149,8 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
     let x402 = x402::read(root.section("x402", "[x402]"));
     let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"), &chains.read);
     let payouts = payouts::read(&root, &assets, &chains, torn);
+    let people = people::read(&root, source, torn);
+    people::judge(&root, &people);
     root.finish();
     let (rules, chains) = (rules?, chains.read);
     Some(Config {
@@ -153,6 +165,7 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
         chains,
         facilitator,
         payouts,
+        people,
     })
 }
 

@@ -6,6 +6,7 @@ use farthing_money::{AssetTable, Label, LabelError, Money, MoneyError};
 use farthing_wire::x402::PaymentFlow;
 use thiserror::Error;
 
+use super::cases;
 use super::chains::{ChainSection, Chains};
 use super::gate::accepts;
 use super::quota;
@@ -15,7 +16,7 @@ use super::split;
 
 /// Why a text is not the price of a rule.
 #[derive(Debug, Error)]
-enum AmountError {
+pub(super) enum AmountError {
     #[error(transparent)]
     Money(#[from] MoneyError),
     #[error("expected more than nothing, got {0}; write amount = \"free\" if it costs nothing")]
@@ -86,6 +87,8 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let flow = section.given_or("flow", PaymentFlow::default(), |key| section.parsed(key, flow));
     let shares = split::read(section, price, torn);
     let quota = quota::read(section, price, torn);
+    let found = cases::read(section, price, assets, torn);
+    let least = cases::read_least(section, price, assets);
     if price == Some(Price::Free) {
         let useless = [
             ("pass", "needs no pass"),
@@ -103,6 +106,8 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let rule = rule.settled(flow).shared(shares?);
     let rule = if let Some(quota) = quota.ok()? { rule.free_up_to(quota) } else { rule };
     let rule = if section.has("accepts") { rule.accepting(accepts(section, assets)?) } else { rule };
+    let rule = if let Some(least) = least.ok()? { rule.at_least(least) } else { rule };
+    let rule = rule.in_case(found?);
     let rule = if let Some(tax_code) = tax { rule.taxed(tax_code) } else { rule };
     let rule = if let Some(pass) = pass { rule.pass(pass, scope) } else { rule.opening(scope) };
     Some(rule.description(description.unwrap_or_default()))
@@ -143,7 +148,7 @@ fn method(name: &str) -> Result<String, RuleError> {
     Rule::new("/", Price::Free)?.methods([name]).map(|_| name.to_owned())
 }
 
-fn amount(text: &str, assets: &AssetTable) -> Result<Price, AmountError> {
+pub(super) fn amount(text: &str, assets: &AssetTable) -> Result<Price, AmountError> {
     if text == "free" {
         return Ok(Price::Free);
     }

@@ -110,6 +110,11 @@ impl<'a> Section<'a> {
         Some(text.to_owned())
     }
 
+    /// A text, if it is one; what is wrong with it is noted by whoever reads the key.
+    pub(super) fn text(&self, key: &str) -> Option<&'a str> {
+        self.item(key).and_then(|(_, item)| item.as_str())
+    }
+
     /// A text that is read by a function; nothing means that it is not what the key expects.
     pub(super) fn parsed<T>(&self, key: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let (at, text) = self.placed_text(key)?;

@@ -18,6 +18,7 @@ const ADDRESS: &str = "an address and port";
 const AMOUNT: &str = "an amount";
 const FILE: &str = "the path of a file";
 const HOST: &str = "a host pattern";
+const NETWORKS: &str = "a list of ranges of addresses";
 const METHOD: &str = "a method or a list of methods";
 const NUMBER: &str = "a whole number";
 const PATH: &str = "a path pattern";

@@ -1,6 +1,6 @@
 //! The keys of what costs how much.
 
-use super::{HOST, METHOD, NUMBER, PATH, SPAN, TEXT};
+use super::{FILE, HOST, METHOD, NETWORKS, NUMBER, PATH, SPAN, TEXT};
 use crate::config::key_words::{KeyNote, note};
 
 pub(super) const KEYS: &[KeyNote] = &[
@@ -71,6 +71,14 @@ pub(super) const KEYS: &[KeyNote] = &[
         "in what payers may pay beside the price's own asset; [] for nothing else",
     ),
     note(
+        "[[price]]",
+        "least",
+        "an amount",
+        r#""0.01 USD""#,
+        None,
+        "payers name what they pay, at least this (Farthing-Amount, ?farthing_amount=); amount is what is suggested",
+    ),
+    note(
         "[[price.split]]",
         "merchant",
         "a name of a-z, 0-9, . _ and -",
@@ -85,6 +93,42 @@ pub(super) const KEYS: &[KeyNote] = &[
         "70",
         None,
         "how many parts of 100; what is left is for the merchant in [server]; must be given",
+    ),
+    note(
+        "[[price.case]]",
+        "amount",
+        "an amount or \"free\"",
+        r#""free""#,
+        None,
+        "what a request costs in this case of the [[price]] above it; the first case that fits holds; must be given",
+    ),
+    note(
+        "[[price.case]]",
+        "crawler",
+        "\"training\", \"search\", \"user\", \"any\" or \"none\"",
+        r#""training""#,
+        None,
+        "for which known crawlers; what is only said in a User-Agent raises a price and never lowers it; \"none\" is whoever is none",
+    ),
+    note("[[price.case]]", "group", TEXT, r#""staff""#, None, "for which [[group]]"),
+    note(
+        "[[price.case]]",
+        "hours",
+        "hours",
+        r#""17:00-19:00""#,
+        None,
+        "at which hours; they may go past midnight",
+    ),
+    note("[[price.case]]", "days", "days", r#""mon-fri""#, None, "on which days of the week"),
+    note("[[price.case]]", "from", "a date", r#""2026-12-01""#, None, "from which day on"),
+    note("[[price.case]]", "until", "a date", r#""2026-12-24""#, None, "the last day"),
+    note(
+        "[[price.case]]",
+        "zone",
+        "a zone",
+        r#""Europe/Berlin""#,
+        Some(r#""UTC""#),
+        "whose clock hours and days are read from: an IANA name or an offset such as +01:00",
     ),
     note(
         "[price.quota]",
@@ -121,4 +165,47 @@ pub(super) const KEYS: &[KeyNote] = &[
     note("[[free]]", "host", HOST, r#""*.example.com""#, Some("all"), "which hosts"),
     note("[[free]]", "method", METHOD, r#""GET""#, Some("all"), "which methods; GET covers HEAD"),
     note("[[free]]", "path", PATH, r#""/about""#, None, "which paths cost nothing; must be given"),
+    note("[[group]]", "name", TEXT, r#""staff""#, None, "what cases call it; must be given"),
+    note(
+        "[[group]]",
+        "keys_file",
+        FILE,
+        r#""staff.keys""#,
+        None,
+        "the SHA-256 of its members' API keys, one a line; sent as Authorization: Bearer or X-Api-Key",
+    ),
+    note("[[group]]", "networks", NETWORKS, r#"["192.0.2.0/24"]"#, Some("[]"), "where its members ask from"),
+    note("[[crawler]]", "name", TEXT, r#""findbot""#, None, "what you call it; must be given"),
+    note(
+        "[[crawler]]",
+        "class",
+        "\"training\", \"search\" or \"user\"",
+        r#""search""#,
+        None,
+        "what it reads for: a model, an index, or a person who has asked; must be given",
+    ),
+    note(
+        "[[crawler]]",
+        "agent",
+        TEXT,
+        r#""FindBot""#,
+        None,
+        "a part of its User-Agent, which anybody may say",
+    ),
+    note(
+        "[[crawler]]",
+        "networks_file",
+        FILE,
+        r#""findbot.json""#,
+        None,
+        "where it asks from, as its operator publishes it: {\"prefixes\":[{\"ipv4Prefix\":..},{\"ipv6Prefix\":..}]}",
+    ),
+    note(
+        "[[crawler]]",
+        "keys_file",
+        FILE,
+        r#""findbot.jwks.json""#,
+        None,
+        "the keys that it signs its requests with (Web Bot Auth), as a JWK set",
+    ),
 ];

@@ -12,6 +12,8 @@ fn the_words_of_a_section_are_its_keys_and_what_is_below() {
             "asset",
             "price",
             "free",
+            "group",
+            "crawler",
             "rates",
             "gate",
             "x402",
