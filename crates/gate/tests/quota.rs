@@ -119,7 +119,7 @@ async fn a_reload_does_not_count_and_the_next_period_begins_anew() {
         "a new day, and a new number: {tomorrow:?}"
     );
     assert!(!cookie(&tomorrow, header::VISITOR_COOKIE).is_empty());
-    // The clock is put yesterday, and forth again: both days are as they were.
+    // The clock is put back, and forth again: both days are as they were.
     bank.now.fetch_sub(day, Ordering::SeqCst);
     let yesterday = get(gate.address, "/visitor/five", &known).await;
     assert_eq!((yesterday.status, left(&yesterday)), (402, Some(0)));
