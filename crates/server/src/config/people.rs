@@ -96,7 +96,9 @@ pub(super) fn read(root: &Section<'_>, source: &Source<'_>, torn: bool) -> Peopl
 pub(super) fn judge(root: &Section<'_>, config: &PeopleConfig) {
     for section in root.sections("price", "[[price]]") {
         for case in section.sections("case", "[[price.case]]") {
-            let Some(group) = case.has("group").then(|| case.text("group")).flatten() else { continue };
+            let Some(group) = case.has("group").then(|| case.unjudged_text("group")).flatten() else {
+                continue;
+            };
             if !config.people.groups.iter().any(|known| known.name == group) {
                 let hint = format!("add [[group]] with name = {group:?}");
                 case.remark("group", format!("expected the name of a [[group]], got {group:?}"), Some(hint));

@@ -111,7 +111,7 @@ impl<'a> Section<'a> {
     }
 
     /// A text, if it is one; what is wrong with it is noted by whoever reads the key.
-    pub(super) fn text(&self, key: &str) -> Option<&'a str> {
+    pub(super) fn unjudged_text(&self, key: &str) -> Option<&'a str> {
         self.item(key).and_then(|(_, item)| item.as_str())
     }
 
