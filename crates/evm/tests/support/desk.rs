@@ -85,8 +85,10 @@ fn unread<T>() -> Result<T, Fault> {
 }
 
 impl Read for Desk {
-    fn payout(&self, _: PayoutId) -> Result<Option<PayoutRow>, Fault> {
-        unread()
+    fn payout(&self, id: PayoutId) -> Result<Option<PayoutRow>, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.payouts.load(id, None);
+        Ok(rows.payouts.get(&id).unwrap().cloned())
     }
 
     fn payouts_after(&self, _: Option<PayoutId>, _: usize) -> Result<Vec<(PayoutId, PayoutRow)>, Fault> {

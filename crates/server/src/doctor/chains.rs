@@ -26,6 +26,7 @@ pub(super) async fn look(report: &mut Report, config: &Config) {
     }
     nodes(report, config).await;
     super::rates::look(report, config).await;
+    super::payouts::look(report, config).await;
     let Some(access) = Access::running(config).await else {
         report.leave_out("chains", "no server answers in the data folder", "start it with `farthing serve`");
         return;
@@ -52,6 +53,7 @@ pub async fn warnings(config: &Config) -> Vec<Finding> {
     let mut report = Report::default();
     nodes(&mut report, config).await;
     super::rates::look(&mut report, config).await;
+    super::payouts::look(&mut report, config).await;
     if let Some(access) = Access::running(config).await {
         outbox(&mut report, config, &access).await;
     }

@@ -5,6 +5,7 @@ mod chains;
 mod issuer;
 mod offers;
 mod payment;
+mod payouts;
 mod place;
 mod rates;
 
