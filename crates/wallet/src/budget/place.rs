@@ -154,7 +154,8 @@ pub(crate) fn spelled(path: &str) -> String {
             if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte) {
                 path.push(char::from(byte));
             } else {
-                path.push_str(&format!("%{byte:02x}"));
+                path.push('%');
+                path.push_str(&hex::encode([byte]));
             }
         }
     }
