@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use farthing_engine::Exchange;
-use farthing_money::{Money, Span};
+use farthing_money::{Locale, Money, Span};
 use farthing_wire::{QuotaBy, QuotaField};
 use http::{HeaderMap, header};
 
@@ -19,6 +19,8 @@ pub struct Page<'a> {
     pub description: &'a str,
     /// What it costs.
     pub price: Money,
+    /// How its reader writes numbers, if that is known.
+    pub locale: Option<Locale>,
     /// What it costs in other assets.
     pub others: &'a [Exchange],
     /// How long a payment opens it.
@@ -60,7 +62,10 @@ impl Page<'_> {
     /// The page as HTML.
     pub fn to_html(&self) -> String {
         let mut html = String::with_capacity(2_048);
-        let price = escape(&self.price.to_string());
+        let shown = |money: &Money| {
+            escape(&self.locale.map_or_else(|| money.to_string(), |locale| locale.write(money)))
+        };
+        let price = shown(&self.price);
         let _ = write!(
             html,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -75,7 +80,7 @@ impl Page<'_> {
         }
         let _ = writeln!(html, "<p class=\"price\">{price}</p>");
         for other in self.others {
-            let _ = writeln!(html, "<p>or {}</p>", escape(&other.paid().to_string()));
+            let _ = writeln!(html, "<p>or {}</p>", shown(&other.paid()));
         }
         let _ = writeln!(html, "<p>One payment opens it for {}.</p>", self.pass);
         if let Some(quota) = &self.quota {
@@ -163,6 +168,19 @@ pub fn prefers_html(headers: &HeaderMap) -> bool {
     html > 0 && html >= json
 }
 
+/// How whoever asks writes numbers: as in the language that it likes best, if that is known.
+pub fn locale(headers: &HeaderMap) -> Option<Locale> {
+    let ranges = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
+    let ranges = ranges.flat_map(|text| text.split(',')).enumerate().map(|(at, range)| {
+        let mut parts = range.split(';').map(str::trim);
+        let tag = parts.next().unwrap_or_default();
+        let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        (std::cmp::Reverse(quality.map_or(1_000, thousandths)), at, tag)
+    });
+    let (quality, _, tag) = ranges.min()?;
+    (quality.0 > 0).then(|| Locale::of(tag)).flatten()
+}
+
 /// `0.85` is 850; what is no quality is nothing.
 fn thousandths(text: &str) -> u16 {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -216,6 +234,7 @@ mod tests {
             quota: None,
             others: &[],
             least: None,
+            locale: None,
         }
     }
 

@@ -125,6 +125,10 @@ async fn a_price_is_offered_in_what_is_accepted_and_the_own_asset_comes_first() 
     );
     let page = shop.get("/paid/x", "Accept: text/html\r\n").await;
     assert!(page.body.contains("0.01 EUR") && page.body.contains("or 0.01122 USD"), "{page:?}");
+    let german = "Accept: text/html\r\nAccept-Language: de-DE, en;q=0.5\r\n";
+    let page = shop.get("/paid/x", german).await;
+    assert!(page.body.contains("0,01\u{a0}EUR") && page.body.contains("or 0,01122\u{a0}USD"), "{page:?}");
+    assert_eq!(page.header("vary"), Some("accept, accept-language"));
     let own = offered(&shop.get("/own/x", "").await);
     assert_eq!(own.1, [("ueur".to_owned(), 10_000)], "a rule may accept less than the gate");
 }

@@ -20,7 +20,7 @@ use super::refusal::{Kind, Refused};
 use crate::body::Body;
 use crate::chain::{offer, settled};
 use crate::cors;
-use crate::page::{FORM_POLICY, POLICY, Page, PageQuota, prefers_html};
+use crate::page::{FORM_POLICY, POLICY, Page, PageQuota, locale, prefers_html};
 use crate::problem;
 
 /// What our own fields of a 402 may have together: the rest is for the usual ones, and for those of a proxy before us.
@@ -133,13 +133,15 @@ impl Shared {
         let problem = self.add_chain_offers((asked, refused, now), &others, problem, &mut fields);
         let problem = self.add_other_credits((asked, now), &others, problem, &mut fields);
         let mut response = problem::answer(&problem);
-        if prefers_html(asked.headers) {
+        let is_page = prefers_html(asked.headers);
+        if is_page {
             let refusal = refused.map(ToString::to_string);
             let page = Page {
                 url: &quote.url,
                 description: &quote.description,
                 price: money,
                 others: &others,
+                locale: locale(asked.headers),
                 pass: quote.pass,
                 request: creq_b.as_deref(),
                 problem: refusal.as_deref(),
@@ -151,7 +153,8 @@ impl Shared {
         }
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(VARY, HeaderValue::from_static("accept"));
+        let vary = if is_page { "accept, accept-language" } else { "accept" };
+        headers.insert(VARY, HeaderValue::from_static(vary));
         cors::open(headers, asked.headers);
         if let Some(field) = field {
             put_quota(headers, &field);
