@@ -18,10 +18,12 @@ const SITE_FOLDER: &str = "site";
 const FIRST_LINE: &str = "# Made by `farthing demo`, which writes it anew each time.\n";
 
 /// The site.
-const FILES: [(&str, &[u8]); 4] = [
+const FILES: [(&str, &[u8]); 6] = [
     ("index.html", include_bytes!("../../assets/demo/index.html")),
     ("article.html", include_bytes!("../../assets/demo/article.html")),
     ("picture.svg", include_bytes!("../../assets/demo/picture.svg")),
+    ("notes.html", include_bytes!("../../assets/demo/notes.html")),
+    ("thanks.html", include_bytes!("../../assets/demo/thanks.html")),
     ("video.webm", include_bytes!("../../assets/demo/video.webm")),
 ];
 
@@ -54,6 +56,22 @@ path = "/api/**"
 amount = "0.001 USD"
 pass = "0s"
 description = "One call"
+
+[[price]]
+path = "/notes.html"
+amount = "0.002 USD"
+description = "A note: three a day are free"
+
+[price.quota]
+free = 3
+per = "day"
+by = "visitor"
+
+[[price]]
+path = "/thanks.html"
+amount = "0.05 USD"
+least = "0.001 USD"
+description = "A tip: pay what you want"
 "#;
 
 /// The folder of one demo.
