@@ -63,7 +63,7 @@ const GUARDED: &[(&str, &str)] = &[
     ("ecash/src/conditions.rs", ".ct_eq(hash)"),
     ("ecash/src/key.rs", ".ct_eq(other.expose_bytes().as_ref())"),
     ("wire/src/mpp/challenge.rs", ".verify_slice("),
-    ("wire/src/jws.rs", ".verify_strict("),
+    ("jws/src/jws.rs", ".verify_strict("),
     ("server/src/issuer_api/terms/mod.rs", ".ct_eq(seal)"),
 ];
 
