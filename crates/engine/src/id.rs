@@ -75,6 +75,11 @@ byte_id!(
     AccessId,
     32
 );
+byte_id!(
+    /// A fare: a code of the payment that began it, that only the gate's secret makes.
+    FareId,
+    32
+);
 
 byte_id!(
     /// A signed text that was published: what kind it is of, and which one of that kind.

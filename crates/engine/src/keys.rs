@@ -46,6 +46,7 @@ impl Keys {
     pub(crate) fn marks(&mut self, marks: Marks) {
         self.names.extend(marks.name);
         self.access.extend(marks.access);
+        self.fares.extend(marks.fare.map(|share| share.fare));
     }
 
     pub(crate) fn payment(&mut self, payment: PaymentId) {

@@ -28,6 +28,7 @@ mod command;
 mod entitlement;
 mod escrow;
 mod exchange;
+mod fare;
 mod id;
 mod inlet;
 mod keyring;
@@ -64,8 +65,9 @@ pub use command::{
 pub use entitlement::{EntitlementId, EntitlementRow, IssueEntitlement};
 pub use escrow::{Authorize, Capture, Void};
 pub use exchange::{Exchange, ExchangeAccounts, Exchanged};
+pub use fare::{FareRow, FareShare};
 pub use id::{
-    AccessId, CallId, ChainAddress, CodeId, CreditId, LogId, NameId, OutputId, PaymentId, QuoteId,
+    AccessId, CallId, ChainAddress, CodeId, CreditId, FareId, LogId, NameId, OutputId, PaymentId, QuoteId,
     ReceiverId, RequestTag, SenderId, StatementId, StatementKind, TransactionId,
 };
 pub use inlet::{ArrivalRow, Arrive, CursorRow, EndSweep, Holding, InletRow, OpenInlet, Sweep, UndoArrival};

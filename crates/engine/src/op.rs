@@ -8,6 +8,7 @@ pub(crate) mod entitlement;
 pub(crate) mod entry;
 pub(crate) mod escrow;
 pub(crate) mod expire;
+pub(crate) mod fare;
 pub(crate) mod fold;
 pub(crate) mod fund;
 pub(crate) mod hold;

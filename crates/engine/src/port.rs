@@ -10,11 +10,11 @@ use thiserror::Error;
 
 use crate::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
-    Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, InletRow, Keys,
-    KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
-    PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
-    RatesRow, ReceiverId, ReceiverRow, Reject, Rows, Sealed, SenderId, SessionId, SessionRow, SettlementRow,
-    StatementId, StatementRow, TapeRow, TapeStep,
+    Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, FareId, FareRow,
+    InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow,
+    PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow,
+    QuoteId, RatesRow, ReceiverId, ReceiverRow, Reject, Rows, Sealed, SenderId, SessionId, SessionRow,
+    SettlementRow, StatementId, StatementRow, TapeRow, TapeStep,
 };
 
 /// Where a failure of the machine came from.
@@ -209,6 +209,11 @@ pub trait Read: Send + Sync + 'static {
 
     /// A bank file of payouts.
     fn payout_file(&self, id: PayoutFileId) -> Result<Option<PayoutFileRow>, Fault>;
+    /// A fare.
+    fn fare(&self, id: FareId) -> Result<Option<FareRow>, Fault>;
+
+    /// Fares, after `after` or from the first on, in the order of their ids.
+    fn fares_after(&self, after: Option<FareId>, limit: usize) -> Result<Vec<(FareId, FareRow)>, Fault>;
 
     /// The rates between currencies.
     fn rates(&self) -> Result<RatesRow, Fault>;

@@ -167,6 +167,19 @@ pub enum Reject {
         /// Which is.
         by: CallId,
     },
+    /// The fare is paid already.
+    #[error(
+        "the fare is paid: everything that its pass covers is free until it ends; ask again without a payment"
+    )]
+    FarePaid,
+    /// Other payments hold all that is left of the fare.
+    #[error("other payments that are under way may pay the rest of the fare; try again when they have ended")]
+    FareUnderWay,
+    /// The fare asks for another price by now.
+    #[error(
+        "the fare asks for another price by now; nothing was taken, ask again and pay what the answer says"
+    )]
+    FareChanged,
     /// No such channel.
     #[error("there is no channel {0}; pay with a deposit first")]
     UnknownChannel(ChannelId),
@@ -381,6 +394,9 @@ impl Reject {
             Self::CallExists(_) => "call-exists",
             Self::CallSlot(_) => "call-slot",
             Self::MovementTaken { .. } => "movement-taken",
+            Self::FarePaid => "fare-paid",
+            Self::FareUnderWay => "fare-under-way",
+            Self::FareChanged => "fare-changed",
             Self::UnknownChannel(_) => "unknown-channel",
             Self::Channel(refused) => refused.code(),
             Self::KeysetExists(_) => "keyset-exists",
@@ -438,6 +454,7 @@ impl Reject {
             Self::CreditPending(_)
                 | Self::PaymentUnderWay(_)
                 | Self::PaymentSettling(_)
+                | Self::FareUnderWay
                 | Self::QuoteNotPaid { .. }
                 | Self::QuoteUnderWay(_)
                 | Self::CallUnderWay(_)

@@ -7,7 +7,9 @@ use farthing_ledger::{AccountId, EntryKind, Transfer};
 use farthing_money::{Amount, Asset, Label, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessId, CodeId, CreditId, NameId, OutputId, Payees, PaymentId, QuoteId, RequestTag};
+use crate::{
+    AccessId, CodeId, CreditId, FareShare, NameId, OutputId, Payees, PaymentId, QuoteId, RequestTag,
+};
 
 /// What a credit is worth to whom it is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,6 +231,8 @@ pub struct Marks {
     pub name: Option<NameId>,
     /// Who pays for what: whoever proves to be the same comes back while the payment opens its resource.
     pub access: Option<AccessId>,
+    /// What it takes of a fare.
+    pub fare: Option<FareShare>,
 }
 
 /// A payer's own name for a payment.

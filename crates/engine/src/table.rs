@@ -140,6 +140,8 @@ macro_rules! for_each_table {
             quotas Quotas: $crate::QuotaId => $crate::QuotaRow,
             /// The keys that name those who had it, by day.
             quota_keys QuotaKeys: u32 => $crate::QuotaKeyRow,
+            /// Fares in which single payments count.
+            fares Fares: $crate::FareId => $crate::FareRow,
         }
     };
 }

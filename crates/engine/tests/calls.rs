@@ -439,6 +439,7 @@ fn every_refusal_of_calls_changes_nothing() {
         charged: Amount::new(10),
         change: vec![],
         pass_until: None,
+        marks: Marks::default(),
     });
     let release = Command::Release(Release {
         payment: payment(),

@@ -32,7 +32,7 @@ fn access() -> AccessId {
 }
 
 fn marks() -> Marks {
-    Marks { name: Some(name()), access: Some(access()) }
+    Marks { name: Some(name()), access: Some(access()), fare: None }
 }
 
 struct Books {
@@ -224,7 +224,7 @@ fn only_what_is_over_is_forgotten() {
     books.hold(1, marks()).unwrap();
     books.settle(1, Some(PASS), 10);
     books.end(1, true);
-    let forget = Command::Forget(Forget { names: vec![name()], access: vec![access()] });
+    let forget = Command::Forget(Forget { names: vec![name()], access: vec![access()], fares: Vec::new() });
     books.run(&forget).unwrap();
     assert!(books.named().is_some() && books.opened().is_some());
     books.now = PASS;

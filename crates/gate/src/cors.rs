@@ -12,12 +12,12 @@ use http::{HeaderMap, HeaderValue};
 /// What a page has to read of our answers.
 const READ: HeaderValue = HeaderValue::from_static(
     "WWW-Authenticate, X-Cashu, Payment-Required, Payment-Response, Payment-Receipt, Farthing-Receipt, \
-     Farthing-Pass, Farthing-Charge, Farthing-Quota, Retry-After",
+     Farthing-Pass, Farthing-Fare, Farthing-Charge, Farthing-Quota, Link, Retry-After",
 );
 /// What a page has to send to pay. The reference's client asks for what it wants to read with a field of answers.
 const SENT: HeaderValue = HeaderValue::from_static(
-    "Authorization, X-Cashu, Payment-Authorization, Payment-Signature, X-Payment, Sign-In-With-X, Farthing-Pass, Farthing-Amount, \
-     Access-Control-Expose-Headers",
+    "Authorization, X-Cashu, Payment-Authorization, Payment-Signature, X-Payment, Sign-In-With-X, Farthing-Pass, \
+     Farthing-Fare, Farthing-Amount, Access-Control-Expose-Headers",
 );
 /// What it sends besides to a place of ours.
 const SENT_TO_US: HeaderValue = HeaderValue::from_static("Content-Type, Accept");

@@ -25,6 +25,6 @@ pub use flow::{Gate, GateConfig, GateLayer};
 pub use network::Network;
 pub use peer::Peer;
 pub use proxy::{Proxy, ProxyConfig, UpstreamError};
-pub use rule::{Chosen, PassScope, Per, Price, Quota, Rule, RuleError, Rules, Share};
+pub use rule::{Chosen, Covers, PassScope, Per, Plan, Price, Quota, Rule, RuleError, Rules, Share};
 pub use session::{SessionLimits, Sessions};
 pub use target::{Target, TargetError};

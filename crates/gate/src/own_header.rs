@@ -8,16 +8,23 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What only we say, and headers by which some servers serve another path than the one that was priced.
-const SPOOFED: [&str; 5] =
-    [header::FARTHING_PAYMENT, FARTHING_CHARGE, header::FARTHING_PASS, "X-Original-URL", "X-Rewrite-URL"];
+const SPOOFED: [&str; 6] = [
+    header::FARTHING_PAYMENT,
+    FARTHING_CHARGE,
+    header::FARTHING_PASS,
+    header::FARTHING_FARE,
+    "X-Original-URL",
+    "X-Rewrite-URL",
+];
 
 /// Says `none` on an answer under a price for which nothing was charged.
 pub const FARTHING_CHARGE: &str = "Farthing-Charge";
 
 /// What an upstream must not say in our name on an answer under a price.
-const OURS_ALONE: [&str; 11] = [
+const OURS_ALONE: [&str; 12] = [
     FARTHING_CHARGE,
     header::FARTHING_COST,
+    header::FARTHING_FARE,
     header::FARTHING_PASS,
     header::FARTHING_QUOTA,
     header::FARTHING_RECEIPT,
@@ -61,7 +68,7 @@ pub fn remove_spoofed(headers: &mut HeaderMap) {
 }
 
 fn is_own_cookie(name: &[u8]) -> bool {
-    name == header::PASS_COOKIE.as_bytes() || name == header::VISITOR_COOKIE.as_bytes()
+    pass::is_own_cookie(name) || name == header::VISITOR_COOKIE.as_bytes()
 }
 
 /// The cookies of a field, each as its name and the whole pair. Bytes, because other cookies need not be text.
@@ -75,17 +82,24 @@ fn cookies(value: &HeaderValue) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// The passes in the cookies of a request.
 pub fn pass_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    cookies_named(headers, header::PASS_COOKIE)
+    own_cookies(headers, pass::is_pass_cookie).filter_map(|pair| pass::in_cookies(pair).next())
+}
+
+/// The fares in the cookies of a request.
+pub fn fare_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    own_cookies(headers, pass::is_own_cookie).filter_map(|pair| pass::fares_in_cookies(pair).next())
 }
 
 /// The values of a request's cookies of this name.
 pub fn cookies_named<'a>(headers: &'a HeaderMap, wanted: &'static str) -> impl Iterator<Item = &'a str> {
+    let named = move |name: &[u8]| name == wanted.as_bytes();
+    own_cookies(headers, named).filter_map(move |pair| pass::values_in_cookies(pair, wanted).next())
+}
+
+fn own_cookies(headers: &HeaderMap, is_meant: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = &str> {
     let cookies = headers.get_all(COOKIE).iter().flat_map(cookies);
-    let named = cookies.filter(move |(name, _)| *name == wanted.as_bytes());
-    named.filter_map(move |(_, pair)| {
-        let pair = std::str::from_utf8(pair).ok()?;
-        pass::values_in_cookies(pair, wanted).next()
-    })
+    let meant = cookies.filter(move |(name, _)| is_meant(name));
+    meant.filter_map(|(_, pair)| std::str::from_utf8(pair).ok())
 }
 
 /// Removes overrides of the method. For requests under rules when any rule names methods.

@@ -35,6 +35,8 @@ pub struct Page<'a> {
     pub quota: Option<PageQuota>,
     /// The least that a payer may name, where payers name what they pay.
     pub least: Option<Money>,
+    /// Passes that cover it.
+    pub passes: &'a [Choice],
 }
 
 /// What is free, and where that stands.
@@ -46,6 +48,19 @@ pub struct PageQuota {
     pub per: Per,
     /// Whether it is not the asker that has had everything, but too many newcomers of the same network.
     pub crowded: bool,
+}
+
+/// A pass that could be bought instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What it is, in the operator's words or by its name.
+    pub title: String,
+    /// What it costs.
+    pub price: Money,
+    /// For how long, or how often.
+    pub extent: String,
+    /// Where it is sold.
+    pub href: String,
 }
 
 /// The page's `Content-Security-Policy`: its own style and nothing else, not even a script.
@@ -97,6 +112,15 @@ impl Page<'_> {
                 "<p>With any Cashu wallet, the payment request:</p>\n<code>{}</code>",
                 escape(request)
             );
+        }
+        if !self.passes.is_empty() {
+            html.push_str("<h2>Or buy a pass</h2>\n<ul>\n");
+            for Choice { title, price, extent, href } in self.passes {
+                let (title, price) = (escape(title), escape(&price.to_string()));
+                let (extent, href) = (escape(extent), escape(href));
+                let _ = writeln!(html, "<li><a href=\"{href}\">{title}</a>: {price} for {extent}</li>");
+            }
+            html.push_str("</ul>\n");
         }
         if self.sunset {
             html.push_str(
@@ -235,6 +259,7 @@ mod tests {
             others: &[],
             least: None,
             locale: None,
+            passes: &[],
         }
     }
 
@@ -261,6 +286,20 @@ mod tests {
         assert!(!html.contains("is ending"));
         let ending = Page { sunset: true, ..page("https://example.com/", "") }.to_html();
         assert!(ending.contains("is ending") && ending.contains("farthing wallet refund"));
+    }
+
+    #[test]
+    fn passes_are_a_choice() {
+        assert!(!page("https://example.com/", "").to_html().contains("buy a pass"));
+        let passes = [Choice {
+            title: "All <day>".into(),
+            price: Asset::micro("USD").unwrap().money(Amount::new(1_000_000)),
+            extent: "1d".into(),
+            href: "/.well-known/farthing/passes/day?then=%2Fa".into(),
+        }];
+        let html = Page { passes: &passes, ..page("https://example.com/a", "") }.to_html();
+        let item = "<li><a href=\"/.well-known/farthing/passes/day?then=%2Fa\">All &lt;day&gt;</a>: 1.00 USD for 1d</li>";
+        assert!(html.contains(item), "{html}");
     }
 
     #[test]

@@ -20,13 +20,14 @@ use farthing_gate::chain::statement;
 use farthing_gate::crypto::{Crypto, CryptoError};
 use farthing_gate::flow::{Currencies, GateConfig, GateLayer, Names, OfferStyle, Secrets, XCashu};
 use farthing_gate::limit::Limiter;
+use farthing_gate::rule::PASSES_PATH;
 use farthing_gate::{Body, BoxError, Gate, Rules, UpstreamError};
 use farthing_money::Span;
 use farthing_wire::jws::key_text;
 use serde_json::json;
 use thiserror::Error;
 use tokio::sync::watch;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::chains::{ChainRoom, facilitator_api};
 use crate::config::{Config, Origin, RequestForms};
@@ -111,8 +112,15 @@ impl Mount {
         let routes = routes.merge(chains.map(facilitator).unwrap_or_default());
         let mut gate = gate_config(config, installation, origin, issuer_url, rules, crypto);
         gate.chains = port;
-        let layer = GateLayer::new(gate);
-        Self { layer: layer.payments_max(config.server.limits.payments), routes }
+        let layer = GateLayer::new(gate).payments_max(config.server.limits.payments);
+        // What is sold by ourselves goes through the same gate. There is nothing behind it.
+        let passes = layer.layer(service_fn(async |_: Request<Body>| {
+            let mut nothing = Response::new(Body::empty());
+            *nothing.status_mut() = StatusCode::NOT_FOUND;
+            Ok::<_, Infallible>(nothing)
+        }));
+        let routes = routes.route_service(&format!("{PASSES_PATH}{{name}}"), passes);
+        Self { layer, routes }
     }
 }
 

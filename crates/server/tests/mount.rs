@@ -31,7 +31,8 @@ async fn status(app: &Router, path: &str) -> StatusCode {
 async fn a_router_charges_for_its_own_routes() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
-        "[server]\ndata = {:?}\nupstream = \"http://127.0.0.1:9\"\n[[price]]\npath = \"/report\"\namount = \"0.05 USD\"\n",
+        "[server]\ndata = {:?}\nupstream = \"http://127.0.0.1:9\"\n[[price]]\npath = \"/report\"\namount = \"0.05 USD\"\n\
+         [[pass]]\nname = \"day\"\namount = \"1 USD\"\ncovers = \"/report\"\nlasts = \"1d\"\n",
         folder.path().join("data")
     );
     let config = Config::read(&text, Path::new("farthing.toml")).unwrap();
@@ -49,6 +50,9 @@ async fn a_router_charges_for_its_own_routes() {
     assert_eq!(status(&app, "/report").await, StatusCode::PAYMENT_REQUIRED);
     assert_eq!(status(&app, "/nothing").await, StatusCode::NOT_FOUND);
     assert_eq!(status(&app, ABOUT_PATH).await, StatusCode::OK);
+    // What is sold by ourselves has its price beside the router's own routes.
+    assert_eq!(status(&app, "/.well-known/farthing/passes/day").await, StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(status(&app, "/.well-known/farthing/passes/year").await, StatusCode::NOT_FOUND);
     assert_eq!(status(&app, &format!("{ISSUER_PATH}/v1/keysets")).await, StatusCode::OK);
 }
 

@@ -3,8 +3,8 @@
 
 use farthing_engine::{
     AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow,
-    EntitlementRow, EntryRow, Fault, FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow, NameRow,
-    OutputRow, PaymentRow, PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, RatesRow, ReceiverRow,
+    EntitlementRow, EntryRow, FareRow, Fault, FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow,
+    NameRow, OutputRow, PaymentRow, PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, RatesRow, ReceiverRow,
     SessionRow, SettlementRow, StatementRow, TapeRow,
 };
 use farthing_ledger::Account;
@@ -60,6 +60,7 @@ rows! {
     PayoutFileRow: PayoutFileRow,
     SessionRow: SessionRow,
     TapeRow: TapeRow,
+    FareRow: FareRow,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

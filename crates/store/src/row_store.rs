@@ -5,11 +5,11 @@ use std::sync::Arc;
 use farthing_channel::ChannelId;
 use farthing_engine::{
     AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
-    CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Fault, FaultKind, InletRow,
-    Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
-    PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
-    RATES, RatesRow, Read, ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SessionId, SessionRow,
-    SettlementRow, StatementId, StatementRow, Store, Table, Tape, TapeRow, for_each_table,
+    CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, FareId, FareRow, Fault,
+    FaultKind, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId,
+    OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow,
+    QuotaRow, QuoteId, RATES, RatesRow, Read, ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SessionId,
+    SessionRow, SettlementRow, StatementId, StatementRow, Store, Table, Tape, TapeRow, for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -56,6 +56,7 @@ row_keys!(
     CallId,
     ChannelId,
     EntitlementId,
+    FareId,
     LogId,
     NameId,
     ReceiverId,
@@ -418,6 +419,14 @@ impl<B: KeyValue> Read for RowStore<B> {
 
     fn names_after(&self, after: Option<NameId>, limit: usize) -> Result<Vec<(NameId, NameRow)>, Fault> {
         self.page(TableName::Names, &beyond(after), limit)
+    }
+
+    fn fare(&self, id: FareId) -> Result<Option<FareRow>, Fault> {
+        self.row(TableName::Fares, &id)
+    }
+
+    fn fares_after(&self, after: Option<FareId>, limit: usize) -> Result<Vec<(FareId, FareRow)>, Fault> {
+        self.page(TableName::Fares, &beyond(after), limit)
     }
 
     fn access(&self, id: AccessId) -> Result<Option<AccessRow>, Fault> {

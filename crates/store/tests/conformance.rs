@@ -158,6 +158,7 @@ impl<B: KeyValue> House<B> {
             charged: Amount::from(charged),
             change,
             pass_until: None,
+            marks: Marks::default(),
         };
         self.writer.execute(Command::Post(command)).await
     }

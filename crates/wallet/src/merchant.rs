@@ -1,10 +1,14 @@
 //! What a wallet remembers of those whom it paid: passes, and the key that signs their receipts.
 
 use farthing_money::Timestamp;
-use farthing_wire::{Pass, Receipt, jws};
+use farthing_wire::header::{FARTHING_FARE, FARTHING_PASS};
+use farthing_wire::{Fare, Pass, Receipt, jws};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+
+/// The first word of the scope of a fare.
+const FARE: &str = "fare";
 
 /// The right to come back without paying again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,14 +62,39 @@ pub(crate) fn check_pass(
     let Pass { scope, expires, .. } = Pass::verify(text, &key, now).ok()?;
     let origin = address.origin();
     let covers = match scope.split(' ').next() {
-        Some("rule") => origin.clone(),
+        // Where a plan holds the gate knows best; it is bought elsewhere than it is shown.
+        Some("rule" | "plan") => origin.clone(),
         Some("path") => format!("{origin}{}", address.path()),
         _ => address.to_string(),
     };
     Some(StoredPass { origin, covers, scope, pass: text.to_owned(), expires })
 }
 
+/// A fare that the same key signed as the receipt that came with it. It is kept like a pass, and shown to the whole origin.
+pub(crate) fn check_fare(
+    text: &str,
+    signer: &Signer,
+    address: &Address,
+    now: Timestamp,
+) -> Option<StoredPass> {
+    let key = jws::read_key(&signer.key).ok()?;
+    let Fare { plan, expires, .. } = Fare::verify(text, &key, now).ok()?;
+    let origin = address.origin();
+    let scope = format!("{FARE} {plan}");
+    Some(StoredPass { covers: origin.clone(), origin, scope, pass: text.to_owned(), expires })
+}
+
 impl StoredPass {
+    /// Whether payments count in it, instead of it opening something.
+    pub fn is_fare(&self) -> bool {
+        self.scope.split(' ').next() == Some(FARE)
+    }
+
+    /// The field in which it is shown.
+    pub(crate) fn field(&self) -> &'static str {
+        if self.is_fare() { FARTHING_FARE } else { FARTHING_PASS }
+    }
+
     /// Whether it may open an address now.
     pub(crate) fn may_open(&self, address: &Address, now: Timestamp) -> bool {
         let (origin, whole) = (address.origin(), address.to_string());
@@ -87,7 +116,12 @@ mod tests {
         let bought: Address = "https://a.example/p?q=1".parse().unwrap();
         let now = Timestamp::from_secs(10);
         let stored = |scope: &str| {
-            let pass = Pass { payment: "ab".into(), scope: scope.into(), expires: Timestamp::from_secs(20) };
+            let pass = Pass {
+                payment: "ab".into(),
+                scope: scope.into(),
+                expires: Timestamp::from_secs(20),
+                bought: None,
+            };
             check_pass(&pass.sign(&key).unwrap(), &signer, &bought, now).unwrap()
         };
         let opens = |scope: &str, url: &str| stored(scope).may_open(&url.parse().unwrap(), now);
@@ -100,6 +134,12 @@ mod tests {
             assert!(!opens(scope, "https://b.example/p?q=1") && !opens(scope, "https://a.example:1/p?q=1"));
         }
         assert!(!stored("url GET x").may_open(&bought, Timestamp::from_secs(20)), "it ends");
+        let other_path = "https://a.example/elsewhere";
+        assert!(opens("plan day", other_path) && !opens("plan day", "https://b.example/p"));
+        let fare = Fare { fare: "cd".into(), plan: "day".into(), expires: Timestamp::from_secs(20) };
+        let kept = check_fare(&fare.sign(&key).unwrap(), &signer, &bought, now).unwrap();
+        assert!(kept.is_fare() && kept.may_open(&other_path.parse().unwrap(), now));
+        assert_eq!((kept.field(), stored("plan day").field()), (FARTHING_FARE, FARTHING_PASS));
         let other = Signer {
             key: jws::key_text(&SigningKey::from_bytes(&[2; 32]).verifying_key()),
             ..signer.clone()

@@ -11,12 +11,18 @@ use crate::chain::{AccountAddress, ChainId, Token, account, known};
 use crate::channel::ChannelPolicy;
 use crate::error::WalletError;
 use crate::history::Entry;
+use crate::merchant::StoredPass;
 use crate::mint::Mint;
 use crate::sealed::{Unlock, seal};
 use crate::state::{Draft, State};
 use crate::unit::money;
 use crate::vault::{Change, Numbers, Row, RowKey, Vault, VaultFault, VaultFaultKind};
 use crate::words::Seed;
+
+/// Where passes are sold on every site with a gate of ours.
+const PASSES_PATH: &str = "/.well-known/farthing/passes/";
+/// A gate looks at no more than so many.
+const SHOWN_MAX: usize = 4;
 
 /// A wallet that is open.
 pub struct Wallet {
@@ -311,10 +317,19 @@ impl Wallet {
 
     /// The passes that may open an address, the one that lasts longest first.
     pub(crate) fn passes(&self, address: &Address, now: Timestamp) -> Vec<&str> {
-        let mut passes: Vec<_> =
-            self.state.passes.values().filter(|pass| pass.may_open(address, now)).collect();
+        let opens = |pass: &&StoredPass| pass.may_open(address, now) && !pass.is_fare();
+        let mut passes: Vec<_> = self.state.passes.values().filter(opens).collect();
         passes.sort_by_key(|pass| std::cmp::Reverse(pass.expires));
         passes.into_iter().map(|pass| pass.pass.as_str()).collect()
+    }
+
+    /// The fields that go with a payment: the fares of its site, in which it counts, and where a pass is sold, the passes that are
+    /// there already, because the new one lasts from their end.
+    pub(crate) fn shown(&self, address: &Address, now: Timestamp) -> Vec<(String, String)> {
+        let is_sale = address.path().starts_with(PASSES_PATH);
+        let shown = |pass: &&StoredPass| pass.may_open(address, now) && (pass.is_fare() || is_sale);
+        let shown = self.state.passes.values().filter(shown);
+        shown.take(SHOWN_MAX).map(|pass| (pass.field().to_owned(), pass.pass.clone())).collect()
     }
 }
 

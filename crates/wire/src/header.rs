@@ -28,6 +28,8 @@ pub const X_PAYMENT_RESPONSE: &str = "X-PAYMENT-RESPONSE";
 pub const FARTHING_RECEIPT: &str = "Farthing-Receipt";
 /// Our signed pass: the right to come back without paying again.
 pub const FARTHING_PASS: &str = "Farthing-Pass";
+/// Our signed fare: what single payments count in, until a pass is paid.
+pub const FARTHING_FARE: &str = "Farthing-Fare";
 /// What the upstream is told about the payment; stripped from every request that a payer sends.
 pub const FARTHING_PAYMENT: &str = "Farthing-Payment";
 /// What a request cost, said by the upstream in the asset of its price, where that may be less than the price.
@@ -42,10 +44,12 @@ pub const FARTHING_SESSION: &str = "Farthing-Session";
 pub const COOKIE: &str = "Cookie";
 /// How browsers are given the pass.
 pub const SET_COOKIE: &str = "Set-Cookie";
-/// The name of the pass's cookie.
+/// The name of the pass's cookie. One that was bought has a `_` and its plan behind it, so that none takes another's place.
 pub const PASS_COOKIE: &str = "farthing_pass";
 /// The name of the visitor's cookie.
 pub const VISITOR_COOKIE: &str = "farthing_visitor";
+/// The name of a fare's cookie, before a `_` and its plan.
+pub const FARE_COOKIE: &str = "farthing_fare";
 /// RFC 9530: the digest of a body.
 pub const CONTENT_DIGEST: &str = "Content-Digest";
 /// The authentication scheme of MPP.

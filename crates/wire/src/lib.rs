@@ -46,7 +46,7 @@ pub use credential::{Credential, CredentialError, CredentialFields};
 pub use farthing_jws::{self as jws, JwsError, json};
 pub use mandate::{Mandate, MandateFile, Revocation};
 pub use offer::Offer;
-pub use pass::Pass;
+pub use pass::{Bought, Fare, Pass};
 pub use problem::Problem;
 pub use quota::{QuotaBy, QuotaField};
 pub use receipt::Receipt;

@@ -5,10 +5,11 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use farthing_money::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::header::PASS_COOKIE;
+use crate::header::{FARE_COOKIE, PASS_COOKIE};
 use crate::{JwsError, jws, rfc3339};
 
 const TYPE: &str = "farthing-pass";
+const FARE_TYPE: &str = "farthing-fare";
 
 /// What one payment opens, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,63 @@ pub struct Pass {
     /// When it ends.
     #[serde(with = "rfc3339")]
     pub expires: Timestamp,
+    /// What it covers, if it was bought as a pass; otherwise it opens its scope alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bought: Option<Bought>,
+}
+
+/// What a pass covers that was bought as one. It says so itself, so that it holds whatever becomes of the plan, and anybody can
+/// check it with the public key alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bought {
+    /// The plan.
+    pub plan: String,
+    /// Which places, in patterns such as `/articles/**` and `example.com/articles/**`.
+    pub covers: Vec<String>,
+    /// Which methods; none is all that change nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// How often, if not as often as one likes: the gate counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u32>,
+}
+
+/// What single payments count in until together they have paid a pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fare {
+    /// Its id, hexadecimal. It says nothing about who pays.
+    pub fare: String,
+    /// The plan whose pass they pay.
+    pub plan: String,
+    /// When it ends.
+    #[serde(with = "rfc3339")]
+    pub expires: Timestamp,
+}
+
+impl Fare {
+    /// The fare as a header value, signed.
+    pub fn sign(&self, key: &SigningKey) -> Result<String, JwsError> {
+        jws::sign(FARE_TYPE, self, key)
+    }
+
+    /// The fare in a text signed by our key, if it has not ended.
+    pub fn verify(text: &str, key: &VerifyingKey, now: Timestamp) -> Result<Self, JwsError> {
+        let (fare, _): (Self, _) = jws::verify(FARE_TYPE, text, Some(key))?;
+        if fare.expires <= now {
+            return Err(JwsError::Ended {
+                document: "fare",
+                ended: fare.expires.to_string(),
+                then: "pay again",
+            });
+        }
+        Ok(fare)
+    }
+
+    /// The `Set-Cookie` value that gives a browser a signed fare.
+    pub fn set_cookie(&self, signed: &str, secure: bool, now: Timestamp) -> String {
+        let name = format!("{FARE_COOKIE}_{}", self.plan);
+        set_cookie((&name, signed), "/", self.expires.since(now).secs(), secure)
+    }
 }
 
 impl Pass {
@@ -47,27 +105,60 @@ impl Pass {
         let plain = |b: u8| b.is_ascii_graphic() && b != b';' && b != b',';
         let path = if path.starts_with('/') && path.bytes().all(plain) { path } else { "/" };
         let max_age_secs = self.expires.since(now).secs();
-        let secure = if secure { "; Secure" } else { "" };
-        format!("{PASS_COOKIE}={signed}; Path={path}; Max-Age={max_age_secs}; HttpOnly; SameSite=Lax{secure}")
+        match &self.bought {
+            None => set_cookie((PASS_COOKIE, signed), path, max_age_secs, secure),
+            Some(bought) => {
+                let name = format!("{PASS_COOKIE}_{}", bought.plan);
+                set_cookie((&name, signed), "/", max_age_secs, secure)
+            }
+        }
     }
+}
+
+fn set_cookie((name, signed): (&str, &str), path: &str, max_age_secs: u64, secure: bool) -> String {
+    let secure = if secure { "; Secure" } else { "" };
+    format!("{name}={signed}; Path={path}; Max-Age={max_age_secs}; HttpOnly; SameSite=Lax{secure}")
+}
+
+/// Whether a cookie of this name is a pass of ours.
+pub fn is_pass_cookie(name: &[u8]) -> bool {
+    is_named(name, PASS_COOKIE)
+}
+
+/// Whether a cookie of this name is ours: a pass or a fare.
+pub fn is_own_cookie(name: &[u8]) -> bool {
+    is_pass_cookie(name) || is_named(name, FARE_COOKIE)
+}
+
+fn is_named(name: &[u8], own: &str) -> bool {
+    name.strip_prefix(own.as_bytes()).is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'_'))
 }
 
 /// The signed passes in a `Cookie` header, most specific path first, as browsers send them. Not yet verified.
 pub fn in_cookies(header: &str) -> impl Iterator<Item = &str> {
-    values_in_cookies(header, PASS_COOKIE)
+    values(header, is_pass_cookie)
 }
 
 /// The values that cookies of a name have in a `Cookie` header, in its order.
 pub fn values_in_cookies<'a>(header: &'a str, wanted: &'static str) -> impl Iterator<Item = &'a str> {
+    values(header, move |name| name == wanted.as_bytes())
+}
+
+/// The signed fares in a `Cookie` header. Not yet verified.
+pub fn fares_in_cookies(header: &str) -> impl Iterator<Item = &str> {
+    values(header, |name| is_named(name, FARE_COOKIE))
+}
+
+fn values(header: &str, is_meant: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = &str> {
     header.split(';').filter_map(move |pair| {
         let (name, value) = pair.trim_matches([' ', '\t']).split_once('=')?;
-        (name == wanted && !value.is_empty()).then_some(value)
+        (is_meant(name.as_bytes()) && !value.is_empty()).then_some(value)
     })
 }
 
-/// A `Cookie` header without our passes, for the upstream; `None` if nothing is left.
+/// A `Cookie` header without our passes and fares, for the upstream; `None` if nothing is left.
 pub fn without_passes(header: &str) -> Option<String> {
-    let others = |pair: &&str| pair.split_once('=').is_none_or(|(name, _)| name != PASS_COOKIE);
+    let others = |pair: &&str| pair.split_once('=').is_none_or(|(name, _)| !is_own_cookie(name.as_bytes()));
     let kept: Vec<_> =
         header.split(';').map(str::trim).filter(|pair| !pair.is_empty()).filter(others).collect();
     (!kept.is_empty()).then(|| kept.join("; "))
@@ -81,7 +172,12 @@ mod tests {
     use crate::Receipt;
 
     fn pass() -> Pass {
-        Pass { payment: "ab".into(), scope: "GET /a/*".into(), expires: Timestamp::from_secs(100) }
+        Pass {
+            payment: "ab".into(),
+            scope: "GET /a/*".into(),
+            expires: Timestamp::from_secs(100),
+            bought: None,
+        }
     }
 
     #[test]
@@ -111,11 +207,36 @@ mod tests {
         assert_eq!(without_passes("farthing_pass=a.b.c"), None);
     }
 
+    #[test]
+    fn what_was_bought_has_a_cookie_of_its_own() {
+        let bought =
+            Bought { plan: "day".into(), covers: vec!["/a/**".into()], methods: Vec::new(), uses: None };
+        let pass = Pass { bought: Some(bought), ..pass() };
+        let now = Timestamp::from_secs(40);
+        let cookie = pass.set_cookie("a.b.c", "/a/", false, now);
+        assert_eq!(cookie, "farthing_pass_day=a.b.c; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+        let fare = Fare { fare: "ab".into(), plan: "day".into(), expires: Timestamp::from_secs(100) };
+        let cookie = fare.set_cookie("d.e.f", true, now);
+        assert_eq!(cookie, "farthing_fare_day=d.e.f; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
+
+        let header = "a=1; farthing_pass_day=a.b.c; farthing_fare_day=d.e.f; farthing_passport=x";
+        assert_eq!(in_cookies(header).collect::<Vec<_>>(), ["a.b.c"]);
+        assert_eq!(fares_in_cookies(header).collect::<Vec<_>>(), ["d.e.f"]);
+        assert_eq!(without_passes(header).as_deref(), Some("a=1; farthing_passport=x"));
+
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let verify = |text: &str| Fare::verify(text, &key.verifying_key(), now);
+        assert_eq!(verify(&fare.sign(&key).unwrap()), Ok(fare.clone()));
+        assert_eq!(verify(&pass.sign(&key).unwrap()).unwrap_err().code(), "signed-text-type");
+        let late = Fare::verify(&fare.sign(&key).unwrap(), &key.verifying_key(), fare.expires);
+        assert_eq!(late.unwrap_err().code(), "signed-text-ended");
+    }
+
     proptest! {
         #[test]
         fn sign_and_verify_are_inverse(payment: String, scope: String, millis in 1u64..200_000_000_000_000) {
             let key = SigningKey::from_bytes(&[1; 32]);
-            let pass = Pass { payment, scope, expires: Timestamp::from_millis(millis) };
+            let pass = Pass { payment, scope, expires: Timestamp::from_millis(millis), bought: None };
             let text = pass.sign(&key).unwrap();
             let cookie = pass.set_cookie(&text, "/", true, Timestamp::from_millis(0));
             let sent = cookie.split(';').next().unwrap();

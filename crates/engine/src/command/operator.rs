@@ -5,7 +5,7 @@ use farthing_money::{Amount, Asset, Timestamp};
 
 use super::Command;
 use crate::{
-    AccessId, CodeId, CreditId, Keys, KeysetRow, NameId, OutputId, PaymentId, RATES, StatementId,
+    AccessId, CodeId, CreditId, FareId, Keys, KeysetRow, NameId, OutputId, PaymentId, RATES, StatementId,
     StatementRow, sale_reference,
 };
 
@@ -68,13 +68,15 @@ pub struct Prune {
     pub payments: Vec<PaymentId>,
 }
 
-/// Forgets names and accesses whose time is over. Those that are not over are left as they are.
+/// Forgets names, accesses and fares whose time is over. Those that are not over are left as they are.
 #[derive(Clone, Debug, Default)]
 pub struct Forget {
     /// Payers' own names for payments.
     pub names: Vec<NameId>,
     /// Who has paid for what.
     pub access: Vec<AccessId>,
+    /// Fares.
+    pub fares: Vec<FareId>,
 }
 
 /// An entry of the operator's own: money received, paid out, moved between its accounts.
@@ -167,6 +169,7 @@ impl Command {
             Self::Forget(command) => {
                 keys.names.extend(&command.names);
                 keys.access.extend(&command.access);
+                keys.fares.extend(&command.fares);
             }
             Self::Enter(command) => {
                 keys.entries.push(command.reference);

@@ -71,6 +71,8 @@ pub struct Post {
     pub change: Vec<Output>,
     /// Until when it opens its resource.
     pub pass_until: Option<Timestamp>,
+    /// What it is known by besides, as its row says.
+    pub marks: Marks,
 }
 
 /// Gives a held payment back.
@@ -110,6 +112,7 @@ impl Command {
             }
             Self::Post(command) => {
                 keys.payment(command.payment);
+                keys.marks(command.marks);
                 keys.credits.extend(&command.credits);
                 keys.signed(&command.change);
                 keys.accounts.extend(&command.accounts);

@@ -200,6 +200,7 @@ pub(crate) fn end_payment(
     push_gas(&mut draft, gas);
     let entry = draft.apply(rows)?;
     super::mark::unname(rows, payment, row.marks);
+    super::fare::free(rows, row.marks);
     rows.held.remove(payment);
     Ok(entry)
 }
@@ -221,7 +222,9 @@ fn end_again(
     }
     push_gas(&mut draft, gas);
     let entry = draft.apply(rows)?;
-    if let Outcome::Settled { .. } = command.outcome {
+    let has_moved = matches!(command.outcome, Outcome::Settled { .. });
+    super::fare::end_again(rows, row.marks, row.charged, has_moved);
+    if has_moved {
         super::mark::open(rows, payment, &row);
     }
     Ok(entry)
@@ -255,6 +258,7 @@ pub(super) fn post(
     let posted = PaymentRow { state: PaymentState::Posted, at: now, ..row };
     rows.held.remove(payment);
     super::mark::open(rows, payment, &posted);
+    super::fare::charge(rows, posted.marks, posted.charged);
     rows.payments.put(payment, posted.clone());
     Ok((Answer::Posted(Box::new(posted)), Some(entry)))
 }
@@ -361,6 +365,7 @@ pub(crate) fn take_back(
     named.merchant.take_back(&mut draft, *reserve, row.charged)?;
     let entry = draft.apply(rows)?;
     super::mark::close(rows, payment, row.marks);
+    super::fare::take_back(rows, row.marks, row.charged);
     Ok(entry)
 }
 

@@ -102,6 +102,7 @@ pub(crate) fn void(rows: &mut Rows, command: &Void, now: Timestamp) -> Decision 
     super::mark::loaded(rows, row.marks)?;
     let entry = released(*payment, &row).apply(rows)?;
     super::mark::unname(rows, *payment, row.marks);
+    super::fare::free(rows, row.marks);
     rows.held.remove(*payment);
     if is_new {
         give_back(rows, *payment, call, now);
@@ -130,6 +131,7 @@ pub(super) fn end_authorize(rows: &mut Rows, payment: PaymentId, command: &EndCa
     match waiting {
         Some(row) if failed => {
             super::mark::unname(rows, payment, row.marks);
+            super::fare::free(rows, row.marks);
             rows.held.remove(payment);
         }
         Some(row) => rows.held.put(payment, PaymentRow { state: PaymentState::Escrowed, ..row }),

@@ -42,6 +42,7 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
     super::epoch(rows)?;
     super::mark::check(rows, *payment, *marks, now)?;
     merchant.check(rows, *asset)?;
+    let (price, marks) = &super::fare::due(rows, *marks, (*price, *asset), funds, now)?;
     let mut channel = None;
     let (inputs, sums) = match funds {
         Funds::Credits(inputs) => {
@@ -89,6 +90,7 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
         rows.channels.put(id, channel);
     }
     super::mark::name(rows, *payment, *marks, now);
+    super::fare::hold(rows, *marks, *asset);
     rows.held.put(*payment, row.clone());
     Ok((Answer::Held(Box::new(row)), Some(entry)))
 }

@@ -27,6 +27,9 @@ pub(crate) fn loaded(rows: &Rows, marks: Marks) -> Result<(), Reject> {
     if let Some(access) = marks.access {
         rows.access.get(&access)?;
     }
+    if let Some(share) = marks.fare {
+        rows.fares.get(&share.fare)?;
+    }
     Ok(())
 }
 
@@ -71,7 +74,7 @@ pub(crate) fn close(rows: &mut Rows, payment: PaymentId, marks: Marks) {
 
 /// Only what is over goes: whoever names other rows loses nothing.
 pub(crate) fn forget(rows: &mut Rows, command: &Forget, now: Timestamp) -> Decision {
-    let (mut names, mut accesses) = (Vec::new(), Vec::new());
+    let (mut names, mut accesses, mut fares) = (Vec::new(), Vec::new(), Vec::new());
     for name in &command.names {
         if rows.names.get(name)?.is_some_and(|row| row.until <= now) {
             names.push(*name);
@@ -82,11 +85,20 @@ pub(crate) fn forget(rows: &mut Rows, command: &Forget, now: Timestamp) -> Decis
             accesses.push(*access);
         }
     }
+    for fare in &command.fares {
+        // What is held ends in it.
+        if rows.fares.get(fare)?.is_some_and(|row| row.ends <= now && row.held.is_zero()) {
+            fares.push(*fare);
+        }
+    }
     for name in names {
         rows.names.remove(name);
     }
     for access in accesses {
         rows.access.remove(access);
+    }
+    for fare in fares {
+        rows.fares.remove(fare);
     }
     Ok((Answer::Done, None))
 }

@@ -6,10 +6,10 @@ use farthing_money::{Amount, Timestamp};
 use super::Decision;
 use super::melt::change_outputs;
 use crate::books::{Draft, output_sums, total};
-use crate::{Answer, Chart, CreditRow, PaymentRow, PaymentState, Post, Reject, Rows};
+use crate::{Answer, Chart, CreditRow, Marks, PaymentRow, PaymentState, Post, Reject, Rows};
 
 pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision {
-    let Post { payment, credits: _, accounts: _, merchant, asset, charged, change, pass_until } = command;
+    let Post { payment, merchant, asset, charged, change, pass_until, .. } = command;
     if let Some(row) = rows.payments.get(payment)? {
         return Ok((Answer::Posted(Box::new(row.clone())), None));
     }
@@ -21,6 +21,7 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
         // Money on a chain is charged when the chain says that it has moved.
         return Err(Reject::NotOnChain(*payment));
     }
+    super::mark::loaded(rows, row.marks)?;
     super::check_outputs(rows, change)?;
     let held = Amount::try_sum(row.held.iter().map(|(_, amount)| *amount)).ok_or(Reject::AmountOverflow)?;
     let signed = output_sums(change)?;
@@ -62,8 +63,11 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
         change: change_outputs(change),
         at: now,
         pass_until: *pass_until,
+        // Which payments counted in one fare is nobody's business once they have.
+        marks: Marks { fare: None, ..row.marks },
         ..row
     };
+    super::fare::charge(rows, row.marks, *charged);
     rows.held.remove(*payment);
     rows.payments.put(*payment, posted.clone());
     Ok((Answer::Posted(Box::new(posted)), Some(entry)))

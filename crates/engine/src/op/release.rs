@@ -38,6 +38,7 @@ pub(crate) fn release(rows: &mut Rows, command: &Release) -> Decision {
         rows.credits.remove(*credit);
     }
     super::mark::unname(rows, payment, row.marks);
+    super::fare::free(rows, row.marks);
     rows.held.remove(payment);
     Ok((Answer::Done, Some(entry)))
 }

@@ -11,7 +11,8 @@ use farthing_money::{Amount, Timestamp};
 use super::Decision;
 use crate::books::Draft;
 use crate::{
-    Answer, ChannelRow, ChargeVoucher, Chart, HeldVoucher, PaymentId, PaymentRow, PaymentState, Reject, Rows,
+    Answer, ChannelRow, ChargeVoucher, Chart, HeldVoucher, Marks, PaymentId, PaymentRow, PaymentState,
+    Reject, Rows,
 };
 
 /// The channel of a voucher as it is when the voucher is held, and what that sets aside; refused if the rules refuse it.
@@ -91,6 +92,8 @@ pub(crate) fn charge(rows: &mut Rows, command: &ChargeVoucher, now: Timestamp) -
     rows.channels.put(*channel, after);
     rows.held.remove(*payment);
     super::mark::open(rows, *payment, &posted);
+    super::fare::charge(rows, posted.marks, earned);
+    let posted = PaymentRow { marks: Marks { fare: None, ..posted.marks }, ..posted };
     if is_free {
         // What was free leaves the sum as it is, and no row: the same voucher pays for the next request.
         super::mark::unname(rows, *payment, posted.marks);

@@ -153,6 +153,7 @@ pub fn post(ids: &[CreditId], charged: u128) -> Command {
         charged: Amount::new(charged),
         change: vec![],
         pass_until: None,
+        marks: Marks::default(),
     })
 }
 

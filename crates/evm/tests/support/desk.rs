@@ -7,10 +7,10 @@ use farthing_channel::ChannelId;
 use farthing_engine::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
     Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture,
-    Fault, FaultKind, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow,
-    OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId,
-    QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows, SenderId,
-    SessionId, SessionRow, SettlementRow, StatementId, StatementRow, TapeRow, decide,
+    FareId, FareRow, Fault, FaultKind, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId,
+    NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow,
+    QuotaId, QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows,
+    SenderId, SessionId, SessionRow, SettlementRow, StatementId, StatementRow, TapeRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -176,6 +176,14 @@ impl Read for Desk {
     }
 
     fn access(&self, _: AccessId) -> Result<Option<AccessRow>, Fault> {
+        unread()
+    }
+
+    fn fare(&self, _: FareId) -> Result<Option<FareRow>, Fault> {
+        unread()
+    }
+
+    fn fares_after(&self, _: Option<FareId>, _: usize) -> Result<Vec<(FareId, FareRow)>, Fault> {
         unread()
     }
 

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::Shared;
 use super::config::{Demand, XCashu};
 use super::free::put_quota;
+use super::offered;
 use super::quota::QuotaTerms;
 use super::quote::Quote;
 use super::refusal::{Kind, Refused};
@@ -112,13 +113,12 @@ impl Shared {
         let now = (self.config.clock)();
         let quote = asked.quote;
         let money = quote.price;
-        let problem = problem
-            .with("price", json!({"amount": money.amount(), "unit": money.asset().unit(), "asset": money.asset().code(), "scale": money.asset().scale()}))
-            .with("resource", quote.url.clone());
+        let problem = problem.with("price", offered::priced(money)).with("resource", quote.url.clone());
         let sunset = self.mode() == Mode::Sunset;
         let problem = if sunset { problem.with("issuer_mode", Mode::Sunset.as_str()) } else { problem };
         let (problem, field) = told_quota(problem, quote, now);
-        let mut fields = Vec::new();
+        let problem = offered::in_problem(problem, quote);
+        let mut fields = offered::links(&quote.plans);
         let others = self.exchanges(quote);
         let creq_b = self.add_cashu_requests(quote, &mut fields);
         let mut problem = problem;
@@ -136,6 +136,7 @@ impl Shared {
         let is_page = prefers_html(asked.headers);
         if is_page {
             let refusal = refused.map(ToString::to_string);
+            let passes = offered::choices(quote);
             let page = Page {
                 url: &quote.url,
                 description: &quote.description,
@@ -148,6 +149,7 @@ impl Shared {
                 sunset,
                 quota: quote.quota.as_ref().map(|terms| page_quota(terms, now)),
                 least: quote.least,
+                passes: &passes,
             };
             put_page(&mut response, &page);
         }
@@ -162,11 +164,7 @@ impl Shared {
         if let Some(refused) = refused {
             self.put_unsettled(headers, quote, refused);
         }
-        for (name, text) in fields {
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
-                headers.append(name, value);
-            }
-        }
+        append(headers, fields);
         response
     }
 
@@ -344,6 +342,15 @@ fn price_json(exchange: &Exchange) -> serde_json::Value {
         "at": rate.at.to_string(),
         "source": rate.source,
     })
+}
+
+/// Adds fields. What cannot stand in one is left out.
+fn append(headers: &mut HeaderMap, fields: Vec<(&'static str, String)>) {
+    for (name, text) in fields {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
+            headers.append(name, value);
+        }
+    }
 }
 
 /// How many bytes are left for more of our fields.

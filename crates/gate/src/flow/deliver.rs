@@ -7,12 +7,13 @@ use farthing_wire::mpp::{self, credit};
 use farthing_wire::x402::batch::voucher_header;
 use farthing_wire::{JwsError, Pass, Receipt, header};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::Shared;
 use super::channel::ChannelPayment;
 use super::credits::{Change, change_of};
 use super::quote::Quote;
+use crate::body::Body;
 use crate::chain::settled::Settled;
 use crate::chain::statement;
 use crate::{cors, own_header};
@@ -31,7 +32,14 @@ pub(super) struct Posted<'a> {
 
 impl Shared {
     /// Adds all that the payer is told. What cannot be written is left out and logged: the money has moved.
-    pub(super) fn deliver(&self, headers: &mut HeaderMap, quote: &Quote, posted: Posted<'_>, now: Timestamp) {
+    pub(super) fn deliver(
+        &self,
+        response: &mut Response<Body>,
+        quote: &Quote,
+        posted: Posted<'_>,
+        now: Timestamp,
+    ) {
+        let headers = response.headers_mut();
         own_header::remove_from_answer(headers);
         keep_private(headers);
         let Posted { payment, row, signatures, dialect, channel } = posted;
@@ -67,19 +75,36 @@ impl Shared {
                 tracing::error!(%payment, "an MPP receipt cannot be written");
             }
         }
-        if let Some(expires) = row.pass_until.filter(|until| *until > now && quote.is_safe()) {
-            let pass = Pass { payment: payment.to_string(), scope: quote.scope.clone(), expires };
-            match pass.sign(&secrets.signing) {
-                Ok(signed) => {
-                    put(headers, header::FARTHING_PASS, &signed);
-                    let secure = quote.url.starts_with("https:");
-                    let cookie = pass.set_cookie(&signed, &quote.cookie_path, secure, now);
-                    if let Ok(cookie) = HeaderValue::try_from(cookie) {
-                        headers.append(SET_COOKIE, cookie);
-                    }
+        if let Some(until) = row.pass_until.filter(|until| *until > now && quote.is_safe()) {
+            self.put_pass(response, quote, (payment, until), now);
+        }
+        self.put_fare(response.headers_mut(), quote, payment, now);
+    }
+
+    /// Adds the pass: to what it opens, or in the place of an upstream's answer if it was asked for itself.
+    pub(super) fn put_pass(
+        &self,
+        response: &mut Response<Body>,
+        quote: &Quote,
+        (payment, expires): (PaymentId, Timestamp),
+        now: Timestamp,
+    ) {
+        let bought = quote.sale.as_ref().map(|sale| sale.plan.bought());
+        let pass = Pass { payment: payment.to_string(), scope: quote.scope.clone(), expires, bought };
+        match pass.sign(&self.config.secrets.signing) {
+            Ok(signed) => {
+                let headers = response.headers_mut();
+                put(headers, header::FARTHING_PASS, &signed);
+                let secure = quote.url.starts_with("https:");
+                let cookie = pass.set_cookie(&signed, &quote.cookie_path, secure, now);
+                if let Ok(cookie) = HeaderValue::try_from(cookie) {
+                    headers.append(SET_COOKIE, cookie);
                 }
-                Err(error) => tracing::error!(%error, %payment, "a pass cannot be written"),
+                if let Some(sale) = &quote.sale {
+                    sale.finish(response, &pass, &signed);
+                }
             }
+            Err(error) => tracing::error!(%error, %payment, "a pass cannot be written"),
         }
     }
 
@@ -150,7 +175,7 @@ fn mpp_receipt(
     receipt.encode().ok()
 }
 
-fn put(headers: &mut HeaderMap, name: &'static str, text: &str) {
+pub(super) fn put(headers: &mut HeaderMap, name: &'static str, text: &str) {
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(name, value);
     } else {

@@ -296,6 +296,7 @@ impl Shared {
                 charged: held.price.amount(),
                 change: change.iter().map(|signed| signed.output).collect(),
                 pass_until,
+                marks: held.row.marks,
             }))
         };
         let mut change = change.to_vec();

@@ -3,7 +3,7 @@
 
 use farthing_channel::Address;
 use farthing_engine::{AccessId, Marks, NameId, PaymentId, Refusal, Reject};
-use farthing_money::{Span, Timestamp};
+use farthing_money::{Money, Span, Timestamp};
 use farthing_wire::x402::extension::sign_in::{self, SignIn};
 use farthing_wire::x402::extension::{gas_sponsoring, payment_identifier};
 use farthing_wire::x402::{AssetTransferMethod, Payload, PaymentRequired, Requirements, eip155_network};
@@ -74,7 +74,7 @@ impl Shared {
         quote: &Quote,
         (name, payer): (Option<NameId>, Option<Address>),
         (payment, bound): (PaymentId, bool),
-        now: Timestamp,
+        (price, now): (Money, Timestamp),
     ) -> Result<Marks, Refused> {
         if let Some(name) = name {
             let known = self.config.read.name(name).map_err(Refusal::Fault)?;
@@ -84,7 +84,7 @@ impl Shared {
         }
         let payer = payer.filter(|_| bound && self.may_sign_in(quote));
         let access = payer.and_then(|payer| self.access_id(quote, payer));
-        Ok(Marks { name, access })
+        Ok(Marks { name, access, fare: self.share(quote, (payment, price), now) })
     }
 
     /// The payer's own name for a payment, as a code that only we can make: it holds for one resource.

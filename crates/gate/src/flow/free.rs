@@ -101,7 +101,8 @@ impl Shared {
         if quote.pass == Span::ZERO || !quote.is_safe() {
             return;
         }
-        let pass = Pass { payment: name, scope: quote.scope.clone(), expires: now.after(quote.pass) };
+        let (scope, expires) = (quote.scope.clone(), now.after(quote.pass));
+        let pass = Pass { payment: name, scope, expires, bought: None };
         let Ok(signed) = pass.sign(&self.config.secrets.signing) else {
             return tracing::error!("a pass cannot be written");
         };

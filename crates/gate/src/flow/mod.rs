@@ -10,14 +10,18 @@ mod deliver;
 mod end;
 mod escrow;
 mod extension;
+mod fare;
 mod free;
 mod handover;
 mod named;
+mod offered;
 mod on_chain;
+mod pass;
 mod pay;
 mod quota;
 mod quote;
 mod refusal;
+mod sale;
 mod session;
 mod sign_in;
 mod terms;
@@ -30,10 +34,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use farthing_engine::{PaymentId, Refusal};
+use farthing_engine::Refusal;
 use farthing_money::Span;
-use farthing_wire::upstream::Standing;
-use farthing_wire::{Credential, CredentialFields, Pass, digest, header};
+use farthing_wire::{Credential, CredentialFields, digest, header};
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
     ORIGIN, TRAILER, TRANSFER_ENCODING, VARY,
@@ -63,7 +66,7 @@ use self::terms::Terms;
 use crate::body::{Body, BoxError};
 use crate::chain::statement;
 use crate::cors;
-use crate::limit::{Client, Limited, Work};
+use crate::limit::{Client, Work};
 use crate::own_header;
 use crate::problem;
 use crate::proxy::UpstreamError;
@@ -108,8 +111,6 @@ struct Answering<S> {
 
 /// Bodies up to this size are read before they are paid for, so that the payment holds for that body alone.
 const BOUND_BODY_BYTES_MAX: u64 = 64 * 1024;
-/// Nobody needs more passes in one request; checking signatures for free is work that anyone could ask for.
-const PASSES_MAX: usize = 4;
 /// Payments under way at once, from the credential to the upstream's answer. More are asked to come back.
 const PAYMENTS_MAX: usize = 4_096;
 /// How long such a body may take.
@@ -204,17 +205,25 @@ impl Shared {
             if !rules.know_host(target.host()) && target.host() != self.config.names.host {
                 return problem::answer(&problem::of_host(target.host()));
             }
-            let chosen = rules.choose(&parts.method, &target).map(|chosen| {
-                chosen.map(|chosen| match self.terms(chosen.rule, &rules, &parts) {
+            let https = self.config.names.https;
+            let chosen = || {
+                let chosen = rules.choose(&parts.method, &target)?;
+                Ok(chosen.map(|chosen| match self.terms(chosen.rule, &rules, &parts) {
                     Terms::Free => None,
                     Terms::Price(ask) => {
-                        Some(Quote::new(chosen.rule, *ask, &parts, &target, self.config.names.https))
+                        let plans = rules.plans_for(&parts.method, &target);
+                        let quote = Quote::new(chosen.rule, *ask, &parts, &target, https);
+                        Some(Quote { plans, ..quote })
                     }
-                })
-            });
-            match chosen {
-                Ok(chosen) => chosen,
-                Err(error) => return problem::answer(&problem::of_target(&error)),
+                }))
+            };
+            let found = match sale::asked(&rules, &parts, &target, https) {
+                None => chosen().map_err(|error| problem::answer(&problem::of_target(&error))),
+                Some(sale) => sale.map(|quote| Some(Some(quote))),
+            };
+            match found {
+                Ok(found) => found,
+                Err(answer) => return answer,
             }
         };
         let Some(quote) = quote else {
@@ -238,7 +247,7 @@ impl Shared {
         inner: S,
         mut parts: Parts,
         body: Body,
-        quote: Quote,
+        mut quote: Quote,
     ) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
@@ -248,9 +257,10 @@ impl Shared {
         B::Error: Into<BoxError>,
     {
         let client = self.config.crypto.limiter().client(&parts.extensions, &parts.headers);
-        let pass = self.pass(&parts.headers, &quote, client.as_ref());
-        let signed_in = self.signed_in(&parts.headers, &quote, client.as_ref());
         let credential = credential(&parts.headers);
+        let pays = matches!(credential, Ok(Some(_)));
+        let opened = self.opened(&mut quote, &parts.headers, (client.as_ref(), pays));
+        let signed_in = self.signed_in(&parts.headers, &quote, client.as_ref());
         let cashu = parts.headers.contains_key(header::X_CASHU);
         let counted = self.counted(&parts.headers, &quote, (self.config.clock)());
         let step = session::step(&parts.headers);
@@ -259,16 +269,15 @@ impl Shared {
         if quote.least.is_some() {
             named::remove(&mut parts);
         }
-        match pass {
+        match opened {
             Ok(None) => {}
-            Ok(Some(pass)) => {
-                let payment = pass.payment.parse().ok();
-                return self.serve_pass(Answering { inner, parts, body, quote }, payment).await;
+            Ok(Some(opened)) => {
+                return self.serve_opened(Answering { inner, parts, body, quote }, opened).await;
             }
-            Err(limited) => return self.refuse_unread(&quote, &parts, &limited.into(), cashu),
+            Err(refused) => return self.refuse_unread(&quote, &parts, &refused, cashu),
         }
         if is_preflight(&parts) {
-            return preflight(inner, parts).await;
+            return if quote.sale.is_some() { sale::leave() } else { preflight(inner, parts).await };
         }
         if quote.granted {
             return self.free(Answering { inner, parts, body, quote }, None).await;
@@ -277,20 +286,24 @@ impl Shared {
             let refused = Refused::Named(Box::new(refused));
             return self.refuse_unread(&quote, &parts, &refused, false);
         }
-        // HEAD delivers nothing, so nothing is taken for it.
-        if let Some(step) = step.filter(|_| parts.method != Method::HEAD) {
+        // HEAD delivers nothing, so nothing is taken for it. A pass is not sold by the step, and no step counts in a fare.
+        if let Some(step) = step.filter(|_| parts.method != Method::HEAD && quote.sale.is_none()) {
+            quote.leave_fare();
             let alone = matches!(credential, Ok(None));
             let step = step.and_then(|step| if alone { Ok(step) } else { Err(SessionRefusal::Several) });
             return self.serve_session(Answering { inner, parts, body, quote }, step, client.as_ref()).await;
         }
         let counted = match signed_in {
             Ok(None) => counted,
+            Ok(Some(SignedIn::Paid(row))) if quote.sale.is_some() => {
+                return self.pass_again(&quote, row.payment, row.until);
+            }
             Ok(Some(SignedIn::Paid(row))) => {
                 return self.serve_pass(Answering { inner, parts, body, quote }, Some(row.payment)).await;
             }
             Ok(Some(SignedIn::Account(account))) => Some(Counted::Account(account)),
             // Who pays as well has no need of it.
-            Err(_) if matches!(credential, Ok(Some(_))) => None,
+            Err(_) if pays => None,
             Err(refused) => return self.refuse_unread(&quote, &parts, &refused, cashu),
         };
         let credential = match credential {
@@ -401,51 +414,6 @@ impl Shared {
         }
         work.genuine();
         Err(Refused::Engine(Refusal::Busy { retry_after: Span::from_secs(1) }))
-    }
-
-    /// The pass that a request brings for what it asks.
-    fn pass(
-        &self,
-        headers: &HeaderMap,
-        quote: &Quote,
-        client: Option<&Client>,
-    ) -> Result<Option<Pass>, Limited> {
-        let fields = headers.get_all(header::FARTHING_PASS).iter().filter_map(|value| value.to_str().ok());
-        let passes: Vec<&str> = fields.chain(own_header::pass_cookies(headers)).take(PASSES_MAX).collect();
-        if passes.is_empty() {
-            return Ok(None);
-        }
-        let mut work = self.config.crypto.limiter().begin(client, passes.len())?;
-        let now = (self.config.clock)();
-        let genuine: Vec<Pass> =
-            passes.iter().filter_map(|text| Pass::verify(text, &self.verifying, now).ok()).collect();
-        if genuine.is_empty() {
-            work.cost(passes.len());
-        } else {
-            work.genuine();
-        }
-        Ok(genuine.into_iter().find(|pass| pass.scope == quote.scope))
-    }
-
-    /// Serves who comes back: nothing is charged.
-    async fn serve_pass<S, B>(&self, answering: Answering<S>, payment: Option<PaymentId>) -> Response<Body>
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let price = answering.quote.price;
-        let note =
-            payment.and_then(|payment| self.note(&answering.quote, payment, Standing::Pass, price, None));
-        match answering.call(note).await {
-            Ok(mut response) => {
-                own_header::remove_from_answer(response.headers_mut());
-                deliver::keep_private(response.headers_mut());
-                response
-            }
-            Err(error) => problem::answer(&problem::of_upstream_again(&error)),
-        }
     }
 }
 

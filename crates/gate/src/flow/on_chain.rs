@@ -87,7 +87,7 @@ impl Shared {
         let bound = digest.is_some();
         let payer = claim.payload.payload.payer().map(|payer| Address::from_bytes(payer.0));
         let name = self.name(quote, credential)?;
-        let marks = self.marks(quote, (name, payer), (payment, bound), now)?;
+        let marks = self.marks(quote, (name, payer), (payment, bound), (claim.price, now))?;
         let Verified { reserve, most } = match chains.verify(&claim.offer, &claim.payload).await {
             Ok(verified) => verified,
             Err(refused @ ChainRefusal::Unreachable(_)) => {

@@ -31,6 +31,7 @@ use super::end::{Funding, Held};
 use super::handover::{Claim, Handover};
 use super::quote::Quote;
 use super::refusal::Refused;
+use super::sale::Sale;
 use super::{Answering, Shared};
 use crate::body::{Body, BoxError};
 use crate::cors;
@@ -83,6 +84,11 @@ impl Shared {
         };
         let held = match held {
             Ok(held) => held,
+            Err(Refused::Engine(Refusal::Reject(Reject::FarePaid))) => {
+                let mut response = self.serve_pass(Answering { inner, parts, body, quote }, None).await;
+                response.headers_mut().insert(FARTHING_CHARGE, HeaderValue::from_static("none"));
+                return Delivery::of_nothing(response);
+            }
             Err(refused) => {
                 let digest = digest.filter(|digest| !digest.is_empty());
                 let asked = Asked { quote: &quote, headers: &parts.headers, digest };
@@ -146,8 +152,9 @@ impl Shared {
         } else {
             let merchant = quote.payees_by(&self.config.names.merchant, &payable);
             let funds = credits.inputs.clone().into();
+            let fare = self.share(quote, (payment, price), now);
             let (price, tax_code) = (price.amount(), quote.tax_code);
-            let marks = Marks::default();
+            let marks = Marks { fare, ..Marks::default() };
             let command = Hold { payment, funds, price, asset, merchant, resource, tag, tax_code, marks };
             let answer = self.config.execute.execute(Command::Hold(command)).await;
             // Who pays has asked for nothing in vain, and what we cannot do now is not the payer's fault.
@@ -162,6 +169,7 @@ impl Shared {
             _ => return Err(Refused::Engine(Refusal::Reject(Reject::NotLoaded))),
         };
         // From here on the credits are set aside: every way out posts or releases.
+        let price = row.marks.fare.map_or(price, |share| asset.money(share.took));
         let change = credits.total.checked_sub(price.amount()).unwrap_or_default();
         let own = credits.blanks.is_empty();
         let signed = self.sign_change((payment, price.asset()), &credits, change, own, now).await;
@@ -271,8 +279,10 @@ impl Shared {
             Err(over @ ChallengeError::Expired { .. }) => Some(over),
             Err(error) => return Err(error.into()),
         };
+        // A fare came perhaps since the challenge was made: by now it can only lower the price.
+        let is_made_for = |tag: RequestTag| challenge.opaque_bytes().as_deref() == Some(tag.as_bytes());
         if challenge.realm != self.config.names.realm
-            || challenge.opaque_bytes().as_deref() != Some(quote.tag().as_bytes())
+            || !is_made_for(quote.tag()) && !is_made_for(quote.plain_tag())
         {
             return Err(Refused::ChallengeElsewhere);
         }
@@ -321,7 +331,7 @@ impl Shared {
     {
         let handover = self.handovers.begin(held.payment);
         let quote = &answering.quote;
-        let pass_until = self.pass_until(quote, held);
+        let pass_until = self.opens_until(quote, held.bound);
         match self.post(held, pass_until, held.price).await {
             Ok((row, _)) => {
                 let again = Again {
@@ -338,12 +348,6 @@ impl Shared {
                 Delivery::of_nothing(self.refuse(&asked, &refused, false))
             }
         }
-    }
-
-    /// Until when a payment opens what it pays for.
-    fn pass_until(&self, quote: &Quote, held: &Held) -> Option<Timestamp> {
-        let now = (self.config.clock)();
-        (held.bound && quote.pass.millis() > 0).then(|| now.after(quote.pass))
     }
 
     /// Serves what is held, then posts or releases. What went into escrow is being handed over already.
@@ -386,14 +390,14 @@ impl Shared {
                 return Delivery::of_nothing(answer);
             }
         };
-        let pass_until = self.pass_until(&quote, held);
+        let pass_until = self.opens_until(&quote, held.bound);
         let handover = handover.unwrap_or_else(|| self.handovers.begin(held.payment));
         match self.post(held, pass_until, held.charge_for(response.headers())).await {
             Ok((row, signatures)) => {
                 let (payment, dialect) = (held.payment, credential.dialect());
                 let channel = held.channel().map(|paid| (paid, true));
                 let posted = Posted { payment, row: &row, signatures, dialect, channel };
-                self.deliver(response.headers_mut(), &quote, posted, (self.config.clock)());
+                self.deliver(&mut response, &quote, posted, (self.config.clock)());
                 Delivery { response, handover: Some(handover) }
             }
             Err(refused) => {
@@ -455,7 +459,7 @@ impl Shared {
         };
         let (dialect, channel) = (credential.dialect(), channel.as_deref().map(|paid| (paid, false)));
         let posted = Posted { payment, row: &row, signatures, dialect, channel };
-        self.deliver(response.headers_mut(), &quote, posted, (self.config.clock)());
+        self.deliver(&mut response, &quote, posted, (self.config.clock)());
         Delivery { response, handover }
     }
 
@@ -536,7 +540,10 @@ where
 {
     /// Asks the service behind us, with a note for it. That it panics is its own failure: what is held is released.
     pub(super) async fn call(self, note: Option<HeaderValue>) -> Result<Response<Body>, UpstreamError> {
-        let Self { inner, mut parts, body, quote: _ } = self;
+        let Self { inner, mut parts, body, quote } = self;
+        if quote.sale.is_some() {
+            return Ok(Sale::answer());
+        }
         if let Some(note) = note {
             parts.headers.insert(header::FARTHING_PAYMENT, note);
         }

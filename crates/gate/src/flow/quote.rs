@@ -1,5 +1,7 @@
 //! What one request would cost, and what a payment for it opens.
 
+use std::sync::Arc;
+
 use farthing_engine::{Chart, Payees, RequestTag};
 use farthing_money::{Asset, Label, Money, Span};
 use farthing_wire::x402::PaymentFlow;
@@ -8,11 +10,13 @@ use http::request::Parts;
 use http::{Method, header};
 use sha2::Sha256;
 
+use super::fare::Riding;
 use super::named::{self, NamedRefusal};
 use super::quota::QuotaTerms;
+use super::sale::Sale;
 use super::terms::Ask;
 use crate::peer::Peer;
-use crate::rule::{PassScope, Rule, Share, is_safe};
+use crate::rule::{Covers, PassScope, Plan, Rule, Share, is_safe};
 use crate::target::Target;
 
 /// Into how many parts a rule divides what it earns.
@@ -48,6 +52,31 @@ pub(super) struct Quote {
     pub(super) named: Option<Money>,
     /// Why that is not taken.
     pub(super) refused: Option<NamedRefusal>,
+    pub(super) place: Place,
+    /// The passes for sale that cover it.
+    pub(super) plans: Vec<Arc<Plan>>,
+    /// What is bought, if it is a pass.
+    pub(super) sale: Option<Sale>,
+    /// The fare that it is paid in, if it is in one.
+    pub(super) fare: Option<Riding>,
+}
+
+/// Where something is, in all readings of its path.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    host: String,
+    readings: Vec<Vec<u8>>,
+}
+
+impl Place {
+    fn of(target: &Target<'_>) -> Self {
+        Self { host: target.host().to_owned(), readings: target.readings().map(<[u8]>::to_vec).collect() }
+    }
+
+    /// Whether a pass covers it.
+    pub(super) fn is_covered(&self, covers: &Covers, method: &Method) -> bool {
+        covers.cover(method, &self.host, self.readings.iter().map(Vec::as_slice))
+    }
 }
 
 impl Quote {
@@ -90,6 +119,41 @@ impl Quote {
             least: rule.least(),
             named: ask.named.then_some(ask.price),
             refused: ask.refused,
+            place: Place::of(target),
+            plans: Vec::new(),
+            sale: None,
+            fare: None,
+        }
+    }
+
+    /// Of a pass for sale.
+    pub(super) fn of_sale(sale: Sale, parts: &Parts, target: &Target<'_>, https: Option<bool>) -> Self {
+        let plan = &sale.plan;
+        let description = match plan.describe() {
+            "" => format!("A pass: {}", plan.name()),
+            text => text.to_owned(),
+        };
+        Self {
+            price: plan.price(),
+            pass: plan.lasts(),
+            scope: format!("plan {}", plan.name()),
+            cookie_path: "/".to_owned(),
+            method: Method::GET,
+            url: url(parts, https),
+            description,
+            tax_code: plan.tax_code(),
+            flow: PaymentFlow::default(),
+            shares: Vec::new(),
+            quota: None,
+            accepts: None,
+            granted: false,
+            least: None,
+            named: None,
+            refused: None,
+            place: Place::of(target),
+            plans: Vec::new(),
+            sale: Some(sale),
+            fare: None,
         }
     }
 
@@ -132,8 +196,15 @@ impl Quote {
         Payees::shared(named.chain(own_part)).unwrap_or_else(|| account(own).into())
     }
 
-    /// Binds a challenge to the request that it was made for.
+    /// Binds a challenge to the request that it was made for, and to the fare that has lowered its price.
     pub(super) fn tag(&self) -> RequestTag {
+        let Some(binding) = self.fare.as_ref().and_then(Riding::binding) else { return self.plain_tag() };
+        let parts = [self.method.as_str().as_bytes(), self.url.as_bytes(), &binding];
+        RequestTag::of_parts("farthing/quote/fare/1", parts)
+    }
+
+    /// Binds a challenge to the request that it was made for, at its full price.
+    pub(super) fn plain_tag(&self) -> RequestTag {
         let named = self.named.map(|money| money.to_string());
         let parts = [self.method.as_str(), &self.url].into_iter().chain(named.as_deref());
         RequestTag::of_parts("farthing/quote/1", parts.map(str::as_bytes))

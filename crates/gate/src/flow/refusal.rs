@@ -146,9 +146,9 @@ impl Refused {
             Self::SignIn(_) => Kind::Stranger,
             Self::Named(_) => Kind::Named,
             Self::Engine(Refusal::Reject(Reject::PaymentNameTaken)) => Kind::Taken,
-            Self::Engine(Refusal::Reject(Reject::PaymentUnderWay(_) | Reject::CreditPending(_))) => {
-                Kind::Conflict
-            }
+            Self::Engine(Refusal::Reject(
+                Reject::PaymentUnderWay(_) | Reject::CreditPending(_) | Reject::FareUnderWay,
+            )) => Kind::Conflict,
             Self::Engine(Refusal::Reject(Reject::Paused)) => Kind::Unavailable(PAUSE),
             Self::Limited(limited) => Kind::Limited(limited.retry_after),
             Self::Engine(Refusal::Busy { retry_after }) => Kind::Unavailable(*retry_after),
@@ -172,7 +172,7 @@ impl Refused {
                 }
                 _ => Kind::Over,
             },
-            Self::Used(_) => Kind::Over,
+            Self::Used(_) | Self::Engine(Refusal::Reject(Reject::FareChanged)) => Kind::Over,
             Self::Engine(Refusal::Reject(Reject::Channel(refused))) if refused.is_transient() => {
                 Kind::Later(later(*refused))
             }
@@ -259,6 +259,9 @@ impl Refused {
             }
             Self::OtherTerms(_) => {
                 "send the payment again as it was sent first, with the offer that was signed"
+            }
+            Self::Engine(Refusal::Reject(Reject::FareChanged)) => {
+                "nothing was taken; ask again with the same fare and pay what the answer says"
             }
             Self::Corrective(_) => {
                 "nothing was taken; sign a voucher for what this answer's offer says was charged, and the price"

@@ -179,7 +179,8 @@ impl Shared {
             return;
         }
         let expires = (self.config.clock)().after(quote.pass);
-        let pass = Pass { payment: payment.to_string(), scope: quote.scope.clone(), expires };
+        let (payment, scope) = (payment.to_string(), quote.scope.clone());
+        let pass = Pass { payment, scope, expires, bought: None };
         let signed = pass.sign(&self.config.secrets.signing).ok();
         if let Some(value) = signed.and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert(header::FARTHING_PASS, value);

@@ -15,7 +15,7 @@ use std::sync::{Arc, LazyLock};
 use http::Method;
 
 use super::path::Exactness;
-use super::{HostPattern, People, Price, Rule, RuleError};
+use super::{HostPattern, People, Plan, Price, Rule, RuleError};
 use crate::target::{Target, TargetError};
 
 /// All rules, compiled once.
@@ -24,6 +24,8 @@ pub struct Rules {
     /// The most specific first.
     sorted: Vec<Rule>,
     people: Arc<People>,
+    /// The passes for sale, in the operator's order.
+    plans: Vec<Arc<Plan>>,
 }
 
 /// The rule that a request falls under.
@@ -80,7 +82,11 @@ impl Rules {
                 errors.push(RuleError::Conflict { first: first.to_string(), second: second.to_string() });
             }
         }
-        if errors.is_empty() { Ok(Self { sorted, people: Arc::default() }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Self { sorted, people: Arc::default(), plans: Vec::new() })
+        } else {
+            Err(errors)
+        }
     }
 
     /// With the people and programs of whom the merchant knows.
@@ -92,6 +98,27 @@ impl Rules {
     /// The people and programs of whom the merchant knows.
     pub fn people(&self) -> &People {
         &self.people
+    }
+
+    /// The same with passes for sale, each of its own name.
+    pub fn selling(self, plans: Vec<Plan>) -> Result<Self, RuleError> {
+        for (index, plan) in plans.iter().enumerate() {
+            if plans.iter().take(index).any(|other| other.name() == plan.name()) {
+                return Err(RuleError::PlanTwice(plan.name().to_owned()));
+            }
+        }
+        Ok(Self { plans: plans.into_iter().map(Arc::new).collect(), ..self })
+    }
+
+    /// The passes for sale, in the operator's order.
+    pub fn plans(&self) -> &[Arc<Plan>] {
+        &self.plans
+    }
+
+    /// The passes for sale that cover a request.
+    pub(crate) fn plans_for(&self, method: &Method, target: &Target<'_>) -> Vec<Arc<Plan>> {
+        let covers = |plan: &&Arc<Plan>| plan.covers().cover(method, target.host(), target.readings());
+        self.plans.iter().filter(covers).cloned().collect()
     }
 
     /// The rule for a request, if there is one; without, it is proxied untouched.

@@ -7,6 +7,7 @@ mod host;
 mod hours;
 mod path;
 mod people;
+mod plan;
 mod quota;
 mod terms;
 
@@ -23,6 +24,7 @@ pub use host::HostPattern;
 pub use hours::{Days, Hours, When, WhenError};
 pub use path::PathPattern;
 pub use people::{Asker, Crawler, CrawlerClass, Group, KnownCrawler, People, Signs};
+pub use plan::{BUNDLE_LASTS, Covers, PASSES_PATH, Plan};
 pub use quota::{NEWCOMERS_DEFAULT, Per, Period, Quota};
 
 /// What something costs.
@@ -104,6 +106,23 @@ pub enum RuleError {
     /// A price of nothing is written as free.
     #[error("the price of {0} is zero; write that it is free instead")]
     Zero(String),
+    /// Not the name of a plan.
+    #[error("expected a name of 1 to 32 small letters, digits and hyphens such as day, got {0:?}")]
+    PlanName(String),
+    /// A pass that ends as it begins.
+    #[error("expected a pass that lasts longer than nothing, got 0s")]
+    PlanSpan,
+    /// Two plans of one name.
+    #[error("two passes are called {0:?}; give one of them another name")]
+    PlanTwice(String),
+    /// Nothing is covered, or more than a pass can say.
+    #[error("expected 1 to 16 places of at most 1024 bytes together, got {got} of {bytes} bytes")]
+    Covers {
+        /// How many places.
+        got: usize,
+        /// How long together.
+        bytes: usize,
+    },
     /// Two rules, neither of which is more specific.
     #[error(
         "the rules {first} and {second} can both be meant and neither is more specific; change or remove one"
@@ -149,12 +168,13 @@ impl Rule {
 
     /// Only for these methods; none is all. GET covers HEAD as well.
     pub fn methods<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Result<Self, RuleError> {
-        let parse = |name: &str| {
-            let good = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
-            let method = Method::from_bytes(name.to_ascii_uppercase().as_bytes()).ok().filter(|_| good);
-            method.ok_or_else(|| RuleError::Method(name.chars().take(32).collect()))
-        };
-        Ok(Self { methods: names.into_iter().map(parse).collect::<Result<_, _>>()?, ..self })
+        Ok(Self { methods: names.into_iter().map(Self::method).collect::<Result<_, _>>()?, ..self })
+    }
+
+    fn method(name: &str) -> Result<Method, RuleError> {
+        let good = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
+        let method = Method::from_bytes(name.to_ascii_uppercase().as_bytes()).ok().filter(|_| good);
+        method.ok_or_else(|| RuleError::Method(name.chars().take(32).collect()))
     }
 
     /// For how long one payment opens it, whatever the method, and what.

@@ -303,6 +303,7 @@ impl Bank {
             charged: total,
             change: Vec::new(),
             pass_until: None,
+            marks: Marks::default(),
         };
         self.decide(&Command::Post(post)).map(|_| ())
     }

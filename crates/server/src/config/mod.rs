@@ -14,6 +14,7 @@ mod key_words;
 mod keys;
 mod mistake;
 mod origin;
+mod passes;
 mod passphrase;
 mod payouts;
 mod people;
@@ -146,6 +147,7 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
     let gate = gate::read(root.section("gate", "[gate]"), &assets);
     needs_rates(&root, source, rates.is_some() || torn);
     let sessions = sessions::read(root.section("sessions", "[sessions]"));
+    let rules = passes::read(&root, rules, &assets, torn);
     let x402 = x402::read(root.section("x402", "[x402]"));
     let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"), &chains.read);
     let payouts = payouts::read(&root, &assets, &chains, torn);

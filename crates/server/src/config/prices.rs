@@ -28,7 +28,7 @@ pub(super) enum AmountError {
 /// Why a text is not a tax code.
 #[derive(Debug, Error)]
 #[error("expected a tax code of 1 to 15 letters, digits and . _ - % such as standard, got {0:?}")]
-struct TaxCodeError(String);
+pub(super) struct TaxCodeError(String);
 
 /// Compiles the rules of the file.
 pub(super) fn read(
@@ -144,14 +144,26 @@ fn read_rule(section: &Section<'_>, source: &Source<'_>, price: Option<Price>) -
     }
 }
 
-fn method(name: &str) -> Result<String, RuleError> {
+pub(super) fn method(name: &str) -> Result<String, RuleError> {
     Rule::new("/", Price::Free)?.methods([name]).map(|_| name.to_owned())
+}
+
+/// The price of something that is never free.
+pub(super) fn amount_of_more_than_nothing(
+    text: &str,
+    assets: &AssetTable,
+) -> Result<Price, impl std::fmt::Display> {
+    price(text, assets)
 }
 
 pub(super) fn amount(text: &str, assets: &AssetTable) -> Result<Price, AmountError> {
     if text == "free" {
         return Ok(Price::Free);
     }
+    price(text, assets)
+}
+
+fn price(text: &str, assets: &AssetTable) -> Result<Price, AmountError> {
     let amount = assets.parse_money(text)?;
     if amount.amount().is_zero() {
         return Err(AmountError::Zero(amount));
@@ -163,7 +175,7 @@ pub(super) fn amount(text: &str, assets: &AssetTable) -> Result<Price, AmountErr
 }
 
 /// A tax code is the operator's own word; it goes into exports, so it is kept to what every reader of them takes.
-fn tax_code(text: &str) -> Result<Label, TaxCodeError> {
+pub(super) fn tax_code(text: &str) -> Result<Label, TaxCodeError> {
     let good = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-%".contains(&byte));
     let label: Label = text.parse().map_err(|LabelError(text)| TaxCodeError(text))?;
     if good { Ok(label) } else { Err(TaxCodeError(text.to_owned())) }

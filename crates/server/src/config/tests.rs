@@ -92,6 +92,16 @@ amount = "3 SAT"
 [[free]]
 path = "/articles/welcome"
 
+[[pass]]
+name = "day"
+amount = "0.50 USD"
+covers = ["/articles/**", "api.example.com/**"]
+method = "GET"
+lasts = "1d"
+cap = true
+description = "Everything for a day"
+tax = "reduced"
+
 [gate]
 x_cashu = "b"
 challenge_lifetime = "90s"
@@ -127,6 +137,15 @@ fn a_whole_file_is_read() {
     assert_eq!(config.x402.extensions, all);
     let limits = config.sessions.limits;
     assert_eq!((limits.lifetime, limits.steps, limits.open), ("90d".parse().unwrap(), 5_000, 7));
+    let plan = config.rules.plans().first().unwrap();
+    assert_eq!((plan.name(), plan.price().to_string()), ("day", "0.50 USD".to_owned()));
+    assert_eq!(plan.covers().places(), ["/articles/**", "api.example.com/**"]);
+    assert_eq!(
+        (plan.covers().methods(), plan.lasts().to_string()),
+        (vec!["GET".to_owned()], "1d".to_owned())
+    );
+    assert!(plan.is_cap());
+    assert_eq!((plan.describe(), plan.tax_code().unwrap().as_str()), ("Everything for a day", "reduced"));
     let price = |method, host: &'static str, path| {
         let target = Target::new(host, path).unwrap();
         let chosen = config.rules.choose(&method, &target).unwrap()?;
@@ -239,6 +258,28 @@ const SLIPS: &[(&str, &str)] = &[
     (
         "[[free]]\npath = \"/a\"\n[[free]]\npath = \"/a\"",
         "3:1: the rules /a (line 1) and /a (line 3) can both be meant",
+    ),
+    ("[[pass]]\nname = \"day\"", "1:1: expected the key \"amount\" in [[pass]], got none"),
+    (
+        "[[pass]]\nname = \"A day\"",
+        "2:8: name in [[pass]]: expected a name of 1 to 32 small letters, digits and hyphens such as day, got \"A day\"",
+    ),
+    ("[[pass]]\namount = \"0 USD\"", "2:10: amount in [[pass]]: expected more than nothing, got 0.00 USD"),
+    (
+        "[[pass]]\ncovers = [\"/a\", \"b\"]",
+        "2:17: covers in [[pass]]: \"b\" is not a path pattern: it does not begin with a slash",
+    ),
+    (
+        "[[pass]]\nname = \"a\"\namount = \"1 USD\"\ncovers = []\nlasts = \"1d\"",
+        "4:10: covers in [[pass]]: expected 1 to 16 places of at most 1024 bytes together, got 0 of 0 bytes",
+    ),
+    (
+        "[[pass]]\nname = \"a\"\namount = \"1 USD\"\ncovers = \"/a\"\nlasts = \"0s\"",
+        "5:9: lasts in [[pass]]: expected a pass that lasts longer than nothing, got 0s",
+    ),
+    (
+        "[[pass]]\nname = \"a\"\namount = \"1 USD\"\ncovers = \"/a\"\nlasts = \"1d\"\n[[pass]]\nname = \"a\"\namount = \"1 USD\"\ncovers = \"/b\"\nlasts = \"1d\"",
+        "7:8: name in [[pass]]: two passes are called \"a\"; give one of them another name",
     ),
     (
         "[[asset]]\ncode = \"usd\"",

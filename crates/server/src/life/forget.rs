@@ -1,7 +1,7 @@
-//! Forgets what is over: names that payers gave to payments, who comes back without paying again, and what was had for nothing in
-//! periods that have ended, with the keys that name who had it. A page at a time.
+//! Forgets what is over: names that payers gave to payments, who comes back without paying again, fares, and what was had for
+//! nothing in periods that have ended, with the keys that name who had it. A page at a time.
 
-use farthing_engine::{AccessId, Command, Forget, ForgetQuotas, NameId, QuotaId, Refusal};
+use farthing_engine::{AccessId, Command, FareId, Forget, ForgetQuotas, NameId, QuotaId, Refusal};
 
 use crate::installation::Installation;
 
@@ -11,7 +11,7 @@ const PAGE: usize = 500;
 /// Forgets all that is over; says how much it was.
 pub async fn forget(at: &Installation) -> Result<usize, Refusal> {
     let known = names(at).await?.saturating_add(access(at).await?);
-    Ok(known.saturating_add(quotas(at).await?))
+    Ok(known.saturating_add(quotas(at).await?).saturating_add(fares(at).await?))
 }
 
 async fn names(at: &Installation) -> Result<usize, Refusal> {
@@ -23,7 +23,7 @@ async fn names(at: &Installation) -> Result<usize, Refusal> {
         let now = (at.clock)();
         let names: Vec<NameId> = page.iter().filter(|(_, row)| row.until <= now).map(|(id, _)| *id).collect();
         forgotten = forgotten.saturating_add(names.len());
-        commit(at, Forget { names, access: Vec::new() }).await?;
+        commit(at, Forget { names, ..Forget::default() }).await?;
     }
 }
 
@@ -37,7 +37,21 @@ async fn access(at: &Installation) -> Result<usize, Refusal> {
         let access: Vec<AccessId> =
             page.iter().filter(|(_, row)| row.until <= now).map(|(id, _)| *id).collect();
         forgotten = forgotten.saturating_add(access.len());
-        commit(at, Forget { names: Vec::new(), access }).await?;
+        commit(at, Forget { access, ..Forget::default() }).await?;
+    }
+}
+
+async fn fares(at: &Installation) -> Result<usize, Refusal> {
+    let (mut after, mut forgotten) = (None, 0_usize);
+    loop {
+        let page = at.books.fares_after(after, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(forgotten) };
+        after = Some(*last);
+        let now = (at.clock)();
+        let over = page.iter().filter(|(_, row)| row.ends <= now && row.held.is_zero());
+        let fares: Vec<FareId> = over.map(|(id, _)| *id).collect();
+        forgotten = forgotten.saturating_add(fares.len());
+        commit(at, Forget { fares, ..Forget::default() }).await?;
     }
 }
 
@@ -71,7 +85,7 @@ async fn commit_quotas(at: &Installation, forget: ForgetQuotas) -> Result<(), Re
 }
 
 async fn commit(at: &Installation, forget: Forget) -> Result<(), Refusal> {
-    if forget.names.is_empty() && forget.access.is_empty() {
+    if forget.names.is_empty() && forget.access.is_empty() && forget.fares.is_empty() {
         tokio::task::yield_now().await;
         return Ok(());
     }
@@ -82,7 +96,12 @@ async fn commit(at: &Installation, forget: Forget) -> Result<(), Refusal> {
 pub(crate) async fn work(at: Installation) {
     match forget(&at).await {
         Ok(0) => {}
-        Ok(rows) => tracing::info!(rows, "names, accesses and quotas that are over were forgotten"),
+        Ok(rows) => {
+            tracing::info!(
+                rows,
+                "names of payments, accesses, fares, counts and keys that are over were forgotten"
+            );
+        }
         Err(error) => tracing::error!(%error, "what is over could not be forgotten"),
     }
 }

@@ -157,6 +157,7 @@ impl Shop {
             charged: Amount::from(charged),
             change,
             pass_until: None,
+            marks: Marks::default(),
         };
         self.execute(Command::Post(post)).await;
     }

@@ -2,7 +2,7 @@
 
 use farthing_ecash::{BlindSignature, KeysetId, Proof, Token};
 use farthing_money::{Amount, Money, Timestamp};
-use farthing_wire::header::{FARTHING_PASS, FARTHING_RECEIPT, PAYMENT_RECEIPT, X_CASHU};
+use farthing_wire::header::{FARTHING_FARE, FARTHING_PASS, FARTHING_RECEIPT, PAYMENT_RECEIPT, X_CASHU};
 use farthing_wire::mpp::{self, credit};
 
 use super::settle::of_booking;
@@ -12,7 +12,7 @@ use crate::attempt::{Attempt, AttemptKind, Outputs, Payment};
 use crate::error::WalletError;
 use crate::history::{Entry, EntryKind};
 use crate::http::HttpResponse;
-use crate::merchant::{CheckedReceipt, check_pass, check_receipt};
+use crate::merchant::{CheckedReceipt, check_fare, check_pass, check_receipt};
 use crate::outcome::{Paid, Settled};
 use crate::outputs::{collect, messages};
 use crate::state::{Draft, worth};
@@ -157,6 +157,10 @@ pub(crate) fn keep_pass(
     }
     let checked = found.checked.as_ref()?;
     draft.put(Row::Signer(checked.signer.clone()));
+    let fare = answer.header(FARTHING_FARE).and_then(|text| check_fare(text, &checked.signer, address, now));
+    if let Some(fare) = fare {
+        draft.put(Row::Pass(fare));
+    }
     let pass = check_pass(answer.header(FARTHING_PASS)?, &checked.signer, address, now)?;
     let until = pass.expires;
     draft.put(Row::Pass(pass));

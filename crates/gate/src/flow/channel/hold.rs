@@ -47,7 +47,7 @@ impl Shared {
         let name = if shown.is_session { None } else { self.name_in(shown.quote, Some(shown.payload))? };
         let payer = Some(shown.voucher.terms().payer);
         let bound = shown.digest.is_some();
-        let marks = self.marks(shown.quote, (name, payer), (payment, bound), now)?;
+        let marks = self.marks(shown.quote, (name, payer), (payment, bound), (shown.payable.price, now))?;
         let work = self.bring(&shown, (payment, base), work).await?;
         let row = self.channel_row(&shown, base, work).await?;
         let price = shown.payable.price;

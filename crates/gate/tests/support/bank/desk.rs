@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use farthing_channel::ChannelId;
 use farthing_engine::{
     AccessId, AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeId, CodeRow, Command,
-    CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture, Fault,
-    FaultKind, InletRow, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow,
-    PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow,
-    QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, Refusal, SenderId, SessionId, SessionRow,
-    SettlementRow, StatementId, StatementRow, TapeRow,
+    CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture, FareId,
+    FareRow, Fault, FaultKind, InletRow, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow,
+    OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId,
+    QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, Refusal, SenderId, SessionId,
+    SessionRow, SettlementRow, StatementId, StatementRow, TapeRow,
 };
 use farthing_ledger::{Account, Head, Reference};
 use farthing_money::Span;
@@ -265,6 +265,16 @@ impl Read for Desk {
         let mut rows = self.0.rows.lock().unwrap();
         rows.access.load(id, None);
         Ok(rows.access.get(&id).unwrap().copied())
+    }
+
+    fn fare(&self, id: FareId) -> Result<Option<FareRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.fares.load(id, None);
+        Ok(rows.fares.get(&id).unwrap().copied())
+    }
+
+    fn fares_after(&self, _: Option<FareId>, _: usize) -> Result<Vec<(FareId, FareRow)>, Fault> {
+        unread()
     }
 
     fn access_after(&self, _: Option<AccessId>, _: usize) -> Result<Vec<(AccessId, AccessRow)>, Fault> {

@@ -4,6 +4,7 @@
 mod chains;
 mod gate;
 mod issuer;
+mod passes;
 mod payouts;
 mod prices;
 mod rates;
@@ -31,6 +32,7 @@ pub fn keys() -> impl Iterator<Item = &'static KeyNote> {
         server::KEYS,
         issuer::KEYS,
         prices::KEYS,
+        passes::KEYS,
         rates::KEYS,
         gate::KEYS,
         sessions::KEYS,

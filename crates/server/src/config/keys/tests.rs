@@ -14,6 +14,7 @@ fn the_words_of_a_section_are_its_keys_and_what_is_below() {
             "free",
             "group",
             "crawler",
+            "pass",
             "rates",
             "gate",
             "x402",

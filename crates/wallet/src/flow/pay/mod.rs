@@ -16,7 +16,7 @@ use std::sync::Arc;
 use farthing_channel::ChannelId;
 use farthing_money::{Amount, Money, Span, Timestamp};
 use farthing_wire::Problem;
-use farthing_wire::header::{AUTHORIZATION, FARTHING_PASS};
+use farthing_wire::header::{AUTHORIZATION, FARTHING_FARE, FARTHING_PASS};
 use sha2::{Digest, Sha256};
 
 use self::channel::Then;
@@ -84,6 +84,8 @@ pub struct PayFlow {
     /// What no other flow of this program touches meanwhile.
     held: Vec<Arc<()>>,
     stage: Stage,
+    /// What is shown with the payment: fares that it counts in, and passes that it extends.
+    shown: Vec<(String, String)>,
     /// The attempt that is under way.
     id: Option<u64>,
     /// Whether the attempt was begun by an earlier run.
@@ -137,6 +139,7 @@ impl PayFlow {
             corrections: 0,
             signed_before: BTreeMap::new(),
             held: Vec::new(),
+            shown: Vec::new(),
             stage: Stage::Begin(Leftovers::default()),
             id: None,
             resumed: false,
@@ -224,6 +227,7 @@ impl PayFlow {
             if let Some(part) = payment.channel.as_deref() {
                 self.held.push(wallet.hold(RowKey::channel(part.on.chain, part.channel)));
             }
+            self.shown = wallet.shown(&self.address, now);
             if let Some(signed) = payment.chain.as_deref().filter(|signed| signed.until <= now) {
                 // Nobody takes it any more: what became of it comes first.
                 self.stage = Stage::Back {
@@ -235,7 +239,9 @@ impl PayFlow {
             }
             return Ok(Some(Step::Send(self.with_credential(&payment))));
         }
+        self.shown = wallet.shown(&self.address, now);
         let mut request = self.plain_request();
+        request.headers.extend(self.shown.iter().filter(|(name, _)| name == FARTHING_FARE).cloned());
         let mut by_pass = false;
         // What changes things is repeated with its own credential only.
         if matches!(self.request.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
@@ -263,6 +269,7 @@ impl PayFlow {
 
     fn with_credential(&self, payment: &Payment) -> HttpRequest {
         let mut request = self.plain_request();
+        request.headers.extend(self.shown.iter().cloned());
         request.headers.push((payment.field.clone(), payment.credential.clone()));
         request
     }
