@@ -271,9 +271,7 @@ impl Shared {
         }
         match opened {
             Ok(None) => {}
-            Ok(Some(opened)) => {
-                return self.serve_opened(Answering { inner, parts, body, quote }, opened).await;
-            }
+            Ok(Some(by)) => return self.serve_opened(Answering { inner, parts, body, quote }, by).await,
             Err(refused) => return self.refuse_unread(&quote, &parts, &refused, cashu),
         }
         if is_preflight(&parts) {
@@ -295,9 +293,7 @@ impl Shared {
         }
         let counted = match signed_in {
             Ok(None) => counted,
-            Ok(Some(SignedIn::Paid(row))) if quote.sale.is_some() => {
-                return self.pass_again(&quote, row.payment, row.until);
-            }
+            Ok(Some(SignedIn::Paid(row))) if quote.sale.is_some() => return self.pass_again(&quote, &row),
             Ok(Some(SignedIn::Paid(row))) => {
                 return self.serve_pass(Answering { inner, parts, body, quote }, Some(row.payment)).await;
             }

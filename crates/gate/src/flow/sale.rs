@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use farthing_engine::PaymentId;
+use farthing_engine::AccessRow;
 use farthing_money::{Span, Timestamp};
 use farthing_wire::{Pass, Problem};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION};
@@ -146,9 +146,9 @@ pub(super) fn leave() -> Response<Body> {
 
 impl Shared {
     /// Gives whoever has proven to be the buyer the same pass again.
-    pub(super) fn pass_again(&self, quote: &Quote, payment: PaymentId, until: Timestamp) -> Response<Body> {
+    pub(super) fn pass_again(&self, quote: &Quote, row: &AccessRow) -> Response<Body> {
         let mut response = Sale::answer();
-        self.put_pass(&mut response, quote, (payment, until), (self.config.clock)());
+        self.put_pass(&mut response, quote, (row.payment, row.until), (self.config.clock)());
         response
     }
 
