@@ -239,6 +239,7 @@ impl Filler {
             charged: price(),
             change: Vec::new(),
             pass_until: None,
+            marks: Marks::default(),
         })
     }
 

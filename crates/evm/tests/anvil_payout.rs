@@ -32,7 +32,7 @@ fn earn(world: &World) {
     let (debit, credit) = (reserve(world), merchant());
     let (reference, amount) = (Reference::from_bytes([1; 32]), Amount::new(500));
     let (dated, memo) = (Timestamp::from_secs(world.now()), "earned".to_owned());
-    let enter = Enter { reference, debit, credit, amount, asset: usd(), dated, memo };
+    let enter = Enter { reference, debit, credit, amount, asset: usd(), dated, memo, also: None };
     world.stage.desk.run(&Command::Enter(enter)).unwrap();
 }
 

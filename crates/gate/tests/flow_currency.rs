@@ -1,6 +1,11 @@
 //! A price in euros is paid in dollars: what is offered, what is taken and what the merchants get, in every dialect, when rates
 //! change, grow old or come from the future.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
 mod support;
 
@@ -88,8 +93,11 @@ impl Shop {
     }
 }
 
-/// The prices of a 402, by unit, in each dialect of credits.
-fn offered(answer: &Answer) -> (Vec<(String, u64)>, Vec<(String, u128)>) {
+/// Prices by unit.
+type Offered<T> = Vec<(String, T)>;
+
+/// The prices of a 402 in each dialect of credits.
+fn offered(answer: &Answer) -> (Offered<u64>, Offered<u128>) {
     let requests = answer.all("x-cashu").into_iter().map(|text| PaymentRequest::decode(text).unwrap());
     let cashu = requests.map(|request| (request.unit.unwrap(), request.amount.unwrap())).collect();
     let challenges = mpp::Challenge::parse_all(&answer.all("www-authenticate"));
