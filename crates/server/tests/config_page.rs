@@ -68,8 +68,18 @@ fn the_page_is_fresh() {
 #[test]
 fn every_example_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["passphrase", "cert.pem", "key.pem"] {
-        std::fs::write(folder.path().join(name), "x").unwrap();
+    for (name, text) in [
+        ("passphrase", "x"),
+        ("cert.pem", "x"),
+        ("key.pem", "x"),
+        ("staff.keys", "2c624232cdd221771294dfbb310aca000a0df6ac8b66b696d90ef06fdefb64a3\n"),
+        ("findbot.json", r#"{"prefixes": [{"ipv4Prefix": "192.0.2.0/24"}]}"#),
+        (
+            "findbot.jwks.json",
+            r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#,
+        ),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
     }
     let mut text = String::new();
     let mut section = "";

@@ -303,13 +303,13 @@ mod tests {
     fn a_day_is_to_its_end_and_from_its_beginning() {
         let now: Timestamp = "2026-11-27T10:00:00Z".parse().unwrap();
         for (text, time) in [
-            ("30d", "2026-12-27T10:00:00Z"),
-            ("2026-12-31", "2027-01-01T00:00:00Z"),
-            ("2026-12-31T12:00:00Z", "2026-12-31T12:00:00Z"),
+            ("30d", "2026-12-27T10:00:00.000Z"),
+            ("2026-12-31", "2027-01-01T00:00:00.000Z"),
+            ("2026-12-31T12:00:00Z", "2026-12-31T12:00:00.000Z"),
         ] {
             assert_eq!(end(text, now).unwrap().to_string(), time);
         }
-        assert_eq!(beginning("2026-12-31").unwrap().to_string(), "2026-12-31T00:00:00Z");
+        assert_eq!(beginning("2026-12-31").unwrap().to_string(), "2026-12-31T00:00:00.000Z");
         for bad in ["", "tomorrow", "2026-13-01", "30"] {
             assert!(end(bad, now).is_err() && beginning(bad).is_err(), "{bad}");
         }

@@ -37,7 +37,7 @@ pub enum Ledger {
     Enter(ledger_entry::Enter),
     /// Take an entry of your own, or a sale of unused codes, back by an opposite entry
     Reverse(ledger_entry::Reverse),
-    /// What exchanges between currencies have left: open positions at the rates in force, and what spread and rounding earned
+    /// What exchanges have left: open positions at the present rates, and what spread earned
     Fx(Books),
     /// An exchange that you made outside, such as at a bank: both halves in one entry
     Exchange(ledger_fx::Exchange),

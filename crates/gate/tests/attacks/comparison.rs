@@ -54,6 +54,7 @@ const INNOCENT: &[(&str, &str, &str)] = &[
     ("cli/src/payer/secret.rs", "error.kind() ==", "kinds of errors"),
     ("cli/src/payer/secret.rs", "path ==", "a path"),
     ("cli/src/command/wallet_backup.rs", "seed().words() !=", "two of the user's own, on the user's machine"),
+    ("cli/src/command/payout_key.rs", "passphrase_file == Path::new", "a path"),
     ("server/src/backup/restore.rs", "bytes == seed", "two sealed files of the operator's own"),
 ];
 
