@@ -191,7 +191,7 @@ impl World {
 
     /// The issuer without its routes.
     pub fn issuer(&self) -> Issuer {
-        let Installation { writer, books, keyring, assets, clock, random, terms, events, .. } =
+        let Installation { writer, books, keyring, assets, clock, random, terms, events, sessions, .. } =
             self.installation.clone();
         Issuer {
             about: About {
@@ -211,6 +211,7 @@ impl World {
             quote_lifetime: Span::from_secs(60),
             terms,
             events,
+            sessions,
             chains: None,
             places: Places::default(),
         }
