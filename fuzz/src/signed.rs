@@ -65,7 +65,11 @@ fn entitlements(key: &SigningKey, bytes: &[u8], now: Timestamp) {
         assert_eq!(Entitlement::read(&again, &public).as_ref(), Ok(&entitlement));
         let check = Check::new(&public, entitlement.not_before);
         let has_subject = entitlement.subject.is_some();
-        assert_eq!(check.entitlement(&again).is_err(), has_subject, "it holds from its beginning on, for whom it is");
+        assert_eq!(
+            check.entitlement(&again).is_err(),
+            has_subject,
+            "it holds from its beginning on, for whom it is"
+        );
     }
     if let Ok(list) = Revoked::verify(&sign(key, "farthing-revoked", bytes), &public, now) {
         let again = list.sign(key).expect("what was read can be written");
