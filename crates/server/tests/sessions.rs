@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 use axum::Router;
 use axum::body::Body;
@@ -22,6 +22,7 @@ use farthing_wire::{SessionStanding, SessionStep};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tower::ServiceExt;
 
 const NOON: u64 = 1_795_348_800;
@@ -32,6 +33,11 @@ const CENT: u64 = 10_000;
 struct Site {
     failures: AtomicU32,
     delivered: AtomicU32,
+    /// Whether it says that it has begun, and waits until it may go on.
+    slow: AtomicBool,
+    begun: Notify,
+    go_on: Notify,
+    ended: Notify,
 }
 
 struct Shop {
@@ -65,6 +71,17 @@ impl Reply {
     fn code(&self) -> &str {
         self.body["code"].as_str().or(self.body["reject"].as_str()).unwrap()
     }
+}
+
+async fn deliver_slowly(site: &Site) -> (StatusCode, &'static str) {
+    if site.slow.load(SeqCst) {
+        site.begun.notify_one();
+        site.go_on.notified().await;
+        let answer = deliver(site);
+        site.ended.notify_one();
+        return answer;
+    }
+    deliver(site)
 }
 
 fn deliver(site: &Site) -> (StatusCode, &'static str) {
@@ -232,7 +249,10 @@ async fn open(folder: &Path, site: &Arc<Site>, time: &Arc<AtomicU64>) -> (Instal
     let mount = Mount::new(&config, &installation, &origin).unwrap();
     let page = |site: &Arc<Site>| {
         let site = Arc::clone(site);
-        get(move || std::future::ready(deliver(&site)))
+        get(move || {
+            let site = Arc::clone(&site);
+            async move { deliver_slowly(&site).await }
+        })
     };
     let app = Router::new().route("/report", page(site)).route("/dear", page(site));
     (installation, app.layer(mount.layer).merge(mount.routes))
@@ -293,6 +313,27 @@ async fn one_step_sixteen_times_is_one_delivery() {
     assert!(bad.iter().all(|reply| reply.standing().high == 3), "it says where to go on");
     shop.fold().await;
     assert_eq!((shop.taken(), shop.in_sessions()), (1, 9));
+}
+
+/// Went wrong: whoever left as soon as the upstream had begun was served whatever it did, and paid nothing.
+#[tokio::test]
+async fn who_leaves_while_the_upstream_works_pays_all_the_same() {
+    let shop = Shop::new().await;
+    let session = shop.open_session(1, 10).await;
+    shop.site.slow.store(true, SeqCst);
+    tokio::select! {
+        biased;
+        _ = shop.call(&session, 3) => unreachable!("it waits"),
+        () = shop.site.begun.notified() => {}
+    }
+    shop.site.slow.store(false, SeqCst);
+    shop.site.go_on.notify_one();
+    shop.site.ended.notified().await;
+    let again = shop.call(&session, 3).await;
+    assert_eq!((again.status, again.code()), (StatusCode::CONFLICT, "session-step-used"));
+    assert_eq!(shop.call(&session, 4).await.status, StatusCode::OK);
+    shop.fold().await;
+    assert_eq!((shop.taken(), shop.site.delivered.load(SeqCst)), (2, 2));
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinError;
 use tower::{Layer, Service, ServiceExt};
 
 use self::bot::Bots;
@@ -384,11 +385,7 @@ impl Shared {
                 }
                 response
             }
-            Err(error) => {
-                // Not why: what a service says in a panic may be about who asks.
-                tracing::error!(panicked = error.is_panic(), "a payment's task broke off");
-                problem::answer(&problem::broken())
-            }
+            Err(error) => broken_off(&error),
         }
     }
 
@@ -411,6 +408,13 @@ impl Shared {
         work.genuine();
         Err(Refused::Engine(Refusal::Busy { retry_after: Span::from_secs(1) }))
     }
+}
+
+/// The answer of a payment's task that has broken off.
+fn broken_off(error: &JoinError) -> Response<Body> {
+    // Not why: what a service says in a panic may be about who asks.
+    tracing::error!(panicked = error.is_panic(), "a payment's task broke off");
+    problem::answer(&problem::broken())
 }
 
 async fn pass_on<S, B>(inner: S, parts: Parts, body: Body) -> Response<Body>

@@ -1,7 +1,8 @@
 //! The short way of a call that a session pays for: no challenge, no row, no signature of its own.
 //!
-//! Nothing is spawned here: a client that leaves before the upstream has delivered drops the call, and its steps are free again;
-//! one that leaves later is charged, as its steps are in line for the tape by then.
+//! What is refused is refused on the spot; what the upstream is asked for goes on in a task of its own.
+
+use std::sync::Arc;
 
 use farthing_engine::{Refusal, SessionId};
 use farthing_money::{Span, Timestamp};
@@ -15,7 +16,7 @@ use super::deliver::keep_private;
 use super::pay::{is_delivery, uncharged};
 use super::quote::Quote;
 use super::refusal::Refused;
-use super::{Answering, Shared};
+use super::{Answering, Shared, broken_off};
 use crate::body::{Body, BoxError};
 use crate::limit::Client;
 use crate::proxy::UpstreamError;
@@ -40,12 +41,46 @@ pub(super) fn step(headers: &HeaderMap) -> Option<Result<SessionStep, SessionRef
 }
 
 impl Shared {
-    /// The whole way of a call.
+    /// The whole way of a call. Once its steps are set aside it goes on in a task of its own, as every payment does: a client
+    /// that leaves while the upstream works for it has its steps charged all the same.
     pub(super) async fn serve_session<S, B>(
-        &self,
+        self: Arc<Self>,
         answering: Answering<S>,
         step: Result<SessionStep, SessionRefusal>,
         client: Option<&Client>,
+    ) -> Response<Body>
+    where
+        S: Service<http::Request<Body>, Response = Response<B>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (quote, sessions) = (&answering.quote, self.config.sessions.clone());
+        let taken = match (sessions, step) {
+            (Some(sessions), Ok(step)) => {
+                let taken = self.take_steps(&sessions, &step, quote, client).await;
+                taken.map(|taken| (sessions, taken))
+            }
+            (None, _) => Err(SessionRefusal::NotOffered.into()),
+            (_, Err(refusal)) => Err(refusal.into()),
+        };
+        let (sessions, (live, reserved)) = match taken {
+            Ok(taken) => taken,
+            Err(refused) => return self.refuse_session(&answering.parts.headers, quote, &refused),
+        };
+        let note = self.session_note(&live, quote, (self.config.clock)());
+        let task = tokio::spawn(self.serve_steps(answering, note, sessions, reserved));
+        task.await.unwrap_or_else(|error| broken_off(&error))
+    }
+
+    /// Asks the upstream, charges the steps if it delivers, and hands its answer on.
+    async fn serve_steps<S, B>(
+        self: Arc<Self>,
+        answering: Answering<S>,
+        note: Option<HeaderValue>,
+        sessions: Arc<Sessions>,
+        reserved: Reserved,
     ) -> Response<Body>
     where
         S: Service<http::Request<Body>, Response = Response<B>>,
@@ -54,19 +89,6 @@ impl Shared {
         B::Error: Into<BoxError>,
     {
         let quote = answering.quote.clone();
-        let taken = match (&self.config.sessions, step) {
-            (Some(sessions), Ok(step)) => {
-                self.take_steps(sessions, &step, &quote, client).await.map(|taken| (sessions, taken))
-            }
-            (None, _) => Err(SessionRefusal::NotOffered.into()),
-            (_, Err(refusal)) => Err(refusal.into()),
-        };
-        let (sessions, (live, reserved)) = match taken {
-            Ok(taken) => taken,
-            Err(refused) => return self.refuse_session(&answering.parts.headers, &quote, &refused),
-        };
-        let note = self.session_note(&live, &quote, (self.config.clock)());
-        drop(live);
         let origin = answering.parts.headers.contains_key(http::header::ORIGIN);
         let response = match answering.call(note).await {
             Ok(response) if is_delivery(response.status()) => response,
@@ -82,7 +104,7 @@ impl Shared {
         };
         let payment = reserved.payment();
         let payees = quote.payees(&self.config.names.merchant, quote.price.asset());
-        let standing = match reserved.charge(sessions, (payees, quote.tax_code)).await {
+        let standing = match reserved.charge(&sessions, (payees, quote.tax_code)).await {
             Ok(standing) => standing,
             Err(fault) => {
                 let refused = Refused::Unrecorded { payment, source: Refusal::Fault(fault) };
@@ -110,7 +132,7 @@ impl Shared {
         step: &SessionStep,
         quote: &Quote,
         client: Option<&Client>,
-    ) -> Result<(std::sync::Arc<Live>, Reserved), Refused> {
+    ) -> Result<(Arc<Live>, Reserved), Refused> {
         if sessions.is_paused() {
             return Err(SessionRefusal::Paused.into());
         }
