@@ -92,6 +92,7 @@ impl Channels {
 
     /// A commit, before it is kept.
     pub fn take(&mut self, kept: &Kept, changes: &Changes) -> Result<(), Broken> {
+        self.free_and_held_anew(kept, changes);
         let after = |id: &ChannelId| {
             let newer = changes.channels.iter().rev().find(|(other, _)| other == id);
             newer.and_then(|(_, row)| row.as_ref()).or_else(|| kept.channels.get(id))
@@ -170,6 +171,16 @@ impl Channels {
         hold(self.charges.insert((channel, base)), "nobody is charged twice for one voucher", seen)?;
         self.buys(payment);
         Ok(())
+    }
+
+    /// Went unseen: one commit may end a payment that is charged nothing and hold it anew, since the same voucher on the same sum
+    /// is the same payment. Its row is there before and after.
+    fn free_and_held_anew(&mut self, kept: &Kept, changes: &Changes) {
+        for (payment, row) in &changes.held {
+            if row.is_some() && kept.held.contains_key(payment) && self.nothing.remove(payment) {
+                self.buys(*payment);
+            }
+        }
     }
 
     /// A payment leaves the held ones without a charge that is kept. Says whether it was charged nothing, which is a charge too.
