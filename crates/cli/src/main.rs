@@ -4,6 +4,7 @@ mod args;
 mod command;
 mod exit;
 mod log;
+mod operator;
 mod output;
 mod payer;
 mod play;

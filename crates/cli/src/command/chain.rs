@@ -1,8 +1,6 @@
 //! `farthing chain status|end`: our account on each chain, and whether the tokens there are those of the books.
 
 use clap::{Args, Subcommand};
-use farthing_gate::flow::system_clock;
-use farthing_server::access::Access;
 use farthing_server::chains::outbox::UnderWay;
 use farthing_server::chains::{ChainStatus, TokenStatus};
 use serde_json::{Value, json};
@@ -10,8 +8,8 @@ use serde_json::{Value, json};
 use super::chain_end::End;
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask_those_of;
 use crate::output::{Output, View};
-use crate::runtime;
 use crate::table::table;
 
 #[derive(Debug, Subcommand)]
@@ -44,12 +42,7 @@ pub fn ask(config: &ConfigFile) -> Result<Vec<ChainStatus>, Failure> {
         return Err(Failure::new(Exit::NotFound, "no chain is configured")
             .hint("add [[chain]] and [[token]] to the configuration; docs/config.md has the keys"));
     }
-    runtime::block_on(async {
-        let access = Access::open(&config, system_clock()).await?;
-        let answer = access.chains().await;
-        access.close().await;
-        Ok(answer?)
-    })
+    ask_those_of(&config, async |access| access.chains().await)
 }
 
 /// Chains, for a terminal.

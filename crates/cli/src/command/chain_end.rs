@@ -1,15 +1,13 @@
 //! `farthing chain end`: the operator says what became of a call that nobody else can decide.
 
 use clap::Args;
-use farthing_gate::flow::system_clock;
-use farthing_server::access::Access;
 use farthing_server::chains::outbox::{EndRequest, EndedCall};
 use serde_json::{Value, json};
 
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask_those_of;
 use crate::output::{Output, View};
-use crate::runtime;
 
 #[derive(Debug, Args)]
 #[command(
@@ -48,12 +46,7 @@ impl End {
         }
         let config = self.config.load()?;
         let request = EndRequest { call: self.call.clone(), settled: self.settled.clone() };
-        let ended = runtime::block_on(async {
-            let access = Access::open(&config, system_clock()).await?;
-            let answer = access.end_call(&request).await;
-            access.close().await;
-            Ok(answer?)
-        })?;
+        let ended = ask_those_of(&config, async |access| access.end_call(&request).await)?;
         if ended.settled != self.settled.is_some() {
             output.say("the chain has a word of its own for this call by now, and that counts");
         }

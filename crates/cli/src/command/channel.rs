@@ -1,7 +1,6 @@
 //! `farthing channel list|show|claim|settle|refund|watch`: the channels through which payers pay here.
 
 use clap::{Args, Subcommand};
-use farthing_gate::flow::system_clock;
 use farthing_money::Amount;
 use farthing_server::access::{Access, AccessError};
 use farthing_server::chains::channel_desk::{
@@ -13,8 +12,8 @@ use serde_json::{Value, json};
 use super::channel_watch::Watch;
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask_those_of;
 use crate::output::{Output, View};
-use crate::runtime;
 use crate::table::table;
 
 #[derive(Debug, Subcommand)]
@@ -131,12 +130,7 @@ pub fn ask<T>(
             "add [[chain]], and a [[token]] with the scheme \"batch-settlement\"; docs/channels.md says how",
         ));
     }
-    runtime::block_on(async {
-        let access = Access::open(&config, system_clock()).await?;
-        let answer = question(&access).await;
-        access.close().await;
-        Ok(answer?)
-    })
+    ask_those_of(&config, question)
 }
 
 impl List {

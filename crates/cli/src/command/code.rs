@@ -1,17 +1,15 @@
 //! `farthing code create`: top-up codes, which buy credits. They are shown once; only their hashes are kept.
 
 use clap::{Args, Subcommand};
-use farthing_gate::flow::system_clock;
 use farthing_money::Span;
-use farthing_server::access::Access;
 use farthing_server::operator::NewCodes;
 use serde_json::{Value, json};
 
 use super::code_refund::Refund;
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask_those_of;
 use crate::output::{Output, View, counted};
-use crate::runtime;
 
 #[derive(Debug, Subcommand)]
 pub enum Code {
@@ -53,11 +51,8 @@ impl Create {
         if money.amount().is_zero() {
             return Err(usage(format!("expected more than nothing, got {money}")));
         }
-        let codes = runtime::block_on(async {
-            let access = Access::open(&config, system_clock()).await?;
-            let codes = access.create_codes(&self.amount, usize::from(self.count), self.expires).await;
-            access.close().await;
-            Ok(codes?)
+        let codes = ask_those_of(&config, async |access| {
+            access.create_codes(&self.amount, usize::from(self.count), self.expires).await
         })?;
         let until = codes.expires_at.map(|until| format!(", until {until}")).unwrap_or_default();
         output.say(format_args!(

@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use farthing_gate::flow::system_clock;
-use farthing_server::access::Access;
 use farthing_server::life::{CodeStanding, CodesRefunded, Sum};
 use serde_json::{Value, json};
 
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask_those_of;
 use crate::output::{Output, View, counted};
 use crate::payer::text;
-use crate::runtime;
 
 #[derive(Debug, Args)]
 pub struct Refund {
@@ -33,12 +31,7 @@ impl Refund {
             let message = format!("expected a top-up code in each line of {}, got none", self.file.display());
             return Err(Failure::new(Exit::Usage, message));
         }
-        let refunded = runtime::block_on(async {
-            let access = Access::open(&config, system_clock()).await?;
-            let refunded = access.refund_codes(codes).await;
-            access.close().await;
-            Ok(refunded?)
-        })?;
+        let refunded = ask_those_of(&config, async |access| access.refund_codes(codes).await)?;
         output.show(&refunded)?;
         let good = [CodeStanding::Refunded, CodeStanding::RefundedBefore, CodeStanding::Repeated];
         let bad = refunded.codes.iter().filter(|code| !good.contains(&code.standing)).count();

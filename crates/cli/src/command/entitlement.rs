@@ -14,10 +14,10 @@ use farthing_server::entitlements::{IssueRequest, Issued, Known};
 use farthing_server::operator::period::read_day;
 use serde_json::{Value, json};
 
-use super::ledger::ask;
 use super::receipt::key;
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask;
 use crate::output::{Output, View, counted};
 use crate::table::table;
 

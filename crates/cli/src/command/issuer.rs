@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use clap::{Args, Subcommand};
 use farthing_engine::Mode;
-use farthing_gate::flow::system_clock;
 use farthing_server::access::{Access, AccessError};
 use farthing_server::life::{IssuerStatus, KeysetStatus};
 use serde_json::{Value, json};
@@ -12,8 +11,8 @@ use serde_json::{Value, json};
 use super::issuer_epoch;
 use crate::args::ConfigFile;
 use crate::exit::Failure;
+use crate::operator::ask_those_of;
 use crate::output::{Output, View};
-use crate::runtime;
 use crate::table::table;
 
 #[derive(Debug, Subcommand)]
@@ -64,12 +63,7 @@ fn ask(
     question: impl AsyncFnOnce(&Access) -> Result<IssuerStatus, AccessError>,
 ) -> Result<IssuerStatus, Failure> {
     let config = place.config.load()?;
-    runtime::block_on(async {
-        let access = Access::open(&config, system_clock()).await?;
-        let answer = question(&access).await;
-        access.close().await;
-        Ok(answer?)
-    })
+    ask_those_of(&config, question)
 }
 
 impl View for IssuerStatus {

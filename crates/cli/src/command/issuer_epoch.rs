@@ -1,15 +1,13 @@
 //! `farthing issuer epoch`: end the present epoch now and state what is owed.
 
 use clap::Args;
-use farthing_gate::flow::system_clock;
-use farthing_server::access::Access;
 use farthing_server::liabilities::EpochEnded;
 use serde_json::{Value, json};
 
 use crate::args::ConfigFile;
 use crate::exit::Failure;
+use crate::operator::ask_those_of;
 use crate::output::{Output, View, counted};
-use crate::runtime;
 
 #[derive(Debug, Args)]
 pub struct Epoch {
@@ -20,12 +18,7 @@ pub struct Epoch {
 impl Epoch {
     pub fn run(&self, output: &Output) -> Result<(), Failure> {
         let config = self.config.load()?;
-        let ended = runtime::block_on(async {
-            let access = Access::open(&config, system_clock()).await?;
-            let ended = access.end_epoch().await;
-            access.close().await;
-            Ok::<_, Failure>(ended?)
-        })?;
+        let ended = ask_those_of(&config, async |access| access.end_epoch().await)?;
         output.show(&ended)
     }
 }

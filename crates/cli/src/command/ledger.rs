@@ -1,9 +1,7 @@
 //! `farthing ledger ..`: the books, for whoever wants to see that they are right, take them elsewhere, or close them.
 
 use clap::{Args, Subcommand};
-use farthing_gate::flow::system_clock;
 use farthing_money::Timestamp;
-use farthing_server::access::{Access, AccessError};
 use farthing_server::operator::{Merchants, Period};
 
 use super::{
@@ -13,7 +11,6 @@ use super::{
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::runtime;
 
 #[derive(Debug, Subcommand)]
 pub enum Ledger {
@@ -130,20 +127,6 @@ impl Days {
         }
         Ok((from.map(|day| day.from()), to.map(|day| day.until())))
     }
-}
-
-/// Asks the books by whichever way there is.
-pub fn ask<T>(
-    config: &ConfigFile,
-    question: impl AsyncFnOnce(&Access) -> Result<T, AccessError>,
-) -> Result<T, Failure> {
-    let config = config.load()?;
-    runtime::block_on(async {
-        let access = Access::open(&config, system_clock()).await?;
-        let answer = question(&access).await;
-        access.close().await;
-        Ok(answer?)
-    })
 }
 
 const ACCOUNT_CHARS_MAX: usize = 28;

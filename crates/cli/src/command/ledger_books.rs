@@ -4,9 +4,10 @@ use clap::Args;
 use farthing_server::operator::{JOURNAL_MOST, JournalLine, KeysetsCompared, Trial, TrialRow, Verified};
 use serde_json::{Value, json};
 
-use super::ledger::{Books, ask, short};
+use super::ledger::{Books, short};
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask;
 use crate::output::{Output, View, counted};
 use crate::table::table;
 

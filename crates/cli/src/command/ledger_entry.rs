@@ -4,9 +4,9 @@ use clap::Args;
 use farthing_server::operator::{Entered, EntryRequest, ReverseRequest};
 use serde_json::{Value, json};
 
-use super::ledger::ask;
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask;
 use crate::output::{Output, View};
 
 #[derive(Debug, Args)]

@@ -8,9 +8,10 @@ use clap::Args;
 use farthing_server::access::AccessError;
 use farthing_server::operator::{ExportQuery, Format};
 
-use super::ledger::{Days, Sellers, ask};
+use super::ledger::{Days, Sellers};
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask;
 use crate::output::Output;
 
 #[derive(Debug, Args)]

@@ -6,10 +6,11 @@ use clap::Args;
 use farthing_server::operator::{ExchangeRequest, ExchangeStanding, FxPosition};
 use serde_json::{Value, json};
 
-use super::ledger::{Books, ask};
+use super::ledger::Books;
 use super::ledger_entry::Done;
 use crate::args::ConfigFile;
 use crate::exit::Failure;
+use crate::operator::ask;
 use crate::output::{Output, View};
 use crate::table::table;
 

@@ -4,9 +4,9 @@ use clap::Args;
 use farthing_server::operator::Head;
 use serde_json::{Value, json};
 
-use super::ledger::ask;
 use crate::args::ConfigFile;
 use crate::exit::Failure;
+use crate::operator::ask;
 use crate::output::{Output, View};
 use crate::table::table;
 

@@ -7,10 +7,10 @@ use clap::Args;
 use farthing_server::operator::PaymentTrail;
 use serde_json::{Value, json};
 
-use super::ledger::ask;
 use super::ledger_books::journal_table;
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask;
 use crate::output::{Output, View};
 
 /// More than any receipt: a longer file is something else.

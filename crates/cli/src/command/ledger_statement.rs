@@ -7,9 +7,10 @@ use farthing_server::operator::{
 };
 use serde_json::{Value, json};
 
-use super::ledger::{Days, Sellers, ask, short};
+use super::ledger::{Days, Sellers, short};
 use crate::args::ConfigFile;
 use crate::exit::Failure;
+use crate::operator::ask;
 use crate::output::{Output, View};
 use crate::table::table;
 

@@ -2,16 +2,14 @@
 //! bank file.
 
 use clap::{Args, Subcommand};
-use farthing_gate::flow::system_clock;
-use farthing_server::access::{Access, AccessError};
 use farthing_server::payouts::{BankRequest, CancelRequest, PayoutView, ProposeRequest, Sent};
 use serde_json::{Value, json};
 
 use super::{payout_file, payout_key};
 use crate::args::ConfigFile;
 use crate::exit::Failure;
+use crate::operator::ask;
 use crate::output::{Output, View};
-use crate::runtime;
 use crate::table::table;
 
 #[derive(Debug, Subcommand)]
@@ -178,20 +176,6 @@ fn say_sent(sent: &Sent, output: &Output) {
             None => output.say("its top-up code was used"),
         }
     }
-}
-
-/// Asks the server that runs, or the folder.
-pub fn ask<T>(
-    config: &ConfigFile,
-    question: impl AsyncFnOnce(&Access) -> Result<T, AccessError>,
-) -> Result<T, Failure> {
-    let config = config.load()?;
-    runtime::block_on(async {
-        let access = Access::open(&config, system_clock()).await?;
-        let answer = question(&access).await;
-        access.close().await;
-        Ok(answer?)
-    })
 }
 
 /// The first digits of an id: enough to name it.

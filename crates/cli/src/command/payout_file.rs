@@ -9,9 +9,9 @@ use clap::Args;
 use farthing_server::payouts::{FileRequest, NewFile};
 use serde_json::{Value, json};
 
-use super::payout::ask;
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask;
 use crate::output::{Output, View, counted};
 
 #[derive(Debug, Args)]

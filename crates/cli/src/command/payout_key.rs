@@ -9,9 +9,10 @@ use farthing_wallet::sealed::{Sealed, Unlock, seal};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::payout::{Whole, ask};
+use super::payout::Whole;
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
+use crate::operator::ask;
 use crate::output::{Output, View};
 use crate::payer::secret;
 
