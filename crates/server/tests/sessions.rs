@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -328,7 +329,8 @@ async fn who_leaves_while_the_upstream_works_pays_all_the_same() {
     }
     shop.site.slow.store(false, SeqCst);
     shop.site.go_on.notify_one();
-    shop.site.ended.notified().await;
+    let ended = tokio::time::timeout(Duration::from_secs(20), shop.site.ended.notified()).await;
+    assert!(ended.is_ok(), "the upstream goes on without its client");
     let again = shop.call(&session, 3).await;
     assert_eq!((again.status, again.code()), (StatusCode::CONFLICT, "session-step-used"));
     assert_eq!(shop.call(&session, 4).await.status, StatusCode::OK);
