@@ -83,7 +83,9 @@ pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Record, RecordFut
 pub use quota::{QuotaId, QuotaKeyRow, QuotaRow};
 pub use rates::{AcceptRates, Quotation, RATES, RATES_KEPT, RateSet, RatesRow};
 pub use recover::{is_given_back, release_of};
-pub use reject::Reject;
+pub use reject::{
+    CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, Reject, SessionReject,
+};
 pub use row::{
     AccessRow, BOOKS, BooksRow, ChangeOutput, CodeRow, CodeState, CreditRow, EntryRow, KeysetRow, Marks,
     MeltQuoteRow, MintQuoteRow, Mode, NameRow, OutputRow, PaymentRow, PaymentState, StatementRow, Worth,

@@ -6,7 +6,7 @@ use farthing_money::{Amount, Asset, Timestamp, byte_id};
 use serde::{Deserialize, Serialize};
 
 use crate::id::hash_of_parts;
-use crate::{CallId, ChainAddress, Chart, Movement, Reject};
+use crate::{CallId, ChainAddress, Chart, Movement, PayoutReject, Reject};
 
 byte_id!(
     /// A payout: derived from the merchant's account and the payout's name, so that the same payout is made once.
@@ -250,7 +250,7 @@ impl Needs {
         if got >= self.approvals {
             Ok(())
         } else {
-            Err(Reject::PayoutUnapproved { payout, needed: self.approvals, got })
+            Err(Reject::from(PayoutReject::Unapproved { payout, needed: self.approvals, got }))
         }
     }
 }

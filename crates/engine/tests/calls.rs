@@ -4,9 +4,10 @@
 mod support;
 
 use farthing_engine::{
-    Answer, Attempt, BookGas, Call, CallId, ChainAddress, Chart, Command, EndCall, Facilitate, Fund, Funds,
-    Gas, Hold, Keys, Marks, Movement, Outcome, PaymentId, PaymentRow, PaymentState, Post, Reject, Release,
-    ReopenCall, RequestTag, Rows, SendCall, Settle, SettledPayment, TransactionId, is_given_back, release_of,
+    Answer, Attempt, BookGas, Call, CallId, CallReject, ChainAddress, Chart, Command, EndCall, Facilitate,
+    Fund, Funds, Gas, Hold, Keys, Marks, Movement, Outcome, PaymentId, PaymentRow, PaymentState, Post,
+    Reject, Release, ReopenCall, RequestTag, Rows, SendCall, Settle, SettledPayment, TransactionId,
+    is_given_back, release_of,
 };
 use farthing_ledger::{AccountId, LedgerReject};
 use farthing_money::{Amount, Timestamp};
@@ -233,12 +234,12 @@ fn a_call_for_others_is_made_once() {
     let mut books = Books::open();
     assert!(matches!(books.run(&facilitate(1)).unwrap(), Answer::Call(_)));
     assert!(matches!(books.run(&facilitate(1)).unwrap(), Answer::Call(_)));
-    assert_eq!(books.run(&facilitate(2)).err(), Some(Reject::CallExists(id)));
+    assert_eq!(books.run(&facilitate(2)).err(), Some(Reject::Call(CallReject::Exists(id))));
     let gas = Some(Gas { accounts: gas_accounts(), paid: Amount::new(7) });
     let end = Command::EndCall(EndCall { call: id, outcome: settled(), payment: None, gas, back: None });
     books.run(&end).unwrap();
     assert!(matches!(books.run(&facilitate(1)).unwrap(), Answer::Settled(_)));
-    assert_eq!(books.run(&facilitate(2)).err(), Some(Reject::CallExists(id)));
+    assert_eq!(books.run(&facilitate(2)).err(), Some(Reject::Call(CallReject::Exists(id))));
     assert_eq!(books.totals(gas_accounts().spent), [7, 0, 0, 0]);
     assert_eq!(books.totals(merchant().id()), [0; 4]);
 }
@@ -248,7 +249,11 @@ fn coin_for_an_approval_is_given_once_and_booked_as_gas() {
     let id = CallId::of_parts("test", [&b"funding"[..]]);
     let fund = |of| Command::Fund(Fund { id, of, call: call(40), instead_of: None });
     let mut books = Books::open();
-    assert_eq!(books.run(&fund(call_id())).err(), Some(Reject::UnknownCall(call_id())), "nobody needs it");
+    assert_eq!(
+        books.run(&fund(call_id())).err(),
+        Some(Reject::Call(CallReject::Unknown(call_id()))),
+        "nobody needs it"
+    );
     let mut books = Books::settling(10);
     let ended = |outcome, paid| {
         let gas = Some(Gas { accounts: gas_accounts(), paid: Amount::new(paid) });
@@ -333,7 +338,7 @@ fn one_movement_settles_one_call() {
             Outcome::Settled { transaction: TransactionId::from_bytes([transaction; 32]), block: 17, log };
         Command::EndCall(EndCall { call: id, outcome, payment: None, gas: None, back: None })
     };
-    let taken = Reject::MovementTaken { call: id, by: call_id() };
+    let taken = Reject::Call(CallReject::MovementTaken { call: id, by: call_id() });
     assert_eq!(books.run(&by(0, 5)).err(), Some(taken.clone()));
     assert!(books.0.calls.get(&id).unwrap().is_some(), "it is still under way");
     // Taken back, it is the movement of the same call, and of no other.
@@ -413,7 +418,11 @@ fn what_a_call_that_has_ended_costs_elsewhere_is_entered() {
 fn what_was_delivered_is_remembered() {
     let delivered = Command::Delivered(call_id());
     let mut books = Books::settling(10);
-    assert_eq!(books.run(&delivered).err(), Some(Reject::UnknownCall(call_id())), "not before it has ended");
+    assert_eq!(
+        books.run(&delivered).err(),
+        Some(Reject::Call(CallReject::Unknown(call_id()))),
+        "not before it has ended"
+    );
     books.run(&end(settled(), 1)).unwrap();
     let row = |books: &Books| books.0.settlements.get(&call_id()).unwrap().cloned().unwrap();
     assert!(!row(&books).row.delivered);
@@ -456,10 +465,10 @@ fn every_refusal_of_calls_changes_nothing() {
     let cases: Vec<(Books, Command, Reject)> = vec![
         (Books::open(), hold(10, 11, "/"), Reject::Insufficient { price, got: Amount::new(10) }),
         (Books::open(), settle(10), Reject::PaymentNotHeld(payment())),
-        (Books::open(), send(1, 1), Reject::UnknownCall(call_id())),
-        (Books::open(), end(settled(), 1), Reject::UnknownCall(call_id())),
-        (Books::open(), cost.clone(), Reject::UnknownCall(call_id())),
-        (Books::settling(10), cost, Reject::CallUnderWay(call_id())),
+        (Books::open(), send(1, 1), Reject::Call(CallReject::Unknown(call_id()))),
+        (Books::open(), end(settled(), 1), Reject::Call(CallReject::Unknown(call_id()))),
+        (Books::open(), cost.clone(), Reject::Call(CallReject::Unknown(call_id()))),
+        (Books::settling(10), cost, Reject::Call(CallReject::UnderWay(call_id()))),
         (Books::holding(10), settle(11), Reject::Ledger(exceeds)),
         (Books::holding(10), post, Reject::NotOnChain(payment())),
         (Books::settling(10), release, Reject::PaymentSettling(payment())),
@@ -471,7 +480,7 @@ fn every_refusal_of_calls_changes_nothing() {
                 books
             },
             send(4, 6),
-            Reject::CallSlot(call_id()),
+            Reject::Call(CallReject::Slot(call_id())),
         ),
     ];
     for (n, (mut books, command, reject)) in cases.into_iter().enumerate() {

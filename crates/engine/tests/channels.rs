@@ -8,10 +8,10 @@ use farthing_channel::{
     Address, ChainId, ChannelId, ChannelTerms, Salt, SigningKey, Voucher, Word, batch_domain,
 };
 use farthing_engine::{
-    AccessId, Answer, Call, CallId, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep, ChargeVoucher,
-    Chart, Command, EndCall, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Movement, NameId, Outcome,
-    PaymentId, Post, ReceiverId, ReceiverRow, Reject, RequestTag, Rows, SeeChannel, SeeReceiver,
-    TransactionId, UnitWorth, release_of,
+    AccessId, Answer, Call, CallId, CallReject, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep,
+    ChargeVoucher, Chart, Command, EndCall, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Movement,
+    NameId, Outcome, PaymentId, Post, ReceiverId, ReceiverRow, Reject, RequestTag, Rows, SeeChannel,
+    SeeReceiver, TransactionId, UnitWorth, release_of,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
@@ -418,7 +418,11 @@ fn every_refusal_changes_nothing() {
         (vec![hold(0, 5)], charge(0, 5, 6), Refused::ChargeExceedsSigned.into()),
         (vec![], charge(0, 5, 5), Reject::PaymentNotHeld(payment(0, 5))),
         (vec![hold(0, 5)], post(), Reject::NotOnChain(payment(0, 5))),
-        (vec![call(ChannelStep::Claim, 3)], other_call(), Reject::CallExists(CallId::from_bytes([3; 32]))),
+        (
+            vec![call(ChannelStep::Claim, 3)],
+            other_call(),
+            Reject::Call(CallReject::Exists(CallId::from_bytes([3; 32]))),
+        ),
         (vec![], misnamed(), Reject::NotLoaded),
         (vec![], dear(), Reject::Insufficient { price: Amount::new(6), got: Amount::new(5) }),
     ];

@@ -6,10 +6,10 @@ mod support;
 use std::collections::BTreeMap;
 
 use farthing_engine::{
-    Answer, Call, CallId, ChainAddress, Chart, Command, CreditId, EndCall, FareId, FareRow, FareShare,
-    Forget, Funds, Hold, Input, Issue, IssuePart, KeysetRow, Marks, MintQuoteRow, Movement, OpenKeyset,
-    OpenMintQuote, Outcome, Output, OutputId, PaymentId, PaymentState, Post, QuoteId, Reject, ReopenCall,
-    RequestTag, Rows, Settle, SettledPayment, TransactionId, credits_account, release_of,
+    Answer, Call, CallId, ChainAddress, Chart, Command, CreditId, EndCall, FareId, FareReject, FareRow,
+    FareShare, Forget, Funds, Hold, Input, Issue, IssuePart, KeysetRow, Marks, MintQuoteRow, Movement,
+    OpenKeyset, OpenMintQuote, Outcome, Output, OutputId, PaymentId, PaymentState, Post, QuoteId, Reject,
+    ReopenCall, RequestTag, Rows, Settle, SettledPayment, TransactionId, credits_account, release_of,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
@@ -232,12 +232,12 @@ fn what_is_left_is_the_price_and_then_nothing() {
     // Sixty were asked for, forty are left, and that is what is taken.
     books.hold(2, 60, 60).unwrap();
     assert_eq!((books.took(2), books.counted()), (40, (60, 40)));
-    assert_eq!(books.hold(4, 60, 60), Err(Reject::FareUnderWay));
+    assert_eq!(books.hold(4, 60, 60), Err(Reject::Fare(FareReject::UnderWay)));
     books.release(2).unwrap();
     assert_eq!(books.counted(), (60, 0));
     books.hold(4, 60, 60).unwrap();
     books.charge(4, 40).unwrap();
-    assert_eq!(books.hold(2, 60, 60), Err(Reject::FarePaid));
+    assert_eq!(books.hold(2, 60, 60), Err(Reject::Fare(FareReject::Paid)));
     assert!(books.row().unwrap().is_paid());
     assert_eq!(books.hold(4, 60, 60).map(|answer| matches!(answer, Answer::Posted(_))), Ok(true), "a retry");
 }
@@ -248,14 +248,14 @@ fn nobody_pays_more_than_he_was_told_and_what_is_signed_is_taken_as_it_is() {
     books.hold(0, 60, 60).unwrap();
     // Told forty because sixty were held; by now there is room for sixty.
     books.release(0).unwrap();
-    assert_eq!(books.hold(2, 60, 40), Err(Reject::FareChanged));
+    assert_eq!(books.hold(2, 60, 40), Err(Reject::Fare(FareReject::Changed)));
     assert_eq!(books.row(), None, "a fare that nothing was paid in is forgotten");
     books.hold(2, 60, 60).unwrap();
     // Signed for sixty, and only forty are left.
-    assert_eq!(books.hold(1, 60, 60), Err(Reject::FareChanged));
+    assert_eq!(books.hold(1, 60, 60), Err(Reject::Fare(FareReject::Changed)));
     books.hold(1, 60, 40).unwrap();
     books.now = ENDS;
-    assert_eq!(books.hold(4, 60, 60), Err(Reject::FareChanged), "it has ended");
+    assert_eq!(books.hold(4, 60, 60), Err(Reject::Fare(FareReject::Changed)), "it has ended");
     // What is held ends in it all the same, and then it is forgotten.
     let forget = Command::Forget(Forget { fares: vec![fare()], ..Forget::default() });
     books.run(&forget).unwrap();
@@ -277,9 +277,9 @@ fn what_a_chain_takes_back_makes_no_room_until_its_last_word() {
     books.end(1, true).unwrap();
     books.reopen(1).unwrap();
     assert_eq!(books.counted(), (0, 100));
-    assert_eq!(books.hold(0, 10, 10), Err(Reject::FareUnderWay));
+    assert_eq!(books.hold(0, 10, 10), Err(Reject::Fare(FareReject::UnderWay)));
     books.end(1, true).unwrap();
-    assert_eq!((books.counted(), books.hold(0, 10, 10)), ((100, 0), Err(Reject::FarePaid)));
+    assert_eq!((books.counted(), books.hold(0, 10, 10)), ((100, 0), Err(Reject::Fare(FareReject::Paid))));
     books.reopen(1).unwrap();
     books.end(1, false).unwrap();
     assert_eq!(books.row(), None);

@@ -6,8 +6,9 @@ mod support;
 use farthing_engine::{
     Answer, Approval, ApprovePayout, BankWord, Call, CallId, CancelPayout, Carrier, ChainAddress, Chart,
     CodeId, Command, EndCall, EndPayout, Enter, FilePayouts, FiledPayout, Mode, Movement, Needs, OperatorKey,
-    Outcome, PaymentId, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, PayoutState, PayoutTerms, PayoutTo,
-    ProposePayout, Reject, ReopenCall, Rows, SendPayout, SettledPayment, TransactionId,
+    Outcome, PaymentId, PayoutFileId, PayoutFileRow, PayoutId, PayoutReject, PayoutRow, PayoutState,
+    PayoutTerms, PayoutTo, ProposePayout, Reject, ReopenCall, Rows, SendPayout, SettledPayment,
+    TransactionId,
 };
 use farthing_ledger::{Account, AccountId, AccountKind, LedgerReject, Reference};
 use farthing_money::{Amount, Timestamp};
@@ -264,7 +265,7 @@ fn what_the_chain_takes_back_is_owed_until_it_has_moved_again() {
     assert_eq!((books.free(), books.balance(due())), (1_000, 0), "the merchant has it back");
     assert!(matches!(books.state("a"), PayoutState::Failed(_)));
     // What has failed is not made good by a fork: the merchant may have been paid otherwise.
-    let state = Reject::PayoutState { payout: id("a"), state: "failed", expected: "paid" };
+    let state = Reject::from(PayoutReject::State { payout: id("a"), state: "failed", expected: "paid" });
     assert_eq!(books.run(&reopen("a")), Err(state));
 }
 
@@ -275,7 +276,7 @@ fn what_the_chain_refuses_comes_back_and_is_paid_under_another_name() {
     books.ok(&send_call("a", 700, 0));
     books.ok(&end_call("a", failed()));
     assert_eq!((books.free(), books.totals(reserve().id())), (1_000, [RESERVE, 0, 0, 0]));
-    let state = Reject::PayoutState { payout: id("a"), state: "failed", expected: "proposed" };
+    let state = Reject::from(PayoutReject::State { payout: id("a"), state: "failed", expected: "proposed" });
     assert_eq!(books.run(&send_call("a", 700, 0)), Err(state));
     books.ok(&propose(terms("b", 700, on_chain(700)), None));
     books.ok(&send_call("b", 700, 0));
@@ -314,18 +315,17 @@ fn credits_are_a_code_that_was_sold_to_nobody() {
 type Case = (Command, Option<Reject>);
 
 fn wrong_state(name: &str, state: &'static str, expected: &'static str) -> Reject {
-    Reject::PayoutState { payout: id(name), state, expected }
+    Reject::from(PayoutReject::State { payout: id(name), state, expected })
 }
 
 fn unapproved(name: &str, got: usize) -> Reject {
-    Reject::PayoutUnapproved { payout: id(name), needed: 2, got }
+    Reject::from(PayoutReject::Unapproved { payout: id(name), needed: 2, got })
 }
 
 /// Up to where a payout on a chain is paid.
 fn refusals_on_a_chain() -> Vec<Case> {
-    let short = |available, needed| Reject::PayoutShort {
-        available: Amount::new(available),
-        needed: Amount::new(needed),
+    let short = |available, needed| {
+        Reject::from(PayoutReject::Short { available: Amount::new(available), needed: Amount::new(needed) })
     };
     let elsewhere = PayoutTo::Evm {
         chain: CHAIN,
@@ -343,29 +343,38 @@ fn refusals_on_a_chain() -> Vec<Case> {
         (propose(of_euros, None), Some(Reject::WrongAsset { expected: usd(), got: eur })),
         (propose(terms("a", 300, on_chain(300)), Some("anna")), None),
         (propose(terms("a", 300, on_chain(300)), Some("anna")), None),
-        (propose(terms("a", 301, on_chain(301)), Some("anna")), Some(Reject::PayoutExists(id("a")))),
+        (
+            propose(terms("a", 301, on_chain(301)), Some("anna")),
+            Some(Reject::from(PayoutReject::Exists(id("a")))),
+        ),
         (propose(terms("b", 601, on_chain(601)), None), Some(short(600, 601))),
-        (approve("z", "ben", 2, 2), Some(Reject::UnknownPayout(id("z")))),
-        (approve("a", "anna", 1, 2), Some(Reject::PayoutOwn(id("a")))),
+        (approve("z", "ben", 2, 2), Some(Reject::from(PayoutReject::Unknown(id("z"))))),
+        (approve("a", "anna", 1, 2), Some(Reject::from(PayoutReject::Own(id("a"))))),
         (send_call("a", 300, 2), Some(unapproved("a", 0))),
         (approve("a", "ben", 2, 2), None),
         (approve("a", "eve", 66, 2), None), // a person that nobody trusts any more by the time it is sent
         (send_call("a", 300, 2), Some(unapproved("a", 1))),
         (approve("a", "cleo", 3, 2), None),
-        (send("a", elsewhere, Carrier::Call(Box::new(call(300))), 2), Some(Reject::PayoutMoved(id("a")))),
-        (send("a", on_chain(300), Carrier::Call(Box::new(call(301))), 2), Some(Reject::PayoutMoved(id("a")))),
+        (
+            send("a", elsewhere, Carrier::Call(Box::new(call(300))), 2),
+            Some(Reject::from(PayoutReject::Moved(id("a")))),
+        ),
+        (
+            send("a", on_chain(300), Carrier::Call(Box::new(call(301))), 2),
+            Some(Reject::from(PayoutReject::Moved(id("a")))),
+        ),
         (
             send("a", on_chain(300), Carrier::Code(CodeId::from_bytes([1; 32])), 2),
-            Some(Reject::PayoutMoved(id("a"))),
+            Some(Reject::from(PayoutReject::Moved(id("a")))),
         ),
         (enter(3, bank().id(), reserve().id(), RESERVE - 299), None),
         (
             send_call("a", 300, 2),
-            Some(Reject::ReserveShort {
+            Some(Reject::from(PayoutReject::ReserveShort {
                 account: reserve().name,
                 available: Amount::new(299),
                 needed: Amount::new(300),
-            }),
+            })),
         ),
         (enter(4, reserve().id(), bank().id(), 1), None),
         (bank_says("a", BankWord::Paid(NOW)), Some(wrong_state("a", "proposed", "in a file"))),
@@ -385,11 +394,11 @@ fn refusals_elsewhere() -> Vec<Case> {
     vec![
         (propose(terms("b", 100, at_a_bank()), None), None),
         (propose(terms("c", 100, PayoutTo::Credits), None), None),
-        (file(&["b", "b"], 0), Some(Reject::PayoutExists(id("b")))),
+        (file(&["b", "b"], 0), Some(Reject::from(PayoutReject::Exists(id("b"))))),
         (file(&[], 0), Some(Reject::Ledger(LedgerReject::ZeroAmount))),
         (file(&["b"], 2), Some(unapproved("b", 0))),
-        (file(&["b", "c"], 0), Some(Reject::PayoutMoved(id("c")))),
-        (file(&["b", "z"], 0), Some(Reject::UnknownPayout(id("z")))),
+        (file(&["b", "c"], 0), Some(Reject::from(PayoutReject::Moved(id("c"))))),
+        (file(&["b", "z"], 0), Some(Reject::from(PayoutReject::Unknown(id("z"))))),
         (file(&["b"], 0), None),
         (cancel("b"), Some(wrong_state("b", "sending", "proposed"))),
         (bank_says("b", BankWord::Paid(NOW)), None),

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use farthing_engine::{
-    Admission, Answer, Command, DrawQuotaKey, ForgetQuotas, Keys, QuotaId, QuotaKeyRow, QuotaRow, Reject,
-    ReturnQuota, Rows, TakeQuota, decide, decide_batch,
+    Admission, Answer, Command, DrawQuotaKey, ForgetQuotas, Keys, QuotaId, QuotaKeyRow, QuotaReject,
+    QuotaRow, Reject, ReturnQuota, Rows, TakeQuota, decide, decide_batch,
 };
 use farthing_ledger::Head;
 use farthing_money::Timestamp;
@@ -190,7 +190,7 @@ fn a_limit_that_was_lowered_holds_at_once() {
         books.one(take(1, 0), Timestamp::default()).unwrap();
     }
     let lower = Command::TakeQuota(TakeQuota { quota: asker(1), limit: 1, until: UNTIL, admission: None });
-    assert_eq!(books.one(lower, Timestamp::default()), Err(Reject::QuotaUsedUp { limit: 1 }));
+    assert_eq!(books.one(lower, Timestamp::default()), Err(Reject::Quota(QuotaReject::UsedUp { limit: 1 })));
 }
 
 #[test]
@@ -200,7 +200,10 @@ fn what_is_refused_changes_nothing_and_what_is_not_loaded_is_a_bug() {
         books.one(take(who, 0), Timestamp::default()).unwrap();
     }
     let before = books.quotas.clone();
-    assert_eq!(books.one(take(9, 0), Timestamp::default()), Err(Reject::QuotaCrowded { limit: NEWCOMERS }));
+    assert_eq!(
+        books.one(take(9, 0), Timestamp::default()),
+        Err(Reject::Quota(QuotaReject::Crowded { limit: NEWCOMERS }))
+    );
     assert_eq!(books.quotas, before);
     let refused = decide(&mut Rows::default(), &take(1, 0), Timestamp::default());
     assert_eq!(refused.err(), Some(Reject::NotLoaded));

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use farthing_channel::ChainSecret;
 use farthing_engine::{
     Answer, ChainTerms, Chart, CloseSession, Command, CreditId, FoldTape, Input, Mode, OpenSession, Output,
-    OutputId, Reject, RequestTag, Rows, SessionId, SessionRow, SessionState, TapeRow, TapeStep, TopUpSession,
-    credits_account, decide,
+    OutputId, Reject, RequestTag, Rows, SessionId, SessionReject, SessionRow, SessionState, TapeRow,
+    TapeStep, TopUpSession, credits_account, decide,
 };
 use farthing_ledger::{Account, AccountId, Transfer};
 use farthing_money::{Amount, Asset, Label, Timestamp};
@@ -162,7 +162,10 @@ fn a_top_up_carries_over_what_is_left() {
             tag: tag(2),
         })
     };
-    assert_eq!(run(&mut rows, &top_up(9, chain(2, 5, 240)), NOW), Err(Reject::SessionLocked(session)));
+    assert_eq!(
+        run(&mut rows, &top_up(9, chain(2, 5, 240)), NOW),
+        Err(Reject::Session(SessionReject::Locked(session)))
+    );
     let more = run(&mut rows, &top_up(1, chain(2, 5, 241)), NOW);
     assert!(matches!(more, Err(Reject::Insufficient { .. })), "{more:?}");
     let Ok(Answer::Session(topped)) = run(&mut rows, &top_up(1, chain(2, 5, 240)), NOW) else {
@@ -191,12 +194,12 @@ fn every_refusal_of_sessions_changes_nothing() {
     let unknown = SessionId::from_bytes([9; 16]);
     let table = [
         (opening, None),
-        (Command::OpenSession(other), Some(Reject::SessionExists(session))),
+        (Command::OpenSession(other), Some(Reject::Session(SessionReject::Exists(session)))),
         (poor, Some(Reject::Insufficient { price: Amount::from(1_000), got: Amount::from(999) })),
         (nothing, Some(Reject::AmountOverflow)),
         (spent, Some(Reject::CreditSpent(input(1, 1).credit))),
-        (close(unknown, 1, Vec::new()), Some(Reject::UnknownSession(unknown))),
-        (close(session, 2, vec![output(1, 1_000)]), Some(Reject::SessionLocked(session))),
+        (close(unknown, 1, Vec::new()), Some(Reject::Session(SessionReject::Unknown(unknown)))),
+        (close(session, 2, vec![output(1, 1_000)]), Some(Reject::Session(SessionReject::Locked(session)))),
         (Command::CloseSession(foreign), Some(Reject::WrongAsset { expected: usd(), got: euros })),
         (Command::SetMode(Mode::Paused), None),
         (close(session, 1, vec![output(1, 1_000)]), Some(Reject::Paused)),
@@ -211,7 +214,7 @@ fn every_refusal_of_sessions_changes_nothing() {
                 asset: usd(),
                 tag: tag(91),
             }),
-            Some(Reject::SessionClosed(session)),
+            Some(Reject::Session(SessionReject::Closed(session))),
         ),
     ];
     for (n, (command, expected)) in table.into_iter().enumerate() {

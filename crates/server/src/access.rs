@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use farthing_engine::{FaultKind, Reject};
+use farthing_engine::{EntitlementReject, FaultKind, Reject};
 use farthing_money::{Span, Timestamp};
 use farthing_store::Clock;
 use http::{Method, Request, Response, StatusCode};
@@ -70,9 +70,9 @@ impl From<OperatorError> for AccessError {
     fn from(error: OperatorError) -> Self {
         match error {
             error @ (OperatorError::Missing(_)
-            | OperatorError::Rejected(Reject::UnknownEntry(_) | Reject::UnknownEntitlement(_))) => {
-                Self::Missing(error.to_string())
-            }
+            | OperatorError::Rejected(
+                Reject::UnknownEntry(_) | Reject::Entitlement(EntitlementReject::Unknown(_)),
+            )) => Self::Missing(error.to_string()),
             error => Self::Operator(error),
         }
     }

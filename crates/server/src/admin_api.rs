@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use farthing_engine::Reject;
+use farthing_engine::{EntitlementReject, Reject};
 use farthing_money::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
@@ -140,7 +140,8 @@ pub fn router(operator: Operator) -> Router {
 impl IntoResponse for OperatorError {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::Missing(_) | Self::Rejected(Reject::UnknownEntry(_) | Reject::UnknownEntitlement(_)) => {
+            Self::Missing(_)
+            | Self::Rejected(Reject::UnknownEntry(_) | Reject::Entitlement(EntitlementReject::Unknown(_))) => {
                 StatusCode::NOT_FOUND
             }
             Self::Refused(_) | Self::Fault(_) | Self::Random(_) | Self::Chain(_) => {

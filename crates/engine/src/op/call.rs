@@ -6,9 +6,9 @@ use farthing_money::{Amount, Timestamp};
 use super::Decision;
 use crate::books::Draft;
 use crate::{
-    Answer, Attempt, BookGas, CallId, CallRow, Chart, EndCall, Facilitate, Gas, GasAccounts, Outcome,
-    PaymentId, PaymentRow, PaymentState, Purpose, Reject, ReopenCall, Rows, SendCall, SenderId, Settle,
-    SettledPayment, SettlementRow,
+    Answer, Attempt, BookGas, CallId, CallReject, CallRow, Chart, EndCall, Facilitate, Gas, GasAccounts,
+    Outcome, PaymentId, PaymentRow, PaymentState, PayoutReject, Purpose, Reject, ReopenCall, Rows, SendCall,
+    SenderId, Settle, SettledPayment, SettlementRow,
 };
 
 /// Asks for a held payment to be settled. From here on only the chain's answer ends it.
@@ -70,7 +70,7 @@ pub(crate) fn made_before(rows: &Rows, id: CallId, call: &crate::Call) -> Result
     } else {
         return Ok(None);
     };
-    if made == call { Ok(Some(answer)) } else { Err(Reject::CallExists(id)) }
+    if made == call { Ok(Some(answer)) } else { Err(Reject::Call(CallReject::Exists(id))) }
 }
 
 pub(crate) fn open(call: crate::Call, purpose: Purpose, at: Timestamp) -> CallRow {
@@ -100,9 +100,9 @@ pub(crate) fn begin(rows: &mut Rows, id: CallId, row: CallRow) {
 /// carries out one of them at the most.
 pub(crate) fn send(rows: &mut Rows, command: &SendCall) -> Decision {
     let SendCall { call, chain, slot, attempt } = command;
-    let row = rows.calls.get(call)?.ok_or(Reject::UnknownCall(*call))?;
+    let row = rows.calls.get(call)?.ok_or(Reject::Call(CallReject::Unknown(*call)))?;
     if row.slot.is_some_and(|known| known != *slot) || row.call.chain != *chain {
-        return Err(Reject::CallSlot(*call));
+        return Err(Reject::Call(CallReject::Slot(*call)));
     }
     let known = |known: &Attempt| known.transaction == attempt.transaction;
     if row.attempts.iter().any(known) {
@@ -124,14 +124,14 @@ pub(crate) fn end(rows: &mut Rows, command: &EndCall, now: Timestamp) -> Decisio
     if let Some(ended) = rows.settlements.get(call)? {
         return Ok((Answer::Settled(Box::new(ended.clone())), None));
     }
-    let mut row = rows.calls.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
+    let mut row = rows.calls.get(call)?.ok_or(Reject::Call(CallReject::Unknown(*call)))?.clone();
     let command = &EndCall { gas: gas.as_ref().map(|gas| beyond(gas, row.gas)), ..command.clone() };
     // A payer may sign the same sum for the same payee many times; one movement is not the answer to all of them.
     let moved = outcome.log();
     if let Some(log) = moved
         && let Some(by) = rows.moved.get(&log)?.filter(|by| *by != call)
     {
-        return Err(Reject::MovementTaken { call: *call, by: *by });
+        return Err(Reject::Call(CallReject::MovementTaken { call: *call, by: *by }));
     }
     let follow = super::escrow::Follow::of(rows, &row, command)?;
     let entry = match row.purpose {
@@ -271,7 +271,11 @@ pub(crate) fn delivered(rows: &mut Rows, call: CallId) -> Decision {
         rows.settlements.put(call, ended);
     } else {
         // The chain has taken the outcome back meanwhile.
-        let row = rows.calls.get(&call)?.filter(|row| row.reopened).ok_or(Reject::UnknownCall(call))?;
+        let row = rows
+            .calls
+            .get(&call)?
+            .filter(|row| row.reopened)
+            .ok_or(Reject::Call(CallReject::Unknown(call)))?;
         rows.calls.put(call, CallRow { delivered: true, ..row.clone() });
     }
     Ok((Answer::Done, None))
@@ -281,9 +285,9 @@ pub(crate) fn delivered(rows: &mut Rows, call: CallId) -> Decision {
 pub(crate) fn book_gas(rows: &mut Rows, command: &BookGas) -> Decision {
     let BookGas { call, gas } = command;
     if rows.calls.get(call)?.is_some() {
-        return Err(Reject::CallUnderWay(*call));
+        return Err(Reject::Call(CallReject::UnderWay(*call)));
     }
-    let mut ended = rows.settlements.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
+    let mut ended = rows.settlements.get(call)?.ok_or(Reject::Call(CallReject::Unknown(*call)))?.clone();
     if gas.paid == ended.row.gas {
         return Ok((Answer::Settled(Box::new(ended)), None));
     }
@@ -311,7 +315,7 @@ pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall, now: Timestamp) -> D
     if let Some(row) = rows.calls.get(call)? {
         return Ok((Answer::Call(Box::new(row.clone())), None));
     }
-    let ended = rows.settlements.get(call)?.ok_or(Reject::UnknownCall(*call))?.clone();
+    let ended = rows.settlements.get(call)?.ok_or(Reject::Call(CallReject::Unknown(*call)))?.clone();
     let named = || payment.as_ref().ok_or(Reject::NotLoaded);
     let entry = match (&ended.outcome, ended.row.purpose) {
         // How the channel stands is seen at the next look.
@@ -337,7 +341,7 @@ pub(crate) fn reopen(rows: &mut Rows, command: &ReopenCall, now: Timestamp) -> D
         }
         // The merchant has its money back and may have been paid otherwise.
         (Outcome::Failed { .. }, Purpose::Payout(id)) => {
-            return Err(Reject::PayoutState { payout: id, state: "failed", expected: "paid" });
+            return Err(Reject::from(PayoutReject::State { payout: id, state: "failed", expected: "paid" }));
         }
         (Outcome::Settled { .. }, Purpose::Payout(id)) => Some(super::payout::reopen(rows, id, now)?),
         (Outcome::Settled { .. }, Purpose::Withdrawal { quote, .. }) => {

@@ -3,13 +3,13 @@
 use farthing_money::Timestamp;
 
 use super::Decision;
-use crate::{Answer, EntitlementId, EntitlementRow, IssueEntitlement, Reject, Rows};
+use crate::{Answer, EntitlementId, EntitlementReject, EntitlementRow, IssueEntitlement, Reject, Rows};
 
 pub(crate) fn issue(rows: &mut Rows, command: &IssueEntitlement) -> Decision {
     let IssueEntitlement { id, row } = command;
     match rows.entitlements.get(id)? {
         Some(known) if known == row => return Ok((Answer::Done, None)),
-        Some(_) => return Err(Reject::EntitlementExists(*id)),
+        Some(_) => return Err(Reject::Entitlement(EntitlementReject::Exists(*id))),
         None => {}
     }
     rows.entitlements.put(*id, row.clone());
@@ -18,7 +18,7 @@ pub(crate) fn issue(rows: &mut Rows, command: &IssueEntitlement) -> Decision {
 
 /// Once taken back, it stays so: the first time counts.
 pub(crate) fn revoke(rows: &mut Rows, id: EntitlementId, now: Timestamp) -> Decision {
-    let row = rows.entitlements.get(&id)?.ok_or(Reject::UnknownEntitlement(id))?;
+    let row = rows.entitlements.get(&id)?.ok_or(Reject::Entitlement(EntitlementReject::Unknown(id)))?;
     if row.revoked_at.is_none() {
         let row = EntitlementRow { revoked_at: Some(now), ..row.clone() };
         rows.entitlements.put(id, row);

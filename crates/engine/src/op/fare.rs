@@ -3,7 +3,7 @@
 
 use farthing_money::{Amount, Asset, Timestamp};
 
-use crate::{FareRow, FareShare, Funds, Marks, Reject, Rows};
+use crate::{FareReject, FareRow, FareShare, Funds, Marks, Reject, Rows};
 
 /// The price of a payment, and its share; lower than the full price if its fare has less room.
 pub(crate) fn due(
@@ -19,15 +19,19 @@ pub(crate) fn due(
         return Err(Reject::WrongAsset { expected: row.asset, got: asset });
     }
     if row.ends <= now {
-        return Err(Reject::FareChanged);
+        return Err(Reject::Fare(FareReject::Changed));
     }
     let due = share.full.min(row.room());
     if due.is_zero() {
-        return Err(if row.is_paid() { Reject::FarePaid } else { Reject::FareUnderWay });
+        return Err(if row.is_paid() {
+            Reject::Fare(FareReject::Paid)
+        } else {
+            Reject::Fare(FareReject::UnderWay)
+        });
     }
     // Nobody pays more than he was told, and what is signed for a chain is taken as it is.
     if due > share.took || due < share.took && !matches!(funds, Funds::Credits(_)) {
-        return Err(Reject::FareChanged);
+        return Err(Reject::Fare(FareReject::Changed));
     }
     Ok((due, Marks { fare: Some(FareShare { took: due, ..share }), ..marks }))
 }

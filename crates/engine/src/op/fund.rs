@@ -4,7 +4,7 @@
 use farthing_money::Timestamp;
 
 use super::{Decision, call};
-use crate::{Answer, Fund, Outcome, Purpose, Reject, Rows};
+use crate::{Answer, CallReject, Fund, Outcome, Purpose, Reject, Rows};
 
 /// Puts the gift into the outbox, unless it was given or may have been. One that failed before there was a transaction of it
 /// was not, nor one that failed by the transaction which the command says has given nothing.
@@ -24,7 +24,7 @@ pub(crate) fn fund(rows: &mut Rows, command: &Fund, now: Timestamp) -> Decision 
         }
     }
     if rows.calls.get(of)?.is_none() {
-        return Err(Reject::UnknownCall(*of));
+        return Err(Reject::Call(CallReject::Unknown(*of)));
     }
     let row = call::open(call.clone(), Purpose::Funding { of: *of }, now);
     call::begin(rows, *id, row.clone());

@@ -9,8 +9,8 @@ use farthing_money::{Span, Timestamp};
 use super::{Decision, call};
 use crate::books::Draft;
 use crate::{
-    Answer, ArrivalRow, Arrive, Chart, CursorRow, EndSweep, InletRow, LogId, MintQuoteRow, OpenInlet,
-    Outcome, Purpose, QuoteId, Reject, Rows, Sweep, UndoArrival,
+    Answer, ArrivalRow, Arrive, CallReject, Chart, CursorRow, EndSweep, InletRow, LogId, MintQuoteRow,
+    OpenInlet, Outcome, Purpose, QuoteId, Reject, Rows, Sweep, UndoArrival,
 };
 
 /// How long is waited for a transfer to come back that a chain has taken back.
@@ -115,11 +115,11 @@ pub(crate) fn sweep(rows: &mut Rows, command: &Sweep, now: Timestamp) -> Decisio
     if let Some(present) = inlet.sweep {
         return match rows.calls.get(id)? {
             Some(row) if present == *id => Ok((Answer::Call(Box::new(row.clone())), None)),
-            _ => Err(Reject::CallExists(present)),
+            _ => Err(Reject::Call(CallReject::Exists(present))),
         };
     }
     if rows.calls.get(id)?.is_some() || rows.settlements.get(id)?.is_some() {
-        return Err(Reject::CallExists(*id));
+        return Err(Reject::Call(CallReject::Exists(*id)));
     }
     let lies = inlet.units(call.chain, call.moves.token);
     if call.moves.units > lies || call.moves.units.is_zero() {
@@ -137,7 +137,7 @@ pub(crate) fn end_sweep(rows: &mut Rows, command: &EndSweep) -> Decision {
     let Some(inlet) = rows.inlets.get(quote)?.filter(|inlet| inlet.sweep == Some(*call)) else {
         return Ok((Answer::Done, None));
     };
-    let ended = rows.settlements.get(call)?.ok_or(Reject::UnknownCall(*call))?;
+    let ended = rows.settlements.get(call)?.ok_or(Reject::Call(CallReject::Unknown(*call)))?;
     let mut inlet = InletRow { sweep: None, ..inlet.clone() };
     if let Outcome::Settled { .. } = ended.outcome {
         let (chain, moves) = (ended.row.call.chain, ended.row.call.moves);

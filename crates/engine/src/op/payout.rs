@@ -11,8 +11,8 @@ use crate::books::Draft;
 use crate::payout::{PayoutId, PayoutRow, PayoutState};
 use crate::{
     Answer, ApprovePayout, BankWord, CallId, CallRow, CancelPayout, Carrier, Chart, CodeId, CodeRow,
-    CodeState, EndCall, EndPayout, FilePayouts, Needs, Outcome, PayoutTo, ProposePayout, Purpose, Reject,
-    Rows, SendPayout,
+    CodeState, EndCall, EndPayout, FilePayouts, Needs, Outcome, PayoutReject, PayoutTo, ProposePayout,
+    Purpose, Reject, Rows, SendPayout,
 };
 
 pub(crate) fn propose(rows: &mut Rows, command: &ProposePayout, now: Timestamp) -> Decision {
@@ -21,7 +21,7 @@ pub(crate) fn propose(rows: &mut Rows, command: &ProposePayout, now: Timestamp) 
     if let Some(known) = rows.payouts.get(&id)? {
         // Who retries, even later, is told of the one that is there.
         let same = known.terms == *terms && known.by == *by;
-        return if same { Ok(answer(id, known)) } else { Err(Reject::PayoutExists(id)) };
+        return if same { Ok(answer(id, known)) } else { Err(Reject::from(PayoutReject::Exists(id))) };
     }
     super::epoch(rows)?;
     let account = account(rows, terms.account)?;
@@ -30,7 +30,7 @@ pub(crate) fn propose(rows: &mut Rows, command: &ProposePayout, now: Timestamp) 
     }
     let available = owed(account).checked_sub(*keep).unwrap_or_default();
     if available < terms.amount {
-        return Err(Reject::PayoutShort { available, needed: terms.amount });
+        return Err(Reject::from(PayoutReject::Short { available, needed: terms.amount }));
     }
     let mut draft = draft(id, format!("payout {} to {} proposed", terms.name, terms.merchant));
     draft.push(Transfer::hold(terms.account, Chart::of(terms.asset).payouts_due, terms.amount));
@@ -60,7 +60,7 @@ pub(crate) fn approve(rows: &mut Rows, command: &ApprovePayout) -> Decision {
     }
     proposed(*payout, row)?;
     if needs.is_own(row, &approval.name) {
-        return Err(Reject::PayoutOwn(*payout));
+        return Err(Reject::from(PayoutReject::Own(*payout)));
     }
     let mut row = row.clone();
     let entry = draft(*payout, format!("payout approved by {}", approval.name)).apply(rows)?;
@@ -99,13 +99,13 @@ pub(crate) fn send(rows: &mut Rows, command: &SendPayout, now: Timestamp) -> Dec
 fn send_call(rows: &mut Rows, id: PayoutId, row: PayoutRow, made: &crate::Call, now: Timestamp) -> Decision {
     let terms = &row.terms;
     if terms.to.movement() != Some((made.chain, made.moves)) {
-        return Err(Reject::PayoutMoved(id));
+        return Err(Reject::from(PayoutReject::Moved(id)));
     }
     let reserve = account(rows, terms.to.source(terms.asset))?;
     let available = free(reserve);
     if available < terms.amount {
         let account = reserve.name.clone();
-        return Err(Reject::ReserveShort { account, available, needed: terms.amount });
+        return Err(Reject::from(PayoutReject::ReserveShort { account, available, needed: terms.amount }));
     }
     let mut draft = draft(id, format!("payout {} to {} sent", terms.name, terms.merchant));
     leave(&mut draft, &row);
@@ -118,7 +118,7 @@ fn send_call(rows: &mut Rows, id: PayoutId, row: PayoutRow, made: &crate::Call, 
 
 fn send_code(rows: &mut Rows, id: PayoutId, row: PayoutRow, code: CodeId, now: Timestamp) -> Decision {
     if row.terms.to != PayoutTo::Credits {
-        return Err(Reject::PayoutMoved(id));
+        return Err(Reject::from(PayoutReject::Moved(id)));
     }
     super::check_open(rows)?;
     if rows.codes.get(&code)?.is_some() {
@@ -148,14 +148,14 @@ pub(crate) fn file(rows: &mut Rows, command: &FilePayouts, now: Timestamp) -> De
     let mut seen = BTreeSet::new();
     for one in payouts {
         if !seen.insert(one.payout) {
-            return Err(Reject::PayoutExists(one.payout));
+            return Err(Reject::from(PayoutReject::Exists(one.payout)));
         }
         let row = ready(rows, one.payout, &one.to, needs)?;
         if row.terms.asset != made.asset {
             return Err(Reject::WrongAsset { expected: made.asset, got: row.terms.asset });
         }
         if !matches!(row.terms.to, PayoutTo::Bank { .. }) {
-            return Err(Reject::PayoutMoved(one.payout));
+            return Err(Reject::from(PayoutReject::Moved(one.payout)));
         }
         leave(&mut draft, &row);
         let (due, own) = (Chart::of(made.asset).payouts_due, row.terms.to.source(made.asset));
@@ -185,11 +185,11 @@ pub(crate) fn end(rows: &mut Rows, command: &EndPayout, now: Timestamp) -> Decis
         return Ok(answer(*payout, row));
     }
     if row.state != PayoutState::Filed {
-        return Err(Reject::PayoutState {
+        return Err(Reject::from(PayoutReject::State {
             payout: *payout,
             state: row.state.as_str(),
             expected: "in a file",
-        });
+        }));
     }
     let row = row.clone();
     if row.terms.to.source(row.terms.asset) != *own {
@@ -220,7 +220,11 @@ pub(crate) fn end_call(
 ) -> Result<Entry, Reject> {
     let row = known(rows, id)?.clone();
     if row.state != PayoutState::Called {
-        return Err(Reject::PayoutState { payout: id, state: row.state.as_str(), expected: "on a chain" });
+        return Err(Reject::from(PayoutReject::State {
+            payout: id,
+            state: row.state.as_str(),
+            expected: "on a chain",
+        }));
     }
     let (settled, state) = match &command.outcome {
         Outcome::Settled { .. } => (true, PayoutState::Paid(now)),
@@ -246,7 +250,11 @@ pub(crate) fn end_call(
 pub(crate) fn reopen(rows: &mut Rows, id: PayoutId, now: Timestamp) -> Result<Entry, Reject> {
     let row = known(rows, id)?.clone();
     if !matches!(row.state, PayoutState::Paid(_)) {
-        return Err(Reject::PayoutState { payout: id, state: row.state.as_str(), expected: "paid" });
+        return Err(Reject::from(PayoutReject::State {
+            payout: id,
+            state: row.state.as_str(),
+            expected: "paid",
+        }));
     }
     let mut draft = Draft::new(EntryKind::Reversal, Some(reference(id)));
     let (due, source) = (Chart::of(row.terms.asset).payouts_due, row.terms.to.source(row.terms.asset));
@@ -280,21 +288,21 @@ fn ready(rows: &Rows, id: PayoutId, to: &PayoutTo, needs: &Needs) -> Result<Payo
     proposed(id, row)?;
     super::epoch(rows)?;
     if row.terms.to != *to {
-        return Err(Reject::PayoutMoved(id));
+        return Err(Reject::from(PayoutReject::Moved(id)));
     }
     needs.check(id, row)?;
     Ok(row.clone())
 }
 
 fn known(rows: &Rows, id: PayoutId) -> Result<&PayoutRow, Reject> {
-    rows.payouts.get(&id)?.ok_or(Reject::UnknownPayout(id))
+    rows.payouts.get(&id)?.ok_or(Reject::from(PayoutReject::Unknown(id)))
 }
 
 fn proposed(id: PayoutId, row: &PayoutRow) -> Result<(), Reject> {
     if row.state == PayoutState::Proposed {
         Ok(())
     } else {
-        Err(Reject::PayoutState { payout: id, state: row.state.as_str(), expected: "proposed" })
+        Err(Reject::from(PayoutReject::State { payout: id, state: row.state.as_str(), expected: "proposed" }))
     }
 }
 

@@ -5,7 +5,8 @@ use farthing_money::Timestamp;
 
 use super::Decision;
 use crate::{
-    Answer, DrawQuotaKey, ForgetQuotas, QuotaId, QuotaKeyRow, QuotaRow, Reject, ReturnQuota, Rows, TakeQuota,
+    Answer, DrawQuotaKey, ForgetQuotas, QuotaId, QuotaKeyRow, QuotaReject, QuotaRow, Reject, ReturnQuota,
+    Rows, TakeQuota,
 };
 
 /// A day has one key: whoever draws another gets nothing.
@@ -24,7 +25,7 @@ pub(crate) fn take(rows: &mut Rows, command: &TakeQuota) -> Decision {
     let used = known.map_or(0, |row| row.used);
     // A limit that was lowered meanwhile holds for those who have had more, too.
     let used = used.checked_add(1).filter(|used| *used <= command.limit);
-    let used = used.ok_or(Reject::QuotaUsedUp { limit: command.limit })?;
+    let used = used.ok_or(Reject::Quota(QuotaReject::UsedUp { limit: command.limit }))?;
     let admitted_by = match known {
         Some(row) => row.admitted_by,
         None => command.admission.map(|admission| admission.by),
@@ -34,7 +35,7 @@ pub(crate) fn take(rows: &mut Rows, command: &TakeQuota) -> Decision {
     {
         let count = rows.quotas.get(&admission.by)?.copied();
         let let_in = count.map_or(0, |row| row.used).checked_add(1).filter(|used| *used <= admission.limit);
-        let let_in = let_in.ok_or(Reject::QuotaCrowded { limit: admission.limit })?;
+        let let_in = let_in.ok_or(Reject::Quota(QuotaReject::Crowded { limit: admission.limit }))?;
         let until = count.map_or(command.until, |row| row.until.max(command.until));
         rows.quotas.put(admission.by, QuotaRow { used: let_in, until, admitted_by: None });
     }

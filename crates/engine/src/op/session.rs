@@ -8,8 +8,8 @@ use super::Decision;
 use super::melt::change_outputs;
 use crate::books::{Draft, input_sums, output_sums, total};
 use crate::{
-    Answer, ChainTerms, Chart, CloseSession, Input, OpenSession, Reject, Rows, SessionId, SessionRow,
-    SessionState, TopUpSession,
+    Answer, ChainTerms, Chart, CloseSession, Input, OpenSession, Reject, Rows, SessionId, SessionReject,
+    SessionRow, SessionState, TopUpSession,
 };
 
 pub(crate) fn open(rows: &mut Rows, command: &OpenSession) -> Decision {
@@ -18,7 +18,7 @@ pub(crate) fn open(rows: &mut Rows, command: &OpenSession) -> Decision {
         return if row.tag == *tag {
             Ok((Answer::Session(Box::new(row.clone())), None))
         } else {
-            Err(Reject::SessionExists(*session))
+            Err(Reject::Session(SessionReject::Exists(*session)))
         };
     }
     let epoch = super::epoch(rows)?;
@@ -43,7 +43,7 @@ pub(crate) fn open(rows: &mut Rows, command: &OpenSession) -> Decision {
 
 pub(crate) fn top_up(rows: &mut Rows, command: &TopUpSession) -> Decision {
     let TopUpSession { session, key, chain, inputs, asset, ends_at, tag } = command;
-    let row = rows.sessions.get(session)?.ok_or(Reject::UnknownSession(*session))?.clone();
+    let row = rows.sessions.get(session)?.ok_or(Reject::Session(SessionReject::Unknown(*session)))?.clone();
     if row.tag == *tag && row.generation > 0 {
         return Ok((Answer::Session(Box::new(row)), None));
     }
@@ -74,7 +74,7 @@ pub(crate) fn top_up(rows: &mut Rows, command: &TopUpSession) -> Decision {
 /// A pause does not keep anybody from what is left, but new credits are signed: it waits as a swap does.
 pub(crate) fn close(rows: &mut Rows, command: &CloseSession) -> Decision {
     let CloseSession { session, key, change, asset, tag } = command;
-    let row = rows.sessions.get(session)?.ok_or(Reject::UnknownSession(*session))?.clone();
+    let row = rows.sessions.get(session)?.ok_or(Reject::Session(SessionReject::Unknown(*session)))?.clone();
     if row.tag == *tag && row.state != SessionState::Open {
         return Ok((Answer::Session(Box::new(row)), None));
     }
@@ -118,10 +118,10 @@ fn check_worth(chain: &ChainTerms, funds: Amount) -> Result<(), Reject> {
 
 fn check_open(session: SessionId, row: &SessionRow, key: &[u8; 32]) -> Result<(), Reject> {
     if row.state != SessionState::Open {
-        return Err(Reject::SessionClosed(session));
+        return Err(Reject::Session(SessionReject::Closed(session)));
     }
     if !row.chain.lock.is_opened_by(key) {
-        return Err(Reject::SessionLocked(session));
+        return Err(Reject::Session(SessionReject::Locked(session)));
     }
     Ok(())
 }

@@ -6,10 +6,10 @@ mod draft;
 use std::collections::BTreeSet;
 
 use farthing_engine::{
-    AcceptRates, Admission, BOOKS, Chart, Command, CreditRow, Enter, EntitlementId, EntitlementRow,
-    ExpireKeyset, Funds, IssueEntitlement, Marks, Melt, MintQuoteRow, Mode, PaymentId, Post, Prune, Publish,
-    QuotaId, RATES, RateSet, RefundCodes, Reject, Release, Reverse, Rows, StatementId, StatementRow,
-    TakeQuota, credits_account, decide, sale_reference,
+    AcceptRates, Admission, BOOKS, Chart, Command, CreditRow, Enter, EntitlementId, EntitlementReject,
+    EntitlementRow, ExpireKeyset, Funds, IssueEntitlement, Marks, Melt, MintQuoteRow, Mode, PaymentId, Post,
+    Prune, Publish, QuotaId, QuotaReject, RATES, RateSet, RefundCodes, Reject, Release, Reverse, Rows,
+    StatementId, StatementRow, TakeQuota, credits_account, decide, sale_reference,
 };
 use farthing_ledger::{AccountId, AccountKind, LedgerReject, Reference};
 use farthing_money::{Amount, Span, Timestamp};
@@ -305,12 +305,15 @@ fn ends() -> Vec<Case> {
         (publish("b"), Some(Reject::StatementExists(StatementId::day_head(1)))),
         (issue_entitlement(1), None),
         (issue_entitlement(1), None),
-        (issue_entitlement(2), Some(Reject::EntitlementExists(EntitlementId::from_bytes([1; 16])))),
+        (
+            issue_entitlement(2),
+            Some(Reject::Entitlement(EntitlementReject::Exists(EntitlementId::from_bytes([1; 16])))),
+        ),
         (Command::RevokeEntitlement(EntitlementId::from_bytes([1; 16])), None),
         (Command::RevokeEntitlement(EntitlementId::from_bytes([1; 16])), None),
         (
             Command::RevokeEntitlement(EntitlementId::from_bytes([2; 16])),
-            Some(Reject::UnknownEntitlement(EntitlementId::from_bytes([2; 16]))),
+            Some(Reject::Entitlement(EntitlementReject::Unknown(EntitlementId::from_bytes([2; 16])))),
         ),
         (Command::OpenEpoch(1), None),
         (Command::OpenEpoch(1), None),
@@ -377,10 +380,10 @@ fn quotas() -> Vec<Case> {
         Command::TakeQuota(TakeQuota { quota: quota(n), limit, until: NOW, admission })
     };
     vec![
-        (take(1, 0), Some(Reject::QuotaUsedUp { limit: 0 })),
+        (take(1, 0), Some(Reject::Quota(QuotaReject::UsedUp { limit: 0 }))),
         (take(1, 1), None),
-        (take(1, 1), Some(Reject::QuotaUsedUp { limit: 1 })),
-        (take(2, 1), Some(Reject::QuotaCrowded { limit: 1 })),
+        (take(1, 1), Some(Reject::Quota(QuotaReject::UsedUp { limit: 1 }))),
+        (take(2, 1), Some(Reject::Quota(QuotaReject::Crowded { limit: 1 }))),
     ]
 }
 

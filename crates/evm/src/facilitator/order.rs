@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use farthing_channel::{Address, BATCH_ESCROW, BatchEvent, ChannelId, TxHash};
-use farthing_engine::{Call, CallId, Command, Facilitate, Movement, Outcome, Refusal, Reject};
+use farthing_engine::{Call, CallId, CallReject, Command, Facilitate, Movement, Outcome, Refusal, Reject};
 use farthing_money::{Amount, Span};
 use farthing_wire::x402::batch::ChannelAnswer;
 use farthing_wire::x402::{AddressText, Reason, Requirements, SettleResponse};
@@ -98,7 +98,7 @@ impl Facilitator {
             let facilitate = Facilitate { id: name, call: call.clone() };
             match self.ports().execute.execute(Command::Facilitate(facilitate)).await {
                 // Another request of this name was faster.
-                Ok(_) | Err(Refusal::Reject(Reject::CallExists(_))) => {}
+                Ok(_) | Err(Refusal::Reject(Reject::Call(CallReject::Exists(_)))) => {}
                 Err(refusal) => return Err(refusal.into()),
             }
         }

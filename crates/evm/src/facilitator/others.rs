@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use farthing_engine::{
-    Call, CallId, Command, Facilitate, Fault, Outcome, PaymentId, Refusal, Reject, SettlementRow,
+    Call, CallId, CallReject, Command, Facilitate, Fault, Outcome, PaymentId, Refusal, Reject, SettlementRow,
     TransactionId,
 };
 use farthing_wire::x402::facilitator::VerifyResponse;
@@ -192,7 +192,9 @@ impl Facilitator {
         let execute = &self.ports().execute;
         match execute.execute(Command::Facilitate(Facilitate { id, call })).await {
             Ok(_) => {}
-            Err(Refusal::Reject(Reject::CallExists(_))) => return Err(Refused::Invalid(used(payload))),
+            Err(Refusal::Reject(Reject::Call(CallReject::Exists(_)))) => {
+                return Err(Refused::Invalid(used(payload)));
+            }
             Err(refusal) => return Err(refusal.into()),
         }
         let outcome = self.wait(id, patience).await?;

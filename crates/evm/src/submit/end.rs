@@ -2,7 +2,8 @@
 
 use farthing_channel::{SignedTransaction, TxHash};
 use farthing_engine::{
-    Answer, Call, CallId, CallRow, Command, EndCall, Gas, Outcome, Refusal, Reject, SettledPayment,
+    Answer, Call, CallId, CallReject, CallRow, Command, EndCall, Gas, Outcome, Refusal, Reject,
+    SettledPayment,
 };
 use farthing_money::Amount;
 use farthing_wire::x402::Reason;
@@ -182,7 +183,7 @@ impl Submitter {
         let payment = SettledPayment::of(self.ports.read.as_ref(), row)?;
         let command = Command::EndCall(EndCall { call: id, outcome: outcome.clone(), payment, gas, back });
         let answer = match self.ports.execute.execute(command).await {
-            Err(Refusal::Reject(taken @ Reject::MovementTaken { .. })) => {
+            Err(Refusal::Reject(taken @ Reject::Call(CallReject::MovementTaken { .. }))) => {
                 tracing::error!(call = %id, chain = %self.ports.chain.id, "{taken}");
                 return Ok(Done::Nothing);
             }

@@ -1,6 +1,6 @@
 //! The 402: every offer at one price, for programs and for people.
 
-use farthing_engine::{Exchange, Mode, Refusal, Reject};
+use farthing_engine::{Exchange, Mode, QuotaReject, Refusal, Reject};
 use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::cashu::PaymentRequest;
 use farthing_wire::mpp::{self, credit};
@@ -326,7 +326,7 @@ fn put_page(response: &mut Response<Body>, page: &Page<'_>) {
 
 fn page_quota(terms: &QuotaTerms, now: Timestamp) -> PageQuota {
     let field = terms.field(now);
-    let crowded = matches!(terms.refused, Some(Reject::QuotaCrowded { .. }));
+    let crowded = matches!(terms.refused, Some(Reject::Quota(QuotaReject::Crowded { .. })));
     PageQuota { field, per: terms.quota.per, crowded }
 }
 

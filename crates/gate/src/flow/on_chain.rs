@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use farthing_channel::Address;
 use farthing_engine::{
-    Answer, CallId, Command, Exchange, FaultKind, Funds, Hold, Outcome as Ended, PaymentId, PaymentRow,
-    PaymentState, Refusal, Reject, RequestTag,
+    Answer, CallId, CallReject, Command, Exchange, FaultKind, Funds, Hold, Outcome as Ended, PaymentId,
+    PaymentRow, PaymentState, Refusal, Reject, RequestTag,
 };
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
@@ -222,7 +222,7 @@ impl Shared {
             while let Err(error) = &noted {
                 match error {
                     // Of what cost nothing there is no settlement, and nothing to open again.
-                    Refusal::Reject(Reject::UnknownCall(_)) => break,
+                    Refusal::Reject(Reject::Call(CallReject::Unknown(_))) => break,
                     Refusal::Busy { .. } => {}
                     Refusal::Fault(fault) if fault.kind != FaultKind::Stopped => {}
                     error => {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use farthing_engine::{
-    Answer, Command, Hold, Keyring, Marks, PaymentId, PaymentRow, PaymentState, Refusal, Reject, RequestTag,
-    SignedOutput,
+    Answer, Command, FareReject, Hold, Keyring, Marks, PaymentId, PaymentRow, PaymentState, Refusal, Reject,
+    RequestTag, SignedOutput,
 };
 use farthing_money::{Amount, Asset, Money, Timestamp};
 use farthing_wire::mpp::credit::{self, OutputText};
@@ -84,7 +84,7 @@ impl Shared {
         };
         let held = match held {
             Ok(held) => held,
-            Err(Refused::Engine(Refusal::Reject(Reject::FarePaid))) => {
+            Err(Refused::Engine(Refusal::Reject(Reject::Fare(FareReject::Paid)))) => {
                 let mut response = self.serve_pass(Answering { inner, parts, body, quote }, None).await;
                 response.headers_mut().insert(FARTHING_CHARGE, HeaderValue::from_static("none"));
                 return Delivery::of_nothing(response);

@@ -4,7 +4,7 @@
 
 use farthing_channel::seller;
 use farthing_ecash::{ConditionError, TokenError};
-use farthing_engine::{KeyringReject, PaymentId, Refusal, Reject};
+use farthing_engine::{FareReject, KeyringReject, PaymentId, Refusal, Reject};
 use farthing_money::Span;
 use farthing_wire::problem::{PaymentAuthType, Problem};
 use farthing_wire::x402::batch::BatchError;
@@ -147,7 +147,7 @@ impl Refused {
             Self::Named(_) => Kind::Named,
             Self::Engine(Refusal::Reject(Reject::PaymentNameTaken)) => Kind::Taken,
             Self::Engine(Refusal::Reject(
-                Reject::PaymentUnderWay(_) | Reject::CreditPending(_) | Reject::FareUnderWay,
+                Reject::PaymentUnderWay(_) | Reject::CreditPending(_) | Reject::Fare(FareReject::UnderWay),
             )) => Kind::Conflict,
             Self::Engine(Refusal::Reject(Reject::Paused)) => Kind::Unavailable(PAUSE),
             Self::Limited(limited) => Kind::Limited(limited.retry_after),
@@ -172,7 +172,7 @@ impl Refused {
                 }
                 _ => Kind::Over,
             },
-            Self::Used(_) | Self::Engine(Refusal::Reject(Reject::FareChanged)) => Kind::Over,
+            Self::Used(_) | Self::Engine(Refusal::Reject(Reject::Fare(FareReject::Changed))) => Kind::Over,
             Self::Engine(Refusal::Reject(Reject::Channel(refused))) if refused.is_transient() => {
                 Kind::Later(later(*refused))
             }
@@ -260,7 +260,7 @@ impl Refused {
             Self::OtherTerms(_) => {
                 "send the payment again as it was sent first, with the offer that was signed"
             }
-            Self::Engine(Refusal::Reject(Reject::FareChanged)) => {
+            Self::Engine(Refusal::Reject(Reject::Fare(FareReject::Changed))) => {
                 "nothing was taken; ask again with the same fare and pay what the answer says"
             }
             Self::Corrective(_) => {

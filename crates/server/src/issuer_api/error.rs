@@ -4,7 +4,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use farthing_ecash::{ConditionError, QuoteSignatureError};
-use farthing_engine::{Fault, FaultKind, KeyringReject, Refusal, Reject};
+use farthing_engine::{Fault, FaultKind, KeyringReject, Refusal, Reject, SessionReject};
 use farthing_gate::chain::{Bounds, ChainRefusal};
 use farthing_gate::crypto::CryptoError;
 use farthing_gate::limit::Limited;
@@ -257,11 +257,11 @@ impl From<Reject> for IssuerError {
         let refused = Self::refused(number, reject.code(), reject.to_string());
         match reject {
             Reject::Paused => refused.later(PAUSE_SECS),
-            Reject::UnknownSession(_) => Self { status: StatusCode::NOT_FOUND, ..refused },
-            Reject::SessionClosed(_) | Reject::SessionExists(_) => {
+            Reject::Session(SessionReject::Unknown(_)) => Self { status: StatusCode::NOT_FOUND, ..refused },
+            Reject::Session(SessionReject::Closed(_) | SessionReject::Exists(_)) => {
                 Self { status: StatusCode::CONFLICT, ..refused }
             }
-            Reject::SessionLocked(_) => Self { status: StatusCode::FORBIDDEN, ..refused },
+            Reject::Session(SessionReject::Locked(_)) => Self { status: StatusCode::FORBIDDEN, ..refused },
             _ => refused,
         }
     }

@@ -8,8 +8,8 @@ use axum::response::Response;
 use farthing_channel::{ChainSalt, Link, Lock};
 use farthing_ecash::{BlindSignature, BlindedMessage, Proof};
 use farthing_engine::{
-    ChainTerms, CloseSession, OpenSession, Reject, RequestTag, SessionId, SessionRow, SessionState,
-    TopUpSession,
+    ChainTerms, CloseSession, OpenSession, Reject, RequestTag, SessionId, SessionReject, SessionRow,
+    SessionState, TopUpSession,
 };
 use farthing_gate::Sessions;
 use farthing_gate::session::SessionRefusal;
@@ -98,7 +98,7 @@ pub(super) async fn look(
 ) -> Result<Response, IssuerError> {
     let room = issuer.session_room()?;
     let session = named(&session)?;
-    let row = issuer.read.session(session)?.ok_or(Reject::UnknownSession(session))?;
+    let row = issuer.read.session(session)?.ok_or(Reject::Session(SessionReject::Unknown(session)))?;
     body::write(&told(&room, session, &row, Vec::new())?)
 }
 
@@ -123,7 +123,7 @@ pub(super) async fn top_up(
         asset: prepared.asset,
         ends_at: ends_at(issuer.now(), room.limits().lifetime),
     };
-    let known = issuer.read.session(session)?.ok_or(Reject::UnknownSession(session))?;
+    let known = issuer.read.session(session)?.ok_or(Reject::Session(SessionReject::Unknown(session)))?;
     if known.tag == command.tag {
         return body::write(&told(&room, session, &known, Vec::new())?);
     }
@@ -151,7 +151,7 @@ pub(super) async fn close(
     }
     let (session, key) = (named(&session)?, bytes("key", &key)?);
     let this = tag("session/close", &[session.as_bytes().as_slice(), &key].concat(), &[], &outputs);
-    let known = issuer.read.session(session)?.ok_or(Reject::UnknownSession(session))?;
+    let known = issuer.read.session(session)?.ok_or(Reject::Session(SessionReject::Unknown(session)))?;
     let row = if known.state != SessionState::Open && known.tag == this {
         known
     } else {
@@ -221,9 +221,13 @@ fn ends_at(now: Timestamp, lifetime: Span) -> Timestamp {
 
 fn unlock(session: SessionId, row: &SessionRow, key: &[u8; 32]) -> Result<(), IssuerError> {
     if row.state != SessionState::Open {
-        return Err(Reject::SessionClosed(session).into());
+        return Err(Reject::Session(SessionReject::Closed(session)).into());
     }
-    if row.chain.lock.is_opened_by(key) { Ok(()) } else { Err(Reject::SessionLocked(session).into()) }
+    if row.chain.lock.is_opened_by(key) {
+        Ok(())
+    } else {
+        Err(Reject::Session(SessionReject::Locked(session)).into())
+    }
 }
 
 fn told(

@@ -1,8 +1,8 @@
 //! Proposes payouts: by hand, and those whose time has come.
 
 use farthing_engine::{
-    Answer, CancelPayout, Chart, Command, Mode, PayoutId, PayoutRow, PayoutState, PayoutTerms, ProposePayout,
-    Reject,
+    Answer, CancelPayout, Chart, Command, Mode, PayoutId, PayoutReject, PayoutRow, PayoutState, PayoutTerms,
+    ProposePayout, Reject,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
@@ -120,7 +120,11 @@ impl Payouts {
         match self.run(Command::ProposePayout(command)).await {
             Ok(_) => Ok(true),
             // Something else has taken the money or the name in between.
-            Err(OperatorError::Rejected(Reject::PayoutShort { .. } | Reject::PayoutExists(_))) => Ok(false),
+            Err(OperatorError::Rejected(Reject::Payout(refused)))
+                if matches!(*refused, PayoutReject::Short { .. } | PayoutReject::Exists(_)) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }

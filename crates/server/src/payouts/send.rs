@@ -1,8 +1,8 @@
 //! Sends what is approved, and takes payouts back or to their end by the operator's word.
 
 use farthing_engine::{
-    BankWord, Carrier, CodeId, CodeState, Command, EndPayout, PayoutId, PayoutRow, PayoutState, PayoutTo,
-    Reject, SendPayout,
+    BankWord, Carrier, CodeId, CodeState, Command, EndPayout, PayoutId, PayoutReject, PayoutRow, PayoutState,
+    PayoutTo, Reject, SendPayout,
 };
 use farthing_money::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,7 @@ impl Payouts {
         self.proven(id, row)?;
         let to = match self.terms(row) {
             Some(terms) => self.destination(terms, row.terms.amount)?,
-            None => return Err(OperatorError::Rejected(Reject::PayoutMoved(id))),
+            None => return Err(OperatorError::Rejected(Reject::from(PayoutReject::Moved(id)))),
         };
         let by = match Self::call_of(&to, (self.clock)()) {
             Some(call) => Carrier::Call(Box::new(call)),

@@ -6,8 +6,8 @@
 
 use farthing_channel::seller::{self, Asked};
 use farthing_engine::{
-    CallId, ChannelRow, ChannelStep, Command, MakeChannelCall, Outcome as Ended, PaymentId, Refusal, Reject,
-    SettlementRow, TransactionId,
+    CallId, CallReject, ChannelRow, ChannelStep, Command, MakeChannelCall, Outcome as Ended, PaymentId,
+    Refusal, Reject, SettlementRow, TransactionId,
 };
 use farthing_money::{Amount, Span};
 use farthing_wire::x402::Reason;
@@ -136,7 +136,7 @@ impl Shared {
         drop(taken);
         match made {
             // Another deposit has its name: the payer has signed one of the two, and that one is carried.
-            Ok(_) | Err(Refusal::Reject(Reject::CallExists(_))) => Ok(()),
+            Ok(_) | Err(Refusal::Reject(Reject::Call(CallReject::Exists(_)))) => Ok(()),
             Err(refusal) => Err(refusal.into()),
         }
     }

@@ -2,8 +2,8 @@
 
 use farthing_channel::seller::{self, Asked};
 use farthing_engine::{
-    CallId, ChannelRow, ChannelStep, Command, MakeChannelCall, Outcome as Ended, PaymentId, Refusal, Reject,
-    TransactionId,
+    CallId, CallReject, ChannelRow, ChannelStep, Command, MakeChannelCall, Outcome as Ended, PaymentId,
+    Refusal, Reject, TransactionId,
 };
 use farthing_money::Amount;
 use farthing_wire::header;
@@ -88,7 +88,7 @@ impl Shared {
         let command = MakeChannelCall { id, call, step, opens: None, charged };
         match self.execute_patiently(Command::MakeChannelCall(command)).await {
             // Another request was faster.
-            Ok(_) | Err(Refusal::Reject(Reject::CallExists(_))) => Ok((id, plan.amount)),
+            Ok(_) | Err(Refusal::Reject(Reject::Call(CallReject::Exists(_)))) => Ok((id, plan.amount)),
             Err(Refusal::Reject(Reject::Channel(CumulativeAmountMismatch))) => {
                 Err(self.corrected(shown, CumulativeAmountMismatch))
             }

@@ -1,16 +1,27 @@
 //! Why the engine refuses a command. The code of each is stable and listed in docs/errors.md.
 
+mod calls;
+mod entitlements;
+mod fares;
+mod payouts;
+mod quotas;
+mod sessions;
+
 use farthing_channel::ChannelId;
 use farthing_channel::seller::Refused;
 use farthing_ledger::{LedgerReject, Reference};
 use farthing_money::{Amount, Asset, Timestamp};
 use thiserror::Error;
 
-use crate::{
-    CallId, CodeId, CreditId, EntitlementId, OutputId, PaymentId, PayoutId, QuoteId, SessionId, StatementId,
-};
+pub use self::calls::CallReject;
+pub use self::entitlements::EntitlementReject;
+pub use self::fares::FareReject;
+pub use self::payouts::PayoutReject;
+pub use self::quotas::QuotaReject;
+pub use self::sessions::SessionReject;
+use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId, StatementId};
 
-/// A refusal. Nothing was changed.
+/// A refusal. Nothing was changed. What belongs to one part of the engine has an enum of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Reject {
     /// The same credit twice in one request.
@@ -143,43 +154,12 @@ pub enum Reject {
         "the payment {0} is not paid like that: credits are charged here, money on a chain is settled there"
     )]
     NotOnChain(PaymentId),
-    /// No such call.
-    #[error("there is no call {0} under way")]
-    UnknownCall(CallId),
-    /// It has not ended.
-    #[error("the call {0} is under way; what it costs is entered when it has ended")]
-    CallUnderWay(CallId),
-    /// Another call has the name.
-    #[error("another call is called {0}; the same authorization moves its money once")]
-    CallExists(CallId),
-    /// A second transaction number for one call.
-    #[error(
-        "the call {0} has another sender or number; all its transactions have the same, so that one is carried out"
-    )]
-    CallSlot(CallId),
-    /// The log that is said to settle a call has settled another one.
-    #[error(
-        "the movement that is said to settle the call {call} has settled the call {by}; it stays under way, look at both on the chain"
-    )]
-    MovementTaken {
-        /// Which was to be settled.
-        call: CallId,
-        /// Which is.
-        by: CallId,
-    },
-    /// The fare is paid already.
-    #[error(
-        "the fare is paid: everything that its pass covers is free until it ends; ask again without a payment"
-    )]
-    FarePaid,
-    /// Other payments hold all that is left of the fare.
-    #[error("other payments that are under way may pay the rest of the fare; try again when they have ended")]
-    FareUnderWay,
-    /// The fare asks for another price by now.
-    #[error(
-        "the fare asks for another price by now; nothing was taken, ask again and pay what the answer says"
-    )]
-    FareChanged,
+    /// The call cannot be what is said of it.
+    #[error(transparent)]
+    Call(#[from] CallReject),
+    /// The payment does not count toward its pass.
+    #[error(transparent)]
+    Fare(#[from] FareReject),
     /// No such channel.
     #[error("there is no channel {0}; pay with a deposit first")]
     UnknownChannel(ChannelId),
@@ -236,12 +216,9 @@ pub enum Reject {
     /// Another text was published there.
     #[error("another text was published as {0}; what is published never changes")]
     StatementExists(StatementId),
-    /// No such entitlement.
-    #[error("there is no entitlement {0}; was it issued here, and is it not over yet?")]
-    UnknownEntitlement(EntitlementId),
-    /// Another entitlement has this id.
-    #[error("another entitlement is issued as {0}; draw another id")]
-    EntitlementExists(EntitlementId),
+    /// The entitlement is not there, or another is.
+    #[error(transparent)]
+    Entitlement(#[from] EntitlementReject),
     /// No such entry.
     #[error("there is no entry {0} that could be taken back: only manual entries and sales of codes are")]
     UnknownEntry(Reference),
@@ -254,93 +231,18 @@ pub enum Reject {
     /// Not an account for manual entries.
     #[error("the account {0} moves by payments alone; enter transfers of others")]
     AccountReserved(String),
-    /// No such payout.
-    #[error("there is no payout {0}; `farthing payout list` has them all")]
-    UnknownPayout(PayoutId),
-    /// Another payout of the merchant has the name.
-    #[error(
-        "there is a payout {0} of this merchant and name with other contents; give this one a name of its own"
-    )]
-    PayoutExists(PayoutId),
-    /// The merchant does not have so much.
-    #[error(
-        "{available} of the merchant's money can be paid out, {needed} were to be; nothing was set aside"
-    )]
-    PayoutShort {
-        /// What there is beyond what is set aside and what it keeps.
-        available: Amount,
-        /// What was to be set aside.
-        needed: Amount,
-    },
-    /// A person would approve what is their own proposal.
-    #[error("the payout {0} was proposed by the same person; where it takes two, others approve it")]
-    PayoutOwn(PayoutId),
-    /// Not enough persons have approved it.
-    #[error("the payout {payout} needs {needed} approvals and has {got} that count; nothing was sent")]
-    PayoutUnapproved {
-        /// Which.
-        payout: PayoutId,
-        /// How many it takes.
-        needed: usize,
-        /// How many count.
-        got: usize,
-    },
-    /// It would go elsewhere by now.
-    #[error(
-        "the payout {0} was approved for another destination than it has now; cancel it and propose it anew"
-    )]
-    PayoutMoved(PayoutId),
-    /// It is not as far, or farther.
-    #[error("the payout {payout} is {state}; this can be done to one that is {expected}")]
-    PayoutState {
-        /// Which.
-        payout: PayoutId,
-        /// How far it is.
-        state: &'static str,
-        /// How far it should be.
-        expected: &'static str,
-    },
-    /// We do not have so much where it comes from.
-    #[error(
-        "the account {account} has {available} that is not on its way out, {needed} were to be sent; put more there"
-    )]
-    ReserveShort {
-        /// The account.
-        account: String,
-        /// What there is.
-        available: Amount,
-        /// What was to be sent.
-        needed: Amount,
-    },
-    /// No such session.
-    #[error("there is no session {0}; open one with credits")]
-    UnknownSession(SessionId),
-    /// The chain has opened a session.
-    #[error("the session {0} was opened with other credits; make another chain for another session")]
-    SessionExists(SessionId),
-    /// It does not pay any more.
-    #[error("the session {0} is closed, what was left has gone back; open another one")]
-    SessionClosed(SessionId),
-    /// Who asks does not show that it is his.
-    #[error("the lock of session {0} is opened by another key: only its payer may top it up or close it")]
-    SessionLocked(SessionId),
+    /// The payout cannot be moved like that.
+    #[error(transparent)]
+    Payout(Box<PayoutReject>),
+    /// The session cannot be used like that.
+    #[error(transparent)]
+    Session(#[from] SessionReject),
     /// The ledger refuses.
     #[error(transparent)]
     Ledger(LedgerReject),
     /// Nothing of it is free any more.
-    #[error("the {limit} that are free were had in this period; pay, or come back in the next")]
-    QuotaUsedUp {
-        /// How many are free.
-        limit: u32,
-    },
-    /// No more newcomers are let in.
-    #[error(
-        "{limit} newcomers of this network were let in already in this period; pay, or come back in the next"
-    )]
-    QuotaCrowded {
-        /// How many are let in.
-        limit: u32,
-    },
+    #[error(transparent)]
+    Quota(#[from] QuotaReject),
     /// The same source said later ones before.
     #[error("expected rates of {known} or later, got those of {got}; the later ones stay")]
     RatesOlder {
@@ -352,6 +254,12 @@ pub enum Reject {
     /// A command did not name a row that it needs: a bug.
     #[error("a row was not loaded; please report this")]
     NotLoaded,
+}
+
+impl From<PayoutReject> for Reject {
+    fn from(refused: PayoutReject) -> Self {
+        Self::Payout(Box::new(refused))
+    }
 }
 
 impl Reject {
@@ -367,6 +275,7 @@ impl Reject {
             Self::OutputSigned(_) => "output-signed",
             Self::Insufficient { .. } => "insufficient",
             Self::UnknownQuote(_) => "unknown-quote",
+            Self::PaymentNameTaken => "payment-name-taken",
             Self::QuoteExists(_) => "quote-exists",
             Self::QuoteNotPaid { .. } => "quote-not-paid",
             Self::QuoteUsed(_) => "quote-used",
@@ -383,22 +292,12 @@ impl Reject {
             Self::CodeExists(_) => "code-exists",
             Self::PaymentUnderWay(_) => "payment-under-way",
             Self::PaymentElsewhere(_) => "payment-elsewhere",
-            Self::PaymentNameTaken => "payment-name-taken",
             Self::PaymentNotHeld(_) => "payment-not-held",
             Self::PaymentSettling(_) => "payment-settling",
             Self::NotInEscrow(_) => "not-in-escrow",
             Self::EscrowOver(_) => "escrow-over",
             Self::NotOnChain(_) => "not-on-chain",
-            Self::UnknownCall(_) => "unknown-call",
-            Self::CallUnderWay(_) => "call-under-way",
-            Self::CallExists(_) => "call-exists",
-            Self::CallSlot(_) => "call-slot",
-            Self::MovementTaken { .. } => "movement-taken",
-            Self::FarePaid => "fare-paid",
-            Self::FareUnderWay => "fare-under-way",
-            Self::FareChanged => "fare-changed",
             Self::UnknownChannel(_) => "unknown-channel",
-            Self::Channel(refused) => refused.code(),
             Self::KeysetExists(_) => "keyset-exists",
             Self::UnknownKeyset(_) => "unknown-keyset",
             Self::Paused => "paused",
@@ -414,56 +313,36 @@ impl Reject {
             Self::EntryExists(_) => "entry-exists",
             Self::EntryReversed(_) => "entry-reversed",
             Self::AccountReserved(_) => "account-reserved",
+            Self::RatesOlder { .. } => "rates-older",
+            Self::Channel(refused) => refused.code(),
+            Self::Call(refused) => refused.code(),
+            Self::Fare(refused) => refused.code(),
+            Self::Payout(refused) => refused.code(),
+            Self::Session(refused) => refused.code(),
+            Self::Quota(refused) => refused.code(),
+            Self::Entitlement(refused) => refused.code(),
             Self::Ledger(LedgerReject::DebitsExceedCredits { .. }) => "limit-reached",
             Self::Ledger(_) => "ledger-refused",
-            _ => self.later_code(),
-        }
-    }
-
-    /// The codes of payouts, sessions, quotas and entitlements.
-    const fn later_code(&self) -> &'static str {
-        match self {
-            Self::UnknownEntitlement(_) => "unknown-entitlement",
-            Self::EntitlementExists(_) => "entitlement-exists",
-            Self::UnknownPayout(_) => "unknown-payout",
-            Self::PayoutExists(_) => "payout-exists",
-            Self::PayoutShort { .. } => "payout-short",
-            Self::PayoutOwn(_) => "payout-own",
-            Self::PayoutUnapproved { .. } => "payout-unapproved",
-            Self::PayoutMoved(_) => "payout-moved",
-            Self::PayoutState { .. } => "payout-state",
-            Self::ReserveShort { .. } => "reserve-short",
-            Self::UnknownSession(_) => "unknown-session",
-            Self::SessionExists(_) => "session-exists",
-            Self::SessionClosed(_) => "session-closed",
-            Self::SessionLocked(_) => "session-locked",
-            Self::QuotaUsedUp { .. } => "quota-used-up",
-            Self::QuotaCrowded { .. } => "quota-crowded",
-            Self::RatesOlder { .. } => "rates-older",
-            _ => "internal",
+            Self::NotLoaded => "internal",
         }
     }
 
     /// Whether the same command may succeed later.
     pub const fn is_transient(&self) -> bool {
-        if let Self::Channel(refused) = self {
-            return refused.is_transient();
-        }
-        matches!(
-            self,
+        match self {
+            Self::Channel(refused) => refused.is_transient(),
+            Self::Call(refused) => refused.is_transient(),
+            Self::Fare(refused) => refused.is_transient(),
+            Self::Payout(refused) => refused.is_transient(),
             Self::CreditPending(_)
-                | Self::PaymentUnderWay(_)
-                | Self::PaymentSettling(_)
-                | Self::FareUnderWay
-                | Self::QuoteNotPaid { .. }
-                | Self::QuoteUnderWay(_)
-                | Self::CallUnderWay(_)
-                | Self::Paused
-                | Self::PayoutShort { .. }
-                | Self::PayoutUnapproved { .. }
-                | Self::ReserveShort { .. }
-                | Self::KeysetHeld(_)
-                | Self::PeriodOpen { .. }
-        )
+            | Self::PaymentUnderWay(_)
+            | Self::PaymentSettling(_)
+            | Self::QuoteNotPaid { .. }
+            | Self::QuoteUnderWay(_)
+            | Self::Paused
+            | Self::KeysetHeld(_)
+            | Self::PeriodOpen { .. } => true,
+            _ => false,
+        }
     }
 }
