@@ -19,6 +19,16 @@ const LOCK: &[u8] = b"farthing/session/lock/1";
 const SECRET: &[u8] = b"farthing/session/links/1";
 const OPENS: &[u8] = b"farthing/session/opens/1";
 const SALT: &[u8] = b"farthing/session/salt/1";
+const NAME: &[u8] = b"farthing/session/1";
+
+/// The name of the session that is opened with a chain: the same chain is the same session, and whoever can make the chain again finds it.
+pub fn session_name(salt: &ChainSalt, anchor: &Link, lock: &Lock) -> [u8; 16] {
+    let hash = Sha256::new().chain_update(NAME).chain_update(salt.0);
+    let hash = hash.chain_update(anchor.0).chain_update(lock.0).finalize();
+    let mut name = [0; 16];
+    name.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    name
+}
 
 /// A link of a chain. The anchor is one that is worth nothing. What is worth something is not printed.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,10 +3,9 @@
 //! A step is not a command. Steps are written to the *tape* as they are taken, many in one commit, and the books follow a
 //! moment later: a fold reads rows of the tape, charges what they say, and removes them in the same commit.
 
-use farthing_channel::{ChainSalt, Link, Lock, Steps};
+use farthing_channel::{ChainSalt, Link, Lock, Steps, session_name};
 use farthing_money::{Amount, Asset, Label, Timestamp, byte_id};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{ChangeOutput, Input, Output, Payees, RequestTag};
 
@@ -20,14 +19,7 @@ byte_id!(
 impl SessionId {
     /// The session that is opened with a chain.
     pub fn of(chain: &ChainTerms) -> Self {
-        let hash = Sha256::new()
-            .chain_update(b"farthing/session/1")
-            .chain_update(chain.salt.as_bytes())
-            .chain_update(chain.anchor.as_bytes())
-            .chain_update(chain.lock.as_bytes());
-        let mut id = [0; 16];
-        id.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
-        Self::from_bytes(id)
+        Self::from_bytes(session_name(&chain.salt, &chain.anchor, &chain.lock))
     }
 }
 

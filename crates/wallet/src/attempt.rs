@@ -2,6 +2,8 @@
 //!
 //! An attempt holds no secret of an output: those are derived again from the seed and the counters that it names.
 
+use std::collections::BTreeSet;
+
 use farthing_ecash::{KeysetId, Proof, Y};
 use farthing_money::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{Asker, Scope};
 use crate::chain::ChainPayment;
 use crate::channel::ChannelPart;
+use crate::session::SessionPart;
 
 /// Something that was begun and is not over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,6 +96,8 @@ pub enum AttemptKind {
         /// What the code will be worth.
         amount: u64,
     },
+    /// Credits go into a session, or come out of it.
+    Session(SessionPart),
     /// A token was given away and may be taken back.
     Sent {
         /// What it is worth.
@@ -117,6 +122,26 @@ pub struct Booking {
     /// Who asked.
     #[serde(default)]
     pub asker: Asker,
+}
+
+impl Booking {
+    /// The rules and mandates that it was charged under, whenever that was.
+    pub(crate) fn under(&self) -> BTreeSet<(bool, String)> {
+        let under = self.scopes.iter().filter_map(|scope| match scope {
+            Scope::Rule(_, subject) => Some((false, subject.to_string())),
+            Scope::Mandate(_, id) => Some((true, id.clone())),
+            _ => None,
+        });
+        under.collect()
+    }
+
+    /// The mandate that it was charged under.
+    pub(crate) fn mandate(&self) -> Option<&str> {
+        self.scopes.iter().find_map(|scope| match scope {
+            Scope::Mandate(_, id) => Some(id.as_str()),
+            _ => None,
+        })
+    }
 }
 
 /// A payment that was begun.
@@ -187,6 +212,7 @@ impl Attempt {
             AttemptKind::Receive { .. } => "receive",
             AttemptKind::Pay(_) => "pay",
             AttemptKind::Refund { .. } => "refund",
+            AttemptKind::Session(_) => "session",
             AttemptKind::Sent { .. } => "sent",
         }
     }

@@ -197,6 +197,24 @@ pub enum WalletError {
     /// No such channel.
     #[error("there is no channel {0}; `farthing wallet channels list` lists them")]
     UnknownChannel(String),
+    /// No such session.
+    #[error("there is no session {0}; `farthing wallet sessions list` lists them")]
+    UnknownSession(String),
+    /// The issuer has no sessions.
+    #[error("{0} offers no sessions; pay without --session")]
+    NoSessions(String),
+    /// The issuer says of a session what cannot be.
+    #[error(
+        "{whom} says that the session stands at {said}, and this wallet has shown no more than {known}; nothing is shown until that is clear: ask it why, or close the session"
+    )]
+    SessionDoubt {
+        /// The issuer.
+        whom: String,
+        /// What it says.
+        said: String,
+        /// What is known here.
+        known: String,
+    },
     /// The chain has to be asked and nobody can be.
     #[error(
         "no node of {0} is named, and this needs one; `farthing wallet token add --chain .. --address .. --rpc URL` names one"
@@ -283,6 +301,9 @@ impl WalletError {
             Self::Backup { .. } => "backup-malformed",
             Self::Channel(refused) => refused.code(),
             Self::UnknownChannel(_) => "wallet-unknown-channel",
+            Self::UnknownSession(_) => "wallet-unknown-session",
+            Self::NoSessions(_) => "wallet-no-sessions",
+            Self::SessionDoubt { .. } => "wallet-session-doubt",
             Self::NoNode(_) => "wallet-no-node",
             Self::NoCoin { .. } => "wallet-no-coin",
             Self::NotOnChain(_) => "wallet-not-on-chain",
@@ -311,6 +332,7 @@ impl WalletError {
             Self::NoWallet
             | Self::UnknownParked(_)
             | Self::UnknownChannel(_)
+            | Self::UnknownSession(_)
             | Self::UnknownAttempt(_)
             | Self::NoStatements(_) => ErrorKind::NotFound,
             _ => ErrorKind::Failed,

@@ -36,6 +36,10 @@ pub enum EntryKind {
     ChannelRefund,
     /// The account took back what was left in a channel without its seller.
     ChannelWithdrawal,
+    /// Credits went into a session.
+    SessionDeposit,
+    /// A session was closed, and this came back.
+    SessionClose,
 }
 
 /// One thing that is over.
@@ -85,6 +89,8 @@ impl EntryKind {
             Self::ChannelDeposit => "channel-deposit",
             Self::ChannelRefund => "channel-refund",
             Self::ChannelWithdrawal => "channel-withdrawal",
+            Self::SessionDeposit => "session-deposit",
+            Self::SessionClose => "session-close",
         }
     }
 }

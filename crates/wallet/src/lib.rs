@@ -56,6 +56,7 @@ mod outputs;
 mod parked;
 pub mod sealed;
 mod select;
+mod session;
 mod state;
 mod unit;
 mod vault;
@@ -80,7 +81,7 @@ pub use error::{ErrorKind, FundsShort, WalletError};
 pub use flow::{
     AuditFlow, ChannelCall, ChannelCallFlow, ChannelFindFlow, ChannelRefundFlow, ChannelSeeFlow, Flow,
     HoldingsFlow, OrderFlow, PayFlow, PayRequest, QuoteFlow, ReceiveFlow, ReclaimFlow, RecoverFlow,
-    RedeemFlow, RefundFlow, RestoreFlow, SendFlow,
+    RedeemFlow, RefundFlow, RestoreFlow, SendFlow, SessionCloseFlow, SessionFindFlow, SessionTopUpFlow,
 };
 pub use history::{Entry, EntryKind};
 pub use http::{ANSWER_LIMIT_BYTES, Event, HttpRequest, HttpResponse, Read, Step};
@@ -94,6 +95,7 @@ pub use outcome::{
 };
 pub use parked::{APPROVAL_LASTS, Approval, NeedsYes, Parked, ToPark};
 pub use sealed::{Sealed, SealedError, Unlock};
+pub use session::{Session, SessionDeposit, SessionPart, SessionPut};
 pub use unit::asset_of;
 pub use vault::{Change, MemoryVault, Numbers, Row, RowKey, Vault, VaultFault, VaultFaultKind};
 pub use wallet::{Balance, SealingEntropy, Wallet};

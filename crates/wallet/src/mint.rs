@@ -23,13 +23,17 @@ pub struct Mint {
     /// Keysets of which a lost wallet may have used counters: before one is drawn, they are searched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsearched: Vec<KeysetId>,
+    /// Whether sessions of a lost wallet were looked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_no_lost_sessions: bool,
 }
 
 impl Mint {
     /// A mint of which nothing is known yet.
     pub fn new(url: &str) -> Self {
         let (keysets, keys, unsearched) = (Vec::new(), Vec::new(), Vec::new());
-        Self { url: url.to_owned(), keysets, keys, fetched_at: Timestamp::default(), unsearched }
+        let (fetched_at, has_no_lost_sessions) = (Timestamp::default(), false);
+        Self { url: url.to_owned(), keysets, keys, fetched_at, unsearched, has_no_lost_sessions }
     }
 
     /// The keys of a keyset.

@@ -187,6 +187,18 @@ pub(crate) fn choose(
     Err(WalletError::NoOffer { url: url.to_owned(), reasons })
 }
 
+/// Every way in which credits of the mints that are known here could pay, whether or not there are any.
+pub(crate) fn of_credits(wallet: &Wallet, answer: &HttpResponse, body: &[u8], now: Timestamp) -> Vec<Chosen> {
+    let Understood { credits, .. } = Understood::of(wallet, answer, body, now);
+    let chosen = credits.iter().flat_map(|asked| {
+        known_mints(&wallet.state, asked).into_iter().map(|(mint, mint_text)| {
+            let Asked { price, unit, ref challenge, .. } = *asked;
+            Chosen { mint, mint_text, unit, price, challenge: challenge.clone() }
+        })
+    });
+    chosen.collect()
+}
+
 /// Every offer that is understood, with what keeps this wallet from paying it, and why each other is not understood.
 pub(crate) fn survey(
     wallet: &Wallet,
@@ -239,16 +251,18 @@ fn is_payable(wallet: &Wallet, offer: &ChainOffer, terms: Terms<'_>, now: Timest
     lane::find(wallet, offer, terms.host, terms.opens, now).map(|_| ())
 }
 
+/// The mints of an offer that are known here, by their own name and by the offer's.
+fn known_mints(state: &State, asked: &Asked) -> Vec<(String, String)> {
+    if asked.mints.is_empty() {
+        return state.mints.keys().map(|mint| (mint.clone(), mint.clone())).collect();
+    }
+    let named = asked.mints.iter().filter_map(|text| Some((mint_address(text).ok()?, text.clone())));
+    named.filter(|(mint, _)| state.mints.contains_key(mint)).collect()
+}
+
 /// The mint among those of an offer at which the wallet has the most, by its own name and by the offer's.
 fn richest(state: &State, asked: &Asked, now: Timestamp) -> Option<(String, String, u64)> {
-    let any = || state.mints.keys().map(|mint| (mint.clone(), mint.clone())).collect::<Vec<_>>();
-    let named = || {
-        let mints = asked.mints.iter();
-        mints.filter_map(|text| Some((mint_address(text).ok()?, text.clone()))).collect()
-    };
-    let mints = if asked.mints.is_empty() { any() } else { named() };
-    let known = mints.into_iter().filter(|(mint, _)| state.mints.contains_key(mint));
-    let rich = known.map(|(mint, text)| {
+    let rich = known_mints(state, asked).into_iter().map(|(mint, text)| {
         let have = state.free_total(&mint, asked.unit, now.secs());
         (mint, text, have)
     });

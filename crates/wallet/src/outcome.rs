@@ -11,6 +11,7 @@ use crate::channel::Channel;
 use crate::error::WalletError;
 use crate::mandate::MandateReject;
 use crate::parked::NeedsYes;
+use crate::session::Session;
 
 /// What an operation came to.
 #[derive(Debug)]
@@ -90,6 +91,17 @@ pub enum Outcome {
     Channels(Vec<Channel>),
     /// Something was done about a channel.
     Channel(Box<Channel>, ChannelNews),
+    /// Sessions that were found.
+    Sessions(Vec<Session>),
+    /// Credits went into a session; it is as it is now.
+    SessionFilled(Box<Session>),
+    /// A session was closed.
+    SessionClosed {
+        /// The session, as it was.
+        session: Box<Session>,
+        /// What came back.
+        back: Money,
+    },
     /// An issuer's statements and lists were looked through.
     Audited(Box<AuditReport>),
 }
@@ -298,6 +310,8 @@ pub enum Settled {
     /// It was not delivered, and the seller has a voucher for it: it stays booked, and the next payment through the channel uses it
     /// up, or learns what it was charged.
     InChannel(Money),
+    /// The credits are in a session, which pays for calls, and gives back what is left when it is closed.
+    InSession(Money),
     /// It is over, and nobody could be asked whether it was taken: it counts as spent.
     Unknown(Money),
 }

@@ -17,6 +17,7 @@ use crate::merchant::{Signer, StoredPass};
 use crate::mint::Mint;
 use crate::parked::Parked;
 use crate::sealed::Sealed;
+use crate::session::Session;
 use crate::vault::{Change, Numbers, Row, RowKey};
 
 /// All rows but the history, by what they are.
@@ -42,6 +43,7 @@ pub(crate) struct State {
     pub(crate) channels: BTreeMap<RowKey, Channel>,
     pub(crate) channel_policy: ChannelPolicy,
     pub(crate) offers: BTreeMap<RowKey, RememberedOffer>,
+    pub(crate) sessions: BTreeMap<RowKey, Session>,
 }
 
 impl State {
@@ -55,6 +57,7 @@ impl State {
                 self.passes.remove(&key);
                 self.channels.remove(&key);
                 self.offers.remove(&key);
+                self.sessions.remove(&key);
                 self.rules.remove(&key);
                 self.parked.remove(&key);
                 self.spent.retain(|(unit, scope), _| RowKey::spent(*unit, scope) != key);
@@ -118,6 +121,9 @@ impl State {
             Row::ChannelPolicy(policy) => self.channel_policy = policy,
             Row::Offer(offer) => {
                 self.offers.insert(key, *offer);
+            }
+            Row::Session(session) => {
+                self.sessions.insert(key, *session);
             }
             Row::Node { chain, url } => {
                 self.nodes.insert(chain, url);
@@ -208,6 +214,11 @@ impl<'a> Draft<'a> {
         let number = self.numbers.quote_key;
         self.numbers.quote_key = number.saturating_add(1);
         number
+    }
+
+    /// Moves the number of the next session forward, never back.
+    pub(crate) fn advance_sessions(&mut self, next: u32) {
+        self.numbers.session = self.numbers.session.max(next);
     }
 
     /// Uses up counters for outputs of these amounts.

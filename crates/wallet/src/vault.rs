@@ -21,6 +21,7 @@ use crate::merchant::{Signer, StoredPass};
 use crate::mint::Mint;
 use crate::parked::Parked;
 use crate::sealed::Sealed;
+use crate::session::Session;
 
 /// One thing that is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +79,8 @@ pub enum Row {
     Mandate(Box<Taken>),
     /// A mandate that was given.
     Given(Box<Given>),
+    /// A session.
+    Session(Box<Session>),
 }
 
 /// The numbers that are given out next.
@@ -87,6 +90,9 @@ pub struct Numbers {
     pub attempt: u64,
     /// For the keys that lock quotes (NUT-20).
     pub quote_key: u32,
+    /// For the chains of sessions.
+    #[serde(default)]
+    pub session: u32,
     /// Whether the wallet was made from words that had a wallet before, which has used counters that nobody knows of.
     #[serde(default)]
     pub restored: bool,
@@ -160,6 +166,8 @@ impl VaultFault {
 impl RowKey {
     /// What every entry of the history begins with.
     pub const HISTORY: &'static str = "entry/";
+    /// What every step of a session begins with that a flow is on its way with.
+    pub(crate) const STEP: &'static str = "step/";
 
     /// The text.
     pub fn as_str(&self) -> &str {
@@ -188,6 +196,19 @@ impl RowKey {
 
     pub(crate) fn channel(chain: ChainId, channel: ChannelId) -> Self {
         Self(format!("channel/{chain}/{channel}"))
+    }
+
+    pub(crate) fn session(id: &str) -> Self {
+        Self(format!("session/{id}"))
+    }
+
+    pub(crate) fn step(session: &str, step: u32) -> Self {
+        Self(format!("{}{session}/{step}", Self::STEP))
+    }
+
+    /// A session that is being opened.
+    pub(crate) fn opening(origin: &str) -> Self {
+        Self(format!("{}opening/{origin}", Self::STEP))
     }
 
     pub(crate) fn offer(method: &str, url: &str) -> Self {
@@ -246,6 +267,7 @@ impl Row {
             Self::Parked(parked) => RowKey::parked(parked.number),
             Self::Mandate(taken) => RowKey::named("mandate", taken.id()),
             Self::Given(given) => RowKey::named("given", &given.mandate.id),
+            Self::Session(session) => RowKey::session(&session.id),
         }
     }
 }

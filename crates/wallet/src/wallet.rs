@@ -1,5 +1,6 @@
 //! The wallet: the seed, what is known, and the vault that keeps it. Flows move it; nothing here sends anything.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use farthing_money::{Amount, Money, Timestamp, Unit};
@@ -13,7 +14,9 @@ use crate::error::WalletError;
 use crate::history::Entry;
 use crate::merchant::StoredPass;
 use crate::mint::Mint;
+use crate::offer::Chosen;
 use crate::sealed::{Unlock, seal};
+use crate::session::{Live, Session};
 use crate::state::{Draft, State};
 use crate::unit::money;
 use crate::vault::{Change, Numbers, Row, RowKey, Vault, VaultFault, VaultFaultKind};
@@ -32,6 +35,10 @@ pub struct Wallet {
     stopped: bool,
     /// What flows of this program are busy with: an attempt, or a channel.
     held: Vec<(RowKey, Weak<()>)>,
+    /// Sessions as this program goes through them.
+    pub(crate) live: BTreeMap<RowKey, Live>,
+    /// What requests of this program were asked to pay, by method and address.
+    pub(crate) asked: BTreeMap<(String, String), Chosen>,
 }
 
 /// What there is of one unit at one mint.
@@ -90,9 +97,14 @@ impl Wallet {
         }
         let sealed = seal(seed.entropy(), unlock, &entropy.salt, &entropy.nonce)?;
         let numbers = Numbers { restored, ..state.numbers };
-        let mut wallet = Self { seed, state, vault: Box::new(vault), stopped: false, held: Vec::new() };
+        let mut wallet = Self::of(vault, seed, state);
         wallet.commit(vec![Change::Put(Row::Seed(sealed)), Change::Put(Row::Numbers(numbers))])?;
         Ok(wallet)
+    }
+
+    fn of(vault: impl Vault + Send + 'static, seed: Seed, state: State) -> Self {
+        let (vault, live, asked) = (Box::new(vault), BTreeMap::new(), BTreeMap::new());
+        Self { seed, state, vault, stopped: false, held: Vec::new(), live, asked }
     }
 
     /// Opens the wallet that is in a vault.
@@ -102,7 +114,7 @@ impl Wallet {
         let entropy = sealed.open(unlock)?;
         let damaged = || VaultFault::new(VaultFaultKind::Corrupt, "the seed is damaged; restore a backup");
         let seed = Seed::from_entropy(entropy.as_slice().try_into().map_err(|_| damaged())?)?;
-        Ok(Self { seed, state, vault: Box::new(vault), stopped: false, held: Vec::new() })
+        Ok(Self::of(vault, seed, state))
     }
 
     /// Whether a vault holds a wallet, and if so whether a passphrase opens it (otherwise a key does).
@@ -165,8 +177,7 @@ impl Wallet {
 
     /// What there is, by mint and unit.
     pub fn balances(&self) -> Result<Vec<Balance>, WalletError> {
-        let mut sums: std::collections::BTreeMap<(String, Unit), (Amount, Amount)> =
-            std::collections::BTreeMap::new();
+        let mut sums: BTreeMap<(String, Unit), (Amount, Amount)> = BTreeMap::new();
         for credit in self.state.credits.values() {
             let (free, reserved) = sums.entry((credit.mint.clone(), credit.unit)).or_default();
             let sum = if credit.reserved.is_some() { reserved } else { free };
@@ -232,12 +243,26 @@ impl Wallet {
 
     /// Whether flows of this program have payments or changes of credits under way, of which something may still come back.
     pub(crate) fn has_more_under_way(&self) -> bool {
+        let is_step = |key: &RowKey| key.as_str().starts_with(RowKey::STEP);
         self.attempts().any(|attempt| self.is_held(&RowKey::attempt(attempt.id)))
+            || self.held.iter().any(|(key, held)| is_step(key) && held.strong_count() > 0)
     }
 
     /// What was spent of a unit, in a scope.
     pub fn spent(&self, unit: Unit, scope: &Scope) -> Amount {
         self.state.spent(unit, scope)
+    }
+
+    /// The sessions that were opened and not closed.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.state.sessions.values()
+    }
+
+    /// Writes down what is left in the sessions that this program has used: nothing depends on it but what is shown.
+    pub fn note_sessions(&mut self) -> Result<(), WalletError> {
+        let used = self.live.keys().filter_map(|key| self.state.sessions.get(key));
+        let changes = used.map(|session| Change::Put(Row::Session(Box::new(session.clone())))).collect();
+        self.commit(changes)
     }
 
     /// The wallet's account on chains of the EVM, the same on each.

@@ -58,6 +58,7 @@ mod wallet_recover;
 mod wallet_redeem;
 mod wallet_refund;
 mod wallet_rules;
+mod wallet_sessions;
 mod wallet_token;
 
 use clap::Subcommand;

@@ -55,6 +55,12 @@ pub struct Pay {
     /// Open a channel with the seller, or fill one up, if it takes channels (x402's batch-settlement); pays with nothing but a chain
     #[arg(long)]
     channel: bool,
+    /// Pay by steps of a session: the one that is open for the site, or a new one that credits are put into first
+    #[arg(long, conflicts_with = "channel")]
+    session: bool,
+    /// With --session: put so much into a new session at the most, such as "0.50 USD"; what a hundred calls cost otherwise, or less. It goes before the limit per call
+    #[arg(long, value_name = "AMOUNT", requires = "session")]
+    session_deposit: Option<Typed>,
     /// Name the tool that asks; its own limits hold then, and the history tells it
     #[arg(long, value_name = "NAME")]
     tool: Option<Name>,
@@ -101,6 +107,8 @@ pub struct Terms {
     max: Option<Money>,
     run: Option<Run>,
     mandate: Option<String>,
+    /// Whether a session pays, and what may be put into a new one.
+    session: Option<Option<Money>>,
 }
 
 /// Where the redirects led, and what came of it there.
@@ -114,11 +122,12 @@ struct Followed {
 
 const HOPS_MAX: u32 = 10;
 /// What HTTP itself decides, or the wallet.
-const NOT_THE_USERS: [&str; 11] = [
+const NOT_THE_USERS: [&str; 12] = [
     "connection",
     "content-length",
     "expect",
     "farthing-pass",
+    "farthing-session",
     "payment-signature",
     "te",
     "trailer",
@@ -158,6 +167,8 @@ impl Pay {
             max: None,
             with: None,
             channel: false,
+            session: false,
+            session_deposit: None,
             tool: asker.tool,
             task: asker.task,
             mandate: None,
@@ -191,6 +202,7 @@ impl Pay {
         let mut delivery = Delivery::to(body, self.include);
         let Followed { url, outcome, delivered, tally } =
             self.follow(&mut payer, hop, &mut delivery, output).await?;
+        payer.close_used_up(output).await?;
         let report = Report::of(&url, &outcome, &tally);
         if let (Some(file), Some(text)) = (&mut receipt, report.receipt()) {
             file.write(&format!("{text}\n"))?;
@@ -229,6 +241,10 @@ impl Pay {
         let flow = PayFlow::new(Self::pay_request(hop, terms.max))?.only_with(means);
         let flow = flow.opening_channels(self.channel).asked_by(terms.asker.clone()).within_run(terms.run);
         let flow = flow.under_mandate(terms.mandate.clone());
+        let flow = match terms.session {
+            Some(most) => flow.in_sessions(most),
+            None => flow,
+        };
         Ok(if self.place.exists()? { flow.on_chains(draw()?) } else { flow })
     }
 
@@ -243,7 +259,9 @@ impl Pay {
         let (max, total) = (money(&self.max, payer)?, money(&self.many.max_total, payer)?);
         let mandate = self.mandate.as_deref().map(|file| pay_mandate::known(payer, file)).transpose()?;
         let run = total.map(|total| Run::begin(&mut payer.wallet, total)).transpose()?;
-        Ok(Terms { asker: self.asker(), max, run, mandate })
+        let deposit = money(&self.session_deposit, payer)?;
+        let session = self.session.then_some(deposit);
+        Ok(Terms { asker: self.asker(), max, run, mandate, session })
     }
 
     /// Pays for the request, or for where its redirects lead if they are to be followed.
@@ -334,6 +352,7 @@ impl Pay {
         let more = self.many.flows(flow, sums.clone(), draw);
         let ended = sums.clone();
         let mut payer = payer.each(self.many.at_once(), more, move |end| ended.count(end)).await?;
+        payer.close_used_up(output).await?;
         if let Some(needs) = sums.needs() {
             let parked = pay_ask::park(&mut payer.wallet, &hop, &terms.asker, &needs, now())?;
             sums.parked(pay_ask::parked(&parked, &needs));
@@ -351,7 +370,7 @@ impl Pay {
         let money = |typed: &Typed| typed.money(&payer.wallet);
         let max = self.max.as_ref().or(self.many.max_total.as_ref()).map(money).transpose()?;
         let mandate = self.mandate.as_deref().map(|file| pay_mandate::in_wallet(payer, file)).transpose()?;
-        let terms = Terms { asker: self.asker(), max, run: None, mandate };
+        let terms = Terms { asker: self.asker(), max, run: None, mandate, session: None };
         let mut flow = self.flow(&hop, &terms)?.only_asking();
         match payer.run(&mut flow).await? {
             Outcome::Quoted(quote) => pay_quote::tell(&quote, output),

@@ -172,6 +172,7 @@ impl Paid {
                 format!(" (channel {}..)", channel.chars().take(ID_SHOWN).collect::<String>())
             }
             (None, Some(transaction)) => format!(" (transaction {transaction})"),
+            (None, None) if self.dialect == "session" => " (by a session)".to_owned(),
             (None, None) => " (no receipt)".to_owned(),
         };
         let to = match &self.on_chain {
@@ -241,6 +242,7 @@ fn whereabouts(
             let charged = tally.of(charged.asset()).unwrap_or(charged);
             (Exit::Failed, format!("{charged} was charged all the same"))
         }
+        Settled::InSession(money) => (Exit::Failed, format!("nothing was charged, {money} is in a session")),
         Settled::Taken(money) => (Exit::Failed, format!("{money} was spent by another copy of this wallet")),
         Settled::Unknown(money) => (Exit::Failed, format!("{money} counts as spent: nobody knows of it")),
         Settled::InChannel(money) => {

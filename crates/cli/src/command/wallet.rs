@@ -17,6 +17,7 @@ use super::wallet_parked::{Approve, Deny, ListParked};
 use super::wallet_recover::{Reclaim, Recover};
 use super::wallet_redeem::Redeem;
 use super::wallet_refund::Refund;
+use super::wallet_sessions::Sessions;
 use super::wallet_token::{Receive, Send};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -49,6 +50,9 @@ pub enum Action {
     /// Channels through which sellers are paid: what lies in them, and how it comes back
     #[command(subcommand)]
     Channels(Channels),
+    /// Sessions: credits that were put aside for many calls of one site, and how they come back
+    #[command(subcommand)]
+    Sessions(Sessions),
     /// Turn credits back into a top-up code, for the operator to pay out
     Refund(Refund),
     /// Make a token that whoever has it can spend
@@ -101,6 +105,7 @@ impl Wallet {
             Action::Deposit(deposit) => deposit.run(place, output).await,
             Action::Token(token) => token.run(&mut place.open().await?, output),
             Action::Channels(channels) => channels.run(&mut opened(place, output).await?, output).await,
+            Action::Sessions(sessions) => sessions.run(&mut opened(place, output).await?, output).await,
             Action::Send(send) => send.run(&mut opened(place, output).await?, output).await,
             Action::Reclaim(reclaim) => reclaim.run(&mut opened(place, output).await?, output).await,
             Action::History(history) => history.run(&opened(place, output).await?, output),

@@ -60,6 +60,7 @@ fn end_json(recovered: &Recovered) -> Value {
         Ok(Settled::Taken(money)) => json!({ "end": "taken", "amount": money_json(*money) }),
         Ok(Settled::Refunded(money)) => json!({ "end": "refunded", "amount": money_json(*money) }),
         Ok(Settled::Unknown(money)) => json!({ "end": "unknown", "amount": money_json(*money) }),
+        Ok(Settled::InSession(money)) => json!({ "end": "in-session", "amount": money_json(*money) }),
         Ok(Settled::InChannel(money)) => json!({ "end": "in-channel", "amount": money_json(*money) }),
         Ok(Settled::Open(money)) => json!({ "end": "open", "amount": money_json(*money) }),
         Err(error) => json!({ "end": "open", "code": error.code(), "reason": error.to_string() }),

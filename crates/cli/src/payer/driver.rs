@@ -3,8 +3,8 @@
 use farthing_gate::flow::system_clock;
 use farthing_money::{Span, Timestamp};
 use farthing_wallet::{
-    Address, Attempt, AttemptKind, Event, Flow, Outcome, RecoverFlow, Recovered, Settled, Step, Wallet,
-    WalletError,
+    Address, Attempt, AttemptKind, Event, Flow, Outcome, RecoverFlow, Recovered, SessionCloseFlow, Settled,
+    Step, Wallet, WalletError,
 };
 
 use super::delivery::Delivery;
@@ -93,6 +93,29 @@ impl Payer {
     }
 }
 
+impl Payer {
+    /// Closes sessions with which nothing more can be paid, so that what is left of them is at hand. What cannot be closed now stays.
+    pub async fn close_used_up(&mut self, output: &Output) -> Result<(), Failure> {
+        self.wallet.note_sessions()?;
+        let at = now();
+        let used: Vec<String> = self
+            .wallet
+            .sessions()
+            .filter(|session| session.is_used_up(at))
+            .map(|session| session.id.clone())
+            .collect();
+        for id in used {
+            let ended = self.attempt(&mut SessionCloseFlow::new(&id), &mut Delivery::none()).await?;
+            match ended {
+                Ok(_) => {}
+                Err(error @ WalletError::Vault(_)) => return Err(error.into()),
+                Err(error) => output.say(format_args!("note: the session {id} stays open: {error}")),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Runs a flow to its end; `step` lets it have the wallet between two requests.
 pub(super) async fn drive<F: Flow>(
     client: &Client,
@@ -133,6 +156,7 @@ pub fn tell(recovered: &Recovered) -> Option<String> {
         "receive" => "a token that was being received",
         "change" => "a change of credits",
         "refund" => "an earlier refund",
+        "session" => "a session",
         _ => "a token that was given away",
     };
     match &recovered.ended {
@@ -153,6 +177,9 @@ pub fn tell(recovered: &Recovered) -> Option<String> {
         Ok(Settled::InChannel(money)) => Some(format!(
             "note: {what} through a channel was not answered: its {money} stays booked until the channel's next payment"
         )),
+        Ok(Settled::InSession(money)) => {
+            Some(format!("recovered: {money} is in {what}; `farthing wallet sessions list` shows it"))
+        }
         Ok(Settled::Open(_)) => None,
         Err(error) => Some(format!("note: {what} stays open: {error}")),
     }

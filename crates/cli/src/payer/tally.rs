@@ -22,7 +22,7 @@ impl Tally {
                     | Settled::Unknown(money)
                     | Settled::InChannel(money),
                 ) => Some(*money),
-                Ok(Settled::Back(_) | Settled::Refunded(_)) | Err(_) => None,
+                Ok(Settled::Back(_) | Settled::Refunded(_) | Settled::InSession(_)) | Err(_) => None,
             },
             _ => None,
         };

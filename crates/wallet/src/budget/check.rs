@@ -119,6 +119,32 @@ impl Wallet {
         Ok(Grant { booking, changes: used.into_iter().chain(moved).collect() })
     }
 
+    /// Whether a call of a session may cost so much, and what is booked for it. What was put into the session is counted already:
+    /// only what holds for a single call is asked, whether the mandate still stands, and a run, which counts its own calls.
+    pub(crate) fn weigh_step(
+        &self,
+        unit: Unit,
+        asking: &Asking<'_>,
+        price: u64,
+        now: Timestamp,
+    ) -> Result<Booking, WalletError> {
+        let asked = Amount::from(price);
+        self.limits(unit).check_call(asking.call, asked)?;
+        let mandate = self.mandated(unit, asking, Amount::ZERO, now)?;
+        let mut lines = self.lines(unit, asking, now);
+        lines.extend(mandate.iter().flat_map(|taken| self.mandate_lines(taken, asking.call, now)));
+        lines.retain(|line| match &line.kind {
+            LimitKind::Rule(rule) => rule.0 == Measure::PerCall,
+            LimitKind::Mandate(mandate) => mandate.0 == Measure::PerCall,
+            kind => *kind == LimitKind::ThisRun,
+        });
+        passes(unit, &lines, asked)?;
+        if let Some(consent) = &asking.consent {
+            self.consented(unit, asking, consent, asked, &lines, now)?;
+        }
+        Ok(self.booking(unit, asking, mandate, price, now))
+    }
+
     /// What the wallet would do, and the limits that it would be charged to.
     pub(crate) fn foresee(
         &self,

@@ -55,6 +55,24 @@ pub(crate) fn begin(
     Ok(id)
 }
 
+/// Free credits that are worth exactly so much; none if credits have to be changed first.
+pub(crate) fn choose(
+    wallet: &Wallet,
+    (mint, unit): (&str, Unit),
+    amount: u64,
+    now: Timestamp,
+) -> Result<Option<Vec<Credit>>, WalletError> {
+    let free = wallet.state.free(mint, unit, now.secs());
+    let amounts: Vec<u64> = free.iter().map(|credit| credit.amount()).collect();
+    let Some(places) = select(&amounts, amount) else {
+        return Err(funds_short(wallet, &[mint.to_owned()], unit, amount, now)?);
+    };
+    let chosen: Vec<Credit> =
+        places.iter().filter_map(|place| free.get(*place).map(|credit| (*credit).clone())).collect();
+    let sum = chosen.iter().try_fold(0_u64, |sum, credit| sum.checked_add(credit.amount()));
+    Ok((sum == Some(amount)).then_some(chosen))
+}
+
 /// What to say when the free credits of some mints are not enough.
 pub(crate) fn funds_short(
     wallet: &Wallet,

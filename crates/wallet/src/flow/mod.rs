@@ -27,6 +27,11 @@ mod refund;
 mod restore;
 mod search;
 mod send;
+mod session_close;
+mod session_find;
+mod session_look;
+mod session_put;
+mod session_top_up;
 mod settle;
 mod settle_chain;
 
@@ -48,6 +53,9 @@ pub use redeem::RedeemFlow;
 pub use refund::RefundFlow;
 pub use restore::RestoreFlow;
 pub use send::SendFlow;
+pub use session_close::SessionCloseFlow;
+pub use session_find::SessionFindFlow;
+pub use session_top_up::SessionTopUpFlow;
 
 use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, HttpResponse, Step};
@@ -74,6 +82,16 @@ pub(crate) enum Sub<T> {
     Send(HttpRequest),
     /// The part is over.
     Done(T),
+}
+
+impl<T> Sub<T> {
+    /// The same, with another end.
+    pub(crate) fn map<U>(self, end: impl FnOnce(T) -> U) -> Sub<U> {
+        match self {
+            Self::Send(request) => Sub::Send(request),
+            Self::Done(value) => Sub::Done(end(value)),
+        }
+    }
 }
 
 /// The answer, or why there is none.

@@ -290,7 +290,11 @@ fn check(wallet: &Wallet, attempt: &Attempt, payment: &Payment, address: &Addres
 pub(crate) fn note(paid: &mut Paid, settled: Settled) {
     match settled {
         Settled::Charged { charged, .. } => paid.charged = charged,
-        Settled::Back(_) | Settled::Refunded(_) | Settled::Unknown(_) | Settled::InChannel(_) => {}
+        Settled::Back(_)
+        | Settled::Refunded(_)
+        | Settled::Unknown(_)
+        | Settled::InChannel(_)
+        | Settled::InSession(_) => {}
         Settled::Taken(money) => paid.notes.push(format!("change of {money} was spent by someone else")),
         Settled::Open(money) => {
             paid.notes.push(format!("{money} stays set aside until it is known what was taken"));

@@ -5,13 +5,15 @@ use std::collections::VecDeque;
 use farthing_money::{Money, Span, Timestamp};
 
 use super::redeem::is_asked_by_the_way;
+use super::session_put::Put;
 use super::settle::Settle;
 use super::settle_chain::is_over;
-use super::{Flow, RedeemFlow, RefundFlow, Sub, done};
+use super::{Flow, RedeemFlow, RefundFlow, SessionCloseFlow, Sub, done};
 use crate::attempt::{Attempt, AttemptKind};
 use crate::error::WalletError;
 use crate::http::{Event, Step};
 use crate::outcome::{Outcome, Recovered, Settled};
+use crate::session::SessionPart;
 use crate::state::Draft;
 use crate::vault::Row;
 use crate::wallet::Wallet;
@@ -33,6 +35,8 @@ enum Part {
     Settle(Settle),
     Redeem(Box<RedeemFlow>),
     Refund(Box<RefundFlow>),
+    Put(Put),
+    Close(Box<SessionCloseFlow>),
 }
 
 impl RecoverFlow {
@@ -54,6 +58,10 @@ impl RecoverFlow {
                 .map(|flow| Part::Redeem(Box::new(flow))),
             AttemptKind::Buy { .. } => Ok(Part::Redeem(Box::new(RedeemFlow::of_order(attempt)))),
             AttemptKind::Refund { .. } => Ok(Part::Refund(Box::new(RefundFlow::again(attempt)))),
+            AttemptKind::Session(SessionPart::Put(_)) => Ok(Part::Put(Put::again(id))),
+            AttemptKind::Session(SessionPart::Close { session }) => {
+                Ok(Part::Close(Box::new(SessionCloseFlow::new(session))))
+            }
             _ => Ok(Part::Settle(Settle::new(id))),
         };
         Some(part.map(|part| (id, attempt.kind_name(), part)))
@@ -84,6 +92,18 @@ impl Part {
                 Step::Done(outcome) => match *outcome {
                     Outcome::Refunded { money, .. } => Ok(Sub::Done(Settled::Refunded(money))),
                     _ => Err(WalletError::Misuse("a refund")),
+                },
+                Step::Wait(_) | Step::Deliver => Err(WalletError::Misuse("a request or an end")),
+            },
+            Self::Put(put) => match put.next(wallet, event, now)? {
+                Sub::Send(request) => Ok(Sub::Send(request)),
+                Sub::Done(session) => Ok(Sub::Done(Settled::InSession(session.remains()?))),
+            },
+            Self::Close(flow) => match flow.next(wallet, event, now)? {
+                Step::Send(request) => Ok(Sub::Send(request)),
+                Step::Done(outcome) => match *outcome {
+                    Outcome::SessionClosed { back, .. } => Ok(redeemed(back)),
+                    _ => Err(WalletError::Misuse("a closed session")),
                 },
                 Step::Wait(_) | Step::Deliver => Err(WalletError::Misuse("a request or an end")),
             },

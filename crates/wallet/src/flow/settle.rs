@@ -227,6 +227,7 @@ fn swapped(
         AttemptKind::Change
         | AttemptKind::Redeem { .. }
         | AttemptKind::Buy { .. }
+        | AttemptKind::Session(_)
         | AttemptKind::Refund { .. } => None,
     };
     let mut entry = kind.map(|kind| entry(attempt, kind, back, now)).transpose()?;

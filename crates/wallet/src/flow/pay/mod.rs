@@ -8,6 +8,8 @@
 mod channel;
 mod credits;
 mod refused;
+mod session;
+mod session_call;
 mod spending;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,7 @@ use farthing_wire::header::{AUTHORIZATION, FARTHING_FARE, FARTHING_PASS};
 use sha2::{Digest, Sha256};
 
 use self::channel::Then;
+use self::session::InSession;
 use self::spending::{Later, Spending};
 use super::channel_look::ChannelLook;
 use super::keys::Refresh;
@@ -75,6 +78,8 @@ pub struct PayFlow {
     asks_only: bool,
     /// Whether a channel may be opened or filled up.
     opens: bool,
+    /// How a session pays for it, if one does.
+    session: Option<Box<InSession>>,
     /// The channel that the chain was asked about.
     looked: Option<ChannelId>,
     /// How often a refusal was answered with another voucher.
@@ -102,6 +107,7 @@ enum Stage {
     Change(Settle, Box<Chosen>),
     Lane(Box<ChainOffer>),
     Later(Later),
+    Session(Box<session::Part>),
     Look(ChannelLook, Box<Then>),
     Sent,
     Again,
@@ -135,6 +141,7 @@ impl PayFlow {
             random: None,
             asks_only: false,
             opens: false,
+            session: None,
             looked: None,
             corrections: 0,
             signed_before: BTreeMap::new(),
@@ -157,6 +164,7 @@ impl PayFlow {
             random: self.random.map(|_| random),
             asks_only: self.asks_only,
             opens: self.opens,
+            session: self.session.as_deref().map(InSession::again),
             ..Self::fresh(self.request.clone(), self.address.clone())
         }
     }
@@ -250,6 +258,9 @@ impl PayFlow {
             request.headers.extend(passes.map(|pass| (FARTHING_PASS.to_owned(), pass.to_owned())));
             by_pass = request.headers.len() > before;
         }
+        if !by_pass && let Some(step) = self.by_session(wallet, now)? {
+            return Ok(step);
+        }
         if !by_pass && let Some(step) = self.by_memory(wallet, now)? {
             return Ok(Some(step));
         }
@@ -304,6 +315,9 @@ impl PayFlow {
         answer: &HttpResponse,
         now: Timestamp,
     ) -> Result<Option<Step>, WalletError> {
+        if self.session.is_some() && !self.asks_only {
+            return self.in_session(wallet, answer, now);
+        }
         let url = self.address.to_string();
         let opens = self.opens_channels(wallet);
         let host = self.address.host();
@@ -476,6 +490,7 @@ impl Flow for PayFlow {
                     self.through_channel(wallet, offer, now)?
                 }
                 Stage::Later(_) => self.later(wallet, now)?,
+                Stage::Session(_) => self.session_part(wallet, came, now)?,
                 Stage::Look(..) => self.look(wallet, came, now)?,
                 Stage::Sent => self.sent(wallet, came, now)?,
                 Stage::Again => {
@@ -499,6 +514,6 @@ impl Flow for PayFlow {
     }
 
     fn is_paying(&self) -> bool {
-        self.id.is_some()
+        self.id.is_some() || self.session.as_ref().is_some_and(|session| session.is_calling())
     }
 }

@@ -12,12 +12,13 @@ use crate::http::{HttpResponse, Step};
 use crate::offer::{Choice, Chosen};
 use crate::outcome::Quote;
 use crate::select::select;
+use crate::session::Session;
 use crate::state::Draft;
 use crate::unit::{at_least, at_most, money};
 use crate::wallet::Wallet;
 
 /// So long is waited for others that are under way.
-const LOOK_AGAIN: Span = Span::from_millis(20);
+pub(super) const LOOK_AGAIN: Span = Span::from_millis(20);
 
 /// How a payment is spent.
 #[derive(Clone, Debug, Default)]
@@ -97,6 +98,73 @@ impl PayFlow {
             mandate: self.spending.mandate.as_deref(),
             consent: Some(Consent { given: self.spending.given, request }),
         })
+    }
+
+    /// Whether so much may be put into a session: a payment of its own, with a limit of its own where the user names one. What a run may
+    /// cost is counted with its calls.
+    pub(super) fn grant_deposit(
+        &self,
+        wallet: &mut Wallet,
+        unit: Unit,
+        (amount, most): (u64, Option<Money>),
+        now: Timestamp,
+    ) -> Result<Grant, WalletError> {
+        let call = Call { max: most.map(|most| at_most(most, unit)), spent: Amount::ZERO };
+        self.with_asking(unit, |asking| {
+            let asking = Asking { call, run: None, ..*asking };
+            wallet.grant(unit, &asking, (amount, amount), now)
+        })
+    }
+
+    /// Whether a call of a session may cost so much, and what is booked for it; nothing where this session does not serve this call,
+    /// because what was put in was counted under other rules.
+    pub(super) fn weigh_in(
+        &self,
+        wallet: &Wallet,
+        session: &Session,
+        price: u64,
+        now: Timestamp,
+    ) -> Result<Option<Booking>, WalletError> {
+        let before = session.bookings().next();
+        let mandate = before.and_then(Booking::mandate);
+        if self.spending.mandate.is_some() && self.spending.mandate.as_deref() != mandate {
+            return Ok(None);
+        }
+        let weighed = self.with_asking(session.unit, |asking| {
+            let asking = Asking { mandate, ..*asking };
+            wallet.weigh_step(session.unit, &asking, price, now)
+        });
+        match weighed {
+            Ok(booking) => {
+                let under = before.map(Booking::under).unwrap_or_default();
+                Ok(Some(booking).filter(|booking| booking.under() == under))
+            }
+            // Another one may stand.
+            Err(WalletError::Mandate(_)) if mandate.is_some() && self.spending.mandate.is_none() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a session that is opened now could pay so much for this call.
+    pub(super) fn weigh_first(
+        &self,
+        wallet: &Wallet,
+        unit: Unit,
+        price: u64,
+        now: Timestamp,
+    ) -> Result<(), WalletError> {
+        self.with_asking(unit, |asking| wallet.weigh_step(unit, asking, price, now)).map(|_| ())
+    }
+
+    /// What a call of a session counts in a run.
+    pub(super) fn in_run(&self, booking: Booking) -> Option<Booking> {
+        let run = self.spending.run?;
+        Some(Booking { scopes: vec![Scope::Run(run.number)], ..booking })
+    }
+
+    /// What a run may cost in all.
+    pub(super) fn run_max(&self, unit: Unit) -> Option<u64> {
+        self.spending.run.map(|run| at_most(run.max, unit).to_u64().unwrap_or(u64::MAX))
     }
 
     /// Whether `amount`, the worst case of something that costs `price`, may be spent.

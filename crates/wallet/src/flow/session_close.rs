@@ -1,0 +1,228 @@
+//! Closes a session: what is left comes back as fresh credits that nobody can link to it. The request is written down before it is
+//! sent, and the same request again has the same answer.
+
+use farthing_ecash::{Proof, denomination};
+use farthing_money::Timestamp;
+
+use super::keys::{self, Refresh};
+use super::search::Search;
+use super::session_look::Replay;
+use super::settle::plan_again;
+use super::{Flow, Sub, answer_of, done};
+use crate::api::CODE_SIGNED;
+use crate::attempt::{Attempt, AttemptKind};
+use crate::error::WalletError;
+use crate::history::{Entry, EntryKind};
+use crate::http::{Event, HttpResponse, Step};
+use crate::outcome::Outcome;
+use crate::outputs::{collect, messages};
+use crate::session::api::{self, SessionState, Told};
+use crate::session::{Session, SessionPart};
+use crate::state::{Draft, worth};
+use crate::unit::money;
+use crate::vault::RowKey;
+use crate::wallet::Wallet;
+
+/// Closes a session.
+pub struct SessionCloseFlow {
+    session: String,
+    id: Option<u64>,
+    searched: bool,
+    replayed: bool,
+    stage: Stage,
+}
+
+enum Stage {
+    Begin,
+    Keys(Refresh),
+    Sent,
+    Search(Box<Search>),
+    Replay(Replay),
+    Over,
+}
+
+impl SessionCloseFlow {
+    /// A flow for a session of this name. Begun before, it carries on.
+    pub fn new(session: &str) -> Self {
+        let (session, stage) = (session.to_owned(), Stage::Begin);
+        Self { session, id: None, searched: false, replayed: false, stage }
+    }
+
+    fn row(&self, wallet: &Wallet) -> Result<Session, WalletError> {
+        let session = wallet.state.sessions.get(&RowKey::session(&self.session)).cloned();
+        session.ok_or_else(|| WalletError::UnknownSession(self.session.clone()))
+    }
+
+    fn attempt(&self, wallet: &Wallet) -> Result<Attempt, WalletError> {
+        let id = self.id.ok_or(WalletError::Misuse("a closing that was begun"))?;
+        wallet.state.attempt(id).cloned().ok_or(WalletError::UnknownAttempt(id))
+    }
+
+    /// Writes down what is asked for: blank outputs for all that may be left.
+    fn begin(&mut self, wallet: &mut Wallet, now: Timestamp) -> Result<(), WalletError> {
+        let session = self.row(wallet)?;
+        let part = SessionPart::Close { session: self.session.clone() };
+        let is_it = |attempt: &&Attempt| attempt.kind == AttemptKind::Session(part.clone());
+        if let Some(open) = wallet.attempts().find(is_it) {
+            self.id = Some(open.id);
+            return Ok(());
+        }
+        let keyset = keys::known(wallet, &session.mint)?.active(session.unit)?.id;
+        let blanks = usize::try_from(denomination::blank_outputs(session.funds)).unwrap_or(64);
+        let mut draft = Draft::new(&wallet.state);
+        let id = draft.attempt_number();
+        let plans = vec![draft.plan(keyset, vec![0; blanks.clamp(1, 64)])?];
+        let kind = AttemptKind::Session(part);
+        let (mint, unit) = (session.mint, session.unit);
+        draft.attempt(Attempt { id, at: now, mint, unit, inputs: Vec::new(), plans, kind });
+        let changes = draft.into_changes();
+        wallet.commit(changes)?;
+        self.id = Some(id);
+        Ok(())
+    }
+
+    fn send(&mut self, wallet: &Wallet) -> Result<Step, WalletError> {
+        let (session, attempt) = (self.row(wallet)?, self.attempt(wallet)?);
+        let plan = attempt.plans.last().ok_or(WalletError::Misuse("outputs"))?;
+        let outputs = messages(&plan.derive(&wallet.seed)?);
+        self.stage = Stage::Sent;
+        let key = session.opens(&wallet.seed);
+        api::close_request(&session.mint, &session.id, key, &outputs).map(Step::Send)
+    }
+
+    fn sent(
+        &mut self,
+        wallet: &mut Wallet,
+        answer: &HttpResponse,
+        now: Timestamp,
+    ) -> Result<Option<Step>, WalletError> {
+        let (session, attempt) = (self.row(wallet)?, self.attempt(wallet)?);
+        let refused = match api::told(&session.mint, &session.id, answer)? {
+            Ok(told) => return self.closed(wallet, (&session, &attempt), &told, now).map(Some),
+            Err(refused) => refused,
+        };
+        if refused.refusal.code == CODE_SIGNED && !self.searched {
+            let plan = attempt.plans.last().ok_or(WalletError::Misuse("outputs"))?;
+            self.searched = true;
+            self.stage = Stage::Search(Box::new(Search::for_attempt(&attempt, plan.keyset)));
+            return Ok(None);
+        }
+        match refused.reject.as_str() {
+            "unknown-session" | "session-locked" if !self.replayed => {
+                self.replayed = true;
+                self.stage = Stage::Replay(Replay::of(&session));
+                Ok(None)
+            }
+            // Another copy of the wallet has what came back.
+            "session-closed" => {
+                end(wallet, (&session, &attempt), &[], EntryKind::Lost, now)?;
+                Err(refused.refusal.at(&session.mint))
+            }
+            _ => {
+                // It stays open, and nothing was signed.
+                let mut draft = Draft::new(&wallet.state);
+                attempt.plans.last().into_iter().for_each(|plan| draft.take_back(plan));
+                draft.finish(attempt.id, None);
+                let changes = draft.into_changes();
+                wallet.commit(changes)?;
+                Err(refused.refusal.at(&session.mint))
+            }
+        }
+    }
+
+    fn closed(
+        &mut self,
+        wallet: &mut Wallet,
+        (session, attempt): (&Session, &Attempt),
+        told: &Told,
+        now: Timestamp,
+    ) -> Result<Step, WalletError> {
+        if told.state != SessionState::Closed {
+            return Err(WalletError::bad_answer(&session.mint, "a closed session", "an open one"));
+        }
+        let plan = attempt.plans.last().ok_or(WalletError::Misuse("outputs"))?;
+        let mint = keys::known(wallet, &session.mint)?;
+        let keyset = mint.keyset(plan.keyset).ok_or(WalletError::Misuse("known keys"))?;
+        let proofs = collect(&plan.derive(&wallet.seed)?, &told.signatures, keyset, &session.mint)?;
+        let back = money(session.unit, worth(&proofs))?;
+        end(wallet, (session, attempt), &proofs, EntryKind::SessionClose, now)?;
+        self.stage = Stage::Over;
+        Ok(done(Outcome::SessionClosed { session: Box::new(session.clone()), back }))
+    }
+}
+
+/// Takes in what came back, gives it to the budget, and forgets the session.
+fn end(
+    wallet: &mut Wallet,
+    (session, attempt): (&Session, &Attempt),
+    proofs: &[Proof],
+    kind: EntryKind,
+    now: Timestamp,
+) -> Result<(), WalletError> {
+    let back = worth(proofs);
+    let mut draft = Draft::new(&wallet.state);
+    draft.take_in(proofs, &session.mint, session.unit, now);
+    let mut rest = back;
+    for booking in session.bookings() {
+        let here = rest.min(booking.amount);
+        draft.unbook(session.unit, booking, here);
+        rest = rest.saturating_sub(here);
+    }
+    draft.remove(session.key());
+    let booking = session.bookings().next();
+    let amount = if kind == EntryKind::Lost { session.remains()? } else { money(session.unit, back)? };
+    let entry = Entry {
+        number: attempt.id,
+        at: now,
+        kind,
+        party: booking.map_or_else(|| session.origin.clone(), |booking| booking.host.clone()),
+        money: amount,
+        url: None,
+        receipt: None,
+        on_chain: None,
+        asker: booking.map(|booking| booking.asker.clone()).unwrap_or_default(),
+        notes: vec![format!("session {}", session.id)],
+    };
+    draft.finish(attempt.id, Some(entry));
+    let changes = draft.into_changes();
+    wallet.commit(changes)?;
+    wallet.live.remove(&session.key());
+    Ok(())
+}
+
+impl Flow for SessionCloseFlow {
+    fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError> {
+        let mut event = event;
+        loop {
+            let came = std::mem::replace(&mut event, Event::Go);
+            match &mut self.stage {
+                Stage::Begin => self.stage = Stage::Keys(Refresh::usable(&self.row(wallet)?.mint)),
+                Stage::Keys(refresh) => match refresh.next(wallet, came, now)? {
+                    Sub::Send(request) => return Ok(Step::Send(request)),
+                    Sub::Done(()) => {
+                        self.begin(wallet, now)?;
+                        return self.send(wallet);
+                    }
+                },
+                Stage::Sent => {
+                    let answer = answer_of(&self.row(wallet)?.mint, came)?;
+                    if let Some(step) = self.sent(wallet, &answer, now)? {
+                        return Ok(step);
+                    }
+                }
+                Stage::Search(search) => match search.next(wallet, came, now)? {
+                    Sub::Send(request) => return Ok(Step::Send(request)),
+                    Sub::Done(_) => {
+                        plan_again(wallet, self.attempt(wallet)?)?;
+                        return self.send(wallet);
+                    }
+                },
+                Stage::Replay(replay) => match replay.next(wallet, came)? {
+                    Sub::Send(request) => return Ok(Step::Send(request)),
+                    Sub::Done(()) => return self.send(wallet),
+                },
+                Stage::Over => return Err(WalletError::Misuse("no more events")),
+            }
+        }
+    }
+}
