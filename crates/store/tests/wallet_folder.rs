@@ -135,7 +135,7 @@ fn row(kind: usize, n: u64) -> Row {
     };
     match kind {
         0 => Row::Seed(seal(&n.to_be_bytes(), Unlock::Key(&key), &[0; 16], &[1; 24]).unwrap()),
-        1 => Row::Numbers(Numbers { attempt: n, quote_key: 3, restored: n.is_multiple_of(2) }),
+        1 => Row::Numbers(Numbers { attempt: n, quote_key: 3, session: 5, restored: n.is_multiple_of(2) }),
         2 => Row::Mint(Box::new(Mint::new(&format!("https://{n}.example")))),
         3 => Row::Counter { keyset: KEYSET.parse().unwrap(), next: 9 },
         4 => Row::Attempt(Box::new(attempt(AttemptKind::Pay(Box::new(payment()))))),

@@ -107,8 +107,8 @@ pub struct Terms {
     max: Option<Money>,
     run: Option<Run>,
     mandate: Option<String>,
-    /// Whether a session pays, and what may be put into a new one.
-    session: Option<Option<Money>>,
+    /// What may be put into a new session.
+    deposit: Option<Money>,
 }
 
 /// Where the redirects led, and what came of it there.
@@ -241,10 +241,8 @@ impl Pay {
         let flow = PayFlow::new(Self::pay_request(hop, terms.max))?.only_with(means);
         let flow = flow.opening_channels(self.channel).asked_by(terms.asker.clone()).within_run(terms.run);
         let flow = flow.under_mandate(terms.mandate.clone());
-        let flow = match terms.session {
-            Some(most) => flow.in_sessions(most),
-            None => flow,
-        };
+        let is_in_session = self.session && !self.dry_run;
+        let flow = if is_in_session { flow.in_sessions(terms.deposit) } else { flow };
         Ok(if self.place.exists()? { flow.on_chains(draw()?) } else { flow })
     }
 
@@ -260,8 +258,7 @@ impl Pay {
         let mandate = self.mandate.as_deref().map(|file| pay_mandate::known(payer, file)).transpose()?;
         let run = total.map(|total| Run::begin(&mut payer.wallet, total)).transpose()?;
         let deposit = money(&self.session_deposit, payer)?;
-        let session = self.session.then_some(deposit);
-        Ok(Terms { asker: self.asker(), max, run, mandate, session })
+        Ok(Terms { asker: self.asker(), max, run, mandate, deposit })
     }
 
     /// Pays for the request, or for where its redirects lead if they are to be followed.
@@ -370,7 +367,7 @@ impl Pay {
         let money = |typed: &Typed| typed.money(&payer.wallet);
         let max = self.max.as_ref().or(self.many.max_total.as_ref()).map(money).transpose()?;
         let mandate = self.mandate.as_deref().map(|file| pay_mandate::in_wallet(payer, file)).transpose()?;
-        let terms = Terms { asker: self.asker(), max, run: None, mandate, session: None };
+        let terms = Terms { asker: self.asker(), max, run: None, mandate, deposit: None };
         let mut flow = self.flow(&hop, &terms)?.only_asking();
         match payer.run(&mut flow).await? {
             Outcome::Quoted(quote) => pay_quote::tell(&quote, output),

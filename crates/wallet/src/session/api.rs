@@ -152,5 +152,5 @@ pub(crate) fn told(
 fn reject(answer: &HttpResponse) -> String {
     let body = json::read::<serde_json::Value>(&answer.body, "a refusal").unwrap_or_default();
     let text = ["reject", "code"].iter().find_map(|name| body.get(*name)?.as_str());
-    text.unwrap_or_default().chars().filter(|c| c.is_ascii_graphic()).take(64).collect()
+    text.unwrap_or_default().chars().filter(char::is_ascii_graphic).take(64).collect()
 }

@@ -32,12 +32,11 @@ impl Live {
     /// Takes so many steps in a row; none if there are not as many.
     pub(crate) fn take(&mut self, count: u32) -> Option<Taken> {
         let wide = |(first, last): &(u32, u32)| last.saturating_sub(*first).saturating_add(1) == count;
-        let (first, last) = match self.returned.iter().position(wide) {
-            Some(place) => self.returned.swap_remove(place),
-            None => {
-                let last = self.next.checked_add(count)?.checked_sub(1)?;
-                (self.next, last)
-            }
+        let place = self.returned.iter().position(wide);
+        let (first, last) = if let Some(place) = place {
+            self.returned.swap_remove(place)
+        } else {
+            (self.next, self.next.checked_add(count)?.checked_sub(1)?)
         };
         let link = self.links.link(last)?;
         self.next = self.next.max(last.saturating_add(1));

@@ -22,7 +22,7 @@ use farthing_wire::header::{AUTHORIZATION, FARTHING_FARE, FARTHING_PASS};
 use sha2::{Digest, Sha256};
 
 use self::channel::Then;
-use self::session::InSession;
+use self::session::{InSession, Turn};
 use self::spending::{Later, Spending};
 use super::channel_look::ChannelLook;
 use super::keys::Refresh;
@@ -258,7 +258,7 @@ impl PayFlow {
             request.headers.extend(passes.map(|pass| (FARTHING_PASS.to_owned(), pass.to_owned())));
             by_pass = request.headers.len() > before;
         }
-        if !by_pass && let Some(step) = self.by_session(wallet, now)? {
+        if !by_pass && let Turn::Taken(step) = self.by_session(wallet, now)? {
             return Ok(step);
         }
         if !by_pass && let Some(step) = self.by_memory(wallet, now)? {

@@ -48,6 +48,14 @@ pub(super) struct InSession {
     opening: Option<Arc<()>>,
 }
 
+/// Whether a session has taken its turn.
+pub(super) enum Turn {
+    /// It has, and this is next, or what the stage says.
+    Taken(Option<Step>),
+    /// It has not.
+    Passed,
+}
+
 /// What is done at present.
 pub(super) enum Part {
     Info,
@@ -92,19 +100,15 @@ impl PayFlow {
     }
 
     /// Pays at once if this program knows what is asked, and a session is there.
-    pub(super) fn by_session(
-        &mut self,
-        wallet: &mut Wallet,
-        now: Timestamp,
-    ) -> Result<Option<Option<Step>>, WalletError> {
+    pub(super) fn by_session(&mut self, wallet: &mut Wallet, now: Timestamp) -> Result<Turn, WalletError> {
         if self.session.is_none() || self.asks_only || self.request.method == "HEAD" {
-            return Ok(None);
+            return Ok(Turn::Passed);
         }
         let request = (self.request.method.clone(), self.address.to_string());
-        let Some(chosen) = wallet.asked.get(&request).cloned() else { return Ok(None) };
+        let Some(chosen) = wallet.asked.get(&request).cloned() else { return Ok(Turn::Passed) };
         match self.pay_in(wallet, &chosen, now) {
             // It is said with the price that is asked for now.
-            Err(WalletError::Budget(_) | WalletError::Ask(_) | WalletError::Mandate(_)) => Ok(None),
+            Err(WalletError::Budget(_) | WalletError::Ask(_) | WalletError::Mandate(_)) => Ok(Turn::Passed),
             paid => paid,
         }
     }
@@ -129,8 +133,8 @@ impl PayFlow {
         }
         for chosen in of_credits(wallet, answer, &self.request.body, now) {
             match self.pay_in(wallet, &chosen, now) {
-                Ok(None) => {}
-                Ok(Some(step)) => return Ok(step),
+                Ok(Turn::Passed) => {}
+                Ok(Turn::Taken(step)) => return Ok(step),
                 Err(error) => return self.wait_or_fail(wallet, error, answer),
             }
         }
@@ -169,12 +173,7 @@ impl PayFlow {
     }
 
     /// Pays with a session that is open and has enough; nothing if none is.
-    fn pay_in(
-        &mut self,
-        wallet: &mut Wallet,
-        chosen: &Chosen,
-        now: Timestamp,
-    ) -> Result<Option<Option<Step>>, WalletError> {
+    fn pay_in(&mut self, wallet: &mut Wallet, chosen: &Chosen, now: Timestamp) -> Result<Turn, WalletError> {
         let origin = self.address.origin();
         let is_for = |session: &&Session| {
             session.origin == origin
@@ -194,14 +193,15 @@ impl PayFlow {
             } else if live.is_none() {
                 self.session_state()?.chosen = Some(chosen.clone());
                 self.go_on_with(Part::Look(Box::new(Look::at(&session))));
-                return Ok(Some(None));
+                return Ok(Turn::Taken(None));
             }
             if wallet.live.get(&key).is_some_and(|live| live.has(count)) {
                 self.session_state()?.chosen = Some(chosen.clone());
-                return self.call_with(wallet, &session, (count, chosen.price), booking).map(Some).map(Some);
+                let step = self.call_with(wallet, &session, (count, chosen.price), booking)?;
+                return Ok(Turn::Taken(Some(step)));
             }
         }
-        Ok(None)
+        Ok(Turn::Passed)
     }
 
     /// The part that is under way.
@@ -246,16 +246,16 @@ impl PayFlow {
         self.held.clear();
         let state = self.session_state()?;
         state.opening = None;
-        match state.answer.clone() {
-            Some(answer) => self.in_session(wallet, &answer, now),
-            // It was paid from memory: if that does not go on, the price is asked for again.
-            None => match self.by_session(wallet, now)? {
-                Some(step) => Ok(step),
-                None => {
-                    self.stage = Stage::Asked { by_pass: false };
-                    Ok(Some(Step::Send(self.plain_request())))
-                }
-            },
+        if let Some(answer) = state.answer.clone() {
+            return self.in_session(wallet, &answer, now);
+        }
+        // It was paid from memory: if that does not go on, the price is asked for again.
+        match self.by_session(wallet, now)? {
+            Turn::Taken(step) => Ok(step),
+            Turn::Passed => {
+                self.stage = Stage::Asked { by_pass: false };
+                Ok(Some(Step::Send(self.plain_request())))
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use farthing_wire::header::{FARTHING_PASS, FARTHING_SESSION};
 use farthing_wire::{Problem, SessionStanding, SessionStep};
 
 use super::super::session_look::{Look, believe};
-use super::session::Part;
+use super::session::{Part, Turn};
 use super::{PayFlow, Stage, TRIES_MAX};
 use crate::attempt::Booking;
 use crate::error::WalletError;
@@ -56,7 +56,9 @@ impl PayFlow {
         let taken = taken.ok_or(WalletError::Misuse("steps that are left"))?;
         let run = self.in_run(booking);
         let mut draft = Draft::new(&wallet.state);
-        run.iter().for_each(|run| draft.book(session.unit, run));
+        if let Some(run) = &run {
+            draft.book(session.unit, run);
+        }
         if taken.last > session.mark {
             let mark = taken.last.saturating_add(AHEAD).min(session.steps);
             draft.put(Row::Session(Box::new(Session { mark, ..session.clone() })));
@@ -126,8 +128,8 @@ impl PayFlow {
         let is_problem = answer.header("Content-Type").is_some_and(|kind| Read::Problem.wants(kind));
         let problem = Problem::from_json(&answer.body).ok().filter(|_| is_problem);
         let code = problem.as_ref().map(|problem| problem.code.clone()).unwrap_or_default();
-        if let Some(ended) = self.refused_step(wallet, &code, &answer, now)? {
-            return Ok(ended);
+        if let Turn::Taken(step) = self.refused_step(wallet, &code, &answer, now)? {
+            return Ok(step);
         }
         let call = self.calling()?;
         call.is_unsure |= code == "charge-unknown";
@@ -143,7 +145,7 @@ impl PayFlow {
         }
         let (unit, price) = (self.row(wallet)?.unit, self.calling()?.price);
         self.take_back(wallet, true)?;
-        self.session_refused(&answer, problem, Settled::Back(money(unit, price)?)).map(Some)
+        Ok(Some(self.session_refused(&answer, problem, Settled::Back(money(unit, price)?))))
     }
 
     /// What the gate says about the session itself. Nothing if it says nothing about that.
@@ -153,7 +155,7 @@ impl PayFlow {
         code: &str,
         answer: &HttpResponse,
         now: Timestamp,
-    ) -> Result<Option<Option<Step>>, WalletError> {
+    ) -> Result<Turn, WalletError> {
         let session = self.row(wallet)?;
         match code {
             "session-step-used" if self.calling()?.is_unsure => {
@@ -161,7 +163,7 @@ impl PayFlow {
                 self.session_state()?.call = None;
                 let settled = Settled::Charged { charged, change: money(session.unit, 0)? };
                 let problem = Problem::from_json(&answer.body).ok();
-                self.session_refused(answer, problem, settled).map(Some).map(Some)
+                Ok(Turn::Taken(Some(self.session_refused(answer, problem, settled))))
             }
             "session-step-used" | "session-link" => {
                 let standing: Option<SessionStanding> =
@@ -172,34 +174,34 @@ impl PayFlow {
                 self.take_back(wallet, false)?;
                 if standing.generation < session.generation {
                     self.go_on_with(Part::Look(Box::new(Look::at(&session))));
-                    return Ok(Some(None));
+                    return Ok(Turn::Taken(None));
                 }
                 believe(&session, standing.generation, standing.high)?;
                 if let Some(live) = wallet.live.get_mut(&session.key()) {
                     live.go_on_above(standing.high);
                 }
-                self.anew_in_session(wallet, answer, now).map(Some)
+                self.anew_in_session(wallet, answer, now).map(Turn::Taken)
             }
             "unknown-session" => {
                 self.take_back(wallet, true)?;
                 self.go_on_with(Part::Look(Box::new(Look::at(&session))));
-                Ok(Some(None))
+                Ok(Turn::Taken(None))
             }
             "session-closed" | "session-ended" => {
                 self.take_back(wallet, false)?;
                 let over = Session { is_over: true, ..session };
                 wallet.commit(vec![Change::Put(Row::Session(Box::new(over)))])?;
-                self.anew_in_session(wallet, answer, now).map(Some)
+                self.anew_in_session(wallet, answer, now).map(Turn::Taken)
             }
             "session-exhausted" | "session-asset" => {
                 self.take_back(wallet, true)?;
-                self.anew_in_session(wallet, answer, now).map(Some)
+                self.anew_in_session(wallet, answer, now).map(Turn::Taken)
             }
             "session-not-offered" => {
                 self.take_back(wallet, true)?;
                 Err(WalletError::NoSessions(session.mint))
             }
-            _ => Ok(None),
+            _ => Ok(Turn::Passed),
         }
     }
 
@@ -213,13 +215,11 @@ impl PayFlow {
         let request = (self.request.method.clone(), self.address.to_string());
         wallet.asked.remove(&request);
         let before = self.session_state()?.answer();
-        match (answer.status == 402).then_some(answer).or(before.as_ref()) {
-            Some(answer) => self.in_session(wallet, answer, now),
-            None => {
-                self.stage = Stage::Asked { by_pass: false };
-                Ok(Some(Step::Send(self.plain_request())))
-            }
+        if let Some(answer) = (answer.status == 402).then_some(answer).or(before.as_ref()) {
+            return self.in_session(wallet, answer, now);
         }
+        self.stage = Stage::Asked { by_pass: false };
+        Ok(Some(Step::Send(self.plain_request())))
     }
 
     /// The call was not charged: neither is a run. Its steps may be used again, unless they are gone for another reason.
@@ -285,12 +285,7 @@ impl PayFlow {
         Ok(Step::Deliver)
     }
 
-    fn session_refused(
-        &mut self,
-        answer: &HttpResponse,
-        problem: Option<Problem>,
-        settled: Settled,
-    ) -> Result<Step, WalletError> {
+    fn session_refused(&mut self, answer: &HttpResponse, problem: Option<Problem>, settled: Settled) -> Step {
         let deliver = problem.is_none() && answer.status != 402;
         let refused = RefusedPayment {
             url: self.address.to_string(),
@@ -303,9 +298,9 @@ impl PayFlow {
         let outcome = Box::new(Outcome::Refused(Box::new(refused)));
         if deliver {
             self.go_on_with(Part::Told(Some(outcome)));
-            return Ok(Step::Deliver);
+            return Step::Deliver;
         }
         self.stage = Stage::Over;
-        Ok(Step::Done(outcome))
+        Step::Done(outcome)
     }
 }
