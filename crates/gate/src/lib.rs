@@ -17,6 +17,7 @@ pub mod rule;
 pub mod serve;
 pub mod session;
 pub mod target;
+pub mod teaser;
 pub mod tls;
 
 pub use body::{Body, BoxError};

@@ -37,6 +37,17 @@ pub struct Page<'a> {
     pub least: Option<Money>,
     /// Passes that cover it.
     pub passes: &'a [Choice],
+    /// The part of it that is free.
+    pub free_part: Option<FreePart<'a>>,
+}
+
+/// The part of something that may be seen without paying.
+#[derive(Clone, Copy, Debug)]
+pub enum FreePart<'a> {
+    /// The beginning of a text.
+    Text(&'a str),
+    /// A picture, at this address.
+    Picture(&'a str),
 }
 
 /// What is free, and where that stands.
@@ -64,29 +75,53 @@ pub struct Choice {
 }
 
 /// The page's `Content-Security-Policy`: its own style and nothing else, not even a script.
-pub const POLICY: &str = "default-src 'none'; style-src 'sha256-MT5LVK6eXPeAx36Xg61shJCfbjZPbtgBT8tabQ76ZEU='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+pub const POLICY: &str = "default-src 'none'; style-src 'sha256-6hADAJ4Tzx86aiPZLotG3FDgWCSoknil7hLimnpovv8='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The same for a page on which the payer names the amount.
-pub const FORM_POLICY: &str = "default-src 'none'; style-src 'sha256-MT5LVK6eXPeAx36Xg61shJCfbjZPbtgBT8tabQ76ZEU='; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+pub const FORM_POLICY: &str = "default-src 'none'; style-src 'sha256-6hADAJ4Tzx86aiPZLotG3FDgWCSoknil7hLimnpovv8='; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// What a page with the beginning of something needs beside its own policy: no script of any kind.
+pub const CUT_POLICY: &str = "script-src 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// Word to search engines, in the vocabulary of schema.org: what stands under the class is not free.
+const NOT_FREE: &str = r#"{"@context":"https://schema.org","@type":"CreativeWork","isAccessibleForFree":false,"hasPart":{"@type":"WebPageElement","isAccessibleForFree":false,"cssSelector":".farthing-paywall"}}"#;
 
 const STYLE: &str = "body{max-width:38rem;margin:4rem auto;padding:0 1rem;font:1.1rem/1.5 system-ui,sans-serif}\
-code{display:block;padding:.6rem;background:#8882;overflow-wrap:anywhere}.price{font-size:2rem;font-weight:600}\
+code{display:block;padding:.6rem;background:#8882;overflow-wrap:anywhere}pre{white-space:pre-wrap}img{max-width:100%}.price{font-size:2rem;font-weight:600}\
 :root{color-scheme:light dark}";
 
 impl Page<'_> {
     /// The page as HTML.
     pub fn to_html(&self) -> String {
-        let mut html = String::with_capacity(2_048);
-        let shown = |money: &Money| {
-            escape(&self.locale.map_or_else(|| money.to_string(), |locale| locale.write(money)))
-        };
-        let price = shown(&self.price);
-        let _ = write!(
-            html,
+        let price = self.shown(&self.price);
+        let free_part = self.free_part.map(FreePart::to_html).unwrap_or_default();
+        format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width\">\n<title>{price}</title>\n<style>{STYLE}</style>\n\
-             </head>\n<body>\n<h1>Payment required</h1>\n"
-        );
+             </head>\n<body>\n<h1>Payment required</h1>\n{free_part}{}</body>\n</html>\n",
+            self.words()
+        )
+    }
+
+    /// What the page says as a part of another page, which shows the beginning of what is paid for. Search engines are told that the rest
+    /// is not free.
+    pub fn to_section(&self) -> String {
+        format!(
+            "\n<section class=\"farthing-paywall\">\n<script type=\"application/ld+json\">{NOT_FREE}</script>\n\
+             <h2>The rest costs {}</h2>\n{}</section>\n",
+            self.shown(&self.price),
+            self.words()
+        )
+    }
+
+    fn shown(&self, money: &Money) -> String {
+        escape(&self.locale.map_or_else(|| money.to_string(), |locale| locale.write(money)))
+    }
+
+    fn words(&self) -> String {
+        let mut html = String::with_capacity(2_048);
+        let shown = |money: &Money| self.shown(money);
+        let price = shown(&self.price);
         if let Some(problem) = self.problem {
             let _ = writeln!(html, "<p role=\"alert\">{}</p>", escape(problem));
         }
@@ -128,7 +163,6 @@ impl Page<'_> {
                  money with <code>farthing wallet refund</code></p>\n",
             );
         }
-        html.push_str("</body>\n</html>\n");
         html
     }
 
@@ -147,6 +181,15 @@ impl Page<'_> {
              <input name=\"{PARAMETER}\" value=\"{amount}\" inputmode=\"decimal\"></label>\n\
              <button>Name it</button>\n</form>\n"
         )
+    }
+}
+
+impl FreePart<'_> {
+    fn to_html(self) -> String {
+        match self {
+            Self::Text(text) => format!("<pre>{}</pre>\n", escape(text)),
+            Self::Picture(url) => format!("<p><img src=\"{}\" alt=\"A preview\"></p>\n", escape(url)),
+        }
     }
 }
 
@@ -260,6 +303,7 @@ mod tests {
             least: None,
             locale: None,
             passes: &[],
+            free_part: None,
         }
     }
 

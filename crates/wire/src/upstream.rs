@@ -19,6 +19,8 @@ pub enum Standing {
     Pass,
     /// It costs this asker nothing now: a quota, a group, an hour. `payment` names this very request.
     Free,
+    /// Nothing was paid. Only the free part of it goes out: a page with the rest is cut, or a range was asked for.
+    Teaser,
     /// A step of a session pays for this very request. The note names the session, and is the same for a few seconds.
     Session,
 }

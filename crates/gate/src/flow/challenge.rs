@@ -18,11 +18,13 @@ use super::offered;
 use super::quota::QuotaTerms;
 use super::quote::Quote;
 use super::refusal::{Kind, Refused};
+use super::teaser::Shown;
 use crate::body::Body;
 use crate::chain::{offer, settled};
 use crate::cors;
-use crate::page::{FORM_POLICY, POLICY, Page, PageQuota, locale, prefers_html};
+use crate::page::{CUT_POLICY, FORM_POLICY, FreePart, POLICY, Page, PageQuota, locale, prefers_html};
 use crate::problem;
+use crate::teaser::Part;
 
 /// What our own fields of a 402 may have together: the rest is for the usual ones, and for those of a proxy before us.
 const FIELDS_BYTES_MAX: usize = header::CHALLENGE_LIMIT_BYTES - 1_024;
@@ -117,7 +119,7 @@ impl Shared {
         let sunset = self.mode() == Mode::Sunset;
         let problem = if sunset { problem.with("issuer_mode", Mode::Sunset.as_str()) } else { problem };
         let (problem, field) = told_quota(problem, quote, now);
-        let problem = offered::in_problem(problem, quote);
+        let problem = told_teaser(offered::in_problem(problem, quote), quote);
         let mut fields = offered::links(&quote.plans);
         let others = self.exchanges(quote);
         let creq_b = self.add_cashu_requests(quote, &mut fields);
@@ -150,8 +152,9 @@ impl Shared {
                 quota: quote.quota.as_ref().map(|terms| page_quota(terms, now)),
                 least: quote.least,
                 passes: &passes,
+                free_part: free_part(quote),
             };
-            put_page(&mut response, &page);
+            put_page(&mut response, &page, quote);
         }
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -316,12 +319,55 @@ fn told_quota(problem: Problem, quote: &Quote, now: Timestamp) -> (Problem, Opti
     (problem.with("quota", told), Some(field))
 }
 
-fn put_page(response: &mut Response<Body>, page: &Page<'_>) {
-    *response.body_mut() = Body::from(page.to_html());
+/// Says in a problem what is free of it, and what it is if that is a list.
+fn told_teaser(problem: Problem, quote: &Quote) -> Problem {
+    let Some(terms) = &quote.teaser else { return problem };
+    let part = &terms.teaser.part;
+    let free = part.to_string();
+    let told = match (part, terms.shown.as_deref()) {
+        (Part::Bytes(bytes), _) => {
+            json!({ "free": free, "range": format!("bytes=0-{}", bytes.saturating_sub(1)) })
+        }
+        (Part::Items { at, .. }, Some(Shown::Items { items, all })) => {
+            json!({ "free": free, "at": at, "items": items, "of": all })
+        }
+        _ => json!({ "free": free }),
+    };
+    problem.with("teaser", told)
+}
+
+/// The free part that stands in the page itself.
+fn free_part(quote: &Quote) -> Option<FreePart<'_>> {
+    match quote.teaser.as_ref()?.shown.as_deref()? {
+        Shown::Text(text) => Some(FreePart::Text(text)),
+        // Of the same origin, however the page was reached.
+        Shown::Picture => {
+            let after_scheme = quote.url.split_once("://").map_or(quote.url.as_str(), |(_, rest)| rest);
+            after_scheme.find('/').and_then(|at| after_scheme.get(at..)).map(FreePart::Picture)
+        }
+        Shown::Page { .. } | Shown::Items { .. } => None,
+    }
+}
+
+fn put_page(response: &mut Response<Body>, page: &Page<'_>, quote: &Quote) {
+    let shown = quote.teaser.as_ref().and_then(|terms| terms.shown.as_deref());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    if let Some(Shown::Page { page: cut, fields }) = shown {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(CUT_POLICY));
+        // Of several policies each holds.
+        for (name, value) in fields {
+            headers.append(name, value.clone());
+        }
+        *response.body_mut() = Body::from(format!("{}{}{}", cut.before, page.to_section(), cut.after));
+        return;
+    }
     let policy = if page.least.is_some() { FORM_POLICY } else { POLICY };
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    let pictures = if matches!(shown, Some(Shown::Picture)) { "; img-src 'self'" } else { "" };
+    if let Ok(policy) = HeaderValue::try_from(format!("{policy}{pictures}")) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    *response.body_mut() = Body::from(page.to_html());
 }
 
 fn page_quota(terms: &QuotaTerms, now: Timestamp) -> PageQuota {

@@ -57,7 +57,7 @@ impl Shared {
     {
         let name = random::draw::<32>(&self.config.random).map(hex::encode).unwrap_or_default();
         let (quote, asked) = (answering.quote.clone(), answering.parts.headers.clone());
-        let note = self.free_note(&quote, &name);
+        let note = self.unpaid_note(&quote, &name, Standing::Free);
         let answer = match answering.call(note).await {
             Ok(response) if is_delivery(response.status()) => Ok(response),
             Ok(response) => Err(uncharged(response)),
@@ -113,10 +113,11 @@ impl Shared {
         }
     }
 
-    fn free_note(&self, quote: &Quote, name: &str) -> Option<HeaderValue> {
+    /// The note that says to the upstream why something goes out without money.
+    pub(super) fn unpaid_note(&self, quote: &Quote, name: &str, standing: Standing) -> Option<HeaderValue> {
         let note = PaymentNote {
             payment: name.to_owned(),
-            standing: Standing::Free,
+            standing,
             amount: Amount::ZERO,
             unit: quote.price.asset().unit(),
             resource: quote.url.clone(),

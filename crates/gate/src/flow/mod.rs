@@ -24,6 +24,7 @@ mod refusal;
 mod sale;
 mod session;
 mod sign_in;
+mod teaser;
 mod terms;
 
 use std::convert::Infallible;
@@ -63,6 +64,7 @@ use self::quota::{Counted, QuotaKeys};
 use self::quote::Quote;
 use self::refusal::Refused;
 use self::sign_in::{SignIns, SignedIn};
+use self::teaser::Teasers;
 use self::terms::Terms;
 use crate::body::{Body, BoxError};
 use crate::chain::statement;
@@ -98,6 +100,8 @@ struct Shared {
     quota_keys: QuotaKeys,
     /// Signatures of crawlers that were used.
     bots: Bots,
+    /// Free parts of what costs something.
+    teasers: Teasers,
     /// Places for payments that are under way.
     payments: Arc<Semaphore>,
 }
@@ -126,7 +130,8 @@ impl Shared {
         let sign_ins = SignIns::new(&config.secrets.challenge, (config.clock)());
         let channels = ChannelMemory::default();
         let (quota_keys, bots) = (QuotaKeys::default(), Bots::default());
-        Self { config, verifying, statements, sign_ins, handovers, channels, quota_keys, bots, payments }
+        let teasers = Teasers::default();
+        Self { config, verifying, statements, sign_ins, handovers, channels, quota_keys, bots, teasers, payments }
     }
 }
 
@@ -187,7 +192,7 @@ where
 impl Shared {
     async fn answer<S, B>(self: Arc<Self>, inner: S, request: Request<Body>) -> Response<Body>
     where
-        S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send,
         S::Error: Into<UpstreamError>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -251,7 +256,7 @@ impl Shared {
         mut quote: Quote,
     ) -> Response<Body>
     where
-        S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send,
         S::Error: Into<UpstreamError>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -322,13 +327,18 @@ impl Shared {
         cashu: bool,
     ) -> Response<Body>
     where
-        S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send,
         S::Error: Into<UpstreamError>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let Answering { inner, parts, body, mut quote } = answering;
+        if credential.is_none()
+            && let Some(answer) = self.free_range(inner.clone(), &quote, &parts).await
+        {
+            return answer;
+        }
         if let Some(counted) = counted {
             match self.take_free(&mut quote, counted, &parts, (self.config.clock)()).await {
                 Ok(None) => {}
@@ -349,7 +359,10 @@ impl Shared {
         };
         let (Some(credential), Some((work, place))) = (credential, begun) else {
             let digest = digest.filter(|digest| !digest.is_empty());
-            return self.challenge(&Asked { quote: &quote, headers: &parts.headers, digest });
+            self.look_for_teaser(inner.clone(), &mut quote, &parts).await;
+            let mut answer = self.challenge(&Asked { quote: &quote, headers: &parts.headers, digest });
+            self.put_preview(inner, &quote, &parts, &mut answer).await;
+            return answer;
         };
         self.paid(inner, Attempt { parts, body, quote, credential, digest, work }, place).await
     }

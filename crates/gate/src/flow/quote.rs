@@ -14,6 +14,7 @@ use super::fare::Riding;
 use super::named::{self, NamedRefusal};
 use super::quota::QuotaTerms;
 use super::sale::Sale;
+use super::teaser::TeaserTerms;
 use super::terms::Ask;
 use crate::peer::Peer;
 use crate::rule::{Covers, PassScope, Plan, Rule, Share, is_safe};
@@ -42,6 +43,8 @@ pub(super) struct Quote {
     pub(super) shares: Vec<Share>,
     /// What is free of it, and where that stands.
     pub(super) quota: Option<QuotaTerms>,
+    /// What of it is shown to who has not paid.
+    pub(super) teaser: Option<TeaserTerms>,
     /// In what it may be paid beside its own asset, if its rule says so.
     pub(super) accepts: Option<Vec<Asset>>,
     /// It costs this asker nothing, though others pay.
@@ -115,6 +118,7 @@ impl Quote {
             shares: rule.shares().to_vec(),
             accepts: rule.accepts().map(<[Asset]>::to_vec),
             quota: rule.quota().filter(|_| ask.counts).map(|quota| QuotaTerms::new(rule, quota)),
+            teaser: rule.teaser().map(|teaser| TeaserTerms { teaser: teaser.clone(), shown: None }),
             granted: ask.granted,
             least: rule.least(),
             named: ask.named.then_some(ask.price),
@@ -145,6 +149,7 @@ impl Quote {
             flow: PaymentFlow::default(),
             shares: Vec::new(),
             quota: None,
+            teaser: None,
             accepts: None,
             granted: false,
             least: None,

@@ -134,6 +134,9 @@ fn write_terms(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     if let Some(quota) = rule.quota() {
         writeln!(f, "    free {} times a {} for each {}", quota.free, quota.per.as_str(), quota.by.as_str())?;
     }
+    if let Some(teaser) = rule.teaser() {
+        writeln!(f, "    free to look at: {}", teaser.part)?;
+    }
     match rule.least() {
         Some(least) => writeln!(f, "    payers name what they pay, at least {least}"),
         None => Ok(()),

@@ -1,8 +1,9 @@
-//! What softens a price: how much of it is free, in which cases it is another one, and how little a payer may name.
+//! What softens a price: how much of it and which part is free, in which cases it is another one, and how little a payer may name.
 
 use farthing_money::Money;
 
 use super::{Case, Quota, Rule};
+use crate::teaser::Teaser;
 
 /// What softens the price of a rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,6 +11,7 @@ pub(super) struct RuleTerms {
     quota: Option<Quota>,
     cases: Vec<Case>,
     least: Option<Money>,
+    teaser: Option<Teaser>,
 }
 
 impl Rule {
@@ -34,6 +36,13 @@ impl Rule {
         self
     }
 
+    /// A part of each thing is free.
+    #[must_use]
+    pub fn showing(mut self, teaser: Teaser) -> Self {
+        self.terms.teaser = Some(teaser);
+        self
+    }
+
     /// How often it is free.
     pub fn quota(&self) -> Option<Quota> {
         self.terms.quota
@@ -42,6 +51,11 @@ impl Rule {
     /// In which cases it has another price.
     pub fn cases(&self) -> &[Case] {
         &self.terms.cases
+    }
+
+    /// Which part of each thing is free.
+    pub fn teaser(&self) -> Option<&Teaser> {
+        self.terms.teaser.as_ref()
     }
 
     /// The least that a payer may name, if payers name what they pay.

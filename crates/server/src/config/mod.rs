@@ -27,6 +27,7 @@ mod sessions;
 mod source;
 mod spelling;
 mod split;
+mod teaser;
 #[cfg(test)]
 mod tests;
 mod x402;

@@ -13,6 +13,7 @@ use super::quota;
 use super::section::Section;
 use super::source::Source;
 use super::split;
+use super::teaser;
 
 /// Why a text is not the price of a rule.
 #[derive(Debug, Error)]
@@ -89,6 +90,7 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let quota = quota::read(section, price, torn);
     let found = cases::read(section, price, assets, torn);
     let least = cases::read_least(section, price, assets);
+    let teaser = teaser::read(section, price);
     if price == Some(Price::Free) {
         let useless = [
             ("pass", "needs no pass"),
@@ -107,6 +109,7 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let rule = if let Some(quota) = quota.ok()? { rule.free_up_to(quota) } else { rule };
     let rule = if section.has("accepts") { rule.accepting(accepts(section, assets)?) } else { rule };
     let rule = if let Some(least) = least.ok()? { rule.at_least(least) } else { rule };
+    let rule = if let Some(teaser) = teaser.ok()? { rule.showing(teaser) } else { rule };
     let rule = rule.in_case(found?);
     let rule = if let Some(tax_code) = tax { rule.taxed(tax_code) } else { rule };
     let rule = if let Some(pass) = pass { rule.pass(pass, scope) } else { rule.opening(scope) };
