@@ -1,6 +1,7 @@
 //! What is done with strangers' bytes, one function for each target of `fuzz_targets/`: read them, write again what was
 //! read, and see that it is the same. A panic is a finding; so are too much memory and too much time.
 
+mod asker;
 mod books;
 mod chain;
 mod ecash;
@@ -14,6 +15,7 @@ mod wallet;
 mod world;
 mod x402;
 
+pub use asker::{bot_signatures, visitor_cookies};
 pub use books::rows;
 pub use chain::chain_texts;
 pub use ecash::{cashu_json, secrets, tokens};

@@ -81,7 +81,8 @@ pub const POLICY: &str = "default-src 'none'; style-src 'sha256-6hADAJ4Tzx86aiPZ
 pub const FORM_POLICY: &str = "default-src 'none'; style-src 'sha256-6hADAJ4Tzx86aiPZLotG3FDgWCSoknil7hLimnpovv8='; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// What a page with the beginning of something needs beside its own policy: no script of any kind.
-pub const CUT_POLICY: &str = "script-src 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'";
+pub const CUT_POLICY: &str =
+    "script-src 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'";
 
 /// Word to search engines, in the vocabulary of schema.org: what stands under the class is not free.
 const NOT_FREE: &str = r#"{"@context":"https://schema.org","@type":"CreativeWork","isAccessibleForFree":false,"hasPart":{"@type":"WebPageElement","isAccessibleForFree":false,"cssSelector":".farthing-paywall"}}"#;

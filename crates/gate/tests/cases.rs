@@ -13,11 +13,11 @@ use ed25519_dalek::{Signer, SigningKey};
 use farthing_gate::rule::{Case, Crawler, CrawlerCase, CrawlerClass, Group, Hours, People, When};
 use farthing_gate::serve::Limits;
 use farthing_gate::{Gate, Per, Price, Proxy, ProxyConfig, Quota, Rule, Rules};
-use farthing_money::{Amount, Timestamp};
-use farthing_wire::QuotaBy;
+use farthing_money::{Amount, Span, Timestamp};
 use farthing_wire::http_signature::thumbprint;
+use farthing_wire::{Bought, Pass, QuotaBy};
 use sha2::{Digest, Sha256};
-use support::bank::{Bank, usd};
+use support::bank::{Bank, signing_key, usd};
 use support::pay::{Answer, cashu, cent, credential, get};
 use support::{Server, mirror, start_service};
 
@@ -42,6 +42,7 @@ fn people() -> People {
         name: "staff".into(),
         keys: [Sha256::digest("staff-key").into()].into(),
         networks: vec!["192.0.2.0/24".parse().unwrap()],
+        passes: vec!["patron".into()],
     };
     let crawlers =
         vec![crawler("findbot", CrawlerClass::Search), crawler("trainbot", CrawlerClass::Training)];
@@ -212,4 +213,28 @@ async fn the_payer_names_the_amount_above_the_floor() {
     let page = get(gate.address, "/tip/x", "Accept: text/html\r\n").await;
     assert!(page.body.contains("<form method=\"get\">") && page.body.contains("name=\"farthing_amount\""));
     assert!(page.header("content-security-policy").unwrap().contains("form-action 'self'"));
+}
+
+#[tokio::test]
+async fn a_pass_makes_a_member_of_what_it_does_not_cover() {
+    let (bank, upstream) = (Bank::new(), mirror().await);
+    let gate = shop(&bank, upstream.address).await;
+    let pass = |plan: &str, ends: Timestamp, key: &SigningKey| {
+        let bought =
+            Bought { plan: plan.into(), covers: vec!["/other/**".into()], methods: Vec::new(), uses: None };
+        let scope = format!("plan {plan}");
+        let pass = Pass { payment: "00".repeat(32), scope, expires: ends, bought: Some(bought) };
+        format!("{}Farthing-Pass: {}\r\n", from("198.51.100.7", "x"), pass.sign(key).unwrap())
+    };
+    let (now, later) = (bank.time(), bank.time().after(Span::from_secs(60)));
+    for (headers, member) in [
+        (pass("patron", later, &signing_key()), true),
+        (pass("day", later, &signing_key()), false),
+        (pass("patron", now, &signing_key()), false),
+        (pass("patron", later, &SigningKey::from_bytes(&[77; 32])), false),
+    ] {
+        let answer = get(gate.address, "/cases/x", &headers).await;
+        assert_eq!(answer.status == 200, member, "{headers}: {answer:?}");
+        assert!(!answer.body.contains("Farthing-Pass"), "the upstream sees no pass");
+    }
 }

@@ -125,7 +125,8 @@ pub async fn run(
         chains.start(&mut tasks);
     }
     if let Some(file) = file {
-        tasks.spawn(reload::watch(file.to_owned(), rules, Arc::clone(&installation.writer)));
+        let files = (file.to_owned(), config.people.files());
+        tasks.spawn(reload::watch(files, rules, Arc::clone(&installation.writer)));
     }
     let acceptor = certificate.as_ref().map(Certificate::acceptor).transpose()?;
     if let Some(certificate) = certificate {

@@ -1,4 +1,5 @@
-//! Prices are read again when the configuration's file changes; a file with mistakes keeps the old prices.
+//! Prices are read again when the configuration's file changes, or a file of keys or networks that it names; one with mistakes keeps
+//! the old prices.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,21 +17,57 @@ const EVERY: Duration = Duration::from_secs(2);
 /// What tells one state of a file from another.
 type Look = Option<(SystemTime, u64)>;
 
-/// Looks at the file for ever and sends its rules when they change.
-pub(crate) async fn watch(file: PathBuf, rules: watch::Sender<Arc<Rules>>, writer: Arc<dyn Execute>) {
-    let mut seen = look(&file);
+/// The files that prices are made of, and how they looked.
+struct Files {
+    config: PathBuf,
+    named: Vec<PathBuf>,
+    seen: Vec<Look>,
+}
+
+impl Files {
+    fn new(config: PathBuf, named: Vec<PathBuf>) -> Self {
+        let mut files = Self { config, named, seen: Vec::new() };
+        files.seen = files.looks();
+        files
+    }
+
+    fn looks(&self) -> Vec<Look> {
+        std::iter::once(&self.config).chain(&self.named).map(|file| look(file)).collect()
+    }
+
+    /// Whether one of them looks otherwise than when this was last asked.
+    fn have_changed(&mut self) -> bool {
+        let looks = self.looks();
+        std::mem::replace(&mut self.seen, looks) != self.seen
+    }
+
+    /// From now on these are named. One that has changed since it was read is seen at the next look.
+    fn name(&mut self, named: Vec<PathBuf>) {
+        if named != self.named {
+            self.named = named;
+            self.seen = self.looks();
+        }
+    }
+}
+
+/// Looks at the files for ever and sends the rules when they change.
+pub(crate) async fn watch(
+    (file, named): (PathBuf, Vec<PathBuf>),
+    rules: watch::Sender<Arc<Rules>>,
+    writer: Arc<dyn Execute>,
+) {
+    let mut files = Files::new(file, named);
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         ticks.tick().await;
-        let now = look(&file);
-        if now == seen {
+        if !files.have_changed() {
             continue;
         }
-        seen = now;
-        match Config::load(&file) {
+        match Config::load(&files.config) {
             // Whoever earns has an account before anything can be paid.
             Ok(config) => match execute(&*writer, Command::OpenAccounts(accounts_of(&config))).await {
                 Ok(()) => {
+                    files.name(config.people.files());
                     rules.send_replace(Arc::new(config.rules));
                     tracing::info!("the prices were read again");
                 }
@@ -46,4 +83,31 @@ pub(crate) async fn watch(file: PathBuf, rules: watch::Sender<Arc<Rules>>, write
 fn look(file: &Path) -> Look {
     let metadata = std::fs::metadata(file).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_named_is_looked_at_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
+        write("farthing.toml", "[server]");
+        write("staff.keys", "");
+        let mut files = Files::new(path("farthing.toml"), vec![path("staff.keys")]);
+        assert!(!files.have_changed());
+        write("staff.keys", "ab");
+        assert!(files.have_changed() && !files.have_changed(), "a key came");
+        write("farthing.toml", "[server]\n");
+        assert!(files.have_changed() && !files.have_changed());
+        files.name(vec![path("guests.keys")]);
+        write("staff.keys", "abc");
+        assert!(!files.have_changed(), "nobody names it any more");
+        write("guests.keys", "");
+        assert!(files.have_changed(), "it is there at last");
+        std::fs::remove_file(path("guests.keys")).unwrap();
+        assert!(files.have_changed(), "it is gone, which is a mistake that is told");
+    }
 }

@@ -46,6 +46,16 @@ pub fn rule_json(rule: &Rule, built_in: bool) -> Value {
         fields.insert("pass".to_owned(), rule.pass_span().to_string().into());
         fields.insert("pass_scope".to_owned(), scope(rule.pass_scope()).into());
         fields.insert("tax".to_owned(), json!(rule.tax_code()));
+        fields.insert(
+            "cases".to_owned(),
+            rule.cases().iter().map(ToString::to_string).collect::<Vec<_>>().into(),
+        );
+        let quota = rule
+            .quota()
+            .map(|quota| json!({ "free": quota.free, "per": quota.per.as_str(), "by": quota.by.as_str() }));
+        fields.insert("quota".to_owned(), json!(quota));
+        fields.insert("least".to_owned(), json!(rule.least().map(money_json)));
+        fields.insert("teaser".to_owned(), json!(rule.teaser().map(|teaser| teaser.part.to_string())));
     }
     json
 }

@@ -29,6 +29,18 @@ const COMMANDS: [&str; 13] = [
     "backup --to copy",
 ];
 
+/// What is counted, cut and told apart by who asks.
+const COUNTED: &str = "[[crawler]]\nname = \"findbot\"\nclass = \"search\"\nagent = \"FindBot\"\n\
+    [[price]]\npath = \"/counted/**\"\namount = \"0.01 USD\"\n\
+    [[price.case]]\ncrawler = \"search\"\namount = \"0.001 USD\"\n\
+    [price.quota]\nfree = 1\nper = \"month\"\nby = \"visitor\"\n[price.teaser]\nshow = \"1 word\"\n\
+    [[price]]\npath = \"/keyed/**\"\namount = \"0.01 USD\"\n\
+    [price.quota]\nfree = 1\nper = \"month\"\nby = \"key\"\n[price.teaser]\nshow = \"2 bytes\"\n";
+
+/// A crawler's signature that is none.
+const SIGNED: &str = "Signature-Agent: \"https://planted-referer.example\"\r\nSignature: planted=:cGxhbnRlZC1zZWNyZXQ=:\r\n\
+    Signature-Input: planted=(\"@authority\");tag=\"web-bot-auth\";keyid=\"planted-secret\";created=1;expires=2\r\n";
+
 /// Bytes as a text that is searched fast, in lower case: a letter for each.
 fn letters(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect()
@@ -121,6 +133,15 @@ fn trouble(gate: &str, host: &str, issuer: &str) -> usize {
         head("GET /page?who=planted-query", "X-Cashu: cashuBplanted-token\r\n"),
         head("GET /page?who=planted-query", "X-Cashu: cashuAeyJwbGFudGVkLXRva2VuIjoxfQ\r\n"),
         head("GET /page?who=planted-query", "Farthing-Pass: planted-pass\r\n"),
+        head("GET /counted/page?who=planted-query", "Accept: text/html\r\n"),
+        head(
+            "GET /counted/page?who=planted-query",
+            "Accept: text/html\r\nCookie: farthing_visitor=planted-cookie\r\n",
+        ),
+        head("GET /counted/broken?who=planted-query", "User-Agent: PlantedAgent FindBot\r\n"),
+        head("GET /counted/page?who=planted-query", SIGNED),
+        head("GET /keyed/page?who=planted-query", "X-Api-Key: planted-token\r\nRange: bytes=0-1\r\n"),
+        head("GET /keyed/page?who=planted-query", "Authorization: Bearer planted-token\r\n"),
         head("GET /page/../page?who=planted-query", ""),
         head("GET //page?planted-query", "Host: planted-referer.example\r\n"),
         head("GET /page?who=planted-query", &long),
@@ -253,7 +274,7 @@ fn shop() -> (tempfile::TempDir, Tap, String, Receiver<String>) {
     let (tell, asked) = channel();
     let free =
         ["/free", "/tunnel", "/nonsense"].map(|path| format!("[[free]]\npath = \"{path}\"\n")).concat();
-    let rules = format!("[[price]]\npath = \"/**\"\namount = \"0.01 USD\"\npass = \"10m\"\n{free}");
+    let rules = format!("[[price]]\npath = \"/**\"\namount = \"0.01 USD\"\npass = \"10m\"\n{COUNTED}{free}");
     let shop = folder(&site(tell), &rules);
     let server = serve(shop.path());
     let gate = server.text("gate").trim_start_matches("http://").to_owned();

@@ -127,6 +127,47 @@ GET example.com/articles/one
 }
 
 #[test]
+fn price_explain_says_what_it_costs_whom_and_when() {
+    let config = "[server]\nupstream = \"http://127.0.0.1:3000\"\n\n[[group]]\nname = \"staff\"\nnetworks = [\"192.0.2.0/24\"]\n\n\
+                  [[crawler]]\nname = \"findbot\"\nclass = \"search\"\nagent = \"FindBot\"\n\n\
+                  [[price]]\npath = \"/**\"\namount = \"0.10 USD\"\n\n\
+                  [[price.case]]\ngroup = \"staff\"\namount = \"free\"\n\n\
+                  [[price.case]]\ncrawler = \"search\"\namount = \"0.01 USD\"\n\n\
+                  [[price.case]]\nhours = \"17:00-19:00\"\namount = \"0.05 USD\"\n\n\
+                  [price.quota]\nfree = 3\nper = \"day\"\nby = \"visitor\"\n\n[price.teaser]\nshow = \"50 words\"\n";
+    let (noon, evening) = ("2026-11-27T12:00:00Z", "2026-11-27T18:00:00Z");
+    for (asker, price, case, quota) in [
+        (&["--at", noon][..], json!("0.10"), Value::Null, true),
+        (&["--at", evening], json!("0.05"), json!("17:00-19:00, UTC"), true),
+        (&["--at", evening, "--group", "staff"], Value::Null, json!("group staff"), true),
+        (&["--at", noon, "--network", "192.0.2.7"], Value::Null, json!("group staff"), true),
+        (&["--at", evening, "--crawler", "findbot"], json!("0.01"), json!("search crawlers"), false),
+        (&["--at", evening, "--crawler", "search"], json!("0.01"), json!("search crawlers"), false),
+        // By its own word alone nobody pays less.
+        (&["--at", noon, "--agent", "Mozilla/5.0 (FindBot/2)"], json!("0.10"), Value::Null, true),
+    ] {
+        let due = parse(&run(config, &[&["price", "explain", "/a"], asker].concat()))["due"].clone();
+        assert_eq!(
+            (&due["price"]["decimal"], &due["case"], &due["quota"]),
+            (&price, &case, &json!(quota)),
+            "{asker:?}"
+        );
+    }
+    let text = run(config, &["price", "explain", "--text", "/a", "--at", evening, "--group", "staff"]);
+    let last = "  for group staff at 2026-11-27T18:00:00.000Z: free (the case group staff)\n";
+    assert!(text.stdout.ends_with(last), "{}", text.stdout);
+    assert!(text.stdout.contains("    free to look at: the first 50 words\n"), "{}", text.stdout);
+    let unknown = run(config, &["price", "explain", "/a", "--group", "guests"]);
+    assert!(
+        unknown.exit == 2 && unknown.stderr.contains("the configuration has: staff"),
+        "{}",
+        unknown.stderr
+    );
+    let answer = parse(&run(config, &["price", "explain", "/a"]));
+    assert_eq!(answer["winner"]["quota"], json!({ "free": 3, "per": "day", "by": "visitor" }));
+}
+
+#[test]
 fn price_explain_says_what_the_gate_would_refuse() {
     let doubtful = run(GOOD, &["price", "explain", "/x/../articles/one"]);
     assert_eq!((doubtful.exit, doubtful.stdout.as_str()), (1, ""));

@@ -131,7 +131,18 @@ impl Shared {
         let channels = ChannelMemory::default();
         let (quota_keys, bots) = (QuotaKeys::default(), Bots::default());
         let teasers = Teasers::default();
-        Self { config, verifying, statements, sign_ins, handovers, channels, quota_keys, bots, teasers, payments }
+        Self {
+            config,
+            verifying,
+            statements,
+            sign_ins,
+            handovers,
+            channels,
+            quota_keys,
+            bots,
+            teasers,
+            payments,
+        }
     }
 }
 

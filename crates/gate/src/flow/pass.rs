@@ -79,7 +79,7 @@ impl Shared {
     }
 
     /// The passes that a request brings, as far as they are ours and last.
-    fn passes(&self, headers: &HeaderMap, client: Option<&Client>) -> Result<Vec<Pass>, Limited> {
+    pub(super) fn passes(&self, headers: &HeaderMap, client: Option<&Client>) -> Result<Vec<Pass>, Limited> {
         let fields = headers.get_all(header::FARTHING_PASS).iter().filter_map(|value| value.to_str().ok());
         let passes: Vec<&str> = fields.chain(own_header::pass_cookies(headers)).take(PASSES_MAX).collect();
         if passes.is_empty() {

@@ -12,11 +12,12 @@ use bytes::Bytes;
 use farthing_money::Timestamp;
 use farthing_wire::upstream::Standing;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore};
@@ -60,10 +61,16 @@ pub(super) struct TeaserTerms {
 #[derive(Debug)]
 pub(super) enum Shown {
     /// A page, with the fields that belong to it.
-    Page { page: CutPage, fields: HeaderMap },
+    Page {
+        page: CutPage,
+        fields: HeaderMap,
+    },
     Text(String),
     /// Items of a list in JSON, and how many it has.
-    Items { items: Vec<Value>, all: usize },
+    Items {
+        items: Vec<Value>,
+        all: usize,
+    },
     /// A picture, fetched by whoever looks at the page.
     Picture,
 }
@@ -117,7 +124,11 @@ impl Quote {
 
 /// Whether a client asks for a picture, as browsers do for those in a page.
 fn prefers_picture(headers: &HeaderMap) -> bool {
-    let mut ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    let mut ranges = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','));
     !prefers_html(headers) && ranges.any(|range| range.trim_start().starts_with("image/"))
 }
 
@@ -144,7 +155,13 @@ impl Shared {
         }
     }
 
-    async fn kept_or_fetched<S, B>(&self, inner: S, quote: &Quote, parts: &Parts, teaser: &Teaser) -> Option<Arc<Shown>>
+    async fn kept_or_fetched<S, B>(
+        &self,
+        inner: S,
+        quote: &Quote,
+        parts: &Parts,
+        teaser: &Teaser,
+    ) -> Option<Arc<Shown>>
     where
         S: Service<Request<Body>, Response = Response<B>>,
         S::Error: Into<UpstreamError>,
@@ -164,7 +181,13 @@ impl Shared {
     }
 
     /// Asks the upstream, and cuts.
-    async fn fetch<S, B>(&self, inner: S, quote: &Quote, parts: &Parts, part: &Part) -> Result<Option<Arc<Shown>>, Unanswered>
+    async fn fetch<S, B>(
+        &self,
+        inner: S,
+        quote: &Quote,
+        parts: &Parts,
+        part: &Part,
+    ) -> Result<Option<Arc<Shown>>, Unanswered>
     where
         S: Service<Request<Body>, Response = Response<B>>,
         S::Error: Into<UpstreamError>,
@@ -178,7 +201,9 @@ impl Shared {
         if head.status.is_server_error() {
             return Err(Unanswered);
         }
-        let Some(kind) = plain_kind(&head.headers).filter(|_| head.status == StatusCode::OK) else { return Ok(None) };
+        let Some(kind) = plain_kind(&head.headers).filter(|_| head.status == StatusCode::OK) else {
+            return Ok(None);
+        };
         let most = if is_list { LIST_BYTES_MAX } else { PAGE_BYTES_MAX };
         let (bytes, whole) = read(&mut body, most).await?;
         Ok(cut(part, &kind, (&bytes, whole), &head.headers).map(Arc::new))
@@ -203,7 +228,9 @@ impl Shared {
         let named = || HeaderValue::try_from(parts.uri.authority()?.as_str()).ok();
         asked.headers.extend(parts.headers.get(HOST).cloned().or_else(named).map(|host| (HOST, host)));
         for name in REACHED {
-            asked.headers.extend(parts.headers.get(name).and_then(|value| Some((name.parse().ok()?, value.clone()))));
+            asked
+                .headers
+                .extend(parts.headers.get(name).map(|value| (HeaderName::from_static(name), value.clone())));
         }
         asked.headers.insert(ACCEPT, HeaderValue::from_static(accept));
         asked.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -222,8 +249,13 @@ impl Shared {
     }
 
     /// The picture that stands for what was asked for, in the place of the 402's words, if a picture was asked for.
-    pub(super) async fn put_preview<S, B>(&self, inner: S, quote: &Quote, parts: &Parts, answer: &mut Response<Body>)
-    where
+    pub(super) async fn put_preview<S, B>(
+        &self,
+        inner: S,
+        quote: &Quote,
+        parts: &Parts,
+        answer: &mut Response<Body>,
+    ) where
         S: Service<Request<Body>, Response = Response<B>>,
         S::Error: Into<UpstreamError>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -231,14 +263,22 @@ impl Shared {
     {
         let Some(Teaser { part: Part::Preview(path), .. }) = quote.teaser_of(&parts.method) else { return };
         let place = path.replace("{path}", parts.uri.path());
-        let (false, true, Ok(uri)) = (place == parts.uri.path(), prefers_picture(&parts.headers), place.parse::<Uri>()) else {
+        let (false, true, Ok(uri)) =
+            (place == parts.uri.path(), prefers_picture(&parts.headers), place.parse::<Uri>())
+        else {
             return;
         };
         let Ok(_place) = self.teasers.asking.try_acquire() else { return };
         let asking = self.ask_for_all(inner, quote, parts, (uri, "image/*"));
         let Ok(Ok(preview)) = tokio::time::timeout(WAIT, asking).await else { return };
-        let kind = preview.headers().get(CONTENT_TYPE).filter(|kind| kind.as_bytes().starts_with(b"image/")).cloned();
-        let (Some(kind), StatusCode::OK, None) = (kind, preview.status(), preview.headers().get(CONTENT_ENCODING)) else {
+        let kind = preview
+            .headers()
+            .get(CONTENT_TYPE)
+            .filter(|kind| kind.as_bytes().starts_with(b"image/"))
+            .cloned();
+        let (Some(kind), StatusCode::OK, None) =
+            (kind, preview.status(), preview.headers().get(CONTENT_ENCODING))
+        else {
             return;
         };
         if length_of(preview.headers()).is_some_and(|length| length > PREVIEW_BYTES_MAX) {
@@ -254,7 +294,12 @@ impl Shared {
     }
 
     /// The free bytes of what was asked for, to a request for a range that begins in them; nothing if there are none or no rest.
-    pub(super) async fn free_range<S, B>(&self, inner: S, quote: &Quote, parts: &Parts) -> Option<Response<Body>>
+    pub(super) async fn free_range<S, B>(
+        &self,
+        inner: S,
+        quote: &Quote,
+        parts: &Parts,
+    ) -> Option<Response<Body>>
     where
         S: Service<Request<Body>, Response = Response<B>>,
         S::Error: Into<UpstreamError>,
@@ -351,12 +396,16 @@ fn cut(part: &Part, kind: &str, (bytes, whole): (&[u8], bool), headers: &HeaderM
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         // The last letter may have been cut.
-        Err(error) if !whole && error.error_len().is_none() => std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?,
+        Err(error) if !whole && error.error_len().is_none() => {
+            std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?
+        }
         Err(_) => return None,
     };
     if kind == "text/html" {
         let kept = [CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY];
-        let of = |name: &http::HeaderName| headers.get_all(name).iter().map(|value| (name.clone(), value.clone())).collect::<Vec<_>>();
+        let of = |name: &HeaderName| {
+            headers.get_all(name).iter().map(|value| (name.clone(), value.clone())).collect::<Vec<_>>()
+        };
         let fields = kept.iter().flat_map(of).collect();
         return Some(Shown::Page { page: teaser::page(text, whole, part)?, fields });
     }

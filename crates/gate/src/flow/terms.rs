@@ -77,12 +77,26 @@ impl Shared {
             return Asker::default();
         }
         let signed_with = self.signed_with(people, parts, now);
+        let passes = self.passes_of_members(rule, people, parts);
         people.recognise(Signs {
             address: address_of(&self.config, parts),
             agent: parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()),
             api_key: api_key(&parts.headers),
             signed_with: signed_with.as_deref(),
+            passes: &passes,
         })
+    }
+
+    /// The passes that were bought, by their names, where one of them would make a member of a group.
+    fn passes_of_members(&self, rule: &Rule, people: &People, parts: &Parts) -> Vec<String> {
+        let groups = rule.cases().iter().filter_map(|case| case.group.as_deref());
+        if !groups.into_iter().any(|group| people.looks_at_passes(group)) {
+            return Vec::new();
+        }
+        let client = self.config.crypto.limiter().client(&parts.extensions, &parts.headers);
+        // Who has asked for too much in vain is refused for it later, or pays.
+        let passes = self.passes(&parts.headers, client.as_ref()).unwrap_or_default();
+        passes.into_iter().filter_map(|pass| pass.bought.map(|bought| bought.plan)).collect()
     }
 
     /// The thumbprint of the crawler's key that has signed a request.

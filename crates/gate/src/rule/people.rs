@@ -43,6 +43,8 @@ pub struct Group {
     pub keys: HashSet<[u8; 32]>,
     /// Where its members ask from.
     pub networks: Vec<Network>,
+    /// The passes for sale that make a member, by their names.
+    pub passes: Vec<String>,
 }
 
 /// All groups and crawlers.
@@ -65,6 +67,8 @@ pub struct Signs<'a> {
     pub api_key: Option<[u8; 32]>,
     /// The thumbprint of the key that has signed it, verified.
     pub signed_with: Option<&'a str>,
+    /// The passes that it brings, by the names under which they were sold.
+    pub passes: &'a [String],
 }
 
 /// Who asks.
@@ -106,6 +110,11 @@ impl fmt::Display for CrawlerClass {
 }
 
 impl People {
+    /// Whether a pass makes somebody a member of this group.
+    pub fn looks_at_passes(&self, group: &str) -> bool {
+        self.groups.iter().any(|known| known.name == group && !known.passes.is_empty())
+    }
+
     /// Who shows these signs.
     pub fn recognise(&self, signs: Signs<'_>) -> Asker {
         let agent = signs.agent.map(str::to_ascii_lowercase).unwrap_or_default();
@@ -122,7 +131,9 @@ impl People {
         let claimed = || self.crawlers.iter().find(|crawler| names(crawler)).map(|crawler| (crawler, false));
         let crawler = proven.or_else(claimed);
         let has_key = |group: &Group| signs.api_key.is_some_and(|key| group.keys.contains(&key));
-        let groups = self.groups.iter().filter(|group| has_key(group) || is_in(&group.networks));
+        let has_pass = |group: &Group| group.passes.iter().any(|pass| signs.passes.contains(pass));
+        let is_member = |group: &&Group| has_key(group) || has_pass(group) || is_in(&group.networks);
+        let groups = self.groups.iter().filter(is_member);
         Asker {
             crawler: crawler.map(|(crawler, proven)| KnownCrawler { class: crawler.class, proven }),
             groups: groups.map(|group| group.name.clone()).collect(),
@@ -149,6 +160,7 @@ mod tests {
                 name: "staff".into(),
                 keys: [[1; 32]].into(),
                 networks: vec!["192.0.2.0/24".parse().unwrap()],
+                passes: vec!["patron".into()],
             }],
             crawlers: vec![
                 crawler("trainbot", CrawlerClass::Training, Some("trainbot"), "203.0.113.0/24", "k1"),
@@ -161,7 +173,8 @@ mod tests {
     fn askers_are_known_by_what_they_show() {
         use CrawlerClass::{Search, Training};
         let of = |address: &str, agent, api_key, signed_with| {
-            let signs = Signs { address: address.parse().ok(), agent: Some(agent), api_key, signed_with };
+            let address = address.parse().ok();
+            let signs = Signs { address, agent: Some(agent), api_key, signed_with, passes: &[] };
             let asker = people().recognise(signs);
             (asker.crawler.map(|crawler| (crawler.class, crawler.proven)), asker.groups.len())
         };
@@ -179,5 +192,9 @@ mod tests {
         assert_eq!(of("192.0.2.9", "x", None, None), (None, 1));
         assert_eq!(of("198.51.100.1", "x", Some([1; 32]), None), (None, 1));
         assert_eq!(of("198.51.100.1", "x", Some([2; 32]), None), (None, 0));
+        for (pass, member) in [("patron", true), ("day", false)] {
+            let asker = people().recognise(Signs { passes: &[pass.to_owned()], ..Signs::default() });
+            assert_eq!(!asker.groups.is_empty(), member, "{pass}");
+        }
     }
 }

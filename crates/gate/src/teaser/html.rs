@@ -20,12 +20,21 @@ pub(crate) struct CutPage {
 }
 
 /// Elements without an end.
-const VOID: [&str; 13] = [
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr",
-];
+const VOID: [&str; 13] =
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
 /// Elements that are left out with all that is in them.
 const HIDDEN: [&str; 11] = [
-    "script", "noscript", "template", "iframe", "object", "embed", "applet", "noembed", "noframes", "xmp", "plaintext",
+    "script",
+    "noscript",
+    "template",
+    "iframe",
+    "object",
+    "embed",
+    "applet",
+    "noembed",
+    "noframes",
+    "xmp",
+    "plaintext",
 ];
 /// Elements that hold no text for readers.
 const UNREAD: [&str; 3] = ["head", "title", "style"];
@@ -33,9 +42,37 @@ const UNREAD: [&str; 3] = ["head", "title", "style"];
 const HEAD: [&str; 5] = ["base", "link", "meta", "style", "title"];
 /// Elements that end a paragraph which is still open.
 const BLOCKS: [&str; 31] = [
-    "address", "article", "aside", "blockquote", "details", "dialog", "div", "dl", "fieldset", "figcaption", "figure",
-    "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "main", "menu", "nav", "ol", "p", "pre",
-    "section", "table", "ul",
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "details",
+    "dialog",
+    "div",
+    "dl",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hgroup",
+    "hr",
+    "main",
+    "menu",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "ul",
 ];
 /// What is said about the rest stands at the end of the innermost of these.
 const CONTAINERS: [&str; 3] = ["article", "main", "body"];
@@ -101,7 +138,15 @@ struct Cutter<'a> {
 
 impl<'a> Cutter<'a> {
     fn new(part: &'a Part) -> Self {
-        Self { part, most: part.most(), out: String::new(), open: Vec::new(), hidden: None, paragraphs: 0, words: 0 }
+        Self {
+            part,
+            most: part.most(),
+            out: String::new(),
+            open: Vec::new(),
+            hidden: None,
+            paragraphs: 0,
+            words: 0,
+        }
     }
 
     fn take(&mut self, token: Token) -> Step {
@@ -110,12 +155,14 @@ impl<'a> Cutter<'a> {
             Token::EndTag(tag) => self.end(&tag),
             Token::String(_) if self.hidden.is_some() => Step::On,
             Token::String(text) => self.text(&text_of(&text)),
-            Token::Doctype(doctype) if self.out.is_empty() => self.write(&format!("<!doctype {}>", text_of(&doctype.name))),
+            Token::Doctype(doctype) if self.out.is_empty() => {
+                self.write(&format!("<!doctype {}>", text_of(&doctype.name)))
+            }
             Token::Doctype(_) | Token::Comment(_) | Token::Error(_) => Step::On,
         }
     }
 
-    fn start(&mut self, tag: StartTag) -> Step {
+    fn start(&mut self, tag: StartTag<()>) -> Step {
         let name = text_of(&tag.name);
         if let Some((hidden, depth)) = &mut self.hidden {
             *depth = depth.saturating_add(usize::from(*hidden == name));
@@ -168,7 +215,7 @@ impl<'a> Cutter<'a> {
         if step == Step::On { self.end_implied(name) } else { Some(step) }
     }
 
-    fn end(&mut self, tag: &EndTag) -> Step {
+    fn end(&mut self, tag: &EndTag<()>) -> Step {
         let name = text_of(&tag.name);
         if let Some((hidden, depth)) = &mut self.hidden {
             if *hidden == name {
@@ -252,7 +299,7 @@ impl<'a> Cutter<'a> {
 }
 
 /// A start tag again. What would be a script, or a page of its own, is not written.
-fn written(name: &str, tag: StartTag, closed: bool) -> String {
+fn written(name: &str, tag: StartTag<()>, closed: bool) -> String {
     let mut text = format!("<{name}");
     for (attribute, value) in tag.attributes {
         let attribute = text_of(&attribute);
@@ -267,7 +314,7 @@ fn written(name: &str, tag: StartTag, closed: bool) -> String {
 }
 
 /// A `meta` that sends the reader elsewhere.
-fn is_command(tag: &StartTag) -> bool {
+fn is_command(tag: &StartTag<()>) -> bool {
     let kind = tag.attributes.get(&b"http-equiv"[..]);
     kind.is_some_and(|kind| kind.value.trim_ascii().eq_ignore_ascii_case(b"refresh"))
 }
@@ -309,7 +356,10 @@ mod tests {
             ),
             (Part::Words(5), "<p>One <b>two</b></p>"),
             (Part::Words(8), "<p>One <b>two</b> three</p><p class=\"a&quot;b\">Four <em>five</em></p>"),
-            (Part::Until("five".into()), "<p>One <b>two</b> three</p><p class=\"a&quot;b\">Four <em></em></p>"),
+            (
+                Part::Until("five".into()),
+                "<p>One <b>two</b> three</p><p class=\"a&quot;b\">Four <em></em></p>",
+            ),
             (Part::Until("<!-- SECRET".into()), ""),
         ] {
             assert_eq!(cut(&part).unwrap(), format!("{head}{expected}{after}"), "{part}");
@@ -328,11 +378,19 @@ mod tests {
             assert_eq!(cut(&part), None, "{part}");
         }
         assert_eq!(page("<p>One", true, &Part::Paragraphs(1)), None, "the only paragraph");
-        assert_eq!(page("<p>One</p> <script>two</script>", true, &Part::Paragraphs(1)), None, "a script is no rest");
+        assert_eq!(
+            page("<p>One</p> <script>two</script>", true, &Part::Paragraphs(1)),
+            None,
+            "a script is no rest"
+        );
         assert_eq!(page("<div>one two</div>", true, &Part::Paragraphs(1)), None, "no paragraph at all");
         let no_body = "<head><title>t</title><h1>One two</h1>three";
         let expected = "<head><title>t</title></head><h1>One</h1>";
-        assert_eq!(page(no_body, true, &Part::Words(1)).unwrap().before, expected, "a head that ends by itself");
+        assert_eq!(
+            page(no_body, true, &Part::Words(1)).unwrap().before,
+            expected,
+            "a head that ends by itself"
+        );
         assert!(page("<p>One</p> ", false, &Part::Paragraphs(1)).is_some(), "there is more");
     }
 
@@ -343,7 +401,9 @@ mod tests {
         emitter.naively_switch_states(true);
         for token in Tokenizer::new_with_emitter(html, emitter).flatten() {
             match token {
-                Token::StartTag(tag) if !is_one_of(&tag.name, &VOID) && !tag.self_closing => open.push(tag.name),
+                Token::StartTag(tag) if !is_one_of(&tag.name, &VOID) && !tag.self_closing => {
+                    open.push(tag.name)
+                }
                 Token::EndTag(tag) if open.pop() != Some(tag.name.clone()) => return false,
                 _ => {}
             }
@@ -353,10 +413,22 @@ mod tests {
 
     fn tags() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
-            Just("<p>".to_owned()), Just("</p>".to_owned()), Just("<div class='x'>".to_owned()), Just("</div>".to_owned()),
-            Just("<b>".to_owned()), Just("</b>".to_owned()), Just("<li>".to_owned()), Just("<script>".to_owned()),
-            Just("</script>".to_owned()), Just("<svg><path/>".to_owned()), Just("</svg>".to_owned()), Just("<style>".to_owned()),
-            Just("</style>".to_owned()), Just("<!--".to_owned()), Just("-->".to_owned()), Just("<article>".to_owned()),
+            Just("<p>".to_owned()),
+            Just("</p>".to_owned()),
+            Just("<div class='x'>".to_owned()),
+            Just("</div>".to_owned()),
+            Just("<b>".to_owned()),
+            Just("</b>".to_owned()),
+            Just("<li>".to_owned()),
+            Just("<script>".to_owned()),
+            Just("</script>".to_owned()),
+            Just("<svg><path/>".to_owned()),
+            Just("</svg>".to_owned()),
+            Just("<style>".to_owned()),
+            Just("</style>".to_owned()),
+            Just("<!--".to_owned()),
+            Just("-->".to_owned()),
+            Just("<article>".to_owned()),
             "[ a-z<>&\"'/é]{0,12}",
         ];
         proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())

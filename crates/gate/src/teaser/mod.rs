@@ -9,6 +9,7 @@ mod range;
 mod text;
 
 use std::fmt;
+use std::str::FromStr;
 
 use farthing_money::Span;
 
@@ -53,25 +54,64 @@ pub enum Part {
     Preview(String),
 }
 
-/// Why a text is not the path of a preview.
+/// Why a text is not a part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a path such as /previews{{path}}, without a query, got {0:?}")]
-pub struct PreviewError(String);
+pub enum PartError {
+    /// Not one of the shapes.
+    #[error(
+        "expected a part such as 3 paragraphs, 120 words, 3 items of /results, 65536 bytes, until <!-- farthing:rest --> or preview \
+         /previews{{path}}, got {0:?}"
+    )]
+    Shape(String),
+    /// Not the path of a preview.
+    #[error("expected a path such as /previews{{path}}, without a query, got {0:?}")]
+    Preview(String),
+    /// Not a place in JSON.
+    #[error("expected a JSON pointer such as /results, got {0:?}")]
+    Pointer(String),
+}
+
+/// A marker that is longer stands in no page.
+const MARKER_BYTES_MAX: usize = 128;
+
+impl FromStr for Part {
+    type Err = PartError;
+
+    fn from_str(text: &str) -> Result<Self, PartError> {
+        let short = |text: &str| text.chars().take(MARKER_BYTES_MAX).collect::<String>();
+        let shape = || PartError::Shape(short(text));
+        let (first, rest) = text.split_once(' ').ok_or_else(shape)?;
+        match (first, rest.trim()) {
+            ("until", marker) if (1..=MARKER_BYTES_MAX).contains(&marker.len()) => {
+                return Ok(Self::Until(marker.to_owned()));
+            }
+            ("preview", path) if is_preview(path) => return Ok(Self::Preview(path.to_owned())),
+            ("preview", path) => return Err(PartError::Preview(short(path))),
+            _ => {}
+        }
+        let count = first.parse().ok().filter(|count| *count > 0).ok_or_else(shape)?;
+        match rest.trim().split_once(" of ").map_or((rest.trim(), ""), |(kind, at)| (kind.trim(), at.trim()))
+        {
+            ("paragraph" | "paragraphs", "") => Ok(Self::Paragraphs(count)),
+            ("word" | "words", "") => Ok(Self::Words(count)),
+            ("byte" | "bytes", "") => Ok(Self::Bytes(count)),
+            ("item" | "items", at) if at.is_empty() || at.starts_with('/') => {
+                Ok(Self::Items { count, at: at.to_owned() })
+            }
+            ("item" | "items", at) => Err(PartError::Pointer(short(at))),
+            _ => Err(shape()),
+        }
+    }
+}
+
+/// Whether a text is a path of the upstream, with at most one place for the path that was asked for.
+fn is_preview(text: &str) -> bool {
+    let sample = text.replace("{path}", "/a");
+    let good = text.starts_with('/') && text.matches("{path}").count() <= 1;
+    good && sample.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#{}\\\"<>".contains(&byte))
+}
 
 impl Part {
-    /// A preview at another path of the upstream.
-    pub fn preview(text: &str) -> Result<Self, PreviewError> {
-        let sample = text.replace("{path}", "/a");
-        let good = text.starts_with('/') && text != "{path}" && text.matches("{path}").count() <= 1;
-        let good = good && sample.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#{}\\\"<>".contains(&byte));
-        if good { Ok(Self::Preview(text.to_owned())) } else { Err(PreviewError(text.chars().take(128).collect())) }
-    }
-
-    /// Whether it is shown as text in a page.
-    pub(crate) fn is_text(&self) -> bool {
-        !matches!(self, Self::Preview(_))
-    }
-
     /// How many bytes of a page or a text may go out.
     pub(crate) fn most(&self) -> usize {
         match self {
@@ -102,12 +142,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn previews_are_paths() {
-        for good in ["/previews{path}", "/small.jpg", "/p{path}.webp"] {
-            assert_eq!(Part::preview(good), Ok(Part::Preview(good.to_owned())), "{good}");
+    fn parts_are_read_as_people_write_them() {
+        let items = |at: &str| Part::Items { count: 3, at: at.to_owned() };
+        for (text, expected) in [
+            ("3 paragraphs", Part::Paragraphs(3)),
+            ("1 paragraph", Part::Paragraphs(1)),
+            ("120 words", Part::Words(120)),
+            ("65536 bytes", Part::Bytes(65_536)),
+            ("3 items", items("")),
+            ("3 items of /results", items("/results")),
+            ("until <!-- farthing:rest -->", Part::Until("<!-- farthing:rest -->".into())),
+            ("preview /previews{path}", Part::Preview("/previews{path}".into())),
+            ("preview /small.jpg", Part::Preview("/small.jpg".into())),
+        ] {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
         }
-        for bad in ["", "{path}", "previews{path}", "/p?x", "/{path}{path}", "/a b", "/{other}", "http://a/"] {
-            assert!(Part::preview(bad).is_err(), "{bad}");
+        for bad in [
+            "",
+            "3",
+            "paragraphs",
+            "0 words",
+            "-1 words",
+            "3 words of /a",
+            "until ",
+            "3 lines",
+            "99999999999 bytes",
+        ] {
+            assert_eq!(bad.parse::<Part>(), Err(PartError::Shape(bad.into())), "{bad}");
         }
+        for bad in ["{path}", "previews{path}", "/p?x", "/{path}{path}", "/a b", "/{other}", "http://a/"] {
+            assert_eq!(
+                format!("preview {bad}").parse::<Part>(),
+                Err(PartError::Preview(bad.into())),
+                "{bad}"
+            );
+        }
+        assert_eq!("3 items of results".parse::<Part>(), Err(PartError::Pointer("results".into())));
     }
 }

@@ -148,7 +148,14 @@ mod tests {
         assert_eq!(of("bytes=50-500"), Some((50, 99)));
         assert_eq!(of("bytes=99-"), Some((99, 99)));
         for paid in [
-            "bytes=100-", "bytes=100-200", "bytes=-5", "bytes=0-1,5-6", "bytes=9-1", "items=0-1", "bytes=+1-2", "bytes=",
+            "bytes=100-",
+            "bytes=100-200",
+            "bytes=-5",
+            "bytes=0-1,5-6",
+            "bytes=9-1",
+            "items=0-1",
+            "bytes=+1-2",
+            "bytes=",
             "bytes=0-99999999999999999999999",
         ] {
             assert_eq!(of(paid), None, "{paid}");

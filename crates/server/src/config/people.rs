@@ -62,8 +62,16 @@ pub(super) fn read(root: &Section<'_>, source: &Source<'_>, torn: bool) -> Peopl
         }
         let networks =
             section.given_or("networks", Vec::new(), |key| section.list(key, str::parse::<Network>));
+        let keys = section.given_or("keys", Vec::new(), |key| section.list(key, key_hash));
+        let passes = section
+            .given_or("passes", Vec::new(), |key| section.list(key, |text| Ok::<_, String>(text.to_owned())));
         config.file(&section, source, "keys_file", Of::GroupKeys(number));
-        config.people.groups.push(Group { name, networks: networks.unwrap_or_default(), ..Group::default() });
+        config.people.groups.push(Group {
+            name,
+            keys: keys.unwrap_or_default().into_iter().collect(),
+            networks: networks.unwrap_or_default(),
+            passes: passes.unwrap_or_default(),
+        });
         section.finish();
     }
     for section in root.sections("crawler", "[[crawler]]") {
@@ -92,8 +100,27 @@ pub(super) fn read(root: &Section<'_>, source: &Source<'_>, torn: bool) -> Peopl
     config
 }
 
-/// Notes cases for groups that nobody has named.
+/// The SHA-256 of a key.
+fn key_hash(text: &str) -> Result<[u8; 32], String> {
+    let mut key = [0; 32];
+    hex::decode_to_slice(text, &mut key)
+        .map(|()| key)
+        .map_err(|_| "expected the SHA-256 of a key, 64 hexadecimal digits".to_owned())
+}
+
+/// Notes cases for groups that nobody has named, and groups of passes that nobody sells.
 pub(super) fn judge(root: &Section<'_>, config: &PeopleConfig) {
+    let sold = root.sections("pass", "[[pass]]");
+    let sold: Vec<&str> = sold
+        .iter()
+        .filter_map(|pass| pass.has("name").then(|| pass.unjudged_text("name")).flatten())
+        .collect();
+    for (section, group) in root.sections("group", "[[group]]").iter().zip(&config.people.groups) {
+        if let Some(pass) = group.passes.iter().find(|pass| !sold.contains(&pass.as_str())) {
+            let hint = format!("add [[pass]] with name = {pass:?}");
+            section.remark("passes", format!("expected the name of a [[pass]], got {pass:?}"), Some(hint));
+        }
+    }
     for section in root.sections("price", "[[price]]") {
         for case in section.sections("case", "[[price.case]]") {
             let Some(group) = case.has("group").then(|| case.unjudged_text("group")).flatten() else {
@@ -108,6 +135,11 @@ pub(super) fn judge(root: &Section<'_>, config: &PeopleConfig) {
 }
 
 impl PeopleConfig {
+    /// The files that say who belongs to whom.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| file.path.clone()).collect()
+    }
+
     fn file(&mut self, section: &Section<'_>, source: &Source<'_>, key: &str, of: Of) {
         if let Some(path) = section.has(key).then(|| section.file(key)).flatten() {
             self.files.push(PeopleFile { path, of, place: source.place(section.at()) });
@@ -138,14 +170,10 @@ fn take_in(people: &mut People, of: Of, text: &str) -> Result<(), String> {
         Of::GroupKeys(number) => {
             let keys = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
             let keys = keys.enumerate().filter(|(_, line)| !line.is_empty()).map(|(number, line)| {
-                let mut key = [0; 32];
-                let number = number.saturating_add(1);
-                hex::decode_to_slice(line, &mut key).map(|()| key).map_err(|_| {
-                    format!("line {number}: expected the SHA-256 of a key, 64 hexadecimal digits")
-                })
+                key_hash(line).map_err(|why| format!("line {}: {why}", number.saturating_add(1)))
             });
-            let keys = keys.collect::<Result<_, _>>()?;
-            people.groups.get_mut(number).into_iter().for_each(|group| group.keys.clone_from(&keys));
+            let keys = keys.collect::<Result<Vec<_>, _>>()?;
+            people.groups.get_mut(number).into_iter().for_each(|group| group.keys.extend(&keys));
         }
         Of::CrawlerNetworks(number) => {
             let shape = "expected {\"prefixes\":[{\"ipv4Prefix\":\"192.0.2.0/24\"},..]}";
@@ -186,7 +214,8 @@ mod tests {
     #[test]
     fn groups_and_crawlers_are_read_with_their_files() {
         let key = "ab".repeat(32);
-        let text = "[[group]]\nname = \"staff\"\nkeys_file = \"keys\"\nnetworks = [\"192.0.2.0/24\"]\n\
+        let text = "[[pass]]\nname = \"patron\"\namount = \"1 USD\"\ncovers = \"/a/**\"\nlasts = \"1d\"\n\
+                    [[group]]\nname = \"staff\"\nkeys = [\"cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd\"]\npasses = [\"patron\"]\nkeys_file = \"keys\"\nnetworks = [\"192.0.2.0/24\"]\n\
                     [[crawler]]\nname = \"findbot\"\nclass = \"search\"\nagent = \"FindBot\"\n\
                     networks_file = \"nets.json\"\nkeys_file = \"jwks.json\"\n";
         let jwks =
@@ -195,6 +224,7 @@ mod tests {
         let keys = format!("# staff\n{key} # alice\n\n");
         let config = load(text, &[("keys", &keys), ("nets.json", nets), ("jwks.json", jwks)]).unwrap();
         let people = config.rules.people();
+        assert!(people.groups[0].keys.contains(&[0xcd; 32]) && people.groups[0].passes == ["patron"]);
         assert!(people.groups[0].keys.contains(&[0xab; 32]) && people.groups[0].networks.len() == 1);
         let crawler = &people.crawlers[0];
         assert_eq!((crawler.networks.len(), crawler.agent.as_deref()), (2, Some("findbot")));
@@ -223,6 +253,12 @@ mod tests {
                 "[[crawler]]\nname = \"b\"\nclass = \"bot\"\nagent = \"b\"\n".to_owned(),
                 "",
                 "class in [[crawler]]: expected",
+            ),
+            ("[[group]]\nname = \"g\"\nkeys = [\"ab\"]\n".to_owned(), "", "expected the SHA-256 of a key"),
+            (
+                "[[group]]\nname = \"g\"\npasses = [\"gold\"]\n".to_owned(),
+                "",
+                "expected the name of a [[pass]], got \"gold\"",
             ),
             ("[[group]]\nname = \"g\"\n[[group]]\nname = \"g\"\n".to_owned(), "", "expected each group once"),
         ] {

@@ -90,7 +90,7 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let quota = quota::read(section, price, torn);
     let found = cases::read(section, price, assets, torn);
     let least = cases::read_least(section, price, assets);
-    let teaser = teaser::read(section, price);
+    let teaser = teaser::read(section, price, torn);
     if price == Some(Price::Free) {
         let useless = [
             ("pass", "needs no pass"),

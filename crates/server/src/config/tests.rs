@@ -385,7 +385,8 @@ fn defaults_are_as_listed() {
     let mut section = "";
     // What may stand several times has nothing to be left out of.
     let once = |section: &str| {
-        !section.starts_with("[[") && !["[chain.channels]", "[price.quota]", "[rates]"].contains(&section)
+        !section.starts_with("[[")
+            && !["[chain.channels]", "[price.quota]", "[price.teaser]", "[rates]"].contains(&section)
     };
     for note in keys().filter(|note| once(note.section)) {
         if note.section != section && note.section != "[server.tls]" {

@@ -18,10 +18,11 @@ const SITE_FOLDER: &str = "site";
 const FIRST_LINE: &str = "# Made by `farthing demo`, which writes it anew each time.\n";
 
 /// The site.
-const FILES: [(&str, &[u8]); 6] = [
+const FILES: [(&str, &[u8]); 7] = [
     ("index.html", include_bytes!("../../assets/demo/index.html")),
     ("article.html", include_bytes!("../../assets/demo/article.html")),
     ("picture.svg", include_bytes!("../../assets/demo/picture.svg")),
+    ("picture-small.svg", include_bytes!("../../assets/demo/picture-small.svg")),
     ("notes.html", include_bytes!("../../assets/demo/notes.html")),
     ("thanks.html", include_bytes!("../../assets/demo/thanks.html")),
     ("video.webm", include_bytes!("../../assets/demo/video.webm")),
@@ -45,6 +46,9 @@ path = "/picture.svg"
 amount = "0.002 USD"
 description = "A picture"
 
+[price.teaser]
+show = "preview /picture-small.svg"
+
 [[price]]
 path = "/video.webm"
 amount = "0.02 USD"
@@ -66,6 +70,9 @@ description = "A note: three a day are free"
 free = 3
 per = "day"
 by = "visitor"
+
+[price.teaser]
+show = "1 paragraph"
 
 [[price]]
 path = "/thanks.html"
