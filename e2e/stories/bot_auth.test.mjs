@@ -50,10 +50,10 @@ describe('crawlers that sign', { timeout: 60_000 }, () => {
   after(() => rmSync(folder, { recursive: true, force: true }))
 
   /** The fields of a signed request; `agent` is sent and signed as well. */
-  async function signed(url, key, { agent, expires = 300_000 } = {}) {
+  async function signed(url, key, { agent, ago = 0 } = {}) {
     const headers = agent ? { 'Signature-Agent': agent } : {}
-    const created = new Date()
-    const params = { created, expires: new Date(created.getTime() + expires) }
+    const created = new Date(Date.now() - ago)
+    const params = { created, expires: new Date(created.getTime() + 300_000) }
     const made = await signatureHeaders(new Request(url, { headers }), await signerFromJWK(key), params)
     return { ...headers, Signature: made.Signature, 'Signature-Input': made['Signature-Input'] }
   }
@@ -87,7 +87,7 @@ describe('crawlers that sign', { timeout: 60_000 }, () => {
     assert.equal(await price(`${url}?elsewhere`, { ...had, ...caught }), 10_000, 'caught, and sent elsewhere')
     const elsewhere = await signed('http://shop.example/free', known)
     assert.equal(await price(url, { ...had, ...elsewhere }), 10_000, 'for another host')
-    const over = await signed(url, known, { expires: -1_000 })
+    const over = await signed(url, known, { ago: 301_000 })
     assert.equal(await price(url, { ...had, ...over }), 10_000, 'over')
     assert.equal(scene.site.hits('/free'), 1)
     const said = scene.farthing.said()

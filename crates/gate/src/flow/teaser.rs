@@ -262,6 +262,9 @@ impl Shared {
         B::Error: Into<BoxError>,
     {
         let Some(Teaser { part: Part::Preview(path), .. }) = quote.teaser_of(&parts.method) else { return };
+        if answer.status() != StatusCode::PAYMENT_REQUIRED {
+            return;
+        }
         let place = path.replace("{path}", parts.uri.path());
         let (false, true, Ok(uri)) =
             (place == parts.uri.path(), prefers_picture(&parts.headers), place.parse::<Uri>())

@@ -233,7 +233,7 @@ impl<'a> Cutter<'a> {
     /// Closes the elements from `at` on, the innermost first.
     fn close(&mut self, at: usize) -> Step {
         let closed = self.open.split_off(at.min(self.open.len()));
-        self.out.extend(closed.iter().rev().map(|name| format!("</{name}>")));
+        self.out.push_str(&ends(&closed));
         let full = matches!(self.part, Part::Paragraphs(count) if self.paragraphs >= *count);
         if full && closed.iter().any(|name| name == "p") { Step::Full } else { Step::On }
     }
@@ -292,10 +292,18 @@ impl<'a> Cutter<'a> {
     fn finish(mut self) -> CutPage {
         let container = self.open.iter().rposition(|open| CONTAINERS.contains(&open.as_str()));
         let inner = self.open.split_off(container.map_or(0, |at| at.saturating_add(1)).min(self.open.len()));
-        self.out.extend(inner.iter().rev().map(|name| format!("</{name}>")));
-        let after = self.open.iter().rev().map(|name| format!("</{name}>")).collect();
+        self.out.push_str(&ends(&inner));
+        let after = ends(&self.open);
         CutPage { before: self.out, after }
     }
+}
+
+/// The ends of elements, the innermost first.
+fn ends(open: &[String]) -> String {
+    open.iter().rev().fold(String::new(), |mut text, name| {
+        let _ = write!(text, "</{name}>");
+        text
+    })
 }
 
 /// A start tag again. What would be a script, or a page of its own, is not written.
@@ -402,7 +410,7 @@ mod tests {
         for token in Tokenizer::new_with_emitter(html, emitter).flatten() {
             match token {
                 Token::StartTag(tag) if !is_one_of(&tag.name, &VOID) && !tag.self_closing => {
-                    open.push(tag.name)
+                    open.push(tag.name);
                 }
                 Token::EndTag(tag) if open.pop() != Some(tag.name.clone()) => return false,
                 _ => {}
