@@ -37,6 +37,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::OpenMeltQuote(command) => op::quote::open_melt(rows, command),
         Command::Melt(command) => op::melt::melt(rows, command, now),
         Command::Hold(command) => op::hold::hold(rows, command, now),
+        Command::Meter(command) => op::meter::meter(rows, command),
         Command::Post(command) => op::post::post(rows, command, now),
         Command::Release(command) => op::release::release(rows, command),
         Command::Settle(command) => op::call::settle(rows, command, now),

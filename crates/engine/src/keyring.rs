@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use farthing_ecash::{
     BlindSignature, BlindedMessage, ConditionError, DenominationError, Keyset, KeysetError, KeysetId, Proof,
-    PublicKey, SignError, SigningKeyset, VerifyError, WellKnownSecret, Witness, input_fee,
+    PublicKey, SignError, SigningKeyset, VerifyError, WellKnownSecret, Witness, denomination, input_fee,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Asset, Timestamp, Unit};
@@ -236,18 +236,55 @@ impl Keyring {
         asset: Asset,
         now: Timestamp,
     ) -> Result<Vec<SignedOutput>, KeyringReject> {
-        let amount = change.to_u64().ok_or(KeyringReject::Overflow)?;
-        if amount == 0 {
+        if change.is_zero() {
             return Ok(Vec::new());
         }
+        self.parts(blanks, change, asset)?.map(|message| self.sign(&message, asset, now)).collect()
+    }
+
+    /// What [`sign_change`](Self::sign_change) would sign, without signing it.
+    pub fn plan_change(
+        &self,
+        blanks: &[BlindedMessage],
+        change: Amount,
+        asset: Asset,
+    ) -> Result<Vec<Output>, KeyringReject> {
+        let parts = self.parts(blanks, change, asset)?;
+        parts.map(|message| Ok(output(self.entry(message.id)?, &message))).collect()
+    }
+
+    /// Gives as many blank outputs as a change needs their amounts.
+    fn parts<'b>(
+        &self,
+        blanks: &'b [BlindedMessage],
+        change: Amount,
+        asset: Asset,
+    ) -> Result<impl Iterator<Item = BlindedMessage> + use<'b>, KeyringReject> {
+        let amount = change.to_u64().ok_or(KeyringReject::Overflow)?;
         let keyset = self.active(asset.unit()).ok_or(KeyringReject::NoActiveKeyset(asset.unit()))?;
-        let parts = keyset.split(amount)?;
+        let parts = if amount == 0 { Vec::new() } else { keyset.split(amount)? };
         if parts.len() > blanks.len() {
             return Err(KeyringReject::BlankOutputs { amount, needed: parts.len(), got: blanks.len() });
         }
-        let messages =
-            parts.into_iter().zip(blanks).map(|(amount, blank)| BlindedMessage { amount, ..*blank });
-        messages.map(|message| self.sign(&message, asset, now)).collect()
+        Ok(parts.into_iter().zip(blanks).map(|(amount, blank)| BlindedMessage { amount, ..*blank }))
+    }
+
+    /// How many blank outputs any change of at most so much has room in.
+    pub fn blanks_needed(&self, most: Amount, asset: Asset) -> Result<usize, KeyringReject> {
+        let amount = most.to_u64().ok_or(KeyringReject::Overflow)?;
+        let keyset = self.active(asset.unit()).ok_or(KeyringReject::NoActiveKeyset(asset.unit()))?;
+        let largest = keyset.keys.keys().copied().max().unwrap_or(1).max(1);
+        // So many of the largest, and one of each below for any rest.
+        let many = usize::try_from(amount.checked_div(largest).unwrap_or(0)).unwrap_or(usize::MAX);
+        let rest = denomination::blank_outputs(amount.min(largest.saturating_sub(1)));
+        Ok(many.saturating_add(usize::try_from(rest).unwrap_or(usize::MAX)))
+    }
+
+    /// Refuses blank outputs that are too few for some change of at most so much.
+    pub fn check_blanks(&self, got: usize, most: Amount, asset: Asset) -> Result<(), KeyringReject> {
+        let needed = self.blanks_needed(most, asset)?;
+        let amount = most.to_u64().ok_or(KeyringReject::Overflow)?;
+        if needed > got { Err(KeyringReject::BlankOutputs { amount, needed, got }) } else { Ok(()) }
     }
 
     /// A credit whose secret the issuer draws itself, for change that nobody blinded.

@@ -59,8 +59,8 @@ pub use channel::{
 pub use command::{
     Admission, ApprovePayout, BankWord, CancelPayout, Carrier, Command, CreateCodes, DrawQuotaKey, EndPayout,
     Enter, ExpireKeyset, FilePayouts, FiledPayout, Forget, ForgetQuotas, Funds, Hold, Input, Issue,
-    IssuePart, Leg, Melt, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, ProposePayout, Prune,
-    Publish, RefundCodes, Release, ReturnQuota, Reverse, SendPayout, Swap, TakeQuota,
+    IssuePart, Leg, Melt, Meter, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, ProposePayout,
+    Prune, Publish, RefundCodes, Release, ReturnQuota, Reverse, SendPayout, Swap, TakeQuota,
 };
 pub use entitlement::{EntitlementId, EntitlementRow, IssueEntitlement};
 pub use escrow::{Authorize, Capture, Void};
@@ -82,7 +82,7 @@ pub use payout::{
 pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Record, RecordFuture, Refusal, Store, Tape};
 pub use quota::{QuotaId, QuotaKeyRow, QuotaRow};
 pub use rates::{AcceptRates, Quotation, RATES, RATES_KEPT, RateSet, RatesRow};
-pub use recover::{is_given_back, release_of};
+pub use recover::{end_of, is_given_back, release_of};
 pub use reject::{
     CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, Reject, SessionReject,
 };

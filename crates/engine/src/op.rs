@@ -16,6 +16,7 @@ pub(crate) mod inlet;
 pub(crate) mod issue;
 pub(crate) mod mark;
 pub(crate) mod melt;
+pub(crate) mod meter;
 pub(crate) mod open;
 pub(crate) mod payout;
 pub(crate) mod post;

@@ -1,11 +1,48 @@
-//! What a start-up does with payments that a crash left on hold: the upstream's success was not recorded, so each is
-//! released. Those whose success was recorded are being settled on a chain, and only the chain's answer ends them.
+//! What a start-up does with payments that a crash left on hold. The upstream's success was not recorded, so each is released,
+//! but for what was metered: so much was used, and is charged. Those whose success was recorded are being settled on a chain, and
+//! only the chain's answer ends them.
 
-use crate::{Command, PaymentId, PaymentRow, PaymentState, Release};
+use crate::{ChannelRow, ChargeVoucher, Command, Output, PaymentId, PaymentRow, PaymentState, Post, Release};
 
-/// Whether a start gives a payment back that it finds on hold.
+/// Whether a start ends a payment that it finds on hold.
 pub fn is_given_back(row: &PaymentRow) -> bool {
     row.state == PaymentState::Held
+}
+
+/// The command that ends a payment which a start finds on hold: it charges what was metered, or gives all back. The channel is
+/// that of the row, if it has one.
+pub fn end_of(payment: PaymentId, row: &PaymentRow, channel: Option<&ChannelRow>) -> Command {
+    if row.charged.is_zero() {
+        return release_of(payment, row);
+    }
+    match (channel, row.channel) {
+        (Some(known), Some(channel)) => Command::ChargeVoucher(ChargeVoucher {
+            payment,
+            channel,
+            accounts: known.accounts,
+            merchant: row.merchant.clone(),
+            asset: row.asset,
+            charged: row.charged,
+            pass_until: None,
+            marks: row.marks,
+        }),
+        (None, None) if !row.credits.is_empty() => Command::Post(Post {
+            payment,
+            credits: row.credits.clone(),
+            accounts: row.held.iter().map(|(account, _)| *account).collect(),
+            merchant: row.merchant.clone(),
+            asset: row.asset,
+            charged: row.charged,
+            change: row
+                .change
+                .iter()
+                .map(|c| Output { output: c.output, account: c.account, amount: c.amount })
+                .collect(),
+            pass_until: None,
+            marks: row.marks,
+        }),
+        _ => release_of(payment, row),
+    }
 }
 
 /// The command that gives a held payment back.

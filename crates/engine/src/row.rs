@@ -208,9 +208,9 @@ pub struct PaymentRow {
     pub held: Vec<(AccountId, Amount)>,
     /// The credits that pay.
     pub credits: Vec<CreditId>,
-    /// What was charged.
+    /// What was charged; while it is held, what was metered so far, for a channel in units of its token.
     pub charged: Amount,
-    /// What went back.
+    /// What went back; while it is held, what would.
     pub change: Vec<ChangeOutput>,
     /// When it was held; once posted, when it was posted.
     pub at: Timestamp,

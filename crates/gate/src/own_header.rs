@@ -21,10 +21,11 @@ const SPOOFED: [&str; 6] = [
 pub const FARTHING_CHARGE: &str = "Farthing-Charge";
 
 /// What an upstream must not say in our name on an answer under a price.
-const OURS_ALONE: [&str; 12] = [
+const OURS_ALONE: [&str; 13] = [
     FARTHING_CHARGE,
     header::FARTHING_COST,
     header::FARTHING_FARE,
+    header::FARTHING_METER,
     header::FARTHING_PASS,
     header::FARTHING_QUOTA,
     header::FARTHING_RECEIPT,

@@ -82,6 +82,18 @@ pub fn of_status(status: StatusCode) -> Problem {
         .next("ask again; a credential that was sent is unspent and can be used again")
 }
 
+/// A stream whose price is used up.
+pub fn of_ceiling(most: &str, meter: &str) -> Problem {
+    let detail = format!("the {most} that were set aside are used up ({meter}); the answer ends here");
+    Problem::new("meter-ceiling", 402, "Used up", detail).next("pay again for the rest")
+}
+
+/// An upstream that broke off in the middle of a stream.
+pub fn of_broken_stream() -> Problem {
+    let detail = "the upstream broke off; what was sent until then was charged and nothing else";
+    Problem::new("upstream-failed", 502, "Broken off", detail).next("pay again for the rest")
+}
+
 /// A bug of ours.
 pub fn broken() -> Problem {
     Problem::new("unavailable", 503, "Not now", "the request broke off inside the gate")

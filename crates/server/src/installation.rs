@@ -10,7 +10,7 @@ use ed25519_dalek::SigningKey;
 use farthing_channel::{Address, SigningKey as SigningKeyOnChains};
 use farthing_engine::{
     Chart, Command, ExchangeAccounts, Execute, Fault, Keyring, KeyringReject, KeysetRow, Read, Record,
-    Refusal, is_given_back, release_of,
+    Refusal, end_of, is_given_back, release_of,
 };
 use farthing_evm::ChainConfig;
 use farthing_gate::{SessionLimits, Sessions};
@@ -201,7 +201,15 @@ impl Installation {
         let mut held = books.held()?;
         held.retain(|(_, row)| is_given_back(row));
         for (payment, row) in &held {
-            execute(&*writer, release_of(*payment, row)).await?;
+            let channel = row.channel.map(|channel| books.channel(channel)).transpose()?.flatten();
+            let ended = execute(&*writer, end_of(*payment, row, channel.as_ref())).await;
+            if let Err(OpenError::Refused(refusal)) = ended {
+                // Such as change on outputs that its payer has had signed for something else meanwhile.
+                tracing::error!(%refusal, %payment, "what was metered cannot be charged; all of it goes back");
+                execute(&*writer, release_of(*payment, row)).await?;
+            } else {
+                ended?;
+            }
         }
         Ok(Self {
             books,

@@ -60,6 +60,12 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
+    /// Whether less than the price may be charged.
+    pub(crate) fn is_metered(&self) -> bool {
+        let request = self.challenge.as_deref().map(credit::Request::of);
+        request.is_some_and(|request| request.is_ok_and(|request| request.method_details.metered))
+    }
+
     /// The dialect's name, as receipts write it.
     pub(crate) fn dialect(&self) -> &'static str {
         if self.challenge.is_some() { "mpp" } else { "cashu" }

@@ -38,6 +38,8 @@ pub const FARTHING_COST: &str = "Farthing-Cost";
 pub const FARTHING_AMOUNT: &str = "Farthing-Amount";
 /// Where what is free stands.
 pub const FARTHING_QUOTA: &str = "Farthing-Quota";
+/// What is counted of an answer, what it costs, and how far that is.
+pub const FARTHING_METER: &str = "Farthing-Meter";
 /// A step of a session that pays for a request; where the session stands, in an answer.
 pub const FARTHING_SESSION: &str = "Farthing-Session";
 /// Where browsers carry the pass.

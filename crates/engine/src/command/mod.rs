@@ -4,6 +4,7 @@
 mod chain;
 mod credit;
 mod entitlement;
+mod meter;
 mod operator;
 mod payment;
 mod payout;
@@ -14,6 +15,7 @@ use farthing_ledger::Account;
 use farthing_money::Timestamp;
 
 pub use self::credit::{Input, Issue, IssuePart, Melt, OpenMeltQuote, OpenMintQuote, Output, Swap};
+pub use self::meter::Meter;
 pub use self::operator::{
     CreateCodes, Enter, ExpireKeyset, Forget, Leg, OpenKeyset, Prune, Publish, RefundCodes, Reverse,
 };
@@ -43,6 +45,7 @@ pub enum Command {
     OpenMeltQuote(OpenMeltQuote),
     Melt(Melt),
     Hold(Hold),
+    Meter(Meter),
     Post(Post),
     Release(Release),
     Settle(Settle),
@@ -117,6 +120,7 @@ impl Command {
         keys.books.push(BOOKS);
         self.credit_keys(keys);
         self.payment_keys(keys);
+        self.meter_keys(keys);
         self.channel_keys(keys);
         self.call_keys(keys);
         self.inlet_keys(keys);

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::Shared;
 use super::config::{Demand, XCashu};
 use super::free::put_quota;
+use super::metered;
 use super::offered;
 use super::quota::QuotaTerms;
 use super::quote::Quote;
@@ -46,7 +47,10 @@ impl Shared {
         }
         let quote = asked.quote;
         let what = if quote.description.is_empty() { "This resource" } else { &quote.description };
-        let detail = format!("{what} costs {}.", quote.price);
+        let detail = match &quote.meter {
+            Some(meter) => format!("{what} costs {} at the most: {}.", quote.price, meter.in_words()),
+            None => format!("{what} costs {}.", quote.price),
+        };
         let problem = Problem::new("payment-required", 402, "Payment Required", detail)
             .of_type(PaymentAuthType::PaymentRequired)
             .expected(format!("a credential worth {}", quote.price))
@@ -120,6 +124,7 @@ impl Shared {
         let problem = if sunset { problem.with("issuer_mode", Mode::Sunset.as_str()) } else { problem };
         let (problem, field) = told_quota(problem, quote, now);
         let problem = told_teaser(offered::in_problem(problem, quote), quote);
+        let problem = metered::in_problem(problem, quote);
         let mut fields = offered::links(&quote.plans);
         let others = self.exchanges(quote);
         let creq_b = self.add_cashu_requests(quote, &mut fields);
@@ -163,6 +168,9 @@ impl Shared {
         cors::open(headers, asked.headers);
         if let Some(field) = field {
             put_quota(headers, &field);
+        }
+        if let Some(meter) = &quote.meter {
+            metered::put_meter(headers, &meter.field(quote.price.amount(), None, None));
         }
         if let Some(refused) = refused {
             self.put_unsettled(headers, quote, refused);
@@ -267,7 +275,11 @@ impl Shared {
             amount: price.amount(),
             currency: asset.unit(),
             mints: self.config.names.mints.clone(),
-            method_details: credit::MethodDetails { decimals: asset.scale(), asset: asset.code() },
+            method_details: credit::MethodDetails {
+                decimals: asset.scale(),
+                asset: asset.code(),
+                metered: quote.meter.is_some(),
+            },
         };
         let method = (mpp::METHOD_CREDIT, mpp::INTENT_CHARGE);
         let challenge = self.issue(quote, method, &request.to_json()?, digest, now)?;

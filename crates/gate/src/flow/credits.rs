@@ -1,7 +1,7 @@
 //! The credits of a credential: recognised before anything is queued, and the change that goes back for them.
 
 use farthing_ecash::{
-    BlindSignature, BlindedMessage, Proof, Token, TokenError, Y, conditions, hash_to_curve,
+    BlindSignature, BlindedMessage, KeysetId, Proof, Token, TokenError, Y, conditions, hash_to_curve,
 };
 use farthing_engine::{Input, Keyring, KeyringReject, PaymentId, PaymentRow, SignedOutput};
 use farthing_money::{Amount, Asset, Timestamp};
@@ -113,13 +113,25 @@ pub(super) fn own_blanks(
         return Ok(Vec::new());
     }
     let keyset = keyring.active(asset.unit()).ok_or(KeyringReject::NoActiveKeyset(asset.unit()))?;
-    let parts = keyset.split(amount)?;
-    let blank = |(at, amount)| BlindedMessage {
-        amount,
-        id: keyset.id,
-        b_: hash_to_curve(own_secret(secret, payment, at).as_bytes()).point(),
-    };
-    Ok(parts.into_iter().enumerate().map(blank).collect())
+    let count = keyset.split(amount)?.len();
+    Ok(own_outputs(secret, payment, keyset.id, count))
+}
+
+/// The same for any change of at most so much.
+pub(super) fn own_blanks_for_any(
+    keyring: &Keyring,
+    secret: &[u8; 32],
+    payment: PaymentId,
+    most: Amount,
+    asset: Asset,
+) -> Result<Vec<BlindedMessage>, KeyringReject> {
+    let keyset = keyring.active(asset.unit()).ok_or(KeyringReject::NoActiveKeyset(asset.unit()))?;
+    Ok(own_outputs(secret, payment, keyset.id, keyring.blanks_needed(most, asset)?))
+}
+
+fn own_outputs(secret: &[u8; 32], payment: PaymentId, id: KeysetId, count: usize) -> Vec<BlindedMessage> {
+    let point = |at| hash_to_curve(own_secret(secret, payment, at).as_bytes()).point();
+    (0..count).map(|at| BlindedMessage { amount: 0, id, b_: point(at) }).collect()
 }
 
 fn own_secret(secret: &[u8; 32], payment: PaymentId, at: usize) -> String {

@@ -13,7 +13,7 @@ use farthing_ecash::BlindSignature;
 use farthing_engine::{
     Answer, Call, Command, FaultKind, PaymentId, PaymentRow, Post, Refusal, Reject, Settle, SignedOutput,
 };
-use farthing_money::{Amount, Money, Span, Timestamp};
+use farthing_money::{Money, Timestamp};
 use farthing_wire::header;
 use farthing_wire::x402::{SCHEME_AUTH_CAPTURE, SCHEME_UPTO};
 use http::HeaderMap;
@@ -24,7 +24,6 @@ use super::credits::Credits;
 use super::on_chain::ChainPayment;
 use super::refusal::Refused;
 use crate::chain::{ChainRefusal, Chains};
-use crate::crypto::CryptoError;
 
 /// Money that is set aside for a request.
 pub(super) struct Held {
@@ -229,7 +228,9 @@ impl Shared {
         charged: Money,
     ) -> Result<Charged, Refused> {
         match &held.funding {
-            Funding::Credits { credits, change } => self.post_once(held, credits, change, pass_until).await,
+            Funding::Credits { credits, change } => {
+                self.post_once(held, (credits, change), pass_until, charged).await
+            }
             Funding::Chain(claim) if claim.is_through_escrow() => {
                 self.capture_once(held, pass_until, charged).await
             }
@@ -282,9 +283,9 @@ impl Shared {
     async fn post_once(
         &self,
         held: &Held,
-        credits: &Credits,
-        change: &[SignedOutput],
+        (credits, change): (&Credits, &[SignedOutput]),
         pass_until: Option<Timestamp>,
+        charged: Money,
     ) -> Result<Charged, Refused> {
         let execute = |change: &[SignedOutput]| {
             self.config.execute.execute(Command::Post(Post {
@@ -293,31 +294,22 @@ impl Shared {
                 accounts: held.row.held.iter().map(|(account, _)| *account).collect(),
                 merchant: held.row.merchant.clone(),
                 asset: held.row.asset,
-                charged: held.price.amount(),
+                charged: charged.amount(),
                 change: change.iter().map(|signed| signed.output).collect(),
                 pass_until,
                 marks: held.row.marks,
             }))
         };
-        let mut change = change.to_vec();
+        // What is charged may be less than what was agreed, and then more goes back.
+        let mut change = if charged == held.price {
+            change.to_vec()
+        } else {
+            self.late_change(held, credits, charged, credits.blanks.is_empty()).await?
+        };
         let mut result = execute(&change).await;
         if let Err(Refusal::Reject(Reject::OutputSigned(_) | Reject::DuplicateOutput(_))) = result {
             // The payer's blank outputs cannot be signed; what was delivered is charged, and the change is a token.
-            let sum = Amount::try_sum(change.iter().map(|signed| Amount::from(signed.output.amount)));
-            let now = (self.config.clock)();
-            change = self
-                .sign_change((held.payment, held.price.asset()), credits, sum.unwrap_or_default(), true, now)
-                .await
-                .map_err(|refused| {
-                    match refused {
-                        // It was delivered, so it is charged as soon as there is time for it.
-                        Refused::Crypto(CryptoError::Busy) => {
-                            let source = Refusal::Busy { retry_after: Span::from_secs(1) };
-                            Refused::Unrecorded { payment: held.payment, source }
-                        }
-                        refused => refused,
-                    }
-                })?;
+            change = self.late_change(held, credits, charged, true).await?;
             result = execute(&change).await;
         }
         match result {

@@ -2,6 +2,7 @@
 
 mod bot;
 mod challenge;
+mod change;
 mod channel;
 mod config;
 mod credits;
@@ -13,17 +14,21 @@ mod extension;
 mod fare;
 mod free;
 mod handover;
+mod last_words;
+mod metered;
 mod named;
 mod offered;
 mod on_chain;
 mod pass;
 mod pay;
+mod pieces;
 mod quota;
 mod quote;
 mod refusal;
 mod sale;
 mod session;
 mod sign_in;
+mod stream;
 mod teaser;
 mod terms;
 

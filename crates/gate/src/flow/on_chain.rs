@@ -14,7 +14,7 @@ use farthing_engine::{
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
 use farthing_wire::mpp::{self, evm};
-use farthing_wire::x402::{Payload, PaymentFlow, Requirements};
+use farthing_wire::x402::{Payload, PaymentFlow, Requirements, SCHEME_EXACT};
 
 use super::Shared;
 use super::currency::Payable;
@@ -53,7 +53,9 @@ impl Shared {
                 chains.offers(price).into_iter().chain(channels.into_iter().flatten()).collect()
             }
         };
-        let offers = self.config.chains.as_ref().map(offers).unwrap_or_default();
+        let mut offers = self.config.chains.as_ref().map(offers).unwrap_or_default();
+        // Where less than the price may be charged, nobody is asked for exactly the price.
+        offers.retain(|offer| quote.meter.is_none() || offer.scheme != SCHEME_EXACT);
         let in_flow = |offer: Requirements| Requirements { extra: offer.extra.in_flow(quote.flow), ..offer };
         offers.into_iter().map(in_flow).collect()
     }

@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use farthing_engine::{
     Answer, Command, FareReject, Hold, Keyring, Marks, PaymentId, PaymentRow, PaymentState, Refusal, Reject,
-    RequestTag, SignedOutput,
+    RequestTag,
 };
 use farthing_money::{Amount, Asset, Money, Timestamp};
 use farthing_wire::mpp::credit::{self, OutputText};
@@ -29,9 +29,11 @@ use super::currency::Payable;
 use super::deliver::Posted;
 use super::end::{Funding, Held};
 use super::handover::{Claim, Handover};
+use super::metered::{Reckoned, put_meter};
 use super::quote::Quote;
 use super::refusal::Refused;
 use super::sale::Sale;
+use super::stream::Streamed;
 use super::{Answering, Shared};
 use crate::body::{Body, BoxError};
 use crate::cors;
@@ -170,9 +172,7 @@ impl Shared {
         };
         // From here on the credits are set aside: every way out posts or releases.
         let price = row.marks.fare.map_or(price, |share| asset.money(share.took));
-        let change = credits.total.checked_sub(price.amount()).unwrap_or_default();
-        let own = credits.blanks.is_empty();
-        let signed = self.sign_change((payment, price.asset()), &credits, change, own, now).await;
+        let signed = self.agreed_change((payment, price), &credits, quote.meter.is_some(), now).await;
         let (change, refused) = match signed {
             Ok(change) => (change, None),
             Err(refused) => (Vec::new(), Some(refused)),
@@ -292,29 +292,6 @@ impl Shared {
         Ok(over)
     }
 
-    pub(super) async fn sign_change(
-        &self,
-        (payment, asset): (PaymentId, Asset),
-        credits: &Credits,
-        change: Amount,
-        own: bool,
-        now: Timestamp,
-    ) -> Result<Vec<SignedOutput>, Refused> {
-        if change.is_zero() {
-            return Ok(Vec::new());
-        }
-        let keyring = self.config.keyring.borrow().clone();
-        let secret = self.config.secrets.change;
-        let blanks = credits.blanks.clone();
-        let weight = 3 * blanks.len().max(4);
-        let work = move || {
-            let blanks =
-                if own { credits::own_blanks(&keyring, &secret, payment, change, asset)? } else { blanks };
-            credits::change(&keyring, &blanks, change, asset, now)
-        };
-        Ok(self.config.crypto.run(weight, work).await??)
-    }
-
     /// Settles what is held, then serves it. What the upstream fails to do stays paid for, and is asked of it again with the
     /// same credential.
     async fn serve_upfront<S, B>(
@@ -353,7 +330,7 @@ impl Shared {
     /// Serves what is held, then posts or releases. What went into escrow is being handed over already.
     pub(super) async fn serve_held<S, B>(
         self: &Arc<Self>,
-        answering: Answering<S>,
+        mut answering: Answering<S>,
         held: &Arc<Held>,
         credential: &Credential,
         handover: Option<Handover>,
@@ -368,36 +345,36 @@ impl Shared {
         let (quote, headers) = (answering.quote.clone(), answering.parts.headers.clone());
         let cashu = matches!(credential, Credential::Cashu { .. });
         let asked = Asked { quote: &quote, headers: &headers, digest: None };
+        quote.meter.iter().for_each(|meter| meter.prepare(&mut answering.parts.headers));
         let answer = match answering.call(note).await {
             Ok(response) if is_delivery(response.status()) => Ok(response),
             Ok(response) => Err(uncharged(response)),
             Err(error) => Err(problem::answer(&problem::of_upstream(&error))),
         };
-        let mut response = match answer {
-            Ok(response) => response,
-            Err(answer) => {
-                // That nothing was charged is said once it is so.
-                let released = self.release(held).await;
-                handover.into_iter().for_each(Handover::done);
-                let mut answer =
-                    released.map_or_else(|refused| self.refuse(&asked, &refused, cashu), |()| answer);
-                if let Some(paid) = held.channel().filter(|paid| paid.has_deposit()) {
-                    // The money is in the channel all the same.
-                    let nothing = held.price.asset().money(Amount::ZERO);
-                    let told = (nothing, (self.config.clock)());
-                    self.put_channel(answer.headers_mut(), &quote, (paid, true), told);
-                }
-                return Delivery::of_nothing(answer);
+        let reckoned = match answer {
+            Ok(response) => self.reckon(held, quote.meter.as_ref(), response).await,
+            Err(answer) => Err(answer),
+        };
+        let (mut response, charged, metered) = match reckoned {
+            Ok(Reckoned::Now(response, charged, metered)) => (response, charged, metered),
+            Ok(Reckoned::Flows(response, meter, tally)) => {
+                let (held, dialect) = (Arc::clone(held), credential.dialect());
+                let streamed = Streamed { held, quote, meter, tally, dialect, handover };
+                return Delivery::of_nothing(self.begin_stream(response, &headers, streamed).await);
             }
+            Err(answer) => return self.given_back(held, &asked, cashu, (answer, handover)).await,
         };
         let pass_until = self.opens_until(&quote, held.bound);
         let handover = handover.unwrap_or_else(|| self.handovers.begin(held.payment));
-        match self.post(held, pass_until, held.charge_for(response.headers())).await {
+        match self.post(held, pass_until, charged).await {
             Ok((row, signatures)) => {
                 let (payment, dialect) = (held.payment, credential.dialect());
                 let channel = held.channel().map(|paid| (paid, true));
                 let posted = Posted { payment, row: &row, signatures, dialect, channel };
                 self.deliver(&mut response, &quote, posted, (self.config.clock)());
+                if let Some(field) = &metered {
+                    put_meter(response.headers_mut(), field);
+                }
                 Delivery { response, handover: Some(handover) }
             }
             Err(refused) => {
@@ -408,6 +385,26 @@ impl Shared {
                 Delivery::of_nothing(self.refuse(&asked, &refused, cashu))
             }
         }
+    }
+
+    /// Gives back what is held, and then says so.
+    async fn given_back(
+        self: &Arc<Self>,
+        held: &Arc<Held>,
+        asked: &Asked<'_>,
+        cashu: bool,
+        (answer, handover): (Response<Body>, Option<Handover>),
+    ) -> Delivery {
+        let released = self.release(held).await;
+        handover.into_iter().for_each(Handover::done);
+        let mut answer = released.map_or_else(|refused| self.refuse(asked, &refused, cashu), |()| answer);
+        if let Some(paid) = held.channel().filter(|paid| paid.has_deposit()) {
+            // The money is in the channel all the same.
+            let nothing = held.price.asset().money(Amount::ZERO);
+            let told = (nothing, (self.config.clock)());
+            self.put_channel(answer.headers_mut(), asked.quote, (paid, true), told);
+        }
+        Delivery::of_nothing(answer)
     }
 
     /// Serves what was paid for before: nothing is charged, the receipt is the same.

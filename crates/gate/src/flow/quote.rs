@@ -16,6 +16,7 @@ use super::quota::QuotaTerms;
 use super::sale::Sale;
 use super::teaser::TeaserTerms;
 use super::terms::Ask;
+use crate::meter::Meter;
 use crate::peer::Peer;
 use crate::rule::{Covers, PassScope, Plan, Rule, Share, is_safe};
 use crate::target::Target;
@@ -39,6 +40,8 @@ pub(super) struct Quote {
     pub(super) tax_code: Option<Label>,
     /// When a payment on a chain is settled.
     pub(super) flow: PaymentFlow,
+    /// What is counted of it, if less than the price may be charged.
+    pub(super) meter: Option<Arc<Meter>>,
     /// Who gets which part of it.
     pub(super) shares: Vec<Share>,
     /// What is free of it, and where that stands.
@@ -115,6 +118,7 @@ impl Quote {
             description: rule.describe().to_owned(),
             tax_code: rule.tax_code(),
             flow: rule.flow(),
+            meter: rule.meter().cloned(),
             shares: rule.shares().to_vec(),
             accepts: rule.accepts().map(<[Asset]>::to_vec),
             quota: rule.quota().filter(|_| ask.counts).map(|quota| QuotaTerms::new(rule, quota)),
@@ -147,6 +151,7 @@ impl Quote {
             description,
             tax_code: plan.tax_code(),
             flow: PaymentFlow::default(),
+            meter: None,
             shares: Vec::new(),
             quota: None,
             teaser: None,

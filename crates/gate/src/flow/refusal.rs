@@ -167,9 +167,10 @@ impl Refused {
                 SessionRefusal::Used(_) | SessionRefusal::Closed(_) | SessionRefusal::Link(_) => Kind::Used,
                 SessionRefusal::Closing(_) => Kind::Conflict,
                 SessionRefusal::Paused => Kind::Unavailable(PAUSE),
-                SessionRefusal::Malformed(_) | SessionRefusal::Several | SessionRefusal::Asset { .. } => {
-                    Kind::Unsupported
-                }
+                SessionRefusal::Malformed(_)
+                | SessionRefusal::Several
+                | SessionRefusal::Metered
+                | SessionRefusal::Asset { .. } => Kind::Unsupported,
                 _ => Kind::Over,
             },
             Self::Used(_) | Self::Engine(Refusal::Reject(Reject::Fare(FareReject::Changed))) => Kind::Over,

@@ -58,6 +58,7 @@ impl Shared {
     {
         let (quote, sessions) = (&answering.quote, self.config.sessions.clone());
         let taken = match (sessions, step) {
+            (Some(_), Ok(_)) if quote.meter.is_some() => Err(SessionRefusal::Metered.into()),
             (Some(sessions), Ok(step)) => {
                 let taken = self.take_steps(&sessions, &step, quote, client).await;
                 taken.map(|taken| (sessions, taken))

@@ -248,12 +248,17 @@ impl Rule {
     /// For how long one payment opens it, by the most lasting of its methods.
     pub fn pass_span(&self) -> Span {
         let changing = !self.methods.is_empty() && !self.methods.iter().any(is_safe);
-        self.pass.unwrap_or(if changing { Span::ZERO } else { PASS_DEFAULT })
+        self.pass.unwrap_or(if changing { Span::ZERO } else { self.usual_pass() })
     }
 
     /// For how long one payment opens it to requests of a method.
     pub fn pass_for(&self, method: &Method) -> Span {
-        self.pass.unwrap_or(if is_safe(method) { PASS_DEFAULT } else { Span::ZERO })
+        self.pass.unwrap_or(if is_safe(method) { self.usual_pass() } else { Span::ZERO })
+    }
+
+    /// What is paid by what was used is not opened once more for nothing.
+    fn usual_pass(&self) -> Span {
+        if self.meter().is_some() { Span::ZERO } else { PASS_DEFAULT }
     }
 
     /// What one payment opens.

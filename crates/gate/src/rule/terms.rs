@@ -1,8 +1,11 @@
 //! What softens a price: how much of it and which part is free, in which cases it is another one, and how little a payer may name.
 
+use std::sync::Arc;
+
 use farthing_money::Money;
 
 use super::{Case, Quota, Rule};
+use crate::meter::Meter;
 use crate::teaser::Teaser;
 
 /// What softens the price of a rule.
@@ -12,6 +15,7 @@ pub(super) struct RuleTerms {
     cases: Vec<Case>,
     least: Option<Money>,
     teaser: Option<Teaser>,
+    meter: Option<Arc<Meter>>,
 }
 
 impl Rule {
@@ -43,9 +47,21 @@ impl Rule {
         self
     }
 
+    /// What is counted is charged; the price is the most.
+    #[must_use]
+    pub fn metered(mut self, meter: Meter) -> Self {
+        self.terms.meter = Some(Arc::new(meter));
+        self
+    }
+
     /// How often it is free.
     pub fn quota(&self) -> Option<Quota> {
         self.terms.quota
+    }
+
+    /// What is counted of it, if that makes its price.
+    pub fn meter(&self) -> Option<&Arc<Meter>> {
+        self.terms.meter.as_ref()
     }
 
     /// In which cases it has another price.

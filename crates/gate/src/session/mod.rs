@@ -79,6 +79,11 @@ pub enum SessionRefusal {
         /// Of the session.
         session: Asset,
     },
+    /// The price is counted, which no session pays yet.
+    #[error(
+        "the price is counted by what is used, and no session pays that; pay one of the offers of this answer"
+    )]
+    Metered,
     /// The link is not of the present chain.
     #[error("the link is not that of its step in the present chain; the session stands at {0}")]
     Link(SessionStanding),
@@ -112,6 +117,7 @@ impl SessionRefusal {
             Self::Closing(_) => "session-closing",
             Self::Ended(_) => "session-ended",
             Self::Asset { .. } => "session-asset",
+            Self::Metered => "session-metered",
             Self::Link(_) => "session-link",
             Self::Used(_) => "session-step-used",
             Self::Exhausted { .. } => "session-exhausted",

@@ -14,7 +14,7 @@ use farthing_ecash::{
 use farthing_engine::{
     Answer, CallId, CallRow, ChannelRow, Chart, Command, CreditId, CreditRow, Hold, Issue, IssuePart,
     Keyring, Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, PaymentId, PaymentRow, Post,
-    QuoteId, Read, Refusal, Reject, RequestTag, Rows, SettlementRow, credits_account, decide, release_of,
+    QuoteId, Read, Refusal, Reject, RequestTag, Rows, SettlementRow, credits_account, decide, end_of,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -139,9 +139,13 @@ impl Bank {
         (posted, number(totals.debits_pending) - number(totals.credits_pending))
     }
 
-    /// Releases what a crash has left on hold, as a start does.
+    /// Ends what a crash has left on hold, as a start does.
     pub fn restart(&self, payment: PaymentId, row: &PaymentRow) {
-        self.decide(&release_of(payment, row)).unwrap();
+        let channel = row.channel.and_then(|id| {
+            let rows = self.rows.lock().unwrap();
+            rows.channels.get(&id).unwrap().cloned()
+        });
+        self.decide(&end_of(payment, row, channel.as_ref())).unwrap();
     }
 
     /// What a payment is known by besides.

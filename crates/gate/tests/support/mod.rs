@@ -5,6 +5,7 @@ pub mod bank;
 pub mod chain;
 pub mod channel;
 pub mod channel_shop;
+pub mod meter;
 pub mod naive;
 pub mod pay;
 pub mod site;

@@ -140,7 +140,11 @@ fn challenge(parts: &Parts, price: &str) -> Response<Body> {
         amount: price.parse().unwrap(),
         currency: usd().unit(),
         mints: vec![MINT.to_owned()],
-        method_details: credit::MethodDetails { decimals: usd().scale(), asset: usd().code() },
+        method_details: credit::MethodDetails {
+            decimals: usd().scale(),
+            asset: usd().code(),
+            metered: false,
+        },
     };
     let draft = mpp::Draft {
         realm: text(&parts.headers, "host"),

@@ -12,6 +12,7 @@ mod gate;
 mod issuer;
 mod key_words;
 mod keys;
+mod meter;
 mod mistake;
 mod origin;
 mod passes;

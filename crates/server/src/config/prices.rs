@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::cases;
 use super::chains::{ChainSection, Chains};
 use super::gate::accepts;
+use super::meter;
 use super::quota;
 use super::section::Section;
 use super::source::Source;
@@ -45,6 +46,9 @@ pub(super) fn read(
         section.require("amount", torn);
         let rule = read_price(&section, source, assets, torn);
         complete &= rule.is_some();
+        if let Some(rule) = &rule {
+            meter::judge(&section, rule);
+        }
         // A token that could not be read may be the one that is missed.
         if let Some(rule) = rule.as_ref().filter(|_| chains.whole) {
             judge_escrow(&section, rule, &chains.read);
@@ -91,6 +95,7 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let found = cases::read(section, price, assets, torn);
     let least = cases::read_least(section, price, assets);
     let teaser = teaser::read(section, price, torn);
+    let meter = meter::read(section, price, assets, torn);
     if price == Some(Price::Free) {
         let useless = [
             ("pass", "needs no pass"),
@@ -110,6 +115,7 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let rule = if section.has("accepts") { rule.accepting(accepts(section, assets)?) } else { rule };
     let rule = if let Some(least) = least.ok()? { rule.at_least(least) } else { rule };
     let rule = if let Some(teaser) = teaser.ok()? { rule.showing(teaser) } else { rule };
+    let rule = if let Some(meter) = meter.ok()? { rule.metered(meter) } else { rule };
     let rule = rule.in_case(found?);
     let rule = if let Some(tax_code) = tax { rule.taxed(tax_code) } else { rule };
     let rule = if let Some(pass) = pass { rule.pass(pass, scope) } else { rule.opening(scope) };

@@ -115,7 +115,11 @@ impl Shop {
                 amount: Amount::from(self.price),
                 currency: "uusd".parse().unwrap(),
                 mints: vec!["https://other.example".into(), format!("{}/", super::MINT)],
-                method_details: MethodDetails { decimals: self.decimals, asset: "USD".parse().unwrap() },
+                method_details: MethodDetails {
+                    decimals: self.decimals,
+                    asset: "USD".parse().unwrap(),
+                    metered: false,
+                },
             };
             let draft = mpp::Draft {
                 realm: "shop.example",

@@ -36,6 +36,9 @@ pub struct MethodDetails {
     pub decimals: u8,
     /// The asset's code, such as `USD`.
     pub asset: AssetCode,
+    /// Whether less than the amount may be charged: then all of what is sent may come back as change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metered: bool,
 }
 
 /// What pays. Shown by no `Debug`: a token is money.
@@ -202,7 +205,7 @@ mod tests {
             amount: Amount::new(10_000),
             currency: "uusd".parse().unwrap(),
             mints: vec!["https://mint.example".into()],
-            method_details: MethodDetails { decimals: 6, asset: "USD".parse().unwrap() },
+            method_details: MethodDetails { decimals: 6, asset: "USD".parse().unwrap(), metered: false },
         }
     }
 

@@ -1,13 +1,19 @@
 //! What a voucher is charged: what the upstream says that the answer has cost, at most the price that was signed.
 
 use farthing_engine::{Answer, ChargeVoucher, Command, Refusal, Reject};
-use farthing_money::{Money, Timestamp};
+use farthing_money::{Amount, Money, Timestamp};
 
 use super::{ChannelPayment, Shared};
 use crate::flow::end::{Charged, Held};
 use crate::flow::refusal::Refused;
 
 impl Shared {
+    /// What is charged in units of a channel's token, rounded so that the token can show it; nothing if it cannot.
+    pub(in crate::flow) fn units(&self, paid: &ChannelPayment, charged: Money) -> Option<Amount> {
+        let channels = self.config.chains.as_ref().and_then(|chains| chains.channels())?;
+        channels.units(&paid.offer, charged).filter(|units| *units <= paid.units)
+    }
+
     /// Charges what is held on a channel. Nothing is sent to a chain: what was charged is claimed some time, with others.
     pub(in crate::flow) async fn charge_voucher_once(
         &self,

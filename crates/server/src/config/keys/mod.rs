@@ -4,6 +4,7 @@
 mod chains;
 mod gate;
 mod issuer;
+mod meter;
 mod passes;
 mod payouts;
 mod prices;
@@ -32,6 +33,7 @@ pub fn keys() -> impl Iterator<Item = &'static KeyNote> {
         server::KEYS,
         issuer::KEYS,
         prices::KEYS,
+        meter::KEYS,
         passes::KEYS,
         rates::KEYS,
         gate::KEYS,

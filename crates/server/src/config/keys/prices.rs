@@ -58,7 +58,7 @@ pub(super) const KEYS: &[KeyNote] = &[
         "[[price]]",
         "flow",
         "\"authorization\", \"upfront\" or \"escrow\"",
-        r#""upfront""#,
+        r#""authorization""#,
         Some(r#""authorization""#),
         "when a payment on a chain is settled: after the upstream has answered and before its answer goes out, before it is asked, or through an escrow, which needs a token with the scheme auth-capture",
     ),

@@ -90,9 +90,11 @@ impl PayFlow {
         let keyset = mint.active(chosen.unit).map(|keyset| keyset.id);
         let mut draft = Draft::new(&wallet.state);
         let id = draft.attempt_number();
-        let change = match (&chosen.challenge, over) {
+        // Of a metered price all that is sent may come back.
+        let most = if chosen.is_metered() { grant.booking.amount } else { over };
+        let change = match (&chosen.challenge, most) {
             (Some(_), 1..) => {
-                let count = denomination::blank_outputs(over).saturating_add(1).min(u64::BITS);
+                let count = denomination::blank_outputs(most).saturating_add(1).min(u64::BITS);
                 let blanks = (0..count).map(|_| 0).collect();
                 Some(draft.plan(keyset?, blanks)?)
             }

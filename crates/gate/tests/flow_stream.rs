@@ -1,0 +1,300 @@
+//! Prices by what was used, where that is counted while the answer flows: slow streams, payers who leave, upstreams that break
+//! off, the ceiling, and a crash in the middle.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use farthing_engine::{PaymentId, PaymentState};
+use farthing_gate::Meter;
+use farthing_money::Amount;
+use farthing_wire::MeterEnd;
+use serde_json::Value;
+use support::bank::Bank;
+use support::meter::{meter, metered, purse};
+use support::pay::{Answer, cashu, get};
+use support::{raw, raw_upstream, read_until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+const TEXT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n";
+
+/// What an upstream does next.
+enum Say {
+    Text(String),
+    /// It resets the connection.
+    Break,
+}
+
+/// An upstream that says what a test tells it, to one client.
+async fn told() -> (SocketAddr, mpsc::UnboundedSender<Say>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
+    let address = raw_upstream(move |_, mut stream| {
+        let receiver = Arc::clone(&receiver);
+        async move {
+            read_until(&mut stream, "\r\n\r\n").await;
+            let mut receiver = receiver.lock().await;
+            while let Some(Say::Text(text)) = receiver.recv().await {
+                if stream.write_all(text.as_bytes()).await.is_err() {
+                    // Nobody listens any more.
+                    return receiver.close();
+                }
+            }
+        }
+    })
+    .await;
+    (address, sender)
+}
+
+/// An upstream that says one thing and closes.
+async fn saying(text: String) -> SocketAddr {
+    let (address, sender) = told().await;
+    sender.send(Say::Text(text)).ok();
+    sender.send(Say::Break).ok();
+    address
+}
+
+/// The body of an answer that comes in chunks, and whether it ended as it should.
+fn unchunked(body: &str) -> (String, bool) {
+    let (mut rest, mut text) = (body, String::new());
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        if size == 0 {
+            return (text, true);
+        }
+        if after.len() < size {
+            return (text + after, false);
+        }
+        text.push_str(&after[..size]);
+        rest = after[size..].trim_start_matches("\r\n");
+    }
+    (text, false)
+}
+
+/// The last event of a stream.
+fn last_event(text: &str) -> Value {
+    let (_, last) =
+        text.rsplit_once("event: farthing\ndata: ").unwrap_or_else(|| panic!("no last event in {text}"));
+    serde_json::from_str(last.lines().next().unwrap()).unwrap()
+}
+
+/// Waits until something is so.
+async fn until(mut is_so: impl FnMut() -> bool) {
+    let waited = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waited).await.unwrap();
+}
+
+async fn ask(gate: SocketAddr, fields: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(gate).await.unwrap();
+    let request = format!("GET /x HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n{fields}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+fn charged(bank: &Arc<Bank>, payment: PaymentId) -> u128 {
+    bank.payment(payment).map_or(0, |row| row.charged.value())
+}
+
+#[tokio::test]
+async fn a_stream_of_events_flows_and_its_last_event_has_receipt_and_change() {
+    let bank = Bank::new();
+    let (upstream, say) = told().await;
+    let gate = metered(&bank, upstream, meter("events", 100, 1)).await;
+    let (_, token, payment) = purse(&bank);
+    let mut stream = ask(gate.address, &cashu(&token)).await;
+    say.send(Say::Text(format!("{EVENTS}data: one\n\n"))).ok();
+    let head = read_until(&mut stream, "data: one").await;
+    assert!(head.contains("farthing-meter: by=events; each=0.0001 USD; per=1; most=0.01 USD\r\n"), "{head}");
+    assert_eq!(bank.payment(payment).unwrap().state, PaymentState::Held, "it flows before it is charged");
+    let second = get(gate.address, "/x", &cashu(&token)).await;
+    assert_eq!((second.status, second.code().as_str()), (409, "payment-under-way"));
+    say.send(Say::Text(": nothing\n\ndata: two\n\ndata: three\n\n".to_owned())).ok();
+    say.send(Say::Break).ok();
+    let rest = read_until(&mut stream, "\r\n0\r\n").await;
+    let last = last_event(&rest);
+    assert_eq!((bank.taken(), last["charged"].as_str()), (300, Some("300")), "{last}");
+    assert!(last["meter"].as_str().unwrap().ends_with("counted=3; end=whole"), "{last}");
+    assert!(last["receipt"].is_string() && last["problem"].is_null());
+    let change = farthing_ecash::Token::decode(last["change"].as_str().unwrap()).unwrap();
+    assert_eq!(change.total(), Some(16_384 - 300));
+    assert_eq!(get(gate.address, "/x", &cashu(&token)).await.code(), "payment-used");
+}
+
+#[tokio::test]
+async fn at_the_ceiling_a_stream_of_events_ends_with_a_problem() {
+    let bank = Bank::new();
+    let events = "data: .\n\n".repeat(12);
+    let upstream = saying(format!("{EVENTS}{events}")).await;
+    let gate = metered(&bank, upstream, meter("events", 1_000, 1)).await;
+    let (_, token, _) = purse(&bank);
+    let answer = get(gate.address, "/x", &cashu(&token)).await;
+    let (text, is_whole) = unchunked(&answer.body);
+    assert!(is_whole && text.matches("data: .\n\n").count() == 10, "{text}");
+    let last = last_event(&text);
+    assert_eq!((bank.taken(), last["problem"]["code"].as_str()), (10_000, Some("meter-ceiling")), "{last}");
+}
+
+#[tokio::test]
+async fn the_number_that_events_say_is_charged() {
+    let bank = Bank::new();
+    let events = "data: {\"t\":\"a\"}\n\ndata: {\"usage\":{\"total_tokens\":40}}\n\ndata: [DONE]\n\n";
+    let upstream = saying(format!("{EVENTS}{events}")).await;
+    let gate = metered(&bank, upstream, meter("json usage.total_tokens", 2_000, 1_000)).await;
+    let (_, token, _) = purse(&bank);
+    let answer = get(gate.address, "/x", &cashu(&token)).await;
+    let (text, _) = unchunked(&answer.body);
+    assert!(text.starts_with(events), "{text}");
+    assert_eq!((bank.taken(), last_event(&text)["charged"].as_str()), (80, Some("80")));
+}
+
+#[tokio::test]
+async fn at_the_ceiling_bytes_and_rows_break_off() {
+    for (count, each, body, delivered) in [
+        ("bytes", 1_000, "0123456789abc", "0123456789"),
+        ("rows", 2_500, "a\nb\n\nc\nd\ne\n", "a\nb\n\nc\nd\n"),
+    ] {
+        let bank = Bank::new();
+        let upstream = saying(format!("{TEXT}{body}")).await;
+        let gate = metered(&bank, upstream, meter(count, each, 1)).await;
+        let (_, token, _) = purse(&bank);
+        let answer = get(gate.address, "/x", &cashu(&token)).await;
+        assert_eq!(unchunked(&answer.body), (delivered.to_owned(), false), "{count}: no clean end");
+        until(|| bank.taken() == 10_000).await;
+        // With a length that was said the body is too short for it.
+        let upstream =
+            saying(format!("{}\r\nContent-Length: {}\r\n\r\n{body}", TEXT.trim_end(), body.len())).await;
+        let gate = metered(&bank, upstream, meter(count, each, 1)).await;
+        let (_, token, _) = purse(&bank);
+        let answer = get(gate.address, "/x", &cashu(&token)).await;
+        assert_eq!(
+            (answer.body.as_str(), answer.header("content-length")),
+            (delivered, Some(&*body.len().to_string()))
+        );
+    }
+}
+
+#[tokio::test]
+async fn trailers_have_the_last_words_for_who_takes_them() {
+    let bank = Bank::new();
+    let upstream = saying(format!("{TEXT}hello")).await;
+    let gate = metered(&bank, upstream, meter("bytes", 10, 1)).await;
+    let (_, token, _) = purse(&bank);
+    let answer = get(gate.address, "/x", &format!("{}TE: trailers\r\n", cashu(&token))).await;
+    let (_, trailers) = answer.body.split_once("\r\n0\r\n").unwrap();
+    let said = Answer::of(&format!("HTTP/1.1 200 OK\r\n{trailers}"));
+    assert_eq!((said.meter().counted, said.meter().end), (Some(5), Some(MeterEnd::Whole)), "{answer:?}");
+    assert_eq!((said.receipt().amount.value(), said.change()), (50, 16_334));
+}
+
+#[tokio::test]
+async fn who_leaves_pays_for_what_was_sent() {
+    let bank = Bank::new();
+    let (upstream, say) = told().await;
+    let gate = metered(&bank, upstream, meter("events", 100, 1)).await;
+    let (_, token, payment) = purse(&bank);
+    let mut stream = ask(gate.address, &cashu(&token)).await;
+    say.send(Say::Text(format!("{EVENTS}data: one\n\ndata: two\n\n"))).ok();
+    read_until(&mut stream, "data: two").await;
+    drop(stream);
+    until(|| bank.payment(payment).is_some_and(|row| row.state == PaymentState::Posted)).await;
+    assert_eq!(bank.taken(), 200);
+    until(|| say.send(Say::Text("data: x\n\n".repeat(1_000))).is_err()).await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_breaks_off_is_paid_for_what_it_sent() {
+    let bank = Bank::new();
+    let upstream = raw_upstream(|_, mut stream| async move {
+        read_until(&mut stream, "\r\n\r\n").await;
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+        stream.write_all(format!("{head}b\r\ndata: one\n\n\r\n").as_bytes()).await.unwrap();
+    })
+    .await;
+    let gate = metered(&bank, upstream, meter("events", 100, 1)).await;
+    let (_, token, _) = purse(&bank);
+    let answer = get(gate.address, "/x", &cashu(&token)).await;
+    let (text, is_whole) = unchunked(&answer.body);
+    let last = last_event(&text);
+    assert_eq!(
+        (bank.taken(), last["problem"]["code"].as_str(), is_whole),
+        (100, Some("upstream-failed"), false)
+    );
+
+    // Before anything of its body has come, nothing is charged.
+    let upstream = raw_upstream(|_, mut stream| async move {
+        read_until(&mut stream, "\r\n\r\n").await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n").await.unwrap();
+    })
+    .await;
+    let costly = Meter { least: Amount::new(50), ..meter("bytes", 100, 1) };
+    let gate = metered(&bank, upstream, costly).await;
+    let (credits, token, _) = purse(&bank);
+    get(gate.address, "/x", &cashu(&token)).await;
+    until(|| credits.iter().all(|credit| bank.state(credit) == "unspent")).await;
+    assert_eq!(bank.taken(), 100);
+}
+
+#[tokio::test]
+async fn what_has_flowed_is_written_down_and_charged_after_a_crash() {
+    let bank = Bank::new();
+    let (upstream, say) = told().await;
+    let gate = metered(&bank, upstream, meter("bytes", 1, 100)).await;
+    let (credits, token, payment) = purse(&bank);
+    let mut stream = ask(gate.address, &cashu(&token)).await;
+    say.send(Say::Text(format!("{TEXT}{}", "x".repeat(300_000)))).ok();
+    let mut sent = 0;
+    let mut buffer = vec![0; 65_536];
+    while sent < 300_000 {
+        sent += stream.read(&mut buffer).await.unwrap();
+    }
+    // Nothing more flows before what has flowed is written down.
+    until(|| charged(&bank, payment) > 0).await;
+    say.send(Say::Text("y".repeat(50_000))).ok();
+    until(|| charged(&bank, payment) >= 3_000).await;
+    let row = bank.payment(payment).unwrap();
+    assert_eq!((row.state, bank.taken()), (PaymentState::Held, 0), "no money has moved yet");
+    let change: u64 = row.change.iter().map(|part| part.amount).sum();
+    assert_eq!(u128::from(change) + row.charged.value(), 16_384);
+    assert!(row.charged.value() <= 3_500, "never more than what was sent");
+
+    // The gate is gone; the next start charges what is written down.
+    bank.restart(payment, &row);
+    let posted = bank.payment(payment).unwrap();
+    assert_eq!(
+        (posted.state, posted.charged, bank.taken()),
+        (PaymentState::Posted, row.charged, row.charged.value())
+    );
+    assert!(credits.iter().all(|credit| bank.state(credit) == "spent"));
+}
+
+#[tokio::test]
+async fn seconds_are_over_when_they_are_used_up() {
+    let bank = Bank::new();
+    let (upstream, say) = told().await;
+    // A cent is half a second.
+    let gate = metered(&bank, upstream, meter("seconds", 20_000, 1)).await;
+    let (_, token, _) = purse(&bank);
+    say.send(Say::Text(format!("{TEXT}first"))).ok();
+    let begun = std::time::Instant::now();
+    let request =
+        format!("GET /x HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n{}\r\n", cashu(&token));
+    let answer = Answer::of(&raw(gate.address, request).await);
+    assert_eq!(unchunked(&answer.body), ("first".to_owned(), false));
+    assert!(begun.elapsed() >= Duration::from_millis(500));
+    until(|| bank.taken() == 10_000).await;
+}
