@@ -5,14 +5,14 @@ mod support;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use farthing_gate::serve::Limits;
-use farthing_gate::{Gate, Per, Proxy, ProxyConfig, Quota, Rule, Rules};
+use farthing_gate::{Body, Gate, Per, Proxy, ProxyConfig, Quota, Rule, Rules, UpstreamError};
 use farthing_money::Timestamp;
 use farthing_wire::upstream::Standing;
 use farthing_wire::{PaymentNote, QuotaBy, QuotaField, header};
-use http::StatusCode;
+use http::{Request, Response, StatusCode};
 use support::bank::{Bank, signing_key};
 use support::pay::{Answer, cashu, cent, get, send};
 use support::site::Site;
@@ -247,4 +247,25 @@ async fn rows_and_keys_say_nothing_of_who_asked() {
     keys.quota_keys.load(today, None);
     let row = keys.quota_keys.get(&today).unwrap().copied();
     assert!(row.is_some_and(|row| row.until > Timestamp::from_secs(u64::from(today) * 86_400)));
+}
+
+/// A route that panicked behind the tower layer kept what it had taken of the quota: nothing was had, and it was counted.
+#[tokio::test]
+async fn a_panic_behind_the_layer_counts_nothing() {
+    let bank = Bank::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let inner = tower::service_fn(move |_: Request<Body>| {
+        let first = asked.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            assert!(!first, "a bug of the route, as this story wants it");
+            Ok::<_, UpstreamError>(Response::new(Body::from("content")))
+        }
+    });
+    let gate = start_service(Limits::default(), Gate::new(bank.config(quota_rules()), inner)).await;
+    let broken = get(gate.address, "/key/page", "X-Api-Key: k\r\n").await;
+    assert_eq!((broken.status, left(&broken)), (503, Some(2)), "{broken:?}");
+    for free in [1, 0] {
+        let answer = get(gate.address, "/key/page", "X-Api-Key: k\r\n").await;
+        assert_eq!((answer.status, left(&answer)), (200, Some(free)), "{answer:?}");
+    }
 }

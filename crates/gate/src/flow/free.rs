@@ -36,12 +36,23 @@ impl Shared {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let task = tokio::spawn(async move { self.serve_free(answering, taken).await });
-        task.await.unwrap_or_else(|error| {
+        let (own, held) = (Arc::clone(&self), taken.clone());
+        let task = tokio::spawn(async move {
+            let served = tokio::spawn(Arc::clone(&own).serve_free(answering, taken)).await;
+            let error = match served {
+                Ok(response) => return response,
+                Err(error) => error,
+            };
             // Not why: what a service says in a panic may be about who asks.
             tracing::error!(panicked = error.is_panic(), "the task of a free answer broke off");
-            problem::answer(&problem::broken())
-        })
+            let mut answer = problem::answer(&problem::broken());
+            if let Some(taken) = &held {
+                let field = own.return_free(taken).await;
+                put_quota(answer.headers_mut(), &field);
+            }
+            answer
+        });
+        task.await.unwrap_or_else(|_| problem::answer(&problem::broken()))
     }
 
     async fn serve_free<S, B>(

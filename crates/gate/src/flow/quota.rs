@@ -56,6 +56,7 @@ pub(super) enum Counted {
 }
 
 /// One that was taken, and what its answer says of it.
+#[derive(Clone)]
 pub(super) struct Taken {
     quota: QuotaId,
     admitted_by: Option<QuotaId>,
