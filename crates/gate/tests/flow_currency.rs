@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use farthing_ecash::Token;
 use farthing_engine::{Chart, Command, ExchangeAccounts, Quotation, RateSet, RatesRow};
-use farthing_gate::flow::Currencies;
+use farthing_gate::flow::{Currencies, CurrencyTerms};
 use farthing_gate::serve::Limits;
 use farthing_gate::{Gate, Price, Proxy, ProxyConfig, Rule, Rules, Share};
 use farthing_money::{Amount, Span};
@@ -28,6 +28,7 @@ use tokio::sync::watch;
 struct Shop {
     bank: Arc<Bank>,
     rates: watch::Sender<Arc<RatesRow>>,
+    terms: watch::Sender<Arc<CurrencyTerms>>,
     _upstream: Server,
     gate: Server,
 }
@@ -35,6 +36,10 @@ struct Shop {
 fn set(bank: &Bank, dollars: u128) -> RateSet {
     let quotation = Quotation { code: usd().code(), numerator: dollars, denominator: 10_000 };
     RateSet { base: eur().code(), at: bank.time(), source: "bank".to_owned(), quotations: vec![quotation] }
+}
+
+fn terms(spread: u32) -> CurrencyTerms {
+    CurrencyTerms { accepts: vec![usd()], spread, max_age: Span::from_secs(86_400) }
 }
 
 fn rules(price: u128) -> Rules {
@@ -55,15 +60,11 @@ impl Shop {
         let row = RatesRow { current: Some(set(&bank, 11_000)), ..RatesRow::default() };
         let (rates, in_force) = watch::channel(Arc::new(row));
         let mut config = bank.config(rules(10_000));
-        config.currencies = Currencies {
-            rates: in_force,
-            accepts: vec![usd()],
-            spread: 20_000,
-            max_age: Span::from_secs(86_400),
-        };
+        let (terms, watched) = watch::channel(Arc::new(terms(20_000)));
+        config.currencies = Currencies { rates: in_force, terms: watched };
         let proxy = Proxy::new(ProxyConfig::new(format!("http://{}", upstream.address).parse().unwrap()));
         let gate = start_service(Limits::default(), Gate::new(config, proxy.unwrap())).await;
-        Self { bank, rates, _upstream: upstream, gate }
+        Self { bank, rates, terms, _upstream: upstream, gate }
     }
 
     async fn get(&self, path: &str, headers: &str) -> Answer {
@@ -227,4 +228,19 @@ async fn credits_of_a_unit_that_is_not_offered_are_refused() {
     let refused = shop.get("/paid/x", &cashu(&foreign)).await;
     assert!(refused.status >= 400, "{refused:?}");
     assert_eq!(shop.earned(), (0, 0, 0));
+}
+
+/// What is accepted, the spread and the age of rates may change while the gate is open, as prices do.
+#[tokio::test]
+async fn terms_change_while_the_gate_is_open() {
+    let shop = Shop::open().await;
+    let units = |answer: &Answer| offered(answer).0;
+    let all = units(&shop.get("/paid/x", "").await);
+    assert_eq!(all.last(), Some(&("uusd".to_owned(), 11_220)), "{all:?}");
+    shop.terms.send_replace(Arc::new(terms(50_000)));
+    let dearer = units(&shop.get("/paid/x", "").await);
+    assert_eq!(dearer.last(), Some(&("uusd".to_owned(), 11_550)), "{dearer:?}");
+    shop.terms.send_replace(Arc::new(CurrencyTerms { accepts: Vec::new(), ..terms(50_000) }));
+    let own = units(&shop.get("/paid/x", "").await);
+    assert!(own.iter().all(|(unit, _)| unit == "ueur"), "{own:?}");
 }

@@ -126,7 +126,8 @@ pub async fn run(
     }
     if let Some(file) = file {
         let files = (file.to_owned(), config.people.files());
-        tasks.spawn(reload::watch(files, rules, Arc::clone(&installation.writer)));
+        let both = (rules, installation.rates.clone());
+        tasks.spawn(reload::watch(files, both, Arc::clone(&installation.writer)));
     }
     let acceptor = certificate.as_ref().map(Certificate::acceptor).transpose()?;
     if let Some(certificate) = certificate {

@@ -197,7 +197,8 @@ impl Installation {
         let keysets = Keysets::new(key, config, Arc::clone(&books), Arc::clone(&writer));
         keysets.rotate(clock()).await?;
         let both = (Arc::clone(&books), Arc::clone(&writer));
-        let rates = RateDesk::open(config.rates.as_ref(), &config.assets, both, Arc::clone(&clock))?;
+        let asked = (config.rates.as_ref(), &config.gate.accepts[..]);
+        let rates = RateDesk::open(asked, &config.assets, both, Arc::clone(&clock))?;
         let mut held = books.held()?;
         held.retain(|(_, row)| is_given_back(row));
         for (payment, row) in &held {

@@ -281,12 +281,7 @@ fn gate_config(
             lifetime: config.gate.challenge_lifetime,
             extensions: config.x402.extensions,
         },
-        currencies: Currencies {
-            rates: installation.rates.in_force(),
-            accepts: config.gate.accepts.clone(),
-            spread: config.rates.as_ref().map_or(0, |rates| rates.spread),
-            max_age: config.rates.as_ref().map_or(Span::ZERO, |rates| rates.max_age),
-        },
+        currencies: Currencies { rates: installation.rates.in_force(), terms: installation.rates.terms() },
         chains: None,
         sessions: installation.sessions.clone(),
     }

@@ -1,5 +1,5 @@
-//! Prices are read again when the configuration's file changes, or a file of keys or networks that it names; one with mistakes keeps
-//! the old prices.
+//! Prices, what else they may be paid in, and where rates come from are read again when the configuration's file changes, or a file of
+//! keys or networks that it names; one with mistakes keeps the old ones.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::installation::{accounts_of, execute};
+use crate::rates::RateDesk;
 
 const EVERY: Duration = Duration::from_secs(2);
 
@@ -53,7 +54,7 @@ impl Files {
 /// Looks at the files for ever and sends the rules when they change.
 pub(crate) async fn watch(
     (file, named): (PathBuf, Vec<PathBuf>),
-    rules: watch::Sender<Arc<Rules>>,
+    (rules, rates): (watch::Sender<Arc<Rules>>, RateDesk),
     writer: Arc<dyn Execute>,
 ) {
     let mut files = Files::new(file, named);
@@ -68,6 +69,7 @@ pub(crate) async fn watch(
             Ok(config) => match execute(&*writer, Command::OpenAccounts(accounts_of(&config))).await {
                 Ok(()) => {
                     files.name(config.people.files());
+                    rates.reload(config.rates.as_ref(), &config.gate.accepts);
                     rules.send_replace(Arc::new(config.rules));
                     tracing::info!("the prices were read again");
                 }

@@ -12,8 +12,8 @@ const INTRODUCTION: &str = "\
 # The configuration
 
 One file, `farthing.toml`, or whichever `--config FILE` names. Every mistake in it is told at once, with its line and a hint, by
-`farthing check` and by every command that reads it. Paths are relative to the file's folder. Prices are read again when the file
-or one of keys and networks changes; a file with mistakes keeps the old prices. Everything else is read at the start.
+`farthing check` and by every command that reads it. Paths are relative to the file's folder. Prices, `accepts` and `[rates]` are read again
+when the file or one of keys and networks changes; a file with mistakes keeps the old ones. Everything else is read at the start.
 
 Spans are a whole number and one of `ms`, `s`, `m`, `h`, `d`. Amounts are decimals and an asset, such as `0.01 USD`, and must be
 exact. Of the rules that fit a request the most specific wins; `farthing price explain URL` says which and why.

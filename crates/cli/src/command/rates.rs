@@ -1,7 +1,7 @@
 //! `farthing rates`: the rates between currencies that are in force, and asking their source anew.
 
 use clap::{Args, Subcommand};
-use farthing_server::rates::{RateLine, RateListing};
+use farthing_server::rates::{RateLine, RateListing, RateTally};
 use serde_json::{Value, json};
 
 use crate::args::ConfigFile;
@@ -54,7 +54,7 @@ impl View for Shown {
     }
 
     fn text(&self) -> String {
-        let RateListing { source, at, until, in_force, rates, .. } = &self.0;
+        let RateListing { source, at, until, in_force, rates, tally, .. } = &self.0;
         let Some(at) = at else {
             return match source {
                 Some(source) => format!("no rates yet from {source}"),
@@ -69,6 +69,14 @@ impl View for Shown {
         };
         let rows: Vec<_> = rates.iter().map(row).collect();
         let source = source.as_deref().unwrap_or("a source that is not configured any more");
-        format!("rates of {at} from {source}, {state}\n{}", table(["ONE", "IS", "EXACTLY"], &rows))
+        let RateTally { accepted, silent, torn, not_believed, by_books } = tally;
+        let asked = if *tally == RateTally::default() {
+            String::new()
+        } else {
+            format!(
+                "\nsince the start {accepted} accepted; {silent} without an answer, {torn} not readable, {not_believed} not believed, {by_books} refused by the books"
+            )
+        };
+        format!("rates of {at} from {source}, {state}\n{}{asked}", table(["ONE", "IS", "EXACTLY"], &rows))
     }
 }

@@ -17,11 +17,18 @@ use super::quote::Quote;
 /// How far a source of rates may be ahead of our clock.
 const AHEAD_MOST: Span = Span::from_secs(24 * 3600);
 
-/// What payers may pay in beside a price's own asset, and by which rates.
+/// What payers may pay in beside a price's own asset, and by which rates. Both may change while the gate is open.
 #[derive(Clone, Debug)]
 pub struct Currencies {
     /// The rates, as they change.
     pub rates: watch::Receiver<Arc<RatesRow>>,
+    /// On which terms they are used, as those change.
+    pub terms: watch::Receiver<Arc<CurrencyTerms>>,
+}
+
+/// On which terms payers may pay in another asset than the price's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CurrencyTerms {
     /// The assets that are accepted, unless a rule says otherwise.
     pub accepts: Vec<Asset>,
     /// What is paid beyond a rate, in millionths.
@@ -33,8 +40,14 @@ pub struct Currencies {
 impl Default for Currencies {
     /// None but the price's own.
     fn default() -> Self {
-        let (_, rates) = watch::channel(Arc::default());
-        Self { rates, accepts: Vec::new(), spread: 0, max_age: Span::ZERO }
+        let ((_, rates), (_, terms)) = (watch::channel(Arc::default()), watch::channel(Arc::default()));
+        Self { rates, terms }
+    }
+}
+
+impl Currencies {
+    fn terms(&self) -> Arc<CurrencyTerms> {
+        Arc::clone(&self.terms.borrow())
     }
 }
 
@@ -71,28 +84,29 @@ impl Quote {
 impl Shared {
     /// What is offered now beside the price in its own asset.
     pub(super) fn exchanges(&self, quote: &Quote) -> Vec<Exchange> {
-        let rates = self.config.currencies.rates.borrow().clone();
+        let (rates, terms) = (self.config.currencies.rates.borrow().clone(), self.config.currencies.terms());
         let now = (self.config.clock)();
-        let set = rates.current.as_ref().filter(|set| self.holds(set, now));
-        set.map(|set| self.exchanges_by(set, quote)).unwrap_or_default()
+        let set = rates.current.as_ref().filter(|set| terms.hold(set, now));
+        set.map(|set| terms.exchanges(set, quote)).unwrap_or_default()
     }
 
     /// Every price that a payment may meet: the own one, those that are offered now, and those that were not long ago.
     pub(super) fn payables(&self, quote: &Quote) -> Vec<Payable> {
         let mut payables = vec![Payable::own(quote.price)];
-        if self.accepted(quote).next().is_none() {
+        let terms = self.config.currencies.terms();
+        if terms.accepted(quote).next().is_none() {
             return payables;
         }
         let (rates, now) = (self.config.currencies.rates.borrow().clone(), (self.config.clock)());
         let lifetime = self.config.offers.lifetime;
         for set in rates.in_force(now, lifetime) {
             // It may have become too old since it was told.
-            if !self.holds(set, now)
-                && !self.holds(set, Timestamp::from_millis(now.millis().saturating_sub(lifetime.millis())))
+            if !terms.hold(set, now)
+                && !terms.hold(set, Timestamp::from_millis(now.millis().saturating_sub(lifetime.millis())))
             {
                 continue;
             }
-            for exchange in self.exchanges_by(set, quote) {
+            for exchange in terms.exchanges(set, quote) {
                 if payables.iter().all(|payable| payable.price != exchange.paid()) {
                     payables.push(Payable::by(exchange));
                 }
@@ -104,7 +118,7 @@ impl Shared {
     /// The price for a credential that does not say itself which it pays: in the asset of its credits, the lowest that was told.
     pub(super) fn payable_with(&self, quote: &Quote, credential: &Credential) -> Payable {
         let own = Payable::own(quote.price);
-        if self.accepted(quote).next().is_none() {
+        if self.config.currencies.terms().accepted(quote).next().is_none() {
             return own;
         }
         let unit = credential.token().and_then(|token| Token::decode(token).ok()).map(|token| token.unit);
@@ -129,23 +143,25 @@ impl Shared {
         let price = amount.mul_div(known.price.value(), known.paid.value(), Rounding::Down)?;
         (!price.is_zero()).then(|| Payable::by(Exchange { price, paid: amount, ..known }))
     }
+}
 
+impl CurrencyTerms {
     /// The assets in which a price may be paid beside its own.
     fn accepted<'a>(&'a self, quote: &'a Quote) -> impl Iterator<Item = Asset> + 'a {
-        let accepts = quote.accepts.as_deref().unwrap_or(&self.config.currencies.accepts);
+        let accepts = quote.accepts.as_deref().unwrap_or(&self.accepts);
         accepts.iter().copied().filter(|asset| *asset != quote.price.asset())
     }
 
-    fn exchanges_by(&self, set: &RateSet, quote: &Quote) -> Vec<Exchange> {
-        let spread = self.config.currencies.spread;
-        let exchange = |asset| Exchange::quoted(set.rate(quote.price.asset(), asset)?, spread, quote.price);
+    fn exchanges(&self, set: &RateSet, quote: &Quote) -> Vec<Exchange> {
+        let exchange =
+            |asset| Exchange::quoted(set.rate(quote.price.asset(), asset)?, self.spread, quote.price);
         // What credits and tokens cannot count is not offered.
         let fits = |exchange: &Exchange| exchange.paid.to_u64().is_some();
         self.accepted(quote).filter_map(exchange).filter(fits).collect()
     }
 
     /// Whether rates are neither too old nor of the future.
-    fn holds(&self, set: &RateSet, now: Timestamp) -> bool {
-        set.at.after(self.config.currencies.max_age) >= now && set.at <= now.after(AHEAD_MOST)
+    fn hold(&self, set: &RateSet, now: Timestamp) -> bool {
+        set.at.after(self.max_age) >= now && set.at <= now.after(AHEAD_MOST)
     }
 }

@@ -61,7 +61,7 @@ use self::channel::ChannelMemory;
 pub use self::config::{
     Clock, Demand, Extensions, GateConfig, Names, OfferStyle, Secrets, XCashu, system_clock,
 };
-pub use self::currency::Currencies;
+pub use self::currency::{Currencies, CurrencyTerms};
 use self::handover::{Handover, Handovers};
 pub(crate) use self::named::PARAMETER;
 use self::pay::{Attempt, Delivery};

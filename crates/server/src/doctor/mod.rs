@@ -57,6 +57,7 @@ pub struct Report {
 }
 
 /// What is not as it should be.
+#[derive(Debug)]
 pub(crate) struct Bad {
     found: String,
     next: String,

@@ -4,7 +4,7 @@ use farthing_engine::{Fault, RateSet};
 use farthing_money::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::RateDesk;
+use super::{RateDesk, RateTally};
 
 /// One rate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct RateListing {
     pub in_force: bool,
     /// What was wrong with what the source said last.
     pub refusal: Option<String>,
+    /// How often it was asked and refused since the server's start.
+    #[serde(default)]
+    pub tally: RateTally,
     /// Each rate.
     pub rates: Vec<RateLine>,
 }
@@ -43,15 +46,17 @@ impl RateDesk {
     pub fn listing(&self) -> Result<RateListing, Fault> {
         let row = self.read.rates()?;
         let now = (self.clock)();
-        let age = self.config.as_ref().map(|config| config.max_age);
+        let (config, last) = (self.config(), self.last());
+        let age = config.as_ref().map(|config| config.max_age);
         let until = row.current.as_ref().zip(age).map(|(set, age)| set.at.after(age));
         Ok(RateListing {
-            source: self.config.as_ref().map(|config| config.source.name()),
+            source: config.as_ref().map(|config| config.source.name()),
             at: row.current.as_ref().map(|set| set.at),
             accepted_at: row.current.as_ref().map(|_| row.accepted_at),
             until,
             in_force: until.is_some_and(|until| until >= now),
-            refusal: self.last().refusal,
+            refusal: last.refusal,
+            tally: last.tally,
             rates: row.current.as_ref().map(|set| self.lines(set)).unwrap_or_default(),
         })
     }

@@ -9,11 +9,13 @@ mod json;
 mod judge;
 mod listing;
 mod source;
+mod tally;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use farthing_engine::{AcceptRates, Command, Execute, Fault, RateSet, RatesRow, Read, Refusal};
-use farthing_money::{AssetTable, Timestamp};
+use farthing_gate::flow::CurrencyTerms;
+use farthing_money::{Asset, AssetTable, Span, Timestamp};
 use farthing_store::Clock;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -22,6 +24,7 @@ pub use feed::{Format, FormatError};
 pub use judge::RateRefusal;
 pub use listing::{RateLine, RateListing};
 pub use source::{Source, SourceError};
+pub use tally::RateTally;
 
 use crate::config::RatesConfig;
 
@@ -51,7 +54,8 @@ pub enum RatesError {
 /// Who asks for rates and knows those in force. Clones share it.
 #[derive(Clone)]
 pub struct RateDesk {
-    config: Option<Arc<RatesConfig>>,
+    config: Arc<Mutex<Option<Arc<RatesConfig>>>>,
+    terms: Arc<watch::Sender<Arc<CurrencyTerms>>>,
     assets: AssetTable,
     read: Arc<dyn Read>,
     execute: Arc<dyn Execute>,
@@ -60,24 +64,27 @@ pub struct RateDesk {
     last: Arc<Mutex<Last>>,
 }
 
-/// How the last question came out.
+/// How the last question came out, and all of them since the start.
 #[derive(Clone, Debug, Default)]
 struct Last {
     asked_at: Option<Timestamp>,
     refusal: Option<String>,
+    tally: RateTally,
 }
 
 impl RateDesk {
     /// With the rates that the books have.
     pub(crate) fn open(
-        config: Option<&RatesConfig>,
+        (config, accepts): (Option<&RatesConfig>, &[Asset]),
         assets: &AssetTable,
         (read, execute): (Arc<dyn Read>, Arc<dyn Execute>),
         clock: Clock,
     ) -> Result<Self, Fault> {
         let (in_force, _) = watch::channel(Arc::new(read.rates()?));
+        let (terms, _) = watch::channel(Arc::new(terms_of(config, accepts, assets)));
         Ok(Self {
-            config: config.map(|config| Arc::new(config.clone())),
+            config: Arc::new(Mutex::new(config.map(|config| Arc::new(config.clone())))),
+            terms: Arc::new(terms),
             assets: assets.clone(),
             read,
             execute,
@@ -92,9 +99,34 @@ impl RateDesk {
         self.in_force.subscribe()
     }
 
+    /// On which terms they are used, as those change.
+    pub fn terms(&self) -> watch::Receiver<Arc<CurrencyTerms>> {
+        self.terms.subscribe()
+    }
+
+    /// Goes on by another configuration. Rates that are in force stay, as far as the new one believes them; another source is
+    /// asked as soon as anybody looks. What payers were told before counts as a price that has changed.
+    pub fn reload(&self, config: Option<&RatesConfig>, accepts: &[Asset]) {
+        let new = config.map(|config| Arc::new(config.clone()));
+        let is_other = {
+            let mut known = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_other = *known != new;
+            *known = new;
+            is_other
+        };
+        if is_other {
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).asked_at = None;
+        }
+        self.terms.send_replace(Arc::new(terms_of(config, accepts, &self.assets)));
+    }
+
+    fn config(&self) -> Option<Arc<RatesConfig>> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Asks the source if it is time, and says in the log what came of it.
     pub(crate) async fn turn(&self) {
-        let Some(config) = &self.config else { return };
+        let Some(config) = self.config() else { return };
         let now = (self.clock)();
         let asked_at = self.last().asked_at;
         // A clock that was put back does not keep the source from being asked.
@@ -111,16 +143,33 @@ impl RateDesk {
 
     /// Asks the source now, and puts what it says into force.
     pub async fn refresh(&self) -> Result<RateSet, RatesError> {
-        let config = self.config.clone().ok_or(RatesError::NotConfigured)?;
-        let result = self.refresh_by(&config).await;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last =
-            Last { asked_at: Some((self.clock)()), refusal: result.as_ref().err().map(ToString::to_string) };
+        let config = self.config().ok_or(RatesError::NotConfigured)?;
+        let said = source::fetch(&config.source).await.map_err(RatesError::Source);
+        let result = match said {
+            Ok(said) => self.judge(&config, &said).await,
+            Err(error) => Err(error),
+        };
+        self.remember(&result);
         result
     }
 
-    async fn refresh_by(&self, config: &RatesConfig) -> Result<RateSet, RatesError> {
-        let set = asked(config, &self.assets, (self.clock)()).await?;
+    /// Puts into force what somebody says, if it is believed, as if it came from the source.
+    pub async fn take(&self, said: &[u8]) -> Result<RateSet, RatesError> {
+        let config = self.config().ok_or(RatesError::NotConfigured)?;
+        let result = self.judge(&config, said).await;
+        self.remember(&result);
+        result
+    }
+
+    fn remember(&self, result: &Result<RateSet, RatesError>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.asked_at = Some((self.clock)());
+        last.refusal = result.as_ref().err().map(ToString::to_string);
+        last.tally.count(result.as_ref().err());
+    }
+
+    async fn judge(&self, config: &RatesConfig, said: &[u8]) -> Result<RateSet, RatesError> {
+        let set = read(config, &self.assets, said, (self.clock)())?;
         let known = self.read.rates()?;
         judge::is_not_wild(&set, known.current.as_ref(), config, (self.clock)())?;
         let command = Command::AcceptRates(AcceptRates { set: set.clone() });
@@ -134,16 +183,31 @@ impl RateDesk {
     }
 }
 
-/// What a source says, as far as it is believed without knowing what it said before.
-async fn asked(config: &RatesConfig, assets: &AssetTable, now: Timestamp) -> Result<RateSet, RatesError> {
-    let bytes = source::fetch(&config.source).await?;
-    let feed = feed::read(config.format, &bytes)?;
+/// What of a configuration the gate goes by. Assets that came into it since the start have no keyset yet, so nobody can pay in them.
+fn terms_of(config: Option<&RatesConfig>, accepts: &[Asset], assets: &AssetTable) -> CurrencyTerms {
+    let is_known = |asset: &&Asset| assets.by_unit(asset.unit().as_str()) == Some(**asset);
+    CurrencyTerms {
+        accepts: accepts.iter().filter(is_known).copied().collect(),
+        spread: config.map_or(0, |config| config.spread),
+        max_age: config.map_or(Span::ZERO, |config| config.max_age),
+    }
+}
+
+/// What somebody says, as far as it is believed without knowing what was said before. Whatever the bytes are, there is an answer.
+pub fn read(
+    config: &RatesConfig,
+    assets: &AssetTable,
+    said: &[u8],
+    now: Timestamp,
+) -> Result<RateSet, RatesError> {
+    let feed = feed::read(config.format, said)?;
     Ok(judge::judge(feed, &config.source.name(), assets, config.max_age, now)?)
 }
 
 /// What is wrong with the source of a configuration, if anything is: it is asked once.
 pub async fn look(config: &RatesConfig, assets: &AssetTable, now: Timestamp) -> Result<RateSet, RatesError> {
-    asked(config, assets, now).await
+    let said = source::fetch(&config.source).await?;
+    read(config, assets, &said, now)
 }
 
 #[cfg(test)]
