@@ -101,7 +101,8 @@ fn a_hundred_wait_and_no_more_until_one_is_answered_or_forgotten() {
         world.now = world.now.after(Span::from_secs(60));
         numbers.push(wallet.park(&to_park(&format!("/page/{page}"), &asker), world.now).unwrap().number);
     }
-    let full = |wallet: &mut Wallet, path: &str, now| wallet.park(&to_park(path, &asker), now).map_err(|e| e.code());
+    let full =
+        |wallet: &mut Wallet, path: &str, now| wallet.park(&to_park(path, &asker), now).map_err(|e| e.code());
     assert_eq!(full(&mut wallet, "/more", world.now).unwrap_err(), "wallet-parked-full");
     assert_eq!(wallet.parked().count(), 100);
     // The same request again is not one more.

@@ -78,8 +78,16 @@ fn text(chain: &ChainStatus) -> String {
     };
     let strays: String =
         chain.tokens.iter().filter(|token| !token.units_uncounted.is_zero()).map(stray).collect();
+    let to_merchants = |token: &TokenStatus| {
+        let TokenStatus { units_to_merchants, symbol, .. } = token;
+        format!(
+            "\n{units_to_merchants} units of {symbol} are on their way to merchants: see `farthing payout list --open`"
+        )
+    };
+    let to_merchants: String =
+        chain.tokens.iter().filter(|token| !token.units_to_merchants.is_zero()).map(to_merchants).collect();
     format!(
-        "{}: account {} with {}{low}{signer}; paid is {}; {} under way\n{}{strays}{}",
+        "{}: account {} with {}{low}{signer}; paid is {}; {} under way\n{}{strays}{to_merchants}{}",
         chain.network,
         chain.account,
         chain.coin,

@@ -3,7 +3,7 @@
 use clap::Args;
 use farthing_money::Timestamp;
 use farthing_server::operator::{
-    Report as Earned, ReportLine, Section, SectionRow, Statement as Stands, StatementAsset,
+    PaidOut, Report as Earned, ReportLine, Section, SectionRow, Statement as Stands, StatementAsset,
 };
 use serde_json::{Value, json};
 
@@ -111,6 +111,17 @@ impl View for Earned {
         };
         let rows: Vec<_> = self.lines.iter().map(row).collect();
         let table = table(["ACCOUNT", "TAX CODE", "ASSET", "PAYMENTS", "EARNED"], &rows);
-        format!("from {} until {} (which is not part of it)\n{table}", self.from, self.until)
+        let earned = format!("from {} until {} (which is not part of it)\n{table}", self.from, self.until);
+        if self.payouts.is_empty() { earned } else { format!("{earned}\n\n{}", paid_out(&self.payouts)) }
     }
+}
+
+/// What has left merchants.
+fn paid_out(payouts: &[PaidOut]) -> String {
+    let row = |line: &PaidOut| {
+        let PaidOut { account, asset, payouts, failed, amount } = line;
+        [short(account), asset.clone(), payouts.to_string(), failed.to_string(), amount.clone()]
+    };
+    let rows: Vec<_> = payouts.iter().map(row).collect();
+    table(["ACCOUNT", "ASSET", "PAYOUTS", "CAME BACK", "PAID OUT"], &rows)
 }

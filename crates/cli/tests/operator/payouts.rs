@@ -60,6 +60,18 @@ fn account(folder: &Path, name: &str) -> [String; 2] {
     ["debits", "credits"].map(|side| row[side].as_str().unwrap().to_owned())
 }
 
+/// What was paid out is no less earned: the entry by hand is what there is to earn here.
+fn is_reported(path: &Path, statement: &str) {
+    let year = &statement.lines().last().unwrap()["proposed: ".len()..][..4];
+    let report = run(path, &["ledger", "report", "--period", year]).ok();
+    let paid = json!([{
+        "account": "merchant:author", "asset": "EUR", "payouts": 1, "failed": 0, "amount": "45.25"
+    }]);
+    assert_eq!(report["payouts"], paid, "{report}");
+    let line = report["lines"].as_array().unwrap().iter().find(|line| line["account"] == "merchant:author");
+    assert_eq!(line.unwrap()["amount"], "50.25", "{report}");
+}
+
 #[test]
 fn a_bank_payout_takes_two_persons_and_one_file_and_outlives_every_kill() {
     let folder = shop();
@@ -119,6 +131,7 @@ fn a_bank_payout_takes_two_persons_and_one_file_and_outlives_every_kill() {
         assert_eq!((&paid["state"], &paid["paid_on"]), (&json!("paid"), &json!(day)));
     }
     assert!(payout(path, &["fail", &id, "--why", "no"]).stderr.contains("(payout-state)"));
+    is_reported(path, &statement);
     assert_eq!(run(path, &["ledger", "verify"]).exit, 0);
     for (name, balance) in [
         ("merchant:author", ["45.25", "50.25"]),

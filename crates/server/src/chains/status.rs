@@ -1,7 +1,8 @@
 //! How the chains stand: what our account has to pay gas with, and whether the tokens on the chain are those of the books.
 
+use farthing_engine::{PayoutRow, Purpose, Read};
 use farthing_evm::{ChainConfig, Facilitator, Lying};
-use farthing_ledger::{Account, Totals};
+use farthing_ledger::{Account, AccountId, Totals};
 use farthing_money::{Amount, Asset};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,9 @@ pub struct TokenStatus {
     pub units_uncounted: Amount,
     /// What the books say that it has, in the token's units.
     pub units_in_books: Amount,
+    /// What of that is on its way to merchants: payouts that were sent and of which the chain has not said its word.
+    #[serde(default)]
+    pub units_to_merchants: Amount,
     /// The same for people, in the asset that it counts as: chain and books.
     pub shown: [String; 2],
     /// Whether both are the same.
@@ -106,11 +110,14 @@ impl ChainRoom {
         let mut calls = under_way(books)?;
         calls.retain(|call| call.chain == chain.id.number());
         let accounts = books.accounts()?;
+        let payouts = called_payouts(books)?;
         let token =
             |((token, lying), (account, own)): ((&farthing_evm::TokenConfig, Lying), (Account, Amount))| {
                 let units = own.checked_add(lying.counted).ok_or(OperatorError::Overflow)?;
                 let kept = accounts.iter().find(|kept| kept.id() == account.id());
                 let in_books = kept.map_or(Amount::ZERO, |kept| debits_less_credits(&kept.totals));
+                let to_merchants = kept.map_or(Amount::ZERO, |kept| on_way(&payouts, kept.id()));
+                let units_to_merchants = token.units(to_merchants).ok_or(OperatorError::Overflow)?;
                 let units_in_books = token.units(in_books).ok_or(OperatorError::Overflow)?;
                 Ok(TokenStatus {
                     symbol: token.symbol.clone(),
@@ -120,6 +127,7 @@ impl ChainRoom {
                     units_at_quotes: lying.counted,
                     units_uncounted: lying.uncounted,
                     units_in_books,
+                    units_to_merchants,
                     shown: [
                         shown(token.amount(units), token.asset, units),
                         token.asset.money(in_books).to_string(),
@@ -141,6 +149,22 @@ impl ChainRoom {
             tokens,
         })
     }
+}
+
+/// Payouts whose call has not ended.
+fn called_payouts(books: &dyn Read) -> Result<Vec<PayoutRow>, OperatorError> {
+    let mut called = Vec::new();
+    for (_, call) in books.calls()? {
+        let Purpose::Payout(payout) = call.purpose else { continue };
+        called.extend(books.payout(payout)?);
+    }
+    Ok(called)
+}
+
+/// What of them comes out of an account.
+fn on_way(payouts: &[PayoutRow], account: AccountId) -> Amount {
+    let own = payouts.iter().filter(|row| row.terms.to.source(row.terms.asset) == account);
+    Amount::try_sum(own.map(|row| row.terms.amount)).unwrap_or(Amount::MAX)
 }
 
 /// A token may have more decimals than the asset that it counts as.

@@ -207,6 +207,7 @@ mod tests {
             units_at_quotes: Amount::ZERO,
             units_uncounted: Amount::ZERO,
             units_in_books: Amount::new(2),
+            units_to_merchants: Amount::ZERO,
             shown: ["0.000002 USD".into(), "0.000002 USD".into()],
             agrees: true,
         };

@@ -39,7 +39,7 @@ pub use heads::Head;
 pub use journal::{JOURNAL_MOST, JournalLine};
 pub use period::Period;
 pub use receipt::{PaymentTrail, TrailPayment};
-pub use report::{Report, ReportLine};
+pub use report::{PaidOut, Report, ReportLine};
 pub use statement::{Section, SectionRow, Statement, StatementAsset};
 pub use trial::{Trial, TrialRow};
 pub use verify::{KeysetsCompared, Verified};
