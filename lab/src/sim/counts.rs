@@ -19,6 +19,14 @@ pub struct Counts {
     pub jumps: u64,
     /// Payments that were charged.
     pub charged: u64,
+    /// Of those, payments in another asset than their price's.
+    pub exchanged: u64,
+    /// Times that something was had for nothing.
+    pub free: u64,
+    /// Fares that single payments have paid.
+    pub fares: u64,
+    /// Payouts that were sent.
+    pub payouts: u64,
     /// Whether at the end a wallet needed its words to find everything.
     pub needed_words: u64,
     /// Payments on the chain that were delivered.
@@ -52,6 +60,10 @@ impl Counts {
             kills: self.kills.saturating_add(other.kills),
             jumps: self.jumps.saturating_add(other.jumps),
             charged: self.charged.saturating_add(other.charged),
+            exchanged: self.exchanged.saturating_add(other.exchanged),
+            free: self.free.saturating_add(other.free),
+            fares: self.fares.saturating_add(other.fares),
+            payouts: self.payouts.saturating_add(other.payouts),
             needed_words: self.needed_words.saturating_add(other.needed_words),
             on_chain: self.on_chain.saturating_add(other.on_chain),
             unpaid: self.unpaid.saturating_add(other.unpaid),
@@ -74,6 +86,11 @@ impl std::fmt::Display for Counts {
             "{requests} requests, {commits} commits ({doubts} in doubt), {charged} charges, {crashes} crashes, {kills} \
              kills of wallets, {jumps} jumps of the clock; {needed_words} \
              seeds needed the words at the end"
+        )?;
+        let Self { exchanged, free, fares, payouts, .. } = self;
+        write!(
+            f,
+            "; {exchanged} charges exchanged, {free} answers for nothing, {fares} fares paid, {payouts} payouts sent"
         )?;
         let Self { on_chain, unpaid, astray, failed, deposits, withdrawals, facilitated, .. } = self;
         let chain::Counts { blocks, forks, deep, carried } = self.chain;

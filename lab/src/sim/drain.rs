@@ -35,6 +35,7 @@ impl World {
         }
         // Everything that was under way has ended; nothing but passes may be left.
         self.pass(100_000);
+        self.few_at_the_end()?;
         let around = self.around.clone();
         self.square()?;
         let mut book = around.bookkeeper.book();
@@ -44,6 +45,7 @@ impl World {
         let held = book.kept.held.len();
         hold(held == 0, OPEN_END, || format!("{held} payments are on hold"))?;
         self.holdings(&book)?;
+        book.quotas.at_rest()?;
         codes(&book)?;
         book.broken().map_or(Ok(()), Err)
     }

@@ -13,6 +13,7 @@ use http::{Request, Response};
 use super::bookkeeper::{Bookkeeper, Broken, Served, hold};
 use super::dice::Dice;
 use super::disclosure;
+use super::reader;
 use super::seller;
 use super::server::Server;
 use super::shop::{PAGES, SHOP};
@@ -213,12 +214,12 @@ impl Network {
         };
         let (departures, time, bookkeeper) = (Arc::clone(&self.departures), time.clone(), bookkeeper.clone());
         let (once, asked) = (seller::once_of(asked), Arc::clone(asked));
-        let (began, read, what) = (time.moment(), asked.read, (asked.method.clone(), asked.url.clone()));
+        let (began, read) = (time.moment(), asked.read);
         server.answer(request, hang_up_after, move |response| {
             let shown = time.since(began);
             let mut book = bookkeeper.book();
             book.note(disclosure::check(&asked, &response));
-            let checked = check(&mut book, &response, (&what.0, &what.1), shown);
+            let checked = check(&mut book, &response, &asked, shown);
             book.note(checked);
             if let Some(once) = once.filter(|_| seller::says_settled(response.body())) {
                 let told = book.onchain.tells(once);
@@ -252,12 +253,16 @@ fn answer_of(response: &Response<Bytes>, read: farthing_wallet::Read) -> HttpRes
 fn check(
     book: &mut super::bookkeeper::Book,
     response: &Response<Bytes>,
-    (method, url): (&str, &str),
+    asked: &HttpRequest,
     (earliest, latest): (Timestamp, Timestamp),
 ) -> Result<(), Broken> {
+    let (method, url) = (asked.method.as_str(), asked.url.as_str());
     let body = String::from_utf8_lossy(response.body());
     let address = url.split('?').next().unwrap_or_default();
     if response.status().is_success() && body.starts_with(CONTENT) {
+        if let Some(checked) = reader::check(book, response, asked, (earliest, latest)) {
+            return checked;
+        }
         let mut words = body.split(' ').skip(1);
         let payment = words.next().and_then(|id| id.parse::<PaymentId>().ok());
         let payment = payment.ok_or_else(|| {

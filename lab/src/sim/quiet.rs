@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use farthing_channel::{Address, TxHash};
 use farthing_engine::{Outcome, PaymentId, Purpose};
 
-use super::bookkeeper::{Book, Broken, hold};
+use super::bookkeeper::{Book, Broken, Payouts, hold};
 use super::chain::{Chain, Once, Token};
 use super::dealer::Dealer;
 use super::holder::{Paid, request};
 use super::shop::PAGES;
+use super::treasurer::author;
 use super::world::World;
 
 /// How often the chain is waited for.
@@ -172,7 +173,7 @@ impl World {
 
     /// What was paid out is what the books say, each withdrawal once. Says how much has gone out that they do not have.
     fn paid_out(&self, book: &Book, token: &Token, deep: bool) -> Result<u128, Broken> {
-        let mut strayed = 0_u128;
+        let mut strayed = Payouts::square(&book.kept, token.units(author()), deep)?;
         for (to, asked) in self.dealer.iter().flat_map(Dealer::withdrawals) {
             let sent = token.units(to);
             let own = book.kept.settlements.values().filter(|ended| {

@@ -7,13 +7,14 @@ use farthing_server::config::{Config, Origin};
 
 use super::chain;
 use super::dice::Dice;
+use super::office;
 use super::seller::SELLER;
 
 /// Where payers find the shop.
 pub const SHOP: &str = "https://shop.example";
 
 /// Requests that cost something: method, path, whether a pass of it may open more than one address, and the body.
-pub const PAGES: [(&str, &str, bool, &str); 9] = [
+pub const PAGES: [(&str, &str, bool, &str); 14] = [
     ("GET", "/page", false, ""),
     ("GET", "/once", false, ""),
     ("GET", "/shelf/1", true, ""),
@@ -23,10 +24,48 @@ pub const PAGES: [(&str, &str, bool, &str); 9] = [
     ("POST", "/order", false, "two"),
     ("POST", "/slow", false, "three"),
     ("GET", AHEAD, false, ""),
+    ("GET", SHARED, false, ""),
+    ("GET", ABROAD, false, ""),
+    ("GET", "/abroad?q=2", false, ""),
+    ("GET", "/list?q=2", true, ""),
+    ("GET", FEW, false, ""),
 ];
 
 /// What is settled before the upstream is asked, if it is paid on the chain.
 pub const AHEAD: &str = "/ahead";
+
+/// What is earned by several merchants.
+pub const SHARED: &str = "/shared";
+
+/// What has a price in euros, is earned by several merchants, and is paid in dollars.
+pub const ABROAD: &str = "/abroad";
+
+/// What it costs there, in millionths of a euro; one of these.
+pub const ABROAD_PRICES: [u64; 4] = [1, 137, 4_999, 20_000];
+
+/// What payers in dollars pay beyond the rate, in millionths.
+pub const SPREAD: u128 = 15_000;
+
+/// What is free a few times a day for whoever brings one of the shop's keys.
+pub const FEW: &str = "/few";
+
+/// How often.
+pub const FEW_FREE: u32 = 3;
+
+/// The most that is paid for single pages of the pass while a fare lasts, in millionths of a dollar.
+pub const CAP: u64 = 5_000;
+
+/// The pages of the pass.
+pub const COVERED: [&str; 2] = ["/page", "/list"];
+
+/// Who earns of a page, in parts of 100, in the order of the configuration; the shop has the rest.
+pub fn shares(path: &str) -> &'static [(&'static str, u128)] {
+    match path {
+        SHARED => &[("author", 70), ("translator", 10)],
+        ABROAD => &[("author", 33), ("translator", 33)],
+        _ => &[],
+    }
+}
 
 /// What costs nothing.
 pub const FREE: &str = "/free";
@@ -54,15 +93,46 @@ pub fn config(seed: u64, dice: &mut Dice) -> Result<Config, String> {
         format!("path = \"/order\"\namount = \"{}\"\n", price(20_000)),
         format!("path = \"/slow\"\npass = \"1h\"\namount = \"{}\"\n", price(50)),
         format!("path = \"{AHEAD}\"\npass = \"5m\"\nflow = \"upfront\"\namount = \"{}\"\n", price(9_000)),
+        format!("path = \"{SHARED}\"\npass = \"1s\"\namount = \"{}\"\n{}", price(20_000), split(SHARED)),
+        format!(
+            "path = \"{FEW}\"\npass = \"0s\"\namount = \"{}\"\n[price.quota]\nfree = {FEW_FREE}\nper = \"day\"\nby = \"key\"\n",
+            price(9_000)
+        ),
+        abroad(dice.pick(&ABROAD_PRICES).copied().unwrap_or(1)),
     ];
     let chain = chain_of(seed).map(|plan| plan.text(channels_of(seed))).unwrap_or_default();
     let prices = rules.map(|rule| format!("[[price]]\n{rule}")).concat();
+    let (pass, office) = (pass(), office::text(chain_of(seed).is_some()));
     let text = format!(
         "[server]\nupstream = \"http://127.0.0.1:1\"\ndata = \"data\"\npublic_url = \"{SHOP}\"\nmerchant = \"shop\"\n\
          [issuer]\nkeyset_orders = 20\ninput_fee_ppk = {fee}\n{expiry}\
-         [[asset]]\ncode = \"USD\"\n{prices}[[free]]\npath = \"{FREE}\"\n{chain}"
+         [[asset]]\ncode = \"USD\"\n[[asset]]\ncode = \"EUR\"\n{prices}[[free]]\npath = \"{FREE}\"\n{pass}{office}{chain}"
     );
     Config::read(&text, Path::new("/sim/farthing.toml")).map_err(|mistakes| format!("{mistakes:?}"))
+}
+
+/// A page in euros.
+fn abroad(micro: u64) -> String {
+    let split = split(ABROAD);
+    format!(
+        "path = \"{ABROAD}\"\npass = \"30s\"\naccepts = [\"USD\"]\namount = \"0.{micro:06} EUR\"\n{split}"
+    )
+}
+
+/// Who earns what of a page.
+fn split(path: &str) -> String {
+    let one = |(merchant, share): &(&str, u128)| {
+        format!("[[price.split]]\nmerchant = \"{merchant}\"\nshare = {share}\n")
+    };
+    shares(path).iter().map(one).collect()
+}
+
+/// The pass that single payments count toward.
+fn pass() -> String {
+    let covers = COVERED.map(|path| format!("\"{path}\"")).join(", ");
+    format!(
+        "[[pass]]\nname = \"day\"\namount = \"0.{CAP:06} USD\"\nlasts = \"1d\"\ncovers = [{covers}]\ncap = true\n"
+    )
 }
 
 /// What is configured of the chain of a seed.

@@ -49,6 +49,23 @@ impl Upstream {
         Some(format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000))
     }
 
+    /// What was paid for is done; in a word how it came to be let through.
+    fn is_done(&self, payment: PaymentId, standing: Standing) -> &'static str {
+        let mut book = self.around.bookkeeper.book();
+        match standing {
+            Standing::Held => {
+                book.succeeded(payment);
+                "held"
+            }
+            Standing::Free => {
+                book.gave();
+                "free"
+            }
+            Standing::Pass => "pass",
+            Standing::Session => "session",
+        }
+    }
+
     async fn answer(self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
         if self.around.disk.is_off() {
             pending::<Infallible>().await;
@@ -97,10 +114,8 @@ impl Upstream {
         };
         let text = match paid {
             Some((payment, standing)) if status.is_success() => {
-                if standing == Standing::Held {
-                    self.around.bookkeeper.book().succeeded(payment);
-                }
-                format!("{CONTENT} {payment} {}", if standing == Standing::Held { "held" } else { "pass" })
+                let word = self.is_done(payment, standing);
+                format!("{CONTENT} {payment} {word}")
             }
             None if status.is_success() && request.uri().path() != "/free" => format!("{CONTENT} unpaid"),
             _ => "nothing".to_owned(),

@@ -7,7 +7,7 @@ use farthing_server::operator::Operator;
 use farthing_server::workers::WORKERS;
 
 use super::bearer::Bearer;
-use super::bookkeeper::{Bookkeeper, Broken, hold};
+use super::bookkeeper::{Bookkeeper, Broken, Payouts, hold};
 use super::chain::Chain;
 use super::counts::Counts;
 use super::dealer::Dealer;
@@ -49,7 +49,8 @@ pub struct World {
     pub depositor: Option<Depositor>,
     /// Someone with tokens.
     pub bearer: Bearer,
-    codes: Arc<Mutex<Vec<String>>>,
+    /// Top-up codes that somebody was told.
+    pub codes: Arc<Mutex<Vec<String>>>,
     trace: Trace,
     /// What was counted so far.
     pub counts: Counts,
@@ -129,6 +130,10 @@ impl World {
             charged,
             needed_words: u64::from(self.by_words > 0),
             on_chain: u64::try_from(book.onchain.handed.len()).unwrap_or(u64::MAX),
+            exchanged: book.earnings.exchanged,
+            free: book.quotas.served,
+            fares: book.fares.paid(),
+            payouts: book.payouts.sent(),
             chain: self.around.chain.as_ref().map(|chain| chain.inner().counts()).unwrap_or_default(),
             ..self.counts
         }
@@ -143,6 +148,8 @@ impl World {
         if ailing && dice.per_mille(300) {
             self.crash();
             self.start();
+        } else if dice.per_mille(220) {
+            self.trade(&mut dice);
         } else if chained {
             self.happen_on_chain(&mut dice);
         } else {
@@ -176,7 +183,9 @@ impl World {
                 }
             }
             830..855 => {
-                if let (Some(server), Some(worker)) = (&self.server, dice.pick(WORKERS)) {
+                // Rates come as the dice say, not from where the configuration names.
+                let worker = dice.pick(WORKERS).filter(|worker| worker.name != "rates");
+                if let (Some(server), Some(worker)) = (&self.server, worker) {
                     server.spawn((worker.run)(server.installation.clone()));
                 }
             }
@@ -416,6 +425,9 @@ impl World {
         hold(stubborn == 0, "after a failed write nothing is written", || format!("{stubborn} writes"))?;
         let book = self.around.bookkeeper.book();
         book.broken().map_or(Ok(()), Err)?;
+        if let Some(chain) = &self.around.chain {
+            Payouts::stand(&book.kept, chain)?;
+        }
         book.channels.stand(&book.kept)
     }
 }

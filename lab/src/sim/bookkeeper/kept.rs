@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use farthing_channel::ChannelId;
 use farthing_engine::{
-    BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow, CreditId, CreditRow, EntryRow,
-    KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, OutputId, OutputRow, PaymentId, PaymentRow, QuoteId, Read,
-    ReceiverId, ReceiverRow, SettlementRow, StatementId, StatementRow,
+    AccessId, AccessRow, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow, CreditId,
+    CreditRow, EntryRow, FareId, FareRow, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow,
+    OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId,
+    QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, SettlementRow, StatementId,
+    StatementRow,
 };
 use farthing_ledger::{Account, AccountId, Reference};
 
@@ -53,6 +55,14 @@ kept! {
     moved: LogId => CallId,
     channels: ChannelId => ChannelRow,
     receivers: ReceiverId => ReceiverRow,
+    rates: u8 => RatesRow,
+    names: NameId => NameRow,
+    access: AccessId => AccessRow,
+    payouts: PayoutId => PayoutRow,
+    payout_files: PayoutFileId => PayoutFileRow,
+    quotas: QuotaId => QuotaRow,
+    quota_keys: u32 => QuotaKeyRow,
+    fares: FareId => FareRow,
 }
 
 const RULE: &str = "every acknowledged change is still there after a crash, and no other";
@@ -104,7 +114,33 @@ impl Kept {
         for (id, row) in &self.receivers {
             same(books.receiver(*id).map_err(read)?.as_ref() == Some(row), "what a receiver has")?;
         }
+        self.compare_terms(books)?;
         let standing = self.books.values().next().copied().unwrap_or_default();
         same(books.books().map_err(read)? == standing, "the books' own row")
+    }
+
+    /// The same for what prices, passes and payouts go by.
+    fn compare_terms(&self, books: &dyn Read) -> Result<(), Broken> {
+        let read = |fault: farthing_engine::Fault| Broken::new("the books can be read", fault.to_string());
+        let same = |holds: bool, what: &str| hold(holds, RULE, || what.to_owned());
+        let rates = self.rates.values().next().cloned().unwrap_or_default();
+        same(books.rates().map_err(read)? == rates, "rates")?;
+        same(self.names.clone().into_iter().eq(books.names_after(None, ALL).map_err(read)?), "names")?;
+        same(
+            self.access.clone().into_iter().eq(books.access_after(None, ALL).map_err(read)?),
+            "who has paid",
+        )?;
+        same(self.payouts.clone().into_iter().eq(books.payouts_after(None, ALL).map_err(read)?), "payouts")?;
+        for (id, row) in &self.payout_files {
+            same(books.payout_file(*id).map_err(read)?.as_ref() == Some(row), "a bank file")?;
+        }
+        same(
+            self.quotas.clone().into_iter().eq(books.quotas_after(None, ALL).map_err(read)?),
+            "what is free",
+        )?;
+        let keys = books.quota_keys().map_err(read)?;
+        let own = self.quota_keys.iter().map(|(day, row)| (*day, row.key, row.until));
+        same(own.eq(keys.iter().map(|(day, row)| (*day, row.key, row.until))), "keys of what is free")?;
+        same(self.fares.clone().into_iter().eq(books.fares_after(None, ALL).map_err(read)?), "fares")
     }
 }

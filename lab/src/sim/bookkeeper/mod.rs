@@ -5,14 +5,17 @@ mod broken;
 mod channels;
 mod credits;
 mod deliveries;
+mod earnings;
+mod free;
 mod kept;
 mod onchain;
+mod payouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farthing_engine::{
-    Answer, CallId, Changes, Command, Outcome, OutputId, PaymentId, PaymentState, Purpose, Read, Refusal,
+    Answer, CallId, Changes, Command, Outcome, OutputId, PaymentId, PaymentState, Read, Refusal,
 };
 use farthing_ledger::{Account, AccountId, Audit, Totals};
 use farthing_money::{Amount, Asset, Timestamp};
@@ -22,10 +25,13 @@ use super::payer::PER_CALL;
 pub use broken::{Broken, hold};
 pub use deliveries::Served;
 pub use kept::Kept;
+pub use payouts::Payouts;
 
 use channels::Channels;
 use credits::Credits;
 use deliveries::Deliveries;
+use earnings::Earnings;
+use free::{Fares, Quotas};
 use onchain::{Onchain, is_onchain, is_trade};
 
 /// Who may be charged by a payment.
@@ -54,14 +60,20 @@ pub struct Book {
     pub onchain: Onchain,
     /// Payment channels.
     pub channels: Channels,
+    /// Who earns what, and rates.
+    pub earnings: Earnings,
+    /// What is free a few times.
+    pub quotas: Quotas,
+    /// Fares.
+    pub fares: Fares,
+    /// Payouts.
+    pub payouts: Payouts,
     /// Who sent a credential.
     payers: BTreeMap<PaymentId, (Payer, u64)>,
     /// The blank outputs that payers named for their change.
     wanted: BTreeMap<PaymentId, BTreeSet<OutputId>>,
     /// What each was charged, by the day on which it sent the credential first.
     charged: BTreeMap<Payer, BTreeMap<u64, u128>>,
-    /// What merchants earned, by asset.
-    earned: BTreeMap<Asset, u128>,
     /// A commit that failed or was cut: there after the restart, or not.
     doubt: Option<Changes>,
     /// Whether the server is being opened.
@@ -124,6 +136,7 @@ impl Book {
         for command in commands {
             self.credits.asked(command);
             self.channels.asked(command);
+            self.quotas.asked(command);
         }
     }
 
@@ -148,7 +161,11 @@ impl Book {
         self.credits.take(&self.kept, changes)?;
         self.onchain.take(&self.kept, changes, self.opening)?;
         self.channels.take(&self.kept, changes)?;
+        self.earnings.take(changes)?;
+        self.quotas.take(&self.kept, changes);
+        self.payouts.take(&self.kept, changes)?;
         self.payments(changes)?;
+        self.fares.agree(changes)?;
         self.kept.apply(changes);
         self.sums(changes)
     }
@@ -163,6 +180,7 @@ impl Book {
             if is_trade(row) {
                 continue;
             }
+            self.fares.charged(*payment, (self.kept.held.get(payment), row), is_onchain(row))?;
             if is_onchain(row) {
                 hold(self.onchain.is_signed(*payment), "nobody is charged who did not pay", || {
                     format!("{payment} was signed by nobody")
@@ -170,10 +188,9 @@ impl Book {
                 continue;
             }
             self.deliveries.charged(*payment)?;
+            self.earnings.charged(row)?;
             if row.channel.is_some() {
                 self.channels.charged(*payment, row)?;
-                let earned = self.earned.entry(row.asset).or_default();
-                *earned = earned.saturating_add(row.charged.value());
                 continue;
             }
             let payer = self.payers.get(payment).copied();
@@ -186,8 +203,6 @@ impl Book {
             })?;
             let charged = self.charged.entry(payer).or_default().entry(day).or_default();
             *charged = charged.saturating_add(row.charged.value());
-            let earned = self.earned.entry(row.asset).or_default();
-            *earned = earned.saturating_add(row.charged.value());
         }
         let posted: BTreeSet<PaymentId> = changes.payments.iter().map(|(payment, _)| *payment).collect();
         for (payment, row) in &changes.held {
@@ -228,26 +243,8 @@ impl Book {
         if account.name.starts_with("credits:") {
             return self.credits.agrees(id, account);
         }
-        if account.name.starts_with("merchant:") {
-            let earned = self.earned.get(&account.asset).copied().unwrap_or(0);
-            let earned = earned.saturating_add(self.earned_on_chain(account.asset));
-            let Totals { credits_posted, debits_posted, .. } = account.totals;
-            let booked = credits_posted.value().saturating_sub(debits_posted.value());
-            return hold(earned == booked, "what is charged is what merchants earn", || {
-                format!("{earned} were charged, {booked} are booked")
-            });
-        }
-        Ok(())
-    }
-
-    /// What merchants have by payments on the chain, as the chain stands now.
-    fn earned_on_chain(&self, asset: Asset) -> u128 {
-        let settled =
-            self.kept.settlements.values().filter_map(|ended| match (ended.row.purpose, &ended.outcome) {
-                (Purpose::Payment(payment), Outcome::Settled { .. }) => self.kept.payments.get(&payment),
-                _ => None,
-            });
-        settled.filter(|row| row.asset == asset).map(|row| row.charged.value()).sum()
+        self.earnings.agrees(&self.kept, account)?;
+        Payouts::agrees(&self.kept, account)
     }
 
     /// Whether the books say that a payment has moved on the chain.
@@ -270,6 +267,12 @@ impl Book {
     pub fn succeeded(&mut self, payment: PaymentId) {
         self.onchain.succeeded(payment);
         self.deliveries.succeeded(payment);
+    }
+
+    /// The upstream has done something that is free.
+    pub fn gave(&mut self) {
+        let given = self.quotas.succeeded();
+        self.note(given);
     }
 
     /// Answers that are about to be given: what they say must be kept.
@@ -298,6 +301,16 @@ impl Book {
             Command::Post(post) => paid(&post.payment),
             Command::ChargeVoucher(charge) => paid(&charge.payment) || charge.charged.is_zero(),
             Command::CreateCodes(create) => create.codes.iter().all(|code| kept.codes.contains_key(code)),
+            Command::AcceptRates(accept) => {
+                let before =
+                    |row: &farthing_engine::RatesRow| row.before.iter().any(|(set, _)| *set == accept.set);
+                kept.rates.values().any(|row| row.current.as_ref() == Some(&accept.set) || before(row))
+            }
+            Command::ProposePayout(propose) => kept.payouts.contains_key(&propose.terms.id()),
+            Command::SendPayout(send) => {
+                kept.payouts.get(&send.payout).is_some_and(|row| row.state.as_str() != "proposed")
+            }
+            Command::FilePayouts(file) => kept.payout_files.contains_key(&file.file),
             Command::OpenKeyset(open) => kept.keysets.contains_key(&open.keyset.index),
             Command::BookGas(book) => {
                 let ended = kept.settlements.get(&book.call);
@@ -318,6 +331,7 @@ impl Book {
         self.deliveries.restarted();
         self.onchain.restarted(&self.kept);
         self.channels.restarted();
+        self.quotas.restarted();
     }
 
     fn resolve(&mut self, books: &dyn Read) {
