@@ -63,6 +63,7 @@ impl Upstream {
             }
             Standing::Pass => "pass",
             Standing::Session => "session",
+            Standing::Teaser => "teaser",
         }
     }
 
