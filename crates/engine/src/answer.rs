@@ -4,7 +4,7 @@ use farthing_money::Amount;
 
 use crate::{
     CallRow, MeltQuoteRow, MintQuoteRow, PaymentRow, PayoutId, PayoutRow, QuotaRow, QuoteId, SessionRow,
-    SettlementRow,
+    SettlementRow, UseRow,
 };
 
 /// The answer to a command that was carried out, or that repeats one that was.
@@ -30,6 +30,8 @@ pub enum Answer {
     Settled(Box<SettlementRow>),
     /// One was taken: the quota as it stands now.
     Quota(QuotaRow),
+    /// The use of a feature as it stands.
+    Use(Box<UseRow>),
     /// The payout as it stands.
     Payout(PayoutId, Box<PayoutRow>),
     /// The session as it stands.

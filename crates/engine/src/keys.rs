@@ -2,7 +2,7 @@
 
 use farthing_money::Asset;
 
-use crate::{CallId, Chart, Input, Keys, Marks, Output, PaymentId, QuoteId, SettledPayment};
+use crate::{CallId, Chart, Input, Keys, Marks, Output, PaymentId, QuoteId, SettledPayment, UseId};
 
 impl Keys {
     pub(crate) fn spent(&mut self, inputs: &[Input]) {
@@ -47,6 +47,11 @@ impl Keys {
         self.names.extend(marks.name);
         self.access.extend(marks.access);
         self.fares.extend(marks.fare.map(|share| share.fare));
+    }
+
+    pub(crate) fn feature_use(&mut self, id: UseId) {
+        self.open_uses.push(id);
+        self.ended_uses.push(id);
     }
 
     pub(crate) fn payment(&mut self, payment: PaymentId) {

@@ -29,6 +29,7 @@ mod entitlement;
 mod escrow;
 mod exchange;
 mod fare;
+mod feature;
 mod id;
 mod inlet;
 mod keyring;
@@ -66,6 +67,9 @@ pub use entitlement::{EntitlementId, EntitlementRow, IssueEntitlement};
 pub use escrow::{Authorize, Capture, Void};
 pub use exchange::{Exchange, ExchangeAccounts, Exchanged};
 pub use fare::{FareRow, FareShare};
+pub use feature::{
+    AuthorizeUse, Claim, CommitUse, GivenBack, ReleaseUse, USE_KEPT, UseBy, UseId, UseRow, UseState,
+};
 pub use id::{
     AccessId, CallId, ChainAddress, CodeId, CreditId, FareId, LogId, NameId, OutputId, PaymentId, QuoteId,
     ReceiverId, RequestTag, SenderId, StatementId, StatementKind, TransactionId,
@@ -82,9 +86,10 @@ pub use payout::{
 pub use port::{Execute, ExecuteFuture, Fault, FaultKind, Read, Record, RecordFuture, Refusal, Store, Tape};
 pub use quota::{QuotaId, QuotaKeyRow, QuotaRow};
 pub use rates::{AcceptRates, Quotation, RATES, RATES_KEPT, RateSet, RatesRow};
+use recover::release_of_row;
 pub use recover::{end_of, is_given_back, release_of};
 pub use reject::{
-    CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, Reject, SessionReject,
+    CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, Reject, SessionReject, UseReject,
 };
 pub use row::{
     AccessRow, BOOKS, BooksRow, ChangeOutput, CodeRow, CodeState, CreditRow, EntryRow, KeysetRow, Marks,

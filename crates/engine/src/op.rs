@@ -9,6 +9,7 @@ pub(crate) mod entry;
 pub(crate) mod escrow;
 pub(crate) mod expire;
 pub(crate) mod fare;
+pub(crate) mod feature;
 pub(crate) mod fold;
 pub(crate) mod fund;
 pub(crate) mod hold;

@@ -14,7 +14,7 @@ use crate::{
     InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow,
     PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow,
     QuoteId, RatesRow, ReceiverId, ReceiverRow, Reject, Rows, Sealed, SenderId, SessionId, SessionRow,
-    SettlementRow, StatementId, StatementRow, TapeRow, TapeStep,
+    SettlementRow, StatementId, StatementRow, TapeRow, TapeStep, UseId, UseRow,
 };
 
 /// Where a failure of the machine came from.
@@ -169,6 +169,18 @@ pub trait Read: Send + Sync + 'static {
         after: Option<EntitlementId>,
         limit: usize,
     ) -> Result<Vec<(EntitlementId, EntitlementRow)>, Fault>;
+
+    /// An entitlement that was issued and is not over, or not forgotten yet.
+    fn entitlement(&self, id: EntitlementId) -> Result<Option<EntitlementRow>, Fault>;
+
+    /// A use of a feature, under way or ended.
+    fn feature_use(&self, id: UseId) -> Result<Option<UseRow>, Fault>;
+
+    /// Every use of a feature that is under way.
+    fn open_uses(&self) -> Result<Vec<(UseId, UseRow)>, Fault>;
+
+    /// Uses of features that have ended, after `after` or from the first on, in the order of their ids.
+    fn ended_uses_after(&self, after: Option<UseId>, limit: usize) -> Result<Vec<(UseId, UseRow)>, Fault>;
 
     /// The payment that has a payer's own name.
     fn name(&self, id: NameId) -> Result<Option<NameRow>, Fault>;

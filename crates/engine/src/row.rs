@@ -8,7 +8,7 @@ use farthing_money::{Amount, Asset, Label, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessId, CodeId, CreditId, FareShare, NameId, OutputId, Payees, PaymentId, QuoteId, RequestTag,
+    AccessId, CodeId, CreditId, FareShare, NameId, OutputId, Payees, PaymentId, QuoteId, RequestTag, UseId,
 };
 
 /// What a credit is worth to whom it is presented.
@@ -233,6 +233,8 @@ pub struct Marks {
     pub access: Option<AccessId>,
     /// What it takes of a fare.
     pub fare: Option<FareShare>,
+    /// The use of a feature that it stands behind: that ends it, and nothing else.
+    pub behind: Option<UseId>,
 }
 
 /// A payer's own name for a payment.

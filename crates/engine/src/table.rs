@@ -100,6 +100,10 @@ macro_rules! for_each_table {
             statements Statements: $crate::StatementId => $crate::StatementRow,
             /// Entitlements that were issued and are not over.
             entitlements Entitlements: $crate::EntitlementId => $crate::EntitlementRow,
+            /// Uses of features that are under way.
+            open_uses OpenUses: $crate::UseId => $crate::UseRow,
+            /// Those that have ended, as long as somebody may ask again.
+            ended_uses EndedUses: $crate::UseId => $crate::UseRow,
             /// Entries that may be taken back.
             entries Entries: ::farthing_ledger::Reference => $crate::EntryRow,
             /// Calls on chains that are under way.

@@ -373,7 +373,7 @@ fn a_deposit_that_has_failed_may_be_made_anew() {
 #[test]
 fn a_voucher_has_its_marks() {
     let (name, access) = (NameId::from_bytes([7; 32]), AccessId::from_bytes([8; 32]));
-    let marks = Marks { name: Some(name), access: Some(access), fare: None };
+    let marks = Marks { name: Some(name), access: Some(access), ..Marks::default() };
     let marked = |command| match command {
         Command::Hold(held) => Command::Hold(Hold { marks, ..held }),
         Command::ChargeVoucher(charge) => {

@@ -32,7 +32,7 @@ fn access() -> AccessId {
 }
 
 fn marks() -> Marks {
-    Marks { name: Some(name()), access: Some(access()), fare: None }
+    Marks { name: Some(name()), access: Some(access()), ..Marks::default() }
 }
 
 struct Books {

@@ -5,7 +5,7 @@ use farthing_engine::{
     AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow,
     EntitlementRow, EntryRow, FareRow, Fault, FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow,
     NameRow, OutputRow, PaymentRow, PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, RatesRow, ReceiverRow,
-    SessionRow, SettlementRow, StatementRow, TapeRow,
+    SessionRow, SettlementRow, StatementRow, TapeRow, UseRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -61,6 +61,7 @@ rows! {
     SessionRow: SessionRow,
     TapeRow: TapeRow,
     FareRow: FareRow,
+    UseRow: UseRow,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

@@ -9,7 +9,7 @@ use farthing_engine::{
     FaultKind, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId,
     OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow,
     QuotaRow, QuoteId, RATES, RatesRow, Read, ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SessionId,
-    SessionRow, SettlementRow, StatementId, StatementRow, Store, Table, Tape, TapeRow, for_each_table,
+    SessionRow, SettlementRow, StatementId, StatementRow, Store, Table, Tape, TapeRow, UseId, UseRow, for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -72,6 +72,7 @@ row_keys!(
     PayoutFileId,
     AccountId,
     StatementId,
+    UseId,
     Reference
 );
 
@@ -443,6 +444,26 @@ impl<B: KeyValue> Read for RowStore<B> {
 
     fn rates(&self) -> Result<RatesRow, Fault> {
         Ok(self.row(TableName::Rates, &RATES)?.unwrap_or_default())
+    }
+
+    fn entitlement(&self, id: EntitlementId) -> Result<Option<EntitlementRow>, Fault> {
+        self.row(TableName::Entitlements, &id)
+    }
+
+    fn feature_use(&self, id: UseId) -> Result<Option<UseRow>, Fault> {
+        // It may end between the two looks: what is not open any more has ended.
+        match self.row(TableName::OpenUses, &id)? {
+            Some(row) => Ok(Some(row)),
+            None => self.row(TableName::EndedUses, &id),
+        }
+    }
+
+    fn open_uses(&self) -> Result<Vec<(UseId, UseRow)>, Fault> {
+        self.rows(TableName::OpenUses)
+    }
+
+    fn ended_uses_after(&self, after: Option<UseId>, limit: usize) -> Result<Vec<(UseId, UseRow)>, Fault> {
+        self.page(TableName::EndedUses, &beyond(after), limit)
     }
 
     fn quota(&self, id: QuotaId) -> Result<Option<QuotaRow>, Fault> {

@@ -5,6 +5,7 @@ mod chain;
 mod credit;
 mod entitlement;
 mod meter;
+mod feature;
 mod operator;
 mod payment;
 mod payout;
@@ -26,10 +27,10 @@ pub use self::payout::{
 };
 pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
 use crate::{
-    AcceptRates, Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CloseSession, CursorRow,
+    AcceptRates, Arrive, Authorize, AuthorizeUse, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CloseSession, CommitUse, CursorRow,
     Deposit, EndCall, EndSweep, EntitlementId, Facilitate, FoldTape, Fund, IssueEntitlement, Keys,
-    MakeChannelCall, Mode, OpenInlet, OpenSession, QuoteId, ReopenCall, SeeChannel, SeeReceiver, SendCall,
-    Settle, Sweep, TopUpSession, UndoArrival, Void, Withdraw,
+    MakeChannelCall, Mode, OpenInlet, OpenSession, QuoteId, ReleaseUse, ReopenCall, SeeChannel, SeeReceiver, SendCall,
+    Settle, Sweep, TopUpSession, UndoArrival, UseId, Void, Withdraw,
 };
 
 /// Anything that changes a row.
@@ -105,6 +106,11 @@ pub enum Command {
     RevokeEntitlement(EntitlementId),
     /// Forgets entitlements that are over. Those that are not are left as they are.
     ForgetEntitlements(Vec<EntitlementId>),
+    AuthorizeUse(AuthorizeUse),
+    CommitUse(CommitUse),
+    ReleaseUse(ReleaseUse),
+    /// Forgets uses of features that nobody asks for any more. The others are left as they are.
+    ForgetUses(Vec<UseId>),
     AcceptRates(AcceptRates),
     /// Opens, pauses or ends the issuer.
     SetMode(Mode),
@@ -129,5 +135,6 @@ impl Command {
         self.quota_keys(keys);
         self.payout_keys(keys);
         self.entitlement_keys(keys);
+        self.use_keys(keys);
     }
 }

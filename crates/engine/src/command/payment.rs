@@ -96,38 +96,53 @@ impl Command {
     /// The keys of what pays here.
     pub(super) fn payment_keys(&self, keys: &mut Keys) {
         match self {
-            Self::Hold(command) => {
-                keys.payment(command.payment);
-                keys.marks(command.marks);
-                match &command.funds {
-                    Funds::Credits(inputs) => keys.spent(inputs),
-                    Funds::Chain { reserve, .. } => keys.accounts.push(*reserve),
-                    Funds::Voucher(voucher) => {
-                        keys.channels.push(voucher.voucher.channel());
-                        keys.accounts.extend(voucher.accounts.ids());
-                    }
-                }
-                command.merchant.keys_to_check(keys);
-                keys.clearing(command.asset);
-            }
-            Self::Post(command) => {
-                keys.payment(command.payment);
-                keys.marks(command.marks);
-                keys.credits.extend(&command.credits);
-                keys.signed(&command.change);
-                keys.accounts.extend(&command.accounts);
-                command.merchant.keys(keys);
-                keys.chart(command.asset);
-            }
-            Self::Release(command) => {
-                keys.payment(command.payment);
-                keys.marks(command.marks);
-                keys.credits.extend(&command.credits);
-                keys.accounts.extend(&command.accounts);
-                keys.channels.extend(command.channel);
-                keys.chart(command.asset);
-            }
+            Self::Hold(command) => command.keys(keys),
+            Self::Post(command) => command.keys(keys),
+            Self::Release(command) => command.keys(keys),
             _ => {}
         }
+    }
+}
+
+impl Hold {
+    /// What it touches.
+    pub(super) fn keys(&self, keys: &mut Keys) {
+        keys.payment(self.payment);
+        keys.marks(self.marks);
+        match &self.funds {
+            Funds::Credits(inputs) => keys.spent(inputs),
+            Funds::Chain { reserve, .. } => keys.accounts.push(*reserve),
+            Funds::Voucher(voucher) => {
+                keys.channels.push(voucher.voucher.channel());
+                keys.accounts.extend(voucher.accounts.ids());
+            }
+        }
+        self.merchant.keys_to_check(keys);
+        keys.clearing(self.asset);
+    }
+}
+
+impl Post {
+    /// What it touches.
+    pub(super) fn keys(&self, keys: &mut Keys) {
+        keys.payment(self.payment);
+        keys.marks(self.marks);
+        keys.credits.extend(&self.credits);
+        keys.signed(&self.change);
+        keys.accounts.extend(&self.accounts);
+        self.merchant.keys(keys);
+        keys.chart(self.asset);
+    }
+}
+
+impl Release {
+    /// What it touches.
+    pub(super) fn keys(&self, keys: &mut Keys) {
+        keys.payment(self.payment);
+        keys.marks(self.marks);
+        keys.credits.extend(&self.credits);
+        keys.accounts.extend(&self.accounts);
+        keys.channels.extend(self.channel);
+        keys.chart(self.asset);
     }
 }

@@ -64,19 +64,29 @@ pub struct ForgetQuotas {
     pub keys: Vec<u32>,
 }
 
+impl TakeQuota {
+    /// What it touches.
+    pub(super) fn keys(&self, keys: &mut Keys) {
+        keys.quotas.push(self.quota);
+        keys.quotas.extend(self.admission.map(|admission| admission.by));
+    }
+}
+
+impl ReturnQuota {
+    /// What it touches.
+    pub(super) fn keys(&self, keys: &mut Keys) {
+        keys.quotas.push(self.quota);
+        keys.quotas.extend(self.admitted_by);
+    }
+}
+
 impl Command {
     /// The keys of what is free up to a limit.
     pub(super) fn quota_keys(&self, keys: &mut Keys) {
         match self {
             Self::DrawQuotaKey(command) => keys.quota_keys.push(command.day),
-            Self::TakeQuota(command) => {
-                keys.quotas.push(command.quota);
-                keys.quotas.extend(command.admission.map(|admission| admission.by));
-            }
-            Self::ReturnQuota(command) => {
-                keys.quotas.push(command.quota);
-                keys.quotas.extend(command.admitted_by);
-            }
+            Self::TakeQuota(command) => command.keys(keys),
+            Self::ReturnQuota(command) => command.keys(keys),
             Self::ForgetQuotas(command) => {
                 keys.quotas.extend(&command.quotas);
                 keys.quota_keys.extend(&command.keys);

@@ -6,6 +6,7 @@ mod fares;
 mod payouts;
 mod quotas;
 mod sessions;
+mod uses;
 
 use farthing_channel::ChannelId;
 use farthing_channel::seller::Refused;
@@ -19,6 +20,7 @@ pub use self::fares::FareReject;
 pub use self::payouts::PayoutReject;
 pub use self::quotas::QuotaReject;
 pub use self::sessions::SessionReject;
+pub use self::uses::UseReject;
 use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId, StatementId};
 
 /// A refusal. Nothing was changed. What belongs to one part of the engine has an enum of its own.
@@ -251,6 +253,9 @@ pub enum Reject {
         /// When these were.
         got: Timestamp,
     },
+    /// Of a use of a feature.
+    #[error(transparent)]
+    Use(#[from] UseReject),
     /// A command did not name a row that it needs: a bug.
     #[error("a row was not loaded; please report this")]
     NotLoaded,
@@ -321,6 +326,7 @@ impl Reject {
             Self::Session(refused) => refused.code(),
             Self::Quota(refused) => refused.code(),
             Self::Entitlement(refused) => refused.code(),
+            Self::Use(refused) => refused.code(),
             Self::Ledger(LedgerReject::DebitsExceedCredits { .. }) => "limit-reached",
             Self::Ledger(_) => "ledger-refused",
             Self::NotLoaded => "internal",

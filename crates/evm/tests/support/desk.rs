@@ -143,6 +143,26 @@ impl Read for Desk {
         Ok(rows.settlements.get(&id).unwrap().cloned())
     }
 
+    fn entitlement(&self, _: EntitlementId) -> Result<Option<EntitlementRow>, Fault> {
+        unread()
+    }
+
+    fn feature_use(&self, _: farthing_engine::UseId) -> Result<Option<farthing_engine::UseRow>, Fault> {
+        unread()
+    }
+
+    fn open_uses(&self) -> Result<Vec<(farthing_engine::UseId, farthing_engine::UseRow)>, Fault> {
+        unread()
+    }
+
+    fn ended_uses_after(
+        &self,
+        _: Option<farthing_engine::UseId>,
+        _: usize,
+    ) -> Result<Vec<(farthing_engine::UseId, farthing_engine::UseRow)>, Fault> {
+        unread()
+    }
+
     fn quota(&self, _: QuotaId) -> Result<Option<QuotaRow>, Fault> {
         unread()
     }

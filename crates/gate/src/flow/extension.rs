@@ -84,7 +84,7 @@ impl Shared {
         }
         let payer = payer.filter(|_| bound && self.may_sign_in(quote));
         let access = payer.and_then(|payer| self.access_id(quote, payer));
-        Ok(Marks { name, access, fare: self.share(quote, (payment, price), now) })
+        Ok(Marks { name, access, fare: self.share(quote, (payment, price), now), behind: None })
     }
 
     /// The payer's own name for a payment, as a code that only we can make: it holds for one resource.

@@ -27,7 +27,7 @@ async fn a_name_is_forgotten_when_its_time_is_over() {
         resource: "https://shop.example/".to_owned(),
         tag: RequestTag::of_parts("test", [b"".as_slice()]),
         tax_code: None,
-        marks: Marks { name: Some(name), access: None, fare: None },
+        marks: Marks { name: Some(name), ..Marks::default() },
     };
     mint.execute(Command::Hold(hold)).await.unwrap();
     let known = || installation.books.name(name).unwrap();

@@ -170,6 +170,30 @@ impl Read for Desk {
         Ok(rows.settlements.get(&id).unwrap().cloned())
     }
 
+    fn entitlement(&self, _: EntitlementId) -> Result<Option<EntitlementRow>, Fault> {
+        unread()
+    }
+
+    fn feature_use(&self, id: farthing_engine::UseId) -> Result<Option<farthing_engine::UseRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.open_uses.load(id, None);
+        rows.ended_uses.load(id, None);
+        let open = rows.open_uses.get(&id).unwrap().cloned();
+        Ok(open.or_else(|| rows.ended_uses.get(&id).unwrap().cloned()))
+    }
+
+    fn open_uses(&self) -> Result<Vec<(farthing_engine::UseId, farthing_engine::UseRow)>, Fault> {
+        unread()
+    }
+
+    fn ended_uses_after(
+        &self,
+        _: Option<farthing_engine::UseId>,
+        _: usize,
+    ) -> Result<Vec<(farthing_engine::UseId, farthing_engine::UseRow)>, Fault> {
+        unread()
+    }
+
     fn quota(&self, id: QuotaId) -> Result<Option<QuotaRow>, Fault> {
         let mut rows = self.0.rows.lock().unwrap();
         rows.quotas.load(id, None);
