@@ -151,9 +151,7 @@ impl ReleaseUse {
     pub fn of(read: &dyn Read, id: UseId, row: &UseRow) -> Result<Self, Fault> {
         let back = match row.by {
             UseBy::Nothing => GivenBack::Nothing,
-            UseBy::Quota { quota, admitted_by, .. } => {
-                GivenBack::Quota(ReturnQuota { quota, admitted_by })
-            }
+            UseBy::Quota { quota, admitted_by, .. } => GivenBack::Quota(ReturnQuota { quota, admitted_by }),
             // Nothing is held any more if it has ended meanwhile, which the command will say.
             UseBy::Payment { payment, .. } => match read.payment(payment)? {
                 Some(row) => GivenBack::Payment(Box::new(release_of_row(payment, &row))),

@@ -7,11 +7,11 @@ mod support;
 use std::collections::BTreeMap;
 
 use farthing_engine::{
-    Answer, AuthorizeUse, Chart, Claim, CodeId, Command, CommitUse, CreateCodes, CreditId,
-    CreditRow, EntitlementId, EntitlementReject, EntitlementRow, GivenBack, Hold, Input, Issue, IssueEntitlement, IssuePart,
-    Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, Output, OutputId, PaymentId, Post,
-    QuotaId, QuotaReject, QuoteId, Reject, Release, ReleaseUse, RequestTag, ReturnQuota, Rows, TakeQuota, USE_KEPT, UseBy,
-    UseId, UseReject, UseRow, UseState, credits_account, decide, is_given_back,
+    Answer, AuthorizeUse, Chart, Claim, CodeId, Command, CommitUse, CreateCodes, CreditId, CreditRow,
+    EntitlementId, EntitlementReject, EntitlementRow, GivenBack, Hold, Input, Issue, IssueEntitlement,
+    IssuePart, Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, Output, OutputId, PaymentId,
+    Post, QuotaId, QuotaReject, QuoteId, Reject, Release, ReleaseUse, RequestTag, ReturnQuota, Rows,
+    TakeQuota, USE_KEPT, UseBy, UseId, UseReject, UseRow, UseState, credits_account, decide, is_given_back,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Span, Timestamp};
@@ -63,7 +63,8 @@ fn books() -> Rows {
         opened_at: NOW,
         closed: false,
     };
-    let (code, quote, amount) = (CodeId::from_bytes([1; 32]), QuoteId::from_bytes([1; 16]), Amount::new(1_000));
+    let (code, quote, amount) =
+        (CodeId::from_bytes([1; 32]), QuoteId::from_bytes([1; 16]), Amount::new(1_000));
     let source = Chart::of(usd()).codes;
     let row = MintQuoteRow {
         method: "code".into(),
@@ -124,9 +125,12 @@ enum Kind {
 fn authorize(n: u8, kind: Kind, by: u8, now: Timestamp) -> Command {
     let claim = match kind {
         Kind::Nothing => Claim::Nothing,
-        Kind::Quota => {
-            Claim::Quota(TakeQuota { quota: quota(), limit: FREE, until: Timestamp::from_secs(1), admission: None })
-        }
+        Kind::Quota => Claim::Quota(TakeQuota {
+            quota: quota(),
+            limit: FREE,
+            until: Timestamp::from_secs(1),
+            admission: None,
+        }),
         Kind::Paid { credit, most } => {
             Claim::Payment(Box::new(hold(credit, u128::from(most), Some(use_id(n)))))
         }
@@ -199,8 +203,7 @@ fn every_refusal_of_uses_changes_nothing() {
     let paid = |credit, most| Kind::Paid { credit, most };
     let late = NOW.after(LASTS);
     let entitled = |id: u8| {
-        let row =
-            EntitlementRow { features: vec![], issued_at: NOW, until: late, revoked_at: None };
+        let row = EntitlementRow { features: vec![], issued_at: NOW, until: late, revoked_at: None };
         let id = EntitlementId::from_bytes([id; 16]);
         Some(IssueEntitlement { id, row })
     };
@@ -228,7 +231,11 @@ fn every_refusal_of_uses_changes_nothing() {
         (authorize(1, paid(1, 6), 1, NOW), late, None),
         (authorize(1, paid(1, 6), 2, NOW), NOW, Some(UseReject::Elsewhere(use_id(1)).into())),
         (authorize(2, paid(1, 6), 1, NOW), NOW, Some(Reject::PaymentUnderWay(payment(1)))),
-        (Command::Hold(Hold { marks: nothing, ..hold(1, 6, None) }), NOW, Some(Reject::PaymentUnderWay(payment(1)))),
+        (
+            Command::Hold(Hold { marks: nothing, ..hold(1, 6, None) }),
+            NOW,
+            Some(Reject::PaymentUnderWay(payment(1))),
+        ),
         (
             commit(1, Some((1, 7))),
             NOW,
@@ -340,8 +347,7 @@ impl Naive {
     }
 
     fn taken(&self) -> u32 {
-        let counts =
-            |known: &&Known| matches!(known.kind, Kind::Quota) && known.state != UseState::Released;
+        let counts = |known: &&Known| matches!(known.kind, Kind::Quota) && known.state != UseState::Released;
         u32::try_from(self.uses.values().filter(counts).count()).unwrap()
     }
 
@@ -416,8 +422,7 @@ fn check(rows: &Rows, naive: &Naive) {
     assert_eq!(used, naive.taken(), "what was free");
     for n in 0..4 {
         let row = rows.credits.get(&credit(n)).ok().flatten();
-        let (open, gone) =
-            (naive.of_credit(n, UseState::Open), naive.of_credit(n, UseState::Committed));
+        let (open, gone) = (naive.of_credit(n, UseState::Open), naive.of_credit(n, UseState::Committed));
         assert_eq!(matches!(row, Some(CreditRow::Pending { .. })), open, "credit {n}");
         assert_eq!(matches!(row, Some(CreditRow::Spent { .. })), gone, "credit {n}");
     }

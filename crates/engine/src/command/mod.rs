@@ -27,10 +27,11 @@ pub use self::payout::{
 };
 pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
 use crate::{
-    AcceptRates, Arrive, Authorize, AuthorizeUse, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CloseSession, CommitUse, CursorRow,
-    Deposit, EndCall, EndSweep, EntitlementId, Facilitate, FoldTape, Fund, IssueEntitlement, Keys,
-    MakeChannelCall, Mode, OpenInlet, OpenSession, QuoteId, ReleaseUse, ReopenCall, SeeChannel, SeeReceiver, SendCall,
-    Settle, Sweep, TopUpSession, UndoArrival, UseId, Void, Withdraw,
+    AcceptRates, Arrive, Authorize, AuthorizeUse, BOOKS, BookGas, CallId, Capture, ChargeVoucher,
+    CloseSession, CommitUse, CursorRow, Deposit, EndCall, EndSweep, EntitlementId, Facilitate, FoldTape,
+    Fund, IssueEntitlement, Keys, MakeChannelCall, Mode, OpenInlet, OpenSession, QuoteId, ReleaseUse,
+    ReopenCall, SeeChannel, SeeReceiver, SendCall, Settle, Sweep, TopUpSession, UndoArrival, UseId, Void,
+    Withdraw,
 };
 
 /// Anything that changes a row.

@@ -5,8 +5,8 @@ use farthing_money::Timestamp;
 
 use super::Decision;
 use crate::{
-    Answer, AuthorizeUse, Claim, CommitUse, EntitlementReject, GivenBack, IssueEntitlement, Reject, ReleaseUse, Rows, UseBy,
-    UseId, UseReject, UseRow, UseState,
+    Answer, AuthorizeUse, Claim, CommitUse, EntitlementReject, GivenBack, IssueEntitlement, Reject,
+    ReleaseUse, Rows, UseBy, UseId, UseReject, UseRow, UseState,
 };
 
 fn known(rows: &Rows, id: UseId) -> Result<Option<UseRow>, Reject> {
