@@ -176,8 +176,8 @@ pub trait Read: Send + Sync + 'static {
     /// A use of a feature, under way or ended.
     fn feature_use(&self, id: UseId) -> Result<Option<UseRow>, Fault>;
 
-    /// Every use of a feature that is under way.
-    fn open_uses(&self) -> Result<Vec<(UseId, UseRow)>, Fault>;
+    /// Uses of features that are under way, after `after` or from the first on, in the order of their ids.
+    fn open_uses_after(&self, after: Option<UseId>, limit: usize) -> Result<Vec<(UseId, UseRow)>, Fault>;
 
     /// Uses of features that have ended, after `after` or from the first on, in the order of their ids.
     fn ended_uses_after(&self, after: Option<UseId>, limit: usize) -> Result<Vec<(UseId, UseRow)>, Fault>;

@@ -28,6 +28,9 @@ pub use meter::{Count, Meter};
 pub use network::Network;
 pub use peer::Peer;
 pub use proxy::{Proxy, ProxyConfig, UpstreamError};
-pub use rule::{Chosen, Covers, PassScope, Per, Plan, Price, Quota, Rule, RuleError, Rules, Share};
+pub use rule::{
+    Chosen, Covers, Feature, FeatureQuota, Features, PassScope, Per, Plan, Price, Quota, Rule, RuleError,
+    Rules, Share,
+};
 pub use session::{SessionLimits, Sessions};
 pub use target::{Target, TargetError};

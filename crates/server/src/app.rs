@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
+use tower::ServiceExt;
 
 use crate::backup::Source;
 use crate::chains::ChainRoom;
@@ -45,6 +46,9 @@ pub struct Ready {
     pub test_funding: bool,
     /// How many payments a crash had left on hold; they were released.
     pub released: usize,
+    /// Where the seller's software asks for features, if it has a listener of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<String>,
 }
 
 /// Why the server did not start.
@@ -90,6 +94,7 @@ pub async fn run(
     let listen_error = |source| ServeError::Listen { address: address.to_string(), source };
     let listener = TcpListener::bind(address).await.map_err(listen_error)?;
     let bound = listener.local_addr().map_err(listen_error)?;
+    let desk = listen_for_features(&config).await?;
     let https = config.server.tls.is_some();
     let origin = config.server.public_url.clone().unwrap_or_else(|| Origin::of(bound, https));
     let certificate =
@@ -103,6 +108,7 @@ pub async fn run(
     let crypto = mount::crypto(&config, &installation)?;
     let chains = ChainRoom::open(&installation)?;
     let mount = Mount::with(&config, &installation, &origin, watched, crypto, chains.as_ref());
+    let features = mount.features.clone();
     let site = mount.before(Proxy::new(proxy_config(&config))?);
     let ready = Ready {
         gate: origin.to_string(),
@@ -110,6 +116,7 @@ pub async fn run(
         socket: absolute(&admin_api::socket_path(&config.server.data)),
         test_funding: config.issuer.test_funding,
         released: installation.released,
+        features: desk.as_ref().map(|(_, address)| address.clone()),
     };
     let mut tasks = tokio::task::JoinSet::new();
     let backup = Source::of(&installation, &config.server.data).map(backup::router).unwrap_or_default();
@@ -121,6 +128,9 @@ pub async fn run(
     let routes = routes.merge(payouts::admin::router(Payouts::new(&installation)));
     tasks.spawn(answer_operator(socket, routes));
     workers::start(&mut tasks, &installation);
+    if let Some((listener, _)) = desk {
+        tasks.spawn(answer_software(listener, features, limits(&config)));
+    }
     if let Some(chains) = &chains {
         chains.start(&mut tasks);
     }
@@ -157,6 +167,23 @@ async fn close(installation: Installation) {
     if tokio::time::timeout(DRAIN, closed).await.is_err() {
         tracing::warn!("some payments were still on hold at the end; the next start releases them");
     }
+}
+
+/// The listener of the seller's software, and how it is reached.
+async fn listen_for_features(config: &Config) -> Result<Option<(TcpListener, String)>, ServeError> {
+    let Some(address) = config.features.listen else { return Ok(None) };
+    let error = |source| ServeError::Listen { address: address.to_string(), source };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    let bound = Origin::of(listener.local_addr().map_err(error)?, false).to_string();
+    Ok(Some((listener, bound)))
+}
+
+/// Answers the seller's software until the server ends. Whatever is cut off by that is found again by its name.
+async fn answer_software(listener: TcpListener, routes: axum::Router, limits: Limits) {
+    let service = tower::service_fn(move |request: http::Request<farthing_gate::Body>| {
+        routes.clone().oneshot(request.map(axum::body::Body::new))
+    });
+    serve(listener, None, service, limits, std::future::pending()).await;
 }
 
 async fn answer_operator(socket: UnixListener, routes: axum::Router) {

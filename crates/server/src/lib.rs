@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod entitlements;
+pub mod features;
 pub mod installation;
 pub mod issuer_api;
 pub mod keysets;

@@ -32,6 +32,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use crate::chains::{ChainRoom, facilitator_api};
 use crate::config::{Config, Origin, RequestForms};
 use crate::entitlements::{self, Entitlements};
+use crate::features::{FEATURES_PATH, FeatureApi};
 use crate::installation::Installation;
 use crate::issuer_api::{About, Issuer, Places};
 use crate::liabilities;
@@ -71,6 +72,8 @@ pub struct Mount {
     pub layer: GateLayer,
     /// The issuer and the page that says who we are. They go beside what the layer covers, not under it.
     pub routes: Router,
+    /// What the seller's software asks, below `/v1/`, for a listener of its own. It is among the routes as well.
+    pub features: Router,
 }
 
 impl Mount {
@@ -120,7 +123,10 @@ impl Mount {
             Ok::<_, Infallible>(nothing)
         }));
         let routes = routes.route_service(&format!("{PASSES_PATH}{{name}}"), passes);
-        Self { layer, routes }
+        let clock = Arc::clone(&installation.clock);
+        let features = FeatureApi::new(layer.features(), Entitlements::new(installation), clock).router();
+        let routes = routes.nest(FEATURES_PATH, features.clone());
+        Self { layer, routes, features }
     }
 }
 

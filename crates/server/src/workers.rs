@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::entitlements;
 use crate::installation::Installation;
 use crate::liabilities::Liabilities;
 use crate::life;
 use crate::operator::Operator;
 use crate::payouts;
+use crate::{entitlements, features};
 
 /// One run of a worker. It says itself what went wrong; the next run comes in any case.
 pub type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -41,6 +41,12 @@ pub const WORKERS: &[Worker] = &[
         every: Duration::from_mins(30),
         run: |at| Box::pin(entitlements::forget_work(at)),
     },
+    Worker {
+        name: "authorizations",
+        every: Duration::from_secs(5),
+        run: |at| Box::pin(features::lapse_work(at)),
+    },
+    Worker { name: "uses", every: Duration::from_mins(30), run: |at| Box::pin(features::forget_work(at)) },
     Worker { name: "liabilities", every: Duration::from_mins(1), run: |at| Box::pin(state_liabilities(at)) },
     Worker { name: "rates", every: Duration::from_mins(1), run: |at| Box::pin(ask_for_rates(at)) },
     Worker { name: "sessions", every: Duration::from_secs(1), run: |at| Box::pin(fold_sessions(at)) },

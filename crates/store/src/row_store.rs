@@ -458,8 +458,8 @@ impl<B: KeyValue> Read for RowStore<B> {
         }
     }
 
-    fn open_uses(&self) -> Result<Vec<(UseId, UseRow)>, Fault> {
-        self.rows(TableName::OpenUses)
+    fn open_uses_after(&self, after: Option<UseId>, limit: usize) -> Result<Vec<(UseId, UseRow)>, Fault> {
+        self.page(TableName::OpenUses, &beyond(after), limit)
     }
 
     fn ended_uses_after(&self, after: Option<UseId>, limit: usize) -> Result<Vec<(UseId, UseRow)>, Fault> {

@@ -151,7 +151,11 @@ impl Read for Desk {
         unread()
     }
 
-    fn open_uses(&self) -> Result<Vec<(farthing_engine::UseId, farthing_engine::UseRow)>, Fault> {
+    fn open_uses_after(
+        &self,
+        _: Option<farthing_engine::UseId>,
+        _: usize,
+    ) -> Result<Vec<(farthing_engine::UseId, farthing_engine::UseRow)>, Fault> {
         unread()
     }
 

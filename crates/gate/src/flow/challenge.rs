@@ -180,7 +180,11 @@ impl Shared {
     }
 
     /// The payment request for credits of the own asset, in the encodings that are wanted; the second one is for people as well.
-    fn add_cashu_requests(&self, quote: &Quote, fields: &mut Vec<(&'static str, String)>) -> Option<String> {
+    pub(super) fn add_cashu_requests(
+        &self,
+        quote: &Quote,
+        fields: &mut Vec<(&'static str, String)>,
+    ) -> Option<String> {
         let request = self.cashu_request(quote, quote.price)?;
         let (style, creq_b) = (self.config.offers.x_cashu, request.encode_b().ok());
         let creq_a = (style != XCashu::B).then(|| request.encode_a().ok()).flatten();
@@ -263,7 +267,7 @@ impl Shared {
         })
     }
 
-    fn mpp_challenge(
+    pub(super) fn mpp_challenge(
         &self,
         quote: &Quote,
         price: Money,
@@ -403,7 +407,7 @@ fn price_json(exchange: &Exchange) -> serde_json::Value {
 }
 
 /// Adds fields. What cannot stand in one is left out.
-fn append(headers: &mut HeaderMap, fields: Vec<(&'static str, String)>) {
+pub(super) fn append(headers: &mut HeaderMap, fields: Vec<(&'static str, String)>) {
     for (name, text) in fields {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
             headers.append(name, value);

@@ -12,6 +12,7 @@ mod end;
 mod escrow;
 mod extension;
 mod fare;
+mod feature;
 mod free;
 mod handover;
 mod last_words;
@@ -62,6 +63,8 @@ pub use self::config::{
     Clock, Demand, Extensions, GateConfig, Names, OfferStyle, Secrets, XCashu, system_clock,
 };
 pub use self::currency::{Currencies, CurrencyTerms};
+pub use self::currency::Currencies;
+pub use self::feature::{Authorized, Denial, FeatureDesk, UseAsked, UseEnded, UseNames, UseTold};
 use self::handover::{Handover, Handovers};
 pub(crate) use self::named::PARAMETER;
 use self::pay::{Attempt, Delivery};

@@ -205,7 +205,7 @@ impl Shared {
     }
 
     /// Looks at the credits, and notes what that took.
-    async fn recognise(
+    pub(super) async fn recognise(
         &self,
         keyring: Arc<Keyring>,
         (token, outputs, asset, now): (String, Vec<OutputText>, Asset, Timestamp),
@@ -242,7 +242,7 @@ impl Shared {
     }
 
     /// The price: that of the rule, or the one that a challenge of ours locked, and whether that challenge is over.
-    fn price(
+    pub(super) fn price(
         &self,
         quote: &Quote,
         credential: &Credential,

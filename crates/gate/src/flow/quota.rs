@@ -29,7 +29,7 @@ use crate::random;
 use crate::rule::{Period, Quota, Rule};
 
 /// How long counts and keys stay after their period: a clock that is put back so far finds them as they were.
-const GRACE: Span = Span::from_secs(24 * 3_600);
+pub(super) const GRACE: Span = Span::from_secs(24 * 3_600);
 /// How many cookies of visitors are looked at.
 const COOKIES_MAX: usize = 4;
 const API_KEY: &str = "x-api-key";
@@ -177,7 +177,7 @@ impl Shared {
     }
 
     /// The key of a period's first day. Whoever comes first that day draws it.
-    async fn quota_key(&self, period: Period, now: Timestamp) -> Result<[u8; 32], Refusal> {
+    pub(super) async fn quota_key(&self, period: Period, now: Timestamp) -> Result<[u8; 32], Refusal> {
         let until = period.ends.after(GRACE);
         let good = |row: &QuotaKeyRow| row.until >= until;
         {

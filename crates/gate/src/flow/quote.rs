@@ -18,7 +18,7 @@ use super::teaser::TeaserTerms;
 use super::terms::Ask;
 use crate::meter::Meter;
 use crate::peer::Peer;
-use crate::rule::{Covers, PassScope, Plan, Rule, Share, is_safe};
+use crate::rule::{Covers, Feature, PassScope, Plan, Rule, Share, is_safe};
 use crate::target::Target;
 
 /// Into how many parts a rule divides what it earns.
@@ -163,6 +163,32 @@ impl Quote {
             place: Place::of(target),
             plans: Vec::new(),
             sale: Some(sale),
+            fare: None,
+        }
+    }
+
+    /// Of a use of a feature: credits pay it, and nothing else.
+    pub(super) fn of_feature(feature: &Feature, price: Money) -> Self {
+        Self {
+            price,
+            pass: Span::ZERO,
+            scope: String::new(),
+            cookie_path: String::new(),
+            method: Method::POST,
+            url: format!("feature:{}", feature.name),
+            description: feature.description.clone(),
+            tax_code: feature.tax_code,
+            flow: PaymentFlow::default(),
+            shares: Vec::new(),
+            quota: None,
+            accepts: Some(Vec::new()),
+            granted: false,
+            least: None,
+            named: None,
+            refused: None,
+            place: Place { host: String::new(), readings: Vec::new() },
+            plans: Vec::new(),
+            sale: None,
             fare: None,
         }
     }

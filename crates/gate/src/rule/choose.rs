@@ -15,7 +15,7 @@ use std::sync::{Arc, LazyLock};
 use http::Method;
 
 use super::path::Exactness;
-use super::{HostPattern, People, Plan, Price, Rule, RuleError};
+use super::{Features, HostPattern, People, Plan, Price, Rule, RuleError};
 use crate::target::{Target, TargetError};
 
 /// All rules, compiled once.
@@ -26,6 +26,7 @@ pub struct Rules {
     people: Arc<People>,
     /// The passes for sale, in the operator's order.
     plans: Vec<Arc<Plan>>,
+    features: Arc<Features>,
 }
 
 /// The rule that a request falls under.
@@ -83,7 +84,7 @@ impl Rules {
             }
         }
         if errors.is_empty() {
-            Ok(Self { sorted, people: Arc::default(), plans: Vec::new() })
+            Ok(Self { sorted, people: Arc::default(), plans: Vec::new(), features: Arc::default() })
         } else {
             Err(errors)
         }
@@ -98,6 +99,17 @@ impl Rules {
     /// The people and programs of whom the merchant knows.
     pub fn people(&self) -> &People {
         &self.people
+    }
+
+    /// With features for sale.
+    #[must_use]
+    pub fn featuring(self, features: Features) -> Self {
+        Self { features: Arc::new(features), ..self }
+    }
+
+    /// The features for sale.
+    pub fn features(&self) -> &Arc<Features> {
+        &self.features
     }
 
     /// The same with passes for sale, each of its own name.

@@ -3,6 +3,7 @@
 mod case;
 mod choose;
 mod explain;
+mod feature;
 mod host;
 mod hours;
 mod path;
@@ -20,6 +21,7 @@ use self::terms::RuleTerms;
 pub use case::{Case, CrawlerCase, Due};
 pub use choose::{Chosen, Rules};
 pub use explain::{Explanation, Loser};
+pub use feature::{Feature, FeatureQuota, Features, HOLD_DEFAULT, HOLD_MOST};
 pub use host::HostPattern;
 pub use hours::{Days, Hours, When, WhenError};
 pub use path::PathPattern;

@@ -8,6 +8,7 @@ mod cases;
 mod chains;
 mod channels;
 pub mod environment;
+mod features;
 mod gate;
 mod issuer;
 mod key_words;
@@ -42,6 +43,7 @@ use farthing_money::AssetTable;
 use thiserror::Error;
 
 pub use chains::{ChainSection, CreditSale, FacilitatorConfig};
+pub use features::FeaturesConfig;
 pub use gate::{GateConfig, RequestForms};
 pub use issuer::IssuerConfig;
 pub use keys::{KeyNote, keys};
@@ -85,6 +87,8 @@ pub struct Config {
     pub payouts: PayoutsConfig,
     /// Of whom the merchant knows.
     pub people: PeopleConfig,
+    /// How the seller's own software asks for features.
+    pub features: FeaturesConfig,
 }
 
 /// Why there is no configuration.
@@ -124,6 +128,7 @@ impl Config {
         }
         let people = people::load(&config.people, path, &mut mistakes);
         let rules = config.rules.clone().knowing(people);
+        let rules = features::load(&config.features, rules, path, &mut mistakes);
         if mistakes.is_empty() { Ok(Self { rules, ..config }) } else { Err(LoadError::Mistakes(mistakes)) }
     }
 
@@ -150,6 +155,7 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
     needs_rates(&root, source, rates.is_some() || torn);
     let sessions = sessions::read(root.section("sessions", "[sessions]"));
     let rules = passes::read(&root, rules, &assets, torn);
+    let (features, rules) = features::read(&root, source, (rules, &assets), torn);
     let x402 = x402::read(root.section("x402", "[x402]"));
     let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"), &chains.read);
     let payouts = payouts::read(&root, &assets, &chains, torn);
@@ -170,6 +176,7 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
         facilitator,
         payouts,
         people,
+        features,
     })
 }
 

@@ -1,5 +1,6 @@
 //! `[[group]]` and `[[crawler]]`: people and programs of whom the merchant knows, and the files that say how to know them.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use farthing_gate::Network;
@@ -165,14 +166,19 @@ pub(super) fn load(config: &PeopleConfig, file: &Path, mistakes: &mut Vec<Mistak
     people
 }
 
+/// The SHA-256 of keys, one a line; what stands behind a # is for people.
+pub(super) fn read_keys(text: &str) -> Result<HashSet<[u8; 32]>, String> {
+    let keys = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let keys = keys.enumerate().filter(|(_, line)| !line.is_empty()).map(|(number, line)| {
+        key_hash(line).map_err(|why| format!("line {}: {why}", number.saturating_add(1)))
+    });
+    keys.collect()
+}
+
 fn take_in(people: &mut People, of: Of, text: &str) -> Result<(), String> {
     match of {
         Of::GroupKeys(number) => {
-            let keys = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-            let keys = keys.enumerate().filter(|(_, line)| !line.is_empty()).map(|(number, line)| {
-                key_hash(line).map_err(|why| format!("line {}: {why}", number.saturating_add(1)))
-            });
-            let keys = keys.collect::<Result<Vec<_>, _>>()?;
+            let keys = read_keys(text)?;
             people.groups.get_mut(number).into_iter().for_each(|group| group.keys.extend(&keys));
         }
         Of::CrawlerNetworks(number) => {

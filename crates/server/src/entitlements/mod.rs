@@ -7,8 +7,10 @@ pub mod page;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use farthing_engine::{Command, EntitlementId, EntitlementRow, Execute, IssueEntitlement, Read, Refusal};
-use farthing_entitlement::{Entitlement, EntitlementError, Feature, Revoked, subject_hash};
+use farthing_engine::{
+    Command, EntitlementId, EntitlementRow, Execute, Fault, IssueEntitlement, Read, Refusal,
+};
+use farthing_entitlement::{Check, Entitlement, EntitlementError, Feature, Revoked, subject_hash};
 use farthing_money::{Span, Timestamp};
 use farthing_store::Clock;
 use serde::{Deserialize, Serialize};
@@ -128,6 +130,61 @@ impl Entitlements {
         let row = EntitlementRow { features, issued_at: now, until, revoked_at: None };
         self.execute.execute(Command::IssueEntitlement(IssueEntitlement { id, row })).await?;
         Ok(Issued { text, id: id.to_string(), until })
+    }
+
+    /// One to a feature until then, to be written down with what brings it.
+    pub(crate) fn draft(&self, feature: &str, until: Timestamp) -> Result<IssueEntitlement, OperatorError> {
+        // The document counts in seconds.
+        let whole = |time: Timestamp| Timestamp::from_secs(time.secs());
+        let id = EntitlementId::from_bytes(draw(&self.random)?);
+        let row = EntitlementRow {
+            features: vec![(feature.to_owned(), None)],
+            issued_at: whole((self.clock)()),
+            until: whole(until),
+            revoked_at: None,
+        };
+        Ok(IssueEntitlement { id, row })
+    }
+
+    /// The text of one that was written down, for whom it is: the same each time. Nothing if it is forgotten.
+    pub(crate) fn text(
+        &self,
+        id: EntitlementId,
+        subject: Option<&str>,
+    ) -> Result<Option<String>, OperatorError> {
+        let Some(row) = self.read.entitlement(id)? else { return Ok(None) };
+        let EntitlementRow { features, issued_at, until, .. } = row;
+        let document = Entitlement {
+            id: id.to_string(),
+            issuer: self.issuer.clone(),
+            subject: subject.map(str::to_owned),
+            issued_at,
+            not_before: issued_at,
+            until,
+            features: features.into_iter().map(|(name, limit)| Feature { name, limit }).collect(),
+        };
+        Ok(Some(document.sign(&self.key)?))
+    }
+
+    /// Whether a text entitles somebody to a feature now, by what was taken back until now.
+    pub(crate) fn holds(
+        &self,
+        text: &str,
+        subject: Option<&str>,
+        feature: &str,
+        now: Timestamp,
+    ) -> Result<Result<(), EntitlementError>, Fault> {
+        let key = self.key.verifying_key();
+        let check = Check::new(&key, now);
+        let check = if let Some(subject) = subject { check.subject(subject) } else { check };
+        let held = check.entitlement(text).and_then(|held| held.feature(feature).map(drop).map(|()| held));
+        let held = match held {
+            Ok(held) => held,
+            Err(error) => return Ok(Err(error)),
+        };
+        let row = held.id.parse().ok().map(|id| self.read.entitlement(id)).transpose()?.flatten();
+        let gone = row.is_some_and(|row| row.revoked_at.is_some());
+        Ok(if gone { Err(EntitlementError::Revoked(held.id)) } else { Ok(()) })
     }
 
     /// Takes one back, by its id or by its text.

@@ -2,6 +2,7 @@
 //! check for unknown keys and `farthing schema` read this list.
 
 mod chains;
+mod features;
 mod gate;
 mod issuer;
 mod meter;
@@ -35,6 +36,7 @@ pub fn keys() -> impl Iterator<Item = &'static KeyNote> {
         prices::KEYS,
         meter::KEYS,
         passes::KEYS,
+        features::KEYS,
         rates::KEYS,
         gate::KEYS,
         sessions::KEYS,

@@ -15,6 +15,8 @@ fn the_words_of_a_section_are_its_keys_and_what_is_below() {
             "group",
             "crawler",
             "pass",
+            "features",
+            "feature",
             "rates",
             "gate",
             "x402",
