@@ -88,7 +88,6 @@ impl FeatureApi {
             return body::told(&told, (self.clock)());
         }
         let most = request.most(&feature)?;
-        let credential = request.credential.as_deref().map(|text| self.desk.credential(text)).transpose()?;
         let now = (self.clock)();
         let entitled = match self.entitled(&feature, &request, now)? {
             Ok(entitled) => entitled,
@@ -97,7 +96,7 @@ impl FeatureApi {
         if feature.amount().is_none() && feature.quota.is_some() && subject.is_none() && !entitled {
             return Err(refusal::no_subject(&feature.name));
         }
-        let subject = request.subject.clone();
+        let AuthorizeRequest { subject, credential, .. } = request;
         let asked = UseAsked { names, feature, subject, most, credential, entitled };
         let name = asked.feature.name.clone();
         match self.desk.authorize(asked).await {

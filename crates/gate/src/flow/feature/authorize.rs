@@ -2,6 +2,7 @@
 
 use farthing_engine::{Answer, AuthorizeUse, Claim, Command, Refusal, Reject, TakeQuota, UseRow};
 use farthing_money::{Money, Timestamp};
+use farthing_wire::{Credential, CredentialFields, credential};
 
 use super::{Authorized, Denial, FeatureDesk, UseAsked};
 use crate::flow::Shared;
@@ -38,6 +39,17 @@ impl UseAsked {
     pub(super) fn quote(&self) -> Option<Quote> {
         self.price().map(|price| Quote::of_feature(&self.feature, price))
     }
+}
+
+/// What pays.
+fn read(text: &str) -> Result<Credential, Refused> {
+    let values = [text.as_bytes()];
+    let fields = if credential::is_payment(text.as_bytes()) {
+        CredentialFields { authorization: &values, ..CredentialFields::default() }
+    } else {
+        CredentialFields { x_cashu: &values, ..CredentialFields::default() }
+    };
+    Credential::from_headers(fields)?.ok_or(Refused::NotOffered)
 }
 
 impl Shared {
@@ -83,12 +95,12 @@ impl Shared {
         price: Money,
         now: Timestamp,
     ) -> Result<Authorized, Refused> {
-        let Some(credential) = &asked.credential else {
+        let Some(credential) = asked.credential.as_deref().map(read).transpose()? else {
             return Ok(Authorized::Refused(Box::new(self.use_unpaid(asked, None))));
         };
         // Until the end of this, so that no more credentials are looked at at once than the gate takes.
-        let (mut work, _place) = self.begin(credential, None)?;
-        let hold = self.use_hold(asked, price, credential, (&mut work, now)).await?;
+        let (mut work, _place) = self.begin(&credential, None)?;
+        let hold = self.use_hold(asked, price, &credential, (&mut work, now)).await?;
         let begun = self.begin_use(asked, Claim::Payment(Box::new(hold)), now).await;
         if matches!(begun, Ok(_) | Err(Refused::Engine(Refusal::Busy { .. } | Refusal::Fault(_)))) {
             work.genuine();

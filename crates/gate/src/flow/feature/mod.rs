@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use farthing_engine::{PaymentRow, Refusal, Reject, RequestTag, UseBy, UseId, UseReject, UseRow};
 use farthing_money::{Amount, Money, Timestamp};
-use farthing_wire::{Credential, CredentialFields, Problem, credential};
+use farthing_wire::Problem;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Response};
 
@@ -49,8 +49,8 @@ pub struct UseAsked {
     pub subject: Option<String>,
     /// The most that may be charged, in the feature's own asset; otherwise what a use costs.
     pub most: Option<Amount>,
-    /// What pays.
-    pub credential: Option<Credential>,
+    /// What pays, as payers send it in X-Cashu or in Authorization.
+    pub credential: Option<String>,
     /// Whether an entitlement was shown that holds.
     pub entitled: bool,
 }
@@ -123,19 +123,6 @@ impl FeatureDesk {
         let mut response = problem::answer(&problem);
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         Err(Box::new(response))
-    }
-
-    /// What pays, as payers send it in X-Cashu or in Authorization.
-    pub fn credential(&self, text: &str) -> Result<Credential, Box<Response<Body>>> {
-        let values = [text.as_bytes()];
-        let fields = if credential::is_payment(text.as_bytes()) {
-            CredentialFields { authorization: &values, ..CredentialFields::default() }
-        } else {
-            CredentialFields { x_cashu: &values, ..CredentialFields::default() }
-        };
-        let found = Credential::from_headers(fields).map_err(Refused::Credential);
-        let found = found.and_then(|found| found.ok_or(Refused::NotOffered));
-        found.map_err(|refused| Box::new(self.0.use_refused(&refused)))
     }
 
     /// How a request is known: by the software's key and the name that it gave, or else by chance.
