@@ -5,8 +5,8 @@ use farthing_money::{Amount, Span, Timestamp, byte_id};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EntitlementId, Fault, Hold, IssueEntitlement, PaymentId, Post, QuotaId, Read, Release, RequestTag,
-    ReturnQuota, TakeQuota, release_of_row,
+    Command, EntitlementId, Fault, Hold, IssueEntitlement, PaymentId, Post, QuotaId, Read, Release,
+    RequestTag, ReturnQuota, TakeQuota, release_of_row,
 };
 
 byte_id!(
@@ -144,6 +144,23 @@ pub struct ReleaseUse {
     pub id: UseId,
     /// What goes back.
     pub back: GivenBack,
+}
+
+/// What happens to uses.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each variant is the struct of the same name")]
+pub enum UseCommand {
+    Authorize(AuthorizeUse),
+    Commit(CommitUse),
+    Release(ReleaseUse),
+    /// Forgets those that nobody asks for any more. The others are left as they are.
+    Forget(Vec<UseId>),
+}
+
+impl From<UseCommand> for Command {
+    fn from(command: UseCommand) -> Self {
+        Self::Use(command)
+    }
 }
 
 impl ReleaseUse {

@@ -68,7 +68,8 @@ pub use escrow::{Authorize, Capture, Void};
 pub use exchange::{Exchange, ExchangeAccounts, Exchanged};
 pub use fare::{FareRow, FareShare};
 pub use feature::{
-    AuthorizeUse, Claim, CommitUse, GivenBack, ReleaseUse, USE_KEPT, UseBy, UseId, UseRow, UseState,
+    AuthorizeUse, Claim, CommitUse, GivenBack, ReleaseUse, USE_KEPT, UseBy, UseCommand, UseId, UseRow,
+    UseState,
 };
 pub use id::{
     AccessId, CallId, ChainAddress, CodeId, CreditId, FareId, LogId, NameId, OutputId, PaymentId, QuoteId,

@@ -11,7 +11,8 @@ use farthing_engine::{
     EntitlementId, EntitlementReject, EntitlementRow, GivenBack, Hold, Input, Issue, IssueEntitlement,
     IssuePart, Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, Output, OutputId, PaymentId,
     Post, QuotaId, QuotaReject, QuoteId, Reject, Release, ReleaseUse, RequestTag, ReturnQuota, Rows,
-    TakeQuota, USE_KEPT, UseBy, UseId, UseReject, UseRow, UseState, credits_account, decide, is_given_back,
+    TakeQuota, USE_KEPT, UseBy, UseCommand, UseId, UseReject, UseRow, UseState, credits_account, decide,
+    is_given_back,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Span, Timestamp};
@@ -136,7 +137,8 @@ fn authorize(n: u8, kind: Kind, by: u8, now: Timestamp) -> Command {
         }
     };
     let (lapses, feature) = (now.after(LASTS), "export".to_owned());
-    Command::AuthorizeUse(AuthorizeUse { id: use_id(n), feature, tag: tag(by), whom: tag(by), lapses, claim })
+    UseCommand::Authorize(AuthorizeUse { id: use_id(n), feature, tag: tag(by), whom: tag(by), lapses, claim })
+        .into()
 }
 
 fn post(n: u8, charged: u64) -> Post {
@@ -157,7 +159,7 @@ fn post(n: u8, charged: u64) -> Post {
 
 fn commit(n: u8, paid: Option<(u8, u64)>) -> Command {
     let post = paid.map(|(credit, charged)| Box::new(post(credit, charged)));
-    Command::CommitUse(CommitUse { id: use_id(n), post, entitlement: None })
+    UseCommand::Commit(CommitUse { id: use_id(n), post, entitlement: None }).into()
 }
 
 fn release(n: u8, by: UseBy) -> Command {
@@ -173,7 +175,7 @@ fn release(n: u8, by: UseBy) -> Command {
             marks: Marks::default(),
         })),
     };
-    Command::ReleaseUse(ReleaseUse { id: use_id(n), back })
+    UseCommand::Release(ReleaseUse { id: use_id(n), back }).into()
 }
 
 fn row_of(rows: &Rows, n: u8) -> Option<UseRow> {
@@ -197,9 +199,8 @@ fn snapshot(rows: &Rows) -> String {
     format!("{:?} {:?} {money:?}", (0..5).map(of).collect::<Vec<_>>(), rows.quotas.get(&quota()))
 }
 
-#[test]
-fn every_refusal_of_uses_changes_nothing() {
-    let mut rows = books();
+/// Commands in order, when they come, and the refusals that they must get.
+fn table() -> Vec<(Command, Timestamp, Option<Reject>)> {
     let paid = |credit, most| Kind::Paid { credit, most };
     let late = NOW.after(LASTS);
     let entitled = |id: u8| {
@@ -207,18 +208,19 @@ fn every_refusal_of_uses_changes_nothing() {
         let id = EntitlementId::from_bytes([id; 16]);
         Some(IssueEntitlement { id, row })
     };
-    let unbehind = Command::AuthorizeUse(AuthorizeUse {
+    let unbehind = UseCommand::Authorize(AuthorizeUse {
         claim: Claim::Payment(Box::new(hold(3, 5, None))),
         ..match authorize(9, Kind::Nothing, 0, NOW) {
-            Command::AuthorizeUse(command) => command,
+            Command::Use(UseCommand::Authorize(command)) => command,
             other => unreachable!("{other:?}"),
         }
-    });
+    })
+    .into();
     let commit_with = |n, entitlement| {
-        Command::CommitUse(CommitUse { id: use_id(n), post: Some(Box::new(post(1, 6))), entitlement })
+        UseCommand::Commit(CommitUse { id: use_id(n), post: Some(Box::new(post(1, 6))), entitlement }).into()
     };
     let nothing = Marks::default();
-    let table: Vec<(Command, Timestamp, Option<Reject>)> = vec![
+    vec![
         (commit(1, None), NOW, Some(UseReject::Unknown(use_id(1)).into())),
         (release(1, UseBy::Nothing), NOW, Some(UseReject::Unknown(use_id(1)).into())),
         (
@@ -263,9 +265,14 @@ fn every_refusal_of_uses_changes_nothing() {
         (authorize(5, Kind::Quota, 1, NOW), NOW, Some(QuotaReject::UsedUp { limit: FREE }.into())),
         (release(3, UseBy::Quota { quota: quota(), admitted_by: None, left: 0 }), NOW, None),
         (commit(3, None), NOW, Some(UseReject::Over(use_id(3)).into())),
-        (Command::ForgetUses(vec![use_id(1), use_id(3), use_id(4)]), NOW, None),
-    ];
-    for (n, (command, at, expected)) in table.into_iter().enumerate() {
+        (UseCommand::Forget(vec![use_id(1), use_id(3), use_id(4)]).into(), NOW, None),
+    ]
+}
+
+#[test]
+fn every_refusal_of_uses_changes_nothing() {
+    let mut rows = books();
+    for (n, (command, at, expected)) in table().into_iter().enumerate() {
         let before = snapshot(&rows);
         let answer = support::run(&mut rows, &command, at);
         assert_eq!(answer.err(), expected, "row {n}: {command:?}");
@@ -280,7 +287,7 @@ fn every_refusal_of_uses_changes_nothing() {
     assert_eq!(totals(&rows, merchant().id())[1], 6);
     // A day after it has ended, nobody asks again.
     let later = NOW.after(USE_KEPT);
-    let forget = Command::ForgetUses(vec![use_id(1), use_id(3), use_id(4)]);
+    let forget = Command::Use(UseCommand::Forget(vec![use_id(1), use_id(3), use_id(4)]));
     support::run(&mut rows, &forget, later).unwrap();
     assert_eq!((row_of(&rows, 1), row_of(&rows, 3)), (None, None));
     assert_eq!(row_of(&rows, 4).unwrap().state, UseState::Open, "what is open is never forgotten");

@@ -1,10 +1,12 @@
 //! The running server: one listener for the gate and the issuer, one socket for the operator, until told to stop.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use farthing_evm::NodeError;
 use farthing_gate::Proxy;
 use farthing_gate::crypto::CryptoError;
@@ -90,16 +92,55 @@ pub async fn run(
     on_ready: impl FnOnce(&Ready),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let address = config.server.listen;
-    let listen_error = |source| ServeError::Listen { address: address.to_string(), source };
-    let listener = TcpListener::bind(address).await.map_err(listen_error)?;
-    let bound = listener.local_addr().map_err(listen_error)?;
-    let desk = listen_for_features(&config).await?;
-    let https = config.server.tls.is_some();
-    let origin = config.server.public_url.clone().unwrap_or_else(|| Origin::of(bound, https));
-    let certificate =
-        config.server.tls.as_ref().map(|tls| Certificate::load(&tls.cert, &tls.key)).transpose()?;
+    let doors = Doors::bind(&config).await?;
     let installation = Installation::open(&config, passphrase, clock).await?;
+    run_opened(config, file, (doors, installation, Router::new()), on_ready, shutdown).await
+}
+
+/// Where requests come in, before anything answers them.
+pub(crate) struct Doors {
+    listener: TcpListener,
+    certificate: Option<Arc<Certificate>>,
+    origin: Origin,
+    /// The listener of the seller's software, and how it is reached.
+    software: Option<(TcpListener, String)>,
+}
+
+impl Doors {
+    /// Binds what the configuration names.
+    pub(crate) async fn bind(config: &Config) -> Result<Self, ServeError> {
+        let (listener, bound) = bind(config.server.listen).await?;
+        let https = config.server.tls.is_some();
+        let origin = config.server.public_url.clone().unwrap_or_else(|| Origin::of(bound, https));
+        let software = match config.features.listen {
+            Some(address) => {
+                let (listener, bound) = bind(address).await?;
+                Some((listener, Origin::of(bound, false).to_string()))
+            }
+            None => None,
+        };
+        let tls = config.server.tls.as_ref();
+        let certificate = tls.map(|tls| Certificate::load(&tls.cert, &tls.key)).transpose()?;
+        Ok(Self { listener, certificate, origin, software })
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let error = |source| ServeError::Listen { address: address.to_string(), source };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    let bound = listener.local_addr().map_err(error)?;
+    Ok((listener, bound))
+}
+
+/// The same with an installation that is open, and more routes of our own.
+pub(crate) async fn run_opened(
+    config: Config,
+    file: Option<&Path>,
+    (doors, installation, more): (Doors, Installation, Router),
+    on_ready: impl FnOnce(&Ready),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let Doors { listener, certificate, origin, software } = doors;
     let socket = admin_api::bind(&config.server.data).map_err(|source| {
         let address = admin_api::socket_path(&config.server.data).display().to_string();
         ServeError::Listen { address, source }
@@ -108,27 +149,20 @@ pub async fn run(
     let crypto = mount::crypto(&config, &installation)?;
     let chains = ChainRoom::open(&installation)?;
     let mount = Mount::with(&config, &installation, &origin, watched, crypto, chains.as_ref());
-    let features = mount.features.clone();
-    let site = mount.before(Proxy::new(proxy_config(&config))?);
+    let (features, routes) = (mount.features.clone(), mount.routes.clone().merge(more));
+    let site = Mount { routes, ..mount }.before(Proxy::new(proxy_config(&config))?);
     let ready = Ready {
         gate: origin.to_string(),
         issuer: format!("{origin}{ISSUER_PATH}"),
         socket: absolute(&admin_api::socket_path(&config.server.data)),
         test_funding: config.issuer.test_funding,
         released: installation.released,
-        features: desk.as_ref().map(|(_, address)| address.clone()),
+        features: software.as_ref().map(|(_, address)| address.clone()),
     };
     let mut tasks = tokio::task::JoinSet::new();
-    let backup = Source::of(&installation, &config.server.data).map(backup::router).unwrap_or_default();
-    let routes = admin_api::router(Operator::new(&installation)).merge(backup);
-    let routes = routes.merge(life::admin::router(Life::new(&installation)));
-    let routes = routes.merge(entitlements::admin::router(Entitlements::new(&installation)));
-    let routes = routes.merge(crate::chains::admin::router(chains.clone(), Arc::clone(&installation.books)));
-    let routes = routes.merge(rates::admin::router(installation.rates.clone()));
-    let routes = routes.merge(payouts::admin::router(Payouts::new(&installation)));
-    tasks.spawn(answer_operator(socket, routes));
+    tasks.spawn(answer_operator(socket, operator_routes(&config, &installation, chains.as_ref())));
     workers::start(&mut tasks, &installation);
-    if let Some((listener, _)) = desk {
+    if let Some((listener, _)) = software {
         tasks.spawn(answer_software(listener, features, limits(&config)));
     }
     if let Some(chains) = &chains {
@@ -139,7 +173,7 @@ pub async fn run(
         let both = (rules, installation.rates.clone());
         tasks.spawn(reload::watch(files, both, Arc::clone(&installation.writer)));
     }
-    let acceptor = certificate.as_ref().map(Certificate::acceptor).transpose()?;
+    let acceptor = certificate.as_ref().map(|certificate| certificate.acceptor()).transpose()?;
     if let Some(certificate) = certificate {
         tasks.spawn(certificate.watch(CERTIFICATE_WATCH));
     }
@@ -156,6 +190,18 @@ pub async fn run(
     Ok(())
 }
 
+/// What the operator asks over the socket.
+fn operator_routes(config: &Config, installation: &Installation, chains: Option<&ChainRoom>) -> Router {
+    let backup = Source::of(installation, &config.server.data).map(backup::router).unwrap_or_default();
+    admin_api::router(Operator::new(installation))
+        .merge(backup)
+        .merge(life::admin::router(Life::new(installation)))
+        .merge(entitlements::admin::router(Entitlements::new(installation)))
+        .merge(crate::chains::admin::router(chains.cloned(), Arc::clone(&installation.books)))
+        .merge(rates::admin::router(installation.rates.clone()))
+        .merge(payouts::admin::router(Payouts::new(installation)))
+}
+
 /// A path that means the same from any folder.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
@@ -169,24 +215,15 @@ async fn close(installation: Installation) {
     }
 }
 
-/// The listener of the seller's software, and how it is reached.
-async fn listen_for_features(config: &Config) -> Result<Option<(TcpListener, String)>, ServeError> {
-    let Some(address) = config.features.listen else { return Ok(None) };
-    let error = |source| ServeError::Listen { address: address.to_string(), source };
-    let listener = TcpListener::bind(address).await.map_err(error)?;
-    let bound = Origin::of(listener.local_addr().map_err(error)?, false).to_string();
-    Ok(Some((listener, bound)))
-}
-
 /// Answers the seller's software until the server ends. Whatever is cut off by that is found again by its name.
-async fn answer_software(listener: TcpListener, routes: axum::Router, limits: Limits) {
+async fn answer_software(listener: TcpListener, routes: Router, limits: Limits) {
     let service = tower::service_fn(move |request: http::Request<farthing_gate::Body>| {
         routes.clone().oneshot(request.map(axum::body::Body::new))
     });
     serve(listener, None, service, limits, std::future::pending()).await;
 }
 
-async fn answer_operator(socket: UnixListener, routes: axum::Router) {
+async fn answer_operator(socket: UnixListener, routes: Router) {
     if let Err(error) = axum::serve(socket, routes).await {
         tracing::error!(%error, "the operator's socket has closed");
     }

@@ -21,5 +21,6 @@ pub mod payouts;
 pub mod random;
 pub mod rates;
 mod reload;
+pub mod sandbox;
 pub mod seed;
 pub mod workers;

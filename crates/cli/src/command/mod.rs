@@ -38,6 +38,7 @@ mod price_list;
 mod rates;
 mod receipt;
 mod restore;
+mod sandbox;
 mod schema;
 mod serve;
 mod wallet;
@@ -112,6 +113,8 @@ pub enum Command {
     Receipt(receipt::Receipt),
     /// Check a backup, or make a data folder of it
     Restore(restore::Restore),
+    /// Try software against the server of a configuration, in memory, with a clock that is moved
+    Sandbox(sandbox::Sandbox),
     /// Commands, flags, exit codes and configuration keys as JSON, for programs
     Schema(schema::Schema),
     /// Charge for what a web server has: gate, issuer and books in one
@@ -140,6 +143,7 @@ pub fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Quote(quote) => quote.run(output),
         Command::Receipt(receipt) => receipt.run(output),
         Command::Restore(restore) => restore.run(output),
+        Command::Sandbox(sandbox) => sandbox.run(output),
         Command::Schema(schema) => schema.run(output),
         Command::Serve(serve) => serve.run(output),
         Command::Wallet(wallet) => wallet.run(output),

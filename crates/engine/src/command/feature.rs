@@ -1,13 +1,14 @@
 //! Uses of features: authorized, committed, given back, forgotten.
 
 use super::Command;
-use crate::{Claim, GivenBack, Keys};
+use crate::{Claim, GivenBack, Keys, UseCommand};
 
 impl Command {
     /// The keys of what happens to uses of features.
     pub(super) fn use_keys(&self, keys: &mut Keys) {
-        match self {
-            Self::AuthorizeUse(command) => {
+        let Self::Use(command) = self else { return };
+        match command {
+            UseCommand::Authorize(command) => {
                 keys.feature_use(command.id);
                 match &command.claim {
                     Claim::Nothing => {}
@@ -15,12 +16,12 @@ impl Command {
                     Claim::Payment(hold) => hold.keys(keys),
                 }
             }
-            Self::CommitUse(command) => {
+            UseCommand::Commit(command) => {
                 keys.feature_use(command.id);
                 command.post.iter().for_each(|post| post.keys(keys));
                 keys.entitlements.extend(command.entitlement.iter().map(|issued| issued.id));
             }
-            Self::ReleaseUse(command) => {
+            UseCommand::Release(command) => {
                 keys.feature_use(command.id);
                 match &command.back {
                     GivenBack::Nothing => {}
@@ -28,8 +29,7 @@ impl Command {
                     GivenBack::Payment(release) => release.keys(keys),
                 }
             }
-            Self::ForgetUses(ids) => keys.ended_uses.extend(ids),
-            _ => {}
+            UseCommand::Forget(ids) => keys.ended_uses.extend(ids),
         }
     }
 }

@@ -27,11 +27,10 @@ pub use self::payout::{
 };
 pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
 use crate::{
-    AcceptRates, Arrive, Authorize, AuthorizeUse, BOOKS, BookGas, CallId, Capture, ChargeVoucher,
-    CloseSession, CommitUse, CursorRow, Deposit, EndCall, EndSweep, EntitlementId, Facilitate, FoldTape,
-    Fund, IssueEntitlement, Keys, MakeChannelCall, Mode, OpenInlet, OpenSession, QuoteId, ReleaseUse,
-    ReopenCall, SeeChannel, SeeReceiver, SendCall, Settle, Sweep, TopUpSession, UndoArrival, UseId, Void,
-    Withdraw,
+    AcceptRates, Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CloseSession, CursorRow,
+    Deposit, EndCall, EndSweep, EntitlementId, Facilitate, FoldTape, Fund, IssueEntitlement, Keys,
+    MakeChannelCall, Mode, OpenInlet, OpenSession, QuoteId, ReopenCall, SeeChannel, SeeReceiver, SendCall,
+    Settle, Sweep, TopUpSession, UndoArrival, UseCommand, Void, Withdraw,
 };
 
 /// Anything that changes a row.
@@ -107,11 +106,7 @@ pub enum Command {
     RevokeEntitlement(EntitlementId),
     /// Forgets entitlements that are over. Those that are not are left as they are.
     ForgetEntitlements(Vec<EntitlementId>),
-    AuthorizeUse(AuthorizeUse),
-    CommitUse(CommitUse),
-    ReleaseUse(ReleaseUse),
-    /// Forgets uses of features that nobody asks for any more. The others are left as they are.
-    ForgetUses(Vec<UseId>),
+    Use(UseCommand),
     AcceptRates(AcceptRates),
     /// Opens, pauses or ends the issuer.
     SetMode(Mode),

@@ -6,8 +6,17 @@ use farthing_money::Timestamp;
 use super::Decision;
 use crate::{
     Answer, AuthorizeUse, Claim, CommitUse, EntitlementReject, GivenBack, IssueEntitlement, Reject,
-    ReleaseUse, Rows, UseBy, UseId, UseReject, UseRow, UseState,
+    ReleaseUse, Rows, UseBy, UseCommand, UseId, UseReject, UseRow, UseState,
 };
+
+pub(crate) fn decide(rows: &mut Rows, command: &UseCommand, now: Timestamp) -> Decision {
+    match command {
+        UseCommand::Authorize(command) => authorize(rows, command, now),
+        UseCommand::Commit(command) => commit(rows, command, now),
+        UseCommand::Release(command) => release(rows, command, now),
+        UseCommand::Forget(ids) => forget(rows, ids, now),
+    }
+}
 
 fn known(rows: &Rows, id: UseId) -> Result<Option<UseRow>, Reject> {
     let open = rows.open_uses.get(&id)?;
@@ -18,7 +27,7 @@ fn told(row: UseRow) -> Answer {
     Answer::Use(Box::new(row))
 }
 
-pub(crate) fn authorize(rows: &mut Rows, command: &AuthorizeUse, now: Timestamp) -> Decision {
+fn authorize(rows: &mut Rows, command: &AuthorizeUse, now: Timestamp) -> Decision {
     let AuthorizeUse { id, feature, tag, whom, lapses, claim } = command;
     if let Some(row) = known(rows, *id)? {
         return if row.feature == *feature && row.tag == *tag && row.whom == *whom {
@@ -67,7 +76,7 @@ pub(crate) fn authorize(rows: &mut Rows, command: &AuthorizeUse, now: Timestamp)
     Ok((told(row), entry))
 }
 
-pub(crate) fn commit(rows: &mut Rows, command: &CommitUse, now: Timestamp) -> Decision {
+fn commit(rows: &mut Rows, command: &CommitUse, now: Timestamp) -> Decision {
     let CommitUse { id, post, entitlement } = command;
     let row = known(rows, *id)?.ok_or(UseReject::Unknown(*id))?;
     match row.state {
@@ -98,7 +107,7 @@ pub(crate) fn commit(rows: &mut Rows, command: &CommitUse, now: Timestamp) -> De
     Ok((end(rows, *id, UseRow { state: UseState::Committed, entitlement, ..row }, now), entry))
 }
 
-pub(crate) fn release(rows: &mut Rows, command: &ReleaseUse, now: Timestamp) -> Decision {
+fn release(rows: &mut Rows, command: &ReleaseUse, now: Timestamp) -> Decision {
     let ReleaseUse { id, back } = command;
     let row = known(rows, *id)?.ok_or(UseReject::Unknown(*id))?;
     match row.state {
@@ -127,7 +136,7 @@ fn end(rows: &mut Rows, id: UseId, row: UseRow, now: Timestamp) -> Answer {
 }
 
 /// Only what nobody asks for any more goes.
-pub(crate) fn forget(rows: &mut Rows, ids: &[UseId], now: Timestamp) -> Decision {
+fn forget(rows: &mut Rows, ids: &[UseId], now: Timestamp) -> Decision {
     let mut over = Vec::new();
     for id in ids {
         if rows.ended_uses.get(id)?.is_some_and(|row| row.may_be_forgotten(now)) {

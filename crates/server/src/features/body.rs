@@ -121,7 +121,9 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Ref
     let text = value.to_str().unwrap_or_default().trim();
     let name = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     let good = (1..=KEY_BYTES_MAX).contains(&name.len())
-        && name.bytes().all(|byte| (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'\\'));
+        && name
+            .bytes()
+            .all(|byte| (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'\\'));
     if good && values.next().is_none() {
         return Ok(Some(name.to_owned()));
     }

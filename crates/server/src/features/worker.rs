@@ -1,6 +1,6 @@
 //! Authorizations that nobody has ended in time are given up, and those that ended a day ago are forgotten.
 
-use farthing_engine::{Command, Read, Refusal, ReleaseUse, UseId, UseRow};
+use farthing_engine::{Command, Read, Refusal, ReleaseUse, UseCommand, UseId, UseRow};
 
 use crate::installation::Installation;
 
@@ -33,7 +33,7 @@ pub async fn lapse(at: &Installation) -> Result<usize, Refusal> {
 }
 
 fn release_of(read: &dyn Read, id: UseId, row: &UseRow) -> Result<Command, Refusal> {
-    Ok(Command::ReleaseUse(ReleaseUse::of(read, id, row)?))
+    Ok(UseCommand::Release(ReleaseUse::of(read, id, row)?).into())
 }
 
 /// Forgets what nobody asks for any more; says how many they were.
@@ -51,7 +51,7 @@ pub async fn forget(at: &Installation) -> Result<usize, Refusal> {
             continue;
         }
         forgotten = forgotten.saturating_add(over.len());
-        at.writer.execute(Command::ForgetUses(over)).await?;
+        at.writer.execute(UseCommand::Forget(over).into()).await?;
     }
 }
 

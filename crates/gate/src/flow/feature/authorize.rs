@@ -1,6 +1,6 @@
 //! Whether a feature may be used: what stands for the price is looked for in one order, and set aside with the use in one commit.
 
-use farthing_engine::{Answer, AuthorizeUse, Claim, Command, Refusal, Reject, TakeQuota, UseRow};
+use farthing_engine::{Answer, AuthorizeUse, Claim, Refusal, Reject, TakeQuota, UseCommand, UseRow};
 use farthing_money::{Money, Timestamp};
 use farthing_wire::{Credential, CredentialFields, credential};
 
@@ -119,13 +119,13 @@ impl Shared {
             lapses: now.after(asked.feature.hold),
             claim,
         };
-        let row = self.use_answer(Command::AuthorizeUse(command)).await?;
+        let row = self.use_answer(UseCommand::Authorize(command)).await?;
         Ok(Authorized::Allowed(Box::new(self.told_of(names.id, row)?)))
     }
 
     /// Carries a command about a use out.
-    pub(super) async fn use_answer(&self, command: Command) -> Result<UseRow, Refusal> {
-        match self.config.execute.execute(command).await? {
+    pub(super) async fn use_answer(&self, command: UseCommand) -> Result<UseRow, Refusal> {
+        match self.config.execute.execute(command.into()).await? {
             Answer::Use(row) => Ok(*row),
             _ => Err(Refusal::Reject(Reject::NotLoaded)),
         }

@@ -1,7 +1,7 @@
 //! The end of a use: what was had is charged, with change for the rest, or all goes back. Said again, it is answered alike.
 
 use farthing_engine::{
-    Command, CommitUse, IssueEntitlement, PaymentId, PaymentRow, Post, Refusal, Reject, ReleaseUse, UseBy,
+    CommitUse, IssueEntitlement, PaymentId, PaymentRow, Post, Refusal, Reject, ReleaseUse, UseBy, UseCommand,
     UseId, UseReject, UseState,
 };
 use farthing_money::{Amount, Money};
@@ -64,7 +64,7 @@ impl Shared {
             }
             _ => None,
         };
-        let row = self.use_answer(Command::CommitUse(CommitUse { id, post, entitlement })).await?;
+        let row = self.use_answer(UseCommand::Commit(CommitUse { id, post, entitlement })).await?;
         let told = self.told_of(id, row)?;
         let UseBy::Payment { payment, .. } = told.row.by else {
             return Ok(UseEnded { told, charged: None, change: None, receipt: None });
@@ -83,7 +83,7 @@ impl Shared {
     async fn release_use(&self, id: UseId) -> Result<UseTold, Refused> {
         let told = self.told(id)?.ok_or(UseReject::Unknown(id)).map_err(Reject::from)?;
         let command = ReleaseUse::of(&*self.config.read, id, &told.row).map_err(Refusal::Fault)?;
-        let row = self.use_answer(Command::ReleaseUse(command)).await?;
+        let row = self.use_answer(UseCommand::Release(command)).await?;
         Ok(self.told_of(id, row)?)
     }
 
