@@ -2,6 +2,7 @@
 //! needs, starts it, and turns its lines into a table.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures go to stdout, talk to stderr")]
 
+mod authorize;
 mod bare;
 mod cdk;
 mod chain;
@@ -56,6 +57,7 @@ fn run(settings: &Settings) -> Result<()> {
     shown += show(&proxy::measure(settings)?)?;
     shown += show(&runtime.block_on(paid::measure(settings))?)?;
     shown += show(&runtime.block_on(session::measure(settings))?)?;
+    shown += show(&runtime.block_on(authorize::measure(settings))?)?;
     shown += show(&runtime.block_on(exact::measure(settings))?)?;
     shown += show(&runtime.block_on(confirmation::measure(settings))?)?;
     shown += show(&runtime.block_on(voucher::measure(settings))?)?;
@@ -64,7 +66,7 @@ fn run(settings: &Settings) -> Result<()> {
     shown += show(&start::measure(settings)?)?;
     if shown == 0 {
         return Err(Failure::new(
-            "no measurement has that name; they begin with swap, proxy, paid, exact, verify and memory; start is only measured by name",
+            "no measurement has that name; they begin with swap, proxy, paid, authorize, exact, verify and memory; start is only measured by name",
         ));
     }
     Ok(())

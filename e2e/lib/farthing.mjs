@@ -67,15 +67,15 @@ export function home(upstream, options = {}) {
   }
 }
 
-/** Starts `serve` in a home folder and resolves when the ready file is there. */
-export async function serve(place) {
+/** Starts `serve`, or `sandbox`, in a home folder and resolves when the ready file is there. */
+export async function serve(place, command = 'serve') {
   const program = binary()
   const readyFile = join(place.folder, 'ready.json')
   rmSync(readyFile, { force: true })
   const talk = []
   // Watch before start, so that the rename cannot be missed.
   const watcher = watch(place.folder)
-  const child = spawn(program, ['serve', '--config', place.config, '--ready-file', readyFile], {
+  const child = spawn(program, [command, '--config', place.config, '--ready-file', readyFile], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   child.stdout.on('data', (bytes) => talk.push(bytes))
@@ -89,8 +89,8 @@ export async function serve(place) {
   } finally {
     watcher.close()
   }
-  const { gate, issuer } = JSON.parse(readFileSync(readyFile, 'utf8'))
-  return { gate, issuer, pid: child.pid, said, stop: () => end(child, 'SIGTERM'), crash: () => end(child, 'SIGKILL') }
+  const { gate, issuer, features } = JSON.parse(readFileSync(readyFile, 'utf8'))
+  return { gate, issuer, features, pid: child.pid, said, stop: () => end(child, 'SIGTERM'), crash: () => end(child, 'SIGKILL') }
 }
 
 function ready({ child, watcher, readyFile, said }) {

@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::DemoError;
 use crate::seed::{private_folder, random, write_durably};
 
@@ -12,6 +14,9 @@ use crate::seed::{private_folder, random, write_durably};
 pub const CONFIG_FILE: &str = "farthing.toml";
 
 const PASSPHRASE_FILE: &str = "passphrase";
+/// The API key of the site's own software, and its SHA-256.
+const KEY_FILE: &str = "software.key";
+const KEYS_FILE: &str = "software.keys";
 const SITE_FOLDER: &str = "site";
 
 /// By this line a demo knows its own configurations.
@@ -79,6 +84,14 @@ path = "/thanks.html"
 amount = "0.05 USD"
 least = "0.001 USD"
 description = "A tip: pay what you want"
+
+[features]
+keys_file = "software.keys"
+
+[[feature]]
+name = "export"
+amount = "0.005 USD"
+description = "All birds as a table"
 "#;
 
 /// The folder of one demo.
@@ -105,7 +118,19 @@ impl Folder {
             let words = format!("{}\n", hex::encode(random::<24>()?));
             write_durably(&passphrase, words.as_bytes()).map_err(fault(&passphrase))?;
         }
+        let (key, keys) = (folder.0.join(KEY_FILE), folder.0.join(KEYS_FILE));
+        if !key.exists() {
+            write_durably(&key, hex::encode(random::<24>()?).as_bytes()).map_err(fault(&key))?;
+        }
+        let text = fs::read(&key).map_err(fault(&key))?;
+        fs::write(&keys, hex::encode(Sha256::digest(text))).map_err(fault(&keys))?;
         Ok(folder)
+    }
+
+    /// The key that the site's own software asks with.
+    pub(super) fn software_key(&self) -> Result<String, DemoError> {
+        let path = self.0.join(KEY_FILE);
+        fs::read_to_string(&path).map_err(|source| DemoError::Folder { path, source })
     }
 
     fn check_own(&self) -> Result<(), DemoError> {

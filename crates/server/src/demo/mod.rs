@@ -1,6 +1,7 @@
 //! The demo: a small site of our own, the gate in front of it, its issuer and one top-up code, all in one folder, so that
 //! anyone can see a paid request on a machine without network.
 
+mod export;
 mod folder;
 mod site;
 
@@ -9,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use farthing_store::Clock;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,7 @@ use crate::config::{Config, LoadError};
 use crate::installation::{OpenError, passphrase};
 use crate::seed::SeedError;
 
+use export::Software;
 pub use folder::CONFIG_FILE;
 use folder::Folder;
 
@@ -92,8 +95,9 @@ pub async fn run(
     let site = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.map_err(DemoError::Site)?;
     let upstream = site.local_addr().map_err(DemoError::Site)?;
     let mut site_task = tokio::task::JoinSet::new();
-    site_task.spawn(site::serve(site, folder.site()));
-    let demo = Demo { folder, upstream, clock };
+    let software = Software::new(folder.software_key()?);
+    site_task.spawn(site::serve(site, folder.site(), Arc::clone(&software)));
+    let demo = Demo { folder, upstream, clock, software };
     let mut on_ready = Some(on_ready);
     let mut shutdown = std::pin::pin!(shutdown);
     let taken = |error: &DemoError| {
@@ -113,6 +117,7 @@ struct Demo {
     folder: Folder,
     upstream: SocketAddr,
     clock: Clock,
+    software: Arc<Software>,
 }
 
 impl Demo {
@@ -139,6 +144,7 @@ impl Demo {
             ended = &mut served => return Ok(ended?),
             Ok(ready) = ready => ready,
         };
+        self.software.found(&known.gate);
         let told = self.tell(&config, listen, known, is_other_address);
         let ready = tokio::select! {
             ended = &mut served => return Ok(ended?),

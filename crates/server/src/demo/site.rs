@@ -1,6 +1,8 @@
-//! The site behind the demo's gate: files with ranges, and an API of two calls. It knows nothing of money.
+//! The site behind the demo's gate: files with ranges, and an API of two calls. It knows nothing of money, but for
+//! its export.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,9 +14,12 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
 
+use super::export::{Software, export};
+
 /// Answers for ever.
-pub(super) async fn serve(listener: TcpListener, files: PathBuf) {
-    if let Err(error) = axum::serve(listener, router(files)).await {
+pub(super) async fn serve(listener: TcpListener, files: PathBuf, software: Arc<Software>) {
+    let routes = router(files).route("/export", get(export).with_state(software));
+    if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "the demo's site has closed");
     }
 }
