@@ -173,7 +173,7 @@ pub(crate) async fn run_opened(
         let both = (rules, installation.rates.clone());
         tasks.spawn(reload::watch(files, both, Arc::clone(&installation.writer)));
     }
-    let acceptor = certificate.as_ref().map(|certificate| certificate.acceptor()).transpose()?;
+    let acceptor = certificate.as_ref().map(Certificate::acceptor).transpose()?;
     if let Some(certificate) = certificate {
         tasks.spawn(certificate.watch(CERTIFICATE_WATCH));
     }

@@ -72,7 +72,8 @@ fn every_example_is_accepted() {
         ("passphrase", "x"),
         ("cert.pem", "x"),
         ("key.pem", "x"),
-        ("staff.keys", "software.keys", "2c624232cdd221771294dfbb310aca000a0df6ac8b66b696d90ef06fdefb64a3\n"),
+        ("software.keys", "2c624232cdd221771294dfbb310aca000a0df6ac8b66b696d90ef06fdefb64a3\n"),
+        ("staff.keys", "2c624232cdd221771294dfbb310aca000a0df6ac8b66b696d90ef06fdefb64a3\n"),
         ("findbot.json", r#"{"prefixes": [{"ipv4Prefix": "192.0.2.0/24"}]}"#),
         (
             "findbot.jwks.json",

@@ -10,6 +10,7 @@ use farthing_money::{AssetTable, Span};
 use super::Mistake;
 use super::people::read_keys;
 use super::prices::{amount, tax_code};
+use super::quota::Unread;
 use super::section::Section;
 use super::server::positive;
 use super::source::Source;
@@ -97,7 +98,7 @@ fn read_feature(section: &Section<'_>, assets: &AssetTable, torn: bool) -> Optio
     Some(Feature {
         name: name?,
         price: price?,
-        quota: quota?,
+        quota: quota.ok()?,
         hold: hold?,
         needs_entitlement: needs?,
         entitles: entitles?,
@@ -107,18 +108,21 @@ fn read_feature(section: &Section<'_>, assets: &AssetTable, torn: bool) -> Optio
 }
 
 /// What is free of a feature, if anything is. Its mistakes are noted.
-fn read_quota(section: &Section<'_>, torn: bool) -> Option<Option<FeatureQuota>> {
+fn read_quota(section: &Section<'_>, torn: bool) -> Result<Option<FeatureQuota>, Unread> {
     let quota = section.section("quota", "[feature.quota]");
     if !quota.is_present() {
         quota.finish();
-        return if section.has("quota") { None } else { Some(None) };
+        return if section.has("quota") { Err(Unread) } else { Ok(None) };
     }
     quota.require("free", torn);
     quota.require("per", torn);
     let free = quota.number("free", 1..=FREE_MAX);
     let per = quota.parsed("per", |text| Per::ALL.into_iter().find(|per| per.as_str() == text));
     quota.finish();
-    Some(Some(FeatureQuota { free: free?, per: per? }))
+    match (free, per) {
+        (Some(free), Some(per)) => Ok(Some(FeatureQuota { free, per })),
+        _ => Err(Unread),
+    }
 }
 
 /// As in an entitlement, which names the same features.

@@ -139,7 +139,7 @@ fn priced(money: Money) -> Value {
 }
 
 /// A use as it stands.
-pub(super) fn told(told: &UseTold, now: Timestamp) -> Result<Response<Body>, Refusal> {
+pub(super) fn told(told: &UseTold, now: Timestamp) -> Response<Body> {
     let row = &told.row;
     let state = match row.state {
         UseState::Open if row.has_lapsed(now) => "lapsed",
@@ -166,25 +166,20 @@ pub(super) fn told(told: &UseTold, now: Timestamp) -> Result<Response<Body>, Ref
     if let Some(held) = told.held() {
         put(&mut answer, "held", priced(held));
     }
-    Ok(written(&answer))
+    written(&answer)
 }
 
 /// Nobody may use it, whatever is paid.
-pub(super) fn denied(
-    feature: &str,
-    code: &str,
-    detail: &str,
-    resets: Option<Timestamp>,
-) -> Result<Response<Body>, Refusal> {
+pub(super) fn denied(feature: &str, code: &str, detail: &str, resets: Option<Timestamp>) -> Response<Body> {
     let mut answer = json!({ "feature": feature, "allowed": false, "reason": code, "detail": detail });
     if let Some(resets) = resets {
         put(&mut answer, "resets", json!(resets.to_string()));
     }
-    Ok(written(&answer))
+    written(&answer)
 }
 
 /// A use that was committed.
-pub(super) fn ended(ended: &UseEnded, entitlement: Option<&str>) -> Result<Response<Body>, Refusal> {
+pub(super) fn ended(ended: &UseEnded, entitlement: Option<&str>) -> Response<Body> {
     let mut answer = json!({
         "authorization": ended.told.id,
         "feature": ended.told.row.feature,
@@ -201,7 +196,7 @@ pub(super) fn ended(ended: &UseEnded, entitlement: Option<&str>) -> Result<Respo
             put(&mut answer, name, value);
         }
     }
-    Ok(written(&answer))
+    written(&answer)
 }
 
 fn put(answer: &mut Value, name: &str, value: Value) {

@@ -85,13 +85,13 @@ impl FeatureApi {
         let subject = request.subject()?;
         let names = self.desk.names((&key, name.as_deref()), &request.print()?, subject)?;
         if let Some(told) = self.desk.known(&names)? {
-            return body::told(&told, (self.clock)());
+            return Ok(body::told(&told, (self.clock)()));
         }
         let most = request.most(&feature)?;
         let now = (self.clock)();
         let entitled = match self.entitled(&feature, &request, now)? {
             Ok(entitled) => entitled,
-            Err((code, detail)) => return body::denied(&feature.name, code, &detail, None),
+            Err((code, detail)) => return Ok(body::denied(&feature.name, code, &detail, None)),
         };
         if feature.amount().is_none() && feature.quota.is_some() && subject.is_none() && !entitled {
             return Err(refusal::no_subject(&feature.name));
@@ -100,8 +100,8 @@ impl FeatureApi {
         let asked = UseAsked { names, feature, subject, most, credential, entitled };
         let name = asked.feature.name.clone();
         match self.desk.authorize(asked).await {
-            Authorized::Allowed(told) => body::told(&told, (self.clock)()),
-            Authorized::Denied(denial) => body::denied(&name, denial.code, &denial.detail, denial.resets),
+            Authorized::Allowed(told) => Ok(body::told(&told, (self.clock)())),
+            Authorized::Denied(denial) => Ok(body::denied(&name, denial.code, &denial.detail, denial.resets)),
             Authorized::Refused(response) => Err(response.into()),
         }
     }
@@ -121,7 +121,7 @@ impl FeatureApi {
             Some(entitlement) => self.entitlements.text(entitlement, request.subject.as_deref())?,
             None => None,
         };
-        body::ended(&ended, text.as_deref())
+        Ok(body::ended(&ended, text.as_deref()))
     }
 
     /// What entitlement a commit brings: one that is issued with it, or the one that was.
@@ -160,10 +160,10 @@ async fn authorize(
 }
 
 async fn look(State(api): State<FeatureApi>, Path(id): Path<String>, headers: HeaderMap) -> Response<Body> {
-    let answer = || {
+    let answer = || -> Answer {
         api.desk.software(&headers)?;
         let told = api.desk.look(body::id(&id)?)?;
-        body::told(&told, (api.clock)())
+        Ok(body::told(&told, (api.clock)()))
     };
     answer().into_response()
 }
@@ -196,7 +196,7 @@ async fn release(
     let id = api.desk.software(&headers).map_err(Refusal::from).and_then(|_| body::id(&id));
     let answer = match id {
         Ok(id) => match api.desk.release(id).await {
-            Ok(told) => body::told(&told, (api.clock)()),
+            Ok(told) => Ok(body::told(&told, (api.clock)())),
             Err(response) => Err(response.into()),
         },
         Err(refusal) => Err(refusal),

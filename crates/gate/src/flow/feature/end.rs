@@ -8,6 +8,7 @@ use farthing_money::{Amount, Money};
 use farthing_wire::Receipt;
 use http::Response;
 
+use super::offer::use_refused;
 use super::{FeatureDesk, UseTold};
 use crate::body::Body;
 use crate::flow::Shared;
@@ -36,13 +37,13 @@ impl FeatureDesk {
         entitlement: Option<IssueEntitlement>,
     ) -> Result<UseEnded, Box<Response<Body>>> {
         let ended = self.0.commit_use(id, amount, entitlement).await;
-        ended.map_err(|refused| Box::new(self.0.use_refused(&refused)))
+        ended.map_err(|refused| Box::new(use_refused(&refused)))
     }
 
     /// It was not used: all goes back.
     pub async fn release(&self, id: UseId) -> Result<UseTold, Box<Response<Body>>> {
         let ended = self.0.release_use(id).await;
-        ended.map_err(|refused| Box::new(self.0.use_refused(&refused)))
+        ended.map_err(|refused| Box::new(use_refused(&refused)))
     }
 }
 
@@ -77,7 +78,7 @@ impl Shared {
         let (change, receipt) =
             (self.use_change(payment, row)?, self.use_receipt(&told.row.feature, payment, row));
         let charged = Some(row.asset.money(row.charged));
-        Ok(UseEnded { charged, change, receipt, told })
+        Ok(UseEnded { told, charged, change, receipt })
     }
 
     async fn release_use(&self, id: UseId) -> Result<UseTold, Refused> {

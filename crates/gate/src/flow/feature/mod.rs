@@ -17,6 +17,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Response};
 
 pub use self::end::UseEnded;
+use self::offer::use_refused;
 use super::quota::api_key;
 use super::refusal::Refused;
 use super::{GateLayer, Shared};
@@ -141,7 +142,7 @@ impl FeatureDesk {
             let (tag, whom) = (self.0.tag_of(id, asked)?, self.0.whom_of(id, subject)?);
             Some(UseNames { id, tag, whom })
         };
-        names().ok_or_else(|| Box::new(self.0.use_refused(&Refusal::Reject(Reject::NotLoaded).into())))
+        names().ok_or_else(|| Box::new(use_refused(&Refusal::Reject(Reject::NotLoaded).into())))
     }
 
     /// Whether a use is for somebody.
@@ -157,14 +158,14 @@ impl FeatureDesk {
             }
             told => Ok(told),
         });
-        found.map_err(|refusal| Box::new(self.0.use_refused(&refusal.into())))
+        found.map_err(|refusal| Box::new(use_refused(&refusal.into())))
     }
 
     /// A use by its id.
     pub fn look(&self, id: UseId) -> Result<UseTold, Box<Response<Body>>> {
         let found =
             self.0.told(id).and_then(|told| told.ok_or(Refusal::Reject(UseReject::Unknown(id).into())));
-        found.map_err(|refusal| Box::new(self.0.use_refused(&refusal.into())))
+        found.map_err(|refusal| Box::new(use_refused(&refusal.into())))
     }
 }
 

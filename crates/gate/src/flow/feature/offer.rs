@@ -27,7 +27,7 @@ impl Shared {
         });
         let Some(quote) = asked.quote().filter(|_| payable) else {
             let refusal = || Refused::Engine(Refusal::Reject(Reject::NotLoaded));
-            return self.use_refused(refused.unwrap_or(&refusal()));
+            return use_refused(refused.unwrap_or(&refusal()));
         };
         let (name, price) = (&asked.feature.name, quote.price);
         let problem = match refused {
@@ -66,23 +66,23 @@ impl Shared {
         append(response.headers_mut(), fields);
         response
     }
+}
 
-    /// The answer to what no offer helps with.
-    pub(super) fn use_refused(&self, refused: &Refused) -> Response<Body> {
-        if let Refused::Engine(Refusal::Reject(Reject::Use(reject))) = refused {
-            return problem::answer(&of_use(reject));
-        }
-        let mut response = problem::answer(&refused.problem(false).with("allowed", false));
-        let secs = match refused.kind() {
-            Kind::Conflict => Some(1),
-            Kind::Limited(span) | Kind::Unavailable(span) | Kind::Later(span) => {
-                Some(span.millis().div_ceil(1_000).max(1))
-            }
-            _ => None,
-        };
-        response.headers_mut().extend(secs.map(|secs| (RETRY_AFTER, HeaderValue::from(secs))));
-        response
+/// The answer to what no offer helps with.
+pub(super) fn use_refused(refused: &Refused) -> Response<Body> {
+    if let Refused::Engine(Refusal::Reject(Reject::Use(reject))) = refused {
+        return problem::answer(&of_use(reject));
     }
+    let mut response = problem::answer(&refused.problem(false).with("allowed", false));
+    let secs = match refused.kind() {
+        Kind::Conflict => Some(1),
+        Kind::Limited(span) | Kind::Unavailable(span) | Kind::Later(span) => {
+            Some(span.millis().div_ceil(1_000).max(1))
+        }
+        _ => None,
+    };
+    response.headers_mut().extend(secs.map(|secs| (RETRY_AFTER, HeaderValue::from(secs))));
+    response
 }
 
 /// A refusal that is about the authorization itself.
