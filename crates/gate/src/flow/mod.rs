@@ -63,7 +63,6 @@ pub use self::config::{
     Clock, Demand, Extensions, GateConfig, Names, OfferStyle, Secrets, XCashu, system_clock,
 };
 pub use self::currency::{Currencies, CurrencyTerms};
-pub use self::currency::Currencies;
 pub use self::feature::{Authorized, Denial, FeatureDesk, UseAsked, UseEnded, UseNames, UseTold};
 use self::handover::{Handover, Handovers};
 pub(crate) use self::named::PARAMETER;
