@@ -4,6 +4,8 @@
 use farthing_money::{Timestamp, byte_id};
 use serde::{Deserialize, Serialize};
 
+use crate::Command;
+
 byte_id!(
     /// An entitlement: random bytes.
     EntitlementId,
@@ -21,6 +23,23 @@ pub struct EntitlementRow {
     pub until: Timestamp,
     /// When it was taken back, if it was.
     pub revoked_at: Option<Timestamp>,
+}
+
+/// What happens to entitlements.
+#[derive(Clone, Debug)]
+pub enum EntitlementCommand {
+    /// Writes one down.
+    Issue(IssueEntitlement),
+    /// Takes one back.
+    Revoke(EntitlementId),
+    /// Forgets those that are over. Those that are not are left as they are.
+    Forget(Vec<EntitlementId>),
+}
+
+impl From<EntitlementCommand> for Command {
+    fn from(command: EntitlementCommand) -> Self {
+        Self::Entitlement(command)
+    }
 }
 
 /// Writes down that an entitlement is issued, before anybody gets it.

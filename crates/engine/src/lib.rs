@@ -63,7 +63,7 @@ pub use command::{
     IssuePart, Leg, Melt, Meter, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, ProposePayout,
     Prune, Publish, RefundCodes, Release, ReturnQuota, Reverse, SendPayout, Swap, TakeQuota,
 };
-pub use entitlement::{EntitlementId, EntitlementRow, IssueEntitlement};
+pub use entitlement::{EntitlementCommand, EntitlementId, EntitlementRow, IssueEntitlement};
 pub use escrow::{Authorize, Capture, Void};
 pub use exchange::{Exchange, ExchangeAccounts, Exchanged};
 pub use fare::{FareRow, FareShare};

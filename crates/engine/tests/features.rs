@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use farthing_engine::{
     Answer, AuthorizeUse, Chart, Claim, CodeId, Command, CommitUse, CreateCodes, CreditId, CreditRow,
-    EntitlementId, EntitlementReject, EntitlementRow, GivenBack, Hold, Input, Issue, IssueEntitlement,
-    IssuePart, Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, Output, OutputId, PaymentId,
-    Post, QuotaId, QuotaReject, QuoteId, Reject, Release, ReleaseUse, RequestTag, ReturnQuota, Rows,
-    TakeQuota, USE_KEPT, UseBy, UseCommand, UseId, UseReject, UseRow, UseState, credits_account, decide,
-    is_given_back,
+    EntitlementCommand, EntitlementId, EntitlementReject, EntitlementRow, GivenBack, Hold, Input, Issue,
+    IssueEntitlement, IssuePart, Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, Output,
+    OutputId, PaymentId, Post, QuotaId, QuotaReject, QuoteId, Reject, Release, ReleaseUse, RequestTag,
+    ReturnQuota, Rows, TakeQuota, USE_KEPT, UseBy, UseCommand, UseId, UseReject, UseRow, UseState,
+    credits_account, decide, is_given_back,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Span, Timestamp};
@@ -199,15 +199,16 @@ fn snapshot(rows: &Rows) -> String {
     format!("{:?} {:?} {money:?}", (0..5).map(of).collect::<Vec<_>>(), rows.quotas.get(&quota()))
 }
 
-/// Commands in order, when they come, and the refusals that they must get.
-fn table() -> Vec<(Command, Timestamp, Option<Reject>)> {
-    let paid = |credit, most| Kind::Paid { credit, most };
+/// A command, when it comes, and the refusal that it must get.
+type Case = (Command, Timestamp, Option<Reject>);
+
+const fn paid(credit: u8, most: u8) -> Kind {
+    Kind::Paid { credit, most }
+}
+
+/// What is authorized, in order.
+fn openings() -> Vec<Case> {
     let late = NOW.after(LASTS);
-    let entitled = |id: u8| {
-        let row = EntitlementRow { features: vec![], issued_at: NOW, until: late, revoked_at: None };
-        let id = EntitlementId::from_bytes([id; 16]);
-        Some(IssueEntitlement { id, row })
-    };
     let unbehind = UseCommand::Authorize(AuthorizeUse {
         claim: Claim::Payment(Box::new(hold(3, 5, None))),
         ..match authorize(9, Kind::Nothing, 0, NOW) {
@@ -216,9 +217,6 @@ fn table() -> Vec<(Command, Timestamp, Option<Reject>)> {
         }
     })
     .into();
-    let commit_with = |n, entitlement| {
-        UseCommand::Commit(CommitUse { id: use_id(n), post: Some(Box::new(post(1, 6))), entitlement }).into()
-    };
     let nothing = Marks::default();
     vec![
         (commit(1, None), NOW, Some(UseReject::Unknown(use_id(1)).into())),
@@ -238,6 +236,21 @@ fn table() -> Vec<(Command, Timestamp, Option<Reject>)> {
             NOW,
             Some(Reject::PaymentUnderWay(payment(1))),
         ),
+    ]
+}
+
+/// What becomes of it.
+fn ends() -> Vec<Case> {
+    let late = NOW.after(LASTS);
+    let entitled = |id: u8| {
+        let row = EntitlementRow { features: vec![], issued_at: NOW, until: late, revoked_at: None };
+        let id = EntitlementId::from_bytes([id; 16]);
+        Some(IssueEntitlement { id, row })
+    };
+    let commit_with = |n, entitlement| {
+        UseCommand::Commit(CommitUse { id: use_id(n), post: Some(Box::new(post(1, 6))), entitlement }).into()
+    };
+    vec![
         (
             commit(1, Some((1, 7))),
             NOW,
@@ -246,7 +259,7 @@ fn table() -> Vec<(Command, Timestamp, Option<Reject>)> {
         (commit(1, None), NOW, Some(Reject::NotLoaded)),
         (release(1, UseBy::Nothing), NOW, Some(Reject::NotLoaded)),
         (commit(1, Some((1, 6))), late, Some(UseReject::Over(use_id(1)).into())),
-        (Command::IssueEntitlement(entitled(1).unwrap()), NOW, None),
+        (EntitlementCommand::Issue(entitled(1).unwrap()).into(), NOW, None),
         (
             commit_with(1, entitled(1)),
             NOW,
@@ -272,7 +285,7 @@ fn table() -> Vec<(Command, Timestamp, Option<Reject>)> {
 #[test]
 fn every_refusal_of_uses_changes_nothing() {
     let mut rows = books();
-    for (n, (command, at, expected)) in table().into_iter().enumerate() {
+    for (n, (command, at, expected)) in openings().into_iter().chain(ends()).enumerate() {
         let before = snapshot(&rows);
         let answer = support::run(&mut rows, &command, at);
         assert_eq!(answer.err(), expected, "row {n}: {command:?}");

@@ -1,16 +1,16 @@
 //! Entitlements: issued, taken back, forgotten.
 
 use super::Command;
-use crate::Keys;
+use crate::{EntitlementCommand, Keys};
 
 impl Command {
     /// The keys of what happens to entitlements.
     pub(super) fn entitlement_keys(&self, keys: &mut Keys) {
-        match self {
-            Self::IssueEntitlement(command) => keys.entitlements.push(command.id),
-            Self::RevokeEntitlement(id) => keys.entitlements.push(*id),
-            Self::ForgetEntitlements(ids) => keys.entitlements.extend(ids),
-            _ => {}
+        let Self::Entitlement(command) = self else { return };
+        match command {
+            EntitlementCommand::Issue(command) => keys.entitlements.push(command.id),
+            EntitlementCommand::Revoke(id) => keys.entitlements.push(*id),
+            EntitlementCommand::Forget(ids) => keys.entitlements.extend(ids),
         }
     }
 }

@@ -4,8 +4,8 @@
 mod chain;
 mod credit;
 mod entitlement;
-mod meter;
 mod feature;
+mod meter;
 mod operator;
 mod payment;
 mod payout;
@@ -28,9 +28,9 @@ pub use self::payout::{
 pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
 use crate::{
     AcceptRates, Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CloseSession, CursorRow,
-    Deposit, EndCall, EndSweep, EntitlementId, Facilitate, FoldTape, Fund, IssueEntitlement, Keys,
-    MakeChannelCall, Mode, OpenInlet, OpenSession, QuoteId, ReopenCall, SeeChannel, SeeReceiver, SendCall,
-    Settle, Sweep, TopUpSession, UndoArrival, UseCommand, Void, Withdraw,
+    Deposit, EndCall, EndSweep, EntitlementCommand, Facilitate, FoldTape, Fund, Keys, MakeChannelCall, Mode,
+    OpenInlet, OpenSession, QuoteId, ReopenCall, SeeChannel, SeeReceiver, SendCall, Settle, Sweep,
+    TopUpSession, UndoArrival, UseCommand, Void, Withdraw,
 };
 
 /// Anything that changes a row.
@@ -101,11 +101,7 @@ pub enum Command {
     SendPayout(SendPayout),
     FilePayouts(FilePayouts),
     EndPayout(EndPayout),
-    IssueEntitlement(IssueEntitlement),
-    /// Takes an entitlement back.
-    RevokeEntitlement(EntitlementId),
-    /// Forgets entitlements that are over. Those that are not are left as they are.
-    ForgetEntitlements(Vec<EntitlementId>),
+    Entitlement(EntitlementCommand),
     Use(UseCommand),
     AcceptRates(AcceptRates),
     /// Opens, pauses or ends the issuer.

@@ -3,9 +3,20 @@
 use farthing_money::Timestamp;
 
 use super::Decision;
-use crate::{Answer, EntitlementId, EntitlementReject, EntitlementRow, IssueEntitlement, Reject, Rows};
+use crate::{
+    Answer, EntitlementCommand, EntitlementId, EntitlementReject, EntitlementRow, IssueEntitlement, Reject,
+    Rows,
+};
 
-pub(crate) fn issue(rows: &mut Rows, command: &IssueEntitlement) -> Decision {
+pub(crate) fn decide(rows: &mut Rows, command: &EntitlementCommand, now: Timestamp) -> Decision {
+    match command {
+        EntitlementCommand::Issue(command) => issue(rows, command),
+        EntitlementCommand::Revoke(id) => revoke(rows, *id, now),
+        EntitlementCommand::Forget(ids) => forget(rows, ids, now),
+    }
+}
+
+fn issue(rows: &mut Rows, command: &IssueEntitlement) -> Decision {
     let IssueEntitlement { id, row } = command;
     match rows.entitlements.get(id)? {
         Some(known) if known == row => return Ok((Answer::Done, None)),
@@ -17,7 +28,7 @@ pub(crate) fn issue(rows: &mut Rows, command: &IssueEntitlement) -> Decision {
 }
 
 /// Once taken back, it stays so: the first time counts.
-pub(crate) fn revoke(rows: &mut Rows, id: EntitlementId, now: Timestamp) -> Decision {
+fn revoke(rows: &mut Rows, id: EntitlementId, now: Timestamp) -> Decision {
     let row = rows.entitlements.get(&id)?.ok_or(Reject::Entitlement(EntitlementReject::Unknown(id)))?;
     if row.revoked_at.is_none() {
         let row = EntitlementRow { revoked_at: Some(now), ..row.clone() };
@@ -27,7 +38,7 @@ pub(crate) fn revoke(rows: &mut Rows, id: EntitlementId, now: Timestamp) -> Deci
 }
 
 /// Only what is over goes.
-pub(crate) fn forget(rows: &mut Rows, ids: &[EntitlementId], now: Timestamp) -> Decision {
+fn forget(rows: &mut Rows, ids: &[EntitlementId], now: Timestamp) -> Decision {
     let mut over = Vec::new();
     for id in ids {
         if rows.entitlements.get(id)?.is_some_and(|row| row.until <= now) {

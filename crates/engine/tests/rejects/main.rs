@@ -6,10 +6,10 @@ mod draft;
 use std::collections::BTreeSet;
 
 use farthing_engine::{
-    AcceptRates, Admission, BOOKS, Chart, Command, CreditRow, Enter, EntitlementId, EntitlementReject,
-    EntitlementRow, ExpireKeyset, Funds, IssueEntitlement, Marks, Melt, MintQuoteRow, Mode, PaymentId, Post,
-    Prune, Publish, QuotaId, QuotaReject, RATES, RateSet, RefundCodes, Reject, Release, Reverse, Rows,
-    StatementId, StatementRow, TakeQuota, credits_account, decide, sale_reference,
+    AcceptRates, Admission, BOOKS, Chart, Command, CreditRow, Enter, EntitlementCommand, EntitlementId,
+    EntitlementReject, EntitlementRow, ExpireKeyset, Funds, IssueEntitlement, Marks, Melt, MintQuoteRow,
+    Mode, PaymentId, Post, Prune, Publish, QuotaId, QuotaReject, RATES, RateSet, RefundCodes, Reject,
+    Release, Reverse, Rows, StatementId, StatementRow, TakeQuota, credits_account, decide, sale_reference,
 };
 use farthing_ledger::{AccountId, AccountKind, LedgerReject, Reference};
 use farthing_money::{Amount, Span, Timestamp};
@@ -285,7 +285,7 @@ fn issue_entitlement(days: u64) -> Command {
     let features = vec![("export".to_owned(), None)];
     let until = NOW.after(Span::from_secs(days * 86_400));
     let row = EntitlementRow { features, issued_at: NOW, until, revoked_at: None };
-    Command::IssueEntitlement(IssueEntitlement { id: EntitlementId::from_bytes([1; 16]), row })
+    EntitlementCommand::Issue(IssueEntitlement { id: EntitlementId::from_bytes([1; 16]), row }).into()
 }
 
 /// Epochs, periods, published texts, and the end of a keyset.
@@ -309,10 +309,10 @@ fn ends() -> Vec<Case> {
             issue_entitlement(2),
             Some(Reject::Entitlement(EntitlementReject::Exists(EntitlementId::from_bytes([1; 16])))),
         ),
-        (Command::RevokeEntitlement(EntitlementId::from_bytes([1; 16])), None),
-        (Command::RevokeEntitlement(EntitlementId::from_bytes([1; 16])), None),
+        (EntitlementCommand::Revoke(EntitlementId::from_bytes([1; 16])).into(), None),
+        (EntitlementCommand::Revoke(EntitlementId::from_bytes([1; 16])).into(), None),
         (
-            Command::RevokeEntitlement(EntitlementId::from_bytes([2; 16])),
+            EntitlementCommand::Revoke(EntitlementId::from_bytes([2; 16])).into(),
             Some(Reject::Entitlement(EntitlementReject::Unknown(EntitlementId::from_bytes([2; 16])))),
         ),
         (Command::OpenEpoch(1), None),

@@ -187,6 +187,7 @@ impl Quote {
             named: None,
             refused: None,
             place: Place { host: String::new(), readings: Vec::new() },
+            meter: None,
             teaser: None,
             plans: Vec::new(),
             sale: None,

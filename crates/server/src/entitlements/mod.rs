@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use farthing_engine::{
-    Command, EntitlementId, EntitlementRow, Execute, Fault, IssueEntitlement, Read, Refusal,
+    EntitlementCommand, EntitlementId, EntitlementRow, Execute, Fault, IssueEntitlement, Read, Refusal,
 };
 use farthing_entitlement::{Check, Entitlement, EntitlementError, Feature, Revoked, subject_hash};
 use farthing_money::{Span, Timestamp};
@@ -128,7 +128,7 @@ impl Entitlements {
         let text = document.sign(&self.key)?;
         let features = document.features.into_iter().map(|feature| (feature.name, feature.limit)).collect();
         let row = EntitlementRow { features, issued_at: now, until, revoked_at: None };
-        self.execute.execute(Command::IssueEntitlement(IssueEntitlement { id, row })).await?;
+        self.execute.execute(EntitlementCommand::Issue(IssueEntitlement { id, row }).into()).await?;
         Ok(Issued { text, id: id.to_string(), until })
     }
 
@@ -190,7 +190,7 @@ impl Entitlements {
     /// Takes one back, by its id or by its text.
     pub async fn revoke(&self, named: &str) -> Result<Known, OperatorError> {
         let id = self.id_of(named.trim())?;
-        self.execute.execute(Command::RevokeEntitlement(id)).await?;
+        self.execute.execute(EntitlementCommand::Revoke(id).into()).await?;
         let known = self.list()?.into_iter().find(|known| known.id == id.to_string());
         known.ok_or_else(|| OperatorError::Missing(format!("there is no entitlement {id} any more")))
     }
@@ -241,7 +241,7 @@ impl Entitlements {
             let over: Vec<_> = page.iter().filter(|(_, row)| row.until <= now).map(|(id, _)| *id).collect();
             if !over.is_empty() {
                 forgotten = forgotten.saturating_add(over.len());
-                self.execute.execute(Command::ForgetEntitlements(over)).await?;
+                self.execute.execute(EntitlementCommand::Forget(over).into()).await?;
             }
         }
     }
