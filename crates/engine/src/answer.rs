@@ -3,8 +3,8 @@
 use farthing_money::Amount;
 
 use crate::{
-    CallRow, MeltQuoteRow, MintQuoteRow, PaymentRow, PayoutId, PayoutRow, QuotaRow, QuoteId, SessionRow,
-    SettlementRow, UseRow,
+    CallRow, MeltQuoteRow, MintQuoteRow, PaymentRow, PayoutId, PayoutRow, QuotaRow, QuoteId, RefundStep,
+    SessionRow, SettlementRow, UseRow,
 };
 
 /// The answer to a command that was carried out, or that repeats one that was.
@@ -36,6 +36,8 @@ pub enum Answer {
     Payout(PayoutId, Box<PayoutRow>),
     /// The session as it stands.
     Session(Box<SessionRow>),
+    /// What went back of a payment, now or before.
+    Refund(Box<RefundStep>),
     /// A part of the tape is in the books.
     Folded {
         /// What was charged.

@@ -34,6 +34,8 @@ pub struct Chart {
     pub withdrawals: AccountId,
     /// What was set aside for merchants and has not arrived yet: a liability.
     pub payouts_due: AccountId,
+    /// What was set aside for payers whose payments go back, and who have not come for it: a liability.
+    pub refunds_due: AccountId,
     /// What is left in sessions, and what was spent there and is on the tape alone: a liability.
     pub sessions: AccountId,
 }
@@ -43,6 +45,7 @@ const CODES: &str = "codes";
 const CODES_SOLD: &str = "codes-sold";
 const DEPOSITS: &str = "deposits";
 const PAYOUTS_DUE: &str = "payouts-due";
+const REFUNDS_DUE: &str = "refunds-due";
 const EXPIRED: &str = "expired";
 const FEES: &str = "fees";
 const WITHDRAWALS: &str = "withdrawals";
@@ -67,6 +70,7 @@ impl Chart {
             deposits: id(DEPOSITS),
             withdrawals: id(WITHDRAWALS),
             payouts_due: id(PAYOUTS_DUE),
+            refunds_due: id(REFUNDS_DUE),
             sessions: id(SESSIONS),
         }
     }
@@ -88,6 +92,7 @@ impl Chart {
             (DEPOSITS, AccountKind::Liability, Limit::None),
             (WITHDRAWALS, AccountKind::Liability, Limit::None),
             (PAYOUTS_DUE, AccountKind::Liability, Limit::DebitsWithinCredits),
+            (REFUNDS_DUE, AccountKind::Liability, Limit::DebitsWithinCredits),
             (SESSIONS, AccountKind::Liability, Limit::DebitsWithinCredits),
         ]
         .map(|(name, kind, limit)| Account::new(name, self.asset, kind, limit))
@@ -147,9 +152,9 @@ impl Chart {
     }
 
     /// Whether the operator may enter transfers of an account by hand: not of what payers hold, of what is on
-    /// its way to merchants, and of `clearing`.
+    /// its way to merchants or back to payers, and of `clearing`.
     pub fn is_open_to_entries(account: &Account) -> bool {
-        !matches!(account.name.as_str(), CLEARING | CODES | PAYOUTS_DUE | SESSIONS)
+        !matches!(account.name.as_str(), CLEARING | CODES | PAYOUTS_DUE | REFUNDS_DUE | SESSIONS)
             && !account.name.starts_with(CREDITS)
     }
 }

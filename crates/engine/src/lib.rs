@@ -41,6 +41,7 @@ mod port;
 mod quota;
 mod rates;
 mod recover;
+mod refund;
 mod reject;
 mod row;
 mod session;
@@ -89,8 +90,13 @@ pub use quota::{QuotaId, QuotaKeyRow, QuotaRow};
 pub use rates::{AcceptRates, Quotation, RATES, RATES_KEPT, RateSet, RatesRow};
 use recover::release_of_row;
 pub use recover::{end_of, is_given_back, release_of};
+pub use refund::{
+    GrantRefund, ItemCounts, ItemId, ItemRow, RATE_FREE, RATE_PERIOD, REFUND_STEPS_MAX, Refund, RefundRow,
+    RefundStep, RefundTerms, RefundedTo, TakeRefund, item_name,
+};
 pub use reject::{
-    CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, Reject, SessionReject, UseReject,
+    CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, RefundReject, Reject,
+    SessionReject, UseReject,
 };
 pub use row::{
     AccessRow, BOOKS, BooksRow, ChangeOutput, CodeRow, CodeState, CreditRow, EntryRow, KeysetRow, Marks,

@@ -24,6 +24,7 @@ pub(crate) mod post;
 pub(crate) mod quota;
 pub(crate) mod quote;
 pub(crate) mod rates;
+pub(crate) mod refund;
 pub(crate) mod release;
 pub(crate) mod session;
 pub(crate) mod standing;

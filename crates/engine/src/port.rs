@@ -11,10 +11,10 @@ use thiserror::Error;
 use crate::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
     Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, FareId, FareRow,
-    InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow,
-    PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow,
-    QuoteId, RatesRow, ReceiverId, ReceiverRow, Reject, Rows, Sealed, SenderId, SessionId, SessionRow,
-    SettlementRow, StatementId, StatementRow, TapeRow, TapeStep, UseId, UseRow,
+    InletRow, ItemId, ItemRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId,
+    OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow,
+    QuotaRow, QuoteId, RatesRow, ReceiverId, ReceiverRow, RefundRow, Reject, Rows, Sealed, SenderId,
+    SessionId, SessionRow, SettlementRow, StatementId, StatementRow, TapeRow, TapeStep, UseId, UseRow,
 };
 
 /// Where a failure of the machine came from.
@@ -226,6 +226,22 @@ pub trait Read: Send + Sync + 'static {
 
     /// Fares, after `after` or from the first on, in the order of their ids.
     fn fares_after(&self, after: Option<FareId>, limit: usize) -> Result<Vec<(FareId, FareRow)>, Fault>;
+
+    /// What may come back of a payment, and what has.
+    fn refund(&self, payment: PaymentId) -> Result<Option<RefundRow>, Fault>;
+
+    /// Refunds, after `after` or from the first on, in the order of their payments.
+    fn refunds_after(
+        &self,
+        after: Option<PaymentId>,
+        limit: usize,
+    ) -> Result<Vec<(PaymentId, RefundRow)>, Fault>;
+
+    /// How often an item is given back.
+    fn item(&self, id: ItemId) -> Result<Option<ItemRow>, Fault>;
+
+    /// Items that can be given back, after `after` or from the first on, in the order of their ids.
+    fn items_after(&self, after: Option<ItemId>, limit: usize) -> Result<Vec<(ItemId, ItemRow)>, Fault>;
 
     /// The rates between currencies.
     fn rates(&self) -> Result<RatesRow, Fault>;

@@ -8,7 +8,8 @@ use farthing_money::{Amount, Asset, Label, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessId, CodeId, CreditId, FareShare, NameId, OutputId, Payees, PaymentId, QuoteId, RequestTag, UseId,
+    AccessId, CodeId, CreditId, FareShare, NameId, OutputId, Payees, PaymentId, QuoteId, RefundTerms,
+    RequestTag, UseId,
 };
 
 /// What a credit is worth to whom it is presented.
@@ -222,6 +223,8 @@ pub struct PaymentRow {
     pub channel: Option<ChannelId>,
     /// What it is known by besides.
     pub marks: Marks,
+    /// What of the charge went back to the payer, or is set aside for that.
+    pub back: Amount,
 }
 
 /// What a payment is known by besides: codes that only the gate's secret makes, so that the rows say nothing to others.
@@ -235,6 +238,8 @@ pub struct Marks {
     pub fare: Option<FareShare>,
     /// The use of a feature that it stands behind: that ends it, and nothing else.
     pub behind: Option<UseId>,
+    /// On which terms its payer may ask it back.
+    pub refund: Option<RefundTerms>,
 }
 
 /// A payer's own name for a payment.

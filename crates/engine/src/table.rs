@@ -146,6 +146,10 @@ macro_rules! for_each_table {
             quota_keys QuotaKeys: u32 => $crate::QuotaKeyRow,
             /// Fares in which single payments count.
             fares Fares: $crate::FareId => $crate::FareRow,
+            /// What may come back of payments, and what has.
+            refunds Refunds: $crate::PaymentId => $crate::RefundRow,
+            /// How often what is paid for is given back.
+            items Items: $crate::ItemId => $crate::ItemRow,
         }
     };
 }

@@ -224,7 +224,7 @@ fn only_what_is_over_is_forgotten() {
     books.hold(1, marks()).unwrap();
     books.settle(1, Some(PASS), 10);
     books.end(1, true);
-    let forget = Command::Forget(Forget { names: vec![name()], access: vec![access()], fares: Vec::new() });
+    let forget = Command::Forget(Forget { names: vec![name()], access: vec![access()], ..Forget::default() });
     books.run(&forget).unwrap();
     assert!(books.named().is_some() && books.opened().is_some());
     books.now = PASS;

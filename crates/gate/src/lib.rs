@@ -29,8 +29,8 @@ pub use network::Network;
 pub use peer::Peer;
 pub use proxy::{Proxy, ProxyConfig, UpstreamError};
 pub use rule::{
-    Chosen, Covers, Feature, FeatureQuota, Features, PassScope, Per, Plan, Price, Quota, Rule, RuleError,
-    Rules, Share,
+    Chosen, Covers, Feature, FeatureQuota, Features, PassScope, Per, Plan, Price, Quota, Refunds, Rule,
+    RuleError, Rules, Share,
 };
 pub use session::{SessionLimits, Sessions};
 pub use target::{Target, TargetError};

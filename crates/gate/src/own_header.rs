@@ -21,7 +21,7 @@ const SPOOFED: [&str; 6] = [
 pub const FARTHING_CHARGE: &str = "Farthing-Charge";
 
 /// What an upstream must not say in our name on an answer under a price.
-const OURS_ALONE: [&str; 13] = [
+const OURS_ALONE: [&str; 14] = [
     FARTHING_CHARGE,
     header::FARTHING_COST,
     header::FARTHING_FARE,
@@ -29,6 +29,7 @@ const OURS_ALONE: [&str; 13] = [
     header::FARTHING_PASS,
     header::FARTHING_QUOTA,
     header::FARTHING_RECEIPT,
+    header::FARTHING_REFUND,
     header::FARTHING_SESSION,
     header::PAYMENT_RECEIPT,
     header::PAYMENT_REQUIRED,

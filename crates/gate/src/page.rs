@@ -8,7 +8,7 @@ use farthing_wire::{QuotaBy, QuotaField};
 use http::{HeaderMap, header};
 
 use crate::flow::PARAMETER;
-use crate::rule::Per;
+use crate::rule::{Per, Refunds};
 
 /// What the page says.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,8 @@ pub struct Page<'a> {
     pub passes: &'a [Choice],
     /// The part of it that is free.
     pub free_part: Option<FreePart<'a>>,
+    /// How it can be had back.
+    pub refund: Option<Refunds>,
 }
 
 /// The part of something that may be seen without paying.
@@ -134,6 +136,13 @@ impl Page<'_> {
             let _ = writeln!(html, "<p>or {}</p>", shown(&other.paid()));
         }
         let _ = writeln!(html, "<p>One payment opens it for {}.</p>", self.pass);
+        if let Some(refunds) = self.refund {
+            let within = refunds.within;
+            let _ = writeln!(
+                html,
+                "<p>You can have it back within {within}, if you do not like what you see.</p>"
+            );
+        }
         if let Some(quota) = &self.quota {
             let _ = writeln!(html, "<p>{}</p>", escape(&quota.to_text()));
         }
@@ -305,6 +314,7 @@ mod tests {
             locale: None,
             passes: &[],
             free_part: None,
+            refund: None,
         }
     }
 

@@ -223,7 +223,8 @@ async fn a_pass_makes_a_member_of_what_it_does_not_cover() {
         let bought =
             Bought { plan: plan.into(), covers: vec!["/other/**".into()], methods: Vec::new(), uses: None };
         let scope = format!("plan {plan}");
-        let pass = Pass { payment: "00".repeat(32), scope, expires: ends, bought: Some(bought) };
+        let pass =
+            Pass { payment: "00".repeat(32), scope, expires: ends, checked: false, bought: Some(bought) };
         format!("{}Farthing-Pass: {}\r\n", from("198.51.100.7", "x"), pass.sign(key).unwrap())
     };
     let (now, later) = (bank.time(), bank.time().after(Span::from_secs(60)));

@@ -30,7 +30,8 @@ use crate::life::{self, Life};
 use crate::mount::{ISSUER_PATH, Mount};
 use crate::operator::Operator;
 use crate::payouts::{self, Payouts};
-use crate::{admin_api, backup, mount, rates, reload, workers};
+use crate::refunds::Refunds;
+use crate::{admin_api, backup, mount, rates, refunds, reload, workers};
 
 const CERTIFICATE_WATCH: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(30);
@@ -200,6 +201,7 @@ fn operator_routes(config: &Config, installation: &Installation, chains: Option<
         .merge(crate::chains::admin::router(chains.cloned(), Arc::clone(&installation.books)))
         .merge(rates::admin::router(installation.rates.clone()))
         .merge(payouts::admin::router(Payouts::new(installation)))
+        .merge(refunds::admin::router(Refunds::new(installation)))
 }
 
 /// A path that means the same from any folder.

@@ -100,6 +100,8 @@ pub struct Installation {
     pub payouts: Arc<PayoutsConfig>,
     /// Makes the texts of top-up codes that payouts become.
     pub payout_codes: Zeroizing<[u8; 32]>,
+    /// Makes the texts of top-up codes that refunds become.
+    pub refund_codes: Zeroizing<[u8; 32]>,
     /// How many payments a crash had left on hold.
     pub released: usize,
     /// All rows, for a backup; none where they are not in a folder.
@@ -235,6 +237,7 @@ impl Installation {
             rates,
             payouts: Arc::new(config.payouts.clone()),
             payout_codes: seed.key(Purpose::PayoutCodes),
+            refund_codes: seed.key(Purpose::RefundCodes),
             released: held.len(),
             rows: None,
             sessions: None,

@@ -20,6 +20,7 @@ pub mod operator;
 pub mod payouts;
 pub mod random;
 pub mod rates;
+pub mod refunds;
 mod reload;
 pub mod sandbox;
 pub mod seed;

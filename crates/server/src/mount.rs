@@ -23,6 +23,7 @@ use farthing_gate::limit::Limiter;
 use farthing_gate::rule::PASSES_PATH;
 use farthing_gate::{Body, BoxError, Gate, Rules, UpstreamError};
 use farthing_money::Span;
+use farthing_wire::REFUNDS_PATH;
 use farthing_wire::jws::key_text;
 use serde_json::json;
 use thiserror::Error;
@@ -116,12 +117,13 @@ impl Mount {
         let mut gate = gate_config(config, installation, origin, issuer_url, rules, crypto);
         gate.chains = port;
         let layer = GateLayer::new(gate).payments_max(config.server.limits.payments);
-        // What is sold by ourselves goes through the same gate. There is nothing behind it.
+        // What is sold by ourselves, and asked back, goes through the same gate. There is nothing behind it.
         let passes = layer.layer(service_fn(async |_: Request<Body>| {
             let mut nothing = Response::new(Body::empty());
             *nothing.status_mut() = StatusCode::NOT_FOUND;
             Ok::<_, Infallible>(nothing)
         }));
+        let routes = routes.route_service(REFUNDS_PATH, passes.clone());
         let routes = routes.route_service(&format!("{PASSES_PATH}{{name}}"), passes);
         let clock = Arc::clone(&installation.clock);
         let features = FeatureApi::new(layer.features(), Entitlements::new(installation), clock).router();

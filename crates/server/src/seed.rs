@@ -41,6 +41,8 @@ pub enum Purpose {
     Sellers,
     /// The texts of top-up codes that payouts become.
     PayoutCodes,
+    /// The texts of top-up codes that refunds become.
+    RefundCodes,
 }
 
 /// Why there is no seed.
@@ -132,6 +134,7 @@ impl Seed {
             Purpose::Inlets => b"farthing/inlets/1",
             Purpose::Sellers => b"farthing/sellers/1",
             Purpose::PayoutCodes => b"farthing/payout-codes/1",
+            Purpose::RefundCodes => b"farthing/refund-codes/1",
         };
         Zeroizing::new(mac(&self.0, name))
     }

@@ -3,9 +3,9 @@
 
 use farthing_engine::{
     AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow,
-    EntitlementRow, EntryRow, FareRow, Fault, FaultKind, InletRow, KeysetRow, MeltQuoteRow, MintQuoteRow,
-    NameRow, OutputRow, PaymentRow, PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, RatesRow, ReceiverRow,
-    SessionRow, SettlementRow, StatementRow, TapeRow, UseRow,
+    EntitlementRow, EntryRow, FareRow, Fault, FaultKind, InletRow, ItemRow, KeysetRow, MeltQuoteRow,
+    MintQuoteRow, NameRow, OutputRow, PaymentRow, PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, RatesRow,
+    ReceiverRow, RefundRow, SessionRow, SettlementRow, StatementRow, TapeRow, UseRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -62,6 +62,8 @@ rows! {
     TapeRow: TapeRow,
     FareRow: FareRow,
     UseRow: UseRow,
+    RefundRow: RefundRow,
+    ItemRow: ItemRow,
 }
 
 pub(crate) fn encode<R: Row>(table: TableName, row: &R) -> Result<Vec<u8>, Fault> {

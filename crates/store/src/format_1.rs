@@ -170,6 +170,7 @@ impl From<Payment1> for PaymentRow {
             tax_code: None,
             channel: None,
             marks: Marks::default(),
+            back: Amount::ZERO,
         }
     }
 }

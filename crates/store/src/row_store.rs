@@ -6,10 +6,11 @@ use farthing_channel::ChannelId;
 use farthing_engine::{
     AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
     CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, FareId, FareRow, Fault,
-    FaultKind, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId,
-    OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow,
-    QuotaRow, QuoteId, RATES, RatesRow, Read, ReceiverId, ReceiverRow, Rows, Sealed, SenderId, SessionId,
-    SessionRow, SettlementRow, StatementId, StatementRow, Store, Table, Tape, TapeRow, UseId, UseRow, for_each_table,
+    FaultKind, InletRow, ItemId, ItemRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId,
+    NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow,
+    QuotaId, QuotaKeyRow, QuotaRow, QuoteId, RATES, RatesRow, Read, ReceiverId, ReceiverRow, RefundRow, Rows,
+    Sealed, SenderId, SessionId, SessionRow, SettlementRow, StatementId, StatementRow, Store, Table, Tape,
+    TapeRow, UseId, UseRow, for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -57,6 +58,7 @@ row_keys!(
     ChannelId,
     EntitlementId,
     FareId,
+    ItemId,
     LogId,
     NameId,
     ReceiverId,
@@ -428,6 +430,26 @@ impl<B: KeyValue> Read for RowStore<B> {
 
     fn fares_after(&self, after: Option<FareId>, limit: usize) -> Result<Vec<(FareId, FareRow)>, Fault> {
         self.page(TableName::Fares, &beyond(after), limit)
+    }
+
+    fn refund(&self, payment: PaymentId) -> Result<Option<RefundRow>, Fault> {
+        self.row(TableName::Refunds, &payment)
+    }
+
+    fn refunds_after(
+        &self,
+        after: Option<PaymentId>,
+        limit: usize,
+    ) -> Result<Vec<(PaymentId, RefundRow)>, Fault> {
+        self.page(TableName::Refunds, &beyond(after), limit)
+    }
+
+    fn item(&self, id: ItemId) -> Result<Option<ItemRow>, Fault> {
+        self.row(TableName::Items, &id)
+    }
+
+    fn items_after(&self, after: Option<ItemId>, limit: usize) -> Result<Vec<(ItemId, ItemRow)>, Fault> {
+        self.page(TableName::Items, &beyond(after), limit)
     }
 
     fn access(&self, id: AccessId) -> Result<Option<AccessRow>, Fault> {

@@ -141,6 +141,14 @@ pub enum WalletError {
         /// Its code, 0 if it gave none.
         code: u64,
     },
+    /// The seller gives nothing back.
+    #[error("{seller} gives nothing back: {detail}")]
+    NotGivenBack {
+        /// The seller.
+        seller: String,
+        /// Its words, with its code.
+        detail: String,
+    },
     /// The credits are part of another transaction at the mint.
     #[error("{0} says that the credits are set aside right now; nothing is lost, try again in a moment")]
     Pending(String),
@@ -292,6 +300,7 @@ impl WalletError {
             Self::NoOffer { .. } => "wallet-no-offer",
             Self::NoStatements(_) => "mint-no-statements",
             Self::Refused { .. } => "mint-refused",
+            Self::NotGivenBack { .. } => "wallet-not-given-back",
             Self::Pending(_) => "wallet-credits-pending",
             Self::Spent(_) => "wallet-credits-spent",
             Self::BadAnswer { .. } => "wallet-bad-answer",

@@ -79,8 +79,8 @@ pub use channel::{
 pub use credit::Credit;
 pub use error::{ErrorKind, FundsShort, WalletError};
 pub use flow::{
-    AuditFlow, ChannelCall, ChannelCallFlow, ChannelFindFlow, ChannelRefundFlow, ChannelSeeFlow, Flow,
-    HoldingsFlow, OrderFlow, PayFlow, PayRequest, QuoteFlow, ReceiveFlow, ReclaimFlow, RecoverFlow,
+    AskBackFlow, AuditFlow, ChannelCall, ChannelCallFlow, ChannelFindFlow, ChannelRefundFlow, ChannelSeeFlow,
+    Flow, HoldingsFlow, OrderFlow, PayFlow, PayRequest, QuoteFlow, ReceiveFlow, ReclaimFlow, RecoverFlow,
     RedeemFlow, RefundFlow, RestoreFlow, SendFlow, SessionCloseFlow, SessionFindFlow, SessionTopUpFlow,
 };
 pub use history::{Entry, EntryKind};

@@ -120,6 +120,7 @@ mod tests {
                 payment: "ab".into(),
                 scope: scope.into(),
                 expires: Timestamp::from_secs(20),
+                checked: false,
                 bought: None,
             };
             check_pass(&pass.sign(&key).unwrap(), &signer, &bought, now).unwrap()

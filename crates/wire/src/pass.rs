@@ -21,6 +21,9 @@ pub struct Pass {
     /// When it ends.
     #[serde(with = "rfc3339")]
     pub expires: Timestamp,
+    /// Whether the gate looks into its books before it lets it in: its payment may be given back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checked: bool,
     /// What it covers, if it was bought as a pass; otherwise it opens its scope alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bought: Option<Bought>,
@@ -176,6 +179,7 @@ mod tests {
             payment: "ab".into(),
             scope: "GET /a/*".into(),
             expires: Timestamp::from_secs(100),
+            checked: false,
             bought: None,
         }
     }
@@ -234,9 +238,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sign_and_verify_are_inverse(payment: String, scope: String, millis in 1u64..200_000_000_000_000) {
+        fn sign_and_verify_are_inverse(payment: String, scope: String, checked: bool, millis in 1u64..200_000_000_000_000) {
             let key = SigningKey::from_bytes(&[1; 32]);
-            let pass = Pass { payment, scope, expires: Timestamp::from_millis(millis), bought: None };
+            let pass = Pass { payment, scope, expires: Timestamp::from_millis(millis), checked, bought: None };
             let text = pass.sign(&key).unwrap();
             let cookie = pass.set_cookie(&text, "/", true, Timestamp::from_millis(0));
             let sent = cookie.split(';').next().unwrap();

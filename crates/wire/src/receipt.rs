@@ -36,6 +36,9 @@ pub struct Receipt {
     /// Until when the resource stays open.
     #[serde(default, with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub pass_until: Option<Timestamp>,
+    /// Until when it can be asked back with this receipt.
+    #[serde(default, with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub refund_until: Option<Timestamp>,
     /// Who issued the credits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
@@ -60,6 +63,7 @@ impl Receipt {
             decimal: money.to_decimal(),
             paid_at,
             pass_until: None,
+            refund_until: None,
             issuer: None,
             merchant: None,
         }
@@ -120,6 +124,7 @@ pub(crate) mod tests {
         let mut receipt = receipt();
         receipt.method = Some("GET".into());
         receipt.pass_until = Some("2026-11-23T09:57:37.943Z".parse().unwrap());
+        receipt.refund_until = Some("2026-11-22T10:07:37.943Z".parse().unwrap());
         receipt.issuer = Some("Farthing".into());
         let expected = json!({
             "payment": "ab".repeat(32),
@@ -133,6 +138,7 @@ pub(crate) mod tests {
             "decimal": "0.01",
             "paid_at": "2026-11-22T09:57:37.943Z",
             "pass_until": "2026-11-23T09:57:37.943Z",
+            "refund_until": "2026-11-22T10:07:37.943Z",
             "issuer": "Farthing",
         });
         assert_eq!(serde_json::to_value(&receipt).unwrap(), expected);

@@ -37,6 +37,7 @@ mod price_explain;
 mod price_list;
 mod rates;
 mod receipt;
+mod refund;
 mod restore;
 mod sandbox;
 mod schema;
@@ -58,6 +59,7 @@ mod wallet_parked;
 mod wallet_recover;
 mod wallet_redeem;
 mod wallet_refund;
+mod wallet_refund_payment;
 mod wallet_rules;
 mod wallet_sessions;
 mod wallet_token;
@@ -111,6 +113,8 @@ pub enum Command {
     /// Receipts: proof of what was paid
     #[command(subcommand)]
     Receipt(receipt::Receipt),
+    /// Give a payment back, wholly or in part, and see how often what is sold is given back
+    Refund(refund::Refund),
     /// Check a backup, or make a data folder of it
     Restore(restore::Restore),
     /// Try software against the server of a configuration, in memory, with a clock that is moved
@@ -142,6 +146,7 @@ pub fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Rates(rates) => rates.run(output),
         Command::Quote(quote) => quote.run(output),
         Command::Receipt(receipt) => receipt.run(output),
+        Command::Refund(refund) => refund.run(output),
         Command::Restore(restore) => restore.run(output),
         Command::Sandbox(sandbox) => sandbox.run(output),
         Command::Schema(schema) => schema.run(output),

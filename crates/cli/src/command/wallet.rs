@@ -17,6 +17,7 @@ use super::wallet_parked::{Approve, Deny, ListParked};
 use super::wallet_recover::{Reclaim, Recover};
 use super::wallet_redeem::Redeem;
 use super::wallet_refund::Refund;
+use super::wallet_refund_payment::RefundPayment;
 use super::wallet_sessions::Sessions;
 use super::wallet_token::{Receive, Send};
 use crate::exit::Failure;
@@ -55,6 +56,8 @@ pub enum Action {
     Sessions(Sessions),
     /// Turn credits back into a top-up code, for the operator to pay out
     Refund(Refund),
+    /// Ask a seller to give a payment back, by its receipt; credits that it has set aside for you come so as well
+    RefundPayment(RefundPayment),
     /// Make a token that whoever has it can spend
     Send(Send),
     /// Take in a token
@@ -96,6 +99,7 @@ impl Wallet {
             Action::Init(init) => init.run(place, output).await,
             Action::Redeem(redeem) => redeem.run(place, output).await,
             Action::Refund(refund) => refund.run(place, output).await,
+            Action::RefundPayment(refund) => refund.run(place, output).await,
             Action::Restore(restore) => restore.run(place, output).await,
             Action::Receive(receive) => receive.run(place, output).await,
             Action::Recover(recover) => recover.run(&mut Payer::new(place.open().await?), output).await,

@@ -13,6 +13,7 @@ mod pay;
 mod purse;
 mod redirect;
 mod refund;
+mod refunds;
 mod sessions;
 mod shop;
 mod site;

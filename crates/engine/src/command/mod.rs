@@ -10,6 +10,7 @@ mod operator;
 mod payment;
 mod payout;
 mod quota;
+mod refund;
 mod session;
 
 use farthing_ledger::Account;
@@ -29,7 +30,7 @@ pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQu
 use crate::{
     AcceptRates, Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CloseSession, CursorRow,
     Deposit, EndCall, EndSweep, EntitlementCommand, Facilitate, FoldTape, Fund, Keys, MakeChannelCall, Mode,
-    OpenInlet, OpenSession, QuoteId, ReopenCall, SeeChannel, SeeReceiver, SendCall, Settle, Sweep,
+    OpenInlet, OpenSession, QuoteId, Refund, ReopenCall, SeeChannel, SeeReceiver, SendCall, Settle, Sweep,
     TopUpSession, UndoArrival, UseCommand, Void, Withdraw,
 };
 
@@ -92,6 +93,7 @@ pub enum Command {
     TakeQuota(TakeQuota),
     ReturnQuota(ReturnQuota),
     ForgetQuotas(ForgetQuotas),
+    Refund(Refund),
     Enter(Enter),
     Reverse(Reverse),
     Publish(Publish),
@@ -128,5 +130,6 @@ impl Command {
         self.payout_keys(keys);
         self.entitlement_keys(keys);
         self.use_keys(keys);
+        self.refund_keys(keys);
     }
 }

@@ -68,7 +68,7 @@ pub struct Prune {
     pub payments: Vec<PaymentId>,
 }
 
-/// Forgets names, accesses and fares whose time is over. Those that are not over are left as they are.
+/// Forgets names, accesses, fares and windows for refunds whose time is over. Those that are not over are left as they are.
 #[derive(Clone, Debug, Default)]
 pub struct Forget {
     /// Payers' own names for payments.
@@ -77,6 +77,8 @@ pub struct Forget {
     pub access: Vec<AccessId>,
     /// Fares.
     pub fares: Vec<FareId>,
+    /// What could be asked back, by payment. Of what went back only its fare is forgotten.
+    pub refunds: Vec<PaymentId>,
 }
 
 /// An entry of the operator's own: money received, paid out, moved between its accounts.
@@ -165,11 +167,13 @@ impl Command {
                 keys.credits.extend(&command.credits);
                 keys.outputs.extend(&command.outputs);
                 keys.payments.extend(&command.payments);
+                keys.refunds.extend(&command.payments);
             }
             Self::Forget(command) => {
                 keys.names.extend(&command.names);
                 keys.access.extend(&command.access);
                 keys.fares.extend(&command.fares);
+                keys.refunds.extend(&command.refunds);
             }
             Self::Enter(command) => {
                 keys.entries.push(command.reference);

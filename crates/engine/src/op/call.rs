@@ -191,7 +191,7 @@ pub(crate) fn end_payment(
         let (_, entry) = post(rows, payment, row, now, gas)?;
         return entry.ok_or(Reject::NotLoaded);
     }
-    super::mark::loaded(rows, row.marks)?;
+    super::mark::loaded(rows, payment, row.marks)?;
     let clearing = Chart::of(row.asset).clearing;
     let mut draft = Draft::new(EntryKind::Release, Some(Reference::from_bytes(*payment.as_bytes())));
     for (account, amount) in &row.held {
@@ -214,7 +214,7 @@ fn end_again(
     gas: Option<&Gas>,
 ) -> Result<Entry, Reject> {
     let row = rows.payments.get(&payment)?.ok_or(Reject::PaymentNotHeld(payment))?.clone();
-    super::mark::loaded(rows, row.marks)?;
+    super::mark::loaded(rows, payment, row.marks)?;
     let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*payment.as_bytes())));
     if let Outcome::Settled { .. } = command.outcome {
         let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(payment))?;
@@ -238,7 +238,7 @@ pub(super) fn post(
     now: Timestamp,
     gas: Option<&Gas>,
 ) -> Decision {
-    super::mark::loaded(rows, row.marks)?;
+    super::mark::loaded(rows, payment, row.marks)?;
     let clearing = Chart::of(row.asset).clearing;
     let reference = Some(Reference::from_bytes(*payment.as_bytes()));
     let mut draft = Draft::new(EntryKind::Post, reference).tax_code(row.tax_code);
@@ -259,6 +259,7 @@ pub(super) fn post(
     rows.held.remove(payment);
     super::mark::open(rows, payment, &posted);
     super::fare::charge(rows, posted.marks, posted.charged);
+    super::refund::open(rows, payment, posted.marks, &posted, now);
     rows.payments.put(payment, posted.clone());
     Ok((Answer::Posted(Box::new(posted)), Some(entry)))
 }
@@ -364,7 +365,7 @@ pub(crate) fn take_back(
 ) -> Result<Entry, Reject> {
     let row = rows.payments.get(&payment)?.ok_or(Reject::PaymentNotHeld(payment))?.clone();
     let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(payment))?;
-    super::mark::loaded(rows, row.marks)?;
+    super::mark::loaded(rows, payment, row.marks)?;
     let mut draft = Draft::new(EntryKind::Reversal, Some(reference(call)));
     named.merchant.take_back(&mut draft, *reserve, row.charged)?;
     let entry = draft.apply(rows)?;

@@ -2,7 +2,7 @@
 //! call are one commit; the quote counts as paid when the chain says so, and not any more when the chain takes that back.
 
 use farthing_ledger::{Entry, EntryKind, Reference, Transfer};
-use farthing_money::Timestamp;
+use farthing_money::{Amount, Timestamp};
 
 use super::{Decision, call, hold};
 use crate::books::Draft;
@@ -40,6 +40,7 @@ pub(crate) fn deposit(rows: &mut Rows, command: &Deposit, now: Timestamp) -> Dec
         tax_code: None,
         channel: None,
         marks: Marks::default(),
+        back: Amount::ZERO,
     };
     rows.held.put(*payment, held.clone());
     let purpose = Purpose::Deposit { payment: *payment, quote: *quote };

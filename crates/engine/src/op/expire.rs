@@ -51,8 +51,10 @@ pub(crate) fn prune(rows: &mut Rows, command: &Prune) -> Decision {
     for payment in payments {
         if let Some(row) = rows.payments.get(payment)?
             && row.held.iter().all(|(from, _)| from == account)
+            // What was set aside of it is still to be fetched.
+            && rows.refunds.get(payment)?.is_none_or(|refund| refund.due.is_zero())
         {
-            old_payments.push(*payment);
+            old_payments.push((*payment, rows.refunds.get(payment)?.is_some()));
         }
     }
     for credit in old_credits {
@@ -61,8 +63,11 @@ pub(crate) fn prune(rows: &mut Rows, command: &Prune) -> Decision {
     for output in old_outputs {
         rows.outputs.remove(output);
     }
-    for payment in old_payments {
+    for (payment, has_refund) in old_payments {
         rows.payments.remove(payment);
+        if has_refund {
+            rows.refunds.remove(payment);
+        }
     }
     Ok((Answer::Done, None))
 }

@@ -8,7 +8,8 @@ use farthing_money::{Amount, Timestamp};
 use super::Decision;
 use crate::books::{Draft, input_sums, total};
 use crate::{
-    Answer, Chart, CreditRow, Funds, Hold, PaymentId, PaymentRow, PaymentState, Reject, RequestTag, Rows,
+    Answer, Chart, CreditRow, Funds, Hold, PaymentId, PaymentRow, PaymentState, RefundReject, Reject,
+    RequestTag, Rows,
 };
 
 /// What became of this payment when it came before; nothing if it did not, or was given back.
@@ -19,7 +20,9 @@ pub(crate) fn before(
     tag: RequestTag,
 ) -> Result<Option<Answer>, Reject> {
     if let Some(row) = rows.payments.get(&payment)? {
-        return if row.resource == resource && row.tag == tag {
+        return if row.resource == resource && row.tag == tag && row.is_refunded() {
+            Err(RefundReject::Done.into())
+        } else if row.resource == resource && row.tag == tag {
             Ok(Some(Answer::Posted(Box::new(row.clone()))))
         } else {
             Err(Reject::PaymentElsewhere(payment))
@@ -85,6 +88,7 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
         tax_code: *tax_code,
         channel: channel.as_ref().map(|(id, _)| *id),
         marks: *marks,
+        back: Amount::ZERO,
     };
     if let Some((id, channel)) = channel {
         rows.channels.put(id, channel);

@@ -4,14 +4,14 @@
 use farthing_money::{Span, Timestamp};
 
 use super::Decision;
-use crate::{AccessRow, Answer, Forget, Marks, NameRow, PaymentId, PaymentRow, Reject, Rows};
+use crate::{AccessRow, Answer, Forget, Marks, NameRow, PaymentId, PaymentRow, RefundRow, Reject, Rows};
 
 /// How long a name belongs to its payment. A payer who has lost the answer asks again long before.
 pub const NAME_LASTS: Span = Span::from_secs(24 * 3_600);
 
 /// Refuses a name that another payment has.
 pub(crate) fn check(rows: &Rows, payment: PaymentId, marks: Marks, now: Timestamp) -> Result<(), Reject> {
-    loaded(rows, marks)?;
+    loaded(rows, payment, marks)?;
     let Some(name) = marks.name else { return Ok(()) };
     match rows.names.get(&name)? {
         Some(row) if row.payment != payment && row.until > now => Err(Reject::PaymentNameTaken),
@@ -20,7 +20,7 @@ pub(crate) fn check(rows: &Rows, payment: PaymentId, marks: Marks, now: Timestam
 }
 
 /// Whether the rows are there that the functions below look at: they come after the first change, when nothing may fail.
-pub(crate) fn loaded(rows: &Rows, marks: Marks) -> Result<(), Reject> {
+pub(crate) fn loaded(rows: &Rows, payment: PaymentId, marks: Marks) -> Result<(), Reject> {
     if let Some(name) = marks.name {
         rows.names.get(&name)?;
     }
@@ -29,6 +29,10 @@ pub(crate) fn loaded(rows: &Rows, marks: Marks) -> Result<(), Reject> {
     }
     if let Some(share) = marks.fare {
         rows.fares.get(&share.fare)?;
+    }
+    if let Some(terms) = marks.refund {
+        rows.refunds.get(&payment)?;
+        rows.items.get(&terms.item)?;
     }
     Ok(())
 }
@@ -74,7 +78,7 @@ pub(crate) fn close(rows: &mut Rows, payment: PaymentId, marks: Marks) {
 
 /// Only what is over goes: whoever names other rows loses nothing.
 pub(crate) fn forget(rows: &mut Rows, command: &Forget, now: Timestamp) -> Decision {
-    let (mut names, mut accesses, mut fares) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut names, mut accesses, mut fares, mut refunds) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for name in &command.names {
         if rows.names.get(name)?.is_some_and(|row| row.until <= now) {
             names.push(*name);
@@ -91,6 +95,11 @@ pub(crate) fn forget(rows: &mut Rows, command: &Forget, now: Timestamp) -> Decis
             fares.push(*fare);
         }
     }
+    for payment in &command.refunds {
+        if let Some(row) = rows.refunds.get(payment)?.filter(|row| row.is_over(now)) {
+            refunds.push((*payment, row.clone()));
+        }
+    }
     for name in names {
         rows.names.remove(name);
     }
@@ -99,6 +108,14 @@ pub(crate) fn forget(rows: &mut Rows, command: &Forget, now: Timestamp) -> Decis
     }
     for fare in fares {
         rows.fares.remove(fare);
+    }
+    for (payment, row) in refunds {
+        // What went back stays, but not what else was paid with it.
+        if row.steps.is_empty() {
+            rows.refunds.remove(payment);
+        } else if row.fare.is_some() {
+            rows.refunds.put(payment, RefundRow { fare: None, ..row });
+        }
     }
     Ok((Answer::Done, None))
 }

@@ -74,7 +74,7 @@ pub(crate) fn charge(rows: &mut Rows, command: &ChargeVoucher, now: Timestamp) -
     if row.channel != Some(*channel) || before.held != Some(*payment) || before.accounts != *accounts {
         return Err(not_held);
     }
-    super::mark::loaded(rows, row.marks)?;
+    super::mark::loaded(rows, *payment, row.marks)?;
     let books = before.books.posted(*charged)?;
     let earned = worth_between(&before, before.books.charged(), books.charged())?;
     let is_free = charged.is_zero();

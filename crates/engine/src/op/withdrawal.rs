@@ -53,6 +53,7 @@ pub(crate) fn withdraw(rows: &mut Rows, command: &Withdraw, now: Timestamp) -> D
         tax_code: None,
         channel: None,
         marks: Marks::default(),
+        back: Amount::ZERO,
     };
     rows.held.put(payment, held.clone());
     let purpose = Purpose::Withdrawal { payment, quote: *quote };

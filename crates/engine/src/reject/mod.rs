@@ -5,6 +5,7 @@ mod entitlements;
 mod fares;
 mod payouts;
 mod quotas;
+mod refunds;
 mod sessions;
 mod uses;
 
@@ -19,6 +20,7 @@ pub use self::entitlements::EntitlementReject;
 pub use self::fares::FareReject;
 pub use self::payouts::PayoutReject;
 pub use self::quotas::QuotaReject;
+pub use self::refunds::RefundReject;
 pub use self::sessions::SessionReject;
 pub use self::uses::UseReject;
 use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId, StatementId};
@@ -162,6 +164,9 @@ pub enum Reject {
     /// The payment does not count toward its pass.
     #[error(transparent)]
     Fare(#[from] FareReject),
+    /// Nothing goes back of a payment.
+    #[error(transparent)]
+    Refund(#[from] RefundReject),
     /// No such channel.
     #[error("there is no channel {0}; pay with a deposit first")]
     UnknownChannel(ChannelId),
@@ -322,6 +327,7 @@ impl Reject {
             Self::Channel(refused) => refused.code(),
             Self::Call(refused) => refused.code(),
             Self::Fare(refused) => refused.code(),
+            Self::Refund(refused) => refused.code(),
             Self::Payout(refused) => refused.code(),
             Self::Session(refused) => refused.code(),
             Self::Quota(refused) => refused.code(),
@@ -339,6 +345,7 @@ impl Reject {
             Self::Channel(refused) => refused.is_transient(),
             Self::Call(refused) => refused.is_transient(),
             Self::Fare(refused) => refused.is_transient(),
+            Self::Refund(refused) => refused.is_transient(),
             Self::Payout(refused) => refused.is_transient(),
             Self::CreditPending(_)
             | Self::PaymentUnderWay(_)

@@ -7,10 +7,11 @@ use farthing_channel::ChannelId;
 use farthing_engine::{
     AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
     Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture,
-    FareId, FareRow, Fault, FaultKind, InletRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId,
-    NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow,
-    QuotaId, QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, Refusal, Reject, Rows,
-    SenderId, SessionId, SessionRow, SettlementRow, StatementId, StatementRow, TapeRow, decide,
+    FareId, FareRow, Fault, FaultKind, InletRow, ItemId, ItemRow, Keys, KeysetRow, LogId, MeltQuoteRow,
+    MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow,
+    PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow,
+    RefundRow, Refusal, Reject, Rows, SenderId, SessionId, SessionRow, SettlementRow, StatementId,
+    StatementRow, TapeRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -208,6 +209,22 @@ impl Read for Desk {
     }
 
     fn fares_after(&self, _: Option<FareId>, _: usize) -> Result<Vec<(FareId, FareRow)>, Fault> {
+        unread()
+    }
+
+    fn refund(&self, _: PaymentId) -> Result<Option<RefundRow>, Fault> {
+        unread()
+    }
+
+    fn refunds_after(&self, _: Option<PaymentId>, _: usize) -> Result<Vec<(PaymentId, RefundRow)>, Fault> {
+        unread()
+    }
+
+    fn item(&self, _: ItemId) -> Result<Option<ItemRow>, Fault> {
+        unread()
+    }
+
+    fn items_after(&self, _: Option<ItemId>, _: usize) -> Result<Vec<(ItemId, ItemRow)>, Fault> {
         unread()
     }
 

@@ -125,6 +125,7 @@ impl Shared {
         let (problem, field) = told_quota(problem, quote, now);
         let problem = told_teaser(offered::in_problem(problem, quote), quote);
         let problem = metered::in_problem(problem, quote);
+        let problem = self.refunds_in_problem(problem, quote);
         let mut fields = offered::links(&quote.plans);
         let others = self.exchanges(quote);
         let creq_b = self.add_cashu_requests(quote, &mut fields);
@@ -158,6 +159,7 @@ impl Shared {
                 least: quote.least,
                 passes: &passes,
                 free_part: free_part(quote),
+                refund: self.open_refunds(quote),
             };
             put_page(&mut response, &page, quote);
         }

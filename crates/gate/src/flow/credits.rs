@@ -3,7 +3,7 @@
 use farthing_ecash::{
     BlindSignature, BlindedMessage, KeysetId, Proof, Token, TokenError, Y, conditions, hash_to_curve,
 };
-use farthing_engine::{Input, Keyring, KeyringReject, PaymentId, PaymentRow, SignedOutput};
+use farthing_engine::{ChangeOutput, Input, Keyring, KeyringReject, PaymentId, PaymentRow, SignedOutput};
 use farthing_money::{Amount, Asset, Timestamp};
 use farthing_wire::mpp::credit::OutputText;
 use rayon::prelude::*;
@@ -83,7 +83,7 @@ fn verify(
     Ok(inputs)
 }
 
-fn blank(output: &OutputText) -> Option<BlindedMessage> {
+pub(super) fn blank(output: &OutputText) -> Option<BlindedMessage> {
     let (id, b_) = (output.id.parse().ok()?, output.blinded.parse().ok()?);
     Some(BlindedMessage { amount: output.amount, id, b_ })
 }
@@ -161,17 +161,31 @@ pub(super) fn change_of(
     if signatures.is_empty() {
         return Change::None;
     }
+    match own_proofs(secret, payment, &row.change, &signatures) {
+        Some(proofs) => Change::Token(Token::new(mint, row.asset.unit(), None, proofs).encode()),
+        None => Change::Signatures(signatures),
+    }
+}
+
+/// The credits that come of outputs of our own; nothing if these are somebody else's.
+pub(super) fn own_proofs(
+    secret: &[u8; 32],
+    payment: PaymentId,
+    outputs: &[ChangeOutput],
+    signatures: &[BlindSignature],
+) -> Option<Vec<Proof>> {
     let secrets: Vec<_> = (0..signatures.len()).map(|at| own_secret(secret, payment, at)).collect();
-    let own = |(output, secret): (&farthing_engine::ChangeOutput, &String)| {
+    let own = |(output, secret): (&ChangeOutput, &String)| {
         let y: Y = hash_to_curve(secret.as_bytes());
         y.to_bytes() == *output.output.as_bytes()
     };
-    if !row.change.iter().zip(&secrets).all(own) {
-        return Change::Signatures(signatures);
+    if !outputs.iter().zip(&secrets).all(own) {
+        return None;
     }
     // Nothing blinds our own outputs, so that their signatures are the credits' own.
-    let proofs = signatures.into_iter().zip(secrets);
-    let proofs =
-        proofs.map(|(signature, secret)| Proof::new(signature.amount, signature.id, secret, signature.c_));
-    Change::Token(Token::new(mint, row.asset.unit(), None, proofs).encode())
+    let proofs = signatures.iter().zip(secrets);
+    let proof = |(signature, secret): (&BlindSignature, String)| {
+        Proof::new(signature.amount, signature.id, secret, signature.c_)
+    };
+    Some(proofs.map(proof).collect())
 }

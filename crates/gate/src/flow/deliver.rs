@@ -13,6 +13,7 @@ use super::Shared;
 use super::channel::ChannelPayment;
 use super::credits::{Change, change_of};
 use super::quote::Quote;
+use super::refund;
 use crate::body::Body;
 use crate::chain::settled::Settled;
 use crate::chain::statement;
@@ -54,6 +55,7 @@ impl Shared {
             Ok(receipt) => put(headers, header::FARTHING_RECEIPT, receipt),
             Err(error) => tracing::error!(%error, %payment, "a receipt cannot be written"),
         }
+        refund::put_until(headers, row, now);
         cors::widen_answer(headers);
         if let Some((paid, fresh)) = channel.filter(|_| dialect == "x402") {
             self.put_channel(headers, quote, (paid, fresh), (row.asset.money(row.charged), row.at));
@@ -76,7 +78,7 @@ impl Shared {
             }
         }
         if let Some(until) = row.pass_until.filter(|until| *until > now && quote.is_safe()) {
-            self.put_pass(response, quote, (payment, until), now);
+            self.put_pass(response, quote, (payment, until, row.marks.refund.is_some()), now);
         }
         self.put_fare(response.headers_mut(), quote, payment, now);
     }
@@ -86,11 +88,12 @@ impl Shared {
         &self,
         response: &mut Response<Body>,
         quote: &Quote,
-        (payment, expires): (PaymentId, Timestamp),
+        (payment, expires, checked): (PaymentId, Timestamp, bool),
         now: Timestamp,
     ) {
         let bought = quote.sale.as_ref().map(|sale| sale.plan.bought());
-        let pass = Pass { payment: payment.to_string(), scope: quote.scope.clone(), expires, bought };
+        let scope = quote.scope.clone();
+        let pass = Pass { payment: payment.to_string(), scope, expires, checked, bought };
         match pass.sign(&self.config.secrets.signing) {
             Ok(signed) => {
                 let headers = response.headers_mut();
@@ -153,6 +156,7 @@ impl Shared {
         let mut receipt = Receipt::new(payment.to_string(), quote.url.clone(), dialect, money, row.at);
         receipt.method = Some(quote.method.to_string());
         receipt.pass_until = row.pass_until;
+        receipt.refund_until = refund::until(row);
         receipt.issuer = Some(self.config.names.issuer.clone());
         receipt.merchant = Some(self.config.names.merchant.clone());
         receipt.sign(&self.config.secrets.signing)

@@ -215,6 +215,7 @@ fn pass(plan: &Plan, fare: FareId, row: FareRow) -> Pass {
         payment: fare.to_string(),
         scope: format!("plan {}", plan.name()),
         expires: row.ends,
+        checked: false,
         bought: Some(plan.bought()),
     }
 }

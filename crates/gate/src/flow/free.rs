@@ -113,7 +113,7 @@ impl Shared {
             return;
         }
         let (scope, expires) = (quote.scope.clone(), now.after(quote.pass));
-        let pass = Pass { payment: name, scope, expires, bought: None };
+        let pass = Pass { payment: name, scope, expires, checked: false, bought: None };
         let Ok(signed) = pass.sign(&self.config.secrets.signing) else {
             return tracing::error!("a pass cannot be written");
         };

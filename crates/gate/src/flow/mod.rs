@@ -14,6 +14,7 @@ mod extension;
 mod fare;
 mod feature;
 mod free;
+mod give_back;
 mod handover;
 mod last_words;
 mod metered;
@@ -25,6 +26,7 @@ mod pay;
 mod pieces;
 mod quota;
 mod quote;
+mod refund;
 mod refusal;
 mod sale;
 mod session;
@@ -43,7 +45,7 @@ use bytes::Bytes;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use farthing_engine::Refusal;
 use farthing_money::Span;
-use farthing_wire::{Credential, CredentialFields, digest, header};
+use farthing_wire::{Credential, CredentialFields, REFUNDS_PATH, digest, header};
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
     ORIGIN, TRAILER, TRANSFER_ENCODING, VARY,
@@ -219,6 +221,9 @@ impl Shared {
         let (mut parts, body) = request.into_parts();
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return problem::answer(&problem::of_method(&parts.method));
+        }
+        if parts.uri.path() == REFUNDS_PATH {
+            return self.answer_refund(&parts, body).await;
         }
         let rules = self.config.rules.borrow().clone();
         let quote = {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use farthing_channel::Address;
 use farthing_engine::{
     Answer, CallId, CallReject, Command, Exchange, FaultKind, Funds, Hold, Outcome as Ended, PaymentId,
-    PaymentRow, PaymentState, Refusal, Reject, RequestTag,
+    PaymentRow, PaymentState, RefundReject, Refusal, Reject, RequestTag,
 };
 use farthing_money::{Money, Timestamp};
 use farthing_wire::Credential;
@@ -161,6 +161,9 @@ impl Shared {
                 row
             }
         };
+        if row.is_refunded() {
+            return Err(Refusal::Reject(RefundReject::Done.into()).into());
+        }
         let handover = match self.handovers.claim(payment) {
             Claim::Again(handover) => handover,
             Claim::UnderWay(_) => return Err(Refusal::Reject(Reject::PaymentUnderWay(payment)).into()),

@@ -1,6 +1,6 @@
 //! Passes that come with a request: which of them are ours, and which opens what is asked for.
 
-use farthing_engine::PaymentId;
+use farthing_engine::{PaymentId, Refusal};
 use farthing_wire::upstream::Standing;
 use farthing_wire::{Pass, header};
 use http::{HeaderMap, Response};
@@ -11,7 +11,7 @@ use super::quote::Quote;
 use super::refusal::Refused;
 use super::{Answering, Shared, deliver};
 use crate::body::{Body, BoxError};
-use crate::limit::{Client, Limited};
+use crate::limit::Client;
 use crate::own_header;
 use crate::problem;
 use crate::proxy::UpstreamError;
@@ -78,8 +78,8 @@ impl Shared {
         response
     }
 
-    /// The passes that a request brings, as far as they are ours and last.
-    pub(super) fn passes(&self, headers: &HeaderMap, client: Option<&Client>) -> Result<Vec<Pass>, Limited> {
+    /// The passes that a request brings, as far as they are ours, last, and were not given back.
+    pub(super) fn passes(&self, headers: &HeaderMap, client: Option<&Client>) -> Result<Vec<Pass>, Refused> {
         let fields = headers.get_all(header::FARTHING_PASS).iter().filter_map(|value| value.to_str().ok());
         let passes: Vec<&str> = fields.chain(own_header::pass_cookies(headers)).take(PASSES_MAX).collect();
         if passes.is_empty() {
@@ -94,7 +94,7 @@ impl Shared {
         } else {
             work.genuine();
         }
-        Ok(genuine)
+        Ok(self.not_refunded(genuine).map_err(Refusal::Fault)?)
     }
 
     /// Serves who comes back: nothing is charged.

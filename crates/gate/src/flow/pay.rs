@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use farthing_engine::{
-    Answer, Command, FareReject, Hold, Keyring, Marks, PaymentId, PaymentRow, PaymentState, Refusal, Reject,
-    RequestTag,
+    Answer, Command, FareReject, Hold, Keyring, Marks, PaymentId, PaymentRow, PaymentState, RefundReject,
+    Refusal, Reject, RequestTag,
 };
 use farthing_money::{Amount, Asset, Money, Timestamp};
 use farthing_wire::mpp::credit::{self, OutputText};
@@ -156,7 +156,8 @@ impl Shared {
             let funds = credits.inputs.clone().into();
             let fare = self.share(quote, (payment, price), now);
             let (price, tax_code) = (price.amount(), quote.tax_code);
-            let marks = Marks { fare, ..Marks::default() };
+            let refund = quote.refund_terms(&self.config.secrets.challenge);
+            let marks = Marks { fare, refund, ..Marks::default() };
             let command = Hold { payment, funds, price, asset, merchant, resource, tag, tax_code, marks };
             let answer = self.config.execute.execute(Command::Hold(command)).await;
             // Who pays has asked for nothing in vain, and what we cannot do now is not the payer's fault.
@@ -193,6 +194,9 @@ impl Shared {
         row: PaymentRow,
         now: Timestamp,
     ) -> Result<Outcome, Refused> {
+        if row.is_refunded() {
+            return Err(Refusal::Reject(RefundReject::Done.into()).into());
+        }
         let lasts = row.pass_until.is_some_and(|until| until > now);
         let handover = match self.handovers.claim(payment) {
             Claim::Again(handover) => Some(handover),

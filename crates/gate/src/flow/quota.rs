@@ -26,7 +26,7 @@ use super::terms::address_of;
 use crate::network::neighbourhood;
 use crate::own_header;
 use crate::random;
-use crate::rule::{Period, Quota, Rule};
+use crate::rule::{Per, Period, Quota, Rule};
 
 /// How long counts and keys stay after their period: a clock that is put back so far finds them as they were.
 pub(super) const GRACE: Span = Span::from_secs(24 * 3_600);
@@ -132,7 +132,8 @@ impl Shared {
             },
         };
         let key = self.quota_key(period, now).await?;
-        let named = |kind: &str, who: &[u8]| self.quota_id(&key, terms, kind, who);
+        let of = (terms.rule.as_str(), per);
+        let named = |kind: &str, who: &[u8]| self.quota_id(&key, of, kind, who);
         let by = named("newcomers", network.as_deref().unwrap_or_default())?;
         let is_invented = !matches!(counted, Counted::Network);
         let admission = is_invented.then_some(Admission { by, limit: newcomers });
@@ -202,15 +203,14 @@ impl Shared {
     }
 
     /// The name of a count: nothing of it can be made without the day's key and our own secret.
-    fn quota_id(
+    pub(super) fn quota_id(
         &self,
         key: &[u8; 32],
-        terms: &QuotaTerms,
+        (rule, per): (&str, Per),
         kind: &str,
         who: &[u8],
     ) -> Result<QuotaId, Refusal> {
-        let per = terms.quota.per.as_str();
-        let parts = [terms.rule.as_bytes(), per.as_bytes(), kind.as_bytes(), who];
+        let parts = [rule.as_bytes(), per.as_str().as_bytes(), kind.as_bytes(), who];
         let code = self.code(b"farthing/quota/1", &parts);
         let name = code.and_then(|code| Some(Hmac::<Sha256>::new_from_slice(key).ok()?.chain_update(code)));
         let name = name.map(|name| QuotaId::from_bytes(name.finalize().into_bytes().into()));

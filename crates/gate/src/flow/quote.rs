@@ -18,7 +18,7 @@ use super::teaser::TeaserTerms;
 use super::terms::Ask;
 use crate::meter::Meter;
 use crate::peer::Peer;
-use crate::rule::{Covers, Feature, PassScope, Plan, Rule, Share, is_safe};
+use crate::rule::{Covers, Feature, PassScope, Plan, Refunds, Rule, Share, is_safe};
 use crate::target::Target;
 
 /// Into how many parts a rule divides what it earns.
@@ -65,6 +65,8 @@ pub(super) struct Quote {
     pub(super) sale: Option<Sale>,
     /// The fare that it is paid in, if it is in one.
     pub(super) fare: Option<Riding>,
+    /// On which terms a payment for it is given back.
+    pub(super) refunds: Option<Refunds>,
 }
 
 /// Where something is, in all readings of its path.
@@ -131,6 +133,7 @@ impl Quote {
             plans: Vec::new(),
             sale: None,
             fare: None,
+            refunds: rule.refunds(),
         }
     }
 
@@ -162,6 +165,7 @@ impl Quote {
             refused: None,
             place: Place::of(target),
             plans: Vec::new(),
+            refunds: sale.plan.refunds(),
             sale: Some(sale),
             fare: None,
         }
@@ -192,6 +196,7 @@ impl Quote {
             plans: Vec::new(),
             sale: None,
             fare: None,
+            refunds: None,
         }
     }
 

@@ -4,7 +4,7 @@
 
 use farthing_channel::seller;
 use farthing_ecash::{ConditionError, TokenError};
-use farthing_engine::{FareReject, KeyringReject, PaymentId, Refusal, Reject};
+use farthing_engine::{FareReject, KeyringReject, PaymentId, RefundReject, Refusal, Reject};
 use farthing_money::Span;
 use farthing_wire::problem::{PaymentAuthType, Problem};
 use farthing_wire::x402::batch::BatchError;
@@ -173,7 +173,10 @@ impl Refused {
                 | SessionRefusal::Asset { .. } => Kind::Unsupported,
                 _ => Kind::Over,
             },
-            Self::Used(_) | Self::Engine(Refusal::Reject(Reject::Fare(FareReject::Changed))) => Kind::Over,
+            Self::Used(_)
+            | Self::Engine(Refusal::Reject(
+                Reject::Fare(FareReject::Changed) | Reject::Refund(RefundReject::Done),
+            )) => Kind::Over,
             Self::Engine(Refusal::Reject(Reject::Channel(refused))) if refused.is_transient() => {
                 Kind::Later(later(*refused))
             }
@@ -181,7 +184,7 @@ impl Refused {
         }
     }
 
-    fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &'static str {
         match self {
             Self::Credential(error) => error.code(),
             Self::Challenge(error) => error.code(),

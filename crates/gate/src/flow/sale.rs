@@ -138,9 +138,14 @@ fn decoded(text: &str) -> Option<String> {
 
 /// The leave that a browser asks for before it pays from another site's page.
 pub(super) fn leave() -> Response<Body> {
+    leave_by(METHODS)
+}
+
+/// The same for a place of ours that takes other methods.
+pub(super) fn leave_by(methods: &'static str) -> Response<Body> {
     let mut leave = Response::new(Body::empty());
     *leave.status_mut() = StatusCode::NO_CONTENT;
-    cors::grant(leave.headers_mut(), METHODS);
+    cors::grant(leave.headers_mut(), methods);
     leave
 }
 
@@ -148,7 +153,12 @@ impl Shared {
     /// Gives whoever has proven to be the buyer the same pass again.
     pub(super) fn pass_again(&self, quote: &Quote, row: &AccessRow) -> Response<Body> {
         let mut response = Sale::answer();
-        self.put_pass(&mut response, quote, (row.payment, row.until), (self.config.clock)());
+        self.put_pass(
+            &mut response,
+            quote,
+            (row.payment, row.until, quote.refunds.is_some()),
+            (self.config.clock)(),
+        );
         response
     }
 

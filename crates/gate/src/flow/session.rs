@@ -203,7 +203,7 @@ impl Shared {
         }
         let expires = (self.config.clock)().after(quote.pass);
         let (payment, scope) = (payment.to_string(), quote.scope.clone());
-        let pass = Pass { payment, scope, expires, bought: None };
+        let pass = Pass { payment, scope, expires, checked: false, bought: None };
         let signed = pass.sign(&self.config.secrets.signing).ok();
         if let Some(value) = signed.and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert(header::FARTHING_PASS, value);

@@ -131,6 +131,10 @@ fn write_terms(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
             Price::Paid { amount } => writeln!(f, "    {case}: {amount}")?,
         }
     }
+    if let Some(refunds) = rule.refunds() {
+        let (within, most) = (refunds.within, refunds.per_payer);
+        writeln!(f, "    given back for the asking within {within}, {most} a day for each payer")?;
+    }
     if let Some(quota) = rule.quota() {
         writeln!(f, "    free {} times a {} for each {}", quota.free, quota.per.as_str(), quota.by.as_str())?;
     }

@@ -10,6 +10,7 @@ mod path;
 mod people;
 mod plan;
 mod quota;
+mod refunds;
 mod terms;
 
 use farthing_money::{Asset, Label, Money, Span};
@@ -28,6 +29,7 @@ pub use path::PathPattern;
 pub use people::{Asker, Crawler, CrawlerClass, Group, KnownCrawler, People, Signs};
 pub use plan::{BUNDLE_LASTS, Covers, PASSES_PATH, Plan};
 pub use quota::{NEWCOMERS_DEFAULT, Per, Period, Quota};
+pub use refunds::{PER_PAYER_DEFAULT, RATE_MOST_DEFAULT, Refunds};
 
 /// What something costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use farthing_money::{Label, Money, Span};
 use farthing_wire::Bought;
 use http::Method;
 
-use super::{HostPattern, PathPattern, Rule, RuleError, is_safe};
+use super::{HostPattern, PathPattern, Refunds, Rule, RuleError, is_safe};
 
 /// Where passes are sold: the plan's name follows.
 pub const PASSES_PATH: &str = "/.well-known/farthing/passes/";
@@ -27,6 +27,7 @@ pub struct Plan {
     cap: bool,
     description: String,
     tax_code: Option<Label>,
+    pub(super) refunds: Option<Refunds>,
 }
 
 /// Which requests a pass opens.
@@ -112,6 +113,7 @@ impl Plan {
             cap: false,
             description: String::new(),
             tax_code: None,
+            refunds: None,
         })
     }
 

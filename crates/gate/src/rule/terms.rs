@@ -1,10 +1,11 @@
-//! What softens a price: how much of it and which part is free, in which cases it is another one, and how little a payer may name.
+//! What softens a price: how much of it and which part is free, in which cases it is another one, how little a payer may name, and
+//! whether it comes back.
 
 use std::sync::Arc;
 
 use farthing_money::Money;
 
-use super::{Case, Quota, Rule};
+use super::{Case, Quota, Refunds, Rule};
 use crate::meter::Meter;
 use crate::teaser::Teaser;
 
@@ -16,6 +17,7 @@ pub(super) struct RuleTerms {
     least: Option<Money>,
     teaser: Option<Teaser>,
     meter: Option<Arc<Meter>>,
+    pub(super) refunds: Option<Refunds>,
 }
 
 impl Rule {

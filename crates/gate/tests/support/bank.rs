@@ -12,9 +12,9 @@ use farthing_ecash::{
     BlindSignature, BlindedMessage, Lock, Proof, PublicKey, SecretKey, Token, blind, unblind,
 };
 use farthing_engine::{
-    Answer, CallId, CallRow, ChannelRow, Chart, Command, CreditId, CreditRow, Hold, Issue, IssuePart,
-    Keyring, Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, PaymentId, PaymentRow, Post,
-    QuoteId, Read, Refusal, Reject, RequestTag, Rows, SettlementRow, credits_account, decide, end_of,
+    Answer, CallId, CallRow, ChannelRow, Chart, Command, CreditId, CreditRow, Hold, Issue, IssuePart, ItemId,
+    ItemRow, Keyring, Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, PaymentId, PaymentRow,
+    Post, QuoteId, Read, Refusal, Reject, RequestTag, Rows, SettlementRow, credits_account, decide, end_of,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
@@ -170,6 +170,11 @@ impl Bank {
     /// What became of a payment.
     pub fn payment(self: &Arc<Self>, id: PaymentId) -> Option<PaymentRow> {
         Desk(Arc::clone(self)).payment(id).unwrap()
+    }
+
+    /// How often something was paid for and given back.
+    pub fn item(self: &Arc<Self>, resource: &str) -> ItemRow {
+        Desk(Arc::clone(self)).item(ItemId::of(resource)).unwrap().unwrap()
     }
 
     pub fn wait_secs(&self, secs: u64) {

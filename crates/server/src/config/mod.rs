@@ -23,6 +23,7 @@ mod people;
 mod prices;
 mod quota;
 mod rates;
+mod refunds;
 mod section;
 mod server;
 mod sessions;

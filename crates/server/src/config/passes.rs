@@ -5,6 +5,7 @@ use farthing_gate::{Price, RuleError, Rules};
 use farthing_money::AssetTable;
 
 use super::prices::{amount_of_more_than_nothing, method, tax_code};
+use super::refunds;
 use super::section::Section;
 
 /// Reads the passes of the file and adds them to its rules.
@@ -20,7 +21,7 @@ pub(super) fn read(
         for key in ["name", "amount", "covers", "lasts"] {
             section.require(key, torn);
         }
-        let plan = read_plan(&section, assets);
+        let plan = read_plan(&section, assets, torn);
         complete &= plan.is_some();
         if let Some(plan) = plan {
             if plans.iter().any(|other| other.name() == plan.name()) {
@@ -34,7 +35,7 @@ pub(super) fn read(
     rules.filter(|_| complete)?.selling(plans).ok()
 }
 
-fn read_plan(section: &Section<'_>, assets: &AssetTable) -> Option<Plan> {
+fn read_plan(section: &Section<'_>, assets: &AssetTable, torn: bool) -> Option<Plan> {
     let name = section.judged("name", |text| Plan::check_name(text).map(|()| text));
     let price = section.judged("amount", |text| amount_of_more_than_nothing(text, assets));
     let places =
@@ -44,6 +45,7 @@ fn read_plan(section: &Section<'_>, assets: &AssetTable) -> Option<Plan> {
     let cap = section.given_or("cap", false, |key| section.boolean(key));
     let description = section.given_or("description", String::new(), |key| section.line(key, 512));
     let tax = section.given_or("tax", None, |key| section.judged(key, tax_code).map(Some));
+    let refunds = refunds::read(section, "[pass.refund]", price, torn);
     let covers = match Covers::parse(&places?, &methods?) {
         Ok(covers) => covers,
         Err(error) => {
@@ -60,5 +62,6 @@ fn read_plan(section: &Section<'_>, assets: &AssetTable) -> Option<Plan> {
             return None;
         }
     };
+    let plan = if let Some(refunds) = refunds.ok()? { plan.refunding(refunds) } else { plan };
     Some(if let Some(tax) = tax? { plan.taxed(tax) } else { plan })
 }

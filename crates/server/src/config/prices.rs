@@ -11,6 +11,7 @@ use super::chains::{ChainSection, Chains};
 use super::gate::accepts;
 use super::meter;
 use super::quota;
+use super::refunds;
 use super::section::Section;
 use super::source::Source;
 use super::split;
@@ -92,6 +93,7 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let flow = section.given_or("flow", PaymentFlow::default(), |key| section.parsed(key, flow));
     let shares = split::read(section, price, torn);
     let quota = quota::read(section, price, torn);
+    let refunds = refunds::read(section, "[price.refund]", price, torn);
     let found = cases::read(section, price, assets, torn);
     let least = cases::read_least(section, price, assets);
     let teaser = teaser::read(section, price, torn);
@@ -116,6 +118,7 @@ fn read_price(section: &Section<'_>, source: &Source<'_>, assets: &AssetTable, t
     let rule = if let Some(least) = least.ok()? { rule.at_least(least) } else { rule };
     let rule = if let Some(teaser) = teaser.ok()? { rule.showing(teaser) } else { rule };
     let rule = if let Some(meter) = meter.ok()? { rule.metered(meter) } else { rule };
+    let rule = if let Some(refunds) = refunds.ok()? { rule.refunding(refunds) } else { rule };
     let rule = rule.in_case(found?);
     let rule = if let Some(tax_code) = tax { rule.taxed(tax_code) } else { rule };
     let rule = if let Some(pass) = pass { rule.pass(pass, scope) } else { rule.opening(scope) };

@@ -1,7 +1,7 @@
-//! Forgets what is over: names that payers gave to payments, who comes back without paying again, fares, and what was had for
+//! Forgets what is over: names that payers gave to payments, who comes back without paying again, fares, windows for refunds, and what was had for
 //! nothing in periods that have ended, with the keys that name who had it. A page at a time.
 
-use farthing_engine::{AccessId, Command, FareId, Forget, ForgetQuotas, NameId, QuotaId, Refusal};
+use farthing_engine::{AccessId, Command, FareId, Forget, ForgetQuotas, NameId, PaymentId, QuotaId, Refusal};
 
 use crate::installation::Installation;
 
@@ -11,7 +11,8 @@ const PAGE: usize = 500;
 /// Forgets all that is over; says how much it was.
 pub async fn forget(at: &Installation) -> Result<usize, Refusal> {
     let known = names(at).await?.saturating_add(access(at).await?);
-    Ok(known.saturating_add(quotas(at).await?).saturating_add(fares(at).await?))
+    let known = known.saturating_add(quotas(at).await?).saturating_add(fares(at).await?);
+    Ok(known.saturating_add(refunds(at).await?))
 }
 
 async fn names(at: &Installation) -> Result<usize, Refusal> {
@@ -55,6 +56,22 @@ async fn fares(at: &Installation) -> Result<usize, Refusal> {
     }
 }
 
+async fn refunds(at: &Installation) -> Result<usize, Refusal> {
+    let (mut after, mut forgotten) = (None, 0_usize);
+    loop {
+        let page = at.books.refunds_after(after, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(forgotten) };
+        after = Some(*last);
+        let now = (at.clock)();
+        // What went back stays, without its fare.
+        let over =
+            page.iter().filter(|(_, row)| row.is_over(now) && (row.steps.is_empty() || row.fare.is_some()));
+        let refunds: Vec<PaymentId> = over.map(|(id, _)| *id).collect();
+        forgotten = forgotten.saturating_add(refunds.len());
+        commit(at, Forget { refunds, ..Forget::default() }).await?;
+    }
+}
+
 async fn quotas(at: &Installation) -> Result<usize, Refusal> {
     let (mut after, mut forgotten) = (None, 0_usize);
     loop {
@@ -85,7 +102,8 @@ async fn commit_quotas(at: &Installation, forget: ForgetQuotas) -> Result<(), Re
 }
 
 async fn commit(at: &Installation, forget: Forget) -> Result<(), Refusal> {
-    if forget.names.is_empty() && forget.access.is_empty() && forget.fares.is_empty() {
+    let Forget { names, access, fares, refunds } = &forget;
+    if names.is_empty() && access.is_empty() && fares.is_empty() && refunds.is_empty() {
         tokio::task::yield_now().await;
         return Ok(());
     }
@@ -99,7 +117,7 @@ pub(crate) async fn work(at: Installation) {
         Ok(rows) => {
             tracing::info!(
                 rows,
-                "names of payments, accesses, fares, counts and keys that are over were forgotten"
+                "names of payments, accesses, fares, windows, counts and keys that are over were forgotten"
             );
         }
         Err(error) => tracing::error!(%error, "what is over could not be forgotten"),

@@ -1,5 +1,6 @@
 //! The operations, each a state machine: what to send next, what came back, what to write down in between.
 
+mod ask_back;
 mod audit;
 mod channel_call;
 mod channel_fees;
@@ -37,6 +38,7 @@ mod settle_chain;
 
 use farthing_money::Timestamp;
 
+pub use ask_back::AskBackFlow;
 pub use audit::AuditFlow;
 pub use channel_call::{ChannelCall, ChannelCallFlow};
 pub use channel_find::ChannelFindFlow;

@@ -210,8 +210,13 @@ impl Shop {
         let farthing = receipt.sign(&self.key).unwrap();
         headers.push(("Farthing-Receipt".into(), farthing.clone()));
         if let Some(span) = self.pass {
-            let pass =
-                Pass { payment: "ab".into(), scope: scope(request), expires: now.after(span), bought: None };
+            let pass = Pass {
+                payment: "ab".into(),
+                scope: scope(request),
+                expires: now.after(span),
+                checked: false,
+                bought: None,
+            };
             headers.push(("Farthing-Pass".into(), pass.sign(&self.key).unwrap()));
         }
         let parts = denomination::split(change, denomination::powers_of_two(32)).unwrap();

@@ -7,10 +7,10 @@ use farthing_channel::ChannelId;
 use farthing_engine::{
     AccessId, AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeId, CodeRow, Command,
     CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture, FareId,
-    FareRow, Fault, FaultKind, InletRow, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow,
-    OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId,
-    QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, Refusal, SenderId, SessionId,
-    SessionRow, SettlementRow, StatementId, StatementRow, TapeRow,
+    FareRow, Fault, FaultKind, InletRow, ItemId, ItemRow, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow,
+    NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId,
+    PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, RefundRow,
+    Refusal, SenderId, SessionId, SessionRow, SettlementRow, StatementId, StatementRow, TapeRow,
 };
 use farthing_ledger::{Account, Head, Reference};
 use farthing_money::Span;
@@ -302,6 +302,26 @@ impl Read for Desk {
     }
 
     fn fares_after(&self, _: Option<FareId>, _: usize) -> Result<Vec<(FareId, FareRow)>, Fault> {
+        unread()
+    }
+
+    fn refund(&self, payment: PaymentId) -> Result<Option<RefundRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.refunds.load(payment, None);
+        Ok(rows.refunds.get(&payment).unwrap().cloned())
+    }
+
+    fn refunds_after(&self, _: Option<PaymentId>, _: usize) -> Result<Vec<(PaymentId, RefundRow)>, Fault> {
+        unread()
+    }
+
+    fn item(&self, id: ItemId) -> Result<Option<ItemRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.items.load(id, None);
+        Ok(rows.items.get(&id).unwrap().cloned())
+    }
+
+    fn items_after(&self, _: Option<ItemId>, _: usize) -> Result<Vec<(ItemId, ItemRow)>, Fault> {
         unread()
     }
 

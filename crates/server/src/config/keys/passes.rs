@@ -1,6 +1,6 @@
 //! The keys of passes for sale.
 
-use super::{AMOUNT, METHOD, SPAN, TEXT};
+use super::{AMOUNT, METHOD, NUMBER, SPAN, TEXT};
 use crate::config::key_words::{KeyNote, note};
 
 pub(super) const KEYS: &[KeyNote] = &[
@@ -53,5 +53,29 @@ pub(super) const KEYS: &[KeyNote] = &[
         r#""standard""#,
         None,
         "your own tax code: kept with each payment and summed by `farthing ledger report`; payers do not see it",
+    ),
+    note(
+        "[pass.refund]",
+        "within",
+        SPAN,
+        r#""10m""#,
+        None,
+        "for how long after it was paid for the pass is given back to whoever asks with its receipt, at most 31d; must be given",
+    ),
+    note(
+        "[pass.refund]",
+        "per_payer",
+        NUMBER,
+        "3",
+        Some("3"),
+        "how many payments a network of addresses (/24, /48) may ask back in a day, whatever they were for",
+    ),
+    note(
+        "[pass.refund]",
+        "rate_most",
+        NUMBER,
+        "20",
+        Some("20"),
+        "how many of a hundred payments for the same address may be asked back before nothing of it is any more; the first five always may",
     ),
 ];

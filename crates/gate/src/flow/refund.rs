@@ -1,0 +1,78 @@
+//! What payers are told of the way back before they pay and after it, and passes that a refund has ended.
+
+use farthing_engine::{Fault, ItemId, PaymentId, PaymentRow, RefundTerms};
+use farthing_money::Timestamp;
+use farthing_wire::{Pass, Problem, REFUNDS_PATH, header};
+use http::HeaderMap;
+use serde_json::json;
+
+use super::Shared;
+use super::deliver::put;
+use super::quote::Quote;
+use crate::rule::Refunds;
+
+/// Until when a payment can be asked back; nothing if it never could, or went back wholly.
+pub(super) fn until(row: &PaymentRow) -> Option<Timestamp> {
+    let terms = row.marks.refund.filter(|_| row.channel.is_none() && !row.is_refunded())?;
+    (!row.charged.is_zero()).then(|| row.at.after(terms.within))
+}
+
+impl Quote {
+    /// On which terms a payment for this is given back, as the books keep them.
+    pub(super) fn refund_terms(&self, secret: &[u8; 32]) -> Option<RefundTerms> {
+        let Refunds { within, per_payer, rate_most } = self.refunds?;
+        let item = ItemId::of(&self.resource(secret));
+        Some(RefundTerms { item, within, per_payer, rate_most })
+    }
+}
+
+impl Shared {
+    /// On which terms payments for this are given back now; nothing while too many were.
+    pub(super) fn open_refunds(&self, quote: &Quote) -> Option<Refunds> {
+        let refunds = quote.refunds?;
+        let terms = quote.refund_terms(&self.config.secrets.challenge)?;
+        let item = self.config.read.item(terms.item).unwrap_or_else(|error| {
+            tracing::error!(%error, "how often something was given back cannot be read");
+            None
+        });
+        let is_open = item.is_none_or(|item| item.at((self.config.clock)()).is_open(refunds.rate_most));
+        is_open.then_some(refunds)
+    }
+
+    /// Says in a 402 whether the money can come back.
+    pub(super) fn refunds_in_problem(&self, problem: Problem, quote: &Quote) -> Problem {
+        let Some(Refunds { within, per_payer, rate_most }) = quote.refunds else { return problem };
+        let is_open = self.open_refunds(quote).is_some();
+        let told = json!({
+            "within": within.to_string(),
+            "per_payer": per_payer,
+            "rate_most": rate_most,
+            "open": is_open,
+            "url": REFUNDS_PATH,
+        });
+        problem.with("refund", told)
+    }
+
+    /// Passes without those whose payment went back. Only of passes that say so themselves a row is read.
+    pub(super) fn not_refunded(&self, passes: Vec<Pass>) -> Result<Vec<Pass>, Fault> {
+        let mut good = Vec::with_capacity(passes.len());
+        for pass in passes {
+            if !pass.checked || !self.is_refunded(&pass.payment)? {
+                good.push(pass);
+            }
+        }
+        Ok(good)
+    }
+
+    fn is_refunded(&self, payment: &str) -> Result<bool, Fault> {
+        let Ok(payment) = payment.parse::<PaymentId>() else { return Ok(false) };
+        Ok(self.config.read.payment(payment)?.is_some_and(|row| row.is_refunded()))
+    }
+}
+
+/// Tells a payer until when and where a payment can be asked back.
+pub(super) fn put_until(headers: &mut HeaderMap, row: &PaymentRow, now: Timestamp) {
+    if let Some(until) = until(row).filter(|until| *until > now) {
+        put(headers, header::FARTHING_REFUND, &format!("until={until}; at={REFUNDS_PATH}"));
+    }
+}
