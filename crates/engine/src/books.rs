@@ -80,6 +80,11 @@ impl Chart {
         AccountId::derive(asset, CLEARING)
     }
 
+    /// The id of a merchant's account, without deriving the others.
+    pub fn merchant_of(asset: Asset, name: &str) -> AccountId {
+        AccountId::derive(asset, &merchant_name(name))
+    }
+
     /// The accounts themselves, to be opened.
     pub fn accounts(&self) -> Vec<Account> {
         [
@@ -101,7 +106,7 @@ impl Chart {
 
     /// A merchant's account: what the operator owes to it.
     pub fn merchant(&self, name: &str) -> Account {
-        Account::new(format!("merchant:{name}"), self.asset, AccountKind::Liability, Limit::None)
+        Account::new(merchant_name(name), self.asset, AccountKind::Liability, Limit::None)
     }
 
     /// What the operator has of the asset on a chain, in one token.
@@ -183,6 +188,10 @@ pub(crate) fn input_sums(inputs: &[Input]) -> Result<BTreeMap<AccountId, Amount>
 /// Sums of outputs by account, in account order.
 pub(crate) fn output_sums(outputs: &[Output]) -> Result<BTreeMap<AccountId, Amount>, Reject> {
     sums(outputs.iter().map(|output| (output.account, output.amount)))
+}
+
+fn merchant_name(name: &str) -> String {
+    format!("merchant:{name}")
 }
 
 fn sums(items: impl Iterator<Item = (AccountId, u64)>) -> Result<BTreeMap<AccountId, Amount>, Reject> {

@@ -1,14 +1,22 @@
 //! The tape's writer: a thread that writes all steps that wait in one durable commit, and wakes everybody who waits for it at
-//! once. While one commit is on its way to the disk the next one gathers, so that the more there is to do, the less it costs.
+//! once. While one commit is on its way to the disk the next one gathers, and where many come it gathers a moment longer, so
+//! that the more there is to do, the less it costs.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use farthing_engine::{Fault, FaultKind, Read, Record, RecordFuture, Tape, TapeRow, TapeStep};
 use tokio::sync::watch;
 
 /// Rows of the tape that are looked at together.
 const PAGE: usize = 1024;
+/// With so many steps in a commit the next one is worth waiting for.
+const MANY: usize = 16;
+/// How long at the most. A commit costs as much for one step as for a hundred.
+const GATHER: Duration = Duration::from_millis(2);
+/// With so many nobody waits for more.
+const ENOUGH: usize = 64;
 
 /// Steps that wait for the next commit.
 #[derive(Default)]
@@ -16,6 +24,8 @@ struct Waiting {
     steps: Vec<TapeStep>,
     /// Which commit they will be in.
     commit: u64,
+    /// Whoever brings it to so many steps wakes the thread. Nobody else does: it costs a call of the system.
+    wake_at: Option<usize>,
     ended: bool,
 }
 
@@ -81,12 +91,15 @@ impl TapeWriter {
 
 impl Record for TapeWriter {
     fn record(&self, step: TapeStep) -> RecordFuture {
-        let commit = {
+        let (commit, wakes) = {
             let mut waiting = self.line.lock();
             waiting.steps.push(step);
-            waiting.commit
+            let come = waiting.steps.len();
+            (waiting.commit, waiting.wake_at.take_if(|enough| come >= *enough).is_some())
         };
-        self.line.came.notify_one();
+        if wakes {
+            self.line.came.notify_one();
+        }
         let mut done = self.done.clone();
         Box::pin(async move {
             match done.wait_for(|done| done.commits > commit || done.fault.is_some()).await {
@@ -109,18 +122,47 @@ fn stopped() -> Fault {
     Fault::new(FaultKind::Stopped, "the tape's writer has stopped; restart")
 }
 
-fn write(tape: &impl Tape, mut number: u64, line: &Line, told: &watch::Sender<Done>) {
-    loop {
-        let steps = {
-            let waiting = line.lock();
-            let nothing = |waiting: &mut Waiting| waiting.steps.is_empty() && !waiting.ended;
-            let mut waiting = line.came.wait_while(waiting, nothing).unwrap_or_else(PoisonError::into_inner);
-            if waiting.steps.is_empty() {
-                return;
-            }
+impl Line {
+    /// The steps of the next commit; none when no more come. After a commit of many it waits until they are enough.
+    fn next(&self, before: usize) -> Vec<TapeStep> {
+        let mut waiting = self.await_steps(1, None);
+        if before >= MANY {
+            drop(waiting);
+            waiting = self.await_steps(ENOUGH, Some(GATHER));
+        }
+        if !waiting.steps.is_empty() {
             waiting.commit = waiting.commit.saturating_add(1);
-            std::mem::take(&mut waiting.steps)
+        }
+        std::mem::take(&mut waiting.steps)
+    }
+
+    /// Waits for so many steps, or until there is no need to wait any more.
+    fn await_steps(&self, enough: usize, most: Option<Duration>) -> MutexGuard<'_, Waiting> {
+        let too_few = |waiting: &mut Waiting| {
+            let too_few = waiting.steps.len() < enough && !waiting.ended;
+            waiting.wake_at = too_few.then_some(enough);
+            too_few
         };
+        let mut waiting = match most {
+            None => self.came.wait_while(self.lock(), too_few).unwrap_or_else(PoisonError::into_inner),
+            Some(most) => {
+                let waited = self.came.wait_timeout_while(self.lock(), most, too_few);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        waiting.wake_at = None;
+        waiting
+    }
+}
+
+fn write(tape: &impl Tape, mut number: u64, line: &Line, told: &watch::Sender<Done>) {
+    let mut before = 0;
+    loop {
+        let steps = line.next(before);
+        before = steps.len();
+        if steps.is_empty() {
+            return;
+        }
         match tape.append(number, &TapeRow { steps }) {
             Ok(()) => told.send_modify(|done| done.commits = done.commits.saturating_add(1)),
             Err(fault) => {

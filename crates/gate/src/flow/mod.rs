@@ -13,6 +13,7 @@ mod escrow;
 mod extension;
 mod fare;
 mod feature;
+mod finishing;
 mod free;
 mod give_back;
 mod handover;
@@ -120,7 +121,7 @@ struct Answering<S> {
     inner: S,
     parts: Parts,
     body: Body,
-    quote: Quote,
+    quote: Arc<Quote>,
 }
 
 /// Bodies up to this size are read before they are paid for, so that the payment holds for that body alone.
@@ -264,7 +265,8 @@ impl Shared {
             own_header::remove_method_overrides(&mut parts.headers);
         }
         if let Some(quote) = quote {
-            return self.priced(inner, parts, body, quote).await;
+            // On the heap, as every way that a request may go: whoever goes another one carries none of it along.
+            return Box::pin(self.priced(inner, parts, body, Arc::new(quote))).await;
         }
         own_header::remove_spoofed(&mut parts.headers);
         own_header::remove_credentials(&mut parts.headers);
@@ -276,7 +278,7 @@ impl Shared {
         inner: S,
         mut parts: Parts,
         body: Body,
-        mut quote: Quote,
+        mut quote: Arc<Quote>,
     ) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
@@ -288,7 +290,7 @@ impl Shared {
         let client = self.config.crypto.limiter().client(&parts.extensions, &parts.headers);
         let credential = credential(&parts.headers);
         let pays = matches!(credential, Ok(Some(_)));
-        let opened = self.opened(&mut quote, &parts.headers, (client.as_ref(), pays));
+        let opened = self.opened(Arc::make_mut(&mut quote), &parts.headers, (client.as_ref(), pays));
         let signed_in = self.signed_in(&parts.headers, &quote, client.as_ref());
         let cashu = parts.headers.contains_key(header::X_CASHU);
         let counted = self.counted(&parts.headers, &quote, (self.config.clock)());
@@ -300,14 +302,20 @@ impl Shared {
         }
         match opened {
             Ok(None) => {}
-            Ok(Some(by)) => return self.serve_opened(Answering { inner, parts, body, quote }, by).await,
+            Ok(Some(by)) => {
+                return Box::pin(self.serve_opened(Answering { inner, parts, body, quote }, by)).await;
+            }
             Err(refused) => return self.refuse_unread(&quote, &parts, &refused, cashu),
         }
         if is_preflight(&parts) {
-            return if quote.sale.is_some() { sale::leave() } else { preflight(inner, parts).await };
+            return if quote.sale.is_some() {
+                sale::leave()
+            } else {
+                Box::pin(preflight(inner, parts)).await
+            };
         }
         if quote.granted {
-            return self.free(Answering { inner, parts, body, quote }, None).await;
+            return Box::pin(self.free(Answering { inner, parts, body, quote }, None)).await;
         }
         if let Some(refused) = quote.refused.clone() {
             let refused = Refused::Named(Box::new(refused));
@@ -315,16 +323,18 @@ impl Shared {
         }
         // HEAD delivers nothing, so nothing is taken for it. A pass is not sold by the step, and no step counts in a fare.
         if let Some(step) = step.filter(|_| parts.method != Method::HEAD && quote.sale.is_none()) {
-            quote.leave_fare();
+            Arc::make_mut(&mut quote).leave_fare();
             let alone = matches!(credential, Ok(None));
             let step = step.and_then(|step| if alone { Ok(step) } else { Err(SessionRefusal::Several) });
-            return self.serve_session(Answering { inner, parts, body, quote }, step, client.as_ref()).await;
+            let answering = Answering { inner, parts, body, quote };
+            return Box::pin(self.serve_session(answering, step, client.as_ref())).await;
         }
         let counted = match signed_in {
             Ok(None) => counted,
             Ok(Some(SignedIn::Paid(row))) if quote.sale.is_some() => return self.pass_again(&quote, &row),
             Ok(Some(SignedIn::Paid(row))) => {
-                return self.serve_pass(Answering { inner, parts, body, quote }, Some(row.payment)).await;
+                let answering = Answering { inner, parts, body, quote };
+                return Box::pin(self.serve_pass(answering, Some(row.payment))).await;
             }
             Ok(Some(SignedIn::Account(account))) => Some(Counted::Account(account)),
             // Who pays as well has no need of it.
@@ -338,7 +348,8 @@ impl Shared {
         };
         // Who brings money pays; what is free is for who brings none.
         let counted = counted.filter(|_| credential.is_none() && parts.method != Method::HEAD);
-        self.pay_or_ask(Answering { inner, parts, body, quote }, counted, (credential, client), cashu).await
+        let answering = Answering { inner, parts, body, quote };
+        Box::pin(self.pay_or_ask(answering, counted, (credential, client), cashu)).await
     }
 
     /// Takes one of what is free, or a payment, or asks for one.
@@ -363,9 +374,11 @@ impl Shared {
             return answer;
         }
         if let Some(counted) = counted {
-            match self.take_free(&mut quote, counted, &parts, (self.config.clock)()).await {
+            match self.take_free(Arc::make_mut(&mut quote), counted, &parts, (self.config.clock)()).await {
                 Ok(None) => {}
-                Ok(taken) => return self.free(Answering { inner, parts, body, quote }, taken).await,
+                Ok(taken) => {
+                    return Box::pin(self.free(Answering { inner, parts, body, quote }, taken)).await;
+                }
                 Err(refusal) => return self.refuse_unread(&quote, &parts, &refusal.into(), cashu),
             }
         }

@@ -46,7 +46,7 @@ use crate::proxy::UpstreamError;
 pub(super) struct Attempt {
     pub(super) parts: Parts,
     pub(super) body: Body,
-    pub(super) quote: Quote,
+    pub(super) quote: Arc<Quote>,
     pub(super) credential: Credential,
     /// The digest of the body; empty for no body, none for one that streams unread.
     pub(super) digest: Option<String>,

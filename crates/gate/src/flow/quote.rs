@@ -223,8 +223,7 @@ impl Quote {
 
     /// Whom a payment in this asset pays: the merchants who have a share, in their order, and the gate's own for the rest.
     pub(super) fn payees(&self, own: &str, asset: Asset) -> Payees {
-        let chart = Chart::of(asset);
-        let account = |merchant: &str| chart.merchant(merchant).id();
+        let account = |merchant: &str| Chart::merchant_of(asset, merchant);
         if self.shares.is_empty() {
             return account(own).into();
         }

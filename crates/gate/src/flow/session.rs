@@ -1,6 +1,6 @@
 //! The short way of a call that a session pays for: no challenge, no row, no signature of its own.
 //!
-//! What is refused is refused on the spot; what the upstream is asked for goes on in a task of its own.
+//! What is refused is refused on the spot; what the upstream is asked for goes on to its end.
 
 use std::sync::Arc;
 
@@ -13,14 +13,15 @@ use tower::Service;
 
 use super::challenge::Asked;
 use super::deliver::keep_private;
+use super::finishing::Finishing;
 use super::pay::{is_delivery, uncharged};
 use super::quote::Quote;
 use super::refusal::Refused;
-use super::{Answering, Shared, broken_off};
+use super::{Answering, Shared};
 use crate::body::{Body, BoxError};
 use crate::limit::Client;
 use crate::proxy::UpstreamError;
-use crate::session::{Live, NEAR, Reserved, SessionRefusal, Sessions};
+use crate::session::{CallName, Live, NEAR, Reserved, SessionRefusal, Sessions};
 use crate::{cors, own_header, problem};
 
 /// How long a note to the upstream serves for other calls.
@@ -41,8 +42,8 @@ pub(super) fn step(headers: &HeaderMap) -> Option<Result<SessionStep, SessionRef
 }
 
 impl Shared {
-    /// The whole way of a call. Once its steps are set aside it goes on in a task of its own, as every payment does: a client
-    /// that leaves while the upstream works for it has its steps charged all the same.
+    /// The whole way of a call. Once its steps are set aside it goes on to its end, as every payment does: a client that leaves
+    /// while the upstream works for it has its steps charged all the same.
     pub(super) async fn serve_session<S, B>(
         self: Arc<Self>,
         answering: Answering<S>,
@@ -71,8 +72,7 @@ impl Shared {
             Err(refused) => return self.refuse_session(&answering.parts.headers, quote, &refused),
         };
         let note = self.session_note(&live, quote, (self.config.clock)());
-        let task = tokio::spawn(self.serve_steps(answering, note, sessions, reserved));
-        task.await.unwrap_or_else(|error| broken_off(&error))
+        Finishing::new(self.serve_steps(answering, note, sessions, reserved)).await
     }
 
     /// Asks the upstream, charges the steps if it delivers, and hands its answer on.
@@ -103,12 +103,12 @@ impl Shared {
                 return problem::answer(&problem::of_upstream(&error));
             }
         };
-        let payment = reserved.payment();
+        let name = reserved.name();
         let payees = quote.payees(&self.config.names.merchant, quote.price.asset());
         let standing = match reserved.charge(&sessions, (payees, quote.tax_code)).await {
             Ok(standing) => standing,
             Err(fault) => {
-                let refused = Refused::Unrecorded { payment, source: Refusal::Fault(fault) };
+                let refused = Refused::Unrecorded { payment: name.payment(), source: Refusal::Fault(fault) };
                 return self.refuse_session(&HeaderMap::new(), &quote, &refused);
             }
         };
@@ -119,7 +119,7 @@ impl Shared {
         if let Ok(value) = HeaderValue::try_from(standing.to_string()) {
             headers.insert(header::FARTHING_SESSION, value);
         }
-        self.put_session_pass(headers, &quote, payment);
+        self.put_session_pass(headers, &quote, name);
         if origin {
             cors::widen_answer(headers);
         }
@@ -197,12 +197,12 @@ impl Shared {
     }
 
     /// A rule's own pass goes with what a session has paid for; the minute that every page has does not.
-    fn put_session_pass(&self, headers: &mut HeaderMap, quote: &Quote, payment: farthing_engine::PaymentId) {
+    fn put_session_pass(&self, headers: &mut HeaderMap, quote: &Quote, name: CallName) {
         if quote.pass.millis() <= SHORT_PASS.millis() || !quote.is_safe() {
             return;
         }
         let expires = (self.config.clock)().after(quote.pass);
-        let (payment, scope) = (payment.to_string(), quote.scope.clone());
+        let (payment, scope) = (name.payment().to_string(), quote.scope.clone());
         let pass = Pass { payment, scope, expires, checked: false, bought: None };
         let signed = pass.sign(&self.config.secrets.signing).ok();
         if let Some(value) = signed.and_then(|text| HeaderValue::try_from(text).ok()) {

@@ -196,6 +196,24 @@ impl State {
     }
 }
 
+/// What a call is known by: its session, the chain and the highest of its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallName {
+    session: SessionId,
+    generation: u32,
+    last: u32,
+}
+
+impl CallName {
+    /// The name of what the call has paid for.
+    pub fn payment(self) -> PaymentId {
+        let hash =
+            Sha256::new().chain_update(b"farthing/payment/step/1").chain_update(self.session.as_bytes());
+        let hash = hash.chain_update(self.generation.to_be_bytes()).chain_update(self.last.to_be_bytes());
+        PaymentId::from_bytes(hash.finalize().into())
+    }
+}
+
 /// Steps of a call that is under way. Dropped, they are free again.
 pub struct Reserved {
     live: Arc<Live>,
@@ -222,12 +240,9 @@ impl Reserved {
         Ok(self.live.standing())
     }
 
-    /// The name of what this call has paid for.
-    pub fn payment(&self) -> PaymentId {
-        let hash =
-            Sha256::new().chain_update(b"farthing/payment/step/1").chain_update(self.live.id.as_bytes());
-        let hash = hash.chain_update(self.generation.to_be_bytes()).chain_update(self.last.to_be_bytes());
-        PaymentId::from_bytes(hash.finalize().into())
+    /// What the call is known by.
+    pub fn name(&self) -> CallName {
+        CallName { session: self.live.id, generation: self.generation, last: self.last }
     }
 }
 

@@ -19,7 +19,7 @@ use farthing_money::{Asset, Span};
 use farthing_wire::SessionStanding;
 use thiserror::Error;
 
-pub use self::live::Reserved;
+pub use self::live::{CallName, Reserved};
 pub(crate) use self::live::{Live, NEAR};
 
 /// Steps that may be free below the highest one: calls that are still on their way. A call that would leave more of them free
