@@ -74,7 +74,7 @@ impl Capture {
         keys.accounts.extend(&self.accounts);
         self.merchant.keys(keys);
         keys.chart(self.asset);
-        keys.marks(self.payment, self.marks);
+        keys.marks(self.payment, &self.marks);
     }
 }
 
@@ -84,7 +84,7 @@ impl Void {
         keys.call(CallId::of_void(self.payment));
         keys.accounts.extend(&self.accounts);
         keys.chart(self.asset);
-        keys.marks(self.payment, self.marks);
+        keys.marks(self.payment, &self.marks);
     }
 }
 

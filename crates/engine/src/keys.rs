@@ -30,7 +30,7 @@ impl Keys {
         let Some(named) = payment else { return };
         let SettledPayment { payment, accounts, merchant, asset, credits, change, quote, marks } = named;
         self.payment(*payment);
-        self.marks(*payment, *marks);
+        self.marks(*payment, marks);
         self.accounts.extend(accounts);
         merchant.keys(self);
         self.chart(*asset);
@@ -43,7 +43,7 @@ impl Keys {
         }
     }
 
-    pub(crate) fn marks(&mut self, payment: PaymentId, marks: Marks) {
+    pub(crate) fn marks(&mut self, payment: PaymentId, marks: &Marks) {
         self.names.extend(marks.name);
         self.access.extend(marks.access);
         self.fares.extend(marks.fare.map(|share| share.fare));

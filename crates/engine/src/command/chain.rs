@@ -16,7 +16,7 @@ impl Command {
             }
             Self::ChargeVoucher(command) => {
                 keys.payment(command.payment);
-                keys.marks(command.payment, command.marks);
+                keys.marks(command.payment, &command.marks);
                 keys.channels.push(command.channel);
                 keys.accounts.extend(command.accounts.ids());
                 command.merchant.keys(keys);
@@ -41,7 +41,7 @@ impl Command {
             Self::Settle(command) => {
                 keys.payment(command.payment);
                 keys.call(CallId::of_payment(command.payment));
-                keys.marks(command.payment, command.marks);
+                keys.marks(command.payment, &command.marks);
                 keys.accounts.extend(&command.accounts);
                 command.merchant.keys(keys);
                 keys.chart(command.asset);

@@ -108,7 +108,7 @@ impl Hold {
     /// What it touches.
     pub(super) fn keys(&self, keys: &mut Keys) {
         keys.payment(self.payment);
-        keys.marks(self.payment, self.marks);
+        keys.marks(self.payment, &self.marks);
         match &self.funds {
             Funds::Credits(inputs) => keys.spent(inputs),
             Funds::Chain { reserve, .. } => keys.accounts.push(*reserve),
@@ -126,7 +126,7 @@ impl Post {
     /// What it touches.
     pub(super) fn keys(&self, keys: &mut Keys) {
         keys.payment(self.payment);
-        keys.marks(self.payment, self.marks);
+        keys.marks(self.payment, &self.marks);
         keys.credits.extend(&self.credits);
         keys.signed(&self.change);
         keys.accounts.extend(&self.accounts);
@@ -139,7 +139,7 @@ impl Release {
     /// What it touches.
     pub(super) fn keys(&self, keys: &mut Keys) {
         keys.payment(self.payment);
-        keys.marks(self.payment, self.marks);
+        keys.marks(self.payment, &self.marks);
         keys.credits.extend(&self.credits);
         keys.accounts.extend(&self.accounts);
         keys.channels.extend(self.channel);

@@ -26,7 +26,7 @@ impl Command {
 impl Keys {
     fn refunded(&mut self, (payment, marks): (PaymentId, Marks), merchant: &Payees, fare: Option<FareId>) {
         self.payment(payment);
-        self.marks(payment, marks);
+        self.marks(payment, &marks);
         self.refunds.push(payment);
         self.fares.extend(fare);
         merchant.keys(self);

@@ -191,7 +191,7 @@ pub(crate) fn end_payment(
         let (_, entry) = post(rows, payment, row, now, gas)?;
         return entry.ok_or(Reject::NotLoaded);
     }
-    super::mark::loaded(rows, payment, row.marks)?;
+    super::mark::loaded(rows, payment, &row.marks)?;
     let clearing = Chart::of(row.asset).clearing;
     let mut draft = Draft::new(EntryKind::Release, Some(Reference::from_bytes(*payment.as_bytes())));
     for (account, amount) in &row.held {
@@ -199,8 +199,8 @@ pub(crate) fn end_payment(
     }
     push_gas(&mut draft, gas);
     let entry = draft.apply(rows)?;
-    super::mark::unname(rows, payment, row.marks);
-    super::fare::free(rows, row.marks);
+    super::mark::unname(rows, payment, &row.marks);
+    super::fare::free(rows, &row.marks);
     rows.held.remove(payment);
     Ok(entry)
 }
@@ -214,7 +214,7 @@ fn end_again(
     gas: Option<&Gas>,
 ) -> Result<Entry, Reject> {
     let row = rows.payments.get(&payment)?.ok_or(Reject::PaymentNotHeld(payment))?.clone();
-    super::mark::loaded(rows, payment, row.marks)?;
+    super::mark::loaded(rows, payment, &row.marks)?;
     let mut draft = Draft::new(EntryKind::Settle, Some(Reference::from_bytes(*payment.as_bytes())));
     if let Outcome::Settled { .. } = command.outcome {
         let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(payment))?;
@@ -223,7 +223,7 @@ fn end_again(
     push_gas(&mut draft, gas);
     let entry = draft.apply(rows)?;
     let has_moved = matches!(command.outcome, Outcome::Settled { .. });
-    super::fare::end_again(rows, row.marks, row.charged, has_moved);
+    super::fare::end_again(rows, &row.marks, row.charged, has_moved);
     if has_moved {
         super::mark::open(rows, payment, &row);
     }
@@ -238,7 +238,7 @@ pub(super) fn post(
     now: Timestamp,
     gas: Option<&Gas>,
 ) -> Decision {
-    super::mark::loaded(rows, payment, row.marks)?;
+    super::mark::loaded(rows, payment, &row.marks)?;
     let clearing = Chart::of(row.asset).clearing;
     let reference = Some(Reference::from_bytes(*payment.as_bytes()));
     let mut draft = Draft::new(EntryKind::Post, reference).tax_code(row.tax_code);
@@ -258,8 +258,8 @@ pub(super) fn post(
     let posted = PaymentRow { state: PaymentState::Posted, at: now, ..row };
     rows.held.remove(payment);
     super::mark::open(rows, payment, &posted);
-    super::fare::charge(rows, posted.marks, posted.charged);
-    super::refund::open(rows, payment, posted.marks, &posted, now);
+    super::fare::charge(rows, &posted.marks, posted.charged);
+    super::refund::open(rows, payment, &posted.marks, &posted, now);
     rows.payments.put(payment, posted.clone());
     Ok((Answer::Posted(Box::new(posted)), Some(entry)))
 }
@@ -365,12 +365,12 @@ pub(crate) fn take_back(
 ) -> Result<Entry, Reject> {
     let row = rows.payments.get(&payment)?.ok_or(Reject::PaymentNotHeld(payment))?.clone();
     let (reserve, _) = row.held.first().ok_or(Reject::NotOnChain(payment))?;
-    super::mark::loaded(rows, payment, row.marks)?;
+    super::mark::loaded(rows, payment, &row.marks)?;
     let mut draft = Draft::new(EntryKind::Reversal, Some(reference(call)));
     named.merchant.take_back(&mut draft, *reserve, row.charged)?;
     let entry = draft.apply(rows)?;
-    super::mark::close(rows, payment, row.marks);
-    super::fare::take_back(rows, row.marks, row.charged);
+    super::mark::close(rows, payment, &row.marks);
+    super::fare::take_back(rows, &row.marks, row.charged);
     Ok(entry)
 }
 

@@ -99,10 +99,10 @@ pub(crate) fn void(rows: &mut Rows, command: &Void, now: Timestamp) -> Decision 
         PaymentState::Held | PaymentState::Posted => return Err(Reject::NotInEscrow(*payment)),
     }
     let is_new = is_new(rows, *payment)?;
-    super::mark::loaded(rows, *payment, row.marks)?;
+    super::mark::loaded(rows, *payment, &row.marks)?;
     let entry = released(*payment, &row).apply(rows)?;
-    super::mark::unname(rows, *payment, row.marks);
-    super::fare::free(rows, row.marks);
+    super::mark::unname(rows, *payment, &row.marks);
+    super::fare::free(rows, &row.marks);
     rows.held.remove(*payment);
     if is_new {
         give_back(rows, *payment, call, now);
@@ -120,7 +120,7 @@ pub(super) fn end_authorize(rows: &mut Rows, payment: PaymentId, command: &EndCa
     let waiting = row.filter(|row| matches!(row.state, PaymentState::Authorizing | PaymentState::Escrowed));
     let failed = matches!(command.outcome, Outcome::Failed { .. });
     if let Some(row) = &waiting {
-        super::mark::loaded(rows, payment, row.marks)?;
+        super::mark::loaded(rows, payment, &row.marks)?;
     }
     let mut draft = match &waiting {
         Some(row) if failed => released(payment, row),
@@ -130,8 +130,8 @@ pub(super) fn end_authorize(rows: &mut Rows, payment: PaymentId, command: &EndCa
     let entry = draft.apply(rows)?;
     match waiting {
         Some(row) if failed => {
-            super::mark::unname(rows, payment, row.marks);
-            super::fare::free(rows, row.marks);
+            super::mark::unname(rows, payment, &row.marks);
+            super::fare::free(rows, &row.marks);
             rows.held.remove(payment);
         }
         Some(row) => rows.held.put(payment, PaymentRow { state: PaymentState::Escrowed, ..row }),

@@ -8,12 +8,12 @@ use crate::{FareReject, FareRow, FareShare, Funds, Marks, Reject, Rows};
 /// The price of a payment, and its share; lower than the full price if its fare has less room.
 pub(crate) fn due(
     rows: &Rows,
-    marks: Marks,
+    marks: &Marks,
     (price, asset): (Amount, Asset),
     funds: &Funds,
     now: Timestamp,
 ) -> Result<(Amount, Marks), Reject> {
-    let Some(share) = marks.fare else { return Ok((price, marks)) };
+    let Some(share) = marks.fare else { return Ok((price, *marks)) };
     let row = known(rows, share, asset)?;
     if row.asset != asset {
         return Err(Reject::WrongAsset { expected: row.asset, got: asset });
@@ -33,7 +33,7 @@ pub(crate) fn due(
     if due > share.took || due < share.took && !matches!(funds, Funds::Credits(_)) {
         return Err(Reject::Fare(FareReject::Changed));
     }
-    Ok((due, Marks { fare: Some(FareShare { took: due, ..share }), ..marks }))
+    Ok((due, Marks { fare: Some(FareShare { took: due, ..share }), ..*marks }))
 }
 
 fn known(rows: &Rows, share: FareShare, asset: Asset) -> Result<FareRow, Reject> {
@@ -43,7 +43,7 @@ fn known(rows: &Rows, share: FareShare, asset: Asset) -> Result<FareRow, Reject>
 }
 
 /// Holds the share that is due.
-pub(crate) fn hold(rows: &mut Rows, marks: Marks, asset: Asset) {
+pub(crate) fn hold(rows: &mut Rows, marks: &Marks, asset: Asset) {
     let Some(share) = marks.fare else { return };
     let Ok(row) = known(rows, share, asset) else { return };
     let held = row.held.checked_add(share.took).unwrap_or(Amount::MAX);
@@ -51,17 +51,17 @@ pub(crate) fn hold(rows: &mut Rows, marks: Marks, asset: Asset) {
 }
 
 /// Gives the share back. What nothing was ever paid in is forgotten.
-pub(crate) fn free(rows: &mut Rows, marks: Marks) {
+pub(crate) fn free(rows: &mut Rows, marks: &Marks) {
     end(rows, marks, |share| (share.took, Amount::ZERO));
 }
 
 /// Counts what was charged of the share.
-pub(crate) fn charge(rows: &mut Rows, marks: Marks, charged: Amount) {
+pub(crate) fn charge(rows: &mut Rows, marks: &Marks, charged: Amount) {
     end(rows, marks, |share| (share.took, charged));
 }
 
 /// A chain has taken back what was charged: it is held until the chain has said its last word, so that no room comes of it.
-pub(crate) fn take_back(rows: &mut Rows, marks: Marks, charged: Amount) {
+pub(crate) fn take_back(rows: &mut Rows, marks: &Marks, charged: Amount) {
     let Some(share) = marks.fare else { return };
     let Some(row) = rows.fares.get(&share.fare).ok().flatten().copied() else { return };
     let back = charged.min(row.spent);
@@ -71,11 +71,11 @@ pub(crate) fn take_back(rows: &mut Rows, marks: Marks, charged: Amount) {
 }
 
 /// The chain's last word about what it has taken back: it has moved after all, or never will.
-pub(crate) fn end_again(rows: &mut Rows, marks: Marks, charged: Amount, has_moved: bool) {
+pub(crate) fn end_again(rows: &mut Rows, marks: &Marks, charged: Amount, has_moved: bool) {
     end(rows, marks, |_| (charged, if has_moved { charged } else { Amount::ZERO }));
 }
 
-fn end(rows: &mut Rows, marks: Marks, of: impl Fn(&FareShare) -> (Amount, Amount)) {
+fn end(rows: &mut Rows, marks: &Marks, of: impl Fn(&FareShare) -> (Amount, Amount)) {
     let Some(share) = marks.fare else { return };
     let Some(row) = rows.fares.get(&share.fare).ok().flatten().copied() else { return };
     let (held, charged) = of(&share);

@@ -43,9 +43,9 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
         return Ok((answer, None));
     }
     super::epoch(rows)?;
-    super::mark::check(rows, *payment, *marks, now)?;
+    super::mark::check(rows, *payment, marks, now)?;
     merchant.check(rows, *asset)?;
-    let (price, marks) = &super::fare::due(rows, *marks, (*price, *asset), funds, now)?;
+    let (price, marks) = &super::fare::due(rows, marks, (*price, *asset), funds, now)?;
     let mut channel = None;
     let (inputs, sums) = match funds {
         Funds::Credits(inputs) => {
@@ -93,8 +93,8 @@ pub(crate) fn hold(rows: &mut Rows, command: &Hold, now: Timestamp) -> Decision 
     if let Some((id, channel)) = channel {
         rows.channels.put(id, channel);
     }
-    super::mark::name(rows, *payment, *marks, now);
-    super::fare::hold(rows, *marks, *asset);
+    super::mark::name(rows, *payment, marks, now);
+    super::fare::hold(rows, marks, *asset);
     rows.held.put(*payment, row.clone());
     Ok((Answer::Held(Box::new(row)), Some(entry)))
 }

@@ -10,7 +10,7 @@ use crate::{AccessRow, Answer, Forget, Marks, NameRow, PaymentId, PaymentRow, Re
 pub const NAME_LASTS: Span = Span::from_secs(24 * 3_600);
 
 /// Refuses a name that another payment has.
-pub(crate) fn check(rows: &Rows, payment: PaymentId, marks: Marks, now: Timestamp) -> Result<(), Reject> {
+pub(crate) fn check(rows: &Rows, payment: PaymentId, marks: &Marks, now: Timestamp) -> Result<(), Reject> {
     loaded(rows, payment, marks)?;
     let Some(name) = marks.name else { return Ok(()) };
     match rows.names.get(&name)? {
@@ -20,7 +20,7 @@ pub(crate) fn check(rows: &Rows, payment: PaymentId, marks: Marks, now: Timestam
 }
 
 /// Whether the rows are there that the functions below look at: they come after the first change, when nothing may fail.
-pub(crate) fn loaded(rows: &Rows, payment: PaymentId, marks: Marks) -> Result<(), Reject> {
+pub(crate) fn loaded(rows: &Rows, payment: PaymentId, marks: &Marks) -> Result<(), Reject> {
     if let Some(name) = marks.name {
         rows.names.get(&name)?;
     }
@@ -38,14 +38,14 @@ pub(crate) fn loaded(rows: &Rows, payment: PaymentId, marks: Marks) -> Result<()
 }
 
 /// Gives a payment its name.
-pub(crate) fn name(rows: &mut Rows, payment: PaymentId, marks: Marks, now: Timestamp) {
+pub(crate) fn name(rows: &mut Rows, payment: PaymentId, marks: &Marks, now: Timestamp) {
     if let Some(name) = marks.name {
         rows.names.put(name, NameRow { payment, until: now.after(NAME_LASTS) });
     }
 }
 
 /// A payment that was given back has no name any more. What another has got meanwhile stays.
-pub(crate) fn unname(rows: &mut Rows, payment: PaymentId, marks: Marks) {
+pub(crate) fn unname(rows: &mut Rows, payment: PaymentId, marks: &Marks) {
     let Some(name) = marks.name else { return };
     if let Ok(Some(row)) = rows.names.get(&name)
         && row.payment == payment
@@ -66,7 +66,7 @@ pub(crate) fn open(rows: &mut Rows, payment: PaymentId, row: &PaymentRow) {
 }
 
 /// The chain has taken the payment back: it opens nothing. What another payment has opened stays.
-pub(crate) fn close(rows: &mut Rows, payment: PaymentId, marks: Marks) {
+pub(crate) fn close(rows: &mut Rows, payment: PaymentId, marks: &Marks) {
     let Some(access) = marks.access else { return };
     let Ok(Some(known)) = rows.access.get(&access).map(Option::<&AccessRow>::copied) else { return };
     match known.without(payment) {

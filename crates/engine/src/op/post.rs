@@ -21,7 +21,7 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
         // Money on a chain is charged when the chain says that it has moved.
         return Err(Reject::NotOnChain(*payment));
     }
-    super::mark::loaded(rows, *payment, row.marks)?;
+    super::mark::loaded(rows, *payment, &row.marks)?;
     super::check_outputs(rows, change)?;
     let held = Amount::try_sum(row.held.iter().map(|(_, amount)| *amount)).ok_or(Reject::AmountOverflow)?;
     let signed = output_sums(change)?;
@@ -68,8 +68,8 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
         marks: Marks { fare: None, ..row.marks },
         ..row
     };
-    super::fare::charge(rows, row_marks, *charged);
-    super::refund::open(rows, *payment, row_marks, &posted, now);
+    super::fare::charge(rows, &row_marks, *charged);
+    super::refund::open(rows, *payment, &row_marks, &posted, now);
     rows.held.remove(*payment);
     rows.payments.put(*payment, posted.clone());
     Ok((Answer::Posted(Box::new(posted)), Some(entry)))

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A payment that was charged may be asked back from now on, if that was told before it was made.
-pub(crate) fn open(rows: &mut Rows, payment: PaymentId, marks: Marks, row: &PaymentRow, now: Timestamp) {
+pub(crate) fn open(rows: &mut Rows, payment: PaymentId, marks: &Marks, row: &PaymentRow, now: Timestamp) {
     let Some(terms) = marks.refund.filter(|_| !row.charged.is_zero()) else { return };
     let fare = marks.fare.map(|share| share.fare);
     let until = now.after(terms.within);
@@ -148,7 +148,7 @@ fn found(
         // Whoever has read the rows has read other ones.
         return Err(Reject::NotLoaded);
     }
-    super::mark::loaded(rows, payment, marks)?;
+    super::mark::loaded(rows, payment, &marks)?;
     if let Some(fare) = fare {
         rows.fares.get(&fare)?;
     }
@@ -189,7 +189,7 @@ fn asked(
             return Err(RefundReject::PayerLimit { limit: terms.per_payer }.into());
         }
     }
-    let item = item(rows, row, row.marks, now)?;
+    let item = item(rows, row, &row.marks, now)?;
     if !item.is_open(terms.rate_most) {
         return Err(RefundReject::RateLimit { most: terms.rate_most }.into());
     }
@@ -240,12 +240,12 @@ fn give(
     let back = row.back.checked_add(amount).unwrap_or(row.charged);
     let given = PaymentRow { back, ..row.clone() };
     if given.is_refunded() {
-        super::mark::close(rows, payment, row.marks);
+        super::mark::close(rows, payment, &row.marks);
     }
     if let Some(fare) = fare {
         lower(rows, fare, amount);
     }
-    if let (Some(terms), Ok(mut item)) = (row.marks.refund, item(rows, row, row.marks, now)) {
+    if let (Some(terms), Ok(mut item)) = (row.marks.refund, item(rows, row, &row.marks, now)) {
         item.refunded = item.refunded.saturating_add(u64::from(row.back.is_zero()));
         item.present.asked = item.present.asked.saturating_add(u64::from(by_payer));
         rows.items.put(terms.item, item);
@@ -267,7 +267,7 @@ fn lower(rows: &mut Rows, fare: FareId, amount: Amount) {
     }
 }
 
-fn item(rows: &Rows, row: &PaymentRow, marks: Marks, now: Timestamp) -> Result<ItemRow, Reject> {
+fn item(rows: &Rows, row: &PaymentRow, marks: &Marks, now: Timestamp) -> Result<ItemRow, Reject> {
     let Some(terms) = marks.refund else { return Ok(ItemRow::default()) };
     let known = rows.items.get(&terms.item)?.cloned();
     let new = || ItemRow { name: item_name(&row.resource).to_owned(), ..ItemRow::default() };

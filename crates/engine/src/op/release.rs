@@ -17,7 +17,7 @@ pub(crate) fn release(rows: &mut Rows, command: &Release) -> Decision {
     if row.state != PaymentState::Held {
         return Err(Reject::PaymentSettling(payment));
     }
-    super::mark::loaded(rows, payment, row.marks)?;
+    super::mark::loaded(rows, payment, &row.marks)?;
     let clearing = Chart::of(row.asset).clearing;
     let mut draft = Draft::new(EntryKind::Release, Some(Reference::from_bytes(*payment.as_bytes())));
     for (account, amount) in &row.held {
@@ -37,8 +37,8 @@ pub(crate) fn release(rows: &mut Rows, command: &Release) -> Decision {
     for credit in &row.credits {
         rows.credits.remove(*credit);
     }
-    super::mark::unname(rows, payment, row.marks);
-    super::fare::free(rows, row.marks);
+    super::mark::unname(rows, payment, &row.marks);
+    super::fare::free(rows, &row.marks);
     rows.held.remove(payment);
     Ok((Answer::Done, Some(entry)))
 }

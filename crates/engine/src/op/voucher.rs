@@ -74,7 +74,7 @@ pub(crate) fn charge(rows: &mut Rows, command: &ChargeVoucher, now: Timestamp) -
     if row.channel != Some(*channel) || before.held != Some(*payment) || before.accounts != *accounts {
         return Err(not_held);
     }
-    super::mark::loaded(rows, *payment, row.marks)?;
+    super::mark::loaded(rows, *payment, &row.marks)?;
     let books = before.books.posted(*charged)?;
     let earned = worth_between(&before, before.books.charged(), books.charged())?;
     let is_free = charged.is_zero();
@@ -92,11 +92,11 @@ pub(crate) fn charge(rows: &mut Rows, command: &ChargeVoucher, now: Timestamp) -
     rows.channels.put(*channel, after);
     rows.held.remove(*payment);
     super::mark::open(rows, *payment, &posted);
-    super::fare::charge(rows, posted.marks, earned);
+    super::fare::charge(rows, &posted.marks, earned);
     let posted = PaymentRow { marks: Marks { fare: None, ..posted.marks }, ..posted };
     if is_free {
         // What was free leaves the sum as it is, and no row: the same voucher pays for the next request.
-        super::mark::unname(rows, *payment, posted.marks);
+        super::mark::unname(rows, *payment, &posted.marks);
     } else {
         // The next voucher builds on another sum, so that this payment's name is never used again.
         rows.payments.put(*payment, posted.clone());

@@ -53,7 +53,9 @@ where
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(work)),
             Err(_) => {
-                tracing::error!("a call was dropped where nothing can go on; what it set aside is free again")
+                tracing::error!(
+                    "a call was dropped where nothing can go on; what it set aside is free again"
+                );
             }
         }
     }

@@ -35,6 +35,7 @@ mod sign_in;
 mod stream;
 mod teaser;
 mod terms;
+mod way;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -46,7 +47,7 @@ use bytes::Bytes;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use farthing_engine::Refusal;
 use farthing_money::Span;
-use farthing_wire::{Credential, CredentialFields, REFUNDS_PATH, digest, header};
+use farthing_wire::{Credential, CredentialFields, digest, header};
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
     ORIGIN, TRAILER, TRANSFER_ENCODING, VARY,
@@ -70,12 +71,12 @@ pub use self::feature::{Authorized, Denial, FeatureDesk, UseAsked, UseEnded, Use
 use self::handover::{Handover, Handovers};
 pub(crate) use self::named::PARAMETER;
 use self::pay::{Attempt, Delivery};
-use self::quota::{Counted, QuotaKeys};
+use self::quota::QuotaKeys;
 use self::quote::Quote;
 use self::refusal::Refused;
-use self::sign_in::{SignIns, SignedIn};
+use self::sign_in::SignIns;
 use self::teaser::Teasers;
-use self::terms::Terms;
+use self::way::{Brought, Found, Way};
 use crate::body::{Body, BoxError};
 use crate::chain::statement;
 use crate::cors;
@@ -83,8 +84,6 @@ use crate::limit::{Client, Work};
 use crate::own_header;
 use crate::problem;
 use crate::proxy::UpstreamError;
-use crate::session::SessionRefusal;
-use crate::target::Target;
 
 /// A service with prices before it.
 #[derive(Clone)]
@@ -220,57 +219,13 @@ impl Shared {
         B::Error: Into<BoxError>,
     {
         let (mut parts, body) = request.into_parts();
-        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
-            return problem::answer(&problem::of_method(&parts.method));
-        }
-        if parts.uri.path() == REFUNDS_PATH {
-            return self.answer_refund(&parts, body).await;
-        }
-        let rules = self.config.rules.borrow().clone();
-        let quote = {
-            let target = match Target::of(&parts) {
-                Ok(target) => target,
-                Err(error) => return problem::answer(&problem::of_target(&error)),
-            };
-            if !rules.know_host(target.host()) && target.host() != self.config.names.host {
-                return problem::answer(&problem::of_host(target.host()));
-            }
-            let https = self.config.names.https;
-            let chosen = || {
-                let chosen = rules.choose(&parts.method, &target)?;
-                Ok(chosen.map(|chosen| match self.terms(chosen.rule, &rules, &parts) {
-                    Terms::Free => None,
-                    Terms::Price(ask) => {
-                        let plans = rules.plans_for(&parts.method, &target);
-                        let quote = Quote::new(chosen.rule, *ask, &parts, &target, https);
-                        Some(Quote { plans, ..quote })
-                    }
-                }))
-            };
-            let found = match sale::asked(&rules, &parts, &target, https) {
-                None => chosen().map_err(|error| problem::answer(&problem::of_target(&error))),
-                Some(sale) => sale.map(|quote| Some(Some(quote))),
-            };
-            match found {
-                Ok(found) => found,
-                Err(answer) => return answer,
-            }
-        };
-        let Some(quote) = quote else {
-            own_header::remove_spoofed(&mut parts.headers);
-            return pass_on(inner, parts, body).await;
-        };
-        // Where a pass stands for the payment, an override would repeat what changes things.
-        if rules.name_methods() || quote.as_ref().is_some_and(Quote::is_safe) {
-            own_header::remove_method_overrides(&mut parts.headers);
-        }
-        if let Some(quote) = quote {
+        match self.find(&mut parts) {
+            Found::Answer(answer) => *answer,
+            Found::Unpriced => pass_on(inner, parts, body).await,
+            Found::Refund => Box::pin(self.answer_refund(&parts, body)).await,
             // On the heap, as every way that a request may go: whoever goes another one carries none of it along.
-            return Box::pin(self.priced(inner, parts, body, Arc::new(quote))).await;
+            Found::Priced(quote) => Box::pin(self.priced(inner, parts, body, quote)).await,
         }
-        own_header::remove_spoofed(&mut parts.headers);
-        own_header::remove_credentials(&mut parts.headers);
-        pass_on(inner, parts, body).await
     }
 
     async fn priced<S, B>(
@@ -288,77 +243,25 @@ impl Shared {
         B::Error: Into<BoxError>,
     {
         let client = self.config.crypto.limiter().client(&parts.extensions, &parts.headers);
-        let credential = credential(&parts.headers);
-        let pays = matches!(credential, Ok(Some(_)));
-        let opened = self.opened(Arc::make_mut(&mut quote), &parts.headers, (client.as_ref(), pays));
-        let signed_in = self.signed_in(&parts.headers, &quote, client.as_ref());
-        let cashu = parts.headers.contains_key(header::X_CASHU);
-        let counted = self.counted(&parts.headers, &quote, (self.config.clock)());
-        let step = session::step(&parts.headers);
-        own_header::remove_spoofed(&mut parts.headers);
-        own_header::remove_credentials(&mut parts.headers);
-        if quote.least.is_some() {
-            named::remove(&mut parts);
-        }
-        match opened {
-            Ok(None) => {}
-            Ok(Some(by)) => {
-                return Box::pin(self.serve_opened(Answering { inner, parts, body, quote }, by)).await;
-            }
-            Err(refused) => return self.refuse_unread(&quote, &parts, &refused, cashu),
-        }
-        if is_preflight(&parts) {
-            return if quote.sale.is_some() {
-                sale::leave()
-            } else {
-                Box::pin(preflight(inner, parts)).await
-            };
-        }
-        if quote.granted {
-            return Box::pin(self.free(Answering { inner, parts, body, quote }, None)).await;
-        }
-        if let Some(refused) = quote.refused.clone() {
-            let refused = Refused::Named(Box::new(refused));
-            return self.refuse_unread(&quote, &parts, &refused, false);
-        }
-        // HEAD delivers nothing, so nothing is taken for it. A pass is not sold by the step, and no step counts in a fare.
-        if let Some(step) = step.filter(|_| parts.method != Method::HEAD && quote.sale.is_none()) {
-            Arc::make_mut(&mut quote).leave_fare();
-            let alone = matches!(credential, Ok(None));
-            let step = step.and_then(|step| if alone { Ok(step) } else { Err(SessionRefusal::Several) });
-            let answering = Answering { inner, parts, body, quote };
-            return Box::pin(self.serve_session(answering, step, client.as_ref())).await;
-        }
-        let counted = match signed_in {
-            Ok(None) => counted,
-            Ok(Some(SignedIn::Paid(row))) if quote.sale.is_some() => return self.pass_again(&quote, &row),
-            Ok(Some(SignedIn::Paid(row))) => {
-                let answering = Answering { inner, parts, body, quote };
-                return Box::pin(self.serve_pass(answering, Some(row.payment))).await;
-            }
-            Ok(Some(SignedIn::Account(account))) => Some(Counted::Account(account)),
-            // Who pays as well has no need of it.
-            Err(_) if pays => None,
-            Err(refused) => return self.refuse_unread(&quote, &parts, &refused, cashu),
-        };
-        let credential = match credential {
-            // HEAD delivers nothing, so nothing is taken for it.
-            Ok(credential) => credential.filter(|_| parts.method != Method::HEAD),
-            Err(error) => return self.refuse_unread(&quote, &parts, &Refused::Credential(error), cashu),
-        };
-        // Who brings money pays; what is free is for who brings none.
-        let counted = counted.filter(|_| credential.is_none() && parts.method != Method::HEAD);
+        let way = self.way(&mut parts, &mut quote, client.as_ref());
         let answering = Answering { inner, parts, body, quote };
-        Box::pin(self.pay_or_ask(answering, counted, (credential, client), cashu)).await
+        match way {
+            Way::Answer(answer) => *answer,
+            Way::Opened(by) => Box::pin(self.serve_opened(answering, by)).await,
+            Way::Preflight => Box::pin(preflight(answering.inner, answering.parts)).await,
+            Way::Free => Box::pin(self.free(answering, None)).await,
+            Way::Session(step) => Box::pin(self.serve_session(answering, step, client.as_ref())).await,
+            Way::Again(payment) => Box::pin(self.serve_pass(answering, Some(payment))).await,
+            Way::Pay(brought) => Box::pin(self.pay_or_ask(answering, *brought, client)).await,
+        }
     }
 
     /// Takes one of what is free, or a payment, or asks for one.
     async fn pay_or_ask<S, B>(
         self: Arc<Self>,
         answering: Answering<S>,
-        counted: Option<Counted>,
-        (credential, client): (Option<Credential>, Option<Client>),
-        cashu: bool,
+        brought: Brought,
+        client: Option<Client>,
     ) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
@@ -368,6 +271,7 @@ impl Shared {
         B::Error: Into<BoxError>,
     {
         let Answering { inner, parts, body, mut quote } = answering;
+        let Brought { credential, counted, cashu } = brought;
         if credential.is_none()
             && let Some(answer) = self.free_range(inner.clone(), &quote, &parts).await
         {
@@ -395,7 +299,7 @@ impl Shared {
         };
         let (Some(credential), Some((work, place))) = (credential, begun) else {
             let digest = digest.filter(|digest| !digest.is_empty());
-            self.look_for_teaser(inner.clone(), &mut quote, &parts).await;
+            self.look_for_teaser(inner.clone(), Arc::make_mut(&mut quote), &parts).await;
             let mut answer = self.challenge(&Asked { quote: &quote, headers: &parts.headers, digest });
             self.put_preview(inner, &quote, &parts, &mut answer).await;
             return answer;

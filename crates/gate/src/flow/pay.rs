@@ -80,9 +80,9 @@ impl Shared {
         let held = if credential.token().is_some() {
             self.hold(&quote, &credential, digest.as_deref(), work).await
         } else if channel::is_in_channel(&credential) {
-            self.hold_in_channel(&quote, &credential, digest.as_deref(), work).await
+            Box::pin(self.hold_in_channel(&quote, &credential, digest.as_deref(), work)).await
         } else {
-            self.hold_on_chain(&quote, &credential, digest.as_deref(), work).await
+            Box::pin(self.hold_on_chain(&quote, &credential, digest.as_deref(), work)).await
         };
         let held = match held {
             Ok(held) => held,

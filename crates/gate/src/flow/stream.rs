@@ -44,7 +44,7 @@ const TRAILERS: HeaderValue = HeaderValue::from_static(
 /// What a stream is paid with, and what counts it.
 pub(super) struct Streamed {
     pub(super) held: Arc<Held>,
-    pub(super) quote: Quote,
+    pub(super) quote: Arc<Quote>,
     pub(super) meter: Arc<Meter>,
     pub(super) tally: Tally,
     /// The dialect of its credential.

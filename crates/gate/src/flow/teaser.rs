@@ -239,7 +239,8 @@ impl Shared {
         }
         let name = random::draw::<32>(&self.config.random).map(hex::encode).unwrap_or_default();
         let note = self.unpaid_note(quote, &name, Standing::Teaser);
-        let answering = Answering { inner, parts: asked, body: Body::empty(), quote: quote.clone() };
+        let answering =
+            Answering { inner, parts: asked, body: Body::empty(), quote: Arc::new(quote.clone()) };
         let mut response = answering.call(note).await.map_err(|error| {
             tracing::debug!(%error, "the free part of something cannot be fetched");
             Unanswered
@@ -319,7 +320,7 @@ impl Shared {
         parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let name = random::draw::<32>(&self.config.random).map(hex::encode).unwrap_or_default();
         let note = self.unpaid_note(quote, &name, Standing::Teaser);
-        let answering = Answering { inner, parts, body: Body::empty(), quote: quote.clone() };
+        let answering = Answering { inner, parts, body: Body::empty(), quote: Arc::new(quote.clone()) };
         let mut response = answering.call(note).await.ok()?;
         let (skip, served, all) = free_part(&response, asked)?;
         if all <= u64::from(free) {
