@@ -134,7 +134,7 @@ async fn uses(
             return Err(Failure::new(format!("expected an authorization, got {}", answer.text())));
         }
         let (question, end) =
-            if at % 2 == 0 { (Question::Commit, "commit") } else { (Question::Release, "release") };
+            if at.is_multiple_of(2) { (Question::Commit, "commit") } else { (Question::Release, "release") };
         let request = post(&address, &format!("authorizations/{}/{end}", allowed.authorization), "");
         let begun = Instant::now();
         connection.exchange(&request).await?.expect(200)?;
