@@ -1,11 +1,11 @@
 // A session paid with nothing but SHA-256, as docs/sessions.md says: sixteen calls at once, a failing upstream, kill -9 under
 // load, a payer that has lost its count, and change that cashu-ts takes; the books agree to the unit.
 import assert from 'node:assert/strict'
-import { createHash, randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { OutputData } from '@cashu/cashu-ts'
 import { settledBooks } from '../lib/books.mjs'
 import { fund, openWallet, states, sum } from '../lib/cashu.mjs'
+import { chainOf } from '../lib/hash_chain.mjs'
 import { ask, stage } from '../lib/story.mjs'
 import { ARTICLE } from '../lib/upstream.mjs'
 
@@ -13,23 +13,9 @@ const CENT = 10_000 // uusd
 const STEPS = 400
 const AT_ONCE = 16
 
-const sha256 = (...parts) => createHash('sha256').update(Buffer.concat(parts.map((part) => Buffer.from(part)))).digest()
-
-/** A chain, by the page's own formulas. */
-function chainOf(steps) {
-  const [salt, key] = [randomBytes(16), randomBytes(32)]
-  const links = [randomBytes(32)]
-  for (let step = steps; step > 0; step--) links.unshift(sha256('farlnk1', salt, links[0]))
-  const lock = sha256('farthing/session/lock/1', key)
-  const id = sha256('farthing/session/1', salt, links[0], lock).subarray(0, 16)
-  const named = { salt: salt.toString('hex'), anchor: links[0].toString('hex'), lock: lock.toString('hex') }
-  const header = (step) => `${id.toString('base64url')}.${step}.${links[step].toString('base64url')}`
-  return { id: id.toString('hex'), key: key.toString('hex'), terms: { ...named, step: CENT, steps }, header }
-}
-
 describe('a session', { timeout: 100_000 }, () => {
   const scene = stage()
-  const chain = chainOf(STEPS)
+  const chain = chainOf(STEPS, CENT)
   let account
   let paid = 0
 

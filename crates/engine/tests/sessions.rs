@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use farthing_channel::ChainSecret;
 use farthing_engine::{
-    Answer, ChainTerms, Chart, CloseSession, Command, CreditId, FoldTape, Input, Mode, OpenSession, Output,
-    OutputId, Reject, RequestTag, Rows, SessionId, SessionReject, SessionRow, SessionState, TapeRow,
+    Answer, ChainTerms, Chart, CloseSession, Command, CreditId, FoldTape, Forget, Input, Mode, OpenSession,
+    Output, OutputId, Reject, RequestTag, Rows, SessionId, SessionReject, SessionRow, SessionState, TapeRow,
     TapeStep, TopUpSession, credits_account, decide,
 };
 use farthing_ledger::{Account, AccountId, Transfer};
@@ -231,6 +231,28 @@ fn every_refusal_of_sessions_changes_nothing() {
         }
     }
     assert_eq!(rows.sessions.get(&empty), Ok(None));
+}
+
+#[test]
+fn closed_sessions_are_forgotten_when_their_time_is_over() {
+    let mut rows = books(2_000);
+    let (open_one, opening) = open(1, 1_000, chain(1, 10, 100));
+    let (closed, other) = open(2, 1_000, chain(2, 10, 100));
+    run(&mut rows, &opening, NOW).unwrap();
+    run(&mut rows, &other, NOW).unwrap();
+    run(&mut rows, &close(closed, 2, vec![output(1, 1_000)]), NOW).unwrap();
+    let unknown = SessionId::from_bytes([9; 16]);
+    let forget = Command::Forget(Forget { sessions: vec![unknown, open_one, closed], ..Forget::default() });
+    let left = |rows: &Rows| [open_one, closed].map(|id| rows.sessions.get(&id).unwrap().is_some());
+    let mut keys = farthing_engine::Keys::default();
+    forget.keys(&mut keys);
+    rows.load_absent(&keys);
+    run(&mut rows, &forget, Timestamp::from_secs(END.secs() - 1)).unwrap();
+    assert_eq!(left(&rows), [true, true]);
+    run(&mut rows, &forget, END).unwrap();
+    assert_eq!(left(&rows), [true, false], "what is left in an open one waits for its payer");
+    // Its credits open no other one.
+    assert!(matches!(run(&mut rows, &other, END), Err(Reject::CreditSpent(_))));
 }
 
 proptest! {

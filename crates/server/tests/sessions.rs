@@ -509,3 +509,23 @@ async fn a_pause_stops_calls_and_takes_nothing() {
     shop.fold().await;
     assert_eq!(shop.call(&session, 2).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_closed_session_is_forgotten_when_its_time_is_over_and_an_open_one_is_not() {
+    let shop = Shop::new().await;
+    let (closed, open) = (shop.open_session(1, 10).await, shop.open_session(2, 10).await);
+    shop.call(&closed, 1).await;
+    let (blanks, _) = shop.outputs(&[0; 24], &shop.keyset().await);
+    let first = shop.close(&closed, &blanks).await;
+    shop.time.fetch_add(29 * 24 * 3600, SeqCst);
+    assert_eq!(farthing_server::life::forget(&shop.installation).await.unwrap(), 0);
+    assert_eq!(shop.close(&closed, &blanks).await.body, first.body);
+    shop.time.fetch_add(2 * 24 * 3600, SeqCst);
+    assert_eq!(farthing_server::life::forget(&shop.installation).await.unwrap(), 1);
+    let gone = shop.close(&closed, &blanks).await;
+    assert_eq!((gone.status, gone.code()), (StatusCode::NOT_FOUND, "unknown-session"));
+    // What is left in the other one still comes back.
+    let (others, _) = shop.outputs(&[0; 24], &shop.keyset().await);
+    let last = shop.close(&open, &others).await;
+    assert_eq!((last.status, &last.body["change"]), (StatusCode::OK, &json!((10 * CENT).to_string())));
+}

@@ -9,7 +9,7 @@ use crate::header::{
     X_PAYMENT,
 };
 use crate::mpp::credit::{self, CreditError, Payload};
-use crate::mpp::{self, CredentialTextError, evm, session};
+use crate::mpp::{self, CredentialTextError, credit_session, evm, session};
 use crate::x402::v1::PayloadV1;
 use crate::x402::{self, X402Error};
 
@@ -31,6 +31,13 @@ pub enum Credential {
         challenge: Box<mpp::Challenge>,
         /// The token and the outputs for change.
         payload: Payload,
+    },
+    /// MPP with our method `credit` and the intent `session`.
+    CreditSession {
+        /// The echoed challenge, not yet verified.
+        challenge: Box<mpp::Challenge>,
+        /// What is done with the session.
+        payload: Box<credit_session::Payload>,
     },
     /// MPP with the method `evm`.
     Evm {
@@ -130,7 +137,9 @@ impl Credential {
     pub fn dialect(&self) -> &'static str {
         match self {
             Self::Cashu { .. } => "cashu",
-            Self::Credit { .. } | Self::Evm { .. } | Self::Session { .. } => "mpp",
+            Self::Credit { .. } | Self::CreditSession { .. } | Self::Evm { .. } | Self::Session { .. } => {
+                "mpp"
+            }
             Self::X402(_) | Self::X402V1(_) => "x402",
         }
     }
@@ -140,6 +149,7 @@ impl Credential {
         match self {
             Self::Cashu { token } => Some(token),
             Self::Credit { payload, .. } => Some(&payload.token),
+            Self::CreditSession { payload, .. } => payload.token(),
             Self::Evm { .. } | Self::Session { .. } | Self::X402(_) | Self::X402V1(_) => None,
         }
     }
@@ -149,6 +159,7 @@ impl Credential {
         let (method, intent) = match self {
             Self::Cashu { .. } => ("cashu", mpp::INTENT_CHARGE),
             Self::Credit { .. } => (mpp::METHOD_CREDIT, mpp::INTENT_CHARGE),
+            Self::CreditSession { .. } => (mpp::METHOD_CREDIT, mpp::INTENT_SESSION),
             Self::Evm { .. } => (mpp::METHOD_EVM, mpp::INTENT_CHARGE),
             Self::Session { .. } => (mpp::METHOD_EVM, mpp::INTENT_SESSION),
             Self::X402(payload) => ("x402", payload.accepted.scheme.as_str()),
@@ -261,6 +272,12 @@ fn read_payment(
             .map_err(|_| malformed("a payload of the type authorization with its signature"))?;
         let (challenge, source) = (Box::new(credential.challenge), credential.source);
         return Ok(Some(Credential::Evm { challenge, source, payload: Box::new(payload) }));
+    }
+    if credit_session::is_credit_session(&credential.challenge) {
+        let payload = credit_session::Payload::from_json(credential.payload)
+            .map_err(|_| malformed("a payload of the action open, voucher, topUp or close"))?;
+        let (challenge, payload) = (Box::new(credential.challenge), Box::new(payload));
+        return Ok(Some(Credential::CreditSession { challenge, payload }));
     }
     if session::is_session(&credential.challenge) {
         let Value::Object(payload) = credential.payload else {

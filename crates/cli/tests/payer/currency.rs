@@ -109,3 +109,25 @@ fn dollars_pay_a_price_in_euros_and_bad_rates_change_nothing() {
     let listed = farthing(shop.path(), &["rates", "--json"]).exits(0).json();
     assert_eq!((&listed["in_force"], &listed["rates"][0]["exact"]), (&true.into(), &"110/100".into()));
 }
+
+#[test]
+fn a_session_in_dollars_pays_calls_that_are_priced_in_euros() {
+    let shop = Shop::open_with(MORE, &[("rates.json", &feed("1.10"))]);
+    farthing(shop.path(), &["rates", "refresh"]).exits(0);
+    let purse = Purse::new();
+    let code = shop.code("1.00 USD");
+    purse.wallet(&["redeem", &code, "--mint", &shop.mint, "--unit", "uusd"]).exits(0);
+    let run = purse.pay(&[&shop.url("/euros"), "--session", "--repeat", "7", "-j", "3"]).exits(0).json();
+    assert_eq!((&run["paid"], &run["charged"][0]["decimal"]), (&7.into(), &"0.3927".into()));
+    purse.wallet(&["sessions", "close", "--all"]).exits(0);
+    purse.assert_has("0.6073");
+    // The fold exchanges what it charges: seven times 0.05 EUR, to the last unit.
+    let trial = farthing(shop.path(), &["ledger", "trial", "--json"]).exits(0).json();
+    let credits = |account, asset| figures(&trial, account, asset).1;
+    assert_eq!(
+        (credits("merchant:author", "EUR"), credits("merchant:corner-shop", "EUR")),
+        ("0.245".into(), "0.105".into())
+    );
+    assert_eq!((credits("fx:EUR", "USD"), credits("fx-earned", "USD")), ("0.385".into(), "0.0077".into()));
+    farthing(shop.path(), &["ledger", "verify"]).exits(0);
+}

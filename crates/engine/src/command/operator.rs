@@ -5,8 +5,8 @@ use farthing_money::{Amount, Asset, Timestamp};
 
 use super::Command;
 use crate::{
-    AccessId, CodeId, CreditId, FareId, Keys, KeysetRow, NameId, OutputId, PaymentId, RATES, StatementId,
-    StatementRow, sale_reference,
+    AccessId, CodeId, CreditId, FareId, Keys, KeysetRow, NameId, OutputId, PaymentId, RATES, SessionId,
+    StatementId, StatementRow, sale_reference,
 };
 
 /// Opens a keyset and its account; retires the ones named.
@@ -68,7 +68,8 @@ pub struct Prune {
     pub payments: Vec<PaymentId>,
 }
 
-/// Forgets names, accesses, fares and windows for refunds whose time is over. Those that are not over are left as they are.
+/// Forgets names, accesses, fares and windows for refunds whose time is over, and sessions that are closed beside. Those that are not
+/// over are left as they are.
 #[derive(Clone, Debug, Default)]
 pub struct Forget {
     /// Payers' own names for payments.
@@ -79,6 +80,8 @@ pub struct Forget {
     pub fares: Vec<FareId>,
     /// What could be asked back, by payment. Of what went back only its fare is forgotten.
     pub refunds: Vec<PaymentId>,
+    /// Sessions.
+    pub sessions: Vec<SessionId>,
 }
 
 /// An entry of the operator's own: money received, paid out, moved between its accounts.
@@ -174,6 +177,7 @@ impl Command {
                 keys.access.extend(&command.access);
                 keys.fares.extend(&command.fares);
                 keys.refunds.extend(&command.refunds);
+                keys.sessions.extend(&command.sessions);
             }
             Self::Enter(command) => {
                 keys.entries.push(command.reference);

@@ -100,6 +100,15 @@ pub(crate) fn forget(rows: &mut Rows, command: &Forget, now: Timestamp) -> Decis
             refunds.push((*payment, row.clone()));
         }
     }
+    let mut sessions = Vec::new();
+    for session in &command.sessions {
+        if rows.sessions.get(session)?.is_some_and(|row| super::session::is_over(row, now)) {
+            sessions.push(*session);
+        }
+    }
+    for session in sessions {
+        rows.sessions.remove(session);
+    }
     for name in names {
         rows.names.remove(name);
     }

@@ -2,7 +2,7 @@
 
 use farthing_channel::Steps;
 use farthing_ledger::{EntryKind, Transfer};
-use farthing_money::{Amount, Asset};
+use farthing_money::{Amount, Asset, Timestamp};
 
 use super::Decision;
 use super::melt::change_outputs;
@@ -97,6 +97,12 @@ pub(crate) fn close(rows: &mut Rows, command: &CloseSession) -> Decision {
     let row = SessionRow { state: SessionState::Closed(change_outputs(change)), tag: *tag, ..row };
     rows.sessions.put(*session, row.clone());
     Ok((Answer::Session(Box::new(row)), entry))
+}
+
+/// Whether a session is forgotten. Until a closed one's time is over the closing is answered alike; what came back is found by its
+/// outputs ever after. Whoever would open it again brings credits that are spent.
+pub(crate) fn is_over(row: &SessionRow, now: Timestamp) -> bool {
+    row.state != SessionState::Open && row.ends_at <= now
 }
 
 /// What the credits are worth, and the entry that sets them aside.

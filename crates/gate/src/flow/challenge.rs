@@ -140,6 +140,8 @@ impl Shared {
         }
         let problem = self.add_chain_offers((asked, refused, now), &others, problem, &mut fields);
         let problem = self.add_other_credits((asked, now), &others, problem, &mut fields);
+        let session = self.credit_session_challenge(quote, now).filter(|text| text.len() < room(&fields));
+        fields.extend(session.map(|text| (header::WWW_AUTHENTICATE, text)));
         let mut response = problem::answer(&problem);
         let is_page = prefers_html(asked.headers);
         if is_page {

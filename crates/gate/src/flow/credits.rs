@@ -51,8 +51,7 @@ pub(super) fn recognise(
         KeyringReject::UnknownKeyset(_) => foreign().unwrap_or(Refused::Keyring(reject)),
         reject => Refused::Keyring(reject),
     })?;
-    let blanks = outputs.iter().enumerate().map(|(at, output)| blank(output).ok_or(Refused::Output(at)));
-    let blanks: Vec<_> = blanks.collect::<Result<_, _>>()?;
+    let blanks = blanks(outputs)?;
     *done = done.saturating_add(conditions::weight(&proofs));
     conditions::check(&proofs, &blanks, None, now.secs())?;
     let ids: Vec<_> = inputs.iter().map(|input| input.credit).collect();
@@ -81,6 +80,12 @@ fn verify(
         many.par_iter().map(|proof| keyring.verify(proof, asset, now)).collect();
     inputs.extend(verified?);
     Ok(inputs)
+}
+
+/// Blank outputs as a credential writes them.
+pub(super) fn blanks(outputs: &[OutputText]) -> Result<Vec<BlindedMessage>, Refused> {
+    let read = |(at, output)| blank(output).ok_or(Refused::Output(at));
+    outputs.iter().enumerate().map(read).collect()
 }
 
 pub(super) fn blank(output: &OutputText) -> Option<BlindedMessage> {

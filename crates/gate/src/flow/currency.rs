@@ -127,6 +127,16 @@ impl Shared {
         in_unit.min_by_key(|payable| payable.price.amount()).unwrap_or(own)
     }
 
+    /// The price in an asset, the lowest that was told; in its own if it is not taken in that one.
+    pub(super) fn payable_in(&self, quote: &Quote, asset: Asset) -> Payable {
+        let own = Payable::own(quote.price);
+        if asset == quote.price.asset() {
+            return own;
+        }
+        let payables = self.payables(quote).into_iter().filter(|payable| payable.price.asset() == asset);
+        payables.min_by_key(|payable| payable.price.amount()).unwrap_or(own)
+    }
+
     /// The price that a challenge of ours has locked in another asset. The price of the rule, or the rates, may have changed
     /// since: then merchants get what the locked sum is worth by the latest rates that were told.
     pub(super) fn locked(&self, quote: &Quote, unit: Unit, amount: Amount) -> Option<Payable> {

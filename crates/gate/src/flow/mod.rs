@@ -5,6 +5,7 @@ mod challenge;
 mod change;
 mod channel;
 mod config;
+mod credit_session;
 mod credits;
 mod currency;
 mod deliver;
@@ -251,6 +252,11 @@ impl Shared {
             Way::Preflight => Box::pin(preflight(answering.inner, answering.parts)).await,
             Way::Free => Box::pin(self.free(answering, None)).await,
             Way::Session(step) => Box::pin(self.serve_session(answering, step, client.as_ref())).await,
+            Way::MppSession(said) => {
+                let (challenge, payload) = *said;
+                let asked = credit_session::Asked { challenge: &challenge, payload, client: client.as_ref() };
+                Box::pin(self.serve_credit_session(answering, asked)).await
+            }
             Way::Again(payment) => Box::pin(self.serve_pass(answering, Some(payment))).await,
             Way::Pay(brought) => Box::pin(self.pay_or_ask(answering, *brought, client)).await,
         }

@@ -281,9 +281,10 @@ impl Shared {
                 let Payable { price, exchange } = payable;
                 Ok((ChainPayment { offer, payload, price, exchange }, over.map(Refused::Challenge)))
             }
-            Credential::Cashu { .. } | Credential::Credit { .. } | Credential::Session { .. } => {
-                Err(credential.not_offered().into())
-            }
+            Credential::Cashu { .. }
+            | Credential::Credit { .. }
+            | Credential::CreditSession { .. }
+            | Credential::Session { .. } => Err(credential.not_offered().into()),
         }
     }
 

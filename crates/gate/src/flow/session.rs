@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use farthing_engine::{Refusal, SessionId};
+use farthing_engine::{Payees, Refusal, SessionId};
 use farthing_money::{Span, Timestamp};
 use farthing_wire::upstream::Standing;
 use farthing_wire::{Pass, PaymentNote, SessionStep, header};
@@ -28,6 +28,14 @@ use crate::{cors, own_header, problem};
 const NOTE_LASTS: Span = Span::from_secs(5);
 /// Passes for longer than what every page has are worth a signature.
 const SHORT_PASS: Span = Span::from_secs(60);
+
+/// A call whose steps are set aside.
+struct Call {
+    live: Arc<Live>,
+    reserved: Reserved,
+    /// Whom it pays, by the rate that was told if that is in another asset.
+    payees: Payees,
+}
 
 /// What a request brings of a session; none if it brings nothing.
 pub(super) fn step(headers: &HeaderMap) -> Option<Result<SessionStep, SessionRefusal>> {
@@ -67,12 +75,12 @@ impl Shared {
             (None, _) => Err(SessionRefusal::NotOffered.into()),
             (_, Err(refusal)) => Err(refusal.into()),
         };
-        let (sessions, (live, reserved)) = match taken {
+        let (sessions, Call { live, reserved, payees }) = match taken {
             Ok(taken) => taken,
             Err(refused) => return self.refuse_session(&answering.parts.headers, quote, &refused),
         };
         let note = self.session_note(&live, quote, (self.config.clock)());
-        Finishing::new(self.serve_steps(answering, note, sessions, reserved)).await
+        Finishing::new(self.serve_steps(answering, note, sessions, (reserved, payees))).await
     }
 
     /// Asks the upstream, charges the steps if it delivers, and hands its answer on.
@@ -81,7 +89,7 @@ impl Shared {
         answering: Answering<S>,
         note: Option<HeaderValue>,
         sessions: Arc<Sessions>,
-        reserved: Reserved,
+        (reserved, payees): (Reserved, Payees),
     ) -> Response<Body>
     where
         S: Service<http::Request<Body>, Response = Response<B>>,
@@ -104,7 +112,6 @@ impl Shared {
             }
         };
         let name = reserved.name();
-        let payees = quote.payees(&self.config.names.merchant, quote.price.asset());
         let standing = match reserved.charge(&sessions, (payees, quote.tax_code)).await {
             Ok(standing) => standing,
             Err(fault) => {
@@ -133,7 +140,7 @@ impl Shared {
         step: &SessionStep,
         quote: &Quote,
         client: Option<&Client>,
-    ) -> Result<(Arc<Live>, Reserved), Refused> {
+    ) -> Result<Call, Refused> {
         if sessions.is_paused() {
             return Err(SessionRefusal::Paused.into());
         }
@@ -170,8 +177,11 @@ impl Shared {
             limiter.begin(client, 1)?.cost(1);
             return Err(SessionRefusal::Link(live.standing()).into());
         }
-        let reserved = live.reserve(step, &proof, quote.price, (self.config.clock)())?;
-        Ok((live, reserved))
+        // The session's own asset, by the lowest price that was told of it.
+        let payable = self.payable_in(quote, live.asset());
+        let reserved = live.reserve(step, &proof, payable.price, (self.config.clock)())?;
+        let payees = quote.payees_by(&self.config.names.merchant, &payable);
+        Ok(Call { live, reserved, payees })
     }
 
     /// What the upstream is told: the same for the calls of a few seconds.
@@ -210,7 +220,12 @@ impl Shared {
         }
     }
 
-    fn refuse_session(&self, headers: &HeaderMap, quote: &Quote, refused: &Refused) -> Response<Body> {
+    pub(super) fn refuse_session(
+        &self,
+        headers: &HeaderMap,
+        quote: &Quote,
+        refused: &Refused,
+    ) -> Response<Body> {
         let asked = Asked { quote, headers, digest: None };
         let mut response = self.refuse(&asked, refused, false);
         if let Refused::Session(refusal) = refused

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use farthing_engine::PaymentId;
+use farthing_wire::mpp::{self, credit_session};
 use farthing_wire::{Credential, REFUNDS_PATH, SessionStep, header};
 use http::request::Parts;
 use http::{Method, Response};
@@ -44,6 +45,8 @@ pub(super) enum Way {
     Free,
     /// A session pays.
     Session(Result<SessionStep, SessionRefusal>),
+    /// The same, as MPP says it, by a challenge of ours.
+    MppSession(Box<(mpp::Challenge, credit_session::Payload)>),
     /// Whoever has signed in has paid for it before.
     Again(PaymentId),
     /// It takes one of what is free, pays, or is asked to.
@@ -163,6 +166,13 @@ impl Shared {
             return Way::Session(
                 step.and_then(|step| if alone { Ok(step) } else { Err(SessionRefusal::Several) }),
             );
+        }
+        if let Ok(Some(Credential::CreditSession { challenge, payload })) = &credential
+            && !is_head
+            && quote.sale.is_none()
+        {
+            Arc::make_mut(quote).leave_fare();
+            return Way::MppSession(Box::new(((**challenge).clone(), (**payload).clone())));
         }
         let counted = match signed_in {
             Ok(None) => counted,

@@ -101,6 +101,11 @@ impl Live {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What it pays in.
+    pub(crate) fn asset(&self) -> Asset {
+        self.lock().asset
+    }
+
     /// What has to be hashed to see whether a step's link is right.
     pub(crate) fn proof(&self, step: &SessionStep) -> Proof {
         let state = self.lock();

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farthing_engine::{Execute, Fault, Mode, Read, Record, SessionId};
-use farthing_money::{Asset, Span};
+use farthing_money::{Asset, Span, Timestamp};
 use farthing_wire::SessionStanding;
 use thiserror::Error;
 
@@ -39,6 +39,13 @@ pub struct SessionLimits {
     pub steps: u32,
     /// How many sessions are open at the most.
     pub open: u64,
+}
+
+impl SessionLimits {
+    /// When a session ends that is opened now: the hour is enough, so that what is kept does not say when exactly somebody came.
+    pub fn ends_at(&self, now: Timestamp) -> Timestamp {
+        now.after(self.lifetime).after(Span::from_secs(3_599)).hour()
+    }
 }
 
 impl Default for SessionLimits {

@@ -13,7 +13,7 @@ use farthing_engine::{
 };
 use farthing_gate::Sessions;
 use farthing_gate::session::SessionRefusal;
-use farthing_money::{Amount, Span, Timestamp};
+use farthing_money::Amount;
 use farthing_wire::SessionStanding;
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,7 @@ pub(super) async fn open(
         tag: tag("session/open", &about.concat(), &prepared.credits(), &[]),
         inputs: prepared.inputs,
         asset: prepared.asset,
-        ends_at: ends_at(issuer.now(), room.limits().lifetime),
+        ends_at: room.limits().ends_at(issuer.now()),
     };
     let row = room.open(command).await?;
     body::write(&told(&room, session, &row, Vec::new())?)
@@ -121,7 +121,7 @@ pub(super) async fn top_up(
         tag: tag("session/top-up", &about.concat(), &prepared.credits(), &[]),
         inputs: prepared.inputs,
         asset: prepared.asset,
-        ends_at: ends_at(issuer.now(), room.limits().lifetime),
+        ends_at: room.limits().ends_at(issuer.now()),
     };
     let known = issuer.read.session(session)?.ok_or(Reject::Session(SessionReject::Unknown(session)))?;
     if known.tag == command.tag {
@@ -212,11 +212,6 @@ fn chain_terms(room: &Arc<Sessions>, chain: &ChainBody) -> Result<ChainTerms, Is
         step: chain.step,
         steps: chain.steps,
     })
-}
-
-/// When a session ends that is opened now: the hour is enough, so that what is kept does not say when exactly somebody came.
-fn ends_at(now: Timestamp, lifetime: Span) -> Timestamp {
-    now.after(lifetime).after(Span::from_secs(3_599)).hour()
 }
 
 fn unlock(session: SessionId, row: &SessionRow, key: &[u8; 32]) -> Result<(), IssuerError> {

@@ -1,7 +1,10 @@
-//! Forgets what is over: names that payers gave to payments, who comes back without paying again, fares, windows for refunds, and what was had for
-//! nothing in periods that have ended, with the keys that name who had it. A page at a time.
+//! Forgets what is over: names that payers gave to payments, who comes back without paying again, fares, windows for refunds, what was had for
+//! nothing in periods that have ended, with the keys that name who had it, and closed sessions. A page at a time.
 
-use farthing_engine::{AccessId, Command, FareId, Forget, ForgetQuotas, NameId, PaymentId, QuotaId, Refusal};
+use farthing_engine::{
+    AccessId, Command, FareId, Forget, ForgetQuotas, NameId, PaymentId, QuotaId, Refusal, SessionId,
+    SessionState,
+};
 
 use crate::installation::Installation;
 
@@ -12,7 +15,22 @@ const PAGE: usize = 500;
 pub async fn forget(at: &Installation) -> Result<usize, Refusal> {
     let known = names(at).await?.saturating_add(access(at).await?);
     let known = known.saturating_add(quotas(at).await?).saturating_add(fares(at).await?);
-    Ok(known.saturating_add(refunds(at).await?))
+    let known = known.saturating_add(refunds(at).await?);
+    Ok(known.saturating_add(sessions(at).await?))
+}
+
+async fn sessions(at: &Installation) -> Result<usize, Refusal> {
+    let (mut after, mut forgotten) = (None, 0_usize);
+    loop {
+        let page = at.books.sessions_after(after, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(forgotten) };
+        after = Some(*last);
+        let now = (at.clock)();
+        let over = page.iter().filter(|(_, row)| row.state != SessionState::Open && row.ends_at <= now);
+        let over: Vec<SessionId> = over.map(|(id, _)| *id).collect();
+        forgotten = forgotten.saturating_add(over.len());
+        commit(at, Forget { sessions: over, ..Forget::default() }).await?;
+    }
 }
 
 async fn names(at: &Installation) -> Result<usize, Refusal> {
@@ -102,8 +120,9 @@ async fn commit_quotas(at: &Installation, forget: ForgetQuotas) -> Result<(), Re
 }
 
 async fn commit(at: &Installation, forget: Forget) -> Result<(), Refusal> {
-    let Forget { names, access, fares, refunds } = &forget;
-    if names.is_empty() && access.is_empty() && fares.is_empty() && refunds.is_empty() {
+    let Forget { names, access, fares, refunds, sessions } = &forget;
+    let is_nothing = names.is_empty() && access.is_empty() && fares.is_empty();
+    if is_nothing && refunds.is_empty() && sessions.is_empty() {
         tokio::task::yield_now().await;
         return Ok(());
     }
@@ -117,7 +136,7 @@ pub(crate) async fn work(at: Installation) {
         Ok(rows) => {
             tracing::info!(
                 rows,
-                "names of payments, accesses, fares, windows, counts and keys that are over were forgotten"
+                "names of payments, accesses, fares, windows, counts, keys and sessions that are over were forgotten"
             );
         }
         Err(error) => tracing::error!(%error, "what is over could not be forgotten"),

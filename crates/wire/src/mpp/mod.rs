@@ -4,6 +4,7 @@ pub mod accept;
 mod challenge;
 mod credential;
 pub mod credit;
+pub mod credit_session;
 pub mod evm;
 mod parse;
 mod quoted;

@@ -208,9 +208,10 @@ impl Till<'_> {
                 let offer = offer.ok_or(claim::ClaimError::NotOffered)?;
                 Ok(claim::of_evm(challenge, payload, offer)?)
             }
-            Credential::Cashu { .. } | Credential::Credit { .. } | Credential::Session { .. } => {
-                Err(credential.not_offered().into())
-            }
+            Credential::Cashu { .. }
+            | Credential::Credit { .. }
+            | Credential::CreditSession { .. }
+            | Credential::Session { .. } => Err(credential.not_offered().into()),
         }
     }
 }
