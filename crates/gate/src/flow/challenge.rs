@@ -140,8 +140,6 @@ impl Shared {
         }
         let problem = self.add_chain_offers((asked, refused, now), &others, problem, &mut fields);
         let problem = self.add_other_credits((asked, now), &others, problem, &mut fields);
-        let session = self.credit_session_challenge(quote, now).filter(|text| text.len() < room(&fields));
-        fields.extend(session.map(|text| (header::WWW_AUTHENTICATE, text)));
         let mut response = problem::answer(&problem);
         let is_page = prefers_html(asked.headers);
         if is_page {
@@ -228,7 +226,7 @@ impl Shared {
         if named { problem } else { offer::for_version_1(problem, &required) }
     }
 
-    /// The price in other assets, in all dialects that credits are paid in. Own offers come first: whoever reads only one field
+    /// Sessions, and the price in other assets, in all dialects that credits are paid in. Own offers come first: whoever reads only one field
     /// of a kind reads that.
     fn add_other_credits(
         &self,
@@ -237,6 +235,9 @@ impl Shared {
         problem: Problem,
         fields: &mut Vec<(&'static str, String)>,
     ) -> Problem {
+        let session = self.credit_session_challenge(asked.quote, now);
+        let session = session.filter(|text| text.len() < room(fields));
+        fields.extend(session.map(|text| (header::WWW_AUTHENTICATE, text)));
         if others.is_empty() {
             return problem;
         }
