@@ -17,7 +17,7 @@ use farthing_ledger::TrialBalance;
 use farthing_money::{Amount, Asset, Span, Timestamp};
 use farthing_server::config::{Config, Origin};
 use farthing_server::installation::{Installation, Parts};
-use farthing_server::issuer_api::{About, Events, Issuer, Places};
+use farthing_server::issuer_api::{About, Events, Issuer, Places, Trials};
 use farthing_server::mount::{ISSUER_PATH, Mount};
 use farthing_server::seed::Seed;
 use farthing_store::{Committer, KeyValue, Memory, RowStore, TableName, Write};
@@ -214,6 +214,7 @@ impl World {
             sessions,
             chains: None,
             places: Places::default(),
+            trials: Trials::none(),
         }
     }
 

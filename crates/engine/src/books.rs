@@ -27,6 +27,8 @@ pub struct Chart {
     pub expired: AccountId,
     /// Credits given away for nothing so that wallets can be tested.
     pub test_funding: AccountId,
+    /// Credits given to newcomers for nothing: what it costs the merchant.
+    pub marketing: AccountId,
     /// Money that came in on a chain and for which no credits were issued yet: a liability. It is overdrawn when a chain takes
     /// a deposit back whose credits are out: then it says what the issuer has lost.
     pub deposits: AccountId,
@@ -44,6 +46,7 @@ const CLEARING: &str = "clearing";
 const CODES: &str = "codes";
 const CODES_SOLD: &str = "codes-sold";
 const DEPOSITS: &str = "deposits";
+const MARKETING: &str = "marketing";
 const PAYOUTS_DUE: &str = "payouts-due";
 const REFUNDS_DUE: &str = "refunds-due";
 const EXPIRED: &str = "expired";
@@ -67,6 +70,7 @@ impl Chart {
             expired: id(EXPIRED),
             fees: id(FEES),
             test_funding: id(TEST_FUNDING),
+            marketing: id(MARKETING),
             deposits: id(DEPOSITS),
             withdrawals: id(WITHDRAWALS),
             payouts_due: id(PAYOUTS_DUE),
@@ -94,6 +98,7 @@ impl Chart {
             (EXPIRED, AccountKind::Income, Limit::None),
             (FEES, AccountKind::Income, Limit::None),
             (TEST_FUNDING, AccountKind::Expense, Limit::None),
+            (MARKETING, AccountKind::Expense, Limit::None),
             (DEPOSITS, AccountKind::Liability, Limit::None),
             (WITHDRAWALS, AccountKind::Liability, Limit::None),
             (PAYOUTS_DUE, AccountKind::Liability, Limit::DebitsWithinCredits),

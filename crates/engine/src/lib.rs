@@ -61,8 +61,9 @@ pub use channel::{
 pub use command::{
     Admission, ApprovePayout, BankWord, CancelPayout, Carrier, Command, CreateCodes, DrawQuotaKey, EndPayout,
     Enter, ExpireKeyset, FilePayouts, FiledPayout, Forget, ForgetQuotas, Funds, Hold, Input, Issue,
-    IssuePart, Leg, Melt, Meter, OpenKeyset, OpenMeltQuote, OpenMintQuote, Output, Post, ProposePayout,
-    Prune, Publish, RefundCodes, Release, ReturnQuota, Reverse, SendPayout, Swap, TakeQuota,
+    IssuePart, Leg, Melt, Meter, OpenKeyset, OpenMeltQuote, OpenMintQuote, OpenTrial, Output, Post,
+    ProposePayout, Prune, Publish, RefundCodes, Release, ReturnQuota, Reverse, SendPayout, Swap, TakeQuota,
+    TrialCount,
 };
 pub use entitlement::{EntitlementCommand, EntitlementId, EntitlementRow, IssueEntitlement};
 pub use escrow::{Authorize, Capture, Void};
@@ -96,7 +97,7 @@ pub use refund::{
 };
 pub use reject::{
     CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, RefundReject, Reject,
-    SessionReject, UseReject,
+    SessionReject, TrialReject, UseReject,
 };
 pub use row::{
     AccessRow, BOOKS, BooksRow, ChangeOutput, CodeRow, CodeState, CreditRow, EntryRow, KeysetRow, Marks,

@@ -29,6 +29,7 @@ pub(crate) mod release;
 pub(crate) mod session;
 pub(crate) mod standing;
 pub(crate) mod swap;
+pub(crate) mod trial;
 pub(crate) mod voucher;
 pub(crate) mod withdrawal;
 

@@ -3,6 +3,7 @@
 pub mod body;
 pub mod chain;
 pub mod cors;
+pub mod count;
 pub mod crypto;
 pub mod flow;
 pub mod limit;

@@ -4,7 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use http::{Extensions, HeaderMap};
 use thiserror::Error;
+
+use crate::limit::client::whole_address_of;
 
 /// A network such as `10.0.0.0/8`, `fd00::/8` or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,15 @@ pub(crate) fn neighbourhood(address: IpAddr) -> Vec<u8> {
         IpAddr::V4(address) => address.octets().into_iter().take(3).collect(),
         IpAddr::V6(address) => address.octets().into_iter().take(6).collect(),
     }
+}
+
+/// The neighbourhood that a request comes from, as the connection says, or a proxy that is trusted.
+pub fn neighbourhood_of(
+    extensions: &Extensions,
+    headers: &HeaderMap,
+    trusted: &[Network],
+) -> Option<Vec<u8>> {
+    whole_address_of(extensions, headers, trusted).map(|(address, _)| neighbourhood(address))
 }
 
 impl FromStr for Network {

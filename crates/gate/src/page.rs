@@ -41,6 +41,8 @@ pub struct Page<'a> {
     pub free_part: Option<FreePart<'a>>,
     /// How it can be had back.
     pub refund: Option<Refunds>,
+    /// What newcomers get for nothing, and from which issuer.
+    pub trial: Option<(Money, &'a str)>,
 }
 
 /// The part of something that may be seen without paying.
@@ -151,6 +153,14 @@ impl Page<'_> {
         }
         let _ = writeln!(html, "<h2>Pay</h2>\n<p>With the farthing wallet:</p>");
         let _ = writeln!(html, "<code>farthing pay {}</code>", escape(&shell_word(self.url)));
+        if let Some((money, mint)) = &self.trial {
+            let command = escape(&format!("farthing wallet trial {}", shell_word(mint)));
+            let _ = writeln!(
+                html,
+                "<p>New here? This gives you {} to try it:</p>\n<code>{command}</code>",
+                shown(money)
+            );
+        }
         if let Some(request) = self.request {
             let _ = writeln!(
                 html,
@@ -315,6 +325,7 @@ mod tests {
             passes: &[],
             free_part: None,
             refund: None,
+            trial: None,
         }
     }
 

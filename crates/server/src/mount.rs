@@ -35,7 +35,7 @@ use crate::config::{Config, Origin, RequestForms};
 use crate::entitlements::{self, Entitlements};
 use crate::features::{FEATURES_PATH, FeatureApi};
 use crate::installation::Installation;
-use crate::issuer_api::{About, Issuer, Places};
+use crate::issuer_api::{About, Issuer, Places, Trials};
 use crate::liabilities;
 use crate::operator::Operator;
 
@@ -99,11 +99,10 @@ impl Mount {
     ) -> Self {
         let issuer_url = format!("{origin}{ISSUER_PATH}");
         let port = chains.map(|room| Arc::new(room.clone()) as Arc<dyn Chains>);
+        let trials = Trials::new(rules.clone(), config.server.trusted_proxies.clone());
+        let own = issuer(config, installation, &issuer_url, crypto.clone(), port.clone(), trials);
         let routes = Router::new()
-            .nest(
-                ISSUER_PATH,
-                Arc::new(issuer(config, installation, &issuer_url, crypto.clone(), port.clone())).router(),
-            )
+            .nest(ISSUER_PATH, Arc::new(own).router())
             .route(ABOUT_PATH, get(about_page(config, installation, &issuer_url)))
             .route(HEADS_PATH, get(heads_page).with_state(Operator::new(installation)))
             .merge(entitlements::page::routes(Entitlements::new(installation)))
@@ -188,6 +187,7 @@ fn issuer(
     url: &str,
     crypto: Crypto,
     chains: Option<Arc<dyn Chains>>,
+    trials: Trials,
 ) -> Issuer {
     Issuer {
         about: About {
@@ -209,6 +209,7 @@ fn issuer(
         terms: installation.terms.clone(),
         events: installation.events.clone(),
         chains,
+        trials,
         sessions: installation.sessions.clone(),
     }
 }

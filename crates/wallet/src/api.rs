@@ -23,6 +23,12 @@ struct QuoteBody<'a> {
     pubkey: String,
 }
 
+#[derive(Serialize)]
+struct TrialBody {
+    unit: Unit,
+    pubkey: String,
+}
+
 /// A mint quote, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Quote {
@@ -190,6 +196,11 @@ pub(crate) fn quote_request(
     pubkey: String,
 ) -> Result<HttpRequest, WalletError> {
     post(format!("{mint}/v1/mint/quote/code"), &QuoteBody { unit, code, pubkey })
+}
+
+/// Asks for credits that are given to newcomers. The same key gets the same.
+pub(crate) fn trial_request(mint: &str, unit: Unit, pubkey: String) -> Result<HttpRequest, WalletError> {
+    post(format!("{mint}/v1/mint/quote/trial"), &TrialBody { unit, pubkey })
 }
 
 /// Asks for a quote that money on a chain pays.

@@ -51,7 +51,7 @@ pub struct Outputs {
 pub enum AttemptKind {
     /// A top-up code becomes credits.
     Redeem {
-        /// The code.
+        /// The code; empty where the credits are a trial.
         code: String,
         /// The number of the key that locks the quote.
         quote_key: u32,

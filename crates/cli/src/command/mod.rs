@@ -63,6 +63,7 @@ mod wallet_refund_payment;
 mod wallet_rules;
 mod wallet_sessions;
 mod wallet_token;
+mod wallet_trial;
 
 use clap::Subcommand;
 

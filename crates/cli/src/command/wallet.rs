@@ -20,6 +20,7 @@ use super::wallet_refund::Refund;
 use super::wallet_refund_payment::RefundPayment;
 use super::wallet_sessions::Sessions;
 use super::wallet_token::{Receive, Send};
+use super::wallet_trial::Trial;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::payer::{Payer, WalletPlace};
@@ -39,6 +40,8 @@ pub enum Action {
     Init(Init),
     /// Turn a top-up code into credits; makes the wallet if there is none
     Redeem(Redeem),
+    /// Take the credits that an issuer gives newcomers to try
+    Trial(Trial),
     /// What there is, by mint and asset, and on chains of which a node is named
     Balance(Balance),
     /// The account on chains: one address, the same on each
@@ -98,6 +101,7 @@ impl Wallet {
         match &self.action {
             Action::Init(init) => init.run(place, output).await,
             Action::Redeem(redeem) => redeem.run(place, output).await,
+            Action::Trial(trial) => trial.run(place, output).await,
             Action::Refund(refund) => refund.run(place, output).await,
             Action::RefundPayment(refund) => refund.run(place, output).await,
             Action::Restore(restore) => restore.run(place, output).await,

@@ -35,6 +35,10 @@ impl Redeem {
         }
         let stdin = (self.code == "-").then(|| first_line("-".as_ref(), "a top-up code")).transpose()?;
         let code = stdin.as_ref().map_or(self.code.as_str(), |line| line.as_str());
+        if code.trim().is_empty() {
+            let failure = Failure::new(Exit::Usage, "expected a top-up code, got none");
+            return Err(failure.hint("credits to try are had with `farthing wallet trial URL`"));
+        }
         let mut payer = Payer::new(place.open_or_create(output).await?);
         let mint = self.mint.clone().map_or_else(|| only_mint(&payer), Ok)?;
         // The same code begun before carries on; the rest of what is open follows.

@@ -18,5 +18,6 @@ mod sessions;
 mod shop;
 mod site;
 mod thief;
+mod trial;
 mod wallet;
 mod wiretap;

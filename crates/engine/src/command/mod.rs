@@ -12,6 +12,7 @@ mod payout;
 mod quota;
 mod refund;
 mod session;
+mod trial;
 
 use farthing_ledger::Account;
 use farthing_money::Timestamp;
@@ -27,6 +28,7 @@ pub use self::payout::{
     SendPayout,
 };
 pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
+pub use self::trial::{OpenTrial, TrialCount};
 use crate::{
     AcceptRates, Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CloseSession, CursorRow,
     Deposit, EndCall, EndSweep, EntitlementCommand, Facilitate, FoldTape, Fund, Keys, MakeChannelCall, Mode,
@@ -94,6 +96,7 @@ pub enum Command {
     ReturnQuota(ReturnQuota),
     ForgetQuotas(ForgetQuotas),
     Refund(Refund),
+    OpenTrial(OpenTrial),
     Enter(Enter),
     Reverse(Reverse),
     Publish(Publish),
@@ -127,6 +130,7 @@ impl Command {
         self.session_keys(keys);
         self.operator_keys(keys);
         self.quota_keys(keys);
+        self.trial_keys(keys);
         self.payout_keys(keys);
         self.entitlement_keys(keys);
         self.use_keys(keys);

@@ -7,6 +7,7 @@ mod payouts;
 mod quotas;
 mod refunds;
 mod sessions;
+mod trials;
 mod uses;
 
 use farthing_channel::ChannelId;
@@ -22,6 +23,7 @@ pub use self::payouts::PayoutReject;
 pub use self::quotas::QuotaReject;
 pub use self::refunds::RefundReject;
 pub use self::sessions::SessionReject;
+pub use self::trials::TrialReject;
 pub use self::uses::UseReject;
 use crate::{CodeId, CreditId, OutputId, PaymentId, QuoteId, StatementId};
 
@@ -250,6 +252,9 @@ pub enum Reject {
     /// Nothing of it is free any more.
     #[error(transparent)]
     Quota(#[from] QuotaReject),
+    /// There is no trial.
+    #[error(transparent)]
+    Trial(#[from] TrialReject),
     /// The same source said later ones before.
     #[error("expected rates of {known} or later, got those of {got}; the later ones stay")]
     RatesOlder {
@@ -331,6 +336,7 @@ impl Reject {
             Self::Payout(refused) => refused.code(),
             Self::Session(refused) => refused.code(),
             Self::Quota(refused) => refused.code(),
+            Self::Trial(refused) => refused.code(),
             Self::Entitlement(refused) => refused.code(),
             Self::Use(refused) => refused.code(),
             Self::Ledger(LedgerReject::DebitsExceedCredits { .. }) => "limit-reached",

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use farthing_engine::{
     AcceptRates, Admission, BOOKS, Chart, Command, CreditRow, Enter, EntitlementCommand, EntitlementId,
     EntitlementReject, EntitlementRow, ExpireKeyset, Funds, IssueEntitlement, Marks, Melt, MintQuoteRow,
-    Mode, PaymentId, Post, Prune, Publish, QuotaId, QuotaReject, RATES, RateSet, RefundCodes, Reject,
-    Release, Reverse, Rows, StatementId, StatementRow, TakeQuota, credits_account, decide, sale_reference,
+    Mode, OpenTrial, PaymentId, Post, Prune, Publish, QuotaId, QuotaReject, RATES, RateSet, RefundCodes,
+    Reject, Release, Reverse, Rows, StatementId, StatementRow, TakeQuota, TrialCount, TrialReject,
+    credits_account, decide, sale_reference,
 };
 use farthing_ledger::{AccountId, AccountKind, LedgerReject, Reference};
 use farthing_money::{Amount, Span, Timestamp};
@@ -37,6 +38,7 @@ fn table() -> Vec<Case> {
         ends(),
         modes(),
         quotas(),
+        trials(),
         rates(),
     ];
     parts.into_iter().flatten().collect()
@@ -374,6 +376,23 @@ fn rates() -> Vec<Case> {
     ]
 }
 
+fn trials() -> Vec<Case> {
+    let open = |n: u8, network: u8, pubkey: &str| {
+        let count = |n, limit| TrialCount { count: quota(n), limit };
+        let row = MintQuoteRow { amount: units(5), pubkey: Some(pubkey.into()), ..mint_row(None) };
+        let (network, all) = (count(network, 1), count(61, 2));
+        Command::OpenTrial(OpenTrial { quote: quote(n), row, network, all, until: NOW })
+    };
+    vec![
+        (open(60, 62, "02"), None),
+        (open(60, 62, "02"), None), // the same once more
+        (open(60, 62, "03"), Some(Reject::QuoteExists(quote(60)))),
+        (open(61, 62, "03"), Some(Reject::Trial(TrialReject::NetworkHadItsOwn { limit: 1 }))),
+        (open(61, 63, "03"), None),
+        (open(62, 64, "04"), Some(Reject::Trial(TrialReject::AllGiven { limit: 2 }))),
+    ]
+}
+
 fn quotas() -> Vec<Case> {
     let take = |n, limit| {
         let admission = Some(Admission { by: quota(0), limit: 1 });
@@ -388,7 +407,7 @@ fn quotas() -> Vec<Case> {
 }
 
 /// Every code but the one of a bug.
-const CODES: [&str; 45] = [
+const CODES: [&str; 47] = [
     "account-reserved",
     "amount-overflow",
     "code-exists",
@@ -427,6 +446,8 @@ const CODES: [&str; 45] = [
     "rates-older",
     "statement-exists",
     "sunset",
+    "trial-network-full",
+    "trials-given",
     "unbalanced",
     "unknown-code",
     "unknown-entitlement",

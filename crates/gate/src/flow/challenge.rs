@@ -121,6 +121,9 @@ impl Shared {
         let money = quote.price;
         let problem = problem.with("price", offered::priced(money)).with("resource", quote.url.clone());
         let sunset = self.mode() == Mode::Sunset;
+        let mint = self.config.names.mints.first().map_or("", String::as_str);
+        let trial = quote.trial.filter(|_| !sunset && !mint.is_empty());
+        let problem = told_trial(problem, trial, mint);
         let problem = if sunset { problem.with("issuer_mode", Mode::Sunset.as_str()) } else { problem };
         let (problem, field) = told_quota(problem, quote, now);
         let problem = told_teaser(offered::in_problem(problem, quote), quote);
@@ -160,6 +163,7 @@ impl Shared {
                 passes: &passes,
                 free_part: free_part(quote),
                 refund: self.open_refunds(quote),
+                trial: trial.map(|money| (money, mint)),
             };
             put_page(&mut response, &page, quote);
         }
@@ -338,6 +342,14 @@ fn told_quota(problem: Problem, quote: &Quote, now: Timestamp) -> (Problem, Opti
         "refused": terms.refused.as_ref().map(Reject::code),
     });
     (problem.with("quota", told), Some(field))
+}
+
+/// Says in a problem what newcomers get for nothing, and where.
+fn told_trial(problem: Problem, trial: Option<Money>, mint: &str) -> Problem {
+    let Some(money) = trial else { return problem };
+    let asset = money.asset();
+    let told = json!({ "amount": money.amount(), "unit": asset.unit(), "asset": asset.code(), "scale": asset.scale(), "mint": mint, "method": "trial" });
+    problem.with("trial", told)
 }
 
 /// Says in a problem what is free of it, and what it is if that is a list.

@@ -72,7 +72,6 @@ pub use self::feature::{Authorized, Denial, FeatureDesk, UseAsked, UseEnded, Use
 use self::handover::{Handover, Handovers};
 pub(crate) use self::named::PARAMETER;
 use self::pay::{Attempt, Delivery};
-use self::quota::QuotaKeys;
 use self::quote::Quote;
 use self::refusal::Refused;
 use self::sign_in::SignIns;
@@ -81,6 +80,7 @@ use self::way::{Brought, Found, Way};
 use crate::body::{Body, BoxError};
 use crate::chain::statement;
 use crate::cors;
+use crate::count::CountKeys;
 use crate::limit::{Client, Work};
 use crate::own_header;
 use crate::problem;
@@ -107,7 +107,7 @@ struct Shared {
     handovers: Arc<Handovers>,
     channels: ChannelMemory,
     /// The keys under which askers are counted.
-    quota_keys: QuotaKeys,
+    quota_keys: CountKeys,
     /// Signatures of crawlers that were used.
     bots: Bots,
     /// Free parts of what costs something.
@@ -139,7 +139,7 @@ impl Shared {
         let statements = statement::key(&config.secrets.signing);
         let sign_ins = SignIns::new(&config.secrets.challenge, (config.clock)());
         let channels = ChannelMemory::default();
-        let (quota_keys, bots) = (QuotaKeys::default(), Bots::default());
+        let (quota_keys, bots) = (CountKeys::default(), Bots::default());
         let teasers = Teasers::default();
         Self {
             config,

@@ -4,17 +4,12 @@
 //! Nobody is written down. A count has a name that is a code of the rule and of who asks, under a key that was drawn for the
 //! first day of the period; once that key is forgotten, no name can be made again. docs/adr/0020 says more.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use farthing_channel::Address;
 use farthing_engine::{
-    Admission, Answer, Command, DrawQuotaKey, Fault, FaultKind, QuotaId, QuotaKeyRow, Refusal, Reject,
-    ReturnQuota, TakeQuota,
+    Admission, Answer, Command, Fault, FaultKind, QuotaId, Refusal, Reject, ReturnQuota, TakeQuota,
 };
-use farthing_money::{Span, Timestamp};
+use farthing_money::Timestamp;
 use farthing_wire::{QuotaBy, QuotaField, Visitor, header};
-use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -23,13 +18,13 @@ use sha2::{Digest, Sha256};
 use super::Shared;
 use super::quote::Quote;
 use super::terms::address_of;
+pub(super) use crate::count::GRACE;
+use crate::count::{self, KeyPorts};
 use crate::network::neighbourhood;
 use crate::own_header;
 use crate::random;
 use crate::rule::{Per, Period, Quota, Rule};
 
-/// How long counts and keys stay after their period: a clock that is put back so far finds them as they were.
-pub(super) const GRACE: Span = Span::from_secs(24 * 3_600);
 /// How many cookies of visitors are looked at.
 const COOKIES_MAX: usize = 4;
 const API_KEY: &str = "x-api-key";
@@ -65,10 +60,6 @@ pub(super) struct Taken {
     pub(super) visitor: Option<Visitor>,
 }
 
-/// The keys of days, as long as they are needed.
-#[derive(Default)]
-pub(super) struct QuotaKeys(Mutex<HashMap<u32, QuotaKeyRow>>);
-
 impl QuotaTerms {
     pub(super) fn new(rule: &Rule, quota: Quota) -> Self {
         Self { quota, rule: rule.without_line(), refused: None }
@@ -78,13 +69,6 @@ impl QuotaTerms {
     pub(super) fn field(&self, now: Timestamp) -> QuotaField {
         let Quota { free, per, by, .. } = self.quota;
         QuotaField { free, left: self.refused.as_ref().map(|_| 0), by, resets: per.at(now).ends }
-    }
-}
-
-impl QuotaKeys {
-    fn known(&self) -> MutexGuard<'_, HashMap<u32, QuotaKeyRow>> {
-        // Every change of it is whole before anything could panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -177,29 +161,11 @@ impl Shared {
             .map_err(|error| Refusal::Fault(Fault::new(FaultKind::Stopped, error.to_string())))
     }
 
-    /// The key of a period's first day. Whoever comes first that day draws it.
+    /// The key of a period's first day.
     pub(super) async fn quota_key(&self, period: Period, now: Timestamp) -> Result<[u8; 32], Refusal> {
-        let until = period.ends.after(GRACE);
-        let good = |row: &QuotaKeyRow| row.until >= until;
-        {
-            let mut known = self.quota_keys.known();
-            known.retain(|_, row| row.until > now);
-            if let Some(row) = known.get(&period.day).filter(|row| good(row)) {
-                return Ok(row.key);
-            }
-        }
-        let read = || self.config.read.quota_key(period.day).map_err(Refusal::Fault);
-        let row = if let Some(row) = read()?.filter(good) {
-            row
-        } else {
-            let key = self.draw_id()?;
-            let draw = DrawQuotaKey { day: period.day, key, until };
-            self.config.execute.execute(Command::DrawQuotaKey(draw)).await?;
-            // Whoever came before us has drawn another, which counts.
-            read()?.ok_or(Refusal::Reject(Reject::NotLoaded))?
-        };
-        self.quota_keys.known().insert(period.day, row);
-        Ok(row.key)
+        let config = &self.config;
+        let ports = KeyPorts { execute: &*config.execute, read: &*config.read, random: &config.random };
+        self.quota_keys.of(ports, period, now).await
     }
 
     /// The name of a count: nothing of it can be made without the day's key and our own secret.
@@ -211,10 +177,8 @@ impl Shared {
         who: &[u8],
     ) -> Result<QuotaId, Refusal> {
         let parts = [rule.as_bytes(), per.as_str().as_bytes(), kind.as_bytes(), who];
-        let code = self.code(b"farthing/quota/1", &parts);
-        let name = code.and_then(|code| Some(Hmac::<Sha256>::new_from_slice(key).ok()?.chain_update(code)));
-        let name = name.map(|name| QuotaId::from_bytes(name.finalize().into_bytes().into()));
-        name.ok_or(Refusal::Reject(Reject::NotLoaded))
+        let code = self.code(b"farthing/quota/1", &parts).ok_or(Refusal::Reject(Reject::NotLoaded))?;
+        count::name(key, code)
     }
 }
 

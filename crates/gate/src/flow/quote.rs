@@ -48,6 +48,8 @@ pub(super) struct Quote {
     pub(super) quota: Option<QuotaTerms>,
     /// What of it is shown to who has not paid.
     pub(super) teaser: Option<TeaserTerms>,
+    /// What newcomers get for nothing, to pay it with.
+    pub(super) trial: Option<Money>,
     /// In what it may be paid beside its own asset, if its rule says so.
     pub(super) accepts: Option<Vec<Asset>>,
     /// It costs this asker nothing, though others pay.
@@ -125,6 +127,7 @@ impl Quote {
             accepts: rule.accepts().map(<[Asset]>::to_vec),
             quota: rule.quota().filter(|_| ask.counts).map(|quota| QuotaTerms::new(rule, quota)),
             teaser: rule.teaser().map(|teaser| TeaserTerms { teaser: teaser.clone(), shown: None }),
+            trial: None,
             granted: ask.granted,
             least: rule.least(),
             named: ask.named.then_some(ask.price),
@@ -158,6 +161,7 @@ impl Quote {
             shares: Vec::new(),
             quota: None,
             teaser: None,
+            trial: None,
             accepts: None,
             granted: false,
             least: None,

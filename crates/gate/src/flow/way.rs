@@ -100,7 +100,8 @@ impl Shared {
                     Terms::Price(ask) => {
                         let plans = rules.plans_for(&parts.method, &target);
                         let quote = Quote::new(chosen.rule, *ask, parts, &target, https);
-                        Some(Arc::new(Quote { plans, ..quote }))
+                        let trial = rules.trial().map(|trial| trial.amount);
+                        Some(Arc::new(Quote { plans, trial, ..quote }))
                     }
                 }))
             };

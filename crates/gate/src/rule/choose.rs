@@ -15,6 +15,7 @@ use std::sync::{Arc, LazyLock};
 use http::Method;
 
 use super::path::Exactness;
+use super::trial::Trial;
 use super::{Features, HostPattern, People, Plan, Price, Rule, RuleError};
 use crate::target::{Target, TargetError};
 
@@ -27,6 +28,8 @@ pub struct Rules {
     /// The passes for sale, in the operator's order.
     plans: Vec<Arc<Plan>>,
     features: Arc<Features>,
+    /// What newcomers get.
+    pub(super) trial: Option<Trial>,
 }
 
 /// The rule that a request falls under.
@@ -84,7 +87,8 @@ impl Rules {
             }
         }
         if errors.is_empty() {
-            Ok(Self { sorted, people: Arc::default(), plans: Vec::new(), features: Arc::default() })
+            let features = Arc::default();
+            Ok(Self { sorted, people: Arc::default(), plans: Vec::new(), features, trial: None })
         } else {
             Err(errors)
         }

@@ -12,6 +12,7 @@ mod plan;
 mod quota;
 mod refunds;
 mod terms;
+mod trial;
 
 use farthing_money::{Asset, Label, Money, Span};
 use farthing_wire::x402::PaymentFlow;
@@ -30,6 +31,7 @@ pub use people::{Asker, Crawler, CrawlerClass, Group, KnownCrawler, People, Sign
 pub use plan::{BUNDLE_LASTS, Covers, PASSES_PATH, Plan};
 pub use quota::{NEWCOMERS_DEFAULT, Per, Period, Quota};
 pub use refunds::{PER_PAYER_DEFAULT, RATE_MOST_DEFAULT, Refunds};
+pub use trial::{TRIAL_NEWCOMERS_DEFAULT, TRIALS_MOST_DEFAULT, Trial};
 
 /// What something costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,6 +33,7 @@ mod split;
 mod teaser;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod x402;
 
 use std::fs::File;
@@ -157,6 +158,7 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
     let sessions = sessions::read(root.section("sessions", "[sessions]"));
     let rules = passes::read(&root, rules, &assets, torn);
     let (features, rules) = features::read(&root, source, (rules, &assets), torn);
+    let rules = trial::read(root.section("trial", "[trial]"), rules, &assets, torn);
     let x402 = x402::read(root.section("x402", "[x402]"));
     let facilitator = chains::read_facilitator(root.section("facilitator", "[facilitator]"), &chains.read);
     let payouts = payouts::read(&root, &assets, &chains, torn);

@@ -387,7 +387,7 @@ fn defaults_are_as_listed() {
     let once = |section: &str| {
         !section.starts_with("[[")
             && !["[price.", "[feature."].iter().any(|above| section.starts_with(above))
-            && !["[chain.channels]", "[pass.refund]", "[rates]"].contains(&section)
+            && !["[chain.channels]", "[pass.refund]", "[rates]", "[trial]"].contains(&section)
     };
     for note in keys().filter(|note| once(note.section)) {
         if note.section != section && note.section != "[server.tls]" {

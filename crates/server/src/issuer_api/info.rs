@@ -9,6 +9,7 @@ use farthing_money::Asset;
 use serde_json::{Value, json};
 
 use super::quote::{CODE, EVM};
+use super::trial::TRIAL;
 use super::{Issuer, IssuerError, MAX_ITEMS, QUOTES_MOST, body};
 
 pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, IssuerError> {
@@ -36,6 +37,10 @@ pub(super) async fn info(State(issuer): State<Arc<Issuer>>) -> Result<Response, 
     let mode = issuer.read.books()?.mode;
     // In a sunset codes that were sold still become credits, and credits codes or money; only what brings new money in ends.
     let mut minting = methods(Way::In);
+    if let Some(trial) = issuer.trials.given() {
+        let (unit, amount) = (trial.amount.asset().unit(), trial.amount.amount().to_u64());
+        minting.push(json!({ "method": TRIAL, "unit": unit, "min_amount": amount, "max_amount": amount }));
+    }
     minting.retain(|method| mode != Mode::Sunset || method["method"] == CODE);
     let sessions =
         issuer.sessions.as_ref().map(|sessions| sessions.limits()).filter(|limits| limits.open > 0);

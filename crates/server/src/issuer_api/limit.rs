@@ -64,6 +64,9 @@ pub(super) async fn watch(State(issuer): State<Arc<Issuer>>, mut request: Reques
     let limiter = issuer.crypto.limiter();
     let client = limiter.client(request.extensions(), request.headers());
     request.extensions_mut().insert(Asker(client.clone()));
+    if let Some(from) = issuer.trials.from(&request) {
+        request.extensions_mut().insert(from);
+    }
     let bytes = request.body().size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok());
     let bytes = bytes.unwrap_or(BYTES_UNKNOWN).min(MAX_BODY_BYTES);
     let pays = !matches!(credential(request.headers()), Ok(None));

@@ -20,7 +20,7 @@ pub(super) async fn mint(
 ) -> Result<Response, IssuerError> {
     let body::MintRequest { quote, outputs, signature } = body::read(&body)?;
     within_limits("outputs", outputs.len())?;
-    let Minting { id, row, .. } = issuer.read_mint_quote(issuer.method(&method)?, &quote)?;
+    let Minting { id, row, .. } = issuer.read_mint_quote(issuer.mint_method(&method)?, &quote)?;
     if let Some(key) = key_of(&row)? {
         quote_signature::verify(&quote, &outputs, key, signature.as_deref())?;
     }
@@ -45,7 +45,7 @@ pub(super) async fn mint_batch(
     if request.quotes.len() > QUOTES_MOST {
         return Err(IssuerError::too_many("quotes", request.quotes.len(), QUOTES_MOST));
     }
-    let method = issuer.method(&method)?;
+    let method = issuer.mint_method(&method)?;
     let found = |quote: &String| {
         let Minting { id, row, .. } = issuer.read_mint_quote(method, quote)?;
         Ok((id, row))

@@ -24,6 +24,7 @@ mod session;
 mod socket;
 mod swap;
 mod terms;
+mod trial;
 mod withdrawal;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub use error::IssuerError;
 pub use events::{Event, Events};
 pub use socket::Subscriptions;
 pub use terms::TermsKey;
+pub use trial::Trials;
 
 /// Inputs, outputs or states in one request at the most.
 pub const MAX_ITEMS: usize = 1000;
@@ -100,6 +102,8 @@ pub struct Issuer {
     pub places: Places,
     /// Chains on which credits are bought and sold; none without chains.
     pub chains: Option<Arc<dyn Chains>>,
+    /// What newcomers get for nothing.
+    pub trials: Trials,
     /// Sessions, if they are offered.
     pub sessions: Option<Arc<Sessions>>,
 }

@@ -16,6 +16,7 @@ use farthing_money::{Amount, Asset, IdError, Span, Timestamp};
 
 use super::deposit::places::Asker;
 use super::extract::{Content, Named};
+use super::trial::{AskedFrom, TRIAL};
 use super::{Issuer, IssuerError, QUOTES_MOST, body, invoice, terms};
 use crate::random::draw;
 
@@ -104,10 +105,10 @@ pub(super) fn random_bytes<const N: usize>(issuer: &Issuer) -> Result<[u8; N], I
 pub(super) async fn open_mint(
     State(issuer): State<Arc<Issuer>>,
     Named(method): Named<String>,
-    asker: Option<Extension<Asker>>,
+    (asker, from): (Option<Extension<Asker>>, Option<Extension<AskedFrom>>),
     Content(body): Content,
 ) -> Result<Response, IssuerError> {
-    let method = issuer.method(&method)?;
+    let method = issuer.mint_method(&method)?;
     let request: body::MintQuoteRequest = body::read(&body)?;
     let asset = issuer.asset(&request.unit)?;
     let pubkey = request.pubkey.map(|key| key.parse::<PublicKey>()).transpose();
@@ -121,6 +122,10 @@ pub(super) async fn open_mint(
             response.extensions_mut().insert(super::limit::Costly);
         }
         return Ok(response);
+    }
+    if method == TRIAL {
+        let from = from.map(|Extension(from)| from).unwrap_or_default();
+        return issuer.open_trial(asset, request.amount, (pubkey, from)).await;
     }
     let now = issuer.now();
     let quote = QuoteId::from_bytes(random_bytes(&issuer)?);
@@ -172,7 +177,7 @@ pub(super) async fn mint_quote(
     Named((method, quote)): Named<(String, String)>,
     asker: Option<Extension<Asker>>,
 ) -> Result<Response, IssuerError> {
-    let minting = issuer.read_mint_quote(issuer.method(&method)?, &quote)?;
+    let minting = issuer.read_mint_quote(issuer.mint_method(&method)?, &quote)?;
     body::write(&issuer.asked_mint(&minting, &asked_by(asker)).await)
 }
 
@@ -182,7 +187,7 @@ pub(super) async fn check_mint(
     asker: Option<Extension<Asker>>,
     Content(body): Content,
 ) -> Result<Response, IssuerError> {
-    let (method, asker) = (issuer.method(&method)?, asked_by(asker));
+    let (method, asker) = (issuer.mint_method(&method)?, asked_by(asker));
     let request: body::QuoteCheckRequest = body::read(&body)?;
     if request.quotes.len() > QUOTES_MOST {
         return Err(IssuerError::too_many("quotes", request.quotes.len(), QUOTES_MOST));

@@ -150,6 +150,7 @@ fn place(account: &Account, merchants: Merchants) -> (&'static str, &'static str
         ("fees", "") => (of_kind, "fees of swaps and melts"),
         ("expired", "") => (of_kind, "credits that expired unspent"),
         ("test-funding", "") => (of_kind, "credits given away for tests"),
+        ("marketing", "") => (of_kind, "credits given to newcomers"),
         ("fx", _) => (of_kind, "exchanged against another asset"),
         ("fx-earned", "") => (of_kind, "spread and rounding of exchanges"),
         ("own", _) => (of_kind, "your own"),

@@ -25,4 +25,5 @@ mod socket;
 mod stories;
 mod support;
 mod transfers;
+mod trials;
 mod withdrawals;

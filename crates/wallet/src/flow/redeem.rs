@@ -1,4 +1,4 @@
-//! Turns a top-up code into credits, or an order that is paid for. The same code asked for again gives the same quote, and the same outputs get the
+//! Turns a top-up code into credits, a trial for newcomers, or an order that is paid for. The same code asked for again gives the same quote, and the same outputs get the
 //! same signatures, so every step may be repeated.
 
 use farthing_ecash::{PublicKey, quote_signature, restore};
@@ -71,6 +71,11 @@ impl RedeemFlow {
         Ok(Self { mint, code, unit, id: None, searched: false, stage: Stage::Start })
     }
 
+    /// A flow for credits that a mint gives to newcomers. Begun before, it carries on.
+    pub fn trial(mint: &str, unit: Option<Unit>) -> Result<Self, WalletError> {
+        Self::new("", mint, unit)
+    }
+
     /// A flow for credits that were ordered.
     pub fn of_order(attempt: &Attempt) -> Self {
         Self {
@@ -87,8 +92,9 @@ impl RedeemFlow {
         let id = self.id.ok_or(WalletError::Misuse("an attempt to redeem"))?;
         let attempt = wallet.state.attempt(id).cloned().ok_or(WalletError::UnknownAttempt(id))?;
         match attempt.kind.clone() {
-            AttemptKind::Redeem { quote_key, quote, amount, .. } => {
-                Ok(Begun { attempt, quote_key, quote, amount, method: "code" })
+            AttemptKind::Redeem { quote_key, quote, amount, code } => {
+                let method = if code.is_empty() { "trial" } else { "code" };
+                Ok(Begun { attempt, quote_key, quote, amount, method })
             }
             AttemptKind::Buy { quote_key, quote, amount, .. } => {
                 Ok(Begun { attempt, quote_key, quote: Some(quote), amount, method: "evm" })
@@ -185,7 +191,13 @@ impl RedeemFlow {
         let Some(quote) = begun.quote else {
             self.stage = Stage::Quote;
             let pubkey = key.public_key().to_string();
-            return api::quote_request(&self.mint, begun.attempt.unit, &self.code, pubkey).map(Step::Send);
+            let (mint, unit) = (&self.mint, begun.attempt.unit);
+            let request = if self.code.is_empty() {
+                api::trial_request(mint, unit, pubkey)
+            } else {
+                api::quote_request(mint, unit, &self.code, pubkey)
+            };
+            return request.map(Step::Send);
         };
         let mint = keys::known(wallet, &self.mint)?;
         let mut attempt = begun.attempt;

@@ -12,6 +12,7 @@ mod prices;
 mod rates;
 mod server;
 mod sessions;
+mod trial;
 
 pub use super::key_words::KeyNote;
 pub(super) use super::key_words::{find, sections_of, words_of};
@@ -37,6 +38,7 @@ pub fn keys() -> impl Iterator<Item = &'static KeyNote> {
         meter::KEYS,
         passes::KEYS,
         features::KEYS,
+        trial::KEYS,
         rates::KEYS,
         gate::KEYS,
         sessions::KEYS,

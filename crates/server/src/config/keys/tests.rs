@@ -17,6 +17,7 @@ fn the_words_of_a_section_are_its_keys_and_what_is_below() {
             "pass",
             "features",
             "feature",
+            "trial",
             "rates",
             "gate",
             "x402",

@@ -12,7 +12,7 @@ use farthing_gate::crypto::Crypto;
 use farthing_money::{Span, Timestamp};
 use farthing_server::config::{Config, Passphrase};
 use farthing_server::installation::Installation;
-use farthing_server::issuer_api::{About, Issuer, Places};
+use farthing_server::issuer_api::{About, Issuer, Places, Trials};
 use farthing_server::operator::{Operator, Trial};
 use farthing_store::Clock;
 use http::{Request, StatusCode};
@@ -238,6 +238,7 @@ fn issuer_of(
         random: Arc::clone(&installation.random),
         quote_lifetime: Span::from_secs(600),
         places: Places::default(),
+        trials: Trials::new(tokio::sync::watch::channel(Arc::new(config.rules.clone())).1, Vec::new()),
         events: installation.events.clone(),
         chains: chain.map(|chain| Arc::clone(chain) as Arc<dyn Chains>),
         sessions: None,
