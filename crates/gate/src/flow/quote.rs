@@ -197,6 +197,7 @@ impl Quote {
             place: Place { host: String::new(), readings: Vec::new() },
             meter: None,
             teaser: None,
+            trial: None,
             plans: Vec::new(),
             sale: None,
             fare: None,
