@@ -17,8 +17,7 @@ const SPOOFED: [&str; 6] = [
     "X-Rewrite-URL",
 ];
 
-/// Says `none` on an answer under a price for which nothing was charged.
-pub const FARTHING_CHARGE: &str = "Farthing-Charge";
+pub use farthing_wire::header::FARTHING_CHARGE;
 
 /// What an upstream must not say in our name on an answer under a price.
 const OURS_ALONE: [&str; 14] = [

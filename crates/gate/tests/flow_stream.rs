@@ -298,3 +298,37 @@ async fn seconds_are_over_when_they_are_used_up() {
     assert!(begun.elapsed() >= Duration::from_millis(500));
     until(|| bank.taken() == 10_000).await;
 }
+
+#[tokio::test]
+async fn who_has_the_credential_is_told_what_became_of_the_payment() {
+    const PAYMENTS: &str = farthing_gate::flow::PAYMENTS_PATH;
+    let bank = Bank::new();
+    let (upstream, say) = told().await;
+    let gate = metered(&bank, upstream, meter("bytes", 10, 1)).await;
+    let (_, token, payment) = purse(&bank);
+    let unknown = get(gate.address, PAYMENTS, &cashu(&token)).await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "payment-unknown"));
+    let mut stream = ask(gate.address, &cashu(&token)).await;
+    say.send(Say::Text(format!("{TEXT}hello"))).ok();
+    read_until(&mut stream, "hello").await;
+    let held = get(gate.address, PAYMENTS, &cashu(&token)).await;
+    let told: Value = serde_json::from_str(&held.body).unwrap();
+    assert_eq!((held.status, told["state"].as_str()), (200, Some("held")), "{held:?}");
+    say.send(Say::Break).ok();
+    until(|| bank.taken() == 50).await;
+
+    let answer = get(gate.address, PAYMENTS, &cashu(&token)).await;
+    let told: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((told["state"].as_str(), told["charged"]["amount"].as_str()), (Some("charged"), Some("50")));
+    assert_eq!(told["payment"].as_str(), Some(payment.to_string().as_str()));
+    assert_eq!((answer.receipt().amount.value(), answer.change()), (50, 16_334));
+    assert_eq!(answer.receipt().resource, "http://shop.example/x");
+    assert_eq!(bank.taken(), 50, "asking costs nothing");
+
+    let none = get(gate.address, PAYMENTS, "").await;
+    assert_eq!((none.status, none.code().as_str()), (401, "credential-missing"));
+    let forged = get(gate.address, PAYMENTS, &cashu("cashuBo2F0gaJ")).await;
+    assert!(forged.status == 400 && !forged.body.contains(&payment.to_string()), "{forged:?}");
+    let (_, other, _) = purse(&bank);
+    assert_eq!(get(gate.address, PAYMENTS, &cashu(&other)).await.status, 404);
+}

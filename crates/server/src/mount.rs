@@ -18,7 +18,9 @@ use farthing_evm::NodeError;
 use farthing_gate::chain::Chains;
 use farthing_gate::chain::statement;
 use farthing_gate::crypto::{Crypto, CryptoError};
-use farthing_gate::flow::{Currencies, GateConfig, GateLayer, Names, OfferStyle, Secrets, XCashu};
+use farthing_gate::flow::{
+    Currencies, GateConfig, GateLayer, Names, OfferStyle, PAYMENTS_PATH, Secrets, XCashu,
+};
 use farthing_gate::limit::Limiter;
 use farthing_gate::rule::PASSES_PATH;
 use farthing_gate::{Body, BoxError, Gate, Rules, UpstreamError};
@@ -122,7 +124,7 @@ impl Mount {
             *nothing.status_mut() = StatusCode::NOT_FOUND;
             Ok::<_, Infallible>(nothing)
         }));
-        let routes = routes.route_service(REFUNDS_PATH, passes.clone());
+        let routes = routes.route_service(REFUNDS_PATH, passes.clone()).route_service(PAYMENTS_PATH, passes.clone());
         let routes = routes.route_service(&format!("{PASSES_PATH}{{name}}"), passes);
         let clock = Arc::clone(&installation.clock);
         let features = FeatureApi::new(layer.features(), Entitlements::new(installation), clock).router();

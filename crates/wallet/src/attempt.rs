@@ -161,6 +161,9 @@ pub struct Payment {
     pub credential: String,
     /// The price.
     pub price: u64,
+    /// Whether less than that may be charged.
+    #[serde(default)]
+    pub metered: bool,
     /// What the budget was charged with: all credits of the credential, or all that was signed for a chain.
     pub booking: Booking,
     /// Blank outputs for the change, that went along with the credential.

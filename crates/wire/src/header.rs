@@ -40,6 +40,8 @@ pub const FARTHING_COST: &str = "Farthing-Cost";
 pub const FARTHING_AMOUNT: &str = "Farthing-Amount";
 /// Where what is free stands.
 pub const FARTHING_QUOTA: &str = "Farthing-Quota";
+/// Says `none` on an answer under a price for which nothing was charged.
+pub const FARTHING_CHARGE: &str = "Farthing-Charge";
 /// What is counted of an answer, what it costs, and how far that is.
 pub const FARTHING_METER: &str = "Farthing-Meter";
 /// A step of a session that pays for a request; where the session stands, in an answer.

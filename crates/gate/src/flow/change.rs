@@ -1,7 +1,7 @@
 //! Signs what goes back to a payer: on his blank outputs, or on outputs of our own, which become a token.
 
-use farthing_ecash::BlindedMessage;
-use farthing_engine::{PaymentId, Refusal, SignedOutput};
+use farthing_ecash::{BlindSignature, BlindedMessage};
+use farthing_engine::{PaymentId, PaymentRow, Refusal, SignedOutput};
 use farthing_money::{Amount, Asset, Money, Span, Timestamp};
 
 use super::Shared;
@@ -50,6 +50,20 @@ impl Shared {
             credits::change(&keyring, &blanks, change, asset, now)
         };
         Ok(self.config.crypto.run(weight, work).await??)
+    }
+
+    /// The signatures of the change that a payment has given, made again.
+    pub(super) async fn change_again(&self, payment: PaymentId, row: &PaymentRow) -> Vec<BlindSignature> {
+        let keyring = self.config.keyring.borrow().clone();
+        let change = row.change.clone();
+        let work = move || keyring.sign_change_again(&change);
+        match self.config.crypto.run(3 * row.change.len(), work).await {
+            Ok(Ok(signatures)) => signatures,
+            error => {
+                tracing::error!(?error, %payment, "change cannot be signed again");
+                Vec::new()
+            }
+        }
     }
 
     /// Our own blank outputs for any change of a payment; none if they cannot be made.

@@ -47,7 +47,7 @@ impl Shared {
         let secrets = &self.config.secrets;
         let mint = self.config.names.mints.first().map_or("", String::as_str);
         let change = change_of(row, signatures, &secrets.change, payment, mint);
-        let receipt = self.receipt(quote, payment, row, dialect);
+        let receipt = self.receipt((quote.method.as_str(), &quote.url), payment, row, dialect);
         if let Change::Token(token) = &change {
             put(headers, header::X_CASHU, token);
         }
@@ -145,16 +145,16 @@ impl Shared {
     }
 
     /// The receipt: the same row gives the same text.
-    fn receipt(
+    pub(super) fn receipt(
         &self,
-        quote: &Quote,
+        (method, url): (&str, &str),
         payment: PaymentId,
         row: &PaymentRow,
         dialect: &str,
     ) -> Result<String, JwsError> {
         let money = row.asset.money(row.charged);
-        let mut receipt = Receipt::new(payment.to_string(), quote.url.clone(), dialect, money, row.at);
-        receipt.method = Some(quote.method.to_string());
+        let mut receipt = Receipt::new(payment.to_string(), url.to_owned(), dialect, money, row.at);
+        receipt.method = Some(method.to_owned());
         receipt.pass_until = row.pass_until;
         receipt.refund_until = refund::until(row);
         receipt.issuer = Some(self.config.names.issuer.clone());
@@ -163,7 +163,7 @@ impl Shared {
     }
 }
 
-fn mpp_receipt(
+pub(super) fn mpp_receipt(
     payment: PaymentId,
     row: &PaymentRow,
     change: Change,

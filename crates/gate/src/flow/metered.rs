@@ -67,7 +67,7 @@ fn flows(meter: &Meter, answer: &HeaderMap) -> bool {
         Count::Bytes | Count::Seconds => true,
         Count::Rows => is_plain(answer),
         Count::Events | Count::Json(_) => is_plain(answer) && is_events(answer),
-        Count::Cost | Count::Header(_) => false,
+        Count::Cost | Count::Header(_) | Count::Segments => false,
     }
 }
 

@@ -25,12 +25,14 @@ mod offered;
 mod on_chain;
 mod pass;
 mod pay;
+mod payments;
 mod pieces;
 mod quota;
 mod quote;
 mod refund;
 mod refusal;
 mod sale;
+mod segment;
 mod session;
 mod sign_in;
 mod stream;
@@ -72,6 +74,7 @@ pub use self::feature::{Authorized, Denial, FeatureDesk, UseAsked, UseEnded, Use
 use self::handover::{Handover, Handovers};
 pub(crate) use self::named::PARAMETER;
 use self::pay::{Attempt, Delivery};
+pub use self::payments::PAYMENTS_PATH;
 use self::quote::Quote;
 use self::refusal::Refused;
 use self::sign_in::SignIns;
@@ -82,6 +85,7 @@ use crate::chain::statement;
 use crate::cors;
 use crate::count::CountKeys;
 use crate::limit::{Client, Work};
+use crate::media::Segments;
 use crate::own_header;
 use crate::problem;
 use crate::proxy::UpstreamError;
@@ -112,6 +116,8 @@ struct Shared {
     bots: Bots,
     /// Free parts of what costs something.
     teasers: Teasers,
+    /// How long segments of media last.
+    segments: Segments,
     /// Places for payments that are under way.
     payments: Arc<Semaphore>,
 }
@@ -151,6 +157,7 @@ impl Shared {
             quota_keys,
             bots,
             teasers,
+            segments: Segments::default(),
             payments,
         }
     }
@@ -206,7 +213,7 @@ where
 
     fn call(&mut self, request: Request<RB>) -> Self::Future {
         let (shared, inner) = (Arc::clone(&self.shared), self.inner.clone());
-        Box::pin(async move { Ok(shared.answer(inner, request.map(Body::wrap)).await) })
+        Box::pin(async move { Ok(shared.answer_and_learn(inner, request.map(Body::wrap)).await) })
     }
 }
 
@@ -224,7 +231,11 @@ impl Shared {
             Found::Answer(answer) => *answer,
             Found::Unpriced => pass_on(inner, parts, body).await,
             Found::Refund => Box::pin(self.answer_refund(&parts, body)).await,
+            Found::Payment => Box::pin(self.tell_payment(&parts)).await,
             // On the heap, as every way that a request may go: whoever goes another one carries none of it along.
+            Found::Priced(quote) if quote.is_by_segments() => {
+                Box::pin(self.answer_segment(inner, parts, body, quote)).await
+            }
             Found::Priced(quote) => Box::pin(self.priced(inner, parts, body, quote)).await,
         }
     }

@@ -448,16 +448,7 @@ impl Shared {
             }
             return Delivery { response: uncharged(response), handover };
         }
-        let keyring = self.config.keyring.borrow().clone();
-        let change = row.change.clone();
-        let work = move || keyring.sign_change_again(&change);
-        let signatures = match self.config.crypto.run(3 * row.change.len(), work).await {
-            Ok(Ok(signatures)) => signatures,
-            error => {
-                tracing::error!(?error, %payment, "change cannot be signed again");
-                Vec::new()
-            }
-        };
+        let signatures = self.change_again(payment, &row).await;
         let (dialect, channel) = (credential.dialect(), channel.as_deref().map(|paid| (paid, false)));
         let posted = Posted { payment, row: &row, signatures, dialect, channel };
         self.deliver(&mut response, &quote, posted, (self.config.clock)());

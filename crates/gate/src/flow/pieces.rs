@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http_body::Frame;
+use bytes::{Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use crate::body::{Body, BoxError};
@@ -44,5 +44,61 @@ impl http_body::Body for Received {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         self.0.poll_recv(cx)
+    }
+}
+
+/// A body that is read on its way: whoever watches gets all of it once it has ended, if it is not too long.
+pub(super) struct Watched<F> {
+    body: Body,
+    seen: Option<BytesMut>,
+    most: usize,
+    watcher: Option<F>,
+}
+
+impl<F: FnOnce(&[u8])> Watched<F> {
+    pub(super) fn new(body: Body, most: usize, watcher: F) -> Self {
+        Self { body, seen: Some(BytesMut::new()), most, watcher: Some(watcher) }
+    }
+
+    fn ended(&mut self) {
+        if let (Some(seen), Some(watcher)) = (self.seen.take(), self.watcher.take()) {
+            watcher(&seen);
+        }
+    }
+}
+
+impl<F: FnOnce(&[u8]) + Unpin> http_body::Body for Watched<F> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let most = self.most;
+                if let (Some(data), Some(seen)) = (frame.data_ref(), &mut self.seen) {
+                    seen.extend_from_slice(data);
+                    if seen.len() > most {
+                        self.seen = None;
+                    }
+                }
+                // A body of known length may not be asked for its end.
+                if self.body.is_end_stream() {
+                    self.ended();
+                }
+            }
+            Poll::Ready(None) => self.ended(),
+            Poll::Ready(Some(Err(_))) => self.seen = None,
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.seen.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

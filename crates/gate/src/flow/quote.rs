@@ -16,7 +16,7 @@ use super::quota::QuotaTerms;
 use super::sale::Sale;
 use super::teaser::TeaserTerms;
 use super::terms::Ask;
-use crate::meter::Meter;
+use crate::meter::{Count, Meter};
 use crate::peer::Peer;
 use crate::rule::{Covers, Feature, PassScope, Plan, Refunds, Rule, Share, is_safe};
 use crate::target::Target;
@@ -255,6 +255,11 @@ impl Quote {
         let named = self.named.map(|money| money.to_string());
         let parts = [self.method.as_str(), &self.url].into_iter().chain(named.as_deref());
         RequestTag::of_parts("farthing/quote/1", parts.map(str::as_bytes))
+    }
+
+    /// Whether it is a segment of media, whose length makes its price.
+    pub(super) fn is_by_segments(&self) -> bool {
+        self.meter.as_ref().is_some_and(|meter| meter.count == Count::Segments)
     }
 
     /// Whether a pass may stand for the payment: what changes things is repeated only with its own credential.

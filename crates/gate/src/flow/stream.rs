@@ -93,6 +93,8 @@ pub(super) struct Pump {
     unwritten: usize,
     /// What is written down.
     written: Amount,
+    /// How many there were when it ended.
+    ended_at: Option<u128>,
     /// The outputs that its change goes to.
     blanks: Vec<BlindedMessage>,
 }
@@ -132,6 +134,7 @@ impl Shared {
             has_flowed: false,
             unwritten: 0,
             written: Amount::ZERO,
+            ended_at: None,
             blanks,
             streamed,
         };
@@ -180,6 +183,7 @@ impl Pump {
     async fn run(mut self, mut body: Body, sender: mpsc::Sender<Piece>) {
         let mut trailers = HeaderMap::new();
         let end = self.flow(&mut body, &sender, &mut trailers).await;
+        self.ended_at = Some(self.count());
         // Nothing more is asked of the upstream.
         drop(body);
         let charged = self.charge(&end).await;
@@ -251,7 +255,9 @@ impl Pump {
 
     /// How many there were so far.
     pub(super) fn count(&self) -> u128 {
-        if self.streamed.meter.count.is_time() {
+        if let Some(count) = self.ended_at {
+            count
+        } else if self.streamed.meter.count.is_time() {
             self.begun.elapsed().as_millis().min(self.paid_for)
         } else {
             self.streamed.tally.count()

@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{Method, Response};
 
 use super::pass::Opened;
+use super::payments::PAYMENTS_PATH;
 use super::quota::Counted;
 use super::quote::Quote;
 use super::refusal::Refused;
@@ -27,6 +28,8 @@ pub(super) enum Found {
     Answer(Box<Response<Body>>),
     /// It asks for money back.
     Refund,
+    /// It asks what became of a payment.
+    Payment,
     /// It has none.
     Unpriced,
     /// It has one.
@@ -82,6 +85,9 @@ impl Shared {
         }
         if parts.uri.path() == REFUNDS_PATH {
             return Found::Refund;
+        }
+        if parts.uri.path() == PAYMENTS_PATH {
+            return Found::Payment;
         }
         let rules = self.config.rules.borrow().clone();
         let quote = {

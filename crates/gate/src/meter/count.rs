@@ -25,6 +25,8 @@ pub enum Count {
     Bytes,
     /// Seconds that the body takes.
     Seconds,
+    /// Seconds of media in a segment, as its playlist says: they are known before it is paid.
+    Segments,
 }
 
 /// Not something that is counted.
@@ -34,7 +36,7 @@ pub struct CountError(String);
 
 /// What may be said.
 const WORDS: &str =
-    "\"cost\", \"header NAME\", \"json PATH\", \"events\", \"rows\", \"bytes\" or \"seconds\"";
+    "\"cost\", \"header NAME\", \"json PATH\", \"events\", \"rows\", \"bytes\", \"seconds\" or \"segments\"";
 
 impl Count {
     /// What is counted, in one word.
@@ -47,6 +49,7 @@ impl Count {
             Self::Rows => "rows",
             Self::Bytes => "bytes",
             Self::Seconds => "seconds",
+            Self::Segments => "segments",
         }
     }
 
@@ -62,7 +65,7 @@ impl Count {
 
     /// Whether it is time.
     pub const fn is_time(&self) -> bool {
-        matches!(self, Self::Seconds)
+        matches!(self, Self::Seconds | Self::Segments)
     }
 
     /// Whether it is counted while the answer flows, whatever that is.
@@ -86,6 +89,7 @@ impl FromStr for Count {
                 "rows" => Self::Rows,
                 "bytes" => Self::Bytes,
                 "seconds" => Self::Seconds,
+                "segments" => Self::Segments,
                 _ => return Err(error()),
             },
         })
@@ -108,9 +112,16 @@ mod tests {
 
     #[test]
     fn what_is_counted_is_written_as_it_is_read() {
-        for text in
-            ["cost", "header x-tokens", "json usage.total_tokens", "events", "rows", "bytes", "seconds"]
-        {
+        for text in [
+            "cost",
+            "header x-tokens",
+            "json usage.total_tokens",
+            "events",
+            "rows",
+            "bytes",
+            "seconds",
+            "segments",
+        ] {
             assert_eq!(text.parse::<Count>().unwrap().to_string(), text);
         }
         for bad in ["", "tokens", "header", "header a b", "json", "json ", "json a b", "bytes 3", "Bytes"] {

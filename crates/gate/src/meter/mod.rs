@@ -61,6 +61,8 @@ pub struct Meter {
     pub unread: Unread,
     /// How many bytes of an answer are read at the most to count in it.
     pub read_most: u32,
+    /// Of segments: the playlist that is asked for one that no other has named, as a reference from the segment.
+    pub playlist: Option<String>,
 }
 
 /// What was counted.
@@ -78,7 +80,7 @@ impl Meter {
     /// A meter without a smallest charge.
     pub fn new(count: Count, each: Money, per: u64) -> Self {
         let (least, unread) = (Amount::ZERO, Unread::default());
-        Self { count, each, per, least, unread, read_most: READ_DEFAULT }
+        Self { count, each, per, least, unread, read_most: READ_DEFAULT, playlist: None }
     }
 
     /// Into how many steps one of what is counted is divided: time is counted in thousandths.
@@ -131,6 +133,7 @@ impl Meter {
         match &self.count {
             Count::Cost => "as much as its server says that it has cost".to_owned(),
             Count::Header(_) | Count::Json(_) => format!("{each} for {per} of what its server counts"),
+            Count::Segments => format!("{each} for {per} seconds"),
             count => format!("{each} for {per} {}", count.word()),
         }
     }

@@ -37,7 +37,7 @@ impl Tally {
             Count::Events => Self::Events(Events::new(None, read_most)),
             Count::Json(path) => Self::Events(Events::new(Some(path.clone()), read_most)),
             Count::Seconds => Self::Time,
-            Count::Cost | Count::Header(_) => return None,
+            Count::Cost | Count::Header(_) | Count::Segments => return None,
         })
     }
 

@@ -20,6 +20,7 @@ use http::Method;
 use thiserror::Error;
 
 use self::terms::RuleTerms;
+use crate::meter::Count;
 pub use case::{Case, CrawlerCase, Due};
 pub use choose::{Chosen, Rules};
 pub use explain::{Explanation, Loser};
@@ -264,7 +265,8 @@ impl Rule {
 
     /// What is paid by what was used is not opened once more for nothing.
     fn usual_pass(&self) -> Span {
-        if self.meter().is_some() { Span::ZERO } else { PASS_DEFAULT }
+        let counted = self.meter().is_some_and(|meter| meter.count != Count::Segments);
+        if counted { Span::ZERO } else { PASS_DEFAULT }
     }
 
     /// What one payment opens.

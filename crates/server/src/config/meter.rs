@@ -38,6 +38,7 @@ pub(super) fn read(
         meter.parsed(key, |text| OnUnread::ALL.into_iter().find(|unread| unread.as_str() == text))
     });
     let read_most = meter.given_or("read", READ_DEFAULT, |key| meter.number(key, 1..=READ_MAX));
+    let playlist = meter.given_or("playlist", None, |key| meter.line(key, 1_024).map(Some));
     if count == Some(Count::Cost) && (meter.has("each") || meter.has("per")) {
         let hint = "remove each and per".to_owned();
         meter.remark("count", "the upstream says what it has cost, so that nothing else counts", Some(hint));
@@ -54,6 +55,7 @@ pub(super) fn read(
         least: least.map_or(Amount::ZERO, |least| least.amount()),
         unread: unread.ok_or(Unread)?,
         read_most: read_most.ok_or(Unread)?,
+        playlist: playlist.ok_or(Unread)?,
         ..Meter::new(count, each.ok_or(Unread)?, u64::from(per.ok_or(Unread)?))
     }))
 }
@@ -90,7 +92,7 @@ fn least(meter: &Section<'_>, key: &str, price: Option<Price>, assets: &AssetTab
 /// What is settled before the upstream is asked cannot be charged by what it does; and what streams is not opened once more.
 pub(super) fn judge(section: &Section<'_>, rule: &Rule) {
     let Some(counted) = rule.meter() else { return };
-    if rule.flow() == PaymentFlow::Upfront {
+    if rule.flow() == PaymentFlow::Upfront && counted.count != Count::Segments {
         let hint = "use \"authorization\" or \"escrow\"".to_owned();
         section.remark("flow", "what is metered is settled after the upstream has answered", Some(hint));
     }

@@ -85,6 +85,25 @@ amount = "0.05 USD"
 least = "0.001 USD"
 description = "A tip: pay what you want"
 
+[[price]]
+path = "/film/**"
+amount = "0.01 USD"
+description = "A film by the second"
+
+[price.meter]
+count = "segments"
+each = "0.0005 USD"
+playlist = "index.m3u8"
+
+[[price]]
+path = "/api/chat"
+amount = "0.01 USD"
+description = "A chat by the word"
+
+[price.meter]
+count = "json usage.total_tokens"
+each = "0.0001 USD"
+
 [features]
 keys_file = "software.keys"
 
@@ -183,7 +202,8 @@ mod tests {
         for rule in config.rules.iter() {
             assert_ne!(rule.price(), Price::Free);
             let path = rule.path_pattern().as_str();
-            assert!(path == "/api/**" || demo.site().join(&path[1..]).is_file(), "{path}");
+            let is_made = ["/api/**", "/api/chat", "/film/**"].contains(&path);
+            assert!(is_made || demo.site().join(&path[1..]).is_file(), "{path}");
         }
         let words = fs::read(folder.path().join(PASSPHRASE_FILE)).unwrap();
         Folder::make(folder.path()).unwrap();

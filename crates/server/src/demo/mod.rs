@@ -1,7 +1,9 @@
 //! The demo: a small site of our own, the gate in front of it, its issuer and one top-up code, all in one folder, so that
 //! anyone can see a paid request on a machine without network.
 
+mod chat;
 mod export;
+mod film;
 mod folder;
 mod site;
 

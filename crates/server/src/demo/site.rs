@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::RawQuery;
-use axum::http::{HeaderMap, header};
+use axum::extract::{Path, RawQuery};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
 
 use super::export::{Software, export};
+use super::{chat, film};
 
 /// Answers for ever.
 pub(super) async fn serve(listener: TcpListener, files: PathBuf, software: Arc<Software>) {
@@ -28,6 +29,8 @@ fn router(files: PathBuf) -> Router {
     Router::new()
         .route("/api/wren", get(wren))
         .route("/api/echo", post(echo))
+        .route("/api/chat", get(chat::chat).post(chat::chat))
+        .route("/film/{name}", get(film))
         .fallback_service(ServeDir::new(files))
 }
 
@@ -35,6 +38,18 @@ async fn wren(RawQuery(query): RawQuery) -> Response {
     let answer = json!({ "bird": "wren", "grams": 9, "coins": ["farthing"], "query": query });
     // With a line's end, so that a terminal shows whatever comes next on a line of its own.
     ([(header::CONTENT_TYPE, "application/json")], format!("{answer}\n")).into_response()
+}
+
+/// The playlist of the film, or one of its segments.
+async fn film(Path(name): Path<String>) -> Response {
+    let number = name.strip_suffix(".ts").and_then(|number| number.parse().ok());
+    match number.filter(|number| *number < film::SEGMENTS) {
+        Some(number) => ([(header::CONTENT_TYPE, "video/mp2t")], film::segment(number)).into_response(),
+        None if name == "index.m3u8" => {
+            ([(header::CONTENT_TYPE, "application/vnd.apple.mpegurl")], film::playlist()).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 /// Sends back what came, as it comes.
@@ -48,7 +63,7 @@ async fn echo(headers: HeaderMap, body: Body) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{Method, Request, StatusCode};
+    use axum::http::{Method, Request};
     use http_body_util::BodyExt;
     use tower::ServiceExt;
 

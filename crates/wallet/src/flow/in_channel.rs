@@ -72,6 +72,7 @@ pub(crate) fn write_down(
         price: offer.price,
         booking,
         change: None,
+        metered: false,
         delivered: false,
         receipt: None,
         chain: None,

@@ -55,6 +55,7 @@ pub(crate) fn write_down(
         price: offer.price,
         booking: grant.booking,
         change: None,
+        metered: false,
         delivered: false,
         receipt: None,
         chain: Some(Box::new(payment)),

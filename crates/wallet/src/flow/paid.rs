@@ -2,7 +2,9 @@
 
 use farthing_ecash::{BlindSignature, KeysetId, Proof, Token};
 use farthing_money::{Amount, Money, Timestamp};
-use farthing_wire::header::{FARTHING_FARE, FARTHING_PASS, FARTHING_RECEIPT, PAYMENT_RECEIPT, X_CASHU};
+use farthing_wire::header::{
+    FARTHING_CHARGE, FARTHING_FARE, FARTHING_PASS, FARTHING_RECEIPT, PAYMENT_RECEIPT, X_CASHU,
+};
 use farthing_wire::mpp::{self, credit};
 
 use super::settle::of_booking;
@@ -108,9 +110,18 @@ pub(crate) fn finish(
     let mut found = read(wallet, &attempt, &payment, address, answer);
     let over = payment.booking.amount.saturating_sub(payment.price);
     let back = worth(&found.change).saturating_add(worth(&found.token));
-    let cost = payment.booking.amount.saturating_sub(back);
-    let missing = over > 0 && back == 0 && payment.change.is_some();
-    if missing {
+    // It came, and has cost nothing: the credits are what they were.
+    let free = answer.header(FARTHING_CHARGE) == Some("none");
+    let cost = if free { 0 } else { payment.booking.amount.saturating_sub(back) };
+    let may_come = over > 0 || payment.metered;
+    let missing = free || may_come && back == 0 && payment.change.is_some();
+    if free {
+        found.notes.push("nothing was charged; the credits are changed for new ones".to_owned());
+    } else if missing && payment.metered {
+        found
+            .notes
+            .push("what it has cost is known at its end; the mint is asked for the change then".to_owned());
+    } else if missing {
         found.notes.push("the change did not come with the answer; the mint is asked for it".to_owned());
     } else if cost > payment.price {
         let (cost, price) = (money(attempt.unit, cost)?, money(attempt.unit, payment.price)?);
@@ -121,7 +132,7 @@ pub(crate) fn finish(
     let pass_until = keep_pass(&mut draft, wallet, &found, address, answer, now);
     let mut open = Vec::new();
     if missing {
-        let delivered = Payment { delivered: true, receipt: found.receipt.clone(), ..payment.clone() };
+        let delivered = Payment { delivered: !free, receipt: found.receipt.clone(), ..payment.clone() };
         draft.attempt(Attempt { kind: AttemptKind::Pay(Box::new(delivered)), ..attempt.clone() });
         open.push(id);
     } else {

@@ -252,7 +252,12 @@ fn charged(
     // What the price leaves, if so much came. What is signed for outputs of this payment may also have been signed for
     // another copy of the wallet; the budget never gets more back for it than that.
     let rest = payment.booking.amount.saturating_sub(payment.price);
-    let back = if worth(change) < rest { 0 } else { rest };
+    let back = match worth(change) {
+        back if back < rest => 0,
+        // Of a metered price more may be left than that.
+        back if payment.metered => back.min(payment.booking.amount),
+        _ => rest,
+    };
     let cost = payment.booking.amount.saturating_sub(back);
     let mut draft = Draft::new(&wallet.state);
     draft.spend(&attempt.inputs);

@@ -1,13 +1,13 @@
 //! The keys of prices by what was used.
 
-use super::{AMOUNT, NUMBER};
+use super::{AMOUNT, NUMBER, TEXT};
 use crate::config::key_words::{KeyNote, note};
 
 pub(super) const KEYS: &[KeyNote] = &[
     note(
         "[price.meter]",
         "count",
-        "what is counted",
+        "\"cost\", \"header NAME\", \"json PATH\", \"events\", \"rows\", \"bytes\", \"seconds\" or \"segments\"",
         r#""json usage.total_tokens""#,
         None,
         "what is counted of an answer; the amount of the [[price]] above it is the most that is charged; must be given",
@@ -37,5 +37,13 @@ pub(super) const KEYS: &[KeyNote] = &[
         "4194304",
         Some("1048576"),
         "how many bytes of an answer, or of one event, are read at the most to count in it",
+    ),
+    note(
+        "[price.meter]",
+        "playlist",
+        TEXT,
+        r#""index.m3u8""#,
+        None,
+        "for \"segments\": the playlist that the upstream is asked for when a segment is not known, as a reference from the segment",
     ),
 ];

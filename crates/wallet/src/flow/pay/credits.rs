@@ -113,6 +113,7 @@ impl PayFlow {
             price: chosen.price,
             booking: grant.booking,
             change,
+            metered: chosen.is_metered(),
             delivered: false,
             receipt: None,
             chain: None,
