@@ -9,9 +9,9 @@ use farthing_channel::{
 };
 use farthing_engine::{
     AccessId, Answer, Call, CallId, CallReject, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep,
-    ChargeVoucher, Chart, Command, EndCall, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Movement,
-    NameId, Outcome, PaymentId, Post, ReceiverId, ReceiverRow, Reject, RequestTag, Rows, SeeChannel,
-    SeeReceiver, TransactionId, UnitWorth, release_of,
+    ChargeVoucher, Chart, Command, EndCall, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Meter,
+    Movement, NameId, Outcome, PaymentId, Post, ReceiverId, ReceiverRow, Reject, RequestTag, Rows,
+    SeeChannel, SeeReceiver, TransactionId, UnitWorth, end_of, release_of,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
@@ -309,6 +309,22 @@ fn what_is_given_back_frees_the_channel() {
     assert_eq!(books.stand(), [100, 0, -100, 0, 0, 0, 0]);
     assert_eq!(books.debit(accounts().payers).1, 0);
     books.run(&hold(0, 10)).unwrap();
+}
+
+#[test]
+fn what_was_metered_of_a_voucher_is_charged_by_a_start() {
+    let mut books = Books::funded(100);
+    books.run(&hold(0, 10)).unwrap();
+    let (payment, change) = (payment(0, 10), Vec::new());
+    for charged in [4, 3] {
+        let change = change.clone();
+        books.run(&Command::Meter(Meter { payment, charged: units(charged), change })).unwrap();
+    }
+    assert_eq!(books.stand(), [100, 0, -100, 0, 0, 0, 0], "no money has moved");
+    let row = books.0.held.get(&payment).unwrap().unwrap().clone();
+    books.run(&end_of(payment, &row, Some(&books.row()))).unwrap();
+    assert_eq!(books.stand(), [100, 0, -96, 0, 0, -4, 0]);
+    books.run(&hold(4, 10)).unwrap();
 }
 
 /// The payer takes his money while a request is under way: it is charged all the same, and the books say what is lost.

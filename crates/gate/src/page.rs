@@ -35,6 +35,8 @@ pub struct Page<'a> {
     pub quota: Option<PageQuota>,
     /// The least that a payer may name, where payers name what they pay.
     pub least: Option<Money>,
+    /// What is counted and what that costs, where the price is the most.
+    pub meter: Option<&'a str>,
     /// Passes that cover it.
     pub passes: &'a [Choice],
     /// The part of it that is free.
@@ -137,7 +139,15 @@ impl Page<'_> {
         for other in self.others {
             let _ = writeln!(html, "<p>or {}</p>", shown(&other.paid()));
         }
-        let _ = writeln!(html, "<p>One payment opens it for {}.</p>", self.pass);
+        if let Some(meter) = self.meter {
+            let _ = writeln!(
+                html,
+                "<p>That is the most. It costs {}, and the rest comes back.</p>",
+                escape(meter)
+            );
+        } else {
+            let _ = writeln!(html, "<p>One payment opens it for {}.</p>", self.pass);
+        }
         if let Some(refunds) = self.refund {
             let within = refunds.within;
             let _ = writeln!(
@@ -321,6 +331,7 @@ mod tests {
             quota: None,
             others: &[],
             least: None,
+            meter: None,
             locale: None,
             passes: &[],
             free_part: None,
@@ -348,6 +359,10 @@ mod tests {
         ] {
             assert!(html.contains(part), "{part}\n{html}");
         }
+        let meter = Some("0.002 USD for 1000 bytes");
+        let html = Page { meter, ..page("https://example.com/a?b=1&c='", "An <article>") }.to_html();
+        assert!(html.contains("It costs 0.002 USD for 1000 bytes, and the rest comes back."), "{html}");
+        assert!(!html.contains("opens it for"));
         assert!(!html.contains("<script") && !html.contains("<article>"));
         assert!(!html.contains("is ending"));
         let ending = Page { sunset: true, ..page("https://example.com/", "") }.to_html();

@@ -15,7 +15,7 @@ use farthing_ecash::Token;
 use farthing_engine::{Chart, Command, ExchangeAccounts, Quotation, RateSet, RatesRow};
 use farthing_gate::flow::{Currencies, CurrencyTerms};
 use farthing_gate::serve::Limits;
-use farthing_gate::{Gate, Price, Proxy, ProxyConfig, Rule, Rules, Share};
+use farthing_gate::{Gate, Meter, Price, Proxy, ProxyConfig, Rule, Rules, Share};
 use farthing_money::{Amount, Span};
 use farthing_wire::cashu::PaymentRequest;
 use farthing_wire::mpp::{self, credit};
@@ -47,7 +47,9 @@ fn rules(price: u128) -> Rules {
     let author = Share { merchant: "author".to_owned(), share: 70 };
     let shared = Rule::new("/paid/**", price).unwrap().shared(vec![author]);
     let own = Rule::new("/own/**", price).unwrap().accepting(Vec::new());
-    Rules::new(vec![shared, own]).unwrap()
+    let meter = Meter::new("bytes".parse().unwrap(), eur().money(Amount::new(7)), 1);
+    let counted = Rule::new("/counted/**", Price::Paid { amount: eur().money(Amount::new(10_000)) });
+    Rules::new(vec![shared, own, counted.unwrap().metered(meter)]).unwrap()
 }
 
 impl Shop {
@@ -243,4 +245,24 @@ async fn terms_change_while_the_gate_is_open() {
     shop.terms.send_replace(Arc::new(CurrencyTerms { accepts: Vec::new(), ..terms(50_000) }));
     let own = units(&shop.get("/paid/x", "").await);
     assert!(own.iter().all(|(unit, _)| unit == "ueur"), "{own:?}");
+}
+
+#[tokio::test]
+async fn what_is_counted_in_euros_is_charged_in_dollars() {
+    let shop = Shop::open().await;
+    let answer =
+        shop.get("/counted/x", &format!("{}TE: trailers\r\n", cashu(&shop.dollars(&[16_384])))).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let (body, trailers) = answer.body.split_once("\r\n0\r\n").unwrap();
+    let (size, _) = body.split_once("\r\n").unwrap();
+    let bytes = u128::from_str_radix(size, 16).unwrap();
+    let said = Answer::of(&format!("HTTP/1.1 200 OK\r\n{trailers}"));
+    // Seven millionths of a euro a byte, at 1.10 with two per cent, rounded up once.
+    let cost = bytes * 7;
+    let paid = (cost * 11_220).div_ceil(10_000);
+    assert_eq!(said.receipt().amount.value(), paid, "{said:?}");
+    assert_eq!(u128::from(said.change()), 16_384 - paid);
+    let (_, shop_got, kept) = shop.earned();
+    assert_eq!(shop_got, i128::try_from(cost).unwrap());
+    assert!(kept > 0, "the spread is earned");
 }

@@ -11,6 +11,7 @@ mod support;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use farthing_engine::{PaymentId, PaymentState};
@@ -331,4 +332,20 @@ async fn who_has_the_credential_is_told_what_became_of_the_payment() {
     assert!(forged.status == 400 && !forged.body.contains(&payment.to_string()), "{forged:?}");
     let (_, other, _) = purse(&bank);
     assert_eq!(get(gate.address, PAYMENTS, &cashu(&other)).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_writer_without_time_costs_nobody_anything() {
+    let bank = Bank::new();
+    let (upstream, say) = told().await;
+    let gate = metered(&bank, upstream, meter("bytes", 10, 1)).await;
+    let (_, token, payment) = purse(&bank);
+    let mut stream = ask(gate.address, &cashu(&token)).await;
+    say.send(Say::Text(format!("{TEXT}hello"))).ok();
+    read_until(&mut stream, "hello").await;
+    // More often than a payer waits: the charge is tried on when the answer is gone.
+    bank.busy.store(54, Ordering::SeqCst);
+    say.send(Say::Break).ok();
+    until(|| bank.payment(payment).is_some_and(|row| row.state == PaymentState::Posted)).await;
+    assert_eq!(bank.taken(), 50);
 }

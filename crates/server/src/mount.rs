@@ -124,7 +124,8 @@ impl Mount {
             *nothing.status_mut() = StatusCode::NOT_FOUND;
             Ok::<_, Infallible>(nothing)
         }));
-        let routes = routes.route_service(REFUNDS_PATH, passes.clone()).route_service(PAYMENTS_PATH, passes.clone());
+        let routes =
+            routes.route_service(REFUNDS_PATH, passes.clone()).route_service(PAYMENTS_PATH, passes.clone());
         let routes = routes.route_service(&format!("{PASSES_PATH}{{name}}"), passes);
         let clock = Arc::clone(&installation.clock);
         let features = FeatureApi::new(layer.features(), Entitlements::new(installation), clock).router();

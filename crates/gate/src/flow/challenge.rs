@@ -148,6 +148,7 @@ impl Shared {
         if is_page {
             let refusal = refused.map(ToString::to_string);
             let passes = offered::choices(quote);
+            let meter = quote.meter.as_ref().map(|meter| meter.in_words());
             let page = Page {
                 url: &quote.url,
                 description: &quote.description,
@@ -160,6 +161,7 @@ impl Shared {
                 sunset,
                 quota: quote.quota.as_ref().map(|terms| page_quota(terms, now)),
                 least: quote.least,
+                meter: meter.as_deref(),
                 passes: &passes,
                 free_part: free_part(quote),
                 refund: self.open_refunds(quote),

@@ -159,10 +159,11 @@ impl Shared {
             }
             Some(text.freeze())
         };
-        match tokio::time::timeout(WAIT, asked).await {
-            Ok(Some(text)) => self.segments.learn(host, path, &text),
+        if let Ok(Some(text)) = tokio::time::timeout(WAIT, asked).await {
+            self.segments.learn(host, path, &text);
+        } else {
             // Not which: paths may say who asks.
-            _ => tracing::warn!("expected a playlist, got none; its segments cost what the rule says"),
+            tracing::warn!("expected a playlist, got none; its segments cost what the rule says");
         }
     }
 

@@ -78,7 +78,7 @@ fn leave(scopes: &mut [Scope], scope: Scope, name: &str, found: &mut Vec<(String
                 let (base, period) = (std::mem::take(&mut around.base), around.period);
                 let (representation, bandwidth) =
                     (std::mem::take(&mut around.representation), std::mem::take(&mut around.bandwidth));
-                *around = Scope { base, period, representation, bandwidth, ..scope };
+                *around = Scope { period, base, representation, bandwidth, ..scope };
             }
         }
         _ => {}
@@ -159,25 +159,21 @@ impl Scope {
 
     /// A template with its identifiers filled in, such as `$Number%05d$`.
     fn filled(&self, template: &str, number: u64, time: u64) -> String {
-        let mut out = String::new();
-        for (at, part) in template.split('$').enumerate() {
-            // Every second part stands between two signs; an empty one is the sign itself.
-            if at % 2 == 0 {
-                out.push_str(part);
-                continue;
-            }
+        // Every second part stands between two signs; an empty one is the sign itself.
+        let parts = template.split('$').enumerate().map(|(at, part)| {
             let (name, width) = part.split_once("%0").unwrap_or((part, ""));
             let width = width.trim_end_matches('d').parse::<usize>().unwrap_or(0).min(32);
             match name {
-                "" => out.push('$'),
-                "Number" => out.push_str(&format!("{number:0width$}")),
-                "Time" => out.push_str(&format!("{time:0width$}")),
-                "RepresentationID" => out.push_str(&self.representation),
-                "Bandwidth" => out.push_str(&self.bandwidth),
-                _ => {}
+                _ if at % 2 == 0 => part.to_owned(),
+                "" => "$".to_owned(),
+                "Number" => format!("{number:0width$}"),
+                "Time" => format!("{time:0width$}"),
+                "RepresentationID" => self.representation.clone(),
+                "Bandwidth" => self.bandwidth.clone(),
+                _ => String::new(),
             }
-        }
-        out
+        });
+        parts.collect()
     }
 }
 

@@ -35,13 +35,13 @@ struct Memory {
 
 /// Whether a path is that of a playlist.
 pub(crate) fn is_playlist(path: &str) -> bool {
-    let path = path.to_ascii_lowercase();
-    is_manifest(&path) || path.ends_with(".m3u8") || path.ends_with(".m3u")
+    [".m3u8", ".m3u", ".mpd"].iter().any(|kind| ends_in(path, kind))
 }
 
-/// Whether it is one of DASH.
-fn is_manifest(path: &str) -> bool {
-    path.get(path.len().saturating_sub(4)..).is_some_and(|end| end.eq_ignore_ascii_case(".mpd"))
+/// Whether a path ends in this, whatever its case.
+fn ends_in(path: &str, kind: &str) -> bool {
+    let end = path.get(path.len().saturating_sub(kind.len())..);
+    end.is_some_and(|end| end.eq_ignore_ascii_case(kind))
 }
 
 impl Segments {
@@ -65,7 +65,7 @@ impl Segments {
     pub(crate) fn learn(&self, host: &str, path: &str, playlist: &[u8]) {
         let Ok(text) = std::str::from_utf8(playlist) else { return };
         let mut lasting: HashMap<String, u64> = HashMap::new();
-        let found: Vec<(String, u64)> = if is_manifest(path) {
+        let found: Vec<(String, u64)> = if ends_in(path, ".mpd") {
             dash::segments(text, KEPT_MAX)
         } else {
             hls::segments(text).take(KEPT_MAX).map(|(uri, millis)| (uri.to_owned(), millis)).collect()

@@ -204,7 +204,7 @@ impl Rules {
     /// Whether any rule prices segments of media, so that playlists matter.
     pub fn have_segments(&self) -> bool {
         let counts = |rule: &Rule| rule.meter().is_some_and(|meter| meter.count == Count::Segments);
-        self.sorted.iter().any(|rule| counts(rule))
+        self.sorted.iter().any(counts)
     }
 
     /// Whether any rule names a method, so that headers which override the method matter.

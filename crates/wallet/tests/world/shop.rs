@@ -37,6 +37,10 @@ pub struct Shop {
     pub cashu: bool,
     /// Gives change as a token, whatever outputs came.
     pub token_change: bool,
+    /// What it charges of its price, if that is counted.
+    pub counted: Option<u64>,
+    /// It says nothing of receipt and change with the head of an answer.
+    pub streams: bool,
     pub pass: Option<Span>,
     pub lifetime: Span,
     pub decimals: u8,
@@ -58,6 +62,8 @@ impl Shop {
             mpp: true,
             cashu: true,
             token_change: false,
+            counted: None,
+            streams: false,
             pass: None,
             lifetime: Span::from_secs(300),
             decimals: 6,
@@ -118,7 +124,7 @@ impl Shop {
                 method_details: MethodDetails {
                     decimals: self.decimals,
                     asset: "USD".parse().unwrap(),
-                    metered: false,
+                    metered: self.counted.is_some(),
                 },
             };
             let draft = mpp::Draft {
@@ -172,6 +178,10 @@ impl Shop {
             }
             _ => {}
         }
+        if self.counted == Some(0) && !self.streams {
+            self.served += 1;
+            return page(200, vec![("Farthing-Charge".into(), "none".into())]);
+        }
         match mint.check(&proofs) {
             Err(_) => return problem("credit-spent", 402),
             Ok(_) if total < self.price => return problem("insufficient", 402),
@@ -186,12 +196,13 @@ impl Shop {
             self.served += 1;
             return page(200, Vec::new());
         }
-        mint.taken += self.price;
-        self.revenue += self.price;
+        let charged = self.counted.unwrap_or(self.price);
+        mint.taken += charged;
+        self.revenue += charged;
         self.served += 1;
-        let change = total - self.price;
+        let change = total - charged;
         let headers = self.headers(mint, request, &blanks, change, now);
-        let answer = page(200, headers);
+        let answer = page(200, if self.streams { Vec::new() } else { headers });
         self.payments.insert(ys, answer.clone());
         answer
     }
