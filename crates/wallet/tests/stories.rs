@@ -104,33 +104,6 @@ fn change_as_a_token_is_taken_in() {
 }
 
 #[test]
-fn of_a_metered_price_what_was_counted_is_charged() {
-    // Said with the head, or found at the mint when the stream has ended.
-    for (streams, amount) in [(false, 1 << 20), (true, 1 << 20), (false, 10_000), (true, 10_000)] {
-        for counted in [4_321, 10_000] {
-            let mut world = World::new();
-            (world.shop.counted, world.shop.streams) = (Some(counted), streams);
-            let (mut wallet, _) = world.wallet_with(amount);
-            let paid = paid(world.pay(&mut wallet, "/page"));
-            assert_eq!(paid.charged, usd(counted), "{streams} {amount}: {:?}", paid.notes);
-            assert_eq!(balance(&wallet), (amount - counted, 0));
-            assert_eq!((total_spent(&wallet), wallet.attempts().count()), (counted, 0));
-            assert_eq!(wallet.history(1).unwrap()[0].money, usd(counted));
-        }
-    }
-}
-
-#[test]
-fn what_was_counted_as_nothing_costs_nothing() {
-    let mut world = World::new();
-    world.shop.counted = Some(0);
-    let (mut wallet, _) = world.wallet_with(1 << 20);
-    assert_eq!(paid(world.pay(&mut wallet, "/page")).charged, usd(0));
-    assert_eq!((balance(&wallet), total_spent(&wallet)), ((1 << 20, 0), 0));
-    assert_eq!(wallet.attempts().count(), 0);
-}
-
-#[test]
 fn change_that_did_not_come_is_fetched() {
     // The header with the change was lost on the way; a shop that never gave it keeps it, and the budget knows.
     let mut world = World::new();

@@ -177,9 +177,7 @@ impl Shared {
         if let Some(field) = field {
             put_quota(headers, &field);
         }
-        if let Some(meter) = &quote.meter {
-            metered::put_meter(headers, &meter.field(quote.price.amount(), None, None));
-        }
+        metered::put_asked(headers, quote);
         if let Some(refused) = refused {
             self.put_unsettled(headers, quote, refused);
         }

@@ -144,6 +144,13 @@ pub(super) fn in_problem(problem: Problem, quote: &Quote) -> Problem {
     problem.with("meter", told)
 }
 
+/// The same in a field.
+pub(super) fn put_asked(headers: &mut HeaderMap, quote: &Quote) {
+    if let Some(meter) = &quote.meter {
+        put_meter(headers, &meter.field(quote.price.amount(), None, None));
+    }
+}
+
 /// Says what was counted.
 pub(super) fn put_meter(headers: &mut HeaderMap, field: &MeterField) {
     if let Ok(value) = HeaderValue::try_from(field.to_string()) {

@@ -86,7 +86,7 @@ impl Shared {
                 .got(payment.to_string())
                 .next("pay with them, or swap them")
         })?;
-        Ok(self.told(&credits, &row, found.dialect()).await)
+        Ok(self.payment_told(&credits, &row, found.dialect()).await)
     }
 
     async fn credits_of(
@@ -102,7 +102,12 @@ impl Shared {
         self.recognise(keyring, (token, outputs, asset, now), work).await
     }
 
-    async fn told(&self, credits: &Credits, row: &PaymentRow, dialect: &'static str) -> Response<Body> {
+    async fn payment_told(
+        &self,
+        credits: &Credits,
+        row: &PaymentRow,
+        dialect: &'static str,
+    ) -> Response<Body> {
         let (payment, charged) = (credits.payment, row.asset.money(row.charged));
         let (method, place) = row.resource.split_once(' ').unwrap_or(("", &row.resource));
         // What of a query is kept is a code.
