@@ -11,9 +11,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tower::{Service, ServiceExt};
 
-use super::{Shared, pass_on};
 use super::pieces::Watched;
 use super::quote::Quote;
+use super::{Shared, pass_on};
 use crate::body::{Body, BoxError};
 use crate::media::{self, PLAYLIST_BYTES_MAX, resolved};
 use crate::meter::{Count, is_plain};
