@@ -107,7 +107,7 @@ impl Shared {
                         let plans = rules.plans_for(&parts.method, &target);
                         let quote = Quote::new(chosen.rule, *ask, parts, &target, https);
                         let trial = rules.trial().map(|trial| trial.amount);
-                        Some(Arc::new(Quote { plans, trial, ..quote }))
+                        Some(Arc::new(Quote { trial, plans, ..quote }))
                     }
                 }))
             };
