@@ -36,13 +36,25 @@ pub(crate) mod withdrawal;
 use std::collections::BTreeSet;
 
 use farthing_ledger::Entry;
+use farthing_money::Timestamp;
 
 use crate::{
-    Answer, CreditId, CreditRow, Input, Mode, Output, OutputId, OutputRow, Reject, RequestTag, Rows, Worth,
+    Answer, Command, CreditId, CreditRow, Input, Mode, Output, OutputId, OutputRow, Reject, RequestTag, Rows,
+    Worth,
 };
 
 /// What an operation comes to.
 pub(crate) type Decision = Result<(Answer, Option<Entry>), Reject>;
+
+/// Goes on with a payment that is held: writes down what it has come to, charges it, or gives it back.
+pub(crate) fn go_on(rows: &mut Rows, command: &Command, now: Timestamp) -> Decision {
+    match command {
+        Command::Meter(command) => meter::meter(rows, command),
+        Command::Post(command) => post::post(rows, command, now),
+        Command::Release(command) => release::release(rows, command),
+        _ => Err(Reject::NotLoaded),
+    }
+}
 
 /// Refuses inputs that are given twice, pending or spent.
 pub(crate) fn check_inputs(rows: &Rows, inputs: &[Input]) -> Result<(), Reject> {

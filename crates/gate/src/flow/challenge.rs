@@ -128,11 +128,10 @@ impl Shared {
         let (problem, field) = told_quota(problem, quote, now);
         let problem = told_teaser(offered::in_problem(problem, quote), quote);
         let problem = metered::in_problem(problem, quote);
-        let problem = self.refunds_in_problem(problem, quote);
+        let mut problem = self.refunds_in_problem(problem, quote);
         let mut fields = offered::links(&quote.plans);
         let others = self.exchanges(quote);
         let creq_b = self.add_cashu_requests(quote, &mut fields);
-        let mut problem = problem;
         match self.mpp_challenge(quote, quote.price, asked.digest.clone(), now) {
             Ok((id, text)) => {
                 fields.push((header::WWW_AUTHENTICATE, text));
@@ -170,10 +169,7 @@ impl Shared {
             put_page(&mut response, &page, quote);
         }
         let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let vary = if is_page { "accept, accept-language" } else { "accept" };
-        headers.insert(VARY, HeaderValue::from_static(vary));
-        cors::open(headers, asked.headers);
+        put_public(headers, asked, is_page);
         if let Some(field) = field {
             put_quota(headers, &field);
         }
@@ -323,6 +319,14 @@ impl Shared {
         };
         mpp::Challenge::issue(&self.config.secrets.challenge, &draft)
     }
+}
+
+/// A 402 is kept by no cache, is another one for people, and may be read by any page.
+fn put_public(headers: &mut HeaderMap, asked: &Asked<'_>, is_page: bool) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let vary = if is_page { "accept, accept-language" } else { "accept" };
+    headers.insert(VARY, HeaderValue::from_static(vary));
+    cors::open(headers, asked.headers);
 }
 
 /// Says in a problem how little may be named, and where what is free stands.
