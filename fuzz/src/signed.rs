@@ -5,7 +5,9 @@ use std::str::from_utf8;
 use ed25519_dalek::{Signer, SigningKey};
 use farthing_entitlement::{Check, Entitlement, Revoked};
 use farthing_money::{Span, Timestamp};
-use farthing_wire::{Mandate, MandateFile, Pass, PaymentNote, Receipt, Revocation, jws, pass};
+use farthing_wire::{
+    Fare, Mandate, MandateFile, Pass, PaymentNote, Receipt, RefundAnswer, RefundRequest, Revocation, jws, pass,
+};
 
 use crate::{Cut, base64};
 
@@ -16,11 +18,13 @@ pub fn signed_texts(bytes: &[u8]) {
     if let Ok(text) = from_utf8(bytes) {
         drop(Receipt::verify(text, None));
         drop((Mandate::verify_signer(text), Revocation::verify_signer(text)));
+        drop((RefundRequest::parse(bytes), RefundAnswer::parse(bytes)));
         if let Ok(file) = MandateFile::read(text) {
             let written = file.to_json().expect("what was read can be written");
             assert_eq!(MandateFile::read(&written), Ok(file));
         }
         assert!(Pass::verify(text, &key.verifying_key(), now).is_err(), "nobody knows the key");
+        assert!(Fare::verify(text, &key.verifying_key(), now).is_err(), "nobody knows the key");
         assert!(PaymentNote::verify(text, &key.verifying_key(), now, life).is_err(), "nobody knows the key");
         if let Ok(read) = jws::read_key(text) {
             assert_eq!(jws::key_text(&read), text);
@@ -31,7 +35,7 @@ pub fn signed_texts(bytes: &[u8]) {
     }
     entitlements(&key, bytes, now);
     let mut cut = Cut(bytes);
-    let types = ["farthing-receipt", "farthing-pass", "farthing-payment"];
+    let types = ["farthing-receipt", "farthing-pass", "farthing-payment", "farthing-fare"];
     let typ = types[usize::from(cut.byte()) % types.len()];
     let text = sign(&key, typ, cut.0);
     if let Ok(receipt) = Receipt::verify(&text, Some(&key.verifying_key())) {
@@ -46,6 +50,10 @@ pub fn signed_texts(bytes: &[u8]) {
         assert!(!cookie.contains(['\r', '\n']) && cookie.matches("HttpOnly").count() == 1);
         let carried = cookie.split(';').next().unwrap_or_default();
         assert_eq!(pass::in_cookies(carried).next(), Some(again.as_str()));
+    }
+    if let Ok(fare) = Fare::verify(&text, &key.verifying_key(), now) {
+        let again = fare.sign(&key).expect("what was read can be written");
+        assert_eq!(Fare::verify(&again, &key.verifying_key(), now), Ok(fare));
     }
     if let Ok(note) = PaymentNote::verify(&text, &key.verifying_key(), now, life) {
         let again = note.sign(&key).expect("what was read can be written");

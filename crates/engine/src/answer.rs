@@ -36,6 +36,11 @@ pub enum Answer {
     Payout(PayoutId, Box<PayoutRow>),
     /// The session as it stands.
     Session(Box<SessionRow>),
+    /// A use of a bundle is taken, now or just before.
+    BundleUse {
+        /// How many are left.
+        left: u32,
+    },
     /// What went back of a payment, now or before.
     Refund(Box<RefundStep>),
     /// A part of the tape is in the books.

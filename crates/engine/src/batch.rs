@@ -79,6 +79,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::ForgetQuotas(command) => op::quota::forget(rows, command, now),
         Command::Refund(command) => op::refund::decide(rows, command, now),
         Command::OpenTrial(command) => op::trial::open(rows, command, now),
+        Command::Bundle(command) => op::bundle::decide(rows, command, now),
         Command::Enter(command) => op::entry::enter(rows, command),
         Command::Reverse(command) => op::entry::reverse(rows, command, now),
         Command::ProposePayout(command) => op::payout::propose(rows, command, now),

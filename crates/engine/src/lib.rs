@@ -22,6 +22,7 @@
 mod answer;
 mod batch;
 mod books;
+mod bundle;
 mod call;
 mod channel;
 mod command;
@@ -50,6 +51,9 @@ mod table;
 pub use answer::Answer;
 pub use batch::{Decided, Sealed, decide, decide_batch};
 pub use books::{Chart, credits_account, sale_reference};
+pub use bundle::{
+    BUNDLE_USE_WAITS, BeginBundleUse, BundleCommand, BundleRow, BundleUseId, BundleUseRow, EndBundleUse,
+};
 pub use call::{
     Attempt, BookGas, Call, CallRow, Deposit, EndCall, Facilitate, Fund, Gas, GasAccounts, Movement, Outcome,
     Purpose, ReopenCall, SendCall, Settle, SettledPayment, SettlementRow, Withdraw,
@@ -96,7 +100,7 @@ pub use refund::{
     RefundStep, RefundTerms, RefundedTo, TakeRefund, item_name,
 };
 pub use reject::{
-    CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, RefundReject, Reject,
+    BundleReject, CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, RefundReject, Reject,
     SessionReject, TrialReject, UseReject,
 };
 pub use row::{

@@ -1,5 +1,6 @@
 //! One file an operation. Each checks everything first, then changes rows; no branch returns after the first change.
 
+pub(crate) mod bundle;
 pub(crate) mod call;
 pub(crate) mod channel;
 pub(crate) mod code;

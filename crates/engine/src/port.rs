@@ -9,12 +9,13 @@ use farthing_money::Span;
 use thiserror::Error;
 
 use crate::{
-    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
-    Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, FareId, FareRow,
-    InletRow, ItemId, ItemRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId,
-    OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow,
-    QuotaRow, QuoteId, RatesRow, ReceiverId, ReceiverRow, RefundRow, Reject, Rows, Sealed, SenderId,
-    SessionId, SessionRow, SettlementRow, StatementId, StatementRow, TapeRow, TapeStep, UseId, UseRow,
+    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, BundleRow, BundleUseId, BundleUseRow, CallId, CallRow,
+    Changes, ChannelRow, CodeId, CodeRow, Command, CreditId, CreditRow, CursorRow, EntitlementId,
+    EntitlementRow, EntryRow, FareId, FareRow, InletRow, ItemId, ItemRow, Keys, KeysetRow, LogId,
+    MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId,
+    PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, RatesRow, ReceiverId,
+    ReceiverRow, RefundRow, Reject, Rows, Sealed, SenderId, SessionId, SessionRow, SettlementRow,
+    StatementId, StatementRow, TapeRow, TapeStep, UseId, UseRow,
 };
 
 /// Where a failure of the machine came from.
@@ -236,6 +237,23 @@ pub trait Read: Send + Sync + 'static {
         after: Option<PaymentId>,
         limit: usize,
     ) -> Result<Vec<(PaymentId, RefundRow)>, Fault>;
+
+    /// How many uses of a bundle are taken.
+    fn bundle(&self, id: PaymentId) -> Result<Option<BundleRow>, Fault>;
+
+    /// Bundles, after `after` or from the first on, in the order of the payments that bought them.
+    fn bundles_after(
+        &self,
+        after: Option<PaymentId>,
+        limit: usize,
+    ) -> Result<Vec<(PaymentId, BundleRow)>, Fault>;
+
+    /// What bundles have opened, after `after` or from the first on, in the order of their ids.
+    fn bundle_uses_after(
+        &self,
+        after: Option<BundleUseId>,
+        limit: usize,
+    ) -> Result<Vec<(BundleUseId, BundleUseRow)>, Fault>;
 
     /// How often an item is given back.
     fn item(&self, id: ItemId) -> Result<Option<ItemRow>, Fault>;

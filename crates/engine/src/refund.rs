@@ -5,12 +5,13 @@
 //! to what was charged. What the operator gives to the payer of a payment is *set aside* until whoever has its receipt comes.
 
 use farthing_ledger::AccountId;
-use farthing_money::{Amount, Asset, Span, Timestamp, byte_id};
+use farthing_money::{Amount, Asset, Rounding, Span, Timestamp, byte_id};
 use serde::{Deserialize, Serialize};
 
 use crate::id::hash_of_parts;
 use crate::{
-    ChangeOutput, CodeId, FareId, Marks, Output, Payees, PaymentId, PaymentRow, QuotaId, RequestTag,
+    BundleRow, ChangeOutput, CodeId, FareId, Marks, Output, Payees, PaymentId, PaymentRow, QuotaId,
+    RequestTag,
 };
 
 byte_id!(
@@ -164,6 +165,14 @@ impl PaymentRow {
     /// What is charged still.
     pub fn kept(&self) -> Amount {
         self.charged.checked_sub(self.back).unwrap_or_default()
+    }
+
+    /// What is charged for what is not used yet, of a bundle for its uses that are left.
+    pub fn unused(&self, bundle: Option<BundleRow>) -> Amount {
+        let Some(BundleRow { of, taken, .. }) = bundle else { return self.kept() };
+        let left = of.saturating_sub(taken);
+        let part = self.kept().mul_div(left.into(), u128::from(of.max(1)), Rounding::Down);
+        part.unwrap_or_default()
     }
 
     /// Whether all of it went back: it opens nothing any more.

@@ -148,6 +148,10 @@ macro_rules! for_each_table {
             fares Fares: $crate::FareId => $crate::FareRow,
             /// What may come back of payments, and what has.
             refunds Refunds: $crate::PaymentId => $crate::RefundRow,
+            /// How many uses of bundles are taken.
+            bundles Bundles: $crate::PaymentId => $crate::BundleRow,
+            /// What bundles have opened.
+            bundle_uses BundleUses: $crate::BundleUseId => $crate::BundleUseRow,
             /// How often what is paid for is given back.
             items Items: $crate::ItemId => $crate::ItemRow,
         }

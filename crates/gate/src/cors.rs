@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue};
 /// What a page has to read of our answers.
 const READ: HeaderValue = HeaderValue::from_static(
     "WWW-Authenticate, X-Cashu, Payment-Required, Payment-Response, Payment-Receipt, Farthing-Receipt, \
-     Farthing-Pass, Farthing-Fare, Farthing-Charge, Farthing-Meter, Farthing-Quota, Farthing-Refund, \
+     Farthing-Pass, Farthing-Fare, Farthing-Charge, Farthing-Meter, Farthing-Quota, Farthing-Refund, Farthing-Uses, \
      Link, Retry-After",
 );
 /// What a page has to send to pay. The reference's client asks for what it wants to read with a field of answers.

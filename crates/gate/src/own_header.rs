@@ -20,7 +20,7 @@ const SPOOFED: [&str; 6] = [
 pub use farthing_wire::header::FARTHING_CHARGE;
 
 /// What an upstream must not say in our name on an answer under a price.
-const OURS_ALONE: [&str; 14] = [
+const OURS_ALONE: [&str; 15] = [
     FARTHING_CHARGE,
     header::FARTHING_COST,
     header::FARTHING_FARE,
@@ -30,6 +30,7 @@ const OURS_ALONE: [&str; 14] = [
     header::FARTHING_RECEIPT,
     header::FARTHING_REFUND,
     header::FARTHING_SESSION,
+    header::FARTHING_USES,
     header::PAYMENT_RECEIPT,
     header::PAYMENT_REQUIRED,
     header::PAYMENT_RESPONSE,

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use farthing_ecash::{BlindSignature, BlindedMessage, Proof, SecretKey, Token};
-use farthing_engine::{Chart, Command, GrantRefund, PaymentId, Read as _, Refund, RequestTag};
+use farthing_engine::{Chart, Command, GrantRefund, PaymentId, Refund, RequestTag};
 use farthing_gate::serve::Limits;
 use farthing_gate::{Covers, Gate, PassScope, Plan, Proxy, ProxyConfig, Refunds, Rule, Rules};
 use farthing_money::{Amount, Span};

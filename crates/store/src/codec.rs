@@ -2,10 +2,10 @@
 //! one, is named and refused.
 
 use farthing_engine::{
-    AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeRow, CreditRow, CursorRow,
-    EntitlementRow, EntryRow, FareRow, Fault, FaultKind, InletRow, ItemRow, KeysetRow, MeltQuoteRow,
-    MintQuoteRow, NameRow, OutputRow, PaymentRow, PayoutFileRow, PayoutRow, QuotaKeyRow, QuotaRow, RatesRow,
-    ReceiverRow, RefundRow, SessionRow, SettlementRow, StatementRow, TapeRow, UseRow,
+    AccessRow, ArrivalRow, BooksRow, BundleRow, BundleUseRow, CallId, CallRow, ChannelRow, CodeRow,
+    CreditRow, CursorRow, EntitlementRow, EntryRow, FareRow, Fault, FaultKind, InletRow, ItemRow, KeysetRow,
+    MeltQuoteRow, MintQuoteRow, NameRow, OutputRow, PaymentRow, PayoutFileRow, PayoutRow, QuotaKeyRow,
+    QuotaRow, RatesRow, ReceiverRow, RefundRow, SessionRow, SettlementRow, StatementRow, TapeRow, UseRow,
 };
 use farthing_ledger::Account;
 use serde::{Serialize, de::DeserializeOwned};
@@ -63,6 +63,8 @@ rows! {
     FareRow: FareRow,
     UseRow: UseRow,
     RefundRow: RefundRow,
+    BundleRow: BundleRow,
+    BundleUseRow: BundleUseRow,
     ItemRow: ItemRow,
 }
 

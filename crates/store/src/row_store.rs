@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use farthing_channel::ChannelId;
 use farthing_engine::{
-    AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, CallId, CallRow, Changes, ChannelRow, CodeId, CodeRow,
-    CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, FareId, FareRow, Fault,
-    FaultKind, InletRow, ItemId, ItemRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId,
-    NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow,
-    QuotaId, QuotaKeyRow, QuotaRow, QuoteId, RATES, RatesRow, Read, ReceiverId, ReceiverRow, RefundRow, Rows,
-    Sealed, SenderId, SessionId, SessionRow, SettlementRow, StatementId, StatementRow, Store, Table, Tape,
-    TapeRow, UseId, UseRow, for_each_table,
+    AccessId, AccessRow, ArrivalRow, BOOKS, BooksRow, BundleRow, BundleUseId, BundleUseRow, CallId, CallRow,
+    Changes, ChannelRow, CodeId, CodeRow, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow,
+    EntryRow, FareId, FareRow, Fault, FaultKind, InletRow, ItemId, ItemRow, Keys, KeysetRow, LogId,
+    MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId,
+    PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, RATES, RatesRow, Read,
+    ReceiverId, ReceiverRow, RefundRow, Rows, Sealed, SenderId, SessionId, SessionRow, SettlementRow,
+    StatementId, StatementRow, Store, Table, Tape, TapeRow, UseId, UseRow, for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
 
@@ -57,6 +57,7 @@ row_keys!(
     CallId,
     ChannelId,
     EntitlementId,
+    BundleUseId,
     FareId,
     ItemId,
     LogId,
@@ -442,6 +443,26 @@ impl<B: KeyValue> Read for RowStore<B> {
         limit: usize,
     ) -> Result<Vec<(PaymentId, RefundRow)>, Fault> {
         self.page(TableName::Refunds, &beyond(after), limit)
+    }
+
+    fn bundle(&self, id: PaymentId) -> Result<Option<BundleRow>, Fault> {
+        self.row(TableName::Bundles, &id)
+    }
+
+    fn bundles_after(
+        &self,
+        after: Option<PaymentId>,
+        limit: usize,
+    ) -> Result<Vec<(PaymentId, BundleRow)>, Fault> {
+        self.page(TableName::Bundles, &beyond(after), limit)
+    }
+
+    fn bundle_uses_after(
+        &self,
+        after: Option<BundleUseId>,
+        limit: usize,
+    ) -> Result<Vec<(BundleUseId, BundleUseRow)>, Fault> {
+        self.page(TableName::BundleUses, &beyond(after), limit)
     }
 
     fn item(&self, id: ItemId) -> Result<Option<ItemRow>, Fault> {

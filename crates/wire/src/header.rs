@@ -30,6 +30,8 @@ pub const FARTHING_RECEIPT: &str = "Farthing-Receipt";
 pub const FARTHING_PASS: &str = "Farthing-Pass";
 /// Our signed fare: what single payments count in, until a pass is paid.
 pub const FARTHING_FARE: &str = "Farthing-Fare";
+/// How many uses of a bundle are left.
+pub const FARTHING_USES: &str = "Farthing-Uses";
 /// Until when a payment can be asked back, and where.
 pub const FARTHING_REFUND: &str = "Farthing-Refund";
 /// What the upstream is told about the payment; stripped from every request that a payer sends.

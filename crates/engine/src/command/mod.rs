@@ -1,6 +1,7 @@
 //! What the engine is asked to do. Every command is complete: cryptography is done, ids are drawn, sums are named. What it
 //! touches stands beside it, one file for each part of the engine.
 
+mod bundle;
 mod chain;
 mod credit;
 mod entitlement;
@@ -30,10 +31,10 @@ pub use self::payout::{
 pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
 pub use self::trial::{OpenTrial, TrialCount};
 use crate::{
-    AcceptRates, Arrive, Authorize, BOOKS, BookGas, CallId, Capture, ChargeVoucher, CloseSession, CursorRow,
-    Deposit, EndCall, EndSweep, EntitlementCommand, Facilitate, FoldTape, Fund, Keys, MakeChannelCall, Mode,
-    OpenInlet, OpenSession, QuoteId, Refund, ReopenCall, SeeChannel, SeeReceiver, SendCall, Settle, Sweep,
-    TopUpSession, UndoArrival, UseCommand, Void, Withdraw,
+    AcceptRates, Arrive, Authorize, BOOKS, BookGas, BundleCommand, CallId, Capture, ChargeVoucher,
+    CloseSession, CursorRow, Deposit, EndCall, EndSweep, EntitlementCommand, Facilitate, FoldTape, Fund,
+    Keys, MakeChannelCall, Mode, OpenInlet, OpenSession, QuoteId, Refund, ReopenCall, SeeChannel,
+    SeeReceiver, SendCall, Settle, Sweep, TopUpSession, UndoArrival, UseCommand, Void, Withdraw,
 };
 
 /// Anything that changes a row.
@@ -97,6 +98,7 @@ pub enum Command {
     ForgetQuotas(ForgetQuotas),
     Refund(Refund),
     OpenTrial(OpenTrial),
+    Bundle(BundleCommand),
     Enter(Enter),
     Reverse(Reverse),
     Publish(Publish),
@@ -135,5 +137,6 @@ impl Command {
         self.entitlement_keys(keys);
         self.use_keys(keys);
         self.refund_keys(keys);
+        self.bundle_keys(keys);
     }
 }

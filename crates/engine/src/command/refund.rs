@@ -28,6 +28,7 @@ impl Keys {
         self.payment(payment);
         self.marks(payment, &marks);
         self.refunds.push(payment);
+        self.bundles.push(payment);
         self.fares.extend(fare);
         merchant.keys(self);
         // What a chain may still take back is not given back.

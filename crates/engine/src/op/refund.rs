@@ -8,9 +8,9 @@ use super::Decision;
 use super::melt::change_outputs;
 use crate::books::{Draft, output_sums, total};
 use crate::{
-    Answer, CallId, Chart, CodeRow, CodeState, FareId, FareRow, GrantRefund, ItemRow, Marks, Outcome, Payees,
-    PaymentId, PaymentRow, QuotaId, QuotaRow, REFUND_STEPS_MAX, Refund, RefundReject, RefundRow, RefundStep,
-    RefundedTo, Reject, Rows, SettlementRow, TakeRefund, item_name,
+    Answer, BundleRow, CallId, Chart, CodeRow, CodeState, FareId, FareRow, GrantRefund, ItemRow, Marks,
+    Outcome, Payees, PaymentId, PaymentRow, QuotaId, QuotaRow, REFUND_STEPS_MAX, Refund, RefundReject,
+    RefundRow, RefundStep, RefundedTo, Reject, Rows, SettlementRow, TakeRefund, item_name,
 };
 
 /// A payment that was charged may be asked back from now on, if that was told before it was made.
@@ -44,6 +44,7 @@ fn take(rows: &mut Rows, command: &TakeRefund, now: Timestamp) -> Decision {
         return Err(if row.is_refunded() { RefundReject::Done } else { RefundReject::NotOffered }.into());
     };
     room(&known)?;
+    let bundle = rows.bundles.get(payment)?.copied();
     super::check_outputs(rows, outputs)?;
     let signed = output_sums(outputs)?;
     let back = total(&signed)?;
@@ -72,6 +73,10 @@ fn take(rows: &mut Rows, command: &TakeRefund, now: Timestamp) -> Decision {
             count_payer(rows, *by, *until);
         }
         give(rows, *payment, &row, amount, (known.fare, true), now);
+        // What came back of a bundle are the uses that were left of it.
+        if let Some(bundle) = bundle {
+            rows.bundles.put(*payment, BundleRow { taken: bundle.of, ..bundle });
+        }
     }
     write_step(rows, *payment, RefundRow { due, ..known }, step.clone());
     Ok((Answer::Refund(Box::new(step)), Some(entry)))
@@ -170,6 +175,7 @@ fn asked(
     if row.is_refunded() {
         return Err(RefundReject::Done.into());
     }
+    let bundle = rows.bundles.get(&payment)?.copied();
     if row.channel.is_some() {
         return Err(RefundReject::InChannel.into());
     }
@@ -193,7 +199,8 @@ fn asked(
     if !item.is_open(terms.rate_most) {
         return Err(RefundReject::RateLimit { most: terms.rate_most }.into());
     }
-    Ok(row.kept())
+    let unused = row.unused(bundle);
+    if unused.is_zero() { Err(RefundReject::Used.into()) } else { Ok(unused) }
 }
 
 /// What a chain may still take back is given back by nobody.

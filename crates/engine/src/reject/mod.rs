@@ -1,5 +1,6 @@
 //! Why the engine refuses a command. The code of each is stable and listed in docs/errors.md.
 
+mod bundles;
 mod calls;
 mod entitlements;
 mod fares;
@@ -16,6 +17,7 @@ use farthing_ledger::{LedgerReject, Reference};
 use farthing_money::{Amount, Asset, Timestamp};
 use thiserror::Error;
 
+pub use self::bundles::BundleReject;
 pub use self::calls::CallReject;
 pub use self::entitlements::EntitlementReject;
 pub use self::fares::FareReject;
@@ -166,6 +168,9 @@ pub enum Reject {
     /// The payment does not count toward its pass.
     #[error(transparent)]
     Fare(#[from] FareReject),
+    /// The bundle opens nothing.
+    #[error(transparent)]
+    Bundle(#[from] BundleReject),
     /// Nothing goes back of a payment.
     #[error(transparent)]
     Refund(#[from] RefundReject),
@@ -333,6 +338,7 @@ impl Reject {
             Self::Call(refused) => refused.code(),
             Self::Fare(refused) => refused.code(),
             Self::Refund(refused) => refused.code(),
+            Self::Bundle(refused) => refused.code(),
             Self::Payout(refused) => refused.code(),
             Self::Session(refused) => refused.code(),
             Self::Quota(refused) => refused.code(),
@@ -352,6 +358,7 @@ impl Reject {
             Self::Call(refused) => refused.is_transient(),
             Self::Fare(refused) => refused.is_transient(),
             Self::Refund(refused) => refused.is_transient(),
+            Self::Bundle(refused) => refused.is_transient(),
             Self::Payout(refused) => refused.is_transient(),
             Self::CreditPending(_)
             | Self::PaymentUnderWay(_)

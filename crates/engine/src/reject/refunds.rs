@@ -33,6 +33,9 @@ pub enum RefundReject {
         /// What is charged still.
         left: Amount,
     },
+    /// All uses of the bundle are taken.
+    #[error("all uses of this pass are taken, and only those that are left come back; ask the seller")]
+    Used,
     /// The fare that it counts in has bought its pass.
     #[error("this payment has helped to pay a pass, which is given out; ask the seller")]
     FarePaid,
@@ -72,6 +75,7 @@ impl RefundReject {
             Self::Over { .. } => "refund-over",
             Self::Done => "payment-refunded",
             Self::TooMuch { .. } => "refund-too-much",
+            Self::Used => "refund-used",
             Self::FarePaid => "refund-fare-paid",
             Self::PayerLimit { .. } => "refund-payer-limit",
             Self::RateLimit { .. } => "refund-rate-limit",
@@ -90,6 +94,7 @@ impl RefundReject {
             | Self::Over { .. }
             | Self::Done
             | Self::TooMuch { .. }
+            | Self::Used
             | Self::FarePaid
             | Self::InChannel
             | Self::Steps => false,

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use farthing_channel::ChannelId;
 use farthing_engine::{
-    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, Chart, CodeId, CodeRow,
-    Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture,
-    FareId, FareRow, Fault, FaultKind, InletRow, ItemId, ItemRow, Keys, KeysetRow, LogId, MeltQuoteRow,
-    MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow,
-    PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow,
-    RefundRow, Refusal, Reject, Rows, SenderId, SessionId, SessionRow, SettlementRow, StatementId,
-    StatementRow, TapeRow, decide,
+    AccessId, AccessRow, Answer, ArrivalRow, BooksRow, BundleRow, BundleUseId, BundleUseRow, CallId, CallRow,
+    ChannelRow, Chart, CodeId, CodeRow, Command, CreditId, CreditRow, CursorRow, EntitlementId,
+    EntitlementRow, EntryRow, Execute, ExecuteFuture, FareId, FareRow, Fault, FaultKind, InletRow, ItemId,
+    ItemRow, Keys, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow,
+    PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow,
+    QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, RefundRow, Refusal, Reject, Rows, SenderId, SessionId,
+    SessionRow, SettlementRow, StatementId, StatementRow, TapeRow, decide,
 };
 use farthing_evm::{ChainConfig, Clock};
 use farthing_ledger::{Account, AccountId, Head, Reference};
@@ -217,6 +217,22 @@ impl Read for Desk {
     }
 
     fn refunds_after(&self, _: Option<PaymentId>, _: usize) -> Result<Vec<(PaymentId, RefundRow)>, Fault> {
+        unread()
+    }
+
+    fn bundle(&self, _: PaymentId) -> Result<Option<BundleRow>, Fault> {
+        unread()
+    }
+
+    fn bundles_after(&self, _: Option<PaymentId>, _: usize) -> Result<Vec<(PaymentId, BundleRow)>, Fault> {
+        unread()
+    }
+
+    fn bundle_uses_after(
+        &self,
+        _: Option<BundleUseId>,
+        _: usize,
+    ) -> Result<Vec<(BundleUseId, BundleUseRow)>, Fault> {
         unread()
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use farthing_ecash::{BlindSignature, BlindedMessage, Proof, Token};
 use farthing_engine::{
-    Answer, ChangeOutput, Command, Output, PaymentId, PaymentRow, PaymentState, QuotaId, Refund,
+    Answer, BundleRow, ChangeOutput, Command, Output, PaymentId, PaymentRow, PaymentState, QuotaId, Refund,
     RefundReject, RefundRow, RefundStep, RefundedTo, Refusal, Reject, RequestTag, TakeRefund,
 };
 use farthing_money::{Amount, Timestamp};
@@ -162,7 +162,8 @@ impl Shared {
             return Err(reject(Reject::PaymentUnderWay(payment)));
         }
         let known = self.config.read.refund(payment).map_err(Refusal::Fault)?.unwrap_or_default();
-        let amount = available(&row, &known, now);
+        let bundle = self.config.read.bundle(payment).map_err(Refusal::Fault)?;
+        let amount = available(&row, (&known, bundle), now);
         let place = known.steps.iter().filter(|step| matches!(step.to, RefundedTo::Payer { .. })).count();
         let place = if amount.is_zero() { place.saturating_sub(1) } else { place };
         let tag = tag(wanted, place);
@@ -269,10 +270,10 @@ impl Shared {
 }
 
 /// What a payer would get.
-fn available(row: &PaymentRow, known: &RefundRow, now: Timestamp) -> Amount {
+fn available(row: &PaymentRow, (known, bundle): (&RefundRow, Option<BundleRow>), now: Timestamp) -> Amount {
     match known.due {
         due if !due.is_zero() => due,
-        _ if known.until > now => row.kept(),
+        _ if known.until > now => row.unused(bundle),
         _ => Amount::ZERO,
     }
 }

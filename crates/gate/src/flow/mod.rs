@@ -1,6 +1,7 @@
 //! The 402 flow around any service: what has no price passes untouched, what has one is passed by a pass or paid for.
 
 mod bot;
+mod bundle;
 mod challenge;
 mod change;
 mod channel;
@@ -299,6 +300,15 @@ impl Shared {
                 Ok(None) => {}
                 Ok(taken) => {
                     return Box::pin(self.free(Answering { inner, parts, body, quote }, taken)).await;
+                }
+                Err(refusal) => return self.refuse_unread(&quote, &parts, &refusal.into(), cashu),
+            }
+        }
+        if credential.is_none() && !quote.bundles.is_empty() && parts.method != Method::HEAD {
+            match self.open_bundle(Arc::make_mut(&mut quote)).await {
+                Ok(None) => {}
+                Ok(Some(taken)) => {
+                    return Box::pin(self.serve_bundle(Answering { inner, parts, body, quote }, taken)).await;
                 }
                 Err(refusal) => return self.refuse_unread(&quote, &parts, &refusal.into(), cashu),
             }

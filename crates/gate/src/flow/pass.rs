@@ -9,7 +9,7 @@ use tower::Service;
 use super::fare::Ridden;
 use super::quote::Quote;
 use super::refusal::Refused;
-use super::{Answering, Shared, deliver};
+use super::{Answering, Shared, bundle, deliver};
 use crate::body::{Body, BoxError};
 use crate::limit::Client;
 use crate::own_header;
@@ -53,6 +53,8 @@ impl Shared {
             sale.extend(&passes);
         } else if let Some(pass) = opening(&passes, quote) {
             return Ok(Some(Opened { payment: pass.payment.parse().ok(), earned: None }));
+        } else {
+            quote.bundles = bundle::covering(passes, quote);
         }
         match self.ride(quote, headers, (client, pays))? {
             Ridden::Priced => Ok(None),

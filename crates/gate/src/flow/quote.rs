@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use farthing_engine::{Chart, Payees, RequestTag};
+use farthing_engine::{Chart, Payees, Reject, RequestTag};
 use farthing_money::{Asset, Label, Money, Span};
+use farthing_wire::Pass;
 use farthing_wire::x402::PaymentFlow;
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
@@ -69,6 +70,10 @@ pub(super) struct Quote {
     pub(super) fare: Option<Riding>,
     /// On which terms a payment for it is given back.
     pub(super) refunds: Option<Refunds>,
+    /// Bundles that came with the request and cover it.
+    pub(super) bundles: Vec<Pass>,
+    /// Why the last of them opens nothing.
+    pub(super) used_up: Option<Reject>,
 }
 
 /// Where something is, in all readings of its path.
@@ -137,6 +142,8 @@ impl Quote {
             sale: None,
             fare: None,
             refunds: rule.refunds(),
+            bundles: Vec::new(),
+            used_up: None,
         }
     }
 
@@ -170,6 +177,8 @@ impl Quote {
             place: Place::of(target),
             plans: Vec::new(),
             refunds: sale.plan.refunds(),
+            bundles: Vec::new(),
+            used_up: None,
             sale: Some(sale),
             fare: None,
         }
@@ -202,6 +211,8 @@ impl Quote {
             sale: None,
             fare: None,
             refunds: None,
+            bundles: Vec::new(),
+            used_up: None,
         }
     }
 

@@ -39,8 +39,14 @@ impl Shared {
         is_open.then_some(refunds)
     }
 
-    /// Says in a 402 whether the money can come back.
+    /// Says in a 402 whether the money can come back, and why a pass that came opens nothing.
     pub(super) fn refunds_in_problem(&self, problem: Problem, quote: &Quote) -> Problem {
+        let problem = match &quote.used_up {
+            Some(reject) => {
+                problem.with("pass", json!({ "code": reject.code(), "detail": reject.to_string() }))
+            }
+            None => problem,
+        };
         let Some(Refunds { within, per_payer, rate_most }) = quote.refunds else { return problem };
         let is_open = self.open_refunds(quote).is_some();
         let told = json!({

@@ -2,8 +2,8 @@
 //! nothing in periods that have ended, with the keys that name who had it, and closed sessions. A page at a time.
 
 use farthing_engine::{
-    AccessId, Command, FareId, Forget, ForgetQuotas, NameId, PaymentId, QuotaId, Refusal, SessionId,
-    SessionState,
+    AccessId, BundleCommand, BundleUseId, Command, FareId, Forget, ForgetQuotas, NameId, PaymentId, QuotaId,
+    Refusal, SessionId, SessionState,
 };
 
 use crate::installation::Installation;
@@ -15,7 +15,8 @@ const PAGE: usize = 500;
 pub async fn forget(at: &Installation) -> Result<usize, Refusal> {
     let known = names(at).await?.saturating_add(access(at).await?);
     let known = known.saturating_add(quotas(at).await?).saturating_add(fares(at).await?);
-    let known = known.saturating_add(refunds(at).await?);
+    let known = known.saturating_add(refunds(at).await?).saturating_add(bundle_uses(at).await?);
+    let known = known.saturating_add(bundles(at).await?);
     Ok(known.saturating_add(sessions(at).await?))
 }
 
@@ -88,6 +89,47 @@ async fn refunds(at: &Installation) -> Result<usize, Refusal> {
         forgotten = forgotten.saturating_add(refunds.len());
         commit(at, Forget { refunds, ..Forget::default() }).await?;
     }
+}
+
+async fn bundle_uses(at: &Installation) -> Result<usize, Refusal> {
+    let (mut after, mut forgotten) = (None, 0_usize);
+    loop {
+        let page = at.books.bundle_uses_after(after, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(forgotten) };
+        after = Some(*last);
+        let now = (at.clock)();
+        let over = page.iter().filter(|(_, row)| row.until <= now);
+        let uses: Vec<_> = over.map(|(id, row)| (*id, row.bundle)).collect();
+        forgotten = forgotten.saturating_add(uses.len());
+        commit_bundles(at, Vec::new(), uses).await?;
+    }
+}
+
+async fn bundles(at: &Installation) -> Result<usize, Refusal> {
+    let (mut after, mut forgotten) = (None, 0_usize);
+    loop {
+        let page = at.books.bundles_after(after, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(forgotten) };
+        after = Some(*last);
+        let now = (at.clock)();
+        let over = page.iter().filter(|(_, row)| row.ends <= now);
+        let bundles: Vec<PaymentId> = over.map(|(id, _)| *id).collect();
+        forgotten = forgotten.saturating_add(bundles.len());
+        commit_bundles(at, bundles, Vec::new()).await?;
+    }
+}
+
+async fn commit_bundles(
+    at: &Installation,
+    bundles: Vec<PaymentId>,
+    uses: Vec<(BundleUseId, PaymentId)>,
+) -> Result<(), Refusal> {
+    if bundles.is_empty() && uses.is_empty() {
+        tokio::task::yield_now().await;
+        return Ok(());
+    }
+    let command = Command::Bundle(BundleCommand::Forget { bundles, uses });
+    at.writer.execute(command).await.map(|_| ())
 }
 
 async fn quotas(at: &Installation) -> Result<usize, Refusal> {

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 
 use farthing_channel::ChannelId;
 use farthing_engine::{
-    AccessId, AccessRow, ArrivalRow, BooksRow, CallId, CallRow, ChannelRow, CodeId, CodeRow, Command,
-    CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow, EntryRow, Execute, ExecuteFuture, FareId,
-    FareRow, Fault, FaultKind, InletRow, ItemId, ItemRow, KeysetRow, LogId, MeltQuoteRow, MintQuoteRow,
-    NameId, NameRow, OutputId, OutputRow, PaymentId, PaymentRow, PayoutFileId, PayoutFileRow, PayoutId,
-    PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId, RatesRow, Read, ReceiverId, ReceiverRow, RefundRow,
-    Refusal, SenderId, SessionId, SessionRow, SettlementRow, StatementId, StatementRow, TapeRow,
+    AccessId, AccessRow, ArrivalRow, BooksRow, BundleRow, BundleUseId, BundleUseRow, CallId, CallRow,
+    ChannelRow, CodeId, CodeRow, Command, CreditId, CreditRow, CursorRow, EntitlementId, EntitlementRow,
+    EntryRow, Execute, ExecuteFuture, FareId, FareRow, Fault, FaultKind, InletRow, ItemId, ItemRow,
+    KeysetRow, LogId, MeltQuoteRow, MintQuoteRow, NameId, NameRow, OutputId, OutputRow, PaymentId,
+    PaymentRow, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, QuotaId, QuotaKeyRow, QuotaRow, QuoteId,
+    RatesRow, Read, ReceiverId, ReceiverRow, RefundRow, Refusal, SenderId, SessionId, SessionRow,
+    SettlementRow, StatementId, StatementRow, TapeRow,
 };
 use farthing_ledger::{Account, Head, Reference};
 use farthing_money::Span;
@@ -312,6 +313,24 @@ impl Read for Desk {
     }
 
     fn refunds_after(&self, _: Option<PaymentId>, _: usize) -> Result<Vec<(PaymentId, RefundRow)>, Fault> {
+        unread()
+    }
+
+    fn bundle(&self, id: PaymentId) -> Result<Option<BundleRow>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        rows.bundles.load(id, None);
+        Ok(rows.bundles.get(&id).unwrap().copied())
+    }
+
+    fn bundles_after(&self, _: Option<PaymentId>, _: usize) -> Result<Vec<(PaymentId, BundleRow)>, Fault> {
+        unread()
+    }
+
+    fn bundle_uses_after(
+        &self,
+        _: Option<BundleUseId>,
+        _: usize,
+    ) -> Result<Vec<(BundleUseId, BundleUseRow)>, Fault> {
         unread()
     }
 

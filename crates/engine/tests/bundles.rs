@@ -1,0 +1,185 @@
+//! Bundles: however uses begin, end, fail and come back, nobody opens more than was bought, and what failed is not counted.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use farthing_engine::{
+    Answer, BUNDLE_USE_WAITS, BeginBundleUse, BundleCommand, BundleReject, BundleUseId, Command,
+    EndBundleUse, PaymentId, Reject, Rows,
+};
+use farthing_money::{Span, Timestamp};
+use proptest::prelude::*;
+
+const START: Timestamp = Timestamp::from_secs(100_000_000);
+const ENDS: Timestamp = Timestamp::from_secs(200_000_000);
+/// How long a rule's pass lasts.
+const LASTS: Span = Span::from_secs(60);
+const OF: u32 = 3;
+
+fn bundle() -> PaymentId {
+    PaymentId::from_bytes([1; 32])
+}
+
+fn page(n: u8) -> BundleUseId {
+    BundleUseId::from_bytes([n; 32])
+}
+
+struct Books {
+    rows: Rows,
+    now: Timestamp,
+}
+
+impl Books {
+    fn new() -> Self {
+        Self { rows: Rows::default(), now: START }
+    }
+
+    fn run(&mut self, command: BundleCommand) -> Result<Answer, Reject> {
+        support::run(&mut self.rows, &Command::Bundle(command), self.now)
+    }
+
+    fn begin(&mut self, n: u8) -> Result<u32, Reject> {
+        let begin = BeginBundleUse { bundle: bundle(), of: OF, ends: ENDS, used: page(n) };
+        match self.run(BundleCommand::Begin(begin))? {
+            Answer::BundleUse { left } => Ok(left),
+            other => panic!("expected a use, got {other:?}"),
+        }
+    }
+
+    fn end(&mut self, n: u8, delivered: bool) {
+        let delivered = delivered.then_some(LASTS);
+        self.run(BundleCommand::End(EndBundleUse { bundle: bundle(), used: page(n), delivered })).unwrap();
+    }
+
+    fn forget(&mut self) {
+        let uses = (0..8).map(|n| (page(n), bundle())).collect();
+        self.run(BundleCommand::Forget { bundles: vec![bundle()], uses }).unwrap();
+    }
+
+    fn taken(&mut self) -> u32 {
+        self.rows.bundles.load(bundle(), None);
+        self.rows.bundles.get(&bundle()).unwrap().map_or(0, |row| row.taken)
+    }
+}
+
+#[test]
+fn coming_back_is_the_same_use_and_what_fails_is_none() {
+    let mut books = Books::new();
+    assert_eq!((books.begin(1), books.begin(1)), (Ok(2), Ok(2)), "two at once are one");
+    books.end(1, false);
+    books.end(1, true);
+    assert_eq!((books.begin(1), books.taken()), (Ok(2), 1));
+    books.end(1, false);
+    assert_eq!(books.taken(), 1, "it was delivered before");
+    assert_eq!(books.begin(2), Ok(1));
+    books.end(2, false);
+    books.end(2, false);
+    assert_eq!(books.taken(), 1, "given back once");
+    books.now = START.after(LASTS);
+    assert_eq!(books.begin(1), Ok(1), "its time is over: another use");
+    books.end(1, true);
+    assert_eq!(books.begin(3), Ok(0));
+    assert_eq!(books.begin(4), Err(BundleReject::UsedUp { of: OF }.into()));
+    // The gate is killed before the answer has begun.
+    books.now = books.now.after(BUNDLE_USE_WAITS);
+    books.forget();
+    assert_eq!((books.taken(), books.begin(4)), (2, Ok(0)));
+    books.now = ENDS;
+    assert_eq!(books.begin(5), Err(BundleReject::Over { ends: ENDS }.into()));
+    books.forget();
+    assert_eq!(books.taken(), 0, "a bundle that is over is forgotten");
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Begin(u8),
+    End(u8, bool),
+    Wait(u64),
+    Forget,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let n = || 0_u8..8;
+    let step = prop_oneof![
+        5 => n().prop_map(Step::Begin),
+        4 => (n(), any::<bool>()).prop_map(|(n, good)| Step::End(n, good)),
+        1 => (0_u64..700).prop_map(Step::Wait),
+        1 => Just(Step::Forget),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+/// A page as a naive bookkeeper sees it.
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    under_way: u32,
+    delivered: bool,
+    until: Timestamp,
+}
+
+proptest! {
+    /// Each use that counts is one that was delivered or may still be, and there are never more than were bought.
+    #[test]
+    fn nobody_opens_more_than_was_bought(steps in steps()) {
+        let mut books = Books::new();
+        let mut open = BTreeMap::<u8, Page>::new();
+        let mut past = 0;
+        for step in steps {
+            match step {
+                Step::Begin(n) => {
+                    let now = books.now;
+                    let begun = books.begin(n);
+                    let known = open.get(&n).copied().filter(|page| page.until > now);
+                    if known.is_some() {
+                        prop_assert!(begun.is_ok());
+                    }
+                    if begun.is_ok() {
+                        let waits = now.after(BUNDLE_USE_WAITS);
+                        let page = match known {
+                            Some(page) => Page {
+                                under_way: page.under_way + 1,
+                                until: if page.delivered { page.until } else { page.until.max(waits) },
+                                ..page
+                            },
+                            None => {
+                                past += u32::from(open.get(&n).is_some_and(|page| page.delivered));
+                                Page { under_way: 1, delivered: false, until: waits }
+                            }
+                        };
+                        open.insert(n, page);
+                    }
+                }
+                Step::End(n, good) => {
+                    let (now, page) = (books.now, open.get(&n).copied());
+                    let Some(page) = page.filter(|page| page.under_way > 0) else { continue };
+                    books.end(n, good);
+                    let under_way = page.under_way - 1;
+                    if good {
+                        let until = if page.delivered { page.until } else { now.after(LASTS) };
+                        open.insert(n, Page { under_way, delivered: true, until });
+                    } else if page.delivered || under_way > 0 {
+                        open.insert(n, Page { under_way, ..page });
+                    } else {
+                        open.remove(&n);
+                    }
+                }
+                Step::Wait(secs) => books.now = books.now.after(Span::from_secs(secs)),
+                Step::Forget => {
+                    books.forget();
+                    let now = books.now;
+                    let over: Vec<_> =
+                        open.iter().filter(|(_, page)| page.until <= now).map(|(n, page)| (*n, *page)).collect();
+                    for (n, page) in over {
+                        past += u32::from(page.delivered);
+                        open.remove(&n);
+                    }
+                }
+            }
+            let counted = past + u32::try_from(open.len()).unwrap();
+            prop_assert!(counted <= OF);
+            prop_assert_eq!(books.taken(), counted, "{:?}", step);
+        }
+    }
+}

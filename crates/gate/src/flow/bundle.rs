@@ -1,0 +1,134 @@
+//! Bundles: passes that open something a number of times. One use is taken, durably, before the upstream is asked, and given back
+//! before the answer says that it failed. Coming back to the same thing while its rule's pass lasts is the same use.
+
+use std::sync::Arc;
+
+use farthing_engine::{
+    Answer, BeginBundleUse, BundleCommand, BundleUseId, Command, EndBundleUse, PaymentId, RefundReject,
+    Refusal, Reject,
+};
+use farthing_money::Span;
+use farthing_wire::upstream::Standing;
+use farthing_wire::{Pass, header};
+use http::{HeaderMap, HeaderValue, Response};
+use tower::Service;
+
+use super::deliver::put;
+use super::pay::{is_delivery, uncharged};
+use super::quote::Quote;
+use super::{Answering, Shared, broken_off, deliver};
+use crate::body::{Body, BoxError};
+use crate::own_header::{self, FARTHING_CHARGE};
+use crate::proxy::UpstreamError;
+use crate::rule::Covers;
+use crate::{cors, problem};
+
+/// A use that was taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    bundle: PaymentId,
+    used: BundleUseId,
+    of: u32,
+    left: u32,
+}
+
+/// The bundles among passes that cover a request, those that end first before others.
+pub(super) fn covering(passes: Vec<Pass>, quote: &Quote) -> Vec<Pass> {
+    let covers = |pass: &Pass| {
+        let bought = pass.bought.as_ref().filter(|bought| bought.uses.is_some());
+        let covers = bought.and_then(Covers::of);
+        covers.is_some_and(|covers| quote.place.is_covered(&covers, &quote.method))
+    };
+    let mut bundles: Vec<Pass> = passes.into_iter().filter(covers).collect();
+    bundles.sort_by_key(|pass| pass.expires);
+    bundles
+}
+
+impl Shared {
+    /// Takes one use of the first bundle that has any. If none has, the quote says why.
+    pub(super) async fn open_bundle(&self, quote: &mut Quote) -> Result<Option<Taken>, Refusal> {
+        for pass in std::mem::take(&mut quote.bundles) {
+            let Some(begin) = self.bundle_use(&pass, quote) else { continue };
+            let BeginBundleUse { bundle, of, used, .. } = begin;
+            match self.config.execute.execute(Command::Bundle(BundleCommand::Begin(begin))).await {
+                Ok(Answer::BundleUse { left }) => return Ok(Some(Taken { bundle, used, of, left })),
+                Ok(_) => return Err(Refusal::Reject(Reject::NotLoaded)),
+                Err(Refusal::Reject(reject @ (Reject::Bundle(_) | Reject::Refund(RefundReject::Done)))) => {
+                    quote.used_up = Some(reject)
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(None)
+    }
+
+    fn bundle_use(&self, pass: &Pass, quote: &Quote) -> Option<BeginBundleUse> {
+        let bundle: PaymentId = pass.payment.parse().ok()?;
+        let of = pass.bought.as_ref()?.uses?;
+        let used = self.code(b"farthing/use/1", &[bundle.as_bytes(), quote.scope.as_bytes()])?;
+        Some(BeginBundleUse { bundle, of, ends: pass.expires, used: BundleUseId::from_bytes(used) })
+    }
+
+    /// Serves in a task of its own: what was taken is given back even if the client leaves.
+    pub(super) async fn serve_bundle<S, B>(
+        self: Arc<Self>,
+        answering: Answering<S>,
+        taken: Taken,
+    ) -> Response<Body>
+    where
+        S: Service<http::Request<Body>, Response = Response<B>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let task = tokio::spawn(async move { self.open_with(answering, taken).await });
+        task.await.unwrap_or_else(|error| broken_off(&error))
+    }
+
+    async fn open_with<S, B>(&self, answering: Answering<S>, taken: Taken) -> Response<Body>
+    where
+        S: Service<http::Request<Body>, Response = Response<B>>,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let asked = answering.parts.headers.clone();
+        let lasts = answering.quote.pass;
+        let note = self.note(&answering.quote, taken.bundle, Standing::Pass, answering.quote.price, None);
+        let answer = match answering.call(note).await {
+            Ok(response) if is_delivery(response.status()) => Ok(response),
+            Ok(response) => Err(uncharged(response)),
+            Err(error) => Err(problem::answer(&problem::of_upstream(&error))),
+        };
+        self.end_bundle(taken, answer.is_ok().then_some(lasts)).await;
+        match answer {
+            Ok(mut response) => {
+                let headers = response.headers_mut();
+                own_header::remove_from_answer(headers);
+                deliver::keep_private(headers);
+                put(headers, header::FARTHING_USES, &format!("left={}; of={}", taken.left, taken.of));
+                cors::widen_answer(headers);
+                response
+            }
+            Err(mut answer) => {
+                not_counted(answer.headers_mut());
+                cors::open(answer.headers_mut(), &asked);
+                answer
+            }
+        }
+    }
+
+    async fn end_bundle(&self, taken: Taken, delivered: Option<Span>) {
+        let Taken { bundle, used, .. } = taken;
+        let command = Command::Bundle(BundleCommand::End(EndBundleUse { bundle, used, delivered }));
+        if let Err(error) = self.config.execute.execute(command).await {
+            // It waits, and is given back when nothing has come of it.
+            tracing::error!(%error, "a use of a bundle cannot be ended");
+        }
+    }
+}
+
+fn not_counted(headers: &mut HeaderMap) {
+    headers.insert(FARTHING_CHARGE, HeaderValue::from_static("none"));
+}
