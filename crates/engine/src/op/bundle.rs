@@ -60,7 +60,7 @@ fn end(rows: &mut Rows, command: &EndBundleUse, now: Timestamp) -> Decision {
             rows.bundle_uses.put(used, BundleUseRow { under_way, delivered: true, until, ..row });
         }
         None if row.delivered || under_way > 0 => {
-            rows.bundle_uses.put(used, BundleUseRow { under_way, ..row })
+            rows.bundle_uses.put(used, BundleUseRow { under_way, ..row });
         }
         None => {
             rows.bundle_uses.remove(used);
