@@ -47,7 +47,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn it_counts_its_words_and_ends() {
         let answer = chat().await;
         assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/event-stream");
