@@ -11,15 +11,20 @@ mod support;
 
 use std::sync::Arc;
 
+use farthing_channel::keccak256;
 use farthing_ecash::Token;
 use farthing_engine::{Chart, Command, ExchangeAccounts, Quotation, RateSet, RatesRow};
+use farthing_gate::chain::Chains;
 use farthing_gate::flow::{Currencies, CurrencyTerms};
 use farthing_gate::serve::Limits;
 use farthing_gate::{Gate, Meter, Price, Proxy, ProxyConfig, Rule, Rules, Share};
 use farthing_money::{Amount, Span};
 use farthing_wire::cashu::PaymentRequest;
-use farthing_wire::mpp::{self, credit};
+use farthing_wire::mpp::{self, credit, evm};
+use farthing_wire::x402::hex_text::HexText;
+use farthing_wire::x402::{PaymentRequired, SchemePayload};
 use support::bank::{Bank, MINT, cents, eur, usd};
+use support::chain::{TestChain, payload};
 use support::pay::{Answer, cashu, get};
 use support::{Server, start_service};
 use tokio::sync::watch;
@@ -55,6 +60,11 @@ fn rules(price: u128) -> Rules {
 impl Shop {
     /// A euro is 1.10 dollars, and two per cent more are paid.
     async fn open() -> Self {
+        Self::with(|_| None).await
+    }
+
+    /// The same with a chain, if there is one.
+    async fn with(chain: impl FnOnce(&Arc<Bank>) -> Option<Arc<TestChain>>) -> Self {
         let (bank, upstream) = (Bank::of(&[eur(), usd()]), support::mirror().await);
         let mut accounts = vec![Chart::of(eur()).merchant("author")];
         accounts.extend(ExchangeAccounts::between(eur(), usd()));
@@ -64,6 +74,7 @@ impl Shop {
         let mut config = bank.config(rules(10_000));
         let (terms, watched) = watch::channel(Arc::new(terms(20_000)));
         config.currencies = Currencies { rates: in_force, terms: watched };
+        config.chains = chain(&bank).map(|chain| chain as Arc<dyn Chains>);
         let proxy = Proxy::new(ProxyConfig::new(format!("http://{}", upstream.address).parse().unwrap()));
         let gate = start_service(Limits::default(), Gate::new(config, proxy.unwrap())).await;
         Self { bank, rates, terms, _upstream: upstream, gate }
@@ -265,4 +276,31 @@ async fn what_is_counted_in_euros_is_charged_in_dollars() {
     let (_, shop_got, kept) = shop.earned();
     assert_eq!(shop_got, i128::try_from(cost).unwrap());
     assert!(kept > 0, "the spread is earned");
+}
+
+/// MPP's method `evm` has a challenge for each asset that a token counts as, the price's own first; each is paid by itself, and the
+/// merchants have what the price says.
+#[tokio::test]
+async fn the_method_evm_is_offered_in_every_asset() {
+    let shop = Shop::with(|bank| Some(TestChain::new(bank))).await;
+    let challenged = shop.get("/paid/x", "").await;
+    let challenges = mpp::Challenge::parse_all(&challenged.all("www-authenticate"));
+    let of_evm: Vec<_> = challenges.into_iter().filter(evm::is_evm_charge).collect();
+    let amounts: Vec<u128> =
+        of_evm.iter().map(|one| evm::Request::of(one).unwrap().amount.amount().unwrap().value()).collect();
+    assert_eq!(amounts, [10_000, 11_220], "euros, then dollars");
+    let required = PaymentRequired::from_header(challenged.header("payment-required").unwrap()).unwrap();
+    let offer = required.accepts.iter().find(|offer| offer.amount == Amount::new(11_220).into()).unwrap();
+    let SchemePayload::Eip3009(mut signed) = payload(offer, &required.resource.url, 7).payload else {
+        panic!("an authorization is expected")
+    };
+    let challenge = of_evm.into_iter().nth(1).unwrap();
+    signed.authorization.nonce = HexText(*keccak256(&evm::nonce_source(&challenge)).as_bytes());
+    let credential =
+        mpp::Credential { challenge, source: None, payload: evm::payload_to_json(&signed).unwrap() };
+    let headers = format!("Authorization: {}\r\n", credential.encode().unwrap());
+    let paid = shop.get("/paid/x", &headers).await;
+    assert_eq!(paid.status, 200, "{paid:?}");
+    let (author, own, _) = shop.earned();
+    assert_eq!((author, own), (7_000, 3_000), "all of the price, in euros");
 }

@@ -204,23 +204,34 @@ impl Shared {
         fields: &mut Vec<(&'static str, String)>,
     ) -> Problem {
         let prices = std::iter::once(asked.quote.price).chain(others.iter().map(Exchange::paid));
-        let offers: Vec<_> = prices.flat_map(|price| self.chain_offers(asked.quote, price)).collect();
-        if offers.is_empty() {
+        // By asset, the price's own first: MPP has a challenge of its own for each.
+        let mut by_asset: Vec<_> = prices.map(|price| self.chain_offers(asked.quote, price)).collect();
+        by_asset.retain(|offers| !offers.is_empty());
+        if by_asset.is_empty() {
             return problem;
         }
-        let challenge = self.evm_challenge(asked.quote, &offers, asked.digest.clone(), now);
-        fields.extend(challenge.map(|text| (header::WWW_AUTHENTICATE, text)));
-        let mut offers = offers;
+        let evm = by_asset
+            .iter()
+            .filter_map(|offers| self.evm_challenge(asked.quote, offers, asked.digest.clone(), now));
+        let mut evm = evm.collect::<Vec<_>>().into_iter();
+        fields.extend(evm.next().map(|text| (header::WWW_AUTHENTICATE, text)));
         if let Some(Refused::Corrective(corrective)) = refused {
-            corrective.put(&mut offers);
+            by_asset.iter_mut().for_each(|offers| corrective.put(offers));
         }
-        let session = self.session_challenge(asked.quote, &offers, asked.digest.clone(), now);
+        let sessions: Vec<_> = by_asset
+            .iter()
+            .filter_map(|offers| self.session_challenge(asked.quote, offers, asked.digest.clone(), now))
+            .collect();
+        let offers = by_asset.into_iter().flatten().collect();
         let mut required = required(asked.quote, offers, refused);
         self.declare(&mut required, asked.quote, now, room(fields));
         fields.extend(required.to_header().ok().map(|text| (header::PAYMENT_REQUIRED, text)));
-        // It says once more what is said already.
-        let session = session.filter(|text| text.len() < room(fields));
-        fields.extend(session.map(|text| (header::WWW_AUTHENTICATE, text)));
+        // They say once more what is said already.
+        for text in sessions.into_iter().chain(evm) {
+            if text.len() < room(fields) {
+                fields.push((header::WWW_AUTHENTICATE, text));
+            }
+        }
         // A payment of version 1 cannot be named.
         let named = self.config.offers.extensions.payment_identifier == Demand::Required;
         if named { problem } else { offer::for_version_1(problem, &required) }
