@@ -7,6 +7,7 @@ use farthing_server::config::{Config, environment};
 
 use crate::command::Command;
 use crate::exit::Failure;
+use crate::locale::Place;
 
 /// Charge a cent, or a thousandth of one, for anything behind HTTP.
 #[derive(Debug, Parser)]
@@ -19,7 +20,7 @@ pub struct Cli {
 }
 
 /// How data is shown.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Shape {
     /// Show data as JSON even on a terminal
     #[arg(long, global = true, conflicts_with = "text")]
@@ -27,6 +28,10 @@ pub struct Shape {
     /// Show data as text even into a pipe
     #[arg(long, global = true)]
     pub text: bool,
+    /// Write amounts as people there do, such as de, en-GB or hi-IN; otherwise as LC_ALL, LC_MONETARY or LANG say, on a terminal.
+    /// Never in JSON
+    #[arg(long, global = true, value_name = "TAG")]
+    pub locale: Option<Place>,
 }
 
 /// Which configuration.

@@ -3,6 +3,7 @@
 mod args;
 mod command;
 mod exit;
+mod locale;
 mod log;
 mod operator;
 mod output;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
         }
     };
-    let output = Output::new(cli.shape);
+    let output = Output::new(&cli.shape);
     match command::run(cli.command, &output) {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {

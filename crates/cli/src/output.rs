@@ -1,5 +1,6 @@
 //! What a command shows: data on stdout, talk on stderr. Tables on a terminal, JSON when piped or asked for.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::Shape;
 use crate::exit::{Exit, Failure};
+use crate::locale::{self, localized};
 
 /// Something to show, in both shapes.
 pub trait View {
@@ -22,13 +24,17 @@ pub trait View {
 pub struct Output {
     json: bool,
     is_json_wanted: bool,
+    /// Whether talk is for people of a place.
+    is_talk_localized: bool,
 }
 
 impl Output {
     /// The shape asked for, or else the one that fits stdout.
-    pub fn new(shape: Shape) -> Self {
+    pub fn new(shape: &Shape) -> Self {
         let json = shape.json || !shape.text && !io::stdout().is_terminal();
-        Self { json, is_json_wanted: shape.json }
+        locale::choose(shape.locale.as_ref(), io::stdout().is_terminal());
+        let is_talk_localized = shape.locale.is_some() || io::stderr().is_terminal();
+        Self { json, is_json_wanted: shape.json, is_talk_localized }
     }
 
     /// Whether JSON was asked for in so many words, and not just for want of a terminal.
@@ -43,7 +49,7 @@ impl Output {
 
     /// Shows data.
     pub fn show(&self, view: &impl View) -> Result<(), Failure> {
-        self.line(if self.json { format!("{:#}", view.json()) } else { view.text() })
+        self.line(if self.json { format!("{:#}", view.json()) } else { localized(&view.text()).into_owned() })
     }
 
     /// Writes a line of data as it is.
@@ -58,8 +64,9 @@ impl Output {
     }
 
     /// Talks to whoever sits there.
-    #[expect(clippy::unused_self, reason = "talk belongs to the output, wherever it goes")]
     pub fn say(&self, talk: impl Display) {
+        let talk = talk.to_string();
+        let talk = if self.is_talk_localized { localized(&talk) } else { Cow::Borrowed(talk.as_str()) };
         // Nothing can be done if the terminal is gone.
         let _ = writeln!(io::stderr().lock(), "{talk}");
     }

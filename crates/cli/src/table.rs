@@ -1,10 +1,15 @@
 //! Tables of aligned columns, for people who read a command's data on a terminal.
 
+use crate::locale::localized;
+
 /// Rows under a head, each column as wide as its widest cell, two spaces apart.
 pub fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
     let width = |text: &str| text.chars().count();
     let mut widths = head.map(width);
-    for row in rows {
+    // Before it is measured: amounts of a place may be wider.
+    let rows: Vec<[String; COLUMNS]> =
+        rows.iter().map(|row| row.each_ref().map(|cell| localized(cell).into_owned())).collect();
+    for row in &rows {
         for (widest, cell) in widths.iter_mut().zip(row) {
             *widest = width(cell).max(*widest);
         }

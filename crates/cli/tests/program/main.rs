@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
 mod config;
+mod locale;
 mod receipt;
 mod schema;
 

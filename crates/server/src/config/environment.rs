@@ -18,6 +18,8 @@ const PASSPHRASE: &str = "FARTHING_PASSPHRASE";
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 const HOME: &str = "HOME";
+/// In the order in which they are asked, as POSIX has it.
+const LOCALES: [&str; 3] = ["LC_ALL", "LC_MONETARY", "LANG"];
 
 /// All variables.
 pub const VARIABLES: &[Variable] = &[
@@ -37,6 +39,12 @@ pub const VARIABLES: &[Variable] = &[
         name: HOME,
         meaning: "the user's folder: .config and .local/share below it stand in for the two folders of XDG",
     },
+    Variable {
+        name: "LC_ALL",
+        meaning: "how amounts are written on a terminal, such as de_DE.UTF-8; --locale goes before it",
+    },
+    Variable { name: "LC_MONETARY", meaning: "the same, where LC_ALL is not set" },
+    Variable { name: "LANG", meaning: "the same, where neither of them is set" },
 ];
 
 /// The passphrase of the environment, if there is one.
@@ -56,6 +64,11 @@ pub fn config_folder() -> Option<PathBuf> {
 /// The user's folder for what programs keep: `$XDG_DATA_HOME/farthing`, or else `~/.local/share/farthing`.
 pub fn data_folder() -> Option<PathBuf> {
     below(XDG_DATA_HOME, ".local/share")
+}
+
+/// How amounts are written here: the first of the variables for it that says anything.
+pub fn locale() -> Option<String> {
+    LOCALES.iter().find_map(|name| env::var(name).ok().filter(|text| !text.is_empty()))
 }
 
 /// `farthing` in a folder of the XDG specification, which ignores relative paths.
