@@ -16,10 +16,12 @@ use super::bookkeeper::{Book, Payer};
 use super::dice::Dice;
 use super::net::CallId;
 use super::payer::{mint, unit};
-use super::shop::{PAGES, SHOP};
+use super::shop::{COVERED, PAGES, SHOP};
 
 /// Tokens at one time at the most; older ones are only remembered.
 const POCKET: usize = 24;
+/// Fares that are remembered.
+const FARES: usize = 3;
 
 /// A token, and what pays with it.
 #[derive(Clone)]
@@ -52,6 +54,8 @@ pub struct Bearer {
     pub codes: Vec<String>,
     /// The keysets that tokens may name.
     pub keysets: Vec<KeysetId>,
+    /// Fares that payments have begun, whoever's.
+    fares: Vec<String>,
 }
 
 impl Bearer {
@@ -71,6 +75,12 @@ impl Bearer {
     /// Sees change come to whoever paid: its receipt says by which payment.
     pub fn sees(&mut self, event: &Event) {
         let Event::Answer(answer) = event else { return };
+        if let Some(fare) = answer.header(header::FARTHING_FARE).filter(|fare| !self.is_known(fare)) {
+            self.fares.push(fare.to_owned());
+            if self.fares.len() > FARES {
+                self.fares.remove(0);
+            }
+        }
         let change = answer.header(header::X_CASHU).filter(|_| answer.status < 300);
         let Some(coin) = change.and_then(|token| self.read(token)) else { return };
         if let Some(payment) = answer.header(header::FARTHING_RECEIPT).and_then(payment_of) {
@@ -79,6 +89,10 @@ impl Bearer {
             }
             self.changed.insert(payment);
         }
+    }
+
+    fn is_known(&self, fare: &str) -> bool {
+        self.fares.iter().any(|known| known == fare)
     }
 
     fn read(&self, text: &str) -> Option<Coin> {
@@ -128,10 +142,17 @@ impl Bearer {
         book.wants_change(payment, &[]);
         let times = if dice.per_mille(700) { 1 } else { dice.within(2..=6) };
         let Some(mut page) = dice.pick(&PAGES) else { return Vec::new() };
+        // In a fare that others pay in as well, at the same time.
+        let shows = dice.per_mille(500);
+        let fare = dice.pick(&self.fares).filter(|_| shows).cloned();
+        if fare.is_some() && dice.per_mille(800) {
+            page = PAGES.iter().find(|page| COVERED.first() == Some(&page.1)).unwrap_or(page);
+        }
         let mut requests = Vec::new();
         for _ in 0..times {
             let (method, path, _, body) = *page;
-            let headers = vec![(header::X_CASHU.to_owned(), coin.text.clone())];
+            let mut headers = vec![(header::X_CASHU.to_owned(), coin.text.clone())];
+            headers.extend(fare.clone().map(|fare| (header::FARTHING_FARE.to_owned(), fare)));
             let (method, body) = (method.to_owned(), body.as_bytes().to_vec());
             let request =
                 HttpRequest { method, url: format!("{SHOP}{path}"), headers, body, read: Read::Whole };
