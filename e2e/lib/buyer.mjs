@@ -24,14 +24,16 @@ export const isThroughEscrow = ({ scheme }) => scheme === 'auth-capture'
 
 /**
  * The reference's client for an account. Without a way it chooses by itself. With a node it looks whether Permit2 may move
- * its dollars, and signs an allowance where the seller's facilitator would carry it.
+ * its dollars, and signs an allowance where the seller's facilitator would carry it. With `anyToken` its owner lets it pay in others than
+ * the dollars that it knows.
  */
-export function x402Buyer(account, way, node) {
+export function x402Buyer(account, way, node, { anyToken = false } = {}) {
   const options = node ? { rpcUrl: node } : undefined
   const client = new x402Client()
     .register('eip155:*', new ExactEvmScheme(account, options))
     .register('eip155:*', new UptoEvmScheme(account, options))
     .register('eip155:*', new AuthCaptureEvmScheme(account))
+  if (anyToken) client.setSpendControls({ allowedAssets: true })
   if (way) client.registerPolicy((_, offers) => offers.filter(way))
   const inner = new x402HTTPClient(client)
   return {

@@ -51,7 +51,7 @@ format = "json"
 spread = "2"
 
 [[price]]
-path = "/shared"
+path = "/paid/first"
 amount = "0.01 USD"
 [[price.split]]
 merchant = "author"
@@ -89,6 +89,9 @@ counts_as = "EUR"
     const { abi } = artifact('TestDollar')
     return Number(await scene.chain.client.readContract({ address: scene.token, abi, functionName: 'balanceOf', args: [account] }))
   }
+
+  /** The reference's client, whose owner lets it pay with euros. */
+  const euros = (account) => x402Buyer(account, undefined, undefined, { anyToken: true })
 
   async function payer(units) {
     const account = privateKeyToAccount(generatePrivateKey())
@@ -131,7 +134,7 @@ counts_as = "EUR"
     // The same client asks, signs and pays.
     const first = await payer(EURO)
     assert.equal(told('1.10'), 9_273)
-    const buyer = x402Buyer(first)
+    const buyer = euros(first)
     await paid(await buyer.fetch(scene.url('/article')), first, 9_273)
     sums.moved += 9_273
     sums.earned += 10_000
@@ -139,18 +142,18 @@ counts_as = "EUR"
 
     // Signed at one rate, paid when another is in force: what was told holds.
     const second = await payer(EURO)
-    const headers = await x402Buyer(second).sign(scene.url('/shared'))
+    const headers = await euros(second).sign(scene.url('/paid/first'))
     say('1.15')
     await json('rates', 'refresh')
-    await pays('/shared', second, headers, 9_273)
+    await pays('/paid/first', second, headers, 9_273)
     const third = await payer(EURO)
-    const dearer = await x402Buyer(third).sign(scene.url('/shared'))
+    const dearer = await euros(third).sign(scene.url('/paid/first'))
     assert.notEqual(told('1.15'), 9_273)
 
     // A kill between: rates, and what was told, outlive it.
     await scene.kill()
     await scene.start()
-    await pays('/shared', third, dearer, told('1.15'))
+    await pays('/paid/first', third, dearer, told('1.15'))
     await scene.chain.client.mine({ blocks: 3 })
 
     const of = await books()
@@ -171,14 +174,14 @@ counts_as = "EUR"
 
   test('a wild rate is refused, counted, and changes no offer', async () => {
     const account = await payer(EURO)
-    const before = await x402Buyer(account).sign(scene.url('/shared'))
+    const before = await euros(account).sign(scene.url('/paid/first'))
     say('11.5')
     const refused = await run(['rates', 'refresh', '--config', scene.home.config], { exit: 1 })
     assert.match(refused.stderr, /within 10 % of the last accepted rate/)
     const { tally, refusal } = await json('rates')
     assert.equal(tally.not_believed, 1)
     assert.match(refusal, /within 10 %/)
-    await paid(await get(scene.url('/shared'), before), account, told('1.15'))
+    await paid(await get(scene.url('/paid/first'), before), account, told('1.15'))
     const doctor = await run(['doctor', '--no-pay', '--json', '--config', scene.home.config], { exit: 1 })
     const finding = JSON.parse(doctor.stdout).findings.find(({ check }) => check === 'rates in force')
     assert.match(finding.found, /refuses what the source said last: .*; 1 refused/)
