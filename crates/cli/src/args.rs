@@ -28,8 +28,8 @@ pub struct Shape {
     /// Show data as text even into a pipe
     #[arg(long, global = true)]
     pub text: bool,
-    /// Write amounts as people there do, such as de, en-GB or hi-IN; otherwise as LC_ALL, LC_MONETARY or LANG say, on a terminal.
-    /// Never in JSON
+    /// Write amounts as people there do, such as de, en-GB or hi-IN; otherwise as the
+    /// environment says, on a terminal. Never in JSON
     #[arg(long, global = true, value_name = "TAG")]
     pub locale: Option<Place>,
 }

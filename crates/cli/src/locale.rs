@@ -180,11 +180,11 @@ const AT_HOME: [(&str, &str, &str, Option<&str>); 12] = [
 
 fn symbol(code: &str, place: &Locale) -> Option<&'static str> {
     let (language, region) = (place.id.language.as_str(), place.id.region);
-    let region = region.as_ref().map(|region| region.as_str());
-    let is_home = |home: &Option<&str>, speaks: &str| {
-        speaks == language && (*home == region || home.is_none() && language != "en")
+    let region = region.as_ref().map(icu_locale_core::subtags::Region::as_str);
+    let is_home = |home: Option<&str>, speaks: &str| {
+        speaks == language && (home == region || home.is_none() && language != "en")
     };
-    let home = AT_HOME.iter().find(|(known, _, speaks, home)| *known == code && is_home(home, speaks));
+    let home = AT_HOME.iter().find(|(known, _, speaks, home)| *known == code && is_home(*home, speaks));
     let everywhere = || EVERYWHERE.iter().find(|(known, _)| *known == code).map(|(_, symbol)| *symbol);
     home.map(|(_, symbol, ..)| *symbol).or_else(everywhere)
 }

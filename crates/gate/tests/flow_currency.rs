@@ -283,13 +283,13 @@ async fn what_is_counted_in_euros_is_charged_in_dollars() {
 #[tokio::test]
 async fn the_method_evm_is_offered_in_every_asset() {
     let shop = Shop::with(|bank| Some(TestChain::new(bank))).await;
-    let challenged = shop.get("/paid/x", "").await;
-    let challenges = mpp::Challenge::parse_all(&challenged.all("www-authenticate"));
+    let asked = shop.get("/paid/x", "").await;
+    let challenges = mpp::Challenge::parse_all(&asked.all("www-authenticate"));
     let of_evm: Vec<_> = challenges.into_iter().filter(evm::is_evm_charge).collect();
     let amounts: Vec<u128> =
         of_evm.iter().map(|one| evm::Request::of(one).unwrap().amount.amount().unwrap().value()).collect();
     assert_eq!(amounts, [10_000, 11_220], "euros, then dollars");
-    let required = PaymentRequired::from_header(challenged.header("payment-required").unwrap()).unwrap();
+    let required = PaymentRequired::from_header(asked.header("payment-required").unwrap()).unwrap();
     let offer = required.accepts.iter().find(|offer| offer.amount == Amount::new(11_220).into()).unwrap();
     let SchemePayload::Eip3009(mut signed) = payload(offer, &required.resource.url, 7).payload else {
         panic!("an authorization is expected")

@@ -216,7 +216,9 @@ impl Shared {
         let mut evm = evm.collect::<Vec<_>>().into_iter();
         fields.extend(evm.next().map(|text| (header::WWW_AUTHENTICATE, text)));
         if let Some(Refused::Corrective(corrective)) = refused {
-            by_asset.iter_mut().for_each(|offers| corrective.put(offers));
+            for offers in &mut by_asset {
+                corrective.put(offers);
+            }
         }
         let sessions: Vec<_> = by_asset
             .iter()
