@@ -137,16 +137,12 @@ proptest! {
                     }
                     if begun.is_ok() {
                         let waits = now.after(BUNDLE_USE_WAITS);
-                        let page = match known {
-                            Some(page) => Page {
-                                under_way: page.under_way + 1,
-                                until: if page.delivered { page.until } else { page.until.max(waits) },
-                                ..page
-                            },
-                            None => {
-                                past += u32::from(open.get(&n).is_some_and(|page| page.delivered));
-                                Page { under_way: 1, delivered: false, until: waits }
-                            }
+                        let page = if let Some(page) = known {
+                            let until = if page.delivered { page.until } else { page.until.max(waits) };
+                            Page { under_way: page.under_way + 1, until, ..page }
+                        } else {
+                            past += u32::from(open.get(&n).is_some_and(|page| page.delivered));
+                            Page { under_way: 1, delivered: false, until: waits }
                         };
                         open.insert(n, page);
                     }
