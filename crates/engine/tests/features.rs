@@ -414,13 +414,11 @@ impl Naive {
 
     fn release(&mut self, n: u8) -> Result<(), &'static str> {
         let known = self.uses.get_mut(&n).ok_or("authorization-unknown")?;
-        match known.state {
-            UseState::Committed => Err("authorization-committed"),
-            _ => {
-                known.state = UseState::Released;
-                Ok(())
-            }
+        if known.state == UseState::Committed {
+            return Err("authorization-committed");
         }
+        known.state = UseState::Released;
+        Ok(())
     }
 }
 

@@ -53,7 +53,7 @@ impl Books {
         support::run(&mut self.rows, command, self.now)
     }
 
-    fn hold(&mut self, n: u8, marks: Marks) -> Result<Answer, Reject> {
+    fn hold(&mut self, n: u8, marks: &Marks) -> Result<Answer, Reject> {
         self.run(&Command::Hold(Hold {
             payment: payment(n),
             funds: Funds::Chain { reserve: reserve().id(), amount: Amount::new(10) },
@@ -63,7 +63,7 @@ impl Books {
             resource: "/page".into(),
             tag: RequestTag::from_bytes([n; 16]),
             tax_code: None,
-            marks,
+            marks: *marks,
         }))
     }
 
@@ -131,30 +131,30 @@ fn named(n: u8) -> SettledPayment {
 #[test]
 fn a_name_is_one_payments() {
     let mut books = Books::open();
-    assert!(matches!(books.hold(1, marks()).unwrap(), Answer::Held(_)));
+    assert!(matches!(books.hold(1, &marks()).unwrap(), Answer::Held(_)));
     assert_eq!(books.named(), Some(NameRow { payment: payment(1), until: NOW.after(NAME_LASTS) }));
-    assert_eq!(books.hold(2, marks()), Err(Reject::PaymentNameTaken));
-    assert_eq!(books.hold(1, marks()), Err(Reject::PaymentUnderWay(payment(1))), "the same payment");
-    assert!(matches!(books.hold(3, Marks::default()).unwrap(), Answer::Held(_)), "one without a name");
+    assert_eq!(books.hold(2, &marks()), Err(Reject::PaymentNameTaken));
+    assert_eq!(books.hold(1, &marks()), Err(Reject::PaymentUnderWay(payment(1))), "the same payment");
+    assert!(matches!(books.hold(3, &Marks::default()).unwrap(), Answer::Held(_)), "one without a name");
     // Given back, it leaves its name.
     let row = books.rows.held.get(&payment(1)).unwrap().unwrap().clone();
     books.run(&release_of(payment(1), &row)).unwrap();
     assert_eq!(books.named(), None);
-    assert!(matches!(books.hold(2, marks()).unwrap(), Answer::Held(_)));
+    assert!(matches!(books.hold(2, &marks()).unwrap(), Answer::Held(_)));
     // A release of the first that comes late takes nothing from the second.
     books.run(&release_of(payment(1), &row)).unwrap();
     assert_eq!(books.named().map(|row| row.payment), Some(payment(2)));
     books.settle(2, None, 10);
     books.end(2, true);
-    assert_eq!(books.hold(4, marks()), Err(Reject::PaymentNameTaken), "it was paid with");
+    assert_eq!(books.hold(4, &marks()), Err(Reject::PaymentNameTaken), "it was paid with");
     books.now = NOW.after(NAME_LASTS);
-    assert!(matches!(books.hold(4, marks()).unwrap(), Answer::Held(_)), "its time is over");
+    assert!(matches!(books.hold(4, &marks()).unwrap(), Answer::Held(_)), "its time is over");
 }
 
 #[test]
 fn what_a_chain_refuses_leaves_its_name_and_opens_nothing() {
     let mut books = Books::open();
-    books.hold(1, marks()).unwrap();
+    books.hold(1, &marks()).unwrap();
     books.settle(1, Some(PASS), 10);
     assert_eq!(books.opened(), None, "not before the chain has said so");
     books.end(1, false);
@@ -164,7 +164,7 @@ fn what_a_chain_refuses_leaves_its_name_and_opens_nothing() {
 #[test]
 fn who_has_paid_comes_back_until_the_chain_takes_it_back() {
     let mut books = Books::open();
-    books.hold(1, marks()).unwrap();
+    books.hold(1, &marks()).unwrap();
     books.settle(1, Some(PASS), 10);
     books.end(1, true);
     let opened = Some(AccessRow { payment: payment(1), until: PASS, next: None });
@@ -185,12 +185,12 @@ fn the_later_end_counts() {
     for (n, until, opened_by) in
         [(1, PASS, 1), (2, Timestamp::from_secs(10_500), 1), (3, PASS.after(NAME_LASTS), 3)]
     {
-        books.hold(n, only_access).unwrap();
+        books.hold(n, &only_access).unwrap();
         // What cost nothing is charged at once.
         books.settle(n, Some(until), 0);
         assert_eq!(books.opened().map(|row| row.payment), Some(payment(opened_by)), "{n}");
     }
-    books.hold(4, only_access).unwrap();
+    books.hold(4, &only_access).unwrap();
     books.settle(4, None, 0);
     assert_eq!(books.opened().map(|row| row.payment), Some(payment(3)), "no pass opens nothing");
 }
@@ -203,7 +203,7 @@ fn what_an_earlier_payment_opened_stays() {
     for (taken_back, left) in [(1, (2, longer)), (2, (1, PASS))] {
         let mut books = Books::open();
         for (n, until) in [(1, PASS), (2, longer)] {
-            books.hold(n, only_access).unwrap();
+            books.hold(n, &only_access).unwrap();
             books.settle(n, Some(until), 10);
             books.end(n, true);
         }
@@ -221,7 +221,7 @@ fn what_an_earlier_payment_opened_stays() {
 #[test]
 fn only_what_is_over_is_forgotten() {
     let mut books = Books::open();
-    books.hold(1, marks()).unwrap();
+    books.hold(1, &marks()).unwrap();
     books.settle(1, Some(PASS), 10);
     books.end(1, true);
     let forget = Command::Forget(Forget { names: vec![name()], access: vec![access()], ..Forget::default() });

@@ -1,5 +1,5 @@
 //! Progress of what is metered: it rises, moves no money, and is what a start charges.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,5 +1,10 @@
 //! Bundles between real sockets: a pass that opens something so often, and not once more.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
 mod support;
 
@@ -97,8 +102,8 @@ async fn what_fails_is_not_counted_and_only_what_is_left_comes_back() {
     assert_eq!(first.header("farthing-uses"), Some("left=9; of=10"));
     let receipt = bought.header("farthing-receipt").unwrap();
     let body = format!(r#"{{"receipt":"{receipt}"}}"#);
-    let back = send(gate.address, "POST", REFUNDS_PATH, "", &body).await;
-    let answer = RefundAnswer::parse(back.body.as_bytes()).unwrap();
+    let given = send(gate.address, "POST", REFUNDS_PATH, "", &body).await;
+    let answer = RefundAnswer::parse(given.body.as_bytes()).unwrap();
     assert_eq!((answer.refunded.amount, answer.kept.amount), (Amount::new(45_000), Amount::new(5_000)));
     assert_eq!(get(gate.address, "/paid/2", &pass).await.status, 402, "nothing is left of it");
     assert_eq!(get(gate.address, "/paid/1", &pass).await.status, 200, "what was opened stays open");

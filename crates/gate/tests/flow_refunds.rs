@@ -1,5 +1,10 @@
 //! Refunds between real sockets: what was paid comes back for the asking, once, within its window, and opens nothing any more.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
 mod support;
 

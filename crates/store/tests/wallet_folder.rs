@@ -54,6 +54,7 @@ fn payment() -> Payment {
         field: "Authorization".into(),
         credential: "Payment x".into(),
         price: 5,
+        metered: false,
         booking: Booking {
             host: "a.example".into(),
             amount: 8,

@@ -30,6 +30,7 @@ pub enum Conduct {
     Busy,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a way in which shops differ")]
 pub struct Shop {
     pub price: u64,
     pub conduct: Conduct,
