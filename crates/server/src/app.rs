@@ -149,9 +149,10 @@ pub(crate) async fn run_opened(
     let (rules, watched) = watch::channel(Arc::new(config.rules.clone()));
     let crypto = mount::crypto(&config, &installation)?;
     let chains = ChainRoom::open(&installation)?;
-    let mount = Mount::with(&config, &installation, &origin, watched, crypto, chains.as_ref());
-    let (features, routes) = (mount.features.clone(), mount.routes.clone().merge(more));
-    let site = Mount { routes, ..mount }.before(Proxy::new(proxy_config(&config))?);
+    let mut mount = Mount::with(&config, &installation, &origin, watched, crypto, chains.as_ref());
+    mount.routes = mount.routes.merge(more);
+    let features = mount.features.clone();
+    let site = mount.before(Proxy::new(proxy_config(&config))?);
     let ready = Ready {
         gate: origin.to_string(),
         issuer: format!("{origin}{ISSUER_PATH}"),
@@ -163,8 +164,10 @@ pub(crate) async fn run_opened(
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(answer_operator(socket, operator_routes(&config, &installation, chains.as_ref())));
     workers::start(&mut tasks, &installation);
-    if let Some((listener, _)) = software {
-        tasks.spawn(answer_software(listener, features, limits(&config)));
+    match software {
+        Some((listener, _)) => drop(tasks.spawn(answer_software(listener, features, limits(&config)))),
+        // They hold the writer, which ends when nobody does.
+        None => drop(features),
     }
     if let Some(chains) = &chains {
         chains.start(&mut tasks);
