@@ -59,7 +59,7 @@ pub enum Action {
     Sessions(Sessions),
     /// Turn credits back into a top-up code, for the operator to pay out
     Refund(Refund),
-    /// Ask a seller to give a payment back, by its receipt; credits that it has set aside for you come so as well
+    /// Ask a seller to give a payment back; what it has set aside for you comes too
     RefundPayment(RefundPayment),
     /// Make a token that whoever has it can spend
     Send(Send),

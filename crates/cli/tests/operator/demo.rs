@@ -29,7 +29,7 @@ fn the_operators_commands_work_on_a_demo_that_runs() {
     assert!(server.text("code").starts_with("FT-"));
     let made = run(folder.path(), &["code", "create", "--amount", "0.50 USD", "--config", &config]).ok();
     assert_eq!(made["shown"], "0.50 USD");
-    assert_eq!(run(folder.path(), &["check", "--config", &config]).ok()["prices"], 6);
+    assert_eq!(run(folder.path(), &["check", "--config", &config]).ok()["prices"], 8);
     let site = Path::new(server.text("site"));
     assert!(std::fs::read_to_string(site.join("article.html")).unwrap().contains("The smallest coin"));
     server.stop();

@@ -168,6 +168,9 @@ impl<'a> Cutter<'a> {
             *depth = depth.saturating_add(usize::from(*hidden == name));
             return Step::On;
         }
+        if !is_plain(&name) {
+            return Step::On;
+        }
         let is_void = VOID.contains(&name.as_str());
         if HIDDEN.contains(&name.as_str()) {
             let closed = is_void || tag.self_closing && self.is_in_picture();
@@ -311,14 +314,19 @@ fn written(name: &str, tag: StartTag<()>, closed: bool) -> String {
     let mut text = format!("<{name}");
     for (attribute, value) in tag.attributes {
         let attribute = text_of(&attribute);
-        if attribute.starts_with("on") || attribute == "srcdoc" {
+        if attribute.starts_with("on") || attribute == "srcdoc" || !is_plain(&attribute) {
             continue;
         }
-        let value = text_of(&value.value).replace('&', "&amp;").replace('"', "&quot;");
+        let value = text_of(&value.value).replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
         let _ = write!(text, " {attribute}=\"{value}\"");
     }
     text.push_str(if closed { "/>" } else { ">" });
     text
+}
+
+/// Whether a name is one that anybody would write. The standard lets `<a<script>` be an element; not every reader does.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.'))
 }
 
 /// A `meta` that sends the reader elsewhere.
