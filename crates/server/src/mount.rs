@@ -75,7 +75,8 @@ pub struct Mount {
     pub layer: GateLayer,
     /// The issuer and the page that says who we are. They go beside what the layer covers, not under it.
     pub routes: Router,
-    /// What the seller's software asks, below `/v1/`, for a listener of its own. It is among the routes as well.
+    /// What the seller's software asks, below `/v1/`, for a listener of its own. It is among the routes as well. Drop it where it
+    /// is not served: the books are closed once nobody holds them.
     pub features: Router,
 }
 

@@ -156,11 +156,12 @@ async fn a_quota_is_exact_across_a_restart_and_the_folder_knows_nobody() {
     for _ in 0..2 {
         let clock = Arc::new(|| Timestamp::from_secs(1_800_000_000));
         let installation = Installation::open(&config, &passphrase, clock).await.unwrap();
-        let mount = Mount::new(&config, &installation, &origin).unwrap();
+        let Mount { layer, routes, features } = Mount::new(&config, &installation, &origin).unwrap();
+        drop(features);
         let app = Router::new()
             .route("/report/{page}", get(|| async { "worth five cents" }))
-            .layer(mount.layer)
-            .merge(mount.routes);
+            .layer(layer)
+            .merge(routes);
         let mut asking = tokio::task::JoinSet::new();
         for page in 0..32 {
             let request = Request::get(format!("/report/{page}")).header("host", "shop.example");
