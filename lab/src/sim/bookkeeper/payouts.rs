@@ -101,12 +101,15 @@ impl Payouts {
         };
         hold(before.terms == row.terms, "a payout keeps its terms", seen)?;
         let on_chain = row.terms.to.movement().is_some();
+        // One commit may carry it several steps on.
         let fits = match (&before.state, &row.state) {
             (Proposed, Proposed | Cancelled(_)) => true,
-            (Proposed, Filed) => matches!(row.terms.to, PayoutTo::Bank { .. }) && row.file.is_some(),
-            (Proposed, Paid(_)) => row.terms.to == PayoutTo::Credits,
+            (Proposed, Filed | Paid(_) | Failed(_)) if matches!(row.terms.to, PayoutTo::Bank { .. }) => {
+                row.file.is_some()
+            }
+            (Proposed, Paid(_)) if row.terms.to == PayoutTo::Credits => true,
             (Filed, Paid(_) | Failed(_)) => !on_chain,
-            (Proposed | Paid(_) | Failed(_), Called) | (Called, Called | Paid(_) | Failed(_)) => on_chain,
+            (Proposed | Paid(_) | Failed(_) | Called, Called | Paid(_) | Failed(_)) => on_chain,
             (before, after) => before == after,
         };
         hold(fits, "a payout that is over stays so", seen)
