@@ -115,6 +115,11 @@ impl Shared {
         payables
     }
 
+    /// Every asset in which a payment may be made, whether or not there are rates to price it with now.
+    pub(super) fn assets(&self, quote: &Quote) -> Vec<Asset> {
+        std::iter::once(quote.price.asset()).chain(self.config.currencies.terms().accepted(quote)).collect()
+    }
+
     /// The price for a credential that does not say itself which it pays: in the asset of its credits, the lowest that was told.
     pub(super) fn payable_with(&self, quote: &Quote, credential: &Credential) -> Payable {
         let own = Payable::own(quote.price);

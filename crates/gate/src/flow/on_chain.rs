@@ -306,12 +306,14 @@ impl Shared {
         Err(ClaimError::NotOffered)
     }
 
-    /// What pays as we would take it, but for the price: that may have changed since it was paid.
+    /// What pays as we would take it, but for the price: that may have changed since it was paid, and the rates that made it may be
+    /// too old for anything new.
     fn at_another_price(&self, quote: &Quote, payload: &Payload) -> Option<ChainPayment> {
         let accepted = &payload.accepted;
         let at_its_price = |offer: Requirements| Requirements { amount: accepted.amount.clone(), ..offer };
-        let payables = self.payables(quote).into_iter();
-        let offers = payables.flat_map(|payable| self.chain_offers(quote, payable.price));
+        // Any price will do: its amount gives way to the one that was met.
+        let prices = self.assets(quote).into_iter().map(|asset| asset.money(quote.price.amount()));
+        let offers = prices.flat_map(|price| self.chain_offers(quote, price));
         let offers = offers.map(at_its_price).collect();
         let (offer, payload) = claim::of_x402(payload, &quote.url, offers).ok()?;
         let price = self.config.chains.as_ref()?.price(&offer, offer.amount.amount()?)?;
