@@ -6,15 +6,13 @@ mod support;
 use std::collections::BTreeMap;
 
 use farthing_engine::{
-    Answer, Call, CallId, ChainAddress, Chart, Command, CreditId, EndCall, FareId, FareReject, FareRow,
-    FareShare, Forget, Funds, Hold, Input, Issue, IssuePart, KeysetRow, Marks, MintQuoteRow, Movement,
-    OpenKeyset, OpenMintQuote, Outcome, Output, OutputId, PaymentId, PaymentState, Post, QuoteId, Reject,
-    ReopenCall, RequestTag, Rows, Settle, SettledPayment, TransactionId, credits_account, release_of,
+    Answer, Call, CallId, ChainAddress, Command, CreditId, EndCall, FareId, FareReject, FareRow, FareShare,
+    Forget, Funds, Hold, Input, Marks, Movement, Outcome, Output, OutputId, PaymentId, PaymentState, Post,
+    Reject, ReopenCall, RequestTag, Rows, Settle, SettledPayment, TransactionId, release_of,
 };
-use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
 use proptest::prelude::*;
-use support::{merchant, reserve, usd};
+use support::{credits, merchant, reserve, usd};
 
 const NOW: Timestamp = Timestamp::from_secs(10_000);
 const ENDS: Timestamp = Timestamp::from_secs(20_000);
@@ -28,10 +26,6 @@ fn units(n: u128) -> Amount {
 
 fn fare() -> FareId {
     FareId::from_bytes([9; 32])
-}
-
-fn credits() -> AccountId {
-    credits_account(usd(), "01aa").id()
 }
 
 fn credit(n: u8) -> CreditId {
@@ -64,52 +58,9 @@ struct Books {
 
 impl Books {
     fn open() -> Self {
-        let mut accounts = Chart::of(usd()).accounts();
-        accounts.extend([reserve(), merchant()]);
-        let mut books = Self { rows: Rows::default(), now: NOW };
-        books.run(&Command::OpenAccounts(accounts)).unwrap();
-        let keyset = KeysetRow {
-            id: "01aa".into(),
-            index: 0,
-            asset: usd(),
-            orders: 32,
-            input_fee_ppk: 0,
-            final_expiry: None,
-            active: true,
-            opened_at: NOW,
-            closed: false,
-        };
-        let account = credits_account(usd(), "01aa");
-        books.run(&Command::OpenKeyset(OpenKeyset { keyset, account, retire: Vec::new() })).unwrap();
-        books.fund(256 * u128::from(CREDIT));
-        books
-    }
-
-    /// Issues so much to nobody in particular.
-    fn fund(&mut self, amount: u128) {
-        let (quote, source) = (QuoteId::from_bytes([1; 16]), Chart::of(usd()).test_funding);
-        let row = MintQuoteRow {
-            method: "test".into(),
-            request: String::new(),
-            asset: usd(),
-            amount: units(amount),
-            paid: units(amount),
-            issued: Amount::ZERO,
-            source,
-            code: None,
-            pubkey: None,
-            expires_at: None,
-            updated_at: NOW,
-            tag: None,
-            payment: None,
-            inlet: false,
-        };
-        self.run(&Command::OpenMintQuote(OpenMintQuote { quote, row })).unwrap();
-        let parts = vec![IssuePart { quote, pubkey: None, amount: units(amount), source }];
-        let amount = u64::try_from(amount).unwrap();
-        let outputs = vec![Output { output: OutputId::from_bytes([255; 33]), account: credits(), amount }];
-        let tag = RequestTag::from_bytes([1; 16]);
-        self.run(&Command::Issue(Issue { parts, outputs, asset: usd(), tag })).unwrap();
+        let mut rows = support::issuer([reserve(), merchant()], NOW);
+        support::fund(&mut rows, 256 * CREDIT, NOW);
+        Self { rows, now: NOW }
     }
 
     fn run(&mut self, command: &Command) -> Result<Answer, Reject> {

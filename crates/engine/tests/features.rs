@@ -7,26 +7,19 @@ mod support;
 use std::collections::BTreeMap;
 
 use farthing_engine::{
-    Answer, AuthorizeUse, Chart, Claim, CodeId, Command, CommitUse, CreateCodes, CreditId, CreditRow,
-    EntitlementCommand, EntitlementId, EntitlementReject, EntitlementRow, GivenBack, Hold, Input, Issue,
-    IssueEntitlement, IssuePart, Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, Output,
-    OutputId, PaymentId, Post, QuotaId, QuotaReject, QuoteId, Reject, Release, ReleaseUse, RequestTag,
-    ReturnQuota, Rows, TakeQuota, USE_KEPT, UseBy, UseCommand, UseId, UseReject, UseRow, UseState,
-    credits_account, decide, is_given_back,
+    Answer, AuthorizeUse, Claim, Command, CommitUse, CreditId, CreditRow, EntitlementCommand, EntitlementId,
+    EntitlementReject, EntitlementRow, GivenBack, Hold, Input, IssueEntitlement, Keys, Marks, Output,
+    OutputId, PaymentId, Post, QuotaId, QuotaReject, Reject, Release, ReleaseUse, RequestTag, ReturnQuota,
+    Rows, TakeQuota, USE_KEPT, UseBy, UseCommand, UseId, UseReject, UseRow, UseState, decide, is_given_back,
 };
-use farthing_ledger::AccountId;
 use farthing_money::{Amount, Span, Timestamp};
 use proptest::prelude::*;
-use support::{merchant, totals, usd};
+use support::{credits, merchant, totals, usd};
 
 const NOW: Timestamp = Timestamp::from_secs(10_000);
 const LASTS: Span = Span::from_secs(300);
 const WORTH: u64 = 10;
 const FREE: u32 = 2;
-
-fn credits() -> AccountId {
-    credits_account(usd(), "01aa").id()
-}
 
 fn credit(n: u8) -> CreditId {
     CreditId::from_bytes([n; 33])
@@ -50,54 +43,8 @@ fn tag(n: u8) -> RequestTag {
 
 /// Books with credits in them.
 fn books() -> Rows {
-    let mut rows = Rows::default();
-    let mut accounts = Chart::of(usd()).accounts();
-    accounts.push(merchant());
-    let keyset = KeysetRow {
-        id: "01aa".into(),
-        index: 0,
-        asset: usd(),
-        orders: 32,
-        input_fee_ppk: 0,
-        final_expiry: None,
-        active: true,
-        opened_at: NOW,
-        closed: false,
-    };
-    let (code, quote, amount) =
-        (CodeId::from_bytes([1; 32]), QuoteId::from_bytes([1; 16]), Amount::new(1_000));
-    let source = Chart::of(usd()).codes;
-    let row = MintQuoteRow {
-        method: "code".into(),
-        request: String::new(),
-        asset: usd(),
-        amount,
-        paid: Amount::ZERO,
-        issued: Amount::ZERO,
-        source,
-        code: Some(code),
-        pubkey: None,
-        expires_at: None,
-        updated_at: NOW,
-        tag: None,
-        payment: None,
-        inlet: false,
-    };
-    let outputs = vec![Output { output: OutputId::from_bytes([99; 33]), account: credits(), amount: 1_000 }];
-    for command in [
-        Command::OpenAccounts(accounts),
-        Command::OpenKeyset(OpenKeyset { account: credits_account(usd(), "01aa"), keyset, retire: vec![] }),
-        Command::CreateCodes(CreateCodes { codes: vec![code], amount, asset: usd(), expires_at: None }),
-        Command::OpenMintQuote(OpenMintQuote { quote, row }),
-        Command::Issue(Issue {
-            parts: vec![IssuePart { quote, pubkey: None, amount, source }],
-            outputs,
-            asset: usd(),
-            tag: tag(1),
-        }),
-    ] {
-        support::run(&mut rows, &command, NOW).unwrap();
-    }
+    let mut rows = support::issuer([merchant()], NOW);
+    support::fund(&mut rows, 1_000, NOW);
     rows
 }
 

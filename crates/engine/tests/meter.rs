@@ -4,22 +4,16 @@
 mod support;
 
 use farthing_engine::{
-    Answer, Chart, Command, CreditId, Hold, Input, Issue, IssuePart, KeysetRow, Marks, Meter, MintQuoteRow,
-    OpenKeyset, OpenMintQuote, Output, OutputId, PaymentId, PaymentRow, PaymentState, QuoteId, Reject,
-    RequestTag, Rows, credits_account, end_of, release_of,
+    Answer, Command, CreditId, Hold, Input, Marks, Meter, Output, OutputId, PaymentId, PaymentRow,
+    PaymentState, Reject, RequestTag, Rows, end_of, release_of,
 };
-use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
 use proptest::prelude::*;
-use support::{merchant, usd};
+use support::{credits, merchant, usd};
 
 const NOW: Timestamp = Timestamp::from_secs(10_000);
 const WORTH: u64 = 1_000;
 const PRICE: u128 = 600;
-
-fn credits() -> AccountId {
-    credits_account(usd(), "01aa").id()
-}
 
 fn credit() -> CreditId {
     CreditId::from_bytes([2; 33])
@@ -33,47 +27,9 @@ struct Books(Rows);
 
 impl Books {
     fn open() -> Self {
-        let mut books = Self(Rows::default());
-        let mut accounts = Chart::of(usd()).accounts();
-        accounts.push(merchant());
-        books.run(&Command::OpenAccounts(accounts)).unwrap();
-        let keyset = KeysetRow {
-            id: "01aa".into(),
-            index: 0,
-            asset: usd(),
-            orders: 32,
-            input_fee_ppk: 0,
-            final_expiry: None,
-            active: true,
-            opened_at: NOW,
-            closed: false,
-        };
-        let account = credits_account(usd(), "01aa");
-        books.run(&Command::OpenKeyset(OpenKeyset { keyset, account, retire: Vec::new() })).unwrap();
-        let (quote, source) = (QuoteId::from_bytes([1; 16]), Chart::of(usd()).test_funding);
-        let amount = Amount::from(WORTH);
-        let row = MintQuoteRow {
-            method: "test".into(),
-            request: String::new(),
-            asset: usd(),
-            amount,
-            paid: amount,
-            issued: Amount::ZERO,
-            source,
-            code: None,
-            pubkey: None,
-            expires_at: None,
-            updated_at: NOW,
-            tag: None,
-            payment: None,
-            inlet: false,
-        };
-        books.run(&Command::OpenMintQuote(OpenMintQuote { quote, row })).unwrap();
-        let parts = vec![IssuePart { quote, pubkey: None, amount, source }];
-        let outputs = vec![output(255, WORTH)];
-        let tag = RequestTag::from_bytes([1; 16]);
-        books.run(&Command::Issue(Issue { parts, outputs, asset: usd(), tag })).unwrap();
-        books
+        let mut rows = support::issuer([merchant()], NOW);
+        support::fund(&mut rows, WORTH, NOW);
+        Self(rows)
     }
 
     fn run(&mut self, command: &Command) -> Result<Answer, Reject> {

@@ -9,14 +9,13 @@ use std::collections::BTreeMap;
 
 use farthing_engine::{
     Answer, Chart, CodeId, Command, CreditId, FareId, FareRow, FareShare, Forget, GrantRefund, Hold, Input,
-    Issue, IssuePart, ItemId, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, Output, OutputId,
-    Payees, PaymentId, PaymentRow, Post, QuotaId, QuoteId, RATE_PERIOD, Refund, RefundReject, RefundRow,
-    RefundStep, RefundTerms, RefundedTo, Reject, RequestTag, Rows, TakeRefund, credits_account,
+    ItemId, Marks, Output, OutputId, Payees, PaymentId, PaymentRow, Post, QuotaId, RATE_PERIOD, Refund,
+    RefundReject, RefundRow, RefundStep, RefundTerms, RefundedTo, Reject, RequestTag, Rows, TakeRefund,
 };
 use farthing_ledger::{Account, AccountId};
 use farthing_money::{Amount, Span, Timestamp};
 use proptest::prelude::*;
-use support::{totals, usd};
+use support::{credits, totals, usd};
 
 const START: Timestamp = Timestamp::from_secs(100_000_000);
 const WITHIN: Span = Span::from_secs(600);
@@ -26,10 +25,6 @@ const CAP: u128 = 150;
 
 fn units(n: u128) -> Amount {
     Amount::new(n)
-}
-
-fn credits() -> AccountId {
-    credits_account(usd(), "01aa").id()
 }
 
 fn merchants() -> [Account; 3] {
@@ -82,50 +77,9 @@ struct Books {
 
 impl Books {
     fn open() -> Self {
-        let mut accounts = Chart::of(usd()).accounts();
-        accounts.extend(merchants());
-        let mut books = Self { rows: Rows::default(), now: START, drawn: 0 };
-        books.run(&Command::OpenAccounts(accounts)).unwrap();
-        let keyset = KeysetRow {
-            id: "01aa".into(),
-            index: 0,
-            asset: usd(),
-            orders: 32,
-            input_fee_ppk: 0,
-            final_expiry: None,
-            active: true,
-            opened_at: START,
-            closed: false,
-        };
-        let account = credits_account(usd(), "01aa");
-        books.run(&Command::OpenKeyset(OpenKeyset { keyset, account, retire: Vec::new() })).unwrap();
-        books.fund(256 * u128::from(CREDIT));
-        books
-    }
-
-    /// Issues so much to nobody in particular.
-    fn fund(&mut self, amount: u128) {
-        let (quote, source) = (QuoteId::from_bytes([1; 16]), Chart::of(usd()).test_funding);
-        let row = MintQuoteRow {
-            method: "test".into(),
-            request: String::new(),
-            asset: usd(),
-            amount: units(amount),
-            paid: units(amount),
-            issued: Amount::ZERO,
-            source,
-            code: None,
-            pubkey: None,
-            expires_at: None,
-            updated_at: START,
-            tag: None,
-            payment: None,
-            inlet: false,
-        };
-        self.run(&Command::OpenMintQuote(OpenMintQuote { quote, row })).unwrap();
-        let parts = vec![IssuePart { quote, pubkey: None, amount: units(amount), source }];
-        let outputs = self.outputs(u64::try_from(amount).unwrap());
-        self.run(&Command::Issue(Issue { parts, outputs, asset: usd(), tag: tag(1) })).unwrap();
+        let mut rows = support::issuer(merchants(), START);
+        support::fund(&mut rows, 256 * CREDIT, START);
+        Self { rows, now: START, drawn: 0 }
     }
 
     fn run(&mut self, command: &Command) -> Result<Answer, Reject> {

@@ -2,24 +2,23 @@
 //! merchant what it is worth once, and the books sum to zero.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::collections::BTreeMap;
 
 use farthing_engine::{
-    Answer, Chart, Command, Issue, IssuePart, Keys, KeysetRow, MintQuoteRow, OpenKeyset, OpenTrial, Output,
-    OutputId, QuotaId, QuoteId, Reject, RequestTag, Rows, TrialCount, TrialReject, credits_account, decide,
+    Answer, Chart, Command, Issue, IssuePart, MintQuoteRow, OpenTrial, Output, OutputId, QuotaId, QuoteId,
+    Reject, RequestTag, Rows, TrialCount, TrialReject,
 };
 use farthing_ledger::AccountId;
-use farthing_money::{Amount, Asset, Timestamp};
+use farthing_money::{Amount, Timestamp};
 use proptest::prelude::*;
+use support::{credits, usd};
 
 const EACH: u64 = 64;
 const NETWORK: u32 = 2;
 const ALL: u32 = 5;
 const NOW: Timestamp = Timestamp::from_secs(10_000);
-
-fn usd() -> Asset {
-    Asset::micro("USD").unwrap()
-}
 
 fn open(newcomer: u8, network: u8) -> Command {
     let row = MintQuoteRow {
@@ -56,8 +55,8 @@ fn issue(newcomer: u8) -> Command {
         amount: Amount::from(EACH),
         source: Chart::of(usd()).marketing,
     };
-    let account = credits_account(usd(), "01aa").id();
-    let outputs = vec![Output { output: OutputId::from_bytes([newcomer; 33]), account, amount: EACH }];
+    let outputs =
+        vec![Output { output: OutputId::from_bytes([newcomer; 33]), account: credits(), amount: EACH }];
     Command::Issue(Issue {
         parts: vec![part],
         outputs,
@@ -70,29 +69,11 @@ struct Books(Rows);
 
 impl Books {
     fn new() -> Self {
-        let mut books = Self(Rows::default());
-        let keyset = KeysetRow {
-            id: "01aa".into(),
-            index: 0,
-            asset: usd(),
-            orders: 32,
-            input_fee_ppk: 0,
-            final_expiry: None,
-            active: true,
-            opened_at: NOW,
-            closed: false,
-        };
-        let account = credits_account(usd(), "01aa");
-        books.run(&Command::OpenAccounts(Chart::of(usd()).accounts())).unwrap();
-        books.run(&Command::OpenKeyset(OpenKeyset { keyset, account, retire: Vec::new() })).unwrap();
-        books
+        Self(support::issuer([], NOW))
     }
 
     fn run(&mut self, command: &Command) -> Result<Answer, Reject> {
-        let mut keys = Keys::default();
-        command.keys(&mut keys);
-        self.0.load_absent(&keys);
-        decide(&mut self.0, command, NOW).map(|(answer, _)| answer)
+        support::run(&mut self.0, command, NOW)
     }
 
     /// Debits and credits of an account.
@@ -134,7 +115,7 @@ proptest! {
         }
         let cost = Amount::from(EACH * u64::try_from(issued.len()).unwrap());
         prop_assert_eq!(books.totals(Chart::of(usd()).marketing), (cost, Amount::ZERO));
-        prop_assert_eq!(books.totals(credits_account(usd(), "01aa").id()), (Amount::ZERO, cost));
+        prop_assert_eq!(books.totals(credits()), (Amount::ZERO, cost));
         prop_assert_eq!(books.totals(Chart::of(usd()).clearing), (cost, cost));
     }
 }

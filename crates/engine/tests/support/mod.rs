@@ -3,7 +3,10 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use farthing_engine::{Answer, Chart, Command, GasAccounts, Keys, Reject, Rows, decide};
+use farthing_engine::{
+    Answer, Chart, Command, GasAccounts, Issue, IssuePart, Keys, KeysetRow, MintQuoteRow, OpenKeyset,
+    OpenMintQuote, Output, OutputId, QuoteId, Reject, RequestTag, Rows, credits_account, decide,
+};
 use farthing_ledger::{Account, AccountId};
 use farthing_money::{Amount, Asset, Timestamp};
 
@@ -42,6 +45,59 @@ pub fn accounts() -> Vec<Account> {
     accounts.extend([reserve(), merchant()]);
     accounts.extend(coins());
     accounts
+}
+
+/// The account of the credits that [`issuer`] signs.
+pub fn credits() -> AccountId {
+    credits_account(usd(), "01aa").id()
+}
+
+/// Rows of an issuer with these accounts beside its own, and a keyset.
+pub fn issuer(accounts: impl IntoIterator<Item = Account>, now: Timestamp) -> Rows {
+    let keyset = KeysetRow {
+        id: "01aa".into(),
+        index: 0,
+        asset: usd(),
+        orders: 32,
+        input_fee_ppk: 0,
+        final_expiry: None,
+        active: true,
+        opened_at: now,
+        closed: false,
+    };
+    let account = credits_account(usd(), "01aa");
+    let accounts = Chart::of(usd()).accounts().into_iter().chain(accounts).collect();
+    let mut rows = Rows::default();
+    run(&mut rows, &Command::OpenAccounts(accounts), now).unwrap();
+    run(&mut rows, &Command::OpenKeyset(OpenKeyset { keyset, account, retire: Vec::new() }), now).unwrap();
+    rows
+}
+
+/// Issues so much to nobody in particular.
+pub fn fund(rows: &mut Rows, amount: u64, now: Timestamp) {
+    let (quote, source) = (QuoteId::from_bytes([1; 16]), Chart::of(usd()).test_funding);
+    let output = Output { output: OutputId::from_bytes([255; 33]), account: credits(), amount };
+    let amount = Amount::from(amount);
+    let row = MintQuoteRow {
+        method: "test".into(),
+        request: String::new(),
+        asset: usd(),
+        amount,
+        paid: amount,
+        issued: Amount::ZERO,
+        source,
+        code: None,
+        pubkey: None,
+        expires_at: None,
+        updated_at: now,
+        tag: None,
+        payment: None,
+        inlet: false,
+    };
+    run(rows, &Command::OpenMintQuote(OpenMintQuote { quote, row }), now).unwrap();
+    let parts = vec![IssuePart { quote, pubkey: None, amount, source }];
+    let tag = RequestTag::from_bytes([255; 16]);
+    run(rows, &Command::Issue(Issue { parts, outputs: vec![output], asset: usd(), tag }), now).unwrap();
 }
 
 /// Decides a command. Rows that it names and that are not there are absent.
