@@ -36,6 +36,7 @@ mod inlet;
 mod keyring;
 mod keys;
 mod op;
+mod pages;
 mod payees;
 mod payout;
 mod port;
@@ -85,6 +86,7 @@ pub use inlet::{ArrivalRow, Arrive, CursorRow, EndSweep, Holding, InletRow, Open
 pub use keyring::{Keyring, KeyringReject, SignedOutput};
 pub use op::mark::NAME_LASTS;
 pub use op::standing::epoch_reference;
+pub use pages::pages;
 pub use payees::{Part, Payees};
 pub use payout::{
     Approval, Needs, OperatorKey, PayoutFileId, PayoutFileRow, PayoutId, PayoutRow, PayoutState, PayoutTerms,

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use farthing_engine::{Execute, Fault, Mode, Read, Record, SessionId};
+use farthing_engine::{Execute, Fault, Mode, Read, Record, SessionId, SessionState, pages};
 use farthing_money::{Asset, Span, Timestamp};
 use farthing_wire::SessionStanding;
 use thiserror::Error;
@@ -239,17 +239,11 @@ impl Sessions {
 
     fn count(&self) -> Result<u64, Fault> {
         const PAGE: usize = 1_024;
-        let (mut open, mut after) = (0_u64, None);
-        loop {
-            let page = self.read.sessions_after(after, PAGE)?;
-            after = page.last().map(|(id, _)| *id);
-            let is_open =
-                |row: &farthing_engine::SessionRow| row.state == farthing_engine::SessionState::Open;
-            let here = page.iter().filter(|(_, row)| is_open(row)).count();
+        let mut open = 0_u64;
+        for page in pages(PAGE, |after, limit| self.read.sessions_after(after, limit)) {
+            let here = page?.iter().filter(|(_, row)| row.state == SessionState::Open).count();
             open = open.saturating_add(u64::try_from(here).unwrap_or(u64::MAX));
-            if page.len() < PAGE {
-                return Ok(open);
-            }
         }
+        Ok(open)
     }
 }

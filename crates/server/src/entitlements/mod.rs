@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use farthing_engine::{
-    EntitlementCommand, EntitlementId, EntitlementRow, Execute, Fault, IssueEntitlement, Read, Refusal,
+    EntitlementCommand, EntitlementId, EntitlementRow, Execute, Fault, IssueEntitlement, Read, Refusal, pages,
 };
 use farthing_entitlement::{Check, Entitlement, EntitlementError, Feature, Revoked, subject_hash};
 use farthing_money::{Span, Timestamp};
@@ -16,6 +16,7 @@ use farthing_store::Clock;
 use serde::{Deserialize, Serialize};
 
 use crate::installation::Installation;
+use crate::life::{keys, sweep};
 use crate::operator::OperatorError;
 use crate::random::{Random, draw};
 
@@ -212,13 +213,10 @@ impl Entitlements {
     /// All that are not over, or not forgotten yet.
     pub fn list(&self) -> Result<Vec<Known>, OperatorError> {
         let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.read.entitlements_after(after, PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(all) };
-            after = Some(*last);
-            all.extend(page.into_iter().map(|(id, row)| known(id, row)));
+        for page in pages(PAGE, |after, limit| self.read.entitlements_after(after, limit)) {
+            all.extend(page?.into_iter().map(|(id, row)| known(id, row)));
         }
+        Ok(all)
     }
 
     /// What was taken back and would otherwise hold, signed.
@@ -232,18 +230,13 @@ impl Entitlements {
 
     /// Forgets those that are over; says how many they were.
     pub async fn forget(&self) -> Result<usize, Refusal> {
-        let (mut after, mut forgotten) = (None, 0_usize);
-        loop {
-            let page = self.read.entitlements_after(after, PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(forgotten) };
-            after = Some(*last);
-            let now = (self.clock)();
-            let over: Vec<_> = page.iter().filter(|(_, row)| row.until <= now).map(|(id, _)| *id).collect();
-            if !over.is_empty() {
-                forgotten = forgotten.saturating_add(over.len());
-                self.execute.execute(EntitlementCommand::Forget(over).into()).await?;
-            }
-        }
+        sweep(
+            (&*self.execute, &self.clock),
+            |after, limit| self.read.entitlements_after(after, limit),
+            |row: &EntitlementRow, now| row.until <= now,
+            |over| EntitlementCommand::Forget(keys(over)).into(),
+        )
+        .await
     }
 }
 

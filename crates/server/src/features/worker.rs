@@ -1,20 +1,18 @@
 //! Authorizations that nobody has ended in time are given up, and those that ended a day ago are forgotten.
 
-use farthing_engine::{Command, Read, Refusal, ReleaseUse, UseCommand, UseId, UseRow};
+use farthing_engine::{Command, Read, Refusal, ReleaseUse, UseCommand, UseId, UseRow, pages};
 
 use crate::installation::Installation;
+use crate::life::{keys, sweep};
 
 /// Rows that are looked at, and changed, at once.
 const PAGE: usize = 500;
 
 /// Gives up what is over; says how many they were.
 pub async fn lapse(at: &Installation) -> Result<usize, Refusal> {
-    let (mut after, mut lapsed) = (None, 0_usize);
-    loop {
-        let page = at.books.open_uses_after(after, PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(lapsed) };
-        after = Some(*last);
-        let now = (at.clock)();
+    let mut lapsed = 0_usize;
+    for page in pages(PAGE, |after, limit| at.books.open_uses_after(after, limit)) {
+        let (page, now) = (page?, (at.clock)());
         let over = page.iter().filter(|(_, row)| row.has_lapsed(now));
         let commands: Vec<_> =
             over.map(|(id, row)| release_of(&*at.books, *id, row)).collect::<Result<_, _>>()?;
@@ -30,6 +28,7 @@ pub async fn lapse(at: &Installation) -> Result<usize, Refusal> {
         }
         tokio::task::yield_now().await;
     }
+    Ok(lapsed)
 }
 
 fn release_of(read: &dyn Read, id: UseId, row: &UseRow) -> Result<Command, Refusal> {
@@ -38,21 +37,13 @@ fn release_of(read: &dyn Read, id: UseId, row: &UseRow) -> Result<Command, Refus
 
 /// Forgets what nobody asks for any more; says how many they were.
 pub async fn forget(at: &Installation) -> Result<usize, Refusal> {
-    let (mut after, mut forgotten) = (None, 0_usize);
-    loop {
-        let page = at.books.ended_uses_after(after, PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(forgotten) };
-        after = Some(*last);
-        let now = (at.clock)();
-        let over = page.iter().filter(|(_, row)| row.may_be_forgotten(now));
-        let over: Vec<UseId> = over.map(|(id, _)| *id).collect();
-        if over.is_empty() {
-            tokio::task::yield_now().await;
-            continue;
-        }
-        forgotten = forgotten.saturating_add(over.len());
-        at.writer.execute(UseCommand::Forget(over).into()).await?;
-    }
+    sweep(
+        (&*at.writer, &at.clock),
+        |after, limit| at.books.ended_uses_after(after, limit),
+        UseRow::may_be_forgotten,
+        |over| UseCommand::Forget(keys(over)).into(),
+    )
+    .await
 }
 
 /// The worker that gives up what is over.

@@ -8,6 +8,7 @@ mod forget;
 mod prune;
 mod refund;
 mod status;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub(crate) use prune::work as prune_work;
 pub use prune::{Pruned, prune};
 pub use refund::{CodeRefund, CodeStanding, CodesRefunded, Sum};
 pub use status::{AssetStatus, IssuerStatus, KeysetState, KeysetStatus};
+pub(crate) use sweep::{keys, sweep};
 
 /// The operator's hand on the issuer's life.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use farthing_engine::{
     Command, CreditId, CreditRow, Fault, KeysetRow, OutputId, PaymentId, Prune, Refusal, StatementId,
-    credits_account,
+    credits_account, pages,
 };
 use farthing_ledger::AccountId;
 use farthing_money::Timestamp;
@@ -72,11 +72,8 @@ fn may_go(at: &Installation, row: &KeysetRow) -> Result<bool, Fault> {
 }
 
 async fn credits(at: &Installation, closed: &Closed, pruned: &mut Pruned) -> Result<(), Refusal> {
-    let mut after = None;
-    loop {
-        let page = at.books.credits_after(after, PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after = Some(*last);
+    for page in pages(PAGE, |after, limit| at.books.credits_after(after, limit)) {
+        let page = page?;
         let mut found: BTreeMap<AccountId, Rows> = BTreeMap::new();
         for (id, row) in &page {
             if let CreditRow::Spent { worth: Some(worth), .. } = row
@@ -88,14 +85,12 @@ async fn credits(at: &Installation, closed: &Closed, pruned: &mut Pruned) -> Res
         pruned.credits = pruned.credits.saturating_add(found.values().map(|rows| rows.credits.len()).sum());
         forget(at, closed, found).await?;
     }
+    Ok(())
 }
 
 async fn outputs(at: &Installation, closed: &Closed, pruned: &mut Pruned) -> Result<(), Refusal> {
-    let mut after = None;
-    loop {
-        let page = at.books.outputs_after(after, PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after = Some(*last);
+    for page in pages(PAGE, |after, limit| at.books.outputs_after(after, limit)) {
+        let page = page?;
         let mut found: BTreeMap<AccountId, Rows> = BTreeMap::new();
         for (id, row) in page.iter().filter(|(_, row)| closed.contains_key(&row.account)) {
             found.entry(row.account).or_default().outputs.push(*id);
@@ -103,14 +98,12 @@ async fn outputs(at: &Installation, closed: &Closed, pruned: &mut Pruned) -> Res
         pruned.outputs = pruned.outputs.saturating_add(found.values().map(|rows| rows.outputs.len()).sum());
         forget(at, closed, found).await?;
     }
+    Ok(())
 }
 
 async fn payments(at: &Installation, closed: &Closed, pruned: &mut Pruned) -> Result<(), Refusal> {
-    let mut after = None;
-    loop {
-        let page = at.books.payments_after(after, PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after = Some(*last);
+    for page in pages(PAGE, |after, limit| at.books.payments_after(after, limit)) {
+        let page = page?;
         let mut found: BTreeMap<AccountId, Rows> = BTreeMap::new();
         for (id, row) in &page {
             // One that was made with credits of several keysets stays.
@@ -125,6 +118,7 @@ async fn payments(at: &Installation, closed: &Closed, pruned: &mut Pruned) -> Re
             pruned.payments.saturating_add(found.values().map(|rows| rows.payments.len()).sum());
         forget(at, closed, found).await?;
     }
+    Ok(())
 }
 
 async fn forget(at: &Installation, closed: &Closed, found: BTreeMap<AccountId, Rows>) -> Result<(), Refusal> {

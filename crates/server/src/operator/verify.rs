@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use farthing_engine::{CreditRow, KeysetRow, credits_account};
+use farthing_engine::{CreditRow, KeysetRow, credits_account, pages};
 use farthing_ledger::{AccountId, Audit, AuditError, Batch, Head as JournalHead, Step, TrialBalance};
 use farthing_money::{Amount, Timestamp};
 use farthing_wire::PeriodClose;
@@ -132,21 +132,13 @@ struct Sums {
 impl Sums {
     fn of(read: &dyn farthing_engine::Read) -> Result<Self, OperatorError> {
         let mut sums = Self::default();
-        let mut after = None;
-        loop {
-            let page = read.outputs_after(after, PAGE)?;
-            let Some((last, _)) = page.last() else { break };
-            after = Some(*last);
-            for (_, row) in page {
+        for page in pages(PAGE, |after, limit| read.outputs_after(after, limit)) {
+            for (_, row) in page? {
                 raise(&mut sums.issued, row.account, row.amount)?;
             }
         }
-        let mut after = None;
-        loop {
-            let page = read.credits_after(after, PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(sums) };
-            after = Some(*last);
-            for (_, row) in page {
+        for page in pages(PAGE, |after, limit| read.credits_after(after, limit)) {
+            for (_, row) in page? {
                 let (side, worth) = match row {
                     CreditRow::Pending { worth, .. } => (&mut sums.pending, worth),
                     CreditRow::Spent { worth, .. } => (&mut sums.redeemed, worth),
@@ -157,6 +149,7 @@ impl Sums {
                 }
             }
         }
+        Ok(sums)
     }
 
     /// Whether issued and redeemed are as the journal has them; `false` if only what was issued can be compared.

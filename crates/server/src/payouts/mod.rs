@@ -17,7 +17,7 @@ pub(crate) mod worker;
 use std::sync::Arc;
 
 use farthing_channel::Address;
-use farthing_engine::{Execute, Fault, PayoutId, PayoutRow, Read};
+use farthing_engine::{Execute, Fault, PayoutId, PayoutRow, Read, pages};
 use farthing_evm::ChainConfig;
 use farthing_money::AssetTable;
 use farthing_store::Clock;
@@ -87,16 +87,9 @@ impl Payouts {
     }
 
     fn rows(&self) -> Result<Vec<(PayoutId, PayoutRow)>, Fault> {
-        let mut rows = Vec::new();
-        loop {
-            let after = rows.last().map(|(id, _): &(PayoutId, PayoutRow)| *id);
-            let page = self.read.payouts_after(after, PAGE)?;
-            let is_last = page.len() < PAGE;
-            rows.extend(page);
-            if is_last {
-                return Ok(rows);
-            }
-        }
+        let pages: Vec<_> =
+            pages(PAGE, |after, limit| self.read.payouts_after(after, limit)).collect::<Result<_, _>>()?;
+        Ok(pages.into_iter().flatten().collect())
     }
 
     /// The payout of this id, or the only one whose id begins so.

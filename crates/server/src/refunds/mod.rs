@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use farthing_engine::{
     Answer, CodeId, CodeState, Command, Execute, Fault, GrantRefund, ItemId, ItemRow, PaymentId, PaymentRow,
-    PaymentState, Read, Refund, RefundReject, RefundRow, RefundStep, RefundedTo, Reject, RequestTag,
+    PaymentState, Read, Refund, RefundReject, RefundRow, RefundStep, RefundedTo, Reject, RequestTag, pages,
 };
 use farthing_money::{Amount, AssetTable};
 use farthing_store::Clock;
@@ -218,16 +218,9 @@ impl Refunds {
     }
 
     fn items(&self) -> Result<Vec<(ItemId, ItemRow)>, Fault> {
-        let mut rows = Vec::new();
-        loop {
-            let after = rows.last().map(|(id, _): &(ItemId, ItemRow)| *id);
-            let page = self.read.items_after(after, PAGE)?;
-            let is_last = page.len() < PAGE;
-            rows.extend(page);
-            if is_last {
-                return Ok(rows);
-            }
-        }
+        let pages: Vec<_> =
+            pages(PAGE, |after, limit| self.read.items_after(after, limit)).collect::<Result<_, _>>()?;
+        Ok(pages.into_iter().flatten().collect())
     }
 }
 
