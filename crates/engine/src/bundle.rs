@@ -15,6 +15,9 @@ byte_id!(
 /// How long an answer may take to begin. A use whose answer has not begun by then never was one.
 pub const BUNDLE_USE_WAITS: Span = Span::from_secs(600);
 
+/// For how long it is known after a bundle's end how many uses are taken: a clock may be put back by so much.
+pub const BUNDLE_GRACE: Span = Span::from_secs(24 * 3_600);
+
 /// How many uses of a bundle are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleRow {
@@ -24,6 +27,13 @@ pub struct BundleRow {
     pub taken: u32,
     /// When the pass ends.
     pub ends: Timestamp,
+}
+
+impl BundleRow {
+    /// Whether it is over, by whatever clock.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.ends.after(BUNDLE_GRACE) <= now
+    }
 }
 
 /// What a bundle has opened, or is opening.

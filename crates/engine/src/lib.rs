@@ -53,7 +53,8 @@ pub use answer::Answer;
 pub use batch::{Decided, Sealed, decide, decide_batch};
 pub use books::{Chart, credits_account, sale_reference};
 pub use bundle::{
-    BUNDLE_USE_WAITS, BeginBundleUse, BundleCommand, BundleRow, BundleUseId, BundleUseRow, EndBundleUse,
+    BUNDLE_GRACE, BUNDLE_USE_WAITS, BeginBundleUse, BundleCommand, BundleRow, BundleUseId, BundleUseRow,
+    EndBundleUse,
 };
 pub use call::{
     Attempt, BookGas, Call, CallRow, Deposit, EndCall, Facilitate, Fund, Gas, GasAccounts, Movement, Outcome,

@@ -8,9 +8,10 @@ mod support;
 use std::collections::BTreeMap;
 
 use farthing_engine::{
-    Answer, Chart, CodeId, Command, CreditId, FareId, FareRow, FareShare, Forget, GrantRefund, Hold, Input,
-    ItemId, Marks, Output, OutputId, Payees, PaymentId, PaymentRow, Post, QuotaId, RATE_PERIOD, Refund,
-    RefundReject, RefundRow, RefundStep, RefundTerms, RefundedTo, Reject, RequestTag, Rows, TakeRefund,
+    Answer, BeginBundleUse, BundleCommand, BundleUseId, Chart, CodeId, Command, CreditId, EndBundleUse,
+    FareId, FareRow, FareShare, Forget, GrantRefund, Hold, Input, ItemId, Marks, Output, OutputId, Payees,
+    PaymentId, PaymentRow, Post, QuotaId, RATE_PERIOD, Refund, RefundReject, RefundRow, RefundStep,
+    RefundTerms, RefundedTo, Reject, RequestTag, Rows, TakeRefund,
 };
 use farthing_ledger::{Account, AccountId};
 use farthing_money::{Amount, Span, Timestamp};
@@ -56,6 +57,11 @@ fn tag(n: u8) -> RequestTag {
 }
 
 const PAGE: &str = "GET http://a.example/page";
+
+fn marks_within(within: Span) -> Marks {
+    let terms = |terms| RefundTerms { within, ..terms };
+    Marks { refund: marks(None).refund.map(terms), ..Marks::default() }
+}
 
 fn marks(in_fare: Option<u128>) -> Marks {
     let refund = RefundTerms { item: ItemId::of(PAGE), within: WITHIN, per_payer: 3, rate_most: 20 };
@@ -149,7 +155,10 @@ impl Books {
         let known = self.refund(n);
         let row = self.rows.payments.get(&payment(n)).ok().flatten().cloned();
         let kept = row.as_ref().map(PaymentRow::kept).unwrap_or_default();
-        let amount = if known.due.is_zero() { kept } else { known.due };
+        self.rows.bundles.load(payment(n), None);
+        let bundle = self.rows.bundles.get(&payment(n)).unwrap().copied();
+        let unused = row.as_ref().map_or(kept, |row| row.unused(bundle));
+        let amount = if known.due.is_zero() { unused } else { known.due };
         let outputs = self.outputs(amount.to_u64().unwrap());
         let merchant = row.as_ref().map_or_else(payees, |row| row.merchant.clone());
         let marks = row.map_or(marks(None), |row| row.marks);
@@ -158,6 +167,15 @@ impl Books {
         let by = Some((payer(by), until));
         let take = TakeRefund { payment, merchant, asset, marks, fare, outputs, by, tag: tag(this) };
         step(self.run(&Command::Refund(Refund::Take(take))))
+    }
+
+    /// Opens a page with the bundle that a payment has bought.
+    fn use_one(&mut self, n: u8, of: u32, lasts: Span) {
+        let (bundle, ends, used) = (payment(n), START.after(lasts), BundleUseId::from_bytes([n; 32]));
+        let begin = BundleCommand::Begin(BeginBundleUse { bundle, of, ends, used });
+        self.run(&Command::Bundle(begin)).unwrap();
+        let end = EndBundleUse { bundle, used, delivered: Some(WITHIN) };
+        self.run(&Command::Bundle(BundleCommand::End(end))).unwrap();
     }
 
     fn grant(&mut self, n: u8, amount: u128, (code, this): (Option<u8>, u8)) -> Result<RefundStep, Reject> {
@@ -313,6 +331,26 @@ fn what_comes_back_counts_in_no_fare() {
     assert_eq!(books.take(2, 1, 4).unwrap().amount, units(50));
     books.run(&Command::Forget(Forget { refunds, ..Forget::default() })).unwrap();
     assert_eq!(books.refund(2).fare, None);
+}
+
+/// A bundle that was used up came back whole after its end: how much of it was used was forgotten before its window was over.
+#[test]
+fn of_a_bundle_that_is_over_only_what_was_left_comes_back() {
+    let day = Span::from_secs(86_400);
+    let long = marks_within(Span::from_secs(5 * 86_400));
+    let mut books = Books::open();
+    for (n, of) in [(1, 1), (2, 5)] {
+        books.pay_with(n, 50, long);
+        books.use_one(n, of, day);
+    }
+    assert_eq!(books.take(1, 1, 101), Err(RefundReject::Used.into()));
+    for days in 1..=4 {
+        books.now = START.after(Span::from_secs(days * 86_400));
+        let forget = BundleCommand::Forget { bundles: vec![payment(1), payment(2)], uses: Vec::new() };
+        books.run(&Command::Bundle(forget)).unwrap();
+        assert_eq!(books.take(1, 1, 101), Err(RefundReject::Used.into()), "{days}");
+    }
+    assert_eq!(books.take(2, 1, 102).unwrap().amount, units(40));
 }
 
 /// What may happen to a payment.

@@ -20,6 +20,8 @@ impl Command {
             }
             BundleCommand::Forget { bundles, uses } => {
                 keys.bundles.extend(bundles);
+                // What may be asked back still is what is not used.
+                keys.refunds.extend(bundles);
                 keys.bundles.extend(uses.iter().map(|(_, bundle)| *bundle));
                 keys.bundle_uses.extend(uses.iter().map(|(used, _)| *used));
             }

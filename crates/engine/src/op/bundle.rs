@@ -5,8 +5,8 @@ use farthing_money::Timestamp;
 
 use super::Decision;
 use crate::{
-    Answer, BUNDLE_USE_WAITS, BeginBundleUse, BundleCommand, BundleReject, BundleRow, BundleUseId,
-    BundleUseRow, EndBundleUse, PaymentId, RefundReject, Rows,
+    Answer, BUNDLE_GRACE, BUNDLE_USE_WAITS, BeginBundleUse, BundleCommand, BundleReject, BundleRow,
+    BundleUseId, BundleUseRow, EndBundleUse, PaymentId, RefundReject, Rows,
 };
 
 pub(crate) fn decide(rows: &mut Rows, command: &BundleCommand, now: Timestamp) -> Decision {
@@ -90,8 +90,14 @@ fn forget(
             over.push((*used, *row));
         }
     }
+    let mut ended = Vec::new();
     for bundle in bundles {
-        rows.bundles.get(bundle)?;
+        let is_over = rows.bundles.get(bundle)?.is_some_and(|row| row.is_over(now));
+        // How much is used is asked as long as what is left may come back.
+        let may_come_back = rows.refunds.get(bundle)?.is_some_and(|row| row.until.after(BUNDLE_GRACE) > now);
+        if is_over && !may_come_back {
+            ended.push(*bundle);
+        }
     }
     for (used, row) in over {
         rows.bundle_uses.remove(used);
@@ -100,10 +106,8 @@ fn forget(
             give_back(rows, row.bundle, known);
         }
     }
-    for bundle in bundles {
-        if rows.bundles.get(bundle)?.is_some_and(|row| row.ends <= now) {
-            rows.bundles.remove(*bundle);
-        }
+    for bundle in ended {
+        rows.bundles.remove(bundle);
     }
     Ok((Answer::Done, None))
 }

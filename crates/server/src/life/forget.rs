@@ -72,7 +72,7 @@ async fn bundles(at: &Installation) -> Result<usize, Refusal> {
     let bundles = sweep(
         by,
         |after, limit| at.books.bundles_after(after, limit),
-        |row: &BundleRow, now| row.ends <= now,
+        |row: &BundleRow, now| row.is_over(now),
         |over| Command::Bundle(BundleCommand::Forget { bundles: keys(over), uses: Vec::new() }),
     );
     Ok(bundles.await?.saturating_add(uses))
