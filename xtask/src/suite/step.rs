@@ -90,9 +90,10 @@ impl Outcome {
 }
 
 /// A cargo command in a folder, without the variables that this program's own cargo set: they would make build scripts
-/// run again.
+/// run again. What would only serve a second build is not kept: it takes as much of the disk as all else together.
 pub fn cargo(folder: &Path) -> Command {
     let mut command = program(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), folder);
+    command.env("CARGO_INCREMENTAL", "0");
     for (name, _) in std::env::vars() {
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
             .iter()
