@@ -66,7 +66,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::SetCursor(chain, cursor) => op::inlet::set_cursor(rows, *chain, *cursor),
         Command::OpenSession(command) => op::session::open(rows, command),
         Command::TopUpSession(command) => op::session::top_up(rows, command),
-        Command::CloseSession(command) => op::session::close(rows, command),
+        Command::CloseSession(command) => op::session::close(rows, command, now),
         Command::FoldTape(command) => op::fold::fold(rows, command),
         Command::RefundCodes(command) => op::code::refund(rows, command),
         Command::ExpireKeyset(command) => op::expire::expire(rows, command, now),

@@ -4,10 +4,14 @@
 //! moment later: a fold reads rows of the tape, charges what they say, and removes them in the same commit.
 
 use farthing_channel::{ChainSalt, Link, Lock, Steps, session_name};
-use farthing_money::{Amount, Asset, Label, Timestamp, byte_id};
+use farthing_money::{Amount, Asset, Label, Span, Timestamp, byte_id};
 use serde::{Deserialize, Serialize};
 
 use crate::{ChangeOutput, Input, Output, Payees, RequestTag};
+
+/// So long after its closing a session is known at the least: a payer whose answer was lost, and who is away for some days, asks again
+/// and gets the same answer.
+pub const CLOSED_KEPT: Span = Span::from_secs(7 * 24 * 3600);
 
 byte_id!(
     /// A session: derived from the chain that it was opened with, so that opening it again is the same session, and whoever can
@@ -75,9 +79,17 @@ pub struct SessionRow {
     pub tag: RequestTag,
     /// From then on it does not pay any more. What is left waits for its payer.
     pub ends_at: Timestamp,
+    /// When it is closed: until then the same closing is answered alike. The hour is enough.
+    pub kept_until: Timestamp,
 }
 
 impl SessionRow {
+    /// Whether it is forgotten. What came back is found by its outputs ever after; whoever would open it again brings credits that
+    /// are spent.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.state != SessionState::Open && self.ends_at <= now && self.kept_until <= now
+    }
+
     /// What is left, by the books.
     pub fn left(&self) -> Option<Amount> {
         let spent = Amount::from(self.chain.step).checked_mul(u128::from(self.taken.taken()))?;

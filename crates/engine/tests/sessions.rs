@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use farthing_channel::ChainSecret;
 use farthing_engine::{
-    Answer, ChainTerms, Chart, CloseSession, Command, CreditId, FoldTape, Forget, Input, Mode, OpenSession,
-    Output, OutputId, Reject, RequestTag, Rows, SessionId, SessionReject, SessionRow, SessionState, TapeRow,
-    TapeStep, TopUpSession, credits_account, decide,
+    Answer, CLOSED_KEPT, ChainTerms, Chart, CloseSession, Command, CreditId, FoldTape, Forget, Input, Mode,
+    OpenSession, Output, OutputId, Reject, RequestTag, Rows, SessionId, SessionReject, SessionRow,
+    SessionState, TapeRow, TapeStep, TopUpSession, credits_account, decide,
 };
 use farthing_ledger::{Account, AccountId, Transfer};
 use farthing_money::{Amount, Asset, Label, Timestamp};
@@ -233,26 +233,41 @@ fn every_refusal_of_sessions_changes_nothing() {
     assert_eq!(rows.sessions.get(&empty), Ok(None));
 }
 
+/// What went wrong: a session that was closed after its end was forgotten at once, and the payer whose answer was lost was told that
+/// there is no such session.
 #[test]
-fn closed_sessions_are_forgotten_when_their_time_is_over() {
-    let mut rows = books(2_000);
-    let (open_one, opening) = open(1, 1_000, chain(1, 10, 100));
-    let (closed, other) = open(2, 1_000, chain(2, 10, 100));
-    run(&mut rows, &opening, NOW).unwrap();
-    run(&mut rows, &other, NOW).unwrap();
-    run(&mut rows, &close(closed, 2, vec![output(1, 1_000)]), NOW).unwrap();
-    let unknown = SessionId::from_bytes([9; 16]);
-    let forget = Command::Forget(Forget { sessions: vec![unknown, open_one, closed], ..Forget::default() });
-    let left = |rows: &Rows| [open_one, closed].map(|id| rows.sessions.get(&id).unwrap().is_some());
-    let mut keys = farthing_engine::Keys::default();
-    forget.keys(&mut keys);
-    rows.load_absent(&keys);
-    run(&mut rows, &forget, Timestamp::from_secs(END.secs() - 1)).unwrap();
-    assert_eq!(left(&rows), [true, true]);
-    run(&mut rows, &forget, END).unwrap();
-    assert_eq!(left(&rows), [true, false], "what is left in an open one waits for its payer");
-    // Its credits open no other one.
-    assert!(matches!(run(&mut rows, &other, END), Err(Reject::CreditSpent(_))));
+fn closed_sessions_are_forgotten_a_week_after_their_closing_or_at_their_end() {
+    let week = CLOSED_KEPT.millis() / 1_000;
+    let late = Timestamp::from_secs(END.secs() + 100);
+    // It is kept to the hour that is full after the week.
+    let kept = |closed: Timestamp| (closed.secs() + week).div_ceil(3_600) * 3_600;
+    for (ends_at, closed_at, over) in
+        [(END, NOW, kept(NOW)), (END, late, kept(late)), (Timestamp::from_secs(2 * week), NOW, 2 * week)]
+    {
+        let mut rows = books(2_000);
+        let (open_one, opening) = open(1, 1_000, chain(1, 10, 100));
+        let (closed, other) = open(2, 1_000, chain(2, 10, 100));
+        let Command::OpenSession(other) = other else { panic!("it opens a session") };
+        let other = Command::OpenSession(OpenSession { ends_at, ..other });
+        run(&mut rows, &opening, NOW).unwrap();
+        run(&mut rows, &other, NOW).unwrap();
+        let closing = close(closed, 2, vec![output(1, 1_000)]);
+        let first = run(&mut rows, &closing, closed_at);
+        let unknown = SessionId::from_bytes([9; 16]);
+        let forget =
+            Command::Forget(Forget { sessions: vec![unknown, open_one, closed], ..Forget::default() });
+        let left = |rows: &Rows| [open_one, closed].map(|id| rows.sessions.get(&id).unwrap().is_some());
+        let mut keys = farthing_engine::Keys::default();
+        forget.keys(&mut keys);
+        rows.load_absent(&keys);
+        run(&mut rows, &forget, Timestamp::from_secs(over - 1)).unwrap();
+        assert_eq!(left(&rows), [true, true]);
+        assert_eq!(run(&mut rows, &closing, Timestamp::from_secs(over - 1)), first, "it is answered alike");
+        run(&mut rows, &forget, Timestamp::from_secs(over)).unwrap();
+        assert_eq!(left(&rows), [true, false], "what is left in an open one waits for its payer");
+        // Its credits open no other one.
+        assert!(matches!(run(&mut rows, &other, END), Err(Reject::CreditSpent(_))));
+    }
 }
 
 proptest! {

@@ -102,7 +102,7 @@ pub(crate) fn forget(rows: &mut Rows, command: &Forget, now: Timestamp) -> Decis
     }
     let mut sessions = Vec::new();
     for session in &command.sessions {
-        if rows.sessions.get(session)?.is_some_and(|row| super::session::is_over(row, now)) {
+        if rows.sessions.get(session)?.is_some_and(|row| row.is_over(now)) {
             sessions.push(*session);
         }
     }

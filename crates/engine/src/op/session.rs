@@ -2,14 +2,14 @@
 
 use farthing_channel::Steps;
 use farthing_ledger::{EntryKind, Transfer};
-use farthing_money::{Amount, Asset, Timestamp};
+use farthing_money::{Amount, Asset, Span, Timestamp};
 
 use super::Decision;
 use super::melt::change_outputs;
 use crate::books::{Draft, input_sums, output_sums, total};
 use crate::{
-    Answer, ChainTerms, Chart, CloseSession, Input, OpenSession, Reject, Rows, SessionId, SessionReject,
-    SessionRow, SessionState, TopUpSession,
+    Answer, CLOSED_KEPT, ChainTerms, Chart, CloseSession, Input, OpenSession, Reject, Rows, SessionId,
+    SessionReject, SessionRow, SessionState, TopUpSession,
 };
 
 pub(crate) fn open(rows: &mut Rows, command: &OpenSession) -> Decision {
@@ -36,6 +36,7 @@ pub(crate) fn open(rows: &mut Rows, command: &OpenSession) -> Decision {
         state: SessionState::Open,
         tag: *tag,
         ends_at: *ends_at,
+        kept_until: *ends_at,
     };
     rows.sessions.put(*session, row.clone());
     Ok((Answer::Session(Box::new(row)), Some(entry)))
@@ -72,7 +73,7 @@ pub(crate) fn top_up(rows: &mut Rows, command: &TopUpSession) -> Decision {
 }
 
 /// A pause does not keep anybody from what is left, but new credits are signed: it waits as a swap does.
-pub(crate) fn close(rows: &mut Rows, command: &CloseSession) -> Decision {
+pub(crate) fn close(rows: &mut Rows, command: &CloseSession, now: Timestamp) -> Decision {
     let CloseSession { session, key, change, asset, tag } = command;
     let row = rows.sessions.get(session)?.ok_or(Reject::Session(SessionReject::Unknown(*session)))?.clone();
     if row.tag == *tag && row.state != SessionState::Open {
@@ -94,15 +95,15 @@ pub(crate) fn close(rows: &mut Rows, command: &CloseSession) -> Decision {
     }
     let entry = if back.is_zero() { None } else { Some(draft.apply(rows)?) };
     super::sign(rows, change, epoch);
-    let row = SessionRow { state: SessionState::Closed(change_outputs(change)), tag: *tag, ..row };
+    let state = SessionState::Closed(change_outputs(change));
+    let row = SessionRow { state, tag: *tag, kept_until: kept_until(now), ..row };
     rows.sessions.put(*session, row.clone());
     Ok((Answer::Session(Box::new(row)), entry))
 }
 
-/// Whether a session is forgotten. Until a closed one's time is over the closing is answered alike; what came back is found by its
-/// outputs ever after. Whoever would open it again brings credits that are spent.
-pub(crate) fn is_over(row: &SessionRow, now: Timestamp) -> bool {
-    row.state != SessionState::Open && row.ends_at <= now
+/// Until when a session is known that is closed now, by whole hours: nothing that is kept says when exactly somebody came.
+fn kept_until(now: Timestamp) -> Timestamp {
+    now.after(CLOSED_KEPT).after(Span::from_secs(3_599)).hour()
 }
 
 /// What the credits are worth, and the entry that sets them aside.

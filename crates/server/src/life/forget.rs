@@ -3,7 +3,7 @@
 
 use farthing_engine::{
     BundleCommand, BundleRow, BundleUseRow, Command, FareRow, Forget, ForgetQuotas, QuotaRow, RefundRow,
-    Refusal, SessionRow, SessionState,
+    Refusal, SessionRow,
 };
 
 use super::sweep::{keys, sweep};
@@ -48,7 +48,7 @@ pub async fn forget(at: &Installation) -> Result<usize, Refusal> {
         sweep(
             by,
             |after, limit| books.sessions_after(after, limit),
-            |row: &SessionRow, now| row.state != SessionState::Open && row.ends_at <= now,
+            |row: &SessionRow, now| row.is_over(now),
             |over| Command::Forget(Forget { sessions: keys(over), ..Forget::default() }),
         )
         .await?,

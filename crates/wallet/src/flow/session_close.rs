@@ -4,6 +4,7 @@
 use farthing_ecash::{Proof, denomination};
 use farthing_money::Timestamp;
 
+use super::exchange::{Exchange, Verdict};
 use super::keys::{self, Refresh};
 use super::search::Search;
 use super::session_look::Replay;
@@ -16,7 +17,7 @@ use crate::history::{Entry, EntryKind};
 use crate::http::{Event, HttpResponse, Step};
 use crate::outcome::Outcome;
 use crate::outputs::{collect, messages};
-use crate::session::api::{self, SessionState, Told};
+use crate::session::api::{self, SessionRefusal, SessionState, Told};
 use crate::session::{Session, SessionPart};
 use crate::state::{Draft, worth};
 use crate::unit::money;
@@ -38,6 +39,8 @@ enum Stage {
     Sent,
     Search(Box<Search>),
     Replay(Replay),
+    /// It is closed, or not known any more: what came of the credits that were put in?
+    Ask(Box<Exchange>, SessionRefusal),
     Over,
 }
 
@@ -113,11 +116,16 @@ impl SessionCloseFlow {
                 self.stage = Stage::Replay(Replay::of(&session));
                 Ok(None)
             }
-            // Another copy of the wallet has what came back.
-            "session-closed" => {
-                end(wallet, (&session, &attempt), &[], EntryKind::Lost, now)?;
-                Err(refused.refusal.at(&session.mint))
+            // It was closed, and the answer may have been lost: outputs that were signed are found again.
+            "unknown-session" | "session-closed" => {
+                let proofs: Vec<Proof> =
+                    session.deposits.iter().flat_map(|deposit| &deposit.proofs).cloned().collect();
+                let exchange = Exchange::ask(&session.mint, &proofs, attempt.plans.last());
+                self.stage = Stage::Ask(Box::new(exchange), refused);
+                Ok(None)
             }
+            // The same request may still be under way: it is sent again another time.
+            _ if matches!(answer.status, 409 | 425 | 429 | 500..) => Err(refused.refusal.at(&session.mint)),
             _ => {
                 // It stays open, and nothing was signed.
                 let mut draft = Draft::new(&wallet.state);
@@ -128,6 +136,34 @@ impl SessionCloseFlow {
                 Err(refused.refusal.at(&session.mint))
             }
         }
+    }
+
+    /// Ends a session that the issuer has closed with what is found of our outputs.
+    fn found(
+        &mut self,
+        wallet: &mut Wallet,
+        verdict: Verdict,
+        refused: SessionRefusal,
+        now: Timestamp,
+    ) -> Result<Step, WalletError> {
+        let (session, attempt) = (self.row(wallet)?, self.attempt(wallet)?);
+        let error = refused.refusal.at(&session.mint);
+        let proofs = match verdict {
+            Verdict::Change(proofs) => proofs,
+            Verdict::Spent(_) => Vec::new(),
+            Verdict::Pending => return Err(WalletError::Pending(session.mint)),
+            // The credits are there, so it was never closed: an issuer that knows no session for them is asked again another time.
+            Verdict::Unspent(_) | Verdict::Signed(_) | Verdict::Swapped(_) => return Err(error),
+        };
+        self.stage = Stage::Over;
+        if proofs.is_empty() && !session.remains()?.amount().is_zero() {
+            // Another copy of the wallet has what came back.
+            end(wallet, (&session, &attempt), &[], EntryKind::Lost, now)?;
+            return Err(error);
+        }
+        let back = money(session.unit, worth(&proofs))?;
+        end(wallet, (&session, &attempt), &proofs, EntryKind::SessionClose, now)?;
+        Ok(done(Outcome::SessionClosed { session: Box::new(session), back }))
     }
 
     fn closed(
@@ -220,6 +256,13 @@ impl Flow for SessionCloseFlow {
                 Stage::Replay(replay) => match replay.next(wallet, came)? {
                     Sub::Send(request) => return Ok(Step::Send(request)),
                     Sub::Done(()) => return self.send(wallet),
+                },
+                Stage::Ask(exchange, refused) => match exchange.next(wallet, came)? {
+                    Sub::Send(request) => return Ok(Step::Send(request)),
+                    Sub::Done(verdict) => {
+                        let refused = refused.clone();
+                        return self.found(wallet, verdict, refused, now);
+                    }
                 },
                 Stage::Over => return Err(WalletError::Misuse("no more events")),
             }

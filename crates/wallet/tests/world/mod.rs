@@ -7,6 +7,7 @@ pub mod mint;
 pub mod publisher;
 pub mod seller;
 pub mod sender;
+pub mod sessions;
 pub mod shop;
 pub mod toll;
 pub mod vault;
@@ -21,6 +22,7 @@ use self::chain::{Chain, NODE};
 use self::mint::Mint;
 use self::publisher::Publisher;
 use self::seller::{SELLER, Seller};
+use self::sessions::Sessions;
 use self::shop::Shop;
 use self::toll::{TOLL, Toll};
 use self::vault::SharedVault;
@@ -52,6 +54,7 @@ pub struct World {
     pub seller: Seller,
     pub toll: Toll,
     pub chain: Chain,
+    pub sessions: Sessions,
     pub now: Timestamp,
     /// What happens to the next requests; after them nothing does.
     pub faults: Vec<Fault>,
@@ -67,8 +70,8 @@ impl World {
         let (faults, log) = (Vec::new(), Vec::new());
         let (mint, shop, publisher) = (Mint::new(), Shop::new(), Publisher::new(now));
         let (seller, chain) = (Seller::new(), Chain::new());
-        let toll = Toll::new();
-        Self { mint, shop, publisher, seller, toll, chain, now, faults, log, delivered: 0 }
+        let (toll, sessions) = (Toll::new(), Sessions::new());
+        Self { mint, shop, publisher, seller, toll, chain, sessions, now, faults, log, delivered: 0 }
     }
 
     fn handle(&mut self, request: &HttpRequest) -> HttpResponse {
@@ -81,8 +84,12 @@ impl World {
             self.seller.handle(&mut self.chain, request, self.now)
         } else if request.url.starts_with(TOLL) {
             self.toll.handle(&mut self.chain, request, self.now)
+        } else if let Some(answer) = self.sessions.issuer(&mut self.mint, request, self.now) {
+            answer
         } else if request.url.starts_with(MINT) {
             self.mint.handle(request)
+        } else if let Some(answer) = self.sessions.gate(self.shop.price, request) {
+            answer
         } else {
             self.shop.handle(&mut self.mint, request, self.now)
         }
