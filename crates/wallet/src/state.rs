@@ -268,7 +268,7 @@ impl<'a> Draft<'a> {
     /// Charges the budget with what was granted, and uses up what it uses up.
     pub(crate) fn grant(&mut self, unit: Unit, grant: &Grant) {
         self.book(unit, &grant.booking);
-        self.changes.extend(grant.changes.iter().cloned());
+        self.changes.extend(grant.changes());
     }
 
     fn change_spent(&mut self, unit: Unit, booking: &Booking, change: impl Fn(Amount, Amount) -> Amount) {

@@ -4,11 +4,14 @@
 
 mod world;
 
-use farthing_money::Span;
-use farthing_wallet::{Outcome, PayFlow, SessionCloseFlow, Wallet, WalletError};
+use farthing_money::{Amount, Asset, Money, Span, Timestamp};
+use farthing_wallet::{
+    Approval, Asker, Limits, Outcome, PayFlow, SessionCloseFlow, ToPark, Wallet, WalletError,
+};
+use farthing_wire::{Mandate, MandateFile};
 
 use crate::world::vault::SharedVault;
-use crate::world::{Fault, World, balance, get, reopen, total_spent};
+use crate::world::{Fault, SHOP, World, balance, get, reopen, total_spent};
 
 /// What a call costs in this world.
 const CALL: u64 = 10_000;
@@ -74,4 +77,118 @@ fn a_closing_that_is_refused_for_the_moment_is_the_same_request_again() {
     world.sessions.closing_for_now = false;
     assert!(matches!(close(&mut world, &mut wallet), Ok(Outcome::SessionClosed { .. })));
     assert_eq!(balance(&wallet), ((1 << 21) - CALL, 0));
+}
+
+fn dollars(amount: u64) -> Money {
+    Asset::micro("USD").unwrap().money(Amount::from(amount))
+}
+
+/// A wallet that asks above so much.
+fn asking(world: &mut World, above: u64) -> Wallet {
+    let (mut wallet, _) = world.wallet_with(1 << 21);
+    let ask_above = Some(Amount::from(above));
+    wallet.set_limits(Limits { ask_above, ..Limits::none("uusd".parse().unwrap()) }).unwrap();
+    wallet
+}
+
+/// The owner says yes to one call at such a price, once.
+fn say_yes(world: &World, wallet: &mut Wallet, price: u64) {
+    let asker = Asker::default();
+    let url = format!("{SHOP}/call");
+    let request =
+        ToPark { method: "GET", url, body: &[], headers: &[], asker: &asker, price: dollars(price) };
+    let number = wallet.park(&request, world.now).unwrap().number;
+    let until = Some(world.now.after(Span::from_secs(3_600)));
+    wallet.approve(number, Approval { at: world.now, until, once: true }).unwrap();
+}
+
+fn code(result: Result<Outcome, WalletError>) -> &'static str {
+    match result {
+        Ok(Outcome::Paid(_)) => "paid",
+        Ok(other) => panic!("expected a payment, got {other:?}"),
+        Err(error) => error.code(),
+    }
+}
+
+/// What went wrong: the deposit used the yes up, so that its call asked again; and where a session was there already, one yes paid for
+/// every call.
+#[test]
+fn one_yes_is_one_call_of_a_session() {
+    for is_open in [false, true] {
+        let mut world = World::new();
+        let (mut wallet, _) = if is_open { in_session(&mut world) } else { world.wallet_with(1 << 21) };
+        let before = world.sessions.charged();
+        let ask_above = Some(Amount::from(CALL / 2));
+        wallet.set_limits(Limits { ask_above, ..Limits::none("uusd".parse().unwrap()) }).unwrap();
+        assert_eq!(code(call(&mut world, &mut wallet)), "budget-ask");
+        say_yes(&world, &mut wallet, CALL);
+        assert_eq!(code(call(&mut world, &mut wallet)), "paid", "open before: {is_open}");
+        assert_eq!(wallet.parked().count(), 0, "the yes is used up");
+        assert_eq!(code(call(&mut world, &mut wallet)), "budget-ask");
+        assert_eq!(world.sessions.charged(), before + CALL);
+    }
+}
+
+/// What went wrong: a yes to a deposit whose calls need none was not used up by anything.
+#[test]
+fn a_yes_to_a_deposit_is_good_for_one_deposit() {
+    let mut world = World::new();
+    let mut wallet = asking(&mut world, 3 * CALL);
+    let pay = |world: &mut World, wallet: &mut Wallet| {
+        code(world.run(wallet, PayFlow::new(get("/call")).unwrap().in_sessions(Some(dollars(5 * CALL)))))
+    };
+    assert_eq!(pay(&mut world, &mut wallet), "budget-ask");
+    say_yes(&world, &mut wallet, 5 * CALL);
+    for _ in 0..5 {
+        assert_eq!(pay(&mut world, &mut wallet), "paid");
+        assert_eq!(wallet.parked().count(), 0);
+    }
+    assert_eq!(pay(&mut world, &mut wallet), "budget-ask");
+}
+
+/// A wallet that is bound by a mandate.
+fn bound(world: &mut World, until: Timestamp) -> (Wallet, SharedVault) {
+    let (mut wallet, vault) = world.wallet_with(1 << 21);
+    let mandate = Mandate {
+        id: "00112233445566778899aabbccddeeff".into(),
+        unit: "uusd".parse().unwrap(),
+        asset: "USD".parse().unwrap(),
+        scale: 6,
+        total: Amount::from(1 << 21),
+        per_call: None,
+        per_day: None,
+        per_month: None,
+        hosts: Vec::new(),
+        tools: Vec::new(),
+        given: world.now,
+        until,
+        token: None,
+        note: None,
+    };
+    let given = SharedVault::default().create().give_mandate(mandate, None).unwrap();
+    let file: MandateFile = given.file();
+    wallet.take_mandate(farthing_wallet::Taken::read(&file, world.now).unwrap()).unwrap();
+    (wallet, vault)
+}
+
+/// What went wrong: calls of a session did not write down that their mandate had ended, nor when it was last used, so that a clock that
+/// was put back brought it back.
+#[test]
+fn a_mandate_that_ends_in_a_session_stays_over_and_its_clock_goes_on() {
+    let mut world = World::new();
+    let start = world.now;
+    let until = start.after(Span::from_secs(7_200));
+    let (mut wallet, vault) = bound(&mut world, until);
+    assert_eq!(code(call(&mut world, &mut wallet)), "paid");
+    world.now = start.after(Span::from_secs(3_600));
+    assert_eq!(code(call(&mut world, &mut wallet)), "paid");
+    // Before what was paid last: the clock is wrong.
+    world.now = start.after(Span::from_secs(1_800));
+    let mut again = reopen(&vault);
+    assert_eq!(code(call(&mut world, &mut again)), "mandate-clock");
+    world.now = until;
+    assert_eq!(code(call(&mut world, &mut again)), "mandate-ended");
+    world.now = start.after(Span::from_secs(3_600));
+    assert_eq!(code(call(&mut world, &mut reopen(&vault))), "mandate-ended");
+    assert_eq!(world.sessions.charged(), 2 * CALL);
 }

@@ -1,7 +1,7 @@
 //! Whether something may be spent: every limit, own rule and mandate is looked at, and the owner is asked where the owner wants to be
 //! asked. What passes is a grant, which the commit that sets the money aside books, whole.
 
-use farthing_money::{Amount, Money, Timestamp, Unit};
+use farthing_money::{Amount, Money, Span, Timestamp, Unit};
 
 use super::rule::{Asker, Measure, Rule};
 use super::scope::{Period, Scope, day_of, month_of};
@@ -15,6 +15,9 @@ use crate::parked::{NeedsYes, Parked};
 use crate::unit::{asset_of, at_least, at_most};
 use crate::vault::{Change, Row};
 use crate::wallet::Wallet;
+
+/// Calls of a session write down at least so often when their mandate was last used: little beside what clocks may differ.
+const MOVED_FAR: Span = Span::from_secs(60);
 
 /// One run of a command that pays many times: what it may cost in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +52,12 @@ pub(crate) struct Consent<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub(crate) booking: Booking,
-    /// What it uses up, and what it moves on.
-    pub(crate) changes: Vec<Change>,
+    /// The approval that it uses up.
+    pub(crate) used: Option<Change>,
+    /// The mandate that it is under, with the moment at which it was last used.
+    pub(crate) moved: Option<Box<Taken>>,
+    /// Whether that moment is so long ago that it has to be written down even if nothing else is.
+    pub(crate) is_moved_far: bool,
 }
 
 /// A limit, and how much of it is used.
@@ -67,6 +74,19 @@ impl Run {
     }
 }
 
+impl Grant {
+    /// What it uses up, and what it moves on.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Change> {
+        let moved = self.moved.clone().map(|taken| Change::Put(Row::Mandate(taken)));
+        self.used.iter().cloned().chain(moved)
+    }
+
+    /// Whether it has to be written down even if nothing else is.
+    pub(crate) const fn is_due(&self) -> bool {
+        self.used.is_some() || self.is_moved_far
+    }
+}
+
 impl Asking<'_> {
     fn meets(&self, rule: &Rule, unit: Unit) -> bool {
         rule.unit == unit && rule.meets(self.address, self.asker)
@@ -74,8 +94,7 @@ impl Asking<'_> {
 }
 
 impl Wallet {
-    /// Whether `amount` may be spent for something that costs `price`: the worst case of it. A mandate that is over is marked as
-    /// such, so that a clock that is put back does not bring it back.
+    /// Whether `amount` may be spent for something that costs `price`: the worst case of it.
     pub(crate) fn grant(
         &mut self,
         unit: Unit,
@@ -83,15 +102,34 @@ impl Wallet {
         (price, amount): (u64, u64),
         now: Timestamp,
     ) -> Result<Grant, WalletError> {
-        let weighed = self.weigh(unit, asking, (price, amount), now);
-        if let Err(WalletError::Mandate(reject)) = &weighed
-            && let MandateReject::Ended { id, .. } = &**reject
-            && let Some(taken) = self.state.mandates.get(id).filter(|taken| !taken.is_over)
-        {
-            let taken = Taken { is_over: true, ..taken.clone() };
-            self.commit(vec![Change::Put(Row::Mandate(Box::new(taken)))])?;
-        }
-        weighed
+        self.mark_over(asking, now)?;
+        self.weigh(unit, asking, (price, amount), now)
+    }
+
+    /// Whether a call of a session may cost so much.
+    pub(crate) fn grant_step(
+        &mut self,
+        unit: Unit,
+        asking: &Asking<'_>,
+        price: u64,
+        now: Timestamp,
+    ) -> Result<Grant, WalletError> {
+        self.mark_over(asking, now)?;
+        self.weigh_step(unit, asking, price, now)
+    }
+
+    /// Writes down which mandates have ended, so that a clock that is put back does not bring them back.
+    fn mark_over(&mut self, asking: &Asking<'_>, now: Timestamp) -> Result<(), WalletError> {
+        let has_ended =
+            |taken: &&Taken| !taken.is_over && matches!(taken.stands(now), Err(MandateReject::Ended { .. }));
+        let bound: Vec<&Taken> = match asking.mandate {
+            Some(id) => self.state.mandates.get(id).into_iter().collect(),
+            None => self.binding_mandates().collect(),
+        };
+        let over = bound.into_iter().filter(has_ended);
+        let over = over.map(|taken| Taken { is_over: true, ..taken.clone() });
+        let changes: Vec<Change> = over.map(|taken| Change::Put(Row::Mandate(Box::new(taken)))).collect();
+        if changes.is_empty() { Ok(()) } else { self.commit(changes) }
     }
 
     /// The same, with nothing written down.
@@ -113,21 +151,18 @@ impl Wallet {
             None => None,
         };
         let booking = self.booking(unit, asking, mandate, amount, now);
-        let moved = mandate
-            .filter(|taken| taken.last < now)
-            .map(|taken| Change::Put(Row::Mandate(Box::new(Taken { last: now, ..taken.clone() }))));
-        Ok(Grant { booking, changes: used.into_iter().chain(moved).collect() })
+        Ok(granted(booking, used, mandate, now))
     }
 
-    /// Whether a call of a session may cost so much, and what is booked for it. What was put into the session is counted already:
+    /// The same for a call of a session, with nothing written down. What was put into the session is counted already:
     /// only what holds for a single call is asked, whether the mandate still stands, and a run, which counts its own calls.
-    pub(crate) fn weigh_step(
+    fn weigh_step(
         &self,
         unit: Unit,
         asking: &Asking<'_>,
         price: u64,
         now: Timestamp,
-    ) -> Result<Booking, WalletError> {
+    ) -> Result<Grant, WalletError> {
         let asked = Amount::from(price);
         self.limits(unit).check_call(asking.call, asked)?;
         let mandate = self.mandated(unit, asking, Amount::ZERO, now)?;
@@ -139,10 +174,11 @@ impl Wallet {
             kind => *kind == LimitKind::ThisRun,
         });
         passes(unit, &lines, asked)?;
-        if let Some(consent) = &asking.consent {
-            self.consented(unit, asking, consent, asked, &lines, now)?;
-        }
-        Ok(self.booking(unit, asking, mandate, price, now))
+        let used = match &asking.consent {
+            Some(consent) => self.consented(unit, asking, consent, asked, &lines, now)?,
+            None => None,
+        };
+        Ok(granted(self.booking(unit, asking, mandate, price, now), used, mandate, now))
     }
 
     /// What the wallet would do, and the limits that it would be charged to.
@@ -333,6 +369,13 @@ impl Wallet {
             left: left.map(|(left, kind)| (kind.clone(), shown(left))),
         })))
     }
+}
+
+fn granted(booking: Booking, used: Option<Change>, mandate: Option<&Taken>, now: Timestamp) -> Grant {
+    let moved = mandate.filter(|taken| taken.last < now);
+    let is_moved_far = moved.is_some_and(|taken| taken.last.after(MOVED_FAR) <= now);
+    let moved = moved.map(|taken| Box::new(Taken { last: now, ..taken.clone() }));
+    Grant { booking, used, moved, is_moved_far }
 }
 
 fn passes(unit: Unit, lines: &[Line], asked: Amount) -> Result<(), BudgetReject> {

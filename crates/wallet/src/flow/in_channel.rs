@@ -60,7 +60,7 @@ pub(crate) fn write_down(
     let part =
         ChannelPart { on, channel: channel.id(), base, ceiling: signing.ceiling, deposit, before, by_memory };
     let booking = Booking { amount: more, ..grant.booking };
-    draft.grant(offer.unit(), &Grant { booking: booking.clone(), changes: grant.changes });
+    draft.grant(offer.unit(), &Grant { booking: booking.clone(), ..grant });
     remembered::keep(&mut draft, wallet, (&order.method, &url), offer, now);
     let payment = Payment {
         method: order.method,

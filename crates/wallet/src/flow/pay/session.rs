@@ -151,7 +151,7 @@ impl PayFlow {
             Ok(Choice::Chain(_)) => return Err(WalletError::Misuse("an offer of credits")),
             Err(error) => return self.wait_or_fail(wallet, error, answer),
         };
-        if let Err(error) = self.weigh_first(wallet, chosen.unit, chosen.price, now) {
+        if let Err(error) = self.grant_first(wallet, chosen.unit, chosen.price, now) {
             return self.wait_or_fail(wallet, error, answer);
         }
         let (mint, held) = (chosen.mint.clone(), wallet.hold(opening));
@@ -184,7 +184,7 @@ impl PayFlow {
         let sessions: Vec<Session> = wallet.sessions().filter(is_for).cloned().collect();
         for session in sessions {
             let Some(count) = session.count(chosen.price) else { continue };
-            let Some(booking) = self.weigh_in(wallet, &session, chosen.price, now)? else { continue };
+            let Some(grant) = self.grant_in(wallet, &session, chosen.price, now)? else { continue };
             let key = session.key();
             let live = wallet.live.get(&key).filter(|live| live.generation == session.generation);
             if live.is_none() && session.mark == 0 {
@@ -197,7 +197,7 @@ impl PayFlow {
             }
             if wallet.live.get(&key).is_some_and(|live| live.has(count)) {
                 self.session_state()?.chosen = Some(chosen.clone());
-                let step = self.call_with(wallet, &session, (count, chosen.price), booking)?;
+                let step = self.call_with(wallet, &session, (count, chosen.price), &grant)?;
                 return Ok(Turn::Taken(Some(step)));
             }
         }
@@ -339,7 +339,7 @@ impl PayFlow {
         now: Timestamp,
     ) -> Result<Part, WalletError> {
         let (mint, unit) = (chosen.mint.as_str(), chosen.unit);
-        let grant = self.grant_deposit(wallet, unit, (amount, most), now)?;
+        let grant = self.grant_deposit(wallet, unit, (amount, most), chosen.price, now)?;
         let Some(credits) = exact::choose(wallet, (mint, unit), amount, now)? else {
             if !may_change {
                 return Err(exact::funds_short(wallet, &[mint.to_owned()], unit, amount, now)?);

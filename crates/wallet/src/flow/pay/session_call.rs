@@ -13,6 +13,7 @@ use super::super::session_look::{Look, believe};
 use super::session::{Part, Turn};
 use super::{PayFlow, Stage, TRIES_MAX};
 use crate::attempt::Booking;
+use crate::budget::Grant;
 use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, HttpResponse, Read, Step};
 use crate::merchant::check_pass;
@@ -49,12 +50,12 @@ impl PayFlow {
         wallet: &mut Wallet,
         session: &Session,
         (count, price): (u32, u64),
-        booking: Booking,
+        grant: &Grant,
     ) -> Result<Step, WalletError> {
         let key = session.key();
         let taken = wallet.live.get_mut(&key).and_then(|live| live.take(count));
         let taken = taken.ok_or(WalletError::Misuse("steps that are left"))?;
-        let run = self.in_run(booking);
+        let run = self.in_run(&grant.booking);
         let mut draft = Draft::new(&wallet.state);
         if let Some(run) = &run {
             draft.book(session.unit, run);
@@ -63,8 +64,14 @@ impl PayFlow {
             let mark = taken.last.saturating_add(AHEAD).min(session.steps);
             draft.put(Row::Session(Box::new(Session { mark, ..session.clone() })));
         }
-        let changes = draft.into_changes();
+        let mut changes = draft.into_changes();
+        if !changes.is_empty() || grant.is_due() {
+            changes.extend(grant.changes());
+        }
         wallet.commit(changes)?;
+        if grant.used.is_some() {
+            self.keep_yes(session.unit, price)?;
+        }
         let mut id = [0; 16];
         hex::decode_to_slice(&session.id, &mut id).map_err(|_| WalletError::Misuse("a session's name"))?;
         let field = SessionStep { session: id, step: taken.last, link: taken.link }.encode();

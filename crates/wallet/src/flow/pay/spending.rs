@@ -100,31 +100,35 @@ impl PayFlow {
         })
     }
 
-    /// Whether so much may be put into a session: a payment of its own, with a limit of its own where the user names one. What a run may
-    /// cost is counted with its calls.
+    /// Whether so much may be put into a session for calls like this one: a payment of its own, with a limit of its own where the user
+    /// names one. What a run may cost is counted with its calls. The owner's yes to this call is left to it.
     pub(super) fn grant_deposit(
         &self,
         wallet: &mut Wallet,
         unit: Unit,
         (amount, most): (u64, Option<Money>),
+        price: u64,
         now: Timestamp,
     ) -> Result<Grant, WalletError> {
+        let step = self.grant_first(wallet, unit, price, now)?;
         let call = Call { max: most.map(|most| at_most(most, unit)), spent: Amount::ZERO };
         self.with_asking(unit, |asking| {
             let asking = Asking { call, run: None, ..*asking };
-            wallet.grant(unit, &asking, (amount, amount), now)
+            let grant = wallet.grant(unit, &asking, (amount, amount), now)?;
+            let used = grant.used.clone().filter(|used| step.used.as_ref() != Some(used));
+            Ok(Grant { used, ..grant })
         })
     }
 
     /// Whether a call of a session may cost so much, and what is booked for it; nothing where this session does not serve this call,
     /// because what was put in was counted under other rules.
-    pub(super) fn weigh_in(
+    pub(super) fn grant_in(
         &self,
-        wallet: &Wallet,
+        wallet: &mut Wallet,
         session: &Session,
         price: u64,
         now: Timestamp,
-    ) -> Result<Option<Booking>, WalletError> {
+    ) -> Result<Option<Grant>, WalletError> {
         let before = session.bookings().next();
         let mandate = before.and_then(Booking::mandate);
         if self.spending.mandate.is_some() && self.spending.mandate.as_deref() != mandate {
@@ -132,12 +136,12 @@ impl PayFlow {
         }
         let weighed = self.with_asking(session.unit, |asking| {
             let asking = Asking { mandate, ..*asking };
-            wallet.weigh_step(session.unit, &asking, price, now)
+            wallet.grant_step(session.unit, &asking, price, now)
         });
         match weighed {
-            Ok(booking) => {
+            Ok(grant) => {
                 let under = before.map(Booking::under).unwrap_or_default();
-                Ok(Some(booking).filter(|booking| booking.under() == under))
+                Ok(Some(grant).filter(|grant| grant.booking.under() == under))
             }
             // Another one may stand.
             Err(WalletError::Mandate(_)) if mandate.is_some() && self.spending.mandate.is_none() => Ok(None),
@@ -146,20 +150,26 @@ impl PayFlow {
     }
 
     /// Whether a session that is opened now could pay so much for this call.
-    pub(super) fn weigh_first(
+    pub(super) fn grant_first(
         &self,
-        wallet: &Wallet,
+        wallet: &mut Wallet,
         unit: Unit,
         price: u64,
         now: Timestamp,
-    ) -> Result<(), WalletError> {
-        self.with_asking(unit, |asking| wallet.weigh_step(unit, asking, price, now)).map(|_| ())
+    ) -> Result<Grant, WalletError> {
+        self.with_asking(unit, |asking| wallet.grant_step(unit, asking, price, now))
+    }
+
+    /// The owner's yes was used up for this call: should that have to be begun again, because it was not charged, it holds on.
+    pub(super) fn keep_yes(&mut self, unit: Unit, price: u64) -> Result<(), WalletError> {
+        self.spending.given = Some(money(unit, price)?);
+        Ok(())
     }
 
     /// What a call of a session counts in a run.
-    pub(super) fn in_run(&self, booking: Booking) -> Option<Booking> {
+    pub(super) fn in_run(&self, booking: &Booking) -> Option<Booking> {
         let run = self.spending.run?;
-        Some(Booking { scopes: vec![Scope::Run(run.number)], ..booking })
+        Some(Booking { scopes: vec![Scope::Run(run.number)], ..booking.clone() })
     }
 
     /// What a run may cost in all.
