@@ -4,7 +4,9 @@
 
 use farthing_wire::credential::is_payment;
 use farthing_wire::{header, pass};
-use http::header::{AUTHORIZATION, COOKIE};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, TRAILER, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What only we say, and headers by which some servers serve another path than the one that was priced.
@@ -102,6 +104,17 @@ fn own_cookies(headers: &HeaderMap, is_meant: impl Fn(&[u8]) -> bool) -> impl It
     let cookies = headers.get_all(COOKIE).iter().flat_map(cookies);
     let meant = cookies.filter(move |(name, _)| is_meant(name));
     meant.filter_map(|(_, pair)| std::str::from_utf8(pair).ok())
+}
+
+/// What describes a body. Left on a request that goes on without one, it makes the upstream wait for bytes that belong to the next.
+const OF_BODIES: [HeaderName; 6] =
+    [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, TRANSFER_ENCODING, TRAILER, EXPECT];
+
+/// Removes what describes a body. For every request that goes on without the body that it came with.
+pub fn remove_of_body(headers: &mut HeaderMap) {
+    for name in OF_BODIES {
+        headers.remove(name);
+    }
 }
 
 /// Removes overrides of the method. For requests under rules when any rule names methods.

@@ -20,7 +20,7 @@ use http_body::Frame;
 use serde_json::json;
 use support::bank::{Bank, signing_key};
 use support::pay::{Answer, cashu, cent, get, send};
-use support::{Server, start, start_service};
+use support::{Server, raw_upstream, read_until, start, start_service};
 
 const HTML: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
 const PICTURE: &str = "Accept: image/avif,image/webp,image/*,*/*;q=0.8\r\n";
@@ -298,6 +298,29 @@ async fn a_range_of_the_first_bytes_is_free_and_no_other() {
     let paid =
         get(gate.address, "/films/film", &format!("Range: bytes=4000-4009\r\n{}", paying(&bank))).await;
     assert_eq!((paid.status, bank.taken()), (206, 10_000), "who pays has any range");
+}
+
+#[tokio::test]
+async fn a_body_beside_a_range_does_not_become_the_next_request() {
+    let bank = Bank::new();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    let upstream = raw_upstream(move |_, mut stream| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let head = read_until(&mut stream, "\r\n\r\n").await.to_ascii_lowercase();
+            seen.lock().unwrap().push(head);
+            let head = "HTTP/1.1 206 X\r\nContent-Range: bytes 0-0/5000\r\nContent-Length: 1\r\n\r\nf";
+            tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await.unwrap();
+        }
+    });
+    let gate = shop(&bank, upstream.await).await;
+    let fields = "Range: bytes=0-0\r\nContent-Type: text/plain\r\n";
+    let body = "GET /films/film HTTP/1.1\r\nX: y";
+    let answer = send(gate.address, "GET", "/films/film", fields, body).await;
+    assert_eq!(answer.status, 206, "{answer:?}");
+    let heads = heads.lock().unwrap();
+    assert!(!heads[0].contains("content-length") && !heads[0].contains("content-type"), "{heads:?}");
 }
 
 /// The head and the bytes of an answer.

@@ -52,10 +52,7 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use farthing_engine::Refusal;
 use farthing_money::Span;
 use farthing_wire::{Credential, CredentialFields, digest, header};
-use http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
-    ORIGIN, TRAILER, TRANSFER_ENCODING, VARY,
-};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, EXPECT, ORIGIN, VARY};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
@@ -439,9 +436,7 @@ where
     B::Error: Into<BoxError>,
 {
     own_header::remove_method_overrides(&mut parts.headers);
-    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, TRANSFER_ENCODING, TRAILER, EXPECT] {
-        parts.headers.remove(name);
-    }
+    own_header::remove_of_body(&mut parts.headers);
     let answer = pass_on(inner, parts, Body::empty()).await;
     let mut leave = Response::new(Body::empty());
     *leave.status_mut() = answer.status();

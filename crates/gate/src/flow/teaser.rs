@@ -313,6 +313,7 @@ impl Shared {
         let Part::Bytes(free) = quote.teaser_of(&parts.method)?.part else { return None };
         let asked = AskedRange::of(&parts.headers, free)?;
         let mut parts = parts.clone();
+        own_header::remove_of_body(&mut parts.headers);
         for name in [IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
             parts.headers.remove(name);
         }

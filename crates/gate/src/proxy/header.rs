@@ -1,6 +1,6 @@
 //! Which headers cross the gate: what belongs to one connection stays there, and what tells who asked is ours to say.
 
-use http::header::{CONNECTION, COOKIE, EXPECT, FORWARDED, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use crate::network::Network;
@@ -82,6 +82,13 @@ pub(super) fn prepare_request(headers: &mut HeaderMap) {
     join_cookies(headers);
 }
 
+/// Of a request without a body no length is said but zero, whatever came: the upstream would take what follows for that body.
+pub(super) fn without_body(headers: &mut HeaderMap) {
+    if headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
+        headers.remove(CONTENT_LENGTH);
+    }
+}
+
 /// HTTP/2 may split cookies into several fields; HTTP/1.1 has one.
 fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {
@@ -143,6 +150,16 @@ mod tests {
             map.append(name, value);
             map
         })
+    }
+
+    #[test]
+    fn a_request_without_a_body_has_no_length() {
+        let mut map = headers(&[("content-length", "30"), ("accept", "*/*")]);
+        without_body(&mut map);
+        assert_eq!(map, headers(&[("accept", "*/*")]));
+        let mut map = headers(&[("content-length", "0")]);
+        without_body(&mut map);
+        assert_eq!(map, headers(&[("content-length", "0")]));
     }
 
     #[test]

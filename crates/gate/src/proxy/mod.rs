@@ -81,6 +81,9 @@ impl Proxy {
             (None, None) => None,
         };
         header::prepare_request(&mut parts.headers);
+        if body.is_end_stream() {
+            header::without_body(&mut parts.headers);
+        }
         header::forwarded(&mut parts.headers, parts.extensions.get::<Peer>(), host.as_ref(), &self.0.trusted);
         match (self.0.host_field, host) {
             (HostField::Keep, Some(host)) => parts.headers.insert(HOST, host),
