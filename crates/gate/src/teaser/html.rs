@@ -19,6 +19,8 @@ pub(crate) struct CutPage {
     pub after: String,
 }
 
+/// How deep elements are shown in one another: what is deeper is the rest, and each end looks through them all.
+const DEPTH_MOST: usize = 256;
 /// Elements without an end.
 const VOID: [&str; 13] =
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
@@ -182,6 +184,9 @@ impl<'a> Cutter<'a> {
         }
         if let Some(step) = self.end_implied(&name) {
             return step;
+        }
+        if !is_void && self.open.len() >= DEPTH_MOST {
+            return Step::Cut;
         }
         if let Part::Paragraphs(count) = self.part
             && name == "p"
@@ -448,6 +453,16 @@ mod tests {
             "[ a-z<>&\"'/é]{0,12}",
         ];
         proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    #[test]
+    fn what_is_nested_deeper_than_anybody_reads_is_the_rest() {
+        let deep = format!("<body>{}a{}", "<b>".repeat(20_000), "</x>".repeat(40_000));
+        let cut = page(&deep, true, &Part::Words(10)).unwrap();
+        assert!(
+            cut.before.matches("<b>").count() < DEPTH_MOST
+                && is_whole(&format!("{}{}", cut.before, cut.after))
+        );
     }
 
     proptest! {
