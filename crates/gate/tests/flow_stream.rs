@@ -15,14 +15,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use farthing_engine::{PaymentId, PaymentState};
-use farthing_gate::Meter;
+use farthing_gate::chain::Chains;
+use farthing_gate::serve::Limits;
+use farthing_gate::{Body, Gate, Meter, Proxy, ProxyConfig, Rule, Rules};
 use farthing_money::Amount;
 use farthing_wire::MeterEnd;
+use farthing_wire::x402::PaymentRequired;
 use serde_json::Value;
 use support::bank::Bank;
+use support::chain::{TestChain, payload};
 use support::meter::{meter, metered, purse};
-use support::pay::{Answer, cashu, get};
-use support::{raw, raw_upstream, read_until};
+use support::pay::{Answer, cashu, cent, get};
+use support::{raw, raw_upstream, read_until, start, start_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -348,4 +352,28 @@ async fn a_writer_without_time_costs_nobody_anything() {
     say.send(Say::Break).ok();
     until(|| bank.payment(payment).is_some_and(|row| row.state == PaymentState::Posted)).await;
     assert_eq!(bank.taken(), 50);
+}
+
+/// What a chain pays for needs no secret to be asked for again.
+#[tokio::test]
+async fn what_a_chain_has_paid_for_flows_once() {
+    let bank = Bank::new();
+    let chain = TestChain::new(&bank);
+    let page = "http://shop.example/x";
+    let upstream = start(Limits::default(), |_| async { http::Response::new(Body::from("a film")) }).await;
+    let rule = Rule::new("/**", cent()).unwrap().metered(meter("bytes", 100, 1));
+    let mut config = bank.config(Rules::new(vec![rule]).unwrap());
+    config.chains = Some(Arc::clone(&chain) as Arc<dyn Chains>);
+    let proxy = ProxyConfig::new(format!("http://{}", upstream.address).parse().unwrap());
+    let gate = start_service(Limits::default(), Gate::new(config, Proxy::new(proxy).unwrap())).await;
+    let asked = get(gate.address, "/x", "").await;
+    let offers = PaymentRequired::from_header(asked.header("payment-required").unwrap()).unwrap().accepts;
+    let upto = offers.iter().find(|offer| offer.scheme == "upto").unwrap();
+    let field = format!("Payment-Signature: {}\r\n", payload(upto, page, 1).to_header().unwrap());
+    let first = get(gate.address, "/x", &field).await;
+    assert_eq!((first.status, first.body.as_str()), (200, "a film"), "{first:?}");
+    until(|| bank.taken() == 600).await;
+    let again = get(gate.address, "/x", &field).await;
+    assert_eq!((again.status, again.code().as_str()), (402, "payment-used"), "{again:?}");
+    assert_eq!(bank.taken(), 600);
 }

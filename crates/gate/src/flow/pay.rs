@@ -363,6 +363,9 @@ impl Shared {
             Ok(Reckoned::Now(response, charged, metered)) => (response, charged, metered),
             Ok(Reckoned::Flows(response, meter, tally)) => {
                 let (held, dialect) = (Arc::clone(held), credential.dialect());
+                // What a chain pays for is delivered once: its credential, which needs no secret, must not bring it again.
+                let begun = || held.is_on_chain().then(|| self.handovers.begin(held.payment));
+                let handover = handover.or_else(begun);
                 let streamed = Streamed { held, quote, meter, tally, dialect, handover };
                 return Delivery::of_nothing(self.begin_stream(response, &headers, streamed).await);
             }
@@ -426,6 +429,13 @@ impl Shared {
     {
         let Again { payment, row, handover, fresh, channel } = again;
         let quote = answering.quote.clone();
+        if !fresh && quote.meter.as_ref().is_some_and(|meter| meter.count.always_streams()) {
+            // Paid is what has flowed, and nobody counts it a second time.
+            handover.into_iter().for_each(Handover::done);
+            let asked = Asked { quote: &quote, headers: &answering.parts.headers, digest: None };
+            let cashu = matches!(credential, Credential::Cashu { .. });
+            return Delivery::of_nothing(self.refuse(&asked, &Refused::Used(payment), cashu));
+        }
         let standing = if fresh { Standing::Held } else { Standing::Pass };
         let note = self.note(&quote, payment, standing, row.asset.money(row.charged), Some(&row));
         let mut response = match answering.call(note).await {

@@ -187,8 +187,13 @@ impl Pump {
         // Nothing more is asked of the upstream.
         drop(body);
         let charged = self.charge(&end).await;
+        let is_settled = self.streamed.held.is_on_chain() && matches!(charged, Ok(Some(_)));
+        match self.streamed.handover.take() {
+            // Before it is told: who hears the end may ask again at once.
+            Some(handover) if is_settled => self.shared.note_delivered(handover),
+            handover => handover.into_iter().for_each(Handover::done),
+        }
         self.tell(sender, end, charged, trailers).await;
-        self.streamed.handover.take().into_iter().for_each(Handover::done);
     }
 
     /// Hands on what comes, until it ends.
