@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use farthing_gate::serve::Limits;
-use farthing_gate::{Body, Meter};
+use farthing_gate::{Body, Gate, Meter, Proxy, ProxyConfig, Rule, Rules};
 use http::{Request, Response, StatusCode};
 use support::bank::Bank;
 use support::meter::{meter, metered, purse};
-use support::pay::{cashu, get};
-use support::{Server, start};
+use support::pay::{Answer, cashu, cent, get, send};
+use support::{Server, start, start_service};
 
 const PLAYLIST: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:9.9766671,\n0.ts\n#EXTINF:4.000000,\n1.ts?token=x\n#EXTINF:500,\nlong.ts\n#EXT-X-ENDLIST\n";
+
+/// What somebody has put onto the site, to see it all for nothing.
+const FOR_NOTHING: &str = "#EXTM3U\n#EXTINF:0,\n/v/0.ts\n#EXTINF:1,\n/mine/0.ts\n";
 
 /// A film; how often its playlist was asked for.
 async fn film() -> (Server, Arc<AtomicUsize>) {
@@ -30,6 +33,8 @@ async fn film() -> (Server, Arc<AtomicUsize>) {
                     PLAYLIST
                 }
                 "/v/index.m3u8" => "\u{1f}\u{8b}",
+                "/v/late.m3u8" => "\u{feff}\n\n#EXTM3U\n#EXTINF:2,\nlate.ts\n",
+                "/mine/all.m3u8" => FOR_NOTHING,
                 path if path.starts_with("/v/") => "media",
                 _ => {
                     let mut answer = Response::new(Body::empty());
@@ -48,7 +53,7 @@ fn by_the_second() -> Meter {
     meter("segments", 100, 1)
 }
 
-fn price(answer: &support::pay::Answer) -> String {
+fn price(answer: &Answer) -> String {
     assert_eq!(answer.status, 402, "{answer:?}");
     answer.problem().extra["price"]["amount"].as_str().unwrap().to_owned()
 }
@@ -94,4 +99,47 @@ async fn a_segment_that_is_not_known_is_looked_up_in_the_rules_playlist() {
     assert_eq!(price(&get(gate.address, "/v/none.ts", "").await), "10000");
     assert_eq!(asked.load(Ordering::SeqCst), 1, "nobody asks again at once");
     assert_eq!(price(&get(gate.address, "/w/1.ts", "").await), "10000", "no playlist, no length");
+}
+
+/// Whatever was named like a playlist was free, and whoever could put a playlist anywhere made films free.
+#[tokio::test]
+async fn what_is_only_named_like_a_playlist_costs_what_a_segment_does() {
+    let (bank, (upstream, _)) = (Bank::new(), film().await);
+    let gate = metered(&bank, upstream.address, by_the_second()).await;
+    for path in ["/v/film.m3u8", "/v/0.ts;.m3u8", "/v/0.ts%3f.m3u8", "/v/film.mpd", "/v/index.m3u8;.mpd"] {
+        assert_eq!(price(&get(gate.address, path, "").await), "10000", "{path}");
+    }
+    assert_eq!(
+        price(&send(gate.address, "POST", "/v/index.m3u8", "", "x").await),
+        "10000",
+        "it may change something"
+    );
+    let late = get(gate.address, "/v/late.m3u8", "").await;
+    assert_eq!((late.status, late.body.ends_with("late.ts\n")), (200, true), "{late:?}");
+    assert_eq!(price(&get(gate.address, "/v/late.ts", "").await), "200");
+    assert_eq!(get(gate.address, "/none.m3u8", "").await.status, 404, "what is not there costs nothing");
+    let (_, token, _) = purse(&bank);
+    let paid = get(gate.address, "/v/film.m3u8", &cashu(&token)).await;
+    assert_eq!((paid.status, paid.body.as_str(), bank.taken()), (200, "media", 10_000), "{paid:?}");
+}
+
+#[tokio::test]
+async fn a_playlist_speaks_only_of_what_falls_under_its_own_rule() {
+    let (bank, (upstream, _)) = (Bank::new(), film().await);
+    let rule = |path: &str| Rule::new(path, cent()).unwrap();
+    for uploads in [None, Some(rule("/mine/**")), Some(rule("/mine/**").metered(by_the_second()))] {
+        let is_metered = uploads.as_ref().is_some_and(|rule| rule.meter().is_some());
+        let film = rule("/v/**").metered(by_the_second());
+        let rules = Rules::new([film].into_iter().chain(uploads).collect()).unwrap();
+        let config = ProxyConfig::new(format!("http://{}", upstream.address).parse().unwrap());
+        let gate =
+            start_service(Limits::default(), Gate::new(bank.config(rules), Proxy::new(config).unwrap()))
+                .await;
+        let list = get(gate.address, "/mine/all.m3u8", "").await;
+        assert!(list.status == 402 || list.body == FOR_NOTHING, "{list:?}");
+        assert_eq!(price(&get(gate.address, "/v/0.ts", "").await), "10000", "{is_metered}");
+        if is_metered {
+            assert_eq!(price(&get(gate.address, "/mine/0.ts", "").await), "100");
+        }
+    }
 }

@@ -211,7 +211,7 @@ where
 
     fn call(&mut self, request: Request<RB>) -> Self::Future {
         let (shared, inner) = (Arc::clone(&self.shared), self.inner.clone());
-        Box::pin(async move { Ok(shared.answer_and_learn(inner, request.map(Body::wrap)).await) })
+        Box::pin(async move { Ok(shared.answer(inner, request.map(Body::wrap)).await) })
     }
 }
 

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 
 use crate::body::{Body, BoxError};
@@ -17,6 +18,22 @@ pub(super) type Piece = Result<Frame<Bytes>, BoxError>;
 pub(super) struct Followed {
     pub(super) read: VecDeque<Frame<Bytes>>,
     pub(super) rest: Body,
+}
+
+impl Followed {
+    /// Reads the beginning of a body until it can be told what it is; nothing if it ends or breaks off before.
+    pub(super) async fn begun<T>(mut rest: Body, tell: impl Fn(&[u8]) -> Option<T>) -> (Option<T>, Self) {
+        let (mut read, mut text) = (VecDeque::new(), BytesMut::new());
+        let told = loop {
+            let Some(Ok(frame)) = rest.frame().await else { break None };
+            let begin = frame.data_ref().map(|data| text.extend_from_slice(data));
+            read.push_back(frame);
+            if let Some(told) = begin.and_then(|()| tell(&text)) {
+                break Some(told);
+            }
+        };
+        (told, Self { read, rest })
+    }
 }
 
 impl http_body::Body for Followed {

@@ -1,24 +1,28 @@
 //! Segments of media that cost by the second: how long one lasts is known from its playlist, so that its 402 names exactly its price.
-//! Playlists, and what comes before the first segment, cost nothing.
+//! Playlists, and what comes before the first segment, cost nothing: a playlist is what is named like one, by every reading of its path, and
+//! begins like one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::header::{ACCEPT_ENCODING, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tower::{Service, ServiceExt};
 
-use super::pieces::Watched;
+use super::pay::is_delivery;
+use super::pieces::{Followed, Watched};
 use super::quote::Quote;
 use super::{Shared, pass_on};
 use crate::body::{Body, BoxError};
-use crate::media::{self, PLAYLIST_BYTES_MAX, resolved};
+use crate::media::{Begun, Kind, PLAYLIST_BYTES_MAX, resolved};
 use crate::meter::{Count, is_plain};
 use crate::own_header;
 use crate::proxy::UpstreamError;
+use crate::rule::Rule;
 use crate::target::Target;
 
 /// How long a playlist may take that is asked for because a segment is not known.
@@ -30,6 +34,8 @@ enum Segment {
     Priced,
     /// It costs nothing.
     Free,
+    /// So it does if its answer is the playlist that its name says.
+    Named(Kind),
 }
 
 /// A playlist that is on its way, and where from.
@@ -39,28 +45,6 @@ struct Playlist {
 }
 
 impl Shared {
-    /// Answers a request, and reads the playlists that pass through.
-    pub(super) async fn answer_and_learn<S, B>(
-        self: Arc<Self>,
-        inner: S,
-        request: Request<Body>,
-    ) -> Response<Body>
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let (mut parts, body) = request.into_parts();
-        let playlist = self.expects_playlist(&mut parts);
-        let response = Arc::clone(&self).answer(inner, Request::from_parts(parts, body)).await;
-        match playlist {
-            Some(playlist) => self.learn_from(playlist, response),
-            None => response,
-        }
-    }
-
     /// Answers a request under a rule for segments.
     pub(super) async fn answer_segment<S, B>(
         self: Arc<Self>,
@@ -76,14 +60,60 @@ impl Shared {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        // Nothing of a tunnel could be counted.
+        parts.headers.remove(UPGRADE);
         match self.price_segment(inner.clone(), Arc::make_mut(&mut quote), &parts).await {
-            Segment::Priced => self.priced(inner, parts, body, quote).await,
             Segment::Free => {
                 own_header::remove_spoofed(&mut parts.headers);
                 own_header::remove_credentials(&mut parts.headers);
                 pass_on(inner, parts, body).await
             }
+            Segment::Named(kind) if body.is_end_stream() => {
+                self.answer_playlist(inner, (parts, body), quote, kind).await
+            }
+            Segment::Priced | Segment::Named(_) => self.priced(inner, parts, body, quote).await,
         }
+    }
+
+    /// Answers with a playlist for nothing, and learns from it. What is none after all costs what a segment of unknown length does.
+    async fn answer_playlist<S, B>(
+        self: Arc<Self>,
+        inner: S,
+        (parts, body): (Parts, Body),
+        quote: Arc<Quote>,
+        kind: Kind,
+    ) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let mut asked = parts.clone();
+        own_header::remove_spoofed(&mut asked.headers);
+        own_header::remove_credentials(&mut asked.headers);
+        asked.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        // What a client has kept already would say nothing to us.
+        for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_RANGE, RANGE] {
+            asked.headers.remove(name);
+        }
+        let answer = pass_on(inner.clone(), asked, Body::empty()).await;
+        if parts.method == Method::HEAD || !is_delivery(answer.status()) {
+            return answer;
+        }
+        if answer.status() == StatusCode::OK && is_plain(answer.headers()) {
+            let (head, rest) = answer.into_parts();
+            let begun = tokio::time::timeout(WAIT, Followed::begun(rest, Kind::begun)).await;
+            if let Ok((Some(begun), all)) = begun
+                && begun == Begun::Playlist(kind)
+                && let Ok(target) = Target::of(&parts)
+            {
+                let playlist = Playlist { host: target.host().to_owned(), path: parts.uri.path().to_owned() };
+                return self.learn_from(playlist, Response::from_parts(head, Body::boxed(all)));
+            }
+        }
+        self.priced(inner, parts, body, quote).await
     }
 
     /// Gives a segment the price of its length. One that no playlist knows costs what the rule says.
@@ -99,19 +129,20 @@ impl Shared {
             return Segment::Priced;
         };
         quote.meter = None;
-        let path = parts.uri.path();
-        if media::is_playlist(path) {
-            return Segment::Free;
-        }
-        let Some(host) = Target::of(parts).ok().map(|target| target.host().to_owned()) else {
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
             return Segment::Priced;
-        };
-        let mut lasts = self.segments.lasts(&host, path);
+        }
+        let Ok(target) = Target::of(parts) else { return Segment::Priced };
+        if let Some(kind) = Kind::named(target.readings()) {
+            return Segment::Named(kind);
+        }
+        let (host, path) = (target.host(), parts.uri.path());
+        let mut lasts = self.segments.lasts(host, path);
         if lasts.is_none()
-            && let Some(playlist) = meter.playlist.as_ref().and_then(|list| resolved(&host, path, list))
+            && let Some(playlist) = meter.playlist.as_ref().and_then(|list| resolved(host, path, list))
         {
-            self.ask_for_playlist(inner, (&host, &playlist), parts).await;
-            lasts = self.segments.lasts(&host, path);
+            self.ask_for_playlist(inner, (host, &playlist), parts).await;
+            lasts = self.segments.lasts(host, path);
         }
         match lasts {
             Some(0) => Segment::Free,
@@ -160,42 +191,37 @@ impl Shared {
             Some(text.freeze())
         };
         if let Ok(Some(text)) = tokio::time::timeout(WAIT, asked).await {
-            self.segments.learn(host, path, &text);
+            let playlist = Playlist { host: host.to_owned(), path: path.to_owned() };
+            self.learn(&playlist, &text, parts.uri.path());
         } else {
             // Not which: paths may say who asks.
             tracing::warn!("expected a playlist, got none; its segments cost what the rule says");
         }
     }
 
-    /// Makes a request for a playlist such that its answer can be read on its way.
-    fn expects_playlist(&self, parts: &mut Parts) -> Option<Playlist> {
-        let path = parts.uri.path();
-        if parts.method != Method::GET
-            || !media::is_playlist(path)
-            || !self.config.rules.borrow().have_segments()
-        {
-            return None;
-        }
-        let path = path.to_owned();
-        let host = Target::of(parts).ok()?.host().to_owned();
-        parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        // What a client has kept already would say nothing to us.
-        for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE] {
-            parts.headers.remove(name);
-        }
-        Some(Playlist { host, path })
-    }
-
     /// Reads a playlist on its way.
     fn learn_from(self: &Arc<Self>, playlist: Playlist, response: Response<Body>) -> Response<Body> {
-        if response.status() != StatusCode::OK || !is_plain(response.headers()) {
-            return response;
-        }
         let shared = Arc::clone(self);
         response.map(|body| {
             Body::boxed(Watched::new(body, PLAYLIST_BYTES_MAX, move |text| {
-                shared.segments.learn(&playlist.host, &playlist.path, text);
+                shared.learn(&playlist, text, &playlist.path);
             }))
         })
+    }
+
+    /// Learns what a playlist says of what falls under the very rule of a place. Of anything else it has nothing to say: whoever
+    /// may put a playlist anywhere could make it free.
+    fn learn(&self, playlist: &Playlist, text: &[u8], place: &str) {
+        let rules = self.config.rules.borrow().clone();
+        let Playlist { host, path } = playlist;
+        let chosen = |path: &str| {
+            let target = Target::new(host.as_str(), path).ok()?;
+            rules.choose(&Method::GET, &target).ok().flatten().map(|chosen| chosen.rule)
+        };
+        let is_by_segments = |rule: &&Rule| rule.meter().is_some_and(|meter| meter.count == Count::Segments);
+        if let Some(own) = chosen(place).filter(is_by_segments) {
+            let may_name = |place: &str| chosen(place).is_some_and(|rule| std::ptr::eq(rule, own));
+            self.segments.learn((host, path), text, may_name);
+        }
     }
 }

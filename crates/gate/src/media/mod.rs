@@ -33,15 +33,58 @@ struct Memory {
     asked: HashMap<String, Instant>,
 }
 
-/// Whether a path is that of a playlist.
-pub(crate) fn is_playlist(path: &str) -> bool {
-    [".m3u8", ".m3u", ".mpd"].iter().any(|kind| ends_in(path, kind))
+/// What a playlist is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// HLS.
+    Hls,
+    /// DASH.
+    Dash,
+}
+
+/// What something is by its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    Playlist(Kind),
+    Other,
+}
+
+/// How the names of playlists end.
+const ENDS: [(&str, Kind); 3] = [(".m3u8", Kind::Hls), (".m3u", Kind::Hls), (".mpd", Kind::Dash)];
+/// How playlists begin.
+const BEGINS: [(&str, Kind); 3] = [("#EXTM3U", Kind::Hls), ("<?xml", Kind::Dash), ("<MPD", Kind::Dash)];
+/// Where a playlist has begun, however many blanks it has.
+const BEGUN_MOST: usize = 1_024;
+/// What some programs put before any text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+impl Kind {
+    /// What all readings of a path name; nothing if they disagree, or if one names no playlist.
+    pub(crate) fn named<'p>(readings: impl Iterator<Item = &'p [u8]>) -> Option<Self> {
+        let mut kinds = readings.map(Self::of);
+        let first = kinds.next()??;
+        kinds.all(|kind| kind == Some(first)).then_some(first)
+    }
+
+    fn of(path: &[u8]) -> Option<Self> {
+        ENDS.iter().find(|(end, _)| ends_in(path, end)).map(|(_, kind)| *kind)
+    }
+
+    /// What the beginning of a text says that it is; more of it is needed where there is no answer yet.
+    pub(crate) fn begun(text: &[u8]) -> Option<Begun> {
+        let rest = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start();
+        let known = BEGINS.iter().find(|(begin, _)| rest.starts_with(begin.as_bytes()));
+        let longest = BEGINS.iter().map(|(begin, _)| begin.len()).max().unwrap_or_default();
+        let enough = rest.len() >= longest || text.len() >= BEGUN_MOST;
+        let begun = known.map_or(Begun::Other, |(_, kind)| Begun::Playlist(*kind));
+        (known.is_some() || enough).then_some(begun)
+    }
 }
 
 /// Whether a path ends in this, whatever its case.
-fn ends_in(path: &str, kind: &str) -> bool {
-    let end = path.get(path.len().saturating_sub(kind.len())..);
-    end.is_some_and(|end| end.eq_ignore_ascii_case(kind))
+fn ends_in(path: &[u8], end: &str) -> bool {
+    let last = path.get(path.len().saturating_sub(end.len())..);
+    last.is_some_and(|last| last.eq_ignore_ascii_case(end.as_bytes()))
 }
 
 impl Segments {
@@ -61,17 +104,22 @@ impl Segments {
         Some(millis)
     }
 
-    /// Learns what a playlist at a path of a host says.
-    pub(crate) fn learn(&self, host: &str, path: &str, playlist: &[u8]) {
-        let Ok(text) = std::str::from_utf8(playlist) else { return };
+    /// Learns what a playlist at a path of a host says, of the places that it may speak of.
+    pub(crate) fn learn(&self, (host, path): (&str, &str), playlist: &[u8], may_name: impl Fn(&str) -> bool) {
+        let playlist = playlist.strip_prefix(BYTE_ORDER_MARK).unwrap_or(playlist);
+        let (Some(Begun::Playlist(kind)), Ok(text)) = (Kind::begun(playlist), std::str::from_utf8(playlist))
+        else {
+            return;
+        };
         let mut lasting: HashMap<String, u64> = HashMap::new();
-        let found: Vec<(String, u64)> = if ends_in(path, ".mpd") {
-            dash::segments(text, KEPT_MAX)
-        } else {
-            hls::segments(text).take(KEPT_MAX).map(|(uri, millis)| (uri.to_owned(), millis)).collect()
+        let found: Vec<(String, u64)> = match kind {
+            Kind::Dash => dash::segments(text, KEPT_MAX),
+            Kind::Hls => {
+                hls::segments(text).take(KEPT_MAX).map(|(uri, millis)| (uri.to_owned(), millis)).collect()
+            }
         };
         for (uri, millis) in found {
-            if let Some(place) = resolved(host, path, &uri) {
+            if let Some(place) = resolved(host, path, &uri).filter(|place| may_name(place)) {
                 // Parts of one file are paid together.
                 let sum = lasting.entry(key(host, &place)).or_default();
                 *sum = sum.saturating_add(millis);
@@ -184,7 +232,7 @@ mod tests {
     fn segments_are_known_by_their_place() {
         let known = Segments::default();
         let text = "#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:9.97667,\n0.ts\n#EXTINF:4,\n#EXT-X-BYTERANGE:10@0\nall.ts\n#EXTINF:3,\n#EXT-X-BYTERANGE:10@10\nall.ts\n";
-        known.learn("a", "/v/i.m3u8", text.as_bytes());
+        known.learn(("a", "/v/i.m3u8"), text.as_bytes(), |_| true);
         for (path, millis) in [
             ("/v/0.ts", Some(9_977)),
             ("/v/all.ts", Some(7_000)),
@@ -194,19 +242,61 @@ mod tests {
             assert_eq!(known.lasts("a", path), millis, "{path}");
         }
         assert_eq!(known.lasts("b", "/v/0.ts"), None, "another host is another film");
-        known.learn("a", "/v/i.m3u8", b"#EXTINF:2,\n0.ts\n");
+        known.learn(("a", "/v/i.m3u8"), b"#EXTM3U\n#EXTINF:2,\n0.ts\n", |_| true);
         assert_eq!(known.lasts("a", "/v/0.ts"), Some(2_000), "the latest word counts");
         assert!(known.may_ask("a", "/v/i.m3u8") && !known.may_ask("a", "/v/i.m3u8"));
     }
 
     #[test]
+    fn a_playlist_is_one_by_its_name_and_by_its_beginning() {
+        let named = |path: &str| {
+            let target = crate::Target::new("a", path).unwrap();
+            Kind::named(target.readings())
+        };
+        for (path, kind) in [
+            ("/v/index.m3u8", Some(Kind::Hls)),
+            ("/v/INDEX.M3U8/", Some(Kind::Hls)),
+            ("/v/film.mpd", Some(Kind::Dash)),
+            ("/v/film.ts;.m3u8", None),
+            ("/v/film.ts;x/../index.mpd", Some(Kind::Dash)),
+            ("/v/film.mpd;.m3u8", None),
+            ("/v/0.ts", None),
+            ("/", None),
+        ] {
+            assert_eq!(named(path), kind, "{path}");
+        }
+        for (text, begun) in [
+            ("#EXTM3U\n", Some(Begun::Playlist(Kind::Hls))),
+            ("\u{feff} \r\n#EXTM3U", Some(Begun::Playlist(Kind::Hls))),
+            ("<?xml version", Some(Begun::Playlist(Kind::Dash))),
+            ("\n<MPD>", Some(Begun::Playlist(Kind::Dash))),
+            ("#EXTM", None),
+            ("\u{feff}", None),
+            ("", None),
+            ("G@\u{0}\u{11}\u{10}\u{0}B", Some(Begun::Other)),
+            ("#EXTINF:0,\n0.ts", Some(Begun::Other)),
+            (&" ".repeat(BEGUN_MOST), Some(Begun::Other)),
+        ] {
+            assert_eq!(Kind::begun(text.as_bytes()), begun, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_playlist_speaks_of_what_it_may() {
+        let known = Segments::default();
+        let text = b"#EXTM3U\n#EXTINF:0,\n/film/0.ts\n#EXTINF:1,\n0.ts\n";
+        known.learn(("a", "/mine/i.m3u8"), text, |place| place.starts_with("/mine/"));
+        assert_eq!((known.lasts("a", "/film/0.ts"), known.lasts("a", "/mine/0.ts")), (None, Some(1_000)));
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let known = Segments::default();
-        known.learn("a", "/i.m3u8", b"#EXTINF:1,\nfirst.ts\n");
+        known.learn(("a", "/i.m3u8"), b"#EXTM3U\n#EXTINF:1,\nfirst.ts\n", |_| true);
         for round in 0..3 {
             let list: String = (0..KEPT_MAX)
-                .fold(String::new(), |list, n| list + "#EXTINF:1,\n" + &format!("{round}-{n}.ts\n"));
-            known.learn("a", "/i.m3u8", list.as_bytes());
+                .fold("#EXTM3U\n".to_owned(), |list, n| list + "#EXTINF:1,\n" + &format!("{round}-{n}.ts\n"));
+            known.learn(("a", "/i.m3u8"), list.as_bytes(), |_| true);
             let memory = known.memory();
             assert!(memory.young.len() <= KEPT_MAX && memory.old.len() <= KEPT_MAX);
         }

@@ -17,7 +17,6 @@ use http::Method;
 use super::path::Exactness;
 use super::trial::Trial;
 use super::{Features, HostPattern, People, Plan, Price, Rule, RuleError};
-use crate::meter::Count;
 use crate::target::{Target, TargetError};
 
 /// All rules, compiled once.
@@ -199,12 +198,6 @@ impl Rules {
         let mut named = self.sorted.iter().filter(|rule| rule.host_named);
         !self.sorted.iter().any(|rule| rule.host != HostPattern::Any)
             || named.any(|rule| rule.host.matches(host))
-    }
-
-    /// Whether any rule prices segments of media, so that playlists matter.
-    pub fn have_segments(&self) -> bool {
-        let counts = |rule: &Rule| rule.meter().is_some_and(|meter| meter.count == Count::Segments);
-        self.sorted.iter().any(counts)
     }
 
     /// Whether any rule names a method, so that headers which override the method matter.
