@@ -3,39 +3,49 @@
 //! floating point.
 
 use super::millis;
+use super::told::{Length, Told};
 
-/// The addresses of a playlist with their durations in thousandths, rounded up.
-pub(super) fn segments(text: &str) -> impl Iterator<Item = (&str, u64)> {
+/// The addresses of a playlist and how long they last.
+pub(super) fn segments(text: &str) -> impl Iterator<Item = Told> {
     let mut lasting = None;
+    let told = |address: &str, length| Some(Told { address: address.to_owned(), length });
     text.lines().filter_map(move |line| {
         let line = line.trim();
         if let Some(rest) = line.strip_prefix("#EXTINF:") {
-            lasting = millis(rest.split(',').next().unwrap_or_default());
+            lasting = Some(millis(rest.split(',').next().unwrap_or_default()));
             return None;
         }
         if let Some(attributes) = line.strip_prefix("#EXT-X-MAP:") {
-            return Some((quoted(attributes, "URI")?, 0));
+            // A range of a file is no file: the rest of it may last long.
+            let address =
+                attribute(attributes, "URI").filter(|_| attribute(attributes, "BYTERANGE").is_none());
+            return told(address?, Length::BEFORE);
         }
         if let Some(attributes) = line.strip_prefix("#EXT-X-PART:") {
-            let duration = attributes.split(',').find_map(|part| part.trim().strip_prefix("DURATION="))?;
-            return Some((quoted(attributes, "URI")?, millis(duration)?));
+            let duration = attribute(attributes, "DURATION").and_then(millis);
+            return told(attribute(attributes, "URI")?, Length::part(duration));
         }
         if line.is_empty() || line.starts_with('#') {
             return None;
         }
         // An address without a duration is that of another playlist.
-        Some((line, lasting.take()?))
+        told(line, Length::whole(lasting.take()?))
     })
 }
 
-/// The text of an attribute between quotes.
-fn quoted<'t>(attributes: &'t str, name: &str) -> Option<&'t str> {
-    let after = attributes.match_indices(name).find_map(|(at, _)| {
-        let begins = attributes.get(..at).is_some_and(|before| before.is_empty() || before.ends_with(','));
-        let rest = attributes.get(at..)?.strip_prefix(name)?.strip_prefix("=\"")?;
-        begins.then_some(rest)
-    })?;
-    after.split_once('"').map(|(value, _)| value)
+/// The value of an attribute, without its quotes.
+fn attribute<'t>(mut attributes: &'t str, wanted: &str) -> Option<&'t str> {
+    loop {
+        let (name, after) = attributes.split_once('=')?;
+        let (value, rest) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => after.split_at(after.find(',').unwrap_or(after.len())),
+        };
+        if name.trim() == wanted {
+            return Some(value.trim());
+        }
+        attributes = rest.split_once(',')?.1;
+    }
 }
 
 #[cfg(test)]
@@ -46,33 +56,68 @@ mod tests {
 
     /// As ffmpeg writes it.
     const FILM: &str = "#EXTM3U\r\n#EXT-X-VERSION:7\r\n#EXT-X-TARGETDURATION:10\r\n#EXT-X-MEDIA-SEQUENCE:0\r\n\
-        #EXT-X-PLAYLIST-TYPE:VOD\r\n#EXT-X-MAP:URI=\"init.mp4\",BYTERANGE=\"720@0\"\r\n#EXTINF:10.000000,\r\nfilm0.m4s\r\n\
+        #EXT-X-PLAYLIST-TYPE:VOD\r\n#EXT-X-MAP:URI=\"init.mp4\"\r\n#EXTINF:10.000000,\r\nfilm0.m4s\r\n\
         #EXTINF:9.9766671,a title, with a comma\r\nfilm1.m4s\r\n#EXTINF:4,\r\n\r\n#EXT-X-DISCONTINUITY\r\nfilm2.m4s\r\n#EXT-X-ENDLIST\r\n";
+
+    fn read(text: &str) -> Vec<(String, Length)> {
+        segments(text).map(|told| (told.address, told.length)).collect()
+    }
+
+    fn named(list: &[(&str, Length)]) -> Vec<(String, Length)> {
+        list.iter().map(|(address, length)| ((*address).to_owned(), *length)).collect()
+    }
+
+    fn whole(millis: u64) -> Length {
+        Length::whole(Some(millis))
+    }
 
     #[test]
     fn a_film_has_segments() {
-        let found: Vec<_> = segments(FILM).collect();
-        assert_eq!(
-            found,
-            [("init.mp4", 0), ("film0.m4s", 10_000), ("film1.m4s", 9_977), ("film2.m4s", 4_000)]
-        );
+        let expected = [
+            ("init.mp4", Length::BEFORE),
+            ("film0.m4s", whole(10_000)),
+            ("film1.m4s", whole(9_977)),
+            ("film2.m4s", whole(4_000)),
+        ];
+        assert_eq!(read(FILM), named(&expected));
+        assert_eq!(read("#EXT-X-MAP:URI=\"all.mp4\",BYTERANGE=\"720@0\"\n"), [], "a range is no file");
     }
 
     #[test]
     fn a_list_of_lists_has_none_and_parts_count() {
         let master = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"a,URI=b\"\nlow/index.m3u8\n";
-        assert_eq!(segments(master).count(), 0);
-        let live = "#EXT-X-PART:DURATION=0.33334,INDEPENDENT=YES,URI=\"p1.mp4\"\n#EXT-X-PART:URI=\"p2.mp4\",DURATION=0.5\n";
-        assert_eq!(segments(live).collect::<Vec<_>>(), [("p1.mp4", 334), ("p2.mp4", 500)]);
-        for bad in ["-1", "1e3", "", "x", "1.2.3", "99999999999999999999"] {
+        assert_eq!(read(master), []);
+        let live = "#EXT-X-PART:DURATION=0.33334,INDEPENDENT=YES,URI=\"p1.mp4\"\n#EXT-X-PART:URI=\"a,DURATION=0,b\",DURATION=0.5\n";
+        let expected = [("p1.mp4", Length::part(Some(334))), ("a,DURATION=0,b", Length::part(Some(500)))];
+        assert_eq!(read(live), named(&expected));
+        for bad in ["-1", "1e3", "", "x", "1.2.3", "99999999999999999999", "18446744073709551.616"] {
             assert_eq!(millis(bad), None, "{bad}");
+            let text = format!("#EXTINF:{bad},\n0.ts\n#EXT-X-PART:DURATION={bad},URI=\"1.ts\"\n");
+            let unknown = [("0.ts", Length::whole(None)), ("1.ts", Length::part(None))];
+            assert_eq!(read(&text), named(&unknown), "{bad}");
+        }
+    }
+
+    #[test]
+    fn attributes_are_read_by_their_quotes() {
+        for (text, value) in [
+            ("URI=\"a\"", Some("a")),
+            ("X=1,URI=\"a,b=c\",Y=2", Some("a,b=c")),
+            ("X=\"URI=1\", URI=\"a\"", Some("a")),
+            ("URI=a,Y=1", Some("a")),
+            ("X=\"URI=1\"", None),
+            ("URI=\"a", None),
+            ("", None),
+        ] {
+            assert_eq!(attribute(text, "URI"), value, "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn any_text_is_no_panic(text: String) {
+        fn any_text_is_no_panic(text: String, line in "#EXT-X-(MAP|PART):[A-Z=\",0-9.]{0,40}") {
             let _ = segments(&text).count();
+            prop_assert!(segments(&line).count() <= 1);
         }
 
         #[test]

@@ -6,12 +6,20 @@
 
 mod dash;
 mod hls;
+mod kind;
+mod representation;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
+
+use self::kind::BYTE_ORDER_MARK;
+pub(crate) use self::kind::{Begun, Kind};
+use self::told::{Length, Told};
 
 /// Segments that are remembered in a generation; there are two of them.
 const KEPT_MAX: usize = 32_768;
@@ -26,65 +34,14 @@ const ASKED_MAX: usize = 1_024;
 #[derive(Default)]
 pub(crate) struct Segments(Mutex<Memory>);
 
+/// A host and a path. Of long ones no more is kept than of short ones.
+type Key = [u8; 16];
+
 #[derive(Default)]
 struct Memory {
-    young: HashMap<String, u64>,
-    old: HashMap<String, u64>,
-    asked: HashMap<String, Instant>,
-}
-
-/// What a playlist is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// HLS.
-    Hls,
-    /// DASH.
-    Dash,
-}
-
-/// What something is by its beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Begun {
-    Playlist(Kind),
-    Other,
-}
-
-/// How the names of playlists end.
-const ENDS: [(&str, Kind); 3] = [(".m3u8", Kind::Hls), (".m3u", Kind::Hls), (".mpd", Kind::Dash)];
-/// How playlists begin.
-const BEGINS: [(&str, Kind); 3] = [("#EXTM3U", Kind::Hls), ("<?xml", Kind::Dash), ("<MPD", Kind::Dash)];
-/// Where a playlist has begun, however many blanks it has.
-const BEGUN_MOST: usize = 1_024;
-/// What some programs put before any text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-impl Kind {
-    /// What all readings of a path name; nothing if they disagree, or if one names no playlist.
-    pub(crate) fn named<'p>(readings: impl Iterator<Item = &'p [u8]>) -> Option<Self> {
-        let mut kinds = readings.map(Self::of);
-        let first = kinds.next()??;
-        kinds.all(|kind| kind == Some(first)).then_some(first)
-    }
-
-    fn of(path: &[u8]) -> Option<Self> {
-        ENDS.iter().find(|(end, _)| ends_in(path, end)).map(|(_, kind)| *kind)
-    }
-
-    /// What the beginning of a text says that it is; more of it is needed where there is no answer yet.
-    pub(crate) fn begun(text: &[u8]) -> Option<Begun> {
-        let rest = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start();
-        let known = BEGINS.iter().find(|(begin, _)| rest.starts_with(begin.as_bytes()));
-        let longest = BEGINS.iter().map(|(begin, _)| begin.len()).max().unwrap_or_default();
-        let enough = rest.len() >= longest || text.len() >= BEGUN_MOST;
-        let begun = known.map_or(Begun::Other, |(_, kind)| Begun::Playlist(*kind));
-        (known.is_some() || enough).then_some(begun)
-    }
-}
-
-/// Whether a path ends in this, whatever its case.
-fn ends_in(path: &[u8], end: &str) -> bool {
-    let last = path.get(path.len().saturating_sub(end.len())..);
-    last.is_some_and(|last| last.eq_ignore_ascii_case(end.as_bytes()))
+    young: HashMap<Key, u64>,
+    old: HashMap<Key, u64>,
+    asked: HashMap<Key, Instant>,
 }
 
 impl Segments {
@@ -111,23 +68,24 @@ impl Segments {
         else {
             return;
         };
-        let mut lasting: HashMap<String, u64> = HashMap::new();
-        let found: Vec<(String, u64)> = match kind {
+        let found: Vec<Told> = match kind {
             Kind::Dash => dash::segments(text, KEPT_MAX),
-            Kind::Hls => {
-                hls::segments(text).take(KEPT_MAX).map(|(uri, millis)| (uri.to_owned(), millis)).collect()
-            }
+            Kind::Hls => hls::segments(text).take(KEPT_MAX).collect(),
         };
-        for (uri, millis) in found {
-            if let Some(place) = resolved(host, path, &uri).filter(|place| may_name(place)) {
+        let mut lasting: HashMap<Key, Length> = HashMap::new();
+        for Told { address, length } in found {
+            if let Some(place) = resolved(host, path, &address).filter(|place| may_name(place)) {
                 // Parts of one file are paid together.
-                let sum = lasting.entry(key(host, &place)).or_default();
-                *sum = sum.saturating_add(millis);
+                let sum = lasting.entry(key(host, &place));
+                sum.and_modify(|sum| *sum = sum.and(length)).or_insert(length);
             }
         }
         let mut memory = self.memory();
-        for (key, millis) in lasting {
-            memory.keep(key, millis);
+        for (key, length) in lasting {
+            match length.millis {
+                Some(millis) => memory.keep(key, millis),
+                None => memory.forget(&key),
+            }
         }
     }
 
@@ -145,7 +103,12 @@ impl Segments {
 }
 
 impl Memory {
-    fn keep(&mut self, key: String, millis: u64) {
+    fn forget(&mut self, key: &Key) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
+    fn keep(&mut self, key: Key, millis: u64) {
         if self.young.len() >= KEPT_MAX && !self.young.contains_key(&key) {
             // What nobody has asked for since the last time is forgotten.
             self.old = std::mem::take(&mut self.young);
@@ -168,8 +131,10 @@ fn millis(text: &str) -> Option<u64> {
     whole.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(part)?.checked_add(begun)
 }
 
-fn key(host: &str, path: &str) -> String {
-    format!("{host} {path}")
+fn key(host: &str, path: &str) -> Key {
+    let code: [u8; 32] =
+        Sha256::new().chain_update(host).chain_update(" ").chain_update(path).finalize().into();
+    code.first_chunk().copied().unwrap_or_default()
 }
 
 /// Where a reference in something at a path leads on the same host; nothing if it leads elsewhere.
@@ -244,41 +209,20 @@ mod tests {
         assert_eq!(known.lasts("b", "/v/0.ts"), None, "another host is another film");
         known.learn(("a", "/v/i.m3u8"), b"#EXTM3U\n#EXTINF:2,\n0.ts\n", |_| true);
         assert_eq!(known.lasts("a", "/v/0.ts"), Some(2_000), "the latest word counts");
+        known.learn(
+            ("a", "/v/i.m3u8"),
+            b"#EXTM3U\n#EXTINF:x,\n0.ts\n#EXTINF:-1,\nall.ts\n#EXTINF:3,\nall.ts\n",
+            |_| true,
+        );
+        let unknown = (known.lasts("a", "/v/0.ts"), known.lasts("a", "/v/all.ts"));
+        assert_eq!(unknown, (None, None), "what cannot be read is not known");
+        let live = "#EXTM3U\n#EXT-X-PART:DURATION=1,URI=\"a.mp4\",BYTERANGE=\"9@0\"\n#EXT-X-PART:DURATION=1.5,URI=\"a.mp4\",BYTERANGE=\"9@9\"\n";
+        known.learn(("a", "/v/i.m3u8"), live.as_bytes(), |_| true);
+        assert_eq!(known.lasts("a", "/v/a.mp4"), Some(2_500), "what there is of it");
+        let whole = format!("{live}#EXTINF:4,\na.mp4\n");
+        known.learn(("a", "/v/i.m3u8"), whole.as_bytes(), |_| true);
+        assert_eq!(known.lasts("a", "/v/a.mp4"), Some(4_000), "parts do not count beside the whole");
         assert!(known.may_ask("a", "/v/i.m3u8") && !known.may_ask("a", "/v/i.m3u8"));
-    }
-
-    #[test]
-    fn a_playlist_is_one_by_its_name_and_by_its_beginning() {
-        let named = |path: &str| {
-            let target = crate::Target::new("a", path).unwrap();
-            Kind::named(target.readings())
-        };
-        for (path, kind) in [
-            ("/v/index.m3u8", Some(Kind::Hls)),
-            ("/v/INDEX.M3U8/", Some(Kind::Hls)),
-            ("/v/film.mpd", Some(Kind::Dash)),
-            ("/v/film.ts;.m3u8", None),
-            ("/v/film.ts;x/../index.mpd", Some(Kind::Dash)),
-            ("/v/film.mpd;.m3u8", None),
-            ("/v/0.ts", None),
-            ("/", None),
-        ] {
-            assert_eq!(named(path), kind, "{path}");
-        }
-        for (text, begun) in [
-            ("#EXTM3U\n", Some(Begun::Playlist(Kind::Hls))),
-            ("\u{feff} \r\n#EXTM3U", Some(Begun::Playlist(Kind::Hls))),
-            ("<?xml version", Some(Begun::Playlist(Kind::Dash))),
-            ("\n<MPD>", Some(Begun::Playlist(Kind::Dash))),
-            ("#EXTM", None),
-            ("\u{feff}", None),
-            ("", None),
-            ("G@\u{0}\u{11}\u{10}\u{0}B", Some(Begun::Other)),
-            ("#EXTINF:0,\n0.ts", Some(Begun::Other)),
-            (&" ".repeat(BEGUN_MOST), Some(Begun::Other)),
-        ] {
-            assert_eq!(Kind::begun(text.as_bytes()), begun, "{text:?}");
-        }
     }
 
     #[test]
