@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use farthing_engine::{PaymentId, PaymentState};
+use farthing_engine::{Keyring, PaymentId, PaymentState};
 use farthing_gate::chain::Chains;
 use farthing_gate::serve::Limits;
-use farthing_gate::{Body, Gate, Meter, Proxy, ProxyConfig, Rule, Rules};
+use farthing_gate::{Body, Gate, GateConfig, Meter, Proxy, ProxyConfig, Rule, Rules};
 use farthing_money::Amount;
 use farthing_wire::MeterEnd;
 use farthing_wire::x402::PaymentRequired;
@@ -29,7 +29,7 @@ use support::pay::{Answer, cashu, cent, get};
 use support::{raw, raw_upstream, read_until, start, start_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
 const TEXT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n";
@@ -376,4 +376,42 @@ async fn what_a_chain_has_paid_for_flows_once() {
     let again = get(gate.address, "/x", &field).await;
     assert_eq!((again.status, again.code().as_str()), (402, "payment-used"), "{again:?}");
     assert_eq!(bank.taken(), 600);
+}
+
+/// Where the outputs for the change could not be made when it began, a stream flowed on and nothing of it was written down.
+#[tokio::test]
+async fn what_cannot_be_written_down_is_tried_again_and_then_ends_the_stream() {
+    for is_back in [true, false] {
+        let bank = Bank::new();
+        let (upstream, say) = told().await;
+        let rules =
+            Rules::new(vec![Rule::new("/**", cent()).unwrap().metered(meter("bytes", 1, 100))]).unwrap();
+        let (keys, keyring) = watch::channel(Arc::clone(&bank.keyring));
+        let config = GateConfig { keyring, ..bank.config(rules) };
+        let proxy = Proxy::new(ProxyConfig::new(format!("http://{upstream}").parse().unwrap())).unwrap();
+        let gate = start_service(Limits::default(), Gate::new(config, proxy)).await;
+        let (_, token, payment) = purse(&bank);
+        let mut stream = ask(gate.address, &cashu(&token)).await;
+        until(|| bank.payment(payment).is_some()).await;
+        keys.send_replace(Arc::new(Keyring::new(&[7; 32], &[]).unwrap()));
+        say.send(Say::Text(format!("{TEXT}hello"))).ok();
+        read_until(&mut stream, "hello").await;
+        if is_back {
+            keys.send_replace(Arc::clone(&bank.keyring));
+        }
+        say.send(Say::Text("x".repeat(300_000))).ok();
+        let mut reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            let _ = stream.read_to_end(&mut all).await;
+            all
+        });
+        if is_back {
+            until(|| charged(&bank, payment) > 0).await;
+            reading.abort();
+        } else {
+            let all = tokio::time::timeout(Duration::from_secs(20), &mut reading).await.unwrap().unwrap();
+            assert!(!all.ends_with(b"0\r\n\r\n"), "it breaks off");
+            assert_eq!((charged(&bank, payment), bank.taken()), (0, 0));
+        }
+    }
 }

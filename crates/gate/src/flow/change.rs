@@ -66,31 +66,29 @@ impl Shared {
         }
     }
 
-    /// Our own blank outputs for any change of a payment; none if they cannot be made.
+    /// Our own blank outputs for any change of a payment.
     pub(super) async fn own_blanks(
         &self,
         payment: PaymentId,
         most: Amount,
         asset: Asset,
-    ) -> Vec<BlindedMessage> {
+    ) -> Result<Vec<BlindedMessage>, Refused> {
         let (keyring, secret) = (self.config.keyring.borrow().clone(), self.config.secrets.change);
         let work = move || credits::own_blanks_for_any(&keyring, &secret, payment, most, asset);
-        match self.config.crypto.run(4, work).await {
-            Ok(Ok(blanks)) => blanks,
-            error => {
-                tracing::error!(?error, %payment, "change cannot be prepared");
-                Vec::new()
-            }
-        }
+        Ok(self.config.crypto.run(4, work).await??)
     }
 
-    /// The outputs that any change of a payment goes to.
+    /// The outputs that any change of a payment goes to. None if they cannot be made now: whoever needs them tries again.
     pub(super) async fn blanks_for(&self, held: &Held) -> Vec<BlindedMessage> {
         let Funding::Credits { credits, .. } = &held.funding else { return Vec::new() };
         if !credits.blanks.is_empty() {
             return credits.blanks.clone();
         }
-        self.own_blanks(held.payment, credits.total, held.price.asset()).await
+        let blanks = self.own_blanks(held.payment, credits.total, held.price.asset()).await;
+        blanks.unwrap_or_else(|error| {
+            tracing::warn!(%error, payment = %held.payment, "change cannot be prepared yet");
+            Vec::new()
+        })
     }
 
     /// Signs change after the upstream has answered: on the payer's blank outputs, or if these cannot be signed any more on our

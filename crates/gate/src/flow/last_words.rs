@@ -41,8 +41,8 @@ impl Pump {
         tracing::info!(
             payment = %self.streamed.held.payment, counted = %self.count(), end = end.word().as_str(), "a stream has ended"
         );
-        if let End::Unwritten(refusal) = &end {
-            tracing::error!(%refusal, payment = %self.streamed.held.payment, "what has flowed cannot be written down");
+        if let End::Unwritten(refused) = &end {
+            tracing::error!(%refused, payment = %self.streamed.held.payment, "what has flowed cannot be written down");
         }
         trailers.extend(words.clone());
         if self.is_events {

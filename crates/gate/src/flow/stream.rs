@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use farthing_ecash::BlindedMessage;
-use farthing_engine::{Answer, Command, Meter as Progress, Refusal, Reject};
+use farthing_engine::{Answer, Command, KeyringReject, Meter as Progress, Refusal, Reject};
 use farthing_money::{Amount, Money};
 use farthing_wire::MeterEnd;
 use http::header::{CONTENT_LENGTH, TE, TRAILER};
@@ -64,7 +64,7 @@ pub(super) enum End {
     /// The upstream has broken off.
     Broken(BoxError),
     /// What has flowed cannot be written down.
-    Unwritten(Refusal),
+    Unwritten(Box<Refused>),
 }
 
 impl End {
@@ -204,9 +204,9 @@ impl Pump {
         loop {
             let next = next(body, sender, &mut tick, over).await;
             if (matches!(next, Next::Step) || self.unwritten >= STEP_BYTES)
-                && let Err(refusal) = self.write_down().await
+                && let Err(refused) = self.write_down().await
             {
-                return End::Unwritten(refusal);
+                return End::Unwritten(Box::new(refused));
             }
             let (frame, permit) = match next {
                 Next::Step => continue,
@@ -280,21 +280,24 @@ impl Pump {
     }
 
     /// Writes down what has flowed. What only a chain can move is written down nowhere.
-    async fn write_down(&mut self) -> Result<(), Refusal> {
+    async fn write_down(&mut self) -> Result<(), Refused> {
         self.unwritten = 0;
         let charged = self.cost(self.count());
         if !self.has_flowed || charged.amount() <= self.written {
             return Ok(());
         }
-        let Some(command) = self.progress(charged) else { return Ok(()) };
+        let mut progress = self.progress(charged);
+        if progress.is_err() {
+            // There was no time for them when the stream began.
+            self.take_own_blanks().await?;
+            progress = self.progress(charged);
+        }
+        let Some(command) = progress? else { return Ok(()) };
         let mut answer = self.shared.execute_patiently(command).await;
-        if let Err(Refusal::Reject(Reject::OutputSigned(_) | Reject::DuplicateOutput(_))) = answer
-            && let Funding::Credits { credits, .. } = &self.streamed.held.funding
-        {
+        if let Err(Refusal::Reject(Reject::OutputSigned(_) | Reject::DuplicateOutput(_))) = answer {
             // The payer has had his blank outputs signed for something else: the change is a token.
-            let (held, total) = (&self.streamed.held, credits.total);
-            self.blanks = self.shared.own_blanks(held.payment, total, held.price.asset()).await;
-            let Some(command) = self.progress(charged) else { return Ok(()) };
+            self.take_own_blanks().await?;
+            let Some(command) = self.progress(charged)? else { return Ok(()) };
             answer = self.shared.execute_patiently(command).await;
         }
         match answer? {
@@ -302,28 +305,35 @@ impl Pump {
                 self.written = charged.amount();
                 Ok(())
             }
-            _ => Err(Refusal::Reject(Reject::PaymentNotHeld(self.streamed.held.payment))),
+            _ => Err(Refusal::Reject(Reject::PaymentNotHeld(self.streamed.held.payment)).into()),
         }
     }
 
-    fn progress(&self, charged: Money) -> Option<Command> {
+    /// From now on the change goes to outputs of our own.
+    async fn take_own_blanks(&mut self) -> Result<(), Refused> {
         let held = &self.streamed.held;
-        let (charged, change) = match &held.funding {
-            Funding::Chain(_) => return None,
-            Funding::Channel(paid) => (self.shared.units(paid, charged)?, Vec::new()),
+        if let Funding::Credits { credits, .. } = &held.funding {
+            self.blanks = self.shared.own_blanks(held.payment, credits.total, held.price.asset()).await?;
+        }
+        Ok(())
+    }
+
+    /// What is written down, if it is at all.
+    fn progress(&self, charged: Money) -> Result<Option<Command>, KeyringReject> {
+        let held = &self.streamed.held;
+        let written = match &held.funding {
+            Funding::Chain(_) => None,
+            Funding::Channel(paid) => self.shared.units(paid, charged).map(|units| (units, Vec::new())),
             Funding::Credits { credits, .. } => {
-                let back = credits.total.checked_sub(charged.amount())?;
                 let keyring = self.shared.config.keyring.borrow().clone();
-                match keyring.plan_change(&self.blanks, back, held.price.asset()) {
-                    Ok(change) => (charged.amount(), change),
-                    Err(error) => {
-                        tracing::error!(%error, payment = %held.payment, "what has flowed cannot be written down");
-                        return None;
-                    }
-                }
+                let back = credits.total.checked_sub(charged.amount());
+                let change = |back| keyring.plan_change(&self.blanks, back, held.price.asset());
+                back.map(change).transpose()?.map(|change| (charged.amount(), change))
             }
         };
-        Some(Command::Meter(Progress { payment: held.payment, charged, change }))
+        let progress =
+            |(charged, change)| Command::Meter(Progress { payment: held.payment, charged, change });
+        Ok(written.map(progress))
     }
 
     /// Ends the payment: charges what has flowed, or gives all back if that is nothing.
