@@ -13,6 +13,7 @@ use support::bank::Bank;
 use support::meter::{meter, metered, purse};
 use support::pay::{Answer, cashu, cent, get, send};
 use support::{Server, start, start_service};
+use tokio::sync::Semaphore;
 
 const PLAYLIST: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:9.9766671,\n0.ts\n#EXTINF:4.000000,\n1.ts?token=x\n#EXTINF:500,\nlong.ts\n#EXT-X-ENDLIST\n";
 
@@ -142,4 +143,43 @@ async fn a_playlist_speaks_only_of_what_falls_under_its_own_rule() {
             assert_eq!(price(&get(gate.address, "/mine/0.ts", "").await), "100");
         }
     }
+}
+
+/// The second of two who came at once paid the price of a segment that is not known.
+#[tokio::test]
+async fn who_comes_while_the_playlist_is_asked_for_waits_for_it() {
+    let (asked, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (count, may_answer) = (Arc::clone(&asked), Arc::clone(&answers));
+    let upstream = start(Limits::default(), move |request: Request<Body>| {
+        let (count, may_answer) = (Arc::clone(&count), Arc::clone(&may_answer));
+        async move {
+            assert!(request.headers().get("cookie").is_none(), "it is asked for nobody in particular");
+            count.fetch_add(1, Ordering::SeqCst);
+            let _ = may_answer.acquire().await;
+            Response::new(Body::from(PLAYLIST))
+        }
+    })
+    .await;
+    let bank = Bank::new();
+    let looking = Meter { playlist: Some("index.m3u8".to_owned()), ..by_the_second() };
+    let gate = metered(&bank, upstream.address, looking).await;
+    let first = tokio::spawn(async move { get(gate.address, "/v/0.ts", "Cookie: a=b\r\n").await });
+    while asked.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut second = tokio::spawn(async move { get(gate.address, "/v/1.ts", "").await });
+    let many_turns = async {
+        for _ in 0..20_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        answer = &mut second => panic!("it has not waited: {answer:?}"),
+        () = many_turns => answers.add_permits(2),
+    }
+    assert_eq!(
+        (price(&first.await.unwrap()), price(&second.await.unwrap())),
+        ("998".to_owned(), "400".to_owned())
+    );
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }

@@ -1,5 +1,6 @@
 //! The 402 flow around any service: what has no price passes untouched, what has one is passed by a pass or paid for.
 
+mod asking;
 mod bot;
 mod bundle;
 mod challenge;

@@ -5,14 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, UPGRADE};
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, UPGRADE};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
-use tower::{Service, ServiceExt};
+use tokio::time::Instant;
+use tower::Service;
 
+use super::asking::read;
 use super::pay::is_delivery;
 use super::pieces::{Followed, Watched};
 use super::quote::Quote;
@@ -141,7 +142,7 @@ impl Shared {
         if lasts.is_none()
             && let Some(playlist) = meter.playlist.as_ref().and_then(|list| resolved(host, path, list))
         {
-            self.ask_for_playlist(inner, (host, &playlist), parts).await;
+            self.ask_for_playlist(inner, quote, (host, &playlist), parts).await;
             lasts = self.segments.lasts(host, path);
         }
         match lasts {
@@ -155,8 +156,8 @@ impl Shared {
         }
     }
 
-    /// Asks the upstream for a playlist, for nobody in particular.
-    async fn ask_for_playlist<S, B>(&self, inner: S, (host, path): (&str, &str), parts: &Parts)
+    /// Asks the upstream for a playlist and learns from it. Whoever comes meanwhile waits for the same answer.
+    async fn ask_for_playlist<S, B>(&self, inner: S, quote: &Quote, (host, path): (&str, &str), parts: &Parts)
     where
         S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send,
@@ -164,39 +165,43 @@ impl Shared {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        if !self.segments.may_ask(host, path) {
-            return;
-        }
-        let mut request = Request::new(Body::empty());
-        *request.method_mut() = Method::GET;
-        let Ok(uri) = path.parse() else { return };
-        *request.uri_mut() = uri;
-        let named = parts.headers.get(HOST).cloned().or_else(|| HeaderValue::from_str(host).ok());
-        request.headers_mut().extend(named.map(|host| (HOST, host)));
-        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let asked = async {
-            let response = inner.oneshot(request).await.ok()?;
-            if response.status() != StatusCode::OK || !is_plain(response.headers()) {
-                return None;
+        let Some(question) = self.segments.question(host, path) else { return };
+        let ask = || async move {
+            let fetching = self.fetch_playlist(inner, quote, path, parts);
+            if let Ok(Some(text)) = tokio::time::timeout(WAIT, fetching).await {
+                let playlist = Playlist { host: host.to_owned(), path: path.to_owned() };
+                self.learn(&playlist, &text, parts.uri.path());
+            } else {
+                // Not which: paths may say who asks.
+                tracing::warn!("expected a playlist, got none; its segments cost what the rule says");
             }
-            let (mut body, mut text) = (response.map(Body::wrap).into_body(), BytesMut::new());
-            while let Some(frame) = body.frame().await {
-                if let Ok(data) = frame.ok()?.into_data() {
-                    text.extend_from_slice(&data);
-                }
-                if text.len() > PLAYLIST_BYTES_MAX {
-                    return None;
-                }
-            }
-            Some(text.freeze())
+            Instant::now()
         };
-        if let Ok(Some(text)) = tokio::time::timeout(WAIT, asked).await {
-            let playlist = Playlist { host: host.to_owned(), path: path.to_owned() };
-            self.learn(&playlist, &text, parts.uri.path());
-        } else {
-            // Not which: paths may say who asks.
-            tracing::warn!("expected a playlist, got none; its segments cost what the rule says");
+        question.get_or_init(ask).await;
+    }
+
+    async fn fetch_playlist<S, B>(
+        &self,
+        inner: S,
+        quote: &Quote,
+        path: &str,
+        parts: &Parts,
+    ) -> Option<Vec<u8>>
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<UpstreamError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let _place = self.segments.place().await?;
+        let uri: Uri = path.parse().ok()?;
+        let answer = self.ask_for_all(inner, quote, parts, (uri, "*/*")).await.ok()?;
+        if answer.status() != StatusCode::OK || !is_plain(answer.headers()) {
+            return None;
         }
+        let (text, whole) = read(&mut answer.into_body(), PLAYLIST_BYTES_MAX).await.ok()?;
+        whole.then_some(text)
     }
 
     /// Reads a playlist on its way.

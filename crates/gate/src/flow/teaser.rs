@@ -1,8 +1,7 @@
 //! The free part of what costs something: fetched for nobody in particular, cut, kept in memory for a while, and shown with the 402;
 //! or, of the first bytes, let through to who asks for a range of them.
 //!
-//! The upstream is asked without cookies, keys and wishes of who asks, so that everybody may see the same. It is asked once for many who
-//! come at the same time, and for a while; and not by more than a few at once.
+//! The upstream is asked once for many who come at the same time, and for a while; and not by more than a few at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,23 +12,22 @@ use farthing_money::Timestamp;
 use farthing_wire::upstream::Standing;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     IF_UNMODIFIED_SINCE, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore};
 use tower::Service;
 
+use super::asking::{Unanswered, read};
 use super::quote::Quote;
 use super::{Answering, Shared, deliver};
 use crate::body::{Body, BoxError};
 use crate::cors;
 use crate::own_header;
 use crate::page::prefers_html;
-use crate::peer::Peer;
 use crate::proxy::UpstreamError;
 use crate::random;
 use crate::teaser::{self, AskedRange, CutPage, Part, Teaser, Window};
@@ -46,8 +44,6 @@ const WAIT: Duration = Duration::from_secs(10);
 const ASKING_MAX: usize = 32;
 /// How many are kept.
 const KEPT_MAX: usize = 256;
-/// How a proxy before us tells the upstream how it was reached.
-const REACHED: [&str; 2] = ["x-forwarded-proto", "x-forwarded-host"];
 
 /// What may be shown of something, in a quote.
 #[derive(Clone, Debug)]
@@ -87,9 +83,6 @@ struct Kept {
     cell: Cell,
     until: Timestamp,
 }
-
-/// The upstream could not be asked, or has failed.
-struct Unanswered;
 
 impl Default for Teasers {
     fn default() -> Self {
@@ -207,46 +200,6 @@ impl Shared {
         let most = if is_list { LIST_BYTES_MAX } else { PAGE_BYTES_MAX };
         let (bytes, whole) = read(&mut body, most).await?;
         Ok(cut(part, &kind, (&bytes, whole), &head.headers).map(Arc::new))
-    }
-
-    /// The upstream's answer to a request without cookies, keys and wishes: it is the same for everybody.
-    async fn ask_for_all<S, B>(
-        &self,
-        inner: S,
-        quote: &Quote,
-        parts: &Parts,
-        (uri, accept): (Uri, &'static str),
-    ) -> Result<Response<Body>, Unanswered>
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let (mut asked, ()) = Request::new(()).into_parts();
-        (asked.uri, asked.version) = (uri, parts.version);
-        let named = || HeaderValue::try_from(parts.uri.authority()?.as_str()).ok();
-        asked.headers.extend(parts.headers.get(HOST).cloned().or_else(named).map(|host| (HOST, host)));
-        for name in REACHED {
-            asked
-                .headers
-                .extend(parts.headers.get(name).map(|value| (HeaderName::from_static(name), value.clone())));
-        }
-        asked.headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        asked.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(peer) = parts.extensions.get::<Peer>() {
-            asked.extensions.insert(peer.clone());
-        }
-        let name = random::draw::<32>(&self.config.random).map(hex::encode).unwrap_or_default();
-        let note = self.unpaid_note(quote, &name, Standing::Teaser);
-        let answering =
-            Answering { inner, parts: asked, body: Body::empty(), quote: Arc::new(quote.clone()) };
-        let mut response = answering.call(note).await.map_err(|error| {
-            tracing::debug!(%error, "the free part of something cannot be fetched");
-            Unanswered
-        })?;
-        own_header::remove_from_answer(response.headers_mut());
-        Ok(response)
     }
 
     /// The picture that stands for what was asked for, in the place of the 402's words, if a picture was asked for.
@@ -375,20 +328,6 @@ fn plain_kind(headers: &HeaderMap) -> Option<String> {
     });
     let kind = text.split(';').next().unwrap_or_default().trim().to_owned();
     (!coded && !foreign).then_some(kind)
-}
-
-/// The first bytes of a body, and whether these are all.
-async fn read(body: &mut Body, most: usize) -> Result<(Vec<u8>, bool), Unanswered> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(|_| Unanswered)?.into_data() else { continue };
-        let room = most.saturating_sub(bytes.len());
-        bytes.extend(piece.iter().take(room));
-        if piece.len() > room {
-            return Ok((bytes, false));
-        }
-    }
-    Ok((bytes, true))
 }
 
 /// The part of an answer that is shown.

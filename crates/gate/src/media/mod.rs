@@ -11,10 +11,11 @@ mod representation;
 mod told;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use self::kind::BYTE_ORDER_MARK;
@@ -27,12 +28,25 @@ const KEPT_MAX: usize = 32_768;
 pub(crate) const PLAYLIST_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How long nobody asks again for a playlist that did not know a segment.
 const ASKED_AGAIN: Duration = Duration::from_secs(2);
+/// How many are asked for at once; whoever comes beyond that waits.
+const ASKING_MAX: usize = 32;
 /// Playlists of which it is remembered that they were asked for.
 const ASKED_MAX: usize = 1_024;
 
 /// What is known of segments, by host and path.
-#[derive(Default)]
-pub(crate) struct Segments(Mutex<Memory>);
+pub(crate) struct Segments {
+    memory: Mutex<Memory>,
+    asking: Semaphore,
+}
+
+impl Default for Segments {
+    fn default() -> Self {
+        Self { memory: Mutex::default(), asking: Semaphore::new(ASKING_MAX) }
+    }
+}
+
+/// A question for a playlist, and when it was answered.
+pub(crate) type Question = Arc<OnceCell<Instant>>;
 
 /// A host and a path. Of long ones no more is kept than of short ones.
 type Key = [u8; 16];
@@ -41,13 +55,13 @@ type Key = [u8; 16];
 struct Memory {
     young: HashMap<Key, u64>,
     old: HashMap<Key, u64>,
-    asked: HashMap<Key, Instant>,
+    asked: HashMap<Key, Question>,
 }
 
 impl Segments {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         // Every change of it is whole before anything could panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many thousandths of a second a segment lasts; nothing of what comes before the first one.
@@ -89,16 +103,24 @@ impl Segments {
         }
     }
 
-    /// Whether a playlist is worth asking for: not if it was not long ago.
-    pub(crate) fn may_ask(&self, host: &str, path: &str) -> bool {
+    /// The question for a playlist: the one that is under way, or that was answered not long ago. Nothing if there are too many.
+    pub(crate) fn question(&self, host: &str, path: &str) -> Option<Question> {
         let (key, now) = (key(host, path), Instant::now());
         let mut memory = self.memory();
-        memory.asked.retain(|_, at| now.duration_since(*at) < ASKED_AGAIN);
-        if memory.asked.contains_key(&key) || memory.asked.len() >= ASKED_MAX {
-            return false;
+        memory.asked.retain(|_, question| match question.get() {
+            Some(answered) => now.duration_since(*answered) < ASKED_AGAIN,
+            // Whoever asked may have left.
+            None => Arc::strong_count(question) > 1,
+        });
+        if memory.asked.len() >= ASKED_MAX && !memory.asked.contains_key(&key) {
+            return None;
         }
-        memory.asked.insert(key, now);
-        true
+        Some(Arc::clone(memory.asked.entry(key).or_default()))
+    }
+
+    /// A place among those who ask the upstream.
+    pub(crate) async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.asking.acquire().await.ok()
     }
 }
 
@@ -222,7 +244,6 @@ mod tests {
         let whole = format!("{live}#EXTINF:4,\na.mp4\n");
         known.learn(("a", "/v/i.m3u8"), whole.as_bytes(), |_| true);
         assert_eq!(known.lasts("a", "/v/a.mp4"), Some(4_000), "parts do not count beside the whole");
-        assert!(known.may_ask("a", "/v/i.m3u8") && !known.may_ask("a", "/v/i.m3u8"));
     }
 
     #[test]
@@ -231,6 +252,25 @@ mod tests {
         let text = b"#EXTM3U\n#EXTINF:0,\n/film/0.ts\n#EXTINF:1,\n0.ts\n";
         known.learn(("a", "/mine/i.m3u8"), text, |place| place.starts_with("/mine/"));
         assert_eq!((known.lasts("a", "/film/0.ts"), known.lasts("a", "/mine/0.ts")), (None, Some(1_000)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_is_asked_once_for_all_who_come_meanwhile_and_for_a_while() {
+        let known = Segments::default();
+        let ask = || known.question("a", "/i.m3u8").unwrap();
+        let (one, two) = (ask(), ask());
+        assert!(Arc::ptr_eq(&one, &two), "under way");
+        drop((one, two));
+        let again = ask();
+        again.get_or_init(async || Instant::now()).await;
+        assert!(Arc::ptr_eq(&again, &ask()), "answered just now");
+        tokio::time::advance(ASKED_AGAIN).await;
+        assert!(!Arc::ptr_eq(&again, &ask()), "asked again");
+        let all: Vec<_> = (1..ASKED_MAX).map(|n| known.question("a", &n.to_string()).unwrap()).collect();
+        let _first = ask();
+        assert!(known.question("a", "/more").is_none());
+        drop(all);
+        assert!(known.question("a", "/more").is_some(), "whoever has left leaves no question behind");
     }
 
     #[test]
