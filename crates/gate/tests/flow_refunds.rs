@@ -36,8 +36,10 @@ async fn gate_with(bank: &Arc<Bank>, upstream: SocketAddr, refunds: Refunds) -> 
     let kept = Rule::new("/kept/**", cent()).unwrap();
     let covers = Covers::parse(&["/paid/**".to_owned()], &[]).unwrap();
     let price = usd().money(Amount::new(100 * CENT));
-    let day = Plan::new("day", price, covers, Span::from_secs(24 * 3_600)).unwrap().refunding(refunds);
-    let rules = Rules::new(vec![paid, kept]).unwrap().selling(vec![day]).unwrap();
+    let day = Span::from_secs(24 * 3_600);
+    let week = Plan::new("week", price, covers.clone(), day).unwrap();
+    let day = Plan::new("day", price, covers, day).unwrap().refunding(refunds);
+    let rules = Rules::new(vec![paid, kept]).unwrap().selling(vec![day, week]).unwrap();
     let config = ProxyConfig::new(format!("http://{upstream}").parse().unwrap());
     start_service(Limits::default(), Gate::new(bank.config(rules), Proxy::new(config).unwrap())).await
 }
@@ -208,24 +210,44 @@ async fn what_is_set_aside_waits_for_whoever_has_the_receipt() {
     let refused = ask(&gate, &paid, Purse::new(&bank).outputs()).await;
     assert_eq!((refused.status, refused.code().as_str()), (409, "refund-not-offered"));
     for (step, amount) in [(1, 3_000), (2, 4_000)] {
-        let row = bank.payment(payment(&paid)).unwrap();
-        let grant = GrantRefund {
-            payment: payment(&paid),
-            merchant: row.merchant.clone(),
-            asset: usd(),
-            marks: row.marks,
-            fare: None,
-            amount: Amount::new(amount),
-            code: None,
-            why: "a blurred picture".into(),
-            tag: RequestTag::from_bytes([step; 16]),
-        };
-        bank.decide(&Command::Refund(Refund::Grant(grant))).unwrap();
+        set_aside(&bank, &paid, (step, amount));
         let purse = Purse::new(&bank);
         let answer = given(&ask(&gate, &paid, purse.outputs()).await);
         assert_eq!(u128::from(sum(&purse.open(&bank, &answer))), amount);
     }
     assert_eq!(earned(&bank), 3_000);
+}
+
+/// What the operator gives back, for whoever comes with the receipt.
+fn set_aside(bank: &Arc<Bank>, paid: &Answer, (step, amount): (u8, u128)) {
+    let row = bank.payment(payment(paid)).unwrap();
+    let grant = GrantRefund {
+        payment: payment(paid),
+        merchant: row.merchant.clone(),
+        asset: usd(),
+        marks: row.marks,
+        fare: None,
+        amount: Amount::new(amount),
+        code: None,
+        why: "a blurred picture".into(),
+        tag: RequestTag::from_bytes([step; 16]),
+    };
+    bank.decide(&Command::Refund(Refund::Grant(grant))).unwrap();
+}
+
+/// A pass that was sold without a window opened everything to its end although the operator had given all of it back.
+#[tokio::test]
+async fn a_pass_that_the_operator_gives_back_wholly_ends_without_a_window() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate(&bank, upstream.address).await;
+    let token = bank.token(&[1_048_576]);
+    let bought = get(gate.address, "/.well-known/farthing/passes/week", &cashu(&token)).await;
+    let pass = format!("Farthing-Pass: {}\r\n", bought.header("farthing-pass").unwrap());
+    set_aside(&bank, &bought, (1, 99 * CENT));
+    assert_eq!(get(gate.address, "/paid/7", &pass).await.status, 200, "a part of it ends nothing");
+    set_aside(&bank, &bought, (2, CENT));
+    assert_eq!(get(gate.address, "/paid/7", &pass).await.status, 402);
+    assert_eq!(earned(&bank), 0);
 }
 
 #[tokio::test]

@@ -59,11 +59,13 @@ impl Shared {
         problem.with("refund", told)
     }
 
-    /// Passes without those whose payment went back. Only of passes that say so themselves a row is read.
+    /// Passes without those whose payment went back. A row is read only of passes that were bought, which last, and of those
+    /// that say so themselves.
     pub(super) fn not_refunded(&self, passes: Vec<Pass>) -> Result<Vec<Pass>, Fault> {
         let mut good = Vec::with_capacity(passes.len());
         for pass in passes {
-            if !pass.checked || !self.is_refunded(&pass.payment)? {
+            let looked_up = pass.checked || pass.bought.is_some();
+            if !looked_up || !self.is_refunded(&pass.payment)? {
                 good.push(pass);
             }
         }

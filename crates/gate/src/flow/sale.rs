@@ -153,12 +153,13 @@ impl Shared {
     /// Gives whoever has proven to be the buyer the same pass again.
     pub(super) fn pass_again(&self, quote: &Quote, row: &AccessRow) -> Response<Body> {
         let mut response = Sale::answer();
-        self.put_pass(
-            &mut response,
-            quote,
-            (row.payment, row.until, quote.refunds.is_some()),
-            (self.config.clock)(),
-        );
+        // What was told when it was bought, whatever is told now.
+        let paid = self.config.read.payment(row.payment).unwrap_or_else(|error| {
+            tracing::error!(%error, "whether a pass may be given back cannot be read");
+            None
+        });
+        let checked = paid.is_none_or(|paid| paid.marks.refund.is_some());
+        self.put_pass(&mut response, quote, (row.payment, row.until, checked), (self.config.clock)());
         response
     }
 
