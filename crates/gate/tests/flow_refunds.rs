@@ -201,6 +201,32 @@ async fn without_outputs_it_comes_as_a_token() {
     assert_eq!(get(gate.address, "/kept/1", &cashu(&token)).await.status, 200);
 }
 
+/// Two sums were there, the answer with the first was lost, and asking again brought the second alone: the first could never be
+/// fetched.
+#[tokio::test]
+async fn what_was_in_an_answer_that_was_lost_comes_with_the_next_one() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate(&bank, upstream.address).await;
+    let paid = pay(&gate, &bank, "/paid/1").await;
+    set_aside(&bank, &paid, (1, 3_000));
+    let lost = given(&ask(&gate, &paid, Vec::new()).await);
+    assert_eq!(lost.refunded.amount, Amount::new(3_000));
+    let both = given(&ask(&gate, &paid, Vec::new()).await);
+    let token = both.token.unwrap();
+    let worth = Token::decode(&token).unwrap().total().unwrap();
+    assert_eq!((both.refunded.amount, u128::from(worth), earned(&bank)), (Amount::new(CENT), CENT, 0));
+    // What is spent comes no more.
+    let paid = pay(&gate, &bank, "/paid/2").await;
+    set_aside(&bank, &paid, (1, 3_000));
+    let first = given(&ask(&gate, &paid, Vec::new()).await).token.unwrap();
+    let id = bank.keyring.active(usd().unit()).unwrap().id;
+    let first = Token::decode(&first).unwrap().resolve(&[id]).unwrap();
+    bank.charge(&first, 3_000, "elsewhere").unwrap();
+    let rest = given(&ask(&gate, &paid, Vec::new()).await);
+    assert_eq!(rest.refunded.amount, Amount::new(CENT - 3_000));
+    assert_eq!(given(&ask(&gate, &paid, Vec::new()).await), rest);
+}
+
 #[tokio::test]
 async fn what_is_set_aside_waits_for_whoever_has_the_receipt() {
     let (bank, upstream) = (Bank::new(), support::mirror().await);

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use farthing_ecash::{BlindSignature, BlindedMessage, Proof, Token};
+use farthing_ecash::{BlindedMessage, Proof, Token, Y, hash_to_curve};
 use farthing_engine::{
-    Answer, BundleRow, ChangeOutput, Command, Output, PaymentId, PaymentRow, PaymentState, QuotaId, Refund,
-    RefundReject, RefundRow, RefundStep, RefundedTo, Refusal, Reject, RequestTag, TakeRefund,
+    Answer, BundleRow, ChangeOutput, Command, CreditId, KeyringReject, Output, PaymentId, PaymentRow,
+    PaymentState, QuotaId, REFUND_STEPS_MAX, Refund, RefundReject, RefundRow, RefundStep, RefundedTo,
+    Refusal, Reject, RequestTag, TakeRefund,
 };
-use farthing_money::{Amount, Timestamp};
+use farthing_money::{Amount, Asset, Timestamp};
 use farthing_wire::mpp::credit::OutputText;
 use farthing_wire::refund::REFUND_OUTPUTS_MAX;
 use farthing_wire::{Pass, Problem, Receipt, RefundRequest};
@@ -229,23 +230,23 @@ impl Shared {
         step: &RefundStep,
     ) -> Result<Response<Body>, Denied> {
         let RefundedTo::Payer { credits, .. } = &step.to else { return Err(reject(Reject::NotLoaded)) };
-        let (keyring, change) = (self.config.keyring.borrow().clone(), credits.clone());
-        let again = move || keyring.sign_change_again(&change);
-        let signatures = self.config.crypto.run(3 * credits.len(), again).await??;
+        let (amount, name, money) = if wanted.blanks.is_empty() {
+            let (amount, token) = self.own_token(wanted.payment, row.asset, credits).await?;
+            (amount, "token", json!(token))
+        } else {
+            let (keyring, change) = (self.config.keyring.borrow().clone(), credits.clone());
+            let again = move || keyring.sign_change_again(&change);
+            let signatures = self.config.crypto.run(3 * credits.len(), again).await??;
+            (step.amount, "signatures", json!(signatures))
+        };
         let asset = row.asset;
         let sum = |amount: Amount| json!({ "amount": amount, "unit": asset.unit(), "asset": asset.code(), "scale": asset.scale() });
-        let mut told = json!({
+        let told = json!({
             "payment": wanted.payment.to_string(),
-            "refunded": sum(step.amount),
+            "refunded": sum(amount),
             "kept": sum(row.kept()),
+            name: money,
         });
-        if let Some(told) = told.as_object_mut() {
-            if wanted.blanks.is_empty() {
-                told.insert("token".into(), self.own_token(wanted.payment, row, credits, &signatures).into());
-            } else {
-                told.insert("signatures".into(), json!(signatures));
-            }
-        }
         let mut response = Response::new(Body::from(told.to_string()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -253,20 +254,50 @@ impl Shared {
         Ok(response)
     }
 
-    fn own_token(
+    /// Everything that came of a payment on outputs of our own and is not spent, so that what was in an answer that was lost comes
+    /// with the next one. If all of it is spent, what was asked for now.
+    async fn own_token(
         &self,
         payment: PaymentId,
-        row: &PaymentRow,
-        credits: &[ChangeOutput],
-        signatures: &[BlindSignature],
-    ) -> String {
-        let secret = &self.config.secrets.change;
-        // Which of the steps it was is seen by its outputs.
-        let of = |place| own_proofs(secret, own_id(payment, place), credits, signatures);
-        let proofs: Vec<Proof> = (0..farthing_engine::REFUND_STEPS_MAX).find_map(of).unwrap_or_default();
+        asset: Asset,
+        asked: &[ChangeOutput],
+    ) -> Result<(Amount, String), Denied> {
+        let known = self.config.read.refund(payment).map_err(Refusal::Fault)?.unwrap_or_default();
+        let came: Vec<Vec<ChangeOutput>> = known.steps.into_iter().filter_map(credits_of).collect();
+        let asked = asked.to_vec();
+        let weight = 3 * came.iter().map(Vec::len).sum::<usize>().max(asked.len());
+        let (keyring, secret) = (self.config.keyring.borrow().clone(), self.config.secrets.change);
+        let work = move || {
+            let own = |credits: &[ChangeOutput]| -> Result<Vec<Proof>, KeyringReject> {
+                let signatures = keyring.sign_change_again(credits)?;
+                // Which of the steps it was is seen by its outputs.
+                let of = |place| own_proofs(&secret, own_id(payment, place), credits, &signatures);
+                Ok((0..REFUND_STEPS_MAX).find_map(of).unwrap_or_default())
+            };
+            // What a keyset that is written off has signed is worth nothing any more.
+            let all: Vec<Proof> = came.iter().filter_map(|credits| own(credits).ok()).flatten().collect();
+            own(&asked).map(|asked| (all, asked))
+        };
+        let (all, asked) = self.config.crypto.run(weight, work).await??;
+        let ids: Vec<CreditId> = all.iter().map(credit_of).collect();
+        let spent = self.config.read.credits(&ids).map_err(Refusal::Fault)?;
+        let unspent = all.into_iter().zip(spent).filter(|(_, row)| row.is_none());
+        let unspent: Vec<Proof> = unspent.map(|(proof, _)| proof).collect();
+        let proofs = if unspent.is_empty() { asked } else { unspent };
+        let amount = Amount::try_sum(proofs.iter().map(|proof| Amount::from(proof.amount)));
+        let amount = amount.ok_or_else(|| reject(Reject::AmountOverflow))?;
         let mint = self.config.names.mints.first().map_or("", String::as_str);
-        Token::new(mint, row.asset.unit(), None, proofs).encode()
+        Ok((amount, Token::new(mint, asset.unit(), None, proofs).encode()))
     }
+}
+
+fn credits_of(step: RefundStep) -> Option<Vec<ChangeOutput>> {
+    if let RefundedTo::Payer { credits, .. } = step.to { Some(credits) } else { None }
+}
+
+fn credit_of(proof: &Proof) -> CreditId {
+    let y: Y = hash_to_curve(proof.secret.as_bytes());
+    CreditId::from_bytes(y.to_bytes())
 }
 
 /// What a payer would get.

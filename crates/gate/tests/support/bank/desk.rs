@@ -68,8 +68,13 @@ impl Read for Desk {
         Ok(posted.or_else(|| rows.held.get(&id).unwrap().cloned()))
     }
 
-    fn credits(&self, _: &[CreditId]) -> Result<Vec<Option<CreditRow>>, Fault> {
-        unread()
+    fn credits(&self, ids: &[CreditId]) -> Result<Vec<Option<CreditRow>>, Fault> {
+        let mut rows = self.0.rows.lock().unwrap();
+        let read = |id: &CreditId| {
+            rows.credits.load(*id, None);
+            rows.credits.get(id).unwrap().cloned()
+        };
+        Ok(ids.iter().map(read).collect())
     }
 
     fn outputs(&self, _: &[OutputId]) -> Result<Vec<Option<OutputRow>>, Fault> {
