@@ -95,6 +95,34 @@ fn coming_back_is_the_same_use_and_what_fails_is_none() {
     assert_eq!(books.taken(), 0, "a bundle that is over is forgotten");
 }
 
+/// An answer that began late, or beside one that failed, opened a page for nothing: its use had been given back.
+#[test]
+fn what_is_delivered_after_its_use_was_given_back_counts() {
+    let mut books = Books::new();
+    assert_eq!(books.begin(1), Ok(2));
+    books.now = START.after(BUNDLE_USE_WAITS);
+    books.forget();
+    assert_eq!(books.taken(), 0);
+    books.end(1, true);
+    assert_eq!(books.taken(), 1);
+    assert_eq!((books.begin(1), books.taken()), (Ok(2), 1), "coming back is the same use");
+    // Two that wait longer than a use does: the one that fails gives back what the other has.
+    assert_eq!(books.begin(2), Ok(1));
+    books.now = books.now.after(BUNDLE_USE_WAITS);
+    assert_eq!(books.begin(2), Ok(1));
+    books.end(2, false);
+    books.end(2, true);
+    assert_eq!(books.taken(), 2);
+    // What others have taken meanwhile stays theirs.
+    assert_eq!(books.begin(3), Ok(0));
+    books.now = books.now.after(BUNDLE_USE_WAITS);
+    books.forget();
+    assert_eq!(books.begin(4), Ok(0));
+    books.end(4, true);
+    books.end(3, true);
+    assert_eq!((books.taken(), books.begin(5)), (OF, Err(BundleReject::UsedUp { of: OF }.into())));
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Begin(u8),
@@ -123,12 +151,15 @@ struct Page {
 }
 
 proptest! {
-    /// Each use that counts is one that was delivered or may still be, and there are never more than were bought.
+    /// Each use that counts is one that was delivered or may still be, and none begins beyond what was bought. What was delivered
+    /// so late that its use had been given to somebody else is one that none is left for.
     #[test]
     fn nobody_opens_more_than_was_bought(steps in steps()) {
         let mut books = Books::new();
         let mut open = BTreeMap::<u8, Page>::new();
-        let mut past = 0;
+        // Answers that were asked for and have not ended, whatever the books have forgotten.
+        let mut asked = BTreeMap::<u8, u32>::new();
+        let (mut past, mut beyond) = (0, 0);
         for step in steps {
             match step {
                 Step::Begin(n) => {
@@ -148,13 +179,23 @@ proptest! {
                             Page { under_way: 1, delivered: false, until: waits }
                         };
                         open.insert(n, page);
+                        *asked.entry(n).or_default() += 1;
                     }
                 }
                 Step::End(n, good) => {
-                    let (now, page) = (books.now, open.get(&n).copied());
-                    let Some(page) = page.filter(|page| page.under_way > 0) else { continue };
+                    let now = books.now;
+                    let Some(waiting) = asked.get_mut(&n).filter(|waiting| **waiting > 0) else { continue };
+                    *waiting -= 1;
                     books.end(n, good);
-                    let under_way = page.under_way - 1;
+                    let Some(page) = open.get(&n).copied() else {
+                        if good {
+                            beyond += u32::from(past + u32::try_from(open.len()).unwrap() - beyond == OF);
+                            open.insert(n, Page { under_way: 0, delivered: true, until: now.after(LASTS) });
+                        }
+                        prop_assert_eq!(books.taken(), past + u32::try_from(open.len()).unwrap() - beyond);
+                        continue;
+                    };
+                    let under_way = page.under_way.saturating_sub(1);
                     if good {
                         let until = if page.delivered { page.until } else { now.after(LASTS) };
                         open.insert(n, Page { under_way, delivered: true, until });
@@ -176,7 +217,7 @@ proptest! {
                     }
                 }
             }
-            let counted = past + u32::try_from(open.len()).unwrap();
+            let counted = past + u32::try_from(open.len()).unwrap() - beyond;
             prop_assert!(counted <= OF);
             prop_assert_eq!(books.taken(), counted, "{:?}", step);
         }

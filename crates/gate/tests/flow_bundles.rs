@@ -10,16 +10,17 @@ mod support;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use farthing_gate::serve::Limits;
-use farthing_gate::{Covers, Gate, Plan, Proxy, ProxyConfig, Refunds};
+use farthing_gate::{Body, Covers, Gate, Plan, Proxy, ProxyConfig, Refunds};
 use farthing_money::{Amount, Span};
 use farthing_wire::{REFUNDS_PATH, RefundAnswer};
 use http::StatusCode;
 use support::bank::{Bank, usd};
 use support::pay::{Answer, cashu, get, rules, send};
 use support::site::Site;
-use support::{Server, start_service};
+use support::{Server, start, start_service};
 
 const TEN: &str = "/.well-known/farthing/passes/ten";
 /// What ten uses cost: five cents.
@@ -107,4 +108,31 @@ async fn what_fails_is_not_counted_and_only_what_is_left_comes_back() {
     assert_eq!((answer.refunded.amount, answer.kept.amount), (Amount::new(45_000), Amount::new(5_000)));
     assert_eq!(get(gate.address, "/paid/2", &pass).await.status, 402, "nothing is left of it");
     assert_eq!(get(gate.address, "/paid/1", &pass).await.status, 200, "what was opened stays open");
+}
+
+/// A page was delivered although its use could not be counted, and the use was given back: it had cost nothing.
+#[tokio::test]
+async fn nothing_goes_out_whose_use_is_not_counted() {
+    let (bank, asked) = (Bank::new(), Arc::new(AtomicUsize::new(0)));
+    let (busy, count) = (Arc::clone(&bank), Arc::clone(&asked));
+    let upstream = start(Limits::default(), move |_| {
+        // The writer has no time for a moment, then for longer than anybody waits.
+        let commands = [3, 53, 0][count.fetch_add(1, Ordering::SeqCst).min(2)];
+        busy.busy.store(commands, Ordering::SeqCst);
+        async move { http::Response::new(Body::from("content")) }
+    })
+    .await;
+    let gate = gate(&bank, upstream.address).await;
+    let pass = shown(&buy(&gate, &bank).await);
+    let first = get(gate.address, "/paid/1", &pass).await;
+    assert_eq!((first.status, first.header("farthing-uses")), (200, Some("left=9; of=10")));
+    let second = get(gate.address, "/paid/2", &pass).await;
+    assert_eq!(
+        (second.status, second.code().as_str(), second.header("retry-after")),
+        (503, "busy", Some("1"))
+    );
+    bank.busy.store(0, Ordering::SeqCst);
+    let again = get(gate.address, "/paid/2", &pass).await;
+    assert_eq!((again.status, again.header("farthing-uses")), (200, Some("left=8; of=10")), "{again:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
 }

@@ -50,6 +50,9 @@ fn end(rows: &mut Rows, command: &EndBundleUse, now: Timestamp) -> Decision {
     let EndBundleUse { bundle, used, delivered } = *command;
     let known = rows.bundles.get(&bundle)?.copied();
     let Some(row) = rows.bundle_uses.get(&used)?.copied().filter(|row| row.bundle == bundle) else {
+        if let Some(span) = delivered {
+            count_late(rows, (bundle, used), known, now.after(span));
+        }
         return Ok((Answer::Done, None));
     };
     let under_way = row.under_way.saturating_sub(1);
@@ -68,6 +71,20 @@ fn end(rows: &mut Rows, command: &EndBundleUse, now: Timestamp) -> Decision {
         }
     }
     Ok((Answer::Done, None))
+}
+
+/// What was delivered after its use was given back, because its answer was so late or another one of it failed, counts all the same.
+/// Others may have taken what was left meanwhile: then one more was had than was bought, and none is left.
+fn count_late(
+    rows: &mut Rows,
+    (bundle, used): (PaymentId, BundleUseId),
+    known: Option<BundleRow>,
+    until: Timestamp,
+) {
+    // A bundle that is forgotten is over.
+    let Some(row) = known else { return };
+    rows.bundles.put(bundle, BundleRow { taken: row.taken.saturating_add(1).min(row.of), ..row });
+    rows.bundle_uses.put(used, BundleUseRow { bundle, under_way: 0, delivered: true, until });
 }
 
 fn give_back(rows: &mut Rows, bundle: PaymentId, known: Option<BundleRow>) {

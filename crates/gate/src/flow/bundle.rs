@@ -1,5 +1,5 @@
 //! Bundles: passes that open something a number of times. One use is taken, durably, before the upstream is asked, and given back
-//! before the answer says that it failed. Coming back to the same thing while its rule's pass lasts is the same use.
+//! before the answer says that it failed. No answer goes out whose use is not counted. Coming back to the same thing while its rule's pass lasts is the same use.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use farthing_wire::{Pass, header};
 use http::{HeaderMap, HeaderValue, Response};
 use tower::Service;
 
+use super::challenge::Asked;
 use super::deliver::put;
 use super::pay::{is_delivery, uncharged};
 use super::quote::Quote;
@@ -93,7 +94,7 @@ impl Shared {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let asked = answering.parts.headers.clone();
+        let (asked, quote) = (answering.parts.headers.clone(), Arc::clone(&answering.quote));
         let lasts = answering.quote.pass;
         let note = self.note(&answering.quote, taken.bundle, Standing::Pass, answering.quote.price, None);
         let answer = match answering.call(note).await {
@@ -101,9 +102,13 @@ impl Shared {
             Ok(response) => Err(uncharged(response)),
             Err(error) => Err(problem::answer(&problem::of_upstream(&error))),
         };
-        self.end_bundle(taken, answer.is_ok().then_some(lasts)).await;
-        match answer {
-            Ok(mut response) => {
+        let ended = self.end_bundle(taken, answer.is_ok().then_some(lasts)).await;
+        match (answer, ended) {
+            (Ok(_), Err(refusal)) => {
+                let asked = Asked { quote: &quote, headers: &asked, digest: None };
+                self.refuse(&asked, &refusal.into(), false)
+            }
+            (Ok(mut response), Ok(())) => {
                 let headers = response.headers_mut();
                 own_header::remove_from_answer(headers);
                 deliver::keep_private(headers);
@@ -111,7 +116,7 @@ impl Shared {
                 cors::widen_answer(headers);
                 response
             }
-            Err(mut answer) => {
+            (Err(mut answer), _) => {
                 not_counted(answer.headers_mut());
                 cors::open(answer.headers_mut(), &asked);
                 answer
@@ -119,13 +124,13 @@ impl Shared {
         }
     }
 
-    async fn end_bundle(&self, taken: Taken, delivered: Option<Span>) {
+    /// Says what has become of a use, although the writer has no time at once. What cannot be said waits, and is given back when
+    /// nothing has come of it.
+    async fn end_bundle(&self, taken: Taken, delivered: Option<Span>) -> Result<(), Refusal> {
         let Taken { bundle, used, .. } = taken;
         let command = Command::Bundle(BundleCommand::End(EndBundleUse { bundle, used, delivered }));
-        if let Err(error) = self.config.execute.execute(command).await {
-            // It waits, and is given back when nothing has come of it.
-            tracing::error!(%error, "a use of a bundle cannot be ended");
-        }
+        let ended = self.execute_patiently(command).await.map(|_| ());
+        ended.inspect_err(|error| tracing::error!(%error, "a use of a bundle cannot be ended"))
     }
 }
 
