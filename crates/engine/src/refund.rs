@@ -49,7 +49,8 @@ pub struct RefundTerms {
 pub const RATE_FREE: u64 = 5;
 /// For how long payments and refunds count in a rate: the present period and the one before it.
 pub const RATE_PERIOD: Span = Span::from_secs(30 * 24 * 3_600);
-/// Steps of one payment at the most. Nobody gives one back in more.
+/// With so many steps the operator gives nothing more of a payment. Its payer gets what is there all the same, which are two steps
+/// beyond that at the most.
 pub const REFUND_STEPS_MAX: usize = 32;
 
 /// What may come back of a payment, and what has.

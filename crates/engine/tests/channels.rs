@@ -9,9 +9,10 @@ use farthing_channel::{
 };
 use farthing_engine::{
     AccessId, Answer, Call, CallId, CallReject, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep,
-    ChargeVoucher, Chart, Command, EndCall, Funds, HeldVoucher, Hold, MakeChannelCall, Marks, Meter,
-    Movement, NameId, Outcome, PaymentId, Post, ReceiverId, ReceiverRow, Reject, RequestTag, Rows,
-    SeeChannel, SeeReceiver, TransactionId, UnitWorth, end_of, release_of,
+    ChargeVoucher, Chart, Command, EndCall, Funds, GrantRefund, HeldVoucher, Hold, MakeChannelCall, Marks,
+    Meter, Movement, NameId, Outcome, Payees, PaymentId, Post, ReceiverId, ReceiverRow, Refund, RefundReject,
+    Reject, RequestTag, Rows, SeeChannel, SeeReceiver, TakeRefund, TransactionId, UnitWorth, end_of,
+    release_of,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
@@ -289,6 +290,33 @@ fn the_same_voucher_on_another_base_is_another_payment() {
     books.run(&hold(5, 5)).unwrap();
     books.run(&charge(5, 5, 5)).unwrap();
     assert_eq!(books.row().books.charged(), units(10));
+}
+
+/// Who had paid through a channel was told that no window was offered.
+#[test]
+fn what_was_paid_in_a_channel_comes_by_the_operators_word_alone() {
+    let mut books = Books::funded(100);
+    books.run(&hold(0, 10)).unwrap();
+    books.run(&charge(0, 10, 10)).unwrap();
+    let (payment, merchant, asset) = (payment(0, 10), Payees::from(merchant().id()), usd());
+    let (marks, fare, tag) = (Marks::default(), None, RequestTag::from_bytes([0; 16]));
+    let take = TakeRefund { payment, merchant, asset, marks, fare, outputs: Vec::new(), by: None, tag };
+    let take = Command::Refund(Refund::Take(take));
+    assert_eq!(books.run(&take), Err(RefundReject::InChannel.into()));
+    let grant = GrantRefund {
+        payment,
+        merchant: support::merchant().id().into(),
+        asset,
+        marks,
+        fare,
+        amount: Amount::new(4),
+        code: None,
+        why: "a blurred picture".into(),
+        tag: RequestTag::from_bytes([1; 16]),
+    };
+    books.run(&Command::Refund(Refund::Grant(grant))).unwrap();
+    // What is set aside is due; it is asked for with outputs.
+    assert!(matches!(books.run(&take), Err(Reject::Unbalanced { .. })));
 }
 
 #[test]

@@ -279,6 +279,25 @@ fn what_was_told_no_window_is_given_back_by_the_operator_alone() {
         books.grant(1, 1, (None, n)).unwrap();
     }
     assert_eq!(books.grant(1, 1, (None, 99)), Err(RefundReject::Steps.into()));
+    // Went wrong: no more steps, no way to what was set aside.
+    assert_eq!(books.take(1, 1, 100).unwrap().amount, units(30));
+    assert_eq!(books.row(1).kept(), Amount::ZERO);
+}
+
+/// Many parts set aside, or become codes, keep nobody from what is due, nor from asking for the rest within the window.
+#[test]
+fn what_is_due_is_never_locked_in_by_the_number_of_steps() {
+    let mut books = Books::open();
+    books.pay(1, 50);
+    for n in 1..32 {
+        books.grant(1, 1, (Some(n), n)).unwrap();
+    }
+    books.grant(1, 1, (None, 32)).unwrap();
+    assert_eq!(books.grant(1, 1, (None, 33)), Err(RefundReject::Steps.into()));
+    assert_eq!(books.take(1, 1, 101).unwrap().amount, units(1));
+    assert_eq!(books.take(1, 1, 102).unwrap().amount, units(18));
+    assert_eq!(books.take(1, 1, 103), Err(RefundReject::Done.into()));
+    assert_eq!((books.refund(1).steps.len(), books.earned()), (34, [0, 0, 0]));
 }
 
 #[test]

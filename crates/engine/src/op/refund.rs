@@ -40,10 +40,7 @@ fn take(rows: &mut Rows, command: &TakeRefund, now: Timestamp) -> Decision {
         return Ok((Answer::Refund(Box::new(step.clone())), None));
     }
     let epoch = super::epoch(rows)?;
-    let Some(known) = known else {
-        return Err(if row.is_refunded() { RefundReject::Done } else { RefundReject::NotOffered }.into());
-    };
-    room(&known)?;
+    let Some(known) = known else { return Err(never_offered(&row).into()) };
     let bundle = rows.bundles.get(payment)?.copied();
     super::check_outputs(rows, outputs)?;
     let signed = output_sums(outputs)?;
@@ -160,6 +157,19 @@ fn found(
     Ok((row.clone(), known))
 }
 
+/// Why nothing comes of a payment that no window is known of.
+fn never_offered(row: &PaymentRow) -> RefundReject {
+    if row.is_refunded() {
+        RefundReject::Done
+    } else if row.channel.is_some() {
+        RefundReject::InChannel
+    } else {
+        RefundReject::NotOffered
+    }
+}
+
+/// The operator gives only so often. What it has set aside, and what is left within the window, comes all the same: money that is
+/// due is never locked in.
 fn room(known: &RefundRow) -> Result<(), Reject> {
     if known.steps.len() < REFUND_STEPS_MAX { Ok(()) } else { Err(RefundReject::Steps.into()) }
 }
