@@ -1,9 +1,14 @@
 //! A fare: single payments count in it until together they have paid a pass. It knows how much, and not who.
 
-use farthing_money::{Amount, Asset, Timestamp};
+use farthing_money::{Amount, Asset, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::FareId;
+
+/// How long after its end it is known of a fare that it was paid: its pass was given out, so that nothing of it comes back for the
+/// asking. As long as the longest window ([`REFUND_WITHIN_MAX`](crate::REFUND_WITHIN_MAX)), and a week for what a chain and a clock
+/// may take.
+pub const FARE_PAID_STAYS: Span = Span::from_secs((31 + 7) * 24 * 3_600);
 
 /// How far a fare is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,13 @@ impl FareRow {
     /// Whether nothing more is charged until it ends.
     pub fn is_paid(&self) -> bool {
         self.left().is_zero()
+    }
+
+    /// Whether nobody needs to know of it any more.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        let until = if self.is_paid() { self.ends.after(FARE_PAID_STAYS) } else { self.ends };
+        // What is held ends in it.
+        until <= now && self.held.is_zero()
     }
 }
 

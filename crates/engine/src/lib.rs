@@ -74,7 +74,7 @@ pub use command::{
 pub use entitlement::{EntitlementCommand, EntitlementId, EntitlementRow, IssueEntitlement};
 pub use escrow::{Authorize, Capture, Void};
 pub use exchange::{Exchange, ExchangeAccounts, Exchanged};
-pub use fare::{FareRow, FareShare};
+pub use fare::{FARE_PAID_STAYS, FareRow, FareShare};
 pub use feature::{
     AuthorizeUse, Claim, CommitUse, GivenBack, ReleaseUse, USE_KEPT, UseBy, UseCommand, UseId, UseRow,
     UseState,
@@ -99,8 +99,8 @@ pub use rates::{AcceptRates, Quotation, RATES, RATES_KEPT, RateSet, RatesRow};
 use recover::release_of_row;
 pub use recover::{end_of, is_given_back, release_of};
 pub use refund::{
-    GrantRefund, ItemCounts, ItemId, ItemRow, RATE_FREE, RATE_PERIOD, REFUND_STEPS_MAX, Refund, RefundRow,
-    RefundStep, RefundTerms, RefundedTo, TakeRefund, item_name,
+    GrantRefund, ItemCounts, ItemId, ItemRow, RATE_FREE, RATE_PERIOD, REFUND_STEPS_MAX, REFUND_WITHIN_MAX,
+    Refund, RefundRow, RefundStep, RefundTerms, RefundedTo, TakeRefund, item_name,
 };
 pub use reject::{
     BundleReject, CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, RefundReject, Reject,

@@ -45,6 +45,8 @@ pub struct RefundTerms {
     pub rate_most: u32,
 }
 
+/// The longest window.
+pub const REFUND_WITHIN_MAX: Span = Span::from_secs(31 * 24 * 3_600);
 /// So many refunds of an item are given whatever its rate is: a rate of few payments says nothing.
 pub const RATE_FREE: u64 = 5;
 /// For how long payments and refunds count in a rate: the present period and the one before it.

@@ -6,9 +6,10 @@ mod support;
 use std::collections::BTreeMap;
 
 use farthing_engine::{
-    Answer, Call, CallId, ChainAddress, Command, CreditId, EndCall, FareId, FareReject, FareRow, FareShare,
-    Forget, Funds, Hold, Input, Marks, Movement, Outcome, Output, OutputId, PaymentId, PaymentState, Post,
-    Reject, ReopenCall, RequestTag, Rows, Settle, SettledPayment, TransactionId, release_of,
+    Answer, Call, CallId, ChainAddress, Command, CreditId, EndCall, FARE_PAID_STAYS, FareId, FareReject,
+    FareRow, FareShare, Forget, Funds, Hold, Input, Marks, Movement, Outcome, Output, OutputId, PaymentId,
+    PaymentState, Post, Reject, ReopenCall, RequestTag, Rows, Settle, SettledPayment, TransactionId,
+    release_of,
 };
 use farthing_money::{Amount, Timestamp};
 use proptest::prelude::*;
@@ -215,6 +216,9 @@ fn nobody_pays_more_than_he_was_told_and_what_is_signed_is_taken_as_it_is() {
     books.charge(1, 40).unwrap();
     books.end(1, true).unwrap();
     assert_eq!(books.counted(), (100, 0));
+    books.run(&forget).unwrap();
+    assert_eq!(books.counted(), (100, 0), "it was paid, and what counted in it may be asked back");
+    books.now = ENDS.after(FARE_PAID_STAYS);
     books.run(&forget).unwrap();
     assert_eq!(books.row(), None);
 }

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use farthing_engine::{
     Answer, BeginBundleUse, BundleCommand, BundleUseId, Chart, CodeId, Command, CreditId, EndBundleUse,
     FareId, FareRow, FareShare, Forget, GrantRefund, Hold, Input, ItemId, Marks, Output, OutputId, Payees,
-    PaymentId, PaymentRow, Post, QuotaId, RATE_PERIOD, Refund, RefundReject, RefundRow, RefundStep,
-    RefundTerms, RefundedTo, Reject, RequestTag, Rows, TakeRefund,
+    PaymentId, PaymentRow, Post, QuotaId, RATE_PERIOD, REFUND_WITHIN_MAX, Refund, RefundReject, RefundRow,
+    RefundStep, RefundTerms, RefundedTo, Reject, RequestTag, Rows, TakeRefund,
 };
 use farthing_ledger::{Account, AccountId};
 use farthing_money::{Amount, Span, Timestamp};
@@ -350,6 +350,29 @@ fn what_comes_back_counts_in_no_fare() {
     assert_eq!(books.take(2, 1, 4).unwrap().amount, units(50));
     books.run(&Command::Forget(Forget { refunds, ..Forget::default() })).unwrap();
     assert_eq!(books.refund(2).fare, None);
+}
+
+/// A window that was open longer than the fare could not be used once the fare was over, whether it was paid or not.
+#[test]
+fn a_fare_that_is_over_and_was_not_paid_closes_no_window() {
+    for (charged, paid) in [(50, false), (64, true)] {
+        let mut books = Books::open();
+        let marks = Marks { fare: marks(Some(charged)).fare, ..marks_within(REFUND_WITHIN_MAX) };
+        for n in 1..=2 {
+            books.pay_with(n, charged, marks);
+        }
+        // Of the third only what is left is taken.
+        let left = CAP - 2 * charged;
+        books.pay_with(3, if paid { left } else { 1 }, marks);
+        for days in [2, 30] {
+            books.now = START.after(Span::from_secs(days * 86_400));
+            let fares = vec![fare()];
+            books.run(&Command::Forget(Forget { fares, ..Forget::default() })).unwrap();
+            let taken = books.take(1, 1, 1).map(|step| step.amount);
+            let expected = if paid { Err(RefundReject::FarePaid.into()) } else { Ok(units(charged)) };
+            assert_eq!((taken, books.fare().is_some()), (expected, paid), "{days}");
+        }
+    }
 }
 
 /// A bundle that was used up came back whole after its end: how much of it was used was forgotten before its window was over.

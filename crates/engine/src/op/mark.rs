@@ -90,8 +90,7 @@ pub(crate) fn forget(rows: &mut Rows, command: &Forget, now: Timestamp) -> Decis
         }
     }
     for fare in &command.fares {
-        // What is held ends in it.
-        if rows.fares.get(fare)?.is_some_and(|row| row.ends <= now && row.held.is_zero()) {
+        if rows.fares.get(fare)?.is_some_and(|row| row.is_over(now)) {
             fares.push(*fare);
         }
     }

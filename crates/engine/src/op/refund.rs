@@ -195,9 +195,10 @@ fn asked(
     }
     check_final(rows, payment)?;
     if let Some(fare) = known.fare {
-        // Once it is paid there is a pass for it that no row is read for; gone, it was paid or is over.
-        let fare = rows.fares.get(&fare)?.filter(|fare| !fare.is_paid());
-        fare.ok_or(RefundReject::FarePaid)?;
+        // Once it is paid there is a pass for it that no row is read for. That is known for longer than any window is open.
+        if rows.fares.get(&fare)?.is_some_and(FareRow::is_paid) {
+            return Err(RefundReject::FarePaid.into());
+        }
     }
     if let Some(by) = by {
         let used = rows.quotas.get(&by)?.map_or(0, |row| row.used);

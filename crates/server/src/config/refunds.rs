@@ -1,5 +1,6 @@
 //! `[price.refund]` and `[pass.refund]`: what is given back for the asking.
 
+use farthing_engine::REFUND_WITHIN_MAX;
 use farthing_gate::rule::{PER_PAYER_DEFAULT, RATE_MOST_DEFAULT};
 use farthing_gate::{Price, Refunds};
 use farthing_money::Span;
@@ -9,8 +10,6 @@ use super::section::Section;
 
 /// More than anybody gives back in a day.
 const PER_PAYER_MAX: u32 = 1_000;
-/// Longer than anybody thinks about it.
-const WITHIN_MAX: Span = Span::from_secs(31 * 24 * 3_600);
 
 /// What is given back of a rule or a pass, if anything is.
 pub(super) fn read(
@@ -26,7 +25,7 @@ pub(super) fn read(
     }
     refund.require("within", torn);
     let within = refund.parsed("within", |text| {
-        text.parse().ok().filter(|within| *within > Span::ZERO && *within <= WITHIN_MAX)
+        text.parse().ok().filter(|within| *within > Span::ZERO && *within <= REFUND_WITHIN_MAX)
     });
     let per_payer =
         refund.given_or("per_payer", PER_PAYER_DEFAULT, |key| refund.number(key, 1..=PER_PAYER_MAX));

@@ -32,7 +32,7 @@ pub async fn forget(at: &Installation) -> Result<usize, Refusal> {
         sweep(
             by,
             |after, limit| books.fares_after(after, limit),
-            |row: &FareRow, now| row.ends <= now && row.held.is_zero(),
+            FareRow::is_over,
             |over| Command::Forget(Forget { fares: keys(over), ..Forget::default() }),
         )
         .await?,
