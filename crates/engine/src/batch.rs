@@ -49,7 +49,7 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::SendCall(command) => op::call::send(rows, command),
         Command::EndCall(command) => op::call::end(rows, command, now),
         Command::Delivered(call) => op::call::delivered(rows, *call),
-        Command::Unwatch(calls) => op::call::unwatch(rows, calls),
+        Command::Unwatch(calls) => op::call::unwatch(rows, calls, now),
         Command::ReopenCall(command) => op::call::reopen(rows, command, now),
         Command::BookGas(command) => op::call::book_gas(rows, command),
         Command::MakeChannelCall(command) => op::channel::make_call(rows, command, now),

@@ -192,6 +192,11 @@ impl CallId {
         Self::from_bytes(*payment.as_bytes())
     }
 
+    /// The payment that it settles, if it settles one.
+    pub fn if_of_payment(self) -> PaymentId {
+        PaymentId::from_bytes(*self.as_bytes())
+    }
+
     /// The call that puts a payment's money into escrow.
     pub fn of_authorize(payment: PaymentId) -> Self {
         Self::of_parts("farthing/escrow/authorize/1", [&payment.as_bytes()[..]])

@@ -58,7 +58,8 @@ pub const REFUND_STEPS_MAX: usize = 32;
 /// What may come back of a payment, and what has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundRow {
-    /// Until when its payer may ask; the beginning of time if he may not.
+    /// Until when its payer may ask; the beginning of time if he may not. What a chain may still take back he may not ask for: once it
+    /// cannot, this is moved on to as long from then.
     pub until: Timestamp,
     /// The fare that it counted in, for as long as it may be asked for.
     pub fare: Option<FareId>,

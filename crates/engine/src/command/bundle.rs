@@ -1,7 +1,7 @@
 //! The rows that are touched when something is opened with a bundle.
 
 use super::Command;
-use crate::{BundleCommand, Keys};
+use crate::{BundleCommand, CallId, Keys};
 
 impl Command {
     /// The keys of uses of bundles.
@@ -22,6 +22,9 @@ impl Command {
                 keys.bundles.extend(bundles);
                 // What may be asked back still is what is not used.
                 keys.refunds.extend(bundles);
+                for bundle in bundles {
+                    keys.call(CallId::of_payment(*bundle));
+                }
                 keys.bundles.extend(uses.iter().map(|(_, bundle)| *bundle));
                 keys.bundle_uses.extend(uses.iter().map(|(used, _)| *used));
             }

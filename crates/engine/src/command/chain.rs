@@ -76,7 +76,12 @@ impl Command {
                 keys.numbers.push(SenderId::of(command.chain, command.slot.0));
             }
             Self::Delivered(call) => keys.call(*call),
-            Self::Unwatch(calls) => keys.watched.extend(calls),
+            Self::Unwatch(calls) => {
+                keys.watched.extend(calls);
+                let payments = || calls.iter().map(|call| call.if_of_payment());
+                keys.payments.extend(payments());
+                keys.refunds.extend(payments());
+            }
             Self::EndCall(command) => {
                 keys.call(command.call);
                 // If it pays a merchant, it has its payout's name.

@@ -5,8 +5,8 @@ use farthing_money::{Amount, Asset, Timestamp};
 
 use super::Command;
 use crate::{
-    AccessId, CodeId, CreditId, FareId, Keys, KeysetRow, NameId, OutputId, PaymentId, RATES, SessionId,
-    StatementId, StatementRow, sale_reference,
+    AccessId, CallId, CodeId, CreditId, FareId, Keys, KeysetRow, NameId, OutputId, PaymentId, RATES,
+    SessionId, StatementId, StatementRow, sale_reference,
 };
 
 /// Opens a keyset and its account; retires the ones named.
@@ -177,6 +177,9 @@ impl Command {
                 keys.access.extend(&command.access);
                 keys.fares.extend(&command.fares);
                 keys.refunds.extend(&command.refunds);
+                for payment in &command.refunds {
+                    keys.call(CallId::of_payment(*payment));
+                }
                 keys.sessions.extend(&command.sessions);
             }
             Self::Enter(command) => {

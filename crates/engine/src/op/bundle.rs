@@ -112,7 +112,8 @@ fn forget(
         let is_over = rows.bundles.get(bundle)?.is_some_and(|row| row.is_over(now));
         // How much is used is asked as long as what is left may come back.
         let may_come_back = rows.refunds.get(bundle)?.is_some_and(|row| row.until.after(BUNDLE_GRACE) > now);
-        if is_over && !may_come_back {
+        // The window of what a chain may still take back has not begun.
+        if is_over && !may_come_back && super::refund::is_final(rows, *bundle)? {
             ended.push(*bundle);
         }
     }

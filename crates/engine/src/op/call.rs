@@ -300,11 +300,19 @@ pub(crate) fn book_gas(rows: &mut Rows, command: &BookGas) -> Decision {
     Ok((Answer::Settled(Box::new(ended)), Some(entry)))
 }
 
-/// Outcomes that lie too deep to be taken back need not be looked at any more.
-pub(crate) fn unwatch(rows: &mut Rows, calls: &[CallId]) -> Decision {
+/// Outcomes that lie too deep to be taken back need not be looked at any more. What they have paid can be asked back from now on.
+pub(crate) fn unwatch(rows: &mut Rows, calls: &[CallId], now: Timestamp) -> Decision {
+    let mut safe = Vec::new();
     for call in calls {
         if rows.watched.get(call)?.is_some() {
-            rows.watched.remove(*call);
+            let payment = call.if_of_payment();
+            safe.push((*call, payment, super::refund::reopened(rows, payment, now)?));
+        }
+    }
+    for (call, payment, refund) in safe {
+        rows.watched.remove(call);
+        if let Some(refund) = refund {
+            rows.refunds.put(payment, refund);
         }
     }
     Ok((Answer::Done, None))

@@ -95,7 +95,9 @@ pub(crate) fn forget(rows: &mut Rows, command: &Forget, now: Timestamp) -> Decis
         }
     }
     for payment in &command.refunds {
-        if let Some(row) = rows.refunds.get(payment)?.filter(|row| row.is_over(now)) {
+        // The window of what a chain may still take back has not begun.
+        let is_final = super::refund::is_final(rows, *payment)?;
+        if let Some(row) = rows.refunds.get(payment)?.filter(|row| is_final && row.is_over(now)) {
             refunds.push((*payment, row.clone()));
         }
     }

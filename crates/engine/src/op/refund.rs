@@ -25,6 +25,16 @@ pub(crate) fn open(rows: &mut Rows, payment: PaymentId, marks: &Marks, row: &Pay
     rows.items.put(terms.item, item);
 }
 
+/// The window of a payment that a chain cannot take back any more, which is not looked at from now on: nobody could ask before, so
+/// it is open as long as was told from now on. Nothing if it has none.
+pub(crate) fn reopened(rows: &Rows, payment: PaymentId, now: Timestamp) -> Result<Option<RefundRow>, Reject> {
+    let (row, known) = (rows.payments.get(&payment)?, rows.refunds.get(&payment)?);
+    let terms = row.and_then(|row| row.marks.refund);
+    let (Some(known), Some(terms)) = (known, terms) else { return Ok(None) };
+    let until = now.after(terms.within);
+    Ok((known.until < until).then(|| RefundRow { until, ..known.clone() }))
+}
+
 pub(crate) fn decide(rows: &mut Rows, command: &Refund, now: Timestamp) -> Decision {
     match command {
         Refund::Take(command) => take(rows, command, now),
@@ -190,10 +200,10 @@ fn asked(
         return Err(RefundReject::InChannel.into());
     }
     let terms = terms.filter(|_| known.until > Timestamp::default()).ok_or(RefundReject::NotOffered)?;
+    check_final(rows, payment)?;
     if known.until <= now {
         return Err(RefundReject::Over { until: known.until }.into());
     }
-    check_final(rows, payment)?;
     if let Some(fare) = known.fare {
         // Once it is paid there is a pass for it that no row is read for. That is known for longer than any window is open.
         if rows.fares.get(&fare)?.is_some_and(FareRow::is_paid) {
@@ -214,10 +224,16 @@ fn asked(
     if unused.is_zero() { Err(RefundReject::Used.into()) } else { Ok(unused) }
 }
 
+/// Whether no chain may take a payment back any more.
+pub(crate) fn is_final(rows: &Rows, payment: PaymentId) -> Result<bool, Reject> {
+    let call = CallId::of_payment(payment);
+    Ok(rows.calls.get(&call)?.is_none() && rows.watched.get(&call)?.is_none())
+}
+
 /// What a chain may still take back is given back by nobody.
 fn check_final(rows: &Rows, payment: PaymentId) -> Result<(), Reject> {
     let call = CallId::of_payment(payment);
-    if rows.calls.get(&call)?.is_some() || rows.watched.get(&call)?.is_some() {
+    if !is_final(rows, payment)? {
         return Err(RefundReject::NotFinal.into());
     }
     // What it has taken back for good is not charged any more.

@@ -1,0 +1,210 @@
+//! Refunds of what was paid on a chain: nothing before its last word, and then for as long as was told.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use farthing_engine::{
+    Answer, BUNDLE_GRACE, BeginBundleUse, BundleCommand, BundleUseId, Call, CallId, ChainAddress, Command,
+    EndBundleUse, EndCall, Forget, Funds, GrantRefund, Hold, ItemId, Marks, Movement, Outcome, Output,
+    OutputId, PaymentId, Refund, RefundReject, RefundTerms, Reject, ReopenCall, RequestTag, Rows, Settle,
+    SettledPayment, TakeRefund, TransactionId,
+};
+use farthing_money::{Amount, Span, Timestamp};
+use support::{CHAIN, credits, merchant, reserve, usd};
+
+const START: Timestamp = Timestamp::from_secs(100_000_000);
+const WITHIN: Span = Span::from_secs(600);
+const PRICE: u64 = 64;
+
+fn address(n: u8) -> ChainAddress {
+    ChainAddress::from_bytes([n; 20])
+}
+
+fn payment() -> PaymentId {
+    PaymentId::of_authorization(CHAIN, address(1), address(2), &[3; 32])
+}
+
+fn call() -> CallId {
+    CallId::of_payment(payment())
+}
+
+fn marks() -> Marks {
+    let item = ItemId::of("GET http://a.example/page");
+    let refund = Some(RefundTerms { item, within: WITHIN, per_payer: 3, rate_most: 20 });
+    Marks { refund, ..Marks::default() }
+}
+
+fn named() -> SettledPayment {
+    SettledPayment {
+        payment: payment(),
+        accounts: vec![reserve().id()],
+        merchant: merchant().id().into(),
+        asset: usd(),
+        credits: Vec::new(),
+        change: Vec::new(),
+        quote: None,
+        marks: marks(),
+    }
+}
+
+struct Books {
+    rows: Rows,
+    now: Timestamp,
+}
+
+impl Books {
+    /// A payment that a chain has moved just now.
+    fn paid() -> Self {
+        let mut books = Self { rows: support::issuer([reserve(), merchant()], START), now: START };
+        let amount = Amount::from(PRICE);
+        books
+            .run(&Command::Hold(Hold {
+                payment: payment(),
+                funds: Funds::Chain { reserve: reserve().id(), amount },
+                price: amount,
+                asset: usd(),
+                merchant: merchant().id().into(),
+                resource: "GET http://a.example/page".into(),
+                tag: RequestTag::from_bytes([0; 16]),
+                tax_code: None,
+                marks: marks(),
+            }))
+            .unwrap();
+        let moves = Movement { token: address(1), from: address(2), to: address(4), units: amount };
+        let call = Call { chain: CHAIN, to: address(1), input: vec![1], moves, until: START, approval: None };
+        books
+            .run(&Command::Settle(Settle {
+                payment: payment(),
+                call: Some(call),
+                charged: amount,
+                pass_until: None,
+                accounts: vec![reserve().id()],
+                merchant: merchant().id().into(),
+                asset: usd(),
+                marks: marks(),
+            }))
+            .unwrap();
+        books.settled();
+        books
+    }
+
+    fn run(&mut self, command: &Command) -> Result<Answer, Reject> {
+        support::run(&mut self.rows, command, self.now)
+    }
+
+    fn settled(&mut self) {
+        let outcome = Outcome::Settled { transaction: TransactionId::from_bytes([5; 32]), block: 17, log: 0 };
+        let end = EndCall { call: call(), outcome, payment: Some(named()), gas: None, back: None };
+        self.run(&Command::EndCall(end)).unwrap();
+    }
+
+    fn unwatch(&mut self) {
+        self.run(&Command::Unwatch(vec![call()])).unwrap();
+    }
+
+    fn wait(&mut self, span: Span) {
+        self.now = self.now.after(span);
+    }
+
+    /// The daily look for what is over.
+    fn forget(&mut self) {
+        let forget = Forget { refunds: vec![payment()], ..Forget::default() };
+        self.run(&Command::Forget(forget)).unwrap();
+        let forget = BundleCommand::Forget { bundles: vec![payment()], uses: Vec::new() };
+        self.run(&Command::Bundle(forget)).unwrap();
+    }
+
+    /// Asks so much back; says how much came.
+    fn take(&mut self, amount: u64) -> Result<u128, Reject> {
+        let output = Output { output: OutputId::from_bytes([3; 33]), account: credits(), amount };
+        let take = TakeRefund {
+            payment: payment(),
+            merchant: merchant().id().into(),
+            asset: usd(),
+            marks: marks(),
+            fare: None,
+            outputs: vec![output],
+            by: None,
+            tag: RequestTag::from_bytes([1; 16]),
+        };
+        match self.run(&Command::Refund(Refund::Take(take)))? {
+            Answer::Refund(step) => Ok(step.amount.value()),
+            other => panic!("expected a refund, got {other:?}"),
+        }
+    }
+
+    fn grant(&mut self) -> Result<Answer, Reject> {
+        let grant = GrantRefund {
+            payment: payment(),
+            merchant: merchant().id().into(),
+            asset: usd(),
+            marks: marks(),
+            fare: None,
+            amount: Amount::new(1),
+            code: None,
+            why: "a blurred picture".into(),
+            tag: RequestTag::from_bytes([2; 16]),
+        };
+        self.run(&Command::Refund(Refund::Grant(grant)))
+    }
+}
+
+/// A chain that was slower than the window was long: nothing came before its last word, and nothing after it.
+#[test]
+fn a_window_is_open_for_its_time_after_the_last_word_of_the_chain() {
+    let mut books = Books::paid();
+    assert_eq!(books.take(PRICE), Err(RefundReject::NotFinal.into()));
+    assert_eq!(books.grant(), Err(RefundReject::NotFinal.into()));
+    books.wait(WITHIN);
+    books.wait(WITHIN);
+    books.forget();
+    books.unwatch();
+    books.wait(Span::from_secs(WITHIN.secs() - 1));
+    books.forget();
+    assert_eq!(books.take(PRICE), Ok(u128::from(PRICE)));
+    // Said again, it opens nothing again.
+    let mut books = Books::paid();
+    books.unwatch();
+    books.wait(WITHIN);
+    books.unwatch();
+    let until = START.after(WITHIN);
+    assert_eq!(books.take(PRICE), Err(RefundReject::Over { until }.into()));
+    books.forget();
+    assert_eq!(books.take(PRICE), Err(RefundReject::NotOffered.into()));
+}
+
+#[test]
+fn what_a_fork_took_back_waits_for_the_last_word_too() {
+    let mut books = Books::paid();
+    books.run(&Command::ReopenCall(ReopenCall { call: call(), payment: Some(named()) })).unwrap();
+    books.wait(WITHIN);
+    books.forget();
+    assert_eq!(books.take(PRICE), Err(RefundReject::NotFinal.into()));
+    books.settled();
+    books.forget();
+    books.unwatch();
+    assert_eq!(books.take(PRICE), Ok(u128::from(PRICE)));
+}
+
+/// How much of a bundle was used was forgotten before its window began.
+#[test]
+fn how_much_of_a_bundle_is_used_is_known_until_the_window_is_over() {
+    let mut books = Books::paid();
+    let (bundle, ends, used) = (payment(), START.after(WITHIN), BundleUseId::from_bytes([1; 32]));
+    let begin = BundleCommand::Begin(BeginBundleUse { bundle, of: 4, ends, used });
+    books.run(&Command::Bundle(begin)).unwrap();
+    let end = EndBundleUse { bundle, used, delivered: Some(WITHIN) };
+    books.run(&Command::Bundle(BundleCommand::End(end))).unwrap();
+    books.wait(BUNDLE_GRACE);
+    books.wait(WITHIN);
+    books.wait(WITHIN);
+    books.forget();
+    books.unwatch();
+    let used = PRICE / 4;
+    let error = Reject::Unbalanced {
+        inputs: Amount::from(PRICE - used),
+        outputs: Amount::from(PRICE),
+        fee: Amount::ZERO,
+    };
+    assert_eq!(books.take(PRICE), Err(error));
+}
