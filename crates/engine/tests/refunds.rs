@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use farthing_engine::{
     Answer, BeginBundleUse, BundleCommand, BundleUseId, Chart, CodeId, Command, CreditId, EndBundleUse,
-    FareId, FareRow, FareShare, Forget, GrantRefund, Hold, Input, ItemId, Marks, Output, OutputId, Payees,
-    PaymentId, PaymentRow, Post, QuotaId, RATE_PERIOD, REFUND_WITHIN_MAX, Refund, RefundReject, RefundRow,
-    RefundStep, RefundTerms, RefundedTo, Reject, RequestTag, Rows, TakeRefund,
+    ExpireKeyset, FareId, FareRow, FareShare, Forget, GrantRefund, Hold, Input, ItemId, Marks, Output,
+    OutputId, Payees, PaymentId, PaymentRow, Post, Prune, QuotaId, RATE_PERIOD, REFUND_WITHIN_MAX, Refund,
+    RefundReject, RefundRow, RefundStep, RefundTerms, RefundedTo, Reject, RequestTag, Rows, TakeRefund,
 };
 use farthing_ledger::{Account, AccountId};
 use farthing_money::{Amount, Span, Timestamp};
@@ -393,6 +393,28 @@ fn of_a_bundle_that_is_over_only_what_was_left_comes_back() {
         assert_eq!(books.take(1, 1, 101), Err(RefundReject::Used.into()), "{days}");
     }
     assert_eq!(books.take(2, 1, 102).unwrap().amount, units(40));
+}
+
+/// Once its keyset was written off and pruned, nobody knew that a payment had gone back, and its pass was good again.
+#[test]
+fn what_went_back_wholly_is_known_longer_than_its_keyset() {
+    let expiry = START.after(WITHIN);
+    let mut rows = support::issuer_until(merchants(), START, Some(expiry));
+    support::fund(&mut rows, 256 * CREDIT, START);
+    let mut books = Books { rows, now: START, drawn: 0 };
+    for n in 1..=3 {
+        books.pay(n, 50);
+    }
+    books.take(1, 1, 1).unwrap();
+    books.grant(2, 50, (Some(2), 2)).unwrap();
+    books.now = expiry;
+    let (index, account) = (0, credits());
+    books.run(&Command::ExpireKeyset(ExpireKeyset { index, account, asset: usd() })).unwrap();
+    let payments = (1..=3).map(payment).collect();
+    let prune = Prune { index, account, credits: Vec::new(), outputs: Vec::new(), payments };
+    books.run(&Command::Prune(prune)).unwrap();
+    let known = [1, 2, 3].map(|n| books.rows.payments.get(&payment(n)).unwrap().map(PaymentRow::is_refunded));
+    assert_eq!(known, [Some(true), Some(true), None]);
 }
 
 /// What may happen to a payment.

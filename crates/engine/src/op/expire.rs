@@ -51,6 +51,8 @@ pub(crate) fn prune(rows: &mut Rows, command: &Prune) -> Decision {
     for payment in payments {
         if let Some(row) = rows.payments.get(payment)?
             && row.held.iter().all(|(from, _)| from == account)
+            // What went back opens nothing: a pass that was sold may last for years, and this row alone says so.
+            && !row.is_refunded()
             // What was set aside of it is still to be fetched.
             && rows.refunds.get(payment)?.is_none_or(|refund| refund.due.is_zero())
         {

@@ -54,13 +54,22 @@ pub fn credits() -> AccountId {
 
 /// Rows of an issuer with these accounts beside its own, and a keyset.
 pub fn issuer(accounts: impl IntoIterator<Item = Account>, now: Timestamp) -> Rows {
+    issuer_until(accounts, now, None)
+}
+
+/// The same, whose keyset expires.
+pub fn issuer_until(
+    accounts: impl IntoIterator<Item = Account>,
+    now: Timestamp,
+    expiry: Option<Timestamp>,
+) -> Rows {
     let keyset = KeysetRow {
         id: "01aa".into(),
         index: 0,
         asset: usd(),
         orders: 32,
         input_fee_ppk: 0,
-        final_expiry: None,
+        final_expiry: expiry.map(Timestamp::secs),
         active: true,
         opened_at: now,
         closed: false,

@@ -106,10 +106,11 @@ async fn payments(at: &Installation, closed: &Closed, pruned: &mut Pruned) -> Re
         let page = page?;
         let mut found: BTreeMap<AccountId, Rows> = BTreeMap::new();
         for (id, row) in &page {
-            // One that was made with credits of several keysets stays.
+            // One that was made with credits of several keysets stays, and one that went back.
             if let Some((account, _)) = row.held.first()
                 && closed.contains_key(account)
                 && row.held.iter().all(|(other, _)| other == account)
+                && !row.is_refunded()
             {
                 found.entry(*account).or_default().payments.push(*id);
             }
