@@ -100,7 +100,7 @@ impl View for DemoReady {
              \x20 curl -i {gate}/article.html\n\
              \x20 farthing wallet redeem {code} --mint {issuer}\n\
              \x20 farthing pay {gate}/article.html\n\
-             \x20 farthing pay {gate}/article.html    (again: it is paid for already)\n\
+             \x20 farthing pay -L {gate}/pass/day    (all pages, for a day)\n\
              \x20 farthing ledger trial --config {}",
             self.config.display()
         )

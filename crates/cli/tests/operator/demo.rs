@@ -37,6 +37,38 @@ fn the_operators_commands_work_on_a_demo_that_runs() {
 }
 
 #[test]
+fn a_day_pass_of_the_demo_opens_its_pages_and_singles_count_toward_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = demo(folder.path(), ANY_PORT);
+    let (gate, code, mint) = (server.text("gate"), server.text("code"), server.text("issuer"));
+    let with = |wallet: &str, arguments: &[&str]| {
+        run(folder.path(), &[arguments, &["--wallet", wallet]].concat()).ok()
+    };
+    let pay = |wallet: &str, path: &str| with(wallet, &["pay", "-L", "-o", "came", &format!("{gate}{path}")]);
+    with("one", &["wallet", "redeem", code, "--mint", mint]);
+    let bought = pay("one", "/pass/day");
+    assert_eq!((&bought["charged"]["decimal"], &bought["outcome"]), (&json!("0.03"), &json!("paid")));
+    let pages = ["/article.html", "/picture.svg", "/video.webm", "/notes.html"];
+    for page in pages {
+        assert_eq!(pay("one", page)["outcome"], "pass", "{page}");
+    }
+    assert_eq!(pay("one", "/api/wren")["charged"]["decimal"], "0.001", "it is no page");
+
+    // Another payer takes one page after the other, and has paid the pass with the second.
+    let config = server.text("config");
+    let codes = run(folder.path(), &["code", "create", "--amount", "0.50 USD", "--config", config]).ok();
+    with("two", &["wallet", "redeem", codes["codes"][0].as_str().unwrap(), "--mint", mint]);
+    assert_eq!(pay("two", "/article.html")["charged"]["decimal"], "0.01");
+    assert_eq!(pay("two", "/video.webm")["charged"]["decimal"], "0.02");
+    for page in pages {
+        assert_eq!(pay("two", page)["outcome"], "pass", "{page}");
+    }
+    let front = run(folder.path(), &["pay", &format!("{gate}/"), "--wallet", "two"]);
+    assert!(front.stdout.contains("href=\"/pass/day\""), "{}", front.stdout);
+    server.stop();
+}
+
+#[test]
 fn a_taken_port_is_no_hindrance() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let one = demo(first.path(), ANY_PORT);

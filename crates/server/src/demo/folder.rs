@@ -104,6 +104,14 @@ description = "A chat by the word"
 count = "json usage.total_tokens"
 each = "0.0001 USD"
 
+[[pass]]
+name = "day"
+amount = "0.03 USD"
+lasts = "1d"
+covers = ["/article.html", "/picture.svg", "/video.webm", "/notes.html"]
+cap = true
+description = "All pages, for a day"
+
 [features]
 keys_file = "software.keys"
 
@@ -204,6 +212,12 @@ mod tests {
             let path = rule.path_pattern().as_str();
             let is_made = ["/api/**", "/api/chat", "/film/**"].contains(&path);
             assert!(is_made || demo.site().join(&path[1..]).is_file(), "{path}");
+        }
+        for plan in config.rules.plans() {
+            for place in plan.covers().places() {
+                let is_sold = config.rules.iter().any(|rule| rule.path_pattern().as_str() == place);
+                assert!(is_sold, "{place} has a price without the pass");
+            }
         }
         let words = fs::read(folder.path().join(PASSPHRASE_FILE)).unwrap();
         Folder::make(folder.path()).unwrap();

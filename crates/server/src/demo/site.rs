@@ -8,8 +8,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use farthing_gate::rule::PASSES_PATH;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
@@ -31,6 +32,7 @@ fn router(files: PathBuf) -> Router {
         .route("/api/echo", post(echo))
         .route("/api/chat", get(chat::chat).post(chat::chat))
         .route("/film/{name}", get(film))
+        .route("/pass/{name}", get(pass))
         .fallback_service(ServeDir::new(files))
 }
 
@@ -49,6 +51,14 @@ async fn film(Path(name): Path<String>) -> Response {
             ([(header::CONTENT_TYPE, "application/vnd.apple.mpegurl")], film::playlist()).into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// A plain place for what the gate sells; a browser comes back to the front page with it.
+async fn pass(Path(name): Path<String>) -> Response {
+    match name.as_str() {
+        "day" => Redirect::to(&format!("{PASSES_PATH}day?then=/")).into_response(),
+        _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
