@@ -174,14 +174,14 @@ counts_as = "EUR"
 
   test('a wild rate is refused, counted, and changes no offer', async () => {
     const account = await payer(EURO)
-    const before = await euros(account).sign(scene.url('/paid/first'))
     say('11.5')
     const refused = await run(['rates', 'refresh', '--config', scene.home.config], { exit: 1 })
     assert.match(refused.stderr, /within 10 % of the last accepted rate/)
     const { tally, refusal } = await json('rates')
     assert.equal(tally.not_believed, 1)
     assert.match(refusal, /within 10 %/)
-    await paid(await get(scene.url('/paid/first'), before), account, told('1.15'))
+    const after = await euros(account).sign(scene.url('/paid/first'))
+    await paid(await get(scene.url('/paid/first'), after), account, told('1.15'))
     const doctor = await run(['doctor', '--no-pay', '--json', '--config', scene.home.config], { exit: 1 })
     const finding = JSON.parse(doctor.stdout).findings.find(({ check }) => check === 'rates in force')
     assert.match(finding.found, /refuses what the source said last: .*; 1 refused/)
