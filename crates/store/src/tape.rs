@@ -1,32 +1,92 @@
-//! The tape's writer: a thread that writes all steps that wait in one durable commit, and wakes everybody who waits for it at
-//! once. While one commit is on its way to the disk the next one gathers, and where many come it gathers a moment longer, so
-//! that the more there is to do, the less it costs.
+//! The tape's writer: a thread that writes all steps that wait in one durable commit, and wakes everybody who waits for it.
+//! While one commit is on its way to the disk the next one gathers, and where many come it gathers a moment longer, so that the
+//! more there is to do, the less it costs.
 
+use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use farthing_engine::{Fault, FaultKind, Read, Record, RecordFuture, Tape, TapeRow, TapeStep};
-use tokio::sync::watch;
 
 /// Rows of the tape that are looked at together.
 const PAGE: usize = 1024;
-/// With so many steps in a commit the next one is worth waiting for.
+/// With so many steps in a commit the next one is worth waiting for, until as many have come: those who were told of the one
+/// before come back.
 const MANY: usize = 16;
 /// How long at the most. A commit costs as much for one step as for a hundred.
-const GATHER: Duration = Duration::from_millis(2);
+const GATHER: Duration = Duration::from_millis(4);
 /// With so many nobody waits for more.
-const ENOUGH: usize = 64;
+const ENOUGH: usize = 128;
+
+/// How a commit ended.
+type End = Result<(), Fault>;
+
+/// One commit, and who waits for it: whoever waits for a later one is not woken.
+#[derive(Default)]
+struct Commit(Mutex<Waiters>);
+
+#[derive(Default)]
+struct Waiters {
+    end: Option<End>,
+    asleep: Vec<Waker>,
+}
+
+impl Commit {
+    fn lock(&self) -> MutexGuard<'_, Waiters> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It has ended: everybody is told. What it was told first stays.
+    fn end(&self, end: End) {
+        let asleep = {
+            let mut waiters = self.lock();
+            waiters.end.get_or_insert(end);
+            std::mem::take(&mut waiters.asleep)
+        };
+        asleep.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Waits for a commit.
+struct Recorded {
+    commit: Arc<Commit>,
+    /// Where it sleeps among the others.
+    place: Option<usize>,
+}
+
+impl Future for Recorded {
+    type Output = End;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+        let commit = Arc::clone(&self.commit);
+        let mut waiters = commit.lock();
+        if let Some(end) = &waiters.end {
+            return Poll::Ready(end.clone());
+        }
+        if let Some(waker) = self.place.and_then(|place| waiters.asleep.get_mut(place)) {
+            waker.clone_from(cx.waker());
+        } else {
+            self.place = Some(waiters.asleep.len());
+            waiters.asleep.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
 
 /// Steps that wait for the next commit.
 #[derive(Default)]
 struct Waiting {
     steps: Vec<TapeStep>,
-    /// Which commit they will be in.
-    commit: u64,
+    /// The one that they will be in.
+    commit: Arc<Commit>,
     /// Whoever brings it to so many steps wakes the thread. Nobody else does: it costs a call of the system.
     wake_at: Option<usize>,
+    /// No more will come.
     ended: bool,
+    /// No more is taken.
+    stopped: bool,
 }
 
 #[derive(Default)]
@@ -35,24 +95,8 @@ struct Line {
     came: Condvar,
 }
 
-impl Line {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How many commits are durable, and why there are no more.
-#[derive(Clone, Debug, Default)]
-struct Done {
-    commits: u64,
-    fault: Option<Fault>,
-}
-
 /// Hands steps to the thread. It ends when this is dropped and nothing waits.
-pub struct TapeWriter {
-    line: Arc<Line>,
-    done: watch::Receiver<Done>,
-}
+pub struct TapeWriter(Arc<Line>);
 
 /// The tape's thread.
 #[derive(Debug)]
@@ -76,64 +120,56 @@ impl TapeWriter {
             let Some((last, _)) = rows.last() else { break };
             next = last.saturating_add(1);
         }
-        let (told, done) = watch::channel(Done::default());
         let line = Arc::<Line>::default();
         let thread = {
             let line = Arc::clone(&line);
-            std::thread::Builder::new().name("tape".into()).spawn(move || write(&tape, next, &line, &told))
+            std::thread::Builder::new().name("tape".into()).spawn(move || write(&tape, next, &line))
         };
         let thread = thread.map_err(|error| {
             Fault::new(FaultKind::Stopped, format!("the tape's thread cannot be started: {error}"))
         })?;
-        Ok((Self { line, done }, TapeThread(thread)))
+        Ok((Self(line), TapeThread(thread)))
     }
 }
 
 impl Record for TapeWriter {
     fn record(&self, step: TapeStep) -> RecordFuture {
         let (commit, wakes) = {
-            let mut waiting = self.line.lock();
-            waiting.steps.push(step);
+            let mut waiting = self.0.lock();
+            if !waiting.stopped {
+                waiting.steps.push(step);
+            }
             let come = waiting.steps.len();
-            (waiting.commit, waiting.wake_at.take_if(|enough| come >= *enough).is_some())
+            (Arc::clone(&waiting.commit), waiting.wake_at.take_if(|enough| come >= *enough).is_some())
         };
         if wakes {
-            self.line.came.notify_one();
+            self.0.came.notify_one();
         }
-        let mut done = self.done.clone();
-        Box::pin(async move {
-            match done.wait_for(|done| done.commits > commit || done.fault.is_some()).await {
-                Ok(done) if done.commits > commit => Ok(()),
-                Ok(done) => Err(done.fault.clone().unwrap_or_else(stopped)),
-                Err(_) => Err(stopped()),
-            }
-        })
+        Box::pin(Recorded { commit, place: None })
     }
 }
 
 impl Drop for TapeWriter {
     fn drop(&mut self) {
-        self.line.lock().ended = true;
-        self.line.came.notify_one();
+        self.0.lock().ended = true;
+        self.0.came.notify_one();
     }
 }
 
-fn stopped() -> Fault {
-    Fault::new(FaultKind::Stopped, "the tape's writer has stopped; restart")
-}
-
 impl Line {
-    /// The steps of the next commit; none when no more come. After a commit of many it waits until they are enough.
-    fn next(&self, before: usize) -> Vec<TapeStep> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The steps of the next commit; none when no more come. After a commit of many it waits until as many have come.
+    fn next(&self, before: usize) -> (Vec<TapeStep>, Arc<Commit>) {
         let mut waiting = self.await_steps(1, None);
         if before >= MANY {
             drop(waiting);
-            waiting = self.await_steps(ENOUGH, Some(GATHER));
+            waiting = self.await_steps(before.min(ENOUGH), Some(GATHER));
         }
-        if !waiting.steps.is_empty() {
-            waiting.commit = waiting.commit.saturating_add(1);
-        }
-        std::mem::take(&mut waiting.steps)
+        let room = Vec::with_capacity(waiting.steps.len());
+        (std::mem::replace(&mut waiting.steps, room), std::mem::take(&mut waiting.commit))
     }
 
     /// Waits for so many steps, or until there is no need to wait any more.
@@ -155,28 +191,54 @@ impl Line {
     }
 }
 
-fn write(tape: &impl Tape, mut number: u64, line: &Line, told: &watch::Sender<Done>) {
+/// Tells whoever still waits, and whoever comes, that nothing is written any more. Also when the thread panics.
+struct Ending<'a> {
+    line: &'a Line,
+    /// The commit that is being written.
+    commit: Arc<Commit>,
+    fault: Fault,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let fault = || Err(self.fault.clone());
+        self.commit.end(fault());
+        let last = {
+            let mut waiting = self.line.lock();
+            waiting.stopped = true;
+            waiting.steps = Vec::new();
+            // It is never replaced again, so who comes later finds its end as well.
+            Arc::clone(&waiting.commit)
+        };
+        last.end(fault());
+    }
+}
+
+fn write(tape: &impl Tape, mut number: u64, line: &Line) {
+    let fault = Fault::new(FaultKind::Stopped, "the tape's writer has stopped; restart");
+    let mut ending = Ending { line, commit: Arc::default(), fault };
     let mut before = 0;
     loop {
-        let steps = line.next(before);
+        let (steps, commit) = line.next(before);
         before = steps.len();
+        ending.commit = commit;
         if steps.is_empty() {
             return;
         }
-        match tape.append(number, &TapeRow { steps }) {
-            Ok(()) => told.send_modify(|done| done.commits = done.commits.saturating_add(1)),
-            Err(fault) => {
-                tracing::error!(%fault, "the tape accepts no more steps");
-                return told.send_modify(|done| done.fault = Some(fault));
-            }
+        if let Err(fault) = tape.append(number, &TapeRow { steps }) {
+            tracing::error!(%fault, "the tape accepts no more steps");
+            ending.fault = fault;
+            return;
         }
+        ending.commit.end(Ok(()));
         number = number.saturating_add(1);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::task::Wake;
 
     use farthing_channel::Link;
     use farthing_engine::SessionId;
@@ -220,6 +282,41 @@ mod tests {
         all.retain(|step| *step != 999);
         assert_eq!(all, (0..200).collect::<Vec<_>>());
         assert_eq!(written(&rows).len(), 202, "who does not wait has his step written down all the same");
+    }
+
+    /// How often somebody was woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn who_waits_is_woken_once_by_the_own_commit_and_a_wake_is_never_lost() {
+        let line = Line::default();
+        let writer = TapeWriter(Arc::new(line));
+        let wakers: Vec<Arc<Woken>> = (0..3).map(|_| Arc::default()).collect();
+        let woken = || wakers.iter().map(|woken| woken.0.load(Ordering::SeqCst)).collect::<Vec<_>>();
+        let poll = |wait: &mut RecordFuture, at: usize| {
+            wait.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&wakers[at]))))
+        };
+        let mut first = writer.record(step(1));
+        assert!(poll(&mut first, 0).is_pending());
+        let (steps, commit) = writer.0.next(0);
+        assert_eq!(steps.len(), 1);
+        let mut second = writer.record(step(2));
+        assert!(poll(&mut second, 1).is_pending());
+        // Whoever is polled by another task is woken there.
+        assert!(poll(&mut first, 2).is_pending());
+        commit.end(Ok(()));
+        assert_eq!(woken(), [0, 0, 1]);
+        assert_eq!(poll(&mut first, 2), Poll::Ready(Ok(())));
+        writer.0.next(0).1.end(Ok(()));
+        assert_eq!(woken(), [0, 1, 1]);
+        assert_eq!(poll(&mut second, 1), Poll::Ready(Ok(())));
     }
 
     #[derive(Default)]
