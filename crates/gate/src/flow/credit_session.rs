@@ -45,10 +45,10 @@ impl From<DeskError> for Refused {
 }
 
 /// What a credential of the intent asks for.
-pub(super) struct Asked<'a> {
-    pub(super) challenge: &'a Challenge,
-    pub(super) payload: Payload,
-    pub(super) client: Option<&'a Client>,
+struct Asked<'a> {
+    challenge: &'a Challenge,
+    payload: &'a Payload,
+    client: Option<&'a Client>,
 }
 
 impl Shared {
@@ -80,7 +80,8 @@ impl Shared {
     pub(super) async fn serve_credit_session<S, B>(
         self: Arc<Self>,
         mut answering: Answering<S>,
-        asked: Asked<'_>,
+        said: Box<(Challenge, Payload)>,
+        client: Option<Client>,
     ) -> Response<Body>
     where
         S: Service<http::Request<Body>, Response = Response<B>> + Send + 'static,
@@ -89,6 +90,7 @@ impl Shared {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let asked = Asked { challenge: &said.0, payload: &said.1, client: client.as_ref() };
         let done = self.prepare_session(Arc::make_mut(&mut answering.quote), &asked).await;
         let step = match done {
             Ok(Prepared::Call(step)) => step,
@@ -97,7 +99,7 @@ impl Shared {
                 return self.refuse_session(&answering.parts.headers, &answering.quote, &refused);
             }
         };
-        let (session, client) = (SessionId::from_bytes(step.session), asked.client);
+        let session = SessionId::from_bytes(step.session);
         let mut response = Arc::clone(&self).serve_session(answering, Ok(step), client).await;
         if response.status().is_success() {
             let standing = response.headers().get(header::FARTHING_SESSION);
@@ -135,7 +137,7 @@ impl Shared {
         // The price that was told holds as long as its challenge.
         quote.price = asset.money(request.amount);
         let sessions = self.config.sessions.clone().ok_or(SessionRefusal::NotOffered)?;
-        match &asked.payload {
+        match asked.payload {
             Payload::Voucher { session, step } => Ok(Prepared::Call(call(named(session)?, step)?)),
             Payload::Open { token, chain, step } => {
                 let chain = terms(chain, sessions.limits().steps)?;

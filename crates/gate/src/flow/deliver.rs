@@ -199,6 +199,10 @@ pub(super) fn keep_private(headers: &mut HeaderMap) {
     for name in names {
         headers.remove(name);
     }
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        return;
+    }
     let shared = |token: &&str| {
         let name = token.split('=').next().unwrap_or_default().trim();
         !["public", "private", "s-maxage", "proxy-revalidate"]

@@ -43,6 +43,7 @@ mod terms;
 mod way;
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -70,6 +71,7 @@ pub use self::config::{
 };
 pub use self::currency::{Currencies, CurrencyTerms};
 pub use self::feature::{Authorized, Denial, FeatureDesk, UseAsked, UseEnded, UseNames, UseTold};
+use self::finishing::Finishing;
 use self::handover::{Handover, Handovers};
 pub(crate) use self::named::PARAMETER;
 use self::pay::{Attempt, Delivery};
@@ -120,6 +122,9 @@ struct Shared {
     /// Places for payments that are under way.
     payments: Arc<Semaphore>,
 }
+
+/// An answer that is on its way.
+type Going = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 /// A request on its way to the service behind us.
 struct Answering<S> {
@@ -231,21 +236,16 @@ impl Shared {
             Found::Unpriced => pass_on(inner, parts, body).await,
             Found::Refund => Box::pin(self.answer_refund(&parts, body)).await,
             Found::Payment => Box::pin(self.tell_payment(&parts)).await,
-            // On the heap, as every way that a request may go: whoever goes another one carries none of it along.
             Found::Priced(quote) if quote.is_by_segments() => {
                 Box::pin(self.answer_segment(inner, parts, body, quote)).await
             }
-            Found::Priced(quote) => Box::pin(self.priced(inner, parts, body, quote)).await,
+            Found::Priced(quote) => self.priced(inner, parts, body, quote).await,
         }
     }
 
-    async fn priced<S, B>(
-        self: Arc<Self>,
-        inner: S,
-        mut parts: Parts,
-        body: Body,
-        mut quote: Arc<Quote>,
-    ) -> Response<Body>
+    /// The way of a request that has a price, chosen here and now. Each is one piece on the heap, whoever goes another one carries
+    /// none of it along.
+    fn priced<S, B>(self: Arc<Self>, inner: S, mut parts: Parts, body: Body, mut quote: Arc<Quote>) -> Going
     where
         S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send,
@@ -257,18 +257,16 @@ impl Shared {
         let way = self.way(&mut parts, &mut quote, client.as_ref());
         let answering = Answering { inner, parts, body, quote };
         match way {
-            Way::Answer(answer) => *answer,
-            Way::Opened(by) => Box::pin(self.serve_opened(answering, by)).await,
-            Way::Preflight => Box::pin(preflight(answering.inner, answering.parts)).await,
-            Way::Free => Box::pin(self.free(answering, None)).await,
-            Way::Session(step) => Box::pin(self.serve_session(answering, step, client.as_ref())).await,
+            Way::Answer(answer) => Box::pin(ready(*answer)),
+            Way::Opened(by) => Box::pin(async move { self.serve_opened(answering, by).await }),
+            Way::Preflight => Box::pin(preflight(answering.inner, answering.parts)),
+            Way::Free => Box::pin(self.free(answering, None)),
+            Way::Session(step) => Box::pin(Finishing::new(self.serve_session(answering, step, client))),
             Way::MppSession(said) => {
-                let (challenge, payload) = *said;
-                let asked = credit_session::Asked { challenge: &challenge, payload, client: client.as_ref() };
-                Box::pin(self.serve_credit_session(answering, asked)).await
+                Box::pin(Finishing::new(self.serve_credit_session(answering, said, client)))
             }
-            Way::Again(payment) => Box::pin(self.serve_pass(answering, Some(payment))).await,
-            Way::Pay(brought) => Box::pin(self.pay_or_ask(answering, *brought, client)).await,
+            Way::Again(payment) => Box::pin(async move { self.serve_pass(answering, Some(payment)).await }),
+            Way::Pay(brought) => Box::pin(self.pay_or_ask(answering, *brought, client)),
         }
     }
 

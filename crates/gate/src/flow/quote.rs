@@ -113,8 +113,8 @@ impl Quote {
         let query = query.filter(|query| !query.is_empty() || rule.least().is_none());
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         let (scope, cookie_path) = match rule.pass_scope() {
-            PassScope::Url => (format!("url {method} {host}{path}{query}"), path),
-            PassScope::Path => (format!("path {method} {host}{path}"), path),
+            PassScope::Url => (["url ", method.as_str(), " ", host, path, &query].concat(), path),
+            PassScope::Path => (["path ", method.as_str(), " ", host, path].concat(), path),
             PassScope::Rule => (format!("rule {method} {host} {}", rule.without_line()), "/"),
         };
         Self {
@@ -286,5 +286,10 @@ fn url(parts: &Parts, https: Option<bool>) -> String {
     let field = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = parts.uri.authority().map_or(field.unwrap_or_default(), |authority| authority.as_str());
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    format!("{scheme}://{}{path}", host.to_ascii_lowercase())
+    let mut url = [scheme, "://", host, path].concat();
+    let named = scheme.len()..url.len().saturating_sub(path.len());
+    if let Some(host) = url.get_mut(named) {
+        host.make_ascii_lowercase();
+    }
+    url
 }

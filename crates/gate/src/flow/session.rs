@@ -13,7 +13,6 @@ use tower::Service;
 
 use super::challenge::Asked;
 use super::deliver::keep_private;
-use super::finishing::Finishing;
 use super::pay::{is_delivery, uncharged};
 use super::quote::Quote;
 use super::refusal::Refused;
@@ -50,13 +49,13 @@ pub(super) fn step(headers: &HeaderMap) -> Option<Result<SessionStep, SessionRef
 }
 
 impl Shared {
-    /// The whole way of a call. Once its steps are set aside it goes on to its end, as every payment does: a client that leaves
+    /// The whole way of a call. Whoever begins it has it [finished](super::finishing), as every payment is: a client that leaves
     /// while the upstream works for it has its steps charged all the same.
     pub(super) async fn serve_session<S, B>(
         self: Arc<Self>,
         answering: Answering<S>,
         step: Result<SessionStep, SessionRefusal>,
-        client: Option<&Client>,
+        client: Option<Client>,
     ) -> Response<Body>
     where
         S: Service<http::Request<Body>, Response = Response<B>> + Send + 'static,
@@ -69,7 +68,7 @@ impl Shared {
         let taken = match (sessions, step) {
             (Some(_), Ok(_)) if quote.meter.is_some() => Err(SessionRefusal::Metered.into()),
             (Some(sessions), Ok(step)) => {
-                let taken = self.take_steps(&sessions, &step, quote, client).await;
+                let taken = self.take_steps(&sessions, &step, quote, client.as_ref()).await;
                 taken.map(|taken| (sessions, taken))
             }
             (None, _) => Err(SessionRefusal::NotOffered.into()),
@@ -80,15 +79,15 @@ impl Shared {
             Err(refused) => return self.refuse_session(&answering.parts.headers, quote, &refused),
         };
         let note = self.session_note(&live, quote, (self.config.clock)());
-        Finishing::new(self.serve_steps(answering, note, sessions, (reserved, payees))).await
+        self.serve_steps(answering, note, &sessions, (reserved, payees)).await
     }
 
     /// Asks the upstream, charges the steps if it delivers, and hands its answer on.
     async fn serve_steps<S, B>(
-        self: Arc<Self>,
+        &self,
         answering: Answering<S>,
         note: Option<HeaderValue>,
-        sessions: Arc<Sessions>,
+        sessions: &Sessions,
         (reserved, payees): (Reserved, Payees),
     ) -> Response<Body>
     where
@@ -112,7 +111,7 @@ impl Shared {
             }
         };
         let name = reserved.name();
-        let standing = match reserved.charge(&sessions, (payees, quote.tax_code)).await {
+        let standing = match reserved.charge(sessions, (payees, quote.tax_code)).await {
             Ok(standing) => standing,
             Err(fault) => {
                 let refused = Refused::Unrecorded { payment: name.payment(), source: Refusal::Fault(fault) };

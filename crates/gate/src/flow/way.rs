@@ -105,9 +105,10 @@ impl Shared {
                     Terms::Free => None,
                     Terms::Price(ask) => {
                         let plans = rules.plans_for(&parts.method, &target);
-                        let quote = Quote::new(chosen.rule, *ask, parts, &target, https);
-                        let trial = rules.trial().map(|trial| trial.amount);
-                        Some(Arc::new(Quote { trial, plans, ..quote }))
+                        let mut quote = Quote::new(chosen.rule, *ask, parts, &target, https);
+                        quote.trial = rules.trial().map(|trial| trial.amount);
+                        quote.plans = plans;
+                        Some(Arc::new(quote))
                     }
                 }))
             };
