@@ -21,6 +21,10 @@ use args::Cli;
 use exit::Exit;
 use output::Output;
 
+/// A paid request takes memory some fifty times, a part of it in pieces that the system's own allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
