@@ -172,7 +172,7 @@ async fn the_books_keep_no_query() {
     assert_eq!(receipt.resource, "http://shop.example/paid/x?email=alice@example.org");
     let resource = {
         let id: PaymentId = receipt.payment.parse().unwrap();
-        bank.rows.lock().unwrap().payments.get(&id).unwrap().unwrap().resource.clone()
+        bank.payment(id).unwrap().resource
     };
     let code = resource.strip_prefix("GET http://shop.example/paid/x?").unwrap();
     assert!(code.len() == 16 && code.bytes().all(|byte| byte.is_ascii_hexdigit()), "{resource}");

@@ -116,7 +116,7 @@ impl Stage {
             chain: Arc::clone(&chain),
             node: Arc::clone(&node),
             signer: Arc::new(submitter()),
-            read: Arc::clone(&desk) as Arc<dyn farthing_engine::Read>,
+            read: Arc::new((**desk).clone()) as Arc<dyn farthing_engine::Read>,
             execute: Arc::clone(&desk) as Arc<dyn farthing_engine::Execute>,
             clock: hands.clock(),
         };

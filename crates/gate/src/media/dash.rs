@@ -276,7 +276,7 @@ mod tests {
             assert!(written(&found) <= WRITTEN_BYTES_MAX, "{name}");
             assert_eq!(found.is_empty(), is_lost, "{name}");
         }
-        let nested = base.replace(&long, &long[2..]).repeat(1);
+        let nested = base.replace(&long, &long[2..]);
         let deep = format!(
             "<MPD>{nested}<Period>{nested}<AdaptationSet>{nested}<Representation>{nested}<SegmentTemplate media=\"1\">{runs}</SegmentTemplate></Representation></AdaptationSet></Period></MPD>"
         );

@@ -1,4 +1,4 @@
-//! A small issuer in memory: the engine's own decisions on rows that never leave the process.
+//! A small issuer: the real books on rows in memory.
 
 mod desk;
 
@@ -13,14 +13,15 @@ use farthing_ecash::{
 };
 use farthing_engine::{
     Answer, CallId, CallRow, ChannelRow, Chart, Command, CreditId, CreditRow, Hold, Issue, IssuePart, ItemId,
-    ItemRow, Keyring, Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, PaymentId, PaymentRow,
-    Post, QuoteId, Read, Refusal, Reject, RequestTag, Rows, SettlementRow, credits_account, decide, end_of,
+    ItemRow, Keyring, KeysetRow, Marks, MintQuoteRow, OpenKeyset, OpenMintQuote, PaymentId, PaymentRow, Post,
+    QuoteId, Read, Refusal, Reject, RequestTag, SettlementRow, credits_account, end_of,
 };
 use farthing_gate::Rules;
 use farthing_gate::crypto::Crypto;
 use farthing_gate::flow::{Currencies, GateConfig, Names, OfferStyle, Secrets, XCashu};
-use farthing_ledger::AccountId;
+use farthing_ledger::{AccountId, Totals};
 use farthing_money::{Amount, Asset, Span, Timestamp};
+use farthing_store::{Committer, KeyValue, Memory, RowStore, TableName};
 use tokio::sync::{Semaphore, watch};
 
 use self::desk::Desk;
@@ -29,18 +30,16 @@ pub const MINT: &str = "http://shop.example/mint";
 
 /// What the gate needs, and what a test wants to look at.
 pub struct Bank {
-    pub rows: Mutex<Rows>,
+    pub rows: RowStore<Arc<Memory>>,
+    bytes: Arc<Memory>,
+    committer: Mutex<Committer<RowStore<Arc<Memory>>>>,
     pub keyring: Arc<Keyring>,
     /// Milliseconds since the epoch.
-    pub now: AtomicU64,
+    pub now: Arc<AtomicU64>,
     /// So many commands are answered with Busy before the next is carried out.
     pub busy: AtomicUsize,
     /// Holds say that they are there, and wait to be let go.
     pub holds: Mutex<Option<[Arc<Semaphore>; 2]>>,
-    /// The channels in the books.
-    channels: Mutex<BTreeSet<ChannelId>>,
-    /// The calls that were ever made.
-    calls: Mutex<BTreeSet<CallId>>,
     /// One for each asset.
     keysets: Vec<KeysetRow>,
     drawn: AtomicU64,
@@ -91,14 +90,19 @@ impl Bank {
             Keyring::draft(&[7; 32], &row).unwrap()
         };
         let keysets: Vec<_> = (0..).zip(assets).map(draft).collect();
+        let (bytes, now) = (Arc::<Memory>::default(), Arc::new(AtomicU64::new(1_795_341_457_943)));
+        let rows = RowStore::open(Arc::clone(&bytes)).unwrap();
+        let clock = Arc::clone(&now);
+        let clock = move || Timestamp::from_millis(clock.load(Ordering::SeqCst));
+        let committer = Committer::new(rows.clone(), Arc::new(clock), Box::new(|_| {})).unwrap();
         let bank = Self {
-            rows: Mutex::default(),
+            rows,
+            bytes,
+            committer: Mutex::new(committer),
             keyring: Arc::new(Keyring::new(&[7; 32], &keysets).unwrap()),
-            now: AtomicU64::new(1_795_341_457_943),
+            now,
             busy: AtomicUsize::new(0),
             holds: Mutex::default(),
-            channels: Mutex::default(),
-            calls: Mutex::default(),
             keysets: keysets.clone(),
             drawn: AtomicU64::new(0),
         };
@@ -114,26 +118,25 @@ impl Bank {
     }
 
     pub fn decide(&self, command: &Command) -> Result<Answer, Refusal> {
-        let mut rows = self.rows.lock().unwrap();
-        let mut keys = Keys::default();
-        command.keys(&mut keys);
-        rows.load_absent(&keys);
-        let (answer, _) = decide(&mut rows, command, self.time())?;
-        self.channels.lock().unwrap().extend(keys.channels);
-        self.calls.lock().unwrap().extend(keys.calls);
-        Ok(answer)
+        self.committer.lock().unwrap().commit(std::slice::from_ref(command)).remove(0)
+    }
+
+    /// Whether anything in the books has these bytes.
+    pub fn has_bytes(&self, wanted: &[u8]) -> bool {
+        let pairs =
+            TableName::ALL.into_iter().flat_map(|table| self.bytes.scan(table, &[], usize::MAX).unwrap());
+        let has = |bytes: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
+        pairs.into_iter().any(|(key, value)| has(&key) || has(&value))
     }
 
     /// A channel, as the books have it.
     pub fn channel(self: &Arc<Self>, id: ChannelId) -> Option<ChannelRow> {
-        Desk(Arc::clone(self)).channel(id).unwrap()
+        self.rows.channel(id).unwrap()
     }
 
     /// What an account was debited more than credited, and what of it is pending.
     pub fn debit(&self, account: AccountId) -> (i128, i128) {
-        let mut rows = self.rows.lock().unwrap();
-        rows.accounts.load(account, None);
-        let totals = rows.accounts.get(&account).unwrap().unwrap().totals;
+        let totals = self.totals(account);
         let number = |amount: Amount| i128::try_from(amount.value()).unwrap();
         let posted = number(totals.debits_posted) - number(totals.credits_posted);
         (posted, number(totals.debits_pending) - number(totals.credits_pending))
@@ -141,40 +144,33 @@ impl Bank {
 
     /// Ends what a crash has left on hold, as a start does.
     pub fn restart(&self, payment: PaymentId, row: &PaymentRow) {
-        let channel = row.channel.and_then(|id| {
-            let rows = self.rows.lock().unwrap();
-            rows.channels.get(&id).unwrap().cloned()
-        });
+        let channel = row.channel.and_then(|id| self.rows.channel(id).unwrap());
         self.decide(&end_of(payment, row, channel.as_ref())).unwrap();
     }
 
     /// What a payment is known by besides.
     pub fn marks(&self, payment: PaymentId) -> Marks {
-        let mut rows = self.rows.lock().unwrap();
-        rows.payments.load(payment, None);
-        rows.held.load(payment, None);
-        let held = rows.held.get(&payment).unwrap().or(rows.payments.get(&payment).unwrap());
-        held.map(|row| row.marks).unwrap_or_default()
+        self.rows.payment(payment).unwrap().map(|row| row.marks).unwrap_or_default()
     }
 
     /// A call that is under way.
     pub fn call(self: &Arc<Self>, id: CallId) -> Option<CallRow> {
-        Desk(Arc::clone(self)).call(id).unwrap()
+        self.rows.call(id).unwrap()
     }
 
     /// How a call has ended.
     pub fn settlement(self: &Arc<Self>, id: CallId) -> Option<SettlementRow> {
-        Desk(Arc::clone(self)).settlement(id).unwrap()
+        self.rows.settlement(id).unwrap()
     }
 
     /// What became of a payment.
     pub fn payment(self: &Arc<Self>, id: PaymentId) -> Option<PaymentRow> {
-        Desk(Arc::clone(self)).payment(id).unwrap()
+        self.rows.payment(id).unwrap()
     }
 
     /// How often something was paid for and given back.
     pub fn item(self: &Arc<Self>, resource: &str) -> ItemRow {
-        Desk(Arc::clone(self)).item(ItemId::of(resource)).unwrap().unwrap()
+        self.rows.item(ItemId::of(resource)).unwrap().unwrap()
     }
 
     pub fn wait_secs(&self, secs: u64) {
@@ -323,9 +319,12 @@ impl Bank {
     }
 
     fn credited(&self, account: AccountId) -> u128 {
-        let mut rows = self.rows.lock().unwrap();
-        rows.accounts.load(account, None);
-        rows.accounts.get(&account).unwrap().unwrap().totals.credits_posted.value()
+        self.totals(account).credits_posted.value()
+    }
+
+    fn totals(&self, account: AccountId) -> Totals {
+        let accounts = self.rows.accounts().unwrap();
+        accounts.into_iter().find(|known| known.id() == account).unwrap().totals
     }
 
     /// What the merchant has taken.
@@ -340,9 +339,7 @@ impl Bank {
     /// Whether a credit is unspent, pending or spent.
     pub fn state(&self, proof: &Proof) -> &'static str {
         let id = CreditId::from_bytes(proof.y().to_bytes());
-        let mut rows = self.rows.lock().unwrap();
-        rows.credits.load(id, None);
-        match rows.credits.get(&id).unwrap() {
+        match self.rows.credits(&[id]).unwrap().remove(0) {
             None => "unspent",
             Some(CreditRow::Pending { .. }) => "pending",
             Some(CreditRow::Spent { .. }) => "spent",
@@ -355,7 +352,7 @@ impl Bank {
             rules: watch::channel(Arc::new(rules)).1,
             keyring: watch::channel(Arc::clone(&self.keyring)).1,
             execute: Arc::new(Desk(Arc::clone(self))),
-            read: Arc::new(Desk(Arc::clone(self))),
+            read: Arc::new(self.rows.clone()),
             crypto: Crypto::new(2).unwrap(),
             clock: Arc::new(move || clock.time()),
             random: Arc::new(move |bytes| {

@@ -82,27 +82,15 @@ impl TestChain {
         self.fates.lock().unwrap().push_back(fate);
     }
 
-    fn named(&self, call: CallId) -> SettledPayment {
-        let chart = Chart::of(usd());
-        let payment = match self.bank.call(call).map(|row| row.purpose) {
-            Some(Purpose::Payment(payment) | Purpose::Authorize(payment) | Purpose::Void(payment)) => payment,
-            _ => PaymentId::from_bytes(*call.as_bytes()),
-        };
-        SettledPayment {
-            payment,
-            accounts: vec![chart.reserve(RESERVE).id()],
-            merchant: chart.merchant("shop").id().into(),
-            asset: usd(),
-            credits: vec![],
-            change: vec![],
-            quote: None,
-            marks: self.bank.marks(payment),
-        }
+    /// What hangs on a call, as the room of the chains finds it.
+    fn named(&self, call: CallId) -> Option<SettledPayment> {
+        let row = self.bank.call(call).or_else(|| self.bank.settlement(call).map(|ended| ended.row))?;
+        SettledPayment::of(&self.bank.rows, &row).unwrap()
     }
 
     /// The chain takes an outcome back.
     pub fn reopen(&self, call: CallId) {
-        let payment = Some(self.named(call));
+        let payment = self.named(call);
         self.bank.decide(&Command::ReopenCall(ReopenCall { call, payment })).unwrap();
     }
 
@@ -133,8 +121,7 @@ impl TestChain {
         let back = made.filter(|made| made.input[0] >= CAPTURE);
         let back = back.map(|made| Call { input: vec![VOID], ..made });
         self.send(call);
-        let end =
-            EndCall { call, outcome: outcome.clone(), payment: Some(self.named(call)), gas: None, back };
+        let end = EndCall { call, outcome: outcome.clone(), payment: self.named(call), gas: None, back };
         self.bank.decide(&Command::EndCall(end)).unwrap();
         if let Some(channels) = self.channels.get() {
             channels.ended(call, &outcome);
