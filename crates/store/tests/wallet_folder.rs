@@ -40,6 +40,7 @@ fn entry(number: u64) -> Entry {
         url: Some("https://a.example/".into()),
         receipt: None,
         on_chain: None,
+        subscription: None,
         asker: asker(),
         notes: vec!["odd".into()],
     }

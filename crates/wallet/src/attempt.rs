@@ -135,6 +135,14 @@ impl Booking {
         under.collect()
     }
 
+    /// The subscription that it was for.
+    pub(crate) fn subscription(&self) -> Option<u64> {
+        self.scopes.iter().find_map(|scope| match scope {
+            Scope::Subscription(number) => Some(*number),
+            _ => None,
+        })
+    }
+
     /// The mandate that it was charged under.
     pub(crate) fn mandate(&self) -> Option<&str> {
         self.scopes.iter().find_map(|scope| match scope {
@@ -199,6 +207,11 @@ impl Attempt {
     /// What was signed for a channel, if it is such a payment.
     pub fn channel(&self) -> Option<&ChannelPart> {
         self.payment().and_then(|payment| payment.channel.as_deref())
+    }
+
+    /// The subscription that it pays for, if it is such a payment.
+    pub fn subscription(&self) -> Option<u64> {
+        self.payment().and_then(|payment| payment.booking.subscription())
     }
 
     /// Whether it is an order whose credits are here, kept for what may still come.

@@ -11,6 +11,7 @@ use crate::chain::{ChainId, TokenError as ChainTokenError};
 use crate::mandate::MandateReject;
 use crate::parked::NeedsYes;
 use crate::sealed::SealedError;
+use crate::subscription::SubscriptionReject;
 use crate::vault::VaultFault;
 use crate::words::WordsError;
 
@@ -208,6 +209,9 @@ pub enum WalletError {
     /// No such session.
     #[error("there is no session {0}; `farthing wallet sessions list` lists them")]
     UnknownSession(String),
+    /// A subscription.
+    #[error(transparent)]
+    Subscription(Box<SubscriptionReject>),
     /// The issuer has no sessions.
     #[error("{0} offers no sessions; pay without --session")]
     NoSessions(String),
@@ -272,6 +276,12 @@ impl From<MandateReject> for WalletError {
     }
 }
 
+impl From<SubscriptionReject> for WalletError {
+    fn from(reject: SubscriptionReject) -> Self {
+        Self::Subscription(Box::new(reject))
+    }
+}
+
 impl WalletError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
@@ -311,6 +321,7 @@ impl WalletError {
             Self::Channel(refused) => refused.code(),
             Self::UnknownChannel(_) => "wallet-unknown-channel",
             Self::UnknownSession(_) => "wallet-unknown-session",
+            Self::Subscription(reject) => reject.code(),
             Self::NoSessions(_) => "wallet-no-sessions",
             Self::SessionDoubt { .. } => "wallet-session-doubt",
             Self::NoNode(_) => "wallet-no-node",
@@ -337,6 +348,7 @@ impl WalletError {
                 MandateReject::Unknown(_) => ErrorKind::NotFound,
                 _ => ErrorKind::Budget,
             },
+            Self::Subscription(reject) => reject.kind(),
             Self::Unknown { .. } | Self::Pending(_) | Self::BadAnswer { .. } => ErrorKind::Unknown,
             Self::NoWallet
             | Self::UnknownParked(_)

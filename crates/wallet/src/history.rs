@@ -67,6 +67,9 @@ pub struct Entry {
     /// Who asked for it.
     #[serde(default)]
     pub asker: Asker,
+    /// The subscription that it was for, by its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<u64>,
     /// Anything odd about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -58,6 +58,7 @@ pub mod sealed;
 mod select;
 mod session;
 mod state;
+mod subscription;
 mod unit;
 mod vault;
 mod wallet;
@@ -81,7 +82,8 @@ pub use error::{ErrorKind, FundsShort, WalletError};
 pub use flow::{
     AskBackFlow, AuditFlow, ChannelCall, ChannelCallFlow, ChannelFindFlow, ChannelRefundFlow, ChannelSeeFlow,
     Flow, HoldingsFlow, OrderFlow, PayFlow, PayRequest, QuoteFlow, ReceiveFlow, ReclaimFlow, RecoverFlow,
-    RedeemFlow, RefundFlow, RestoreFlow, SendFlow, SessionCloseFlow, SessionFindFlow, SessionTopUpFlow,
+    RedeemFlow, RefundFlow, RenewFlow, RestoreFlow, SendFlow, SessionCloseFlow, SessionFindFlow,
+    SessionTopUpFlow,
 };
 pub use history::{Entry, EntryKind};
 pub use http::{ANSWER_LIMIT_BYTES, Event, HttpRequest, HttpResponse, Read, Step};
@@ -96,6 +98,9 @@ pub use outcome::{
 pub use parked::{APPROVAL_LASTS, Approval, NeedsYes, Parked, ToPark};
 pub use sealed::{Sealed, SealedError, Unlock};
 pub use session::{Session, SessionDeposit, SessionPart, SessionPut};
+pub use subscription::{
+    Before, Every, RENEWS_BEFORE, Renewed, Standing, SubscribeTerms, Subscription, SubscriptionReject,
+};
 pub use unit::asset_of;
 pub use vault::{Change, MemoryVault, Numbers, Row, RowKey, Vault, VaultFault, VaultFaultKind};
 pub use wallet::{Balance, SealingEntropy, Wallet};

@@ -12,6 +12,7 @@ use crate::error::WalletError;
 use crate::mandate::MandateReject;
 use crate::parked::NeedsYes;
 use crate::session::Session;
+use crate::subscription::{Standing, Subscription};
 
 /// What an operation came to.
 #[derive(Debug)]
@@ -102,6 +103,17 @@ pub enum Outcome {
         /// What came back.
         back: Money,
     },
+    /// A subscription was looked after.
+    Renewed {
+        /// The subscription, as it is now.
+        subscription: Box<Subscription>,
+        /// How it stood before.
+        standing: Standing,
+        /// The pass that was bought, if one was due.
+        paid: Option<Box<Paid>>,
+    },
+    /// A subscription would open it, and its pass has ended: nothing was set aside or signed. This is its number.
+    RenewFirst(u64),
     /// An issuer's statements and lists were looked through.
     Audited(Box<AuditReport>),
 }

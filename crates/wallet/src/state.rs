@@ -11,13 +11,14 @@ use crate::budget::{Grant, Limits, Rule, Scope, Spent};
 use crate::chain::{AccountAddress, ChainId, Token};
 use crate::channel::{Channel, ChannelPolicy, RememberedOffer};
 use crate::credit::Credit;
-use crate::history::Entry;
+use crate::history::{Entry, EntryKind};
 use crate::mandate::{Given, Taken};
 use crate::merchant::{Signer, StoredPass};
 use crate::mint::Mint;
 use crate::parked::Parked;
 use crate::sealed::Sealed;
 use crate::session::Session;
+use crate::subscription::{Brought, Subscription};
 use crate::vault::{Change, Numbers, Row, RowKey};
 
 /// All rows but the history, by what they are.
@@ -44,6 +45,7 @@ pub(crate) struct State {
     pub(crate) channel_policy: ChannelPolicy,
     pub(crate) offers: BTreeMap<RowKey, RememberedOffer>,
     pub(crate) sessions: BTreeMap<RowKey, Session>,
+    pub(crate) subscriptions: BTreeMap<RowKey, Subscription>,
 }
 
 impl State {
@@ -58,6 +60,7 @@ impl State {
                 self.channels.remove(&key);
                 self.offers.remove(&key);
                 self.sessions.remove(&key);
+                self.subscriptions.remove(&key);
                 self.rules.remove(&key);
                 self.parked.remove(&key);
                 self.spent.retain(|(unit, scope), _| RowKey::spent(*unit, scope) != key);
@@ -125,6 +128,9 @@ impl State {
             Row::Session(session) => {
                 self.sessions.insert(key, *session);
             }
+            Row::Subscription(subscription) => {
+                self.subscriptions.insert(key, *subscription);
+            }
             Row::Node { chain, url } => {
                 self.nodes.insert(chain, url);
             }
@@ -170,12 +176,14 @@ pub(crate) struct Draft<'a> {
     counters: BTreeMap<KeysetId, u32>,
     spent: BTreeMap<(Unit, Scope), Amount>,
     changes: Vec<Change>,
+    /// The payment that has brought a subscription its pass.
+    renewed: Option<u64>,
 }
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(state: &'a State) -> Self {
         let (counters, spent) = (BTreeMap::new(), BTreeMap::new());
-        Self { state, numbers: state.numbers, counters, spent, changes: Vec::new() }
+        Self { state, numbers: state.numbers, counters, spent, changes: Vec::new(), renewed: None }
     }
 
     pub(crate) fn into_changes(mut self) -> Vec<Change> {
@@ -328,9 +336,34 @@ impl<'a> Draft<'a> {
     /// Ends an attempt with an entry of the history.
     pub(crate) fn finish(&mut self, attempt: u64, entry: Option<Entry>) {
         self.remove(RowKey::attempt(attempt));
-        if let Some(entry) = entry {
-            self.put(Row::Entry(Box::new(entry)));
+        let Some(entry) = entry else { return };
+        let subscription = self.state.attempt(attempt).and_then(Attempt::subscription);
+        if entry.kind == EntryKind::Pay {
+            self.paid_in_vain(attempt);
         }
+        self.put(Row::Entry(Box::new(Entry { subscription, ..entry })));
+    }
+
+    /// A payment for a subscription is over, and has brought this.
+    pub(crate) fn renew(&mut self, attempt: &Attempt, brought: Brought) {
+        let Some(subscription) = self.subscription_of(attempt) else { return };
+        self.renewed = Some(attempt.id);
+        self.put(Row::Subscription(Box::new(subscription.renewed(attempt.id, brought))));
+    }
+
+    /// A payment was charged, or may have been, and what it paid for has not come: a subscription that it was for stands still until its
+    /// owner has looked, so that nothing is paid twice.
+    pub(crate) fn paid_in_vain(&mut self, attempt: u64) {
+        let Some(open) = self.state.attempt(attempt) else { return };
+        let came = open.payment().is_some_and(|payment| payment.delivered) || self.renewed == Some(attempt);
+        if let Some(subscription) = self.subscription_of(open).filter(|_| !came) {
+            self.put(Row::Subscription(Box::new(subscription.halted(attempt))));
+        }
+    }
+
+    fn subscription_of(&self, attempt: &Attempt) -> Option<Subscription> {
+        let number = attempt.subscription()?;
+        self.state.subscriptions.get(&RowKey::subscription(number)).cloned()
     }
 }
 

@@ -22,6 +22,7 @@ use crate::mint::Mint;
 use crate::parked::Parked;
 use crate::sealed::Sealed;
 use crate::session::Session;
+use crate::subscription::Subscription;
 
 /// One thing that is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +82,8 @@ pub enum Row {
     Given(Box<Given>),
     /// A session.
     Session(Box<Session>),
+    /// A subscription.
+    Subscription(Box<Subscription>),
 }
 
 /// The numbers that are given out next.
@@ -202,6 +205,10 @@ impl RowKey {
         Self(format!("session/{id}"))
     }
 
+    pub(crate) fn subscription(number: u64) -> Self {
+        Self(format!("subscription/{number:020}"))
+    }
+
     pub(crate) fn step(session: &str, step: u32) -> Self {
         Self(format!("{}{session}/{step}", Self::STEP))
     }
@@ -268,6 +275,7 @@ impl Row {
             Self::Mandate(taken) => RowKey::named("mandate", taken.id()),
             Self::Given(given) => RowKey::named("given", &given.mandate.id),
             Self::Session(session) => RowKey::session(&session.id),
+            Self::Subscription(subscription) => RowKey::subscription(subscription.number),
         }
     }
 }

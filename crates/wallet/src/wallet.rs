@@ -23,7 +23,7 @@ use crate::vault::{Change, Numbers, Row, RowKey, Vault, VaultFault, VaultFaultKi
 use crate::words::Seed;
 
 /// Where passes are sold on every site with a gate of ours.
-const PASSES_PATH: &str = "/.well-known/farthing/passes/";
+pub(crate) const PASSES_PATH: &str = "/.well-known/farthing/passes/";
 /// A gate looks at no more than so many.
 const SHOWN_MAX: usize = 4;
 
@@ -351,10 +351,12 @@ impl Wallet {
     /// The fields that go with a payment: the fares of its site, in which it counts, and where a pass is sold, the passes that are
     /// there already, because the new one lasts from their end.
     pub(crate) fn shown(&self, address: &Address, now: Timestamp) -> Vec<(String, String)> {
-        let is_sale = address.path().starts_with(PASSES_PATH);
-        let shown = |pass: &&StoredPass| pass.may_open(address, now) && (pass.is_fare() || is_sale);
-        let shown = self.state.passes.values().filter(shown);
-        shown.take(SHOWN_MAX).map(|pass| (pass.field().to_owned(), pass.pass.clone())).collect()
+        let plan = address.path().strip_prefix(PASSES_PATH).map(|name| format!("plan {name}"));
+        let is_shown = |pass: &&StoredPass| pass.may_open(address, now) && (pass.is_fare() || plan.is_some());
+        let mut shown: Vec<_> = self.state.passes.values().filter(is_shown).collect();
+        // The one that is extended must be among them.
+        shown.sort_by_key(|pass| (plan.as_ref() != Some(&pass.scope), !pass.is_fare()));
+        shown.into_iter().take(SHOWN_MAX).map(|pass| (pass.field().to_owned(), pass.pass.clone())).collect()
     }
 }
 

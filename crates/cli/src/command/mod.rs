@@ -38,6 +38,7 @@ mod price_list;
 mod rates;
 mod receipt;
 mod refund;
+mod renewal;
 mod restore;
 mod sandbox;
 mod schema;
@@ -62,6 +63,8 @@ mod wallet_refund;
 mod wallet_refund_payment;
 mod wallet_rules;
 mod wallet_sessions;
+mod wallet_subscriptions;
+mod wallet_subscriptions_shown;
 mod wallet_token;
 mod wallet_trial;
 

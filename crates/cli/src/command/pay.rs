@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use farthing_money::Money;
+use farthing_money::{Money, Span};
 use farthing_wallet::{Asker, Means, Name, Outcome, PayFlow, PayRequest, Run, WalletError};
 
 use super::pay_ask::{self, News, Said};
@@ -12,6 +12,7 @@ use super::pay_mandate;
 use super::pay_many::{Many, Sums};
 use super::pay_quote;
 use super::pay_report::{Report, refusal};
+use super::renewal::{self, When};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::payer::{
@@ -73,6 +74,9 @@ pub struct Pay {
     /// Ask, but pay nothing, deliver nothing and write nothing down: tell the price, who would get it, which limits it would use, and whether it would be paid, asked for, or refused
     #[arg(long)]
     dry_run: bool,
+    /// Buy no pass of a subscription that has ended; pay for the page alone
+    #[arg(long)]
+    no_renew: bool,
     /// Write the signed receipt into a file; `farthing receipt verify` checks it
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
@@ -173,6 +177,7 @@ impl Pay {
             task: asker.task,
             mandate: None,
             dry_run: false,
+            no_renew: true,
             receipt: None,
             many: Many::one(),
             place,
@@ -271,10 +276,18 @@ impl Pay {
     ) -> Result<Followed, Failure> {
         let terms = self.terms(payer)?;
         let (mut hop, mut hops, mut tally) = (hop, 0, Tally::default());
+        let mut gives_way = !self.no_renew && !self.session;
         loop {
             delivery.follow_redirects(self.location && hops < HOPS_MAX);
             let flow = self.flow(&hop, &terms)?.charged_before(tally.sums().iter().copied());
-            let outcome = self.deliver(payer, &hop, flow, delivery, output).await?;
+            let flow = flow.giving_way(gives_way);
+            let mut outcome = self.deliver(payer, &hop, flow, delivery, output).await?;
+            if let Outcome::RenewFirst(number) = outcome {
+                outcome = self.renew(payer, number, (&terms, &tally), output).await?;
+                tally.count(&outcome);
+                gives_way = false;
+                continue;
+            }
             tally.count(&outcome);
             let delivered = delivery.take();
             let (status, location) = match &delivered {
@@ -298,6 +311,32 @@ impl Pay {
             hops += 1;
             output.say(format_args!("{from} redirects to {}", hop.url));
         }
+    }
+
+    /// Buys the pass of a subscription that has ended, within what this call may cost.
+    async fn renew(
+        &self,
+        payer: &mut Payer,
+        number: u64,
+        (terms, tally): (&Terms, &Tally),
+        output: &Output,
+    ) -> Result<Outcome, Failure> {
+        let pay = |hop: &Hop| Ok(self.flow(hop, terms)?.charged_before(tally.sums().iter().copied()));
+        let when = When { asker: &terms.asker, margin: Span::ZERO };
+        let renewed = renewal::renew(payer, number, when, pay, output).await;
+        let outcome = renewed.map_err(|failure| {
+            let message = format!(
+                "the subscription {number} opens it, and its pass cannot be bought: {}",
+                failure.message
+            );
+            let hint = "--no-renew pays for this request alone".to_owned();
+            let hint = failure.hint.as_ref().map_or(hint.clone(), |other| format!("{other}; {hint}"));
+            Failure { message, ..failure }.hint(hint)
+        })?;
+        if let Outcome::Renewed { subscription, paid: Some(paid), .. } = &outcome {
+            output.say(renewal::told(&subscription.url, paid));
+        }
+        Ok(outcome)
     }
 
     /// Runs the flow of a request; asks the owner where the owner wants to be asked, or parks it where nobody can be.

@@ -19,6 +19,7 @@ use super::wallet_redeem::Redeem;
 use super::wallet_refund::Refund;
 use super::wallet_refund_payment::RefundPayment;
 use super::wallet_sessions::Sessions;
+use super::wallet_subscriptions::{ListSubscriptions, Renew, Subscribe, Unsubscribe};
 use super::wallet_token::{Receive, Send};
 use super::wallet_trial::Trial;
 use crate::exit::Failure;
@@ -69,6 +70,14 @@ pub enum Action {
     Reclaim(Reclaim),
     /// What happened, newest first; receipts too
     History(History),
+    /// Subscribe to a pass: this wallet buys it again when it has ended
+    Subscribe(Box<Subscribe>),
+    /// Subscriptions: what they may cost, what they have cost, and when the next pass is due
+    Subscriptions,
+    /// End a subscription; the pass that is there lasts on
+    Unsubscribe(Unsubscribe),
+    /// Buy the passes of subscriptions that have ended; for a timer
+    Renew(Renew),
     /// Payments that wait for your yes
     Parked,
     /// Say yes to one of them
@@ -117,6 +126,10 @@ impl Wallet {
             Action::Send(send) => send.run(&mut opened(place, output).await?, output).await,
             Action::Reclaim(reclaim) => reclaim.run(&mut opened(place, output).await?, output).await,
             Action::History(history) => history.run(&opened(place, output).await?, output),
+            Action::Subscribe(subscribe) => subscribe.run(&mut opened(place, output).await?, output).await,
+            Action::Subscriptions => ListSubscriptions::run(&opened(place, output).await?, output),
+            Action::Unsubscribe(one) => one.run(&mut opened(place, output).await?, output),
+            Action::Renew(renew) => renew.run(&mut opened(place, output).await?, output).await,
             Action::Parked => ListParked::run(&opened(place, output).await?, output),
             Action::Approve(approve) => approve.run(place, opened(place, output).await?, output).await,
             Action::Deny(deny) => deny.run(&mut opened(place, output).await?, output),

@@ -32,6 +32,7 @@ pub enum By {
     Host,
     Task,
     Tool,
+    Subscription,
     Day,
     Month,
 }
@@ -71,6 +72,7 @@ impl By {
             Self::Host => "host",
             Self::Task => "task",
             Self::Tool => "tool",
+            Self::Subscription => "subscription",
             Self::Day => "day",
             Self::Month => "month",
         }
@@ -82,6 +84,7 @@ impl By {
             Self::Host => Some(entry.party.clone()),
             Self::Task => entry.asker.task.as_ref().map(ToString::to_string),
             Self::Tool => entry.asker.tool.as_ref().map(ToString::to_string),
+            Self::Subscription => entry.subscription.map(|number| number.to_string()),
             Self::Day => date.get(..10).map(str::to_owned),
             Self::Month => date.get(..7).map(str::to_owned),
         }
@@ -134,6 +137,7 @@ impl View for Entries {
                 "url": entry.url,
                 "tool": entry.asker.tool,
                 "task": entry.asker.task,
+                "subscription": entry.subscription,
                 "receipt": entry.receipt,
                 "on_chain": entry.on_chain.as_ref().map(on_chain_json),
                 "notes": entry.notes,

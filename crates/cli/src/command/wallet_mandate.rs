@@ -104,7 +104,7 @@ pub enum Until {
     In(Span),
 }
 
-fn until(text: &str) -> Result<Until, String> {
+pub fn until(text: &str) -> Result<Until, String> {
     if let Ok(span) = text.parse() {
         return Ok(Until::In(span));
     }

@@ -13,7 +13,7 @@ impl Tally {
     /// Counts what a request came to. What may yet be charged counts as charged, if it is known how much that is.
     pub fn count(&mut self, outcome: &Outcome) {
         let charged = match outcome {
-            Outcome::Paid(paid) => Some(paid.charged),
+            Outcome::Paid(paid) | Outcome::Renewed { paid: Some(paid), .. } => Some(paid.charged),
             Outcome::Refused(refused) => match &refused.settled {
                 Ok(
                     Settled::Charged { charged: money, .. }

@@ -17,6 +17,7 @@ mod refunds;
 mod sessions;
 mod shop;
 mod site;
+mod subscriptions;
 mod thief;
 mod trial;
 mod wallet;

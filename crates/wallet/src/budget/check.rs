@@ -33,6 +33,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) asker: &'a Asker,
     pub(crate) call: Call,
     pub(crate) run: Option<Run>,
+    /// The subscription that it is for.
+    pub(crate) subscription: Option<u64>,
     /// The only mandate under which it may be paid.
     pub(crate) mandate: Option<&'a str>,
     /// What the owner has to say; nothing where the owner is not asked.
@@ -211,7 +213,8 @@ impl Wallet {
     /// What is booked for something that was spent whether or not it may be.
     pub(crate) fn booking_of(&self, unit: Unit, address: &Address, amount: u64, now: Timestamp) -> Booking {
         let (asker, call) = (Asker::default(), Call::default());
-        let asking = Asking { address, asker: &asker, call, run: None, mandate: None, consent: None };
+        let (run, subscription) = (None, None);
+        let asking = Asking { address, asker: &asker, call, run, subscription, mandate: None, consent: None };
         let mandate = self.binding_mandates().find(|taken| taken.allows(unit, address, &asker).is_ok());
         self.booking(unit, &asking, mandate, amount, now)
     }
@@ -231,6 +234,7 @@ impl Wallet {
         let mut scopes: Vec<Scope> =
             common.into_iter().chain(rules.filter_map(|rule| rule.scope(now))).collect();
         scopes.extend(asking.run.map(|run| Scope::Run(run.number)));
+        scopes.extend(asking.subscription.map(Scope::Subscription));
         scopes.extend(mandate.into_iter().flat_map(|taken| taken.scopes(now)));
         Booking { host, amount, scopes, asker: asking.asker.clone() }
     }

@@ -26,6 +26,8 @@ pub enum Scope {
     Mandate(Period, String),
     /// One run of a command that pays many times, by its number.
     Run(u64),
+    /// A subscription, by its number.
+    Subscription(u64),
 }
 
 /// Since when something is counted.
@@ -97,6 +99,7 @@ impl fmt::Display for Scope {
             Self::Rule(period, subject) => write!(f, "rule/{period}/{subject}"),
             Self::Mandate(period, id) => write!(f, "mandate/{period}/{id}"),
             Self::Run(number) => write!(f, "run/{number}"),
+            Self::Subscription(number) => write!(f, "subscription/{number}"),
         }
     }
 }
@@ -105,13 +108,14 @@ impl FromStr for Scope {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let malformed = "expected host/NAME, day/NUMBER, month/NUMBER, total, rule/PERIOD/SUBJECT, mandate/PERIOD/ID or run/NUMBER";
+        let malformed = "expected host/NAME, day/NUMBER, month/NUMBER, total, rule/PERIOD/SUBJECT, mandate/PERIOD/ID, run/NUMBER or subscription/NUMBER";
         let number = |text: &str| text.parse::<u64>().map_err(|_| malformed);
         match text.split_once('/') {
             Some(("host", host)) => Ok(Self::Host(host.to_owned())),
             Some(("day", day)) => number(day).map(Self::Day),
             Some(("month", month)) => number(month).map(Self::Month),
             Some(("run", run)) => number(run).map(Self::Run),
+            Some(("subscription", one)) => number(one).map(Self::Subscription),
             Some(("rule", rest)) => {
                 let (period, subject) = rest.split_once('/').ok_or(malformed)?;
                 Ok(Self::Rule(period.parse()?, subject.parse().map_err(|_| malformed)?))
@@ -163,7 +167,7 @@ mod tests {
                 format!("host/{host}"), format!("path/{host}{path}"), "tool/fetch".to_owned(), "task/a-1".to_owned(),
             ];
             let mut scopes = vec![
-                Scope::Host(host.clone()), Scope::Day(n), Scope::Month(n), Scope::Total, Scope::Run(n),
+                Scope::Host(host.clone()), Scope::Day(n), Scope::Month(n), Scope::Total, Scope::Run(n), Scope::Subscription(n),
                 Scope::Mandate(Period::Month(n), "ab12".into()),
             ];
             for subject in subjects {

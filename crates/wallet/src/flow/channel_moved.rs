@@ -78,6 +78,7 @@ fn put(
         receipt: None,
         on_chain: Some(on),
         asker: Asker::default(),
+        subscription: None,
         notes: is_lost.then(|| note.to_owned()).into_iter().collect(),
     };
     draft.put(Row::Entry(Box::new(entry)));

@@ -271,6 +271,7 @@ fn lost(
         url: whose.and_then(Attempt::payment).map(|payment| payment.url.clone()),
         receipt: None,
         on_chain: Some(OnChain { taken: Some(cost).filter(|cost| *cost < units), ..channel.on_chain(units) }),
+        subscription: None,
         asker: whose
             .and_then(Attempt::payment)
             .map(|payment| payment.booking.asker.clone())

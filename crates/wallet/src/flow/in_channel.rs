@@ -22,6 +22,7 @@ use crate::history::{Entry, EntryKind};
 use crate::http::HttpResponse;
 use crate::outcome::{Paid, Settled};
 use crate::state::Draft;
+use crate::subscription::Brought;
 use crate::unit::money;
 use crate::vault::{Row, RowKey};
 use crate::wallet::Wallet;
@@ -199,6 +200,7 @@ pub(crate) fn finish(
     let (cost, entered) = (counted(part.base), counted(part.base.max(known).min(end)));
     let mut draft = Draft::new(&wallet.state);
     let pass_until = paid::keep_pass(&mut draft, wallet, &found, address, answer, now);
+    draft.renew(attempt, Brought { at: now, charged: money(attempt.unit, cost)?, ends: pass_until });
     close_all(&mut draft, wallet, part.channel, Some(attempt.id));
     if is_free {
         draft.remove(RowKey::offer(&payment.method, &payment.url));
@@ -253,7 +255,10 @@ pub(crate) fn close_all(draft: &mut Draft<'_>, wallet: &Wallet, channel: Channel
     let others = wallet.attempts().filter(|other| {
         Some(other.id) != except && other.channel().is_some_and(|other| other.channel == channel)
     });
-    others.for_each(|other| draft.finish(other.id, None));
+    others.for_each(|other| {
+        draft.paid_in_vain(other.id);
+        draft.finish(other.id, None);
+    });
 }
 
 /// Undoes a payment of which nothing ever left this machine.
@@ -276,6 +281,7 @@ pub(crate) fn never_sent(wallet: &mut Wallet, attempt: &Attempt) -> Result<(), W
 pub(crate) fn give_up(wallet: &mut Wallet, attempt: &Attempt) -> Result<Settled, WalletError> {
     let booked = attempt.payment().map(|payment| payment.price).unwrap_or_default();
     let mut draft = Draft::new(&wallet.state);
+    draft.paid_in_vain(attempt.id);
     draft.finish(attempt.id, None);
     let changes = draft.into_changes();
     wallet.commit(changes)?;

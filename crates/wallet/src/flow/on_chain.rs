@@ -19,6 +19,7 @@ use crate::history::{Entry, EntryKind};
 use crate::http::HttpResponse;
 use crate::outcome::Paid;
 use crate::state::Draft;
+use crate::subscription::Brought;
 use crate::unit::money;
 use crate::wallet::Wallet;
 
@@ -129,6 +130,7 @@ pub(crate) fn finish(
     let confirms = is_less && wallet.node(on.chain).is_some();
     let mut draft = Draft::new(&wallet.state);
     let pass_until = paid::keep_pass(&mut draft, wallet, &found, address, answer, now);
+    draft.renew(attempt, Brought { at: now, charged: money(attempt.unit, cost)?, ends: pass_until });
     let mut open = Vec::new();
     if confirms {
         let chain = Some(Box::new(crate::chain::ChainPayment { on: on.clone(), ..*signed }));
@@ -178,6 +180,7 @@ pub(crate) fn entry(
         receipt: payment.receipt.clone(),
         on_chain: Some(on.clone()),
         asker: payment.booking.asker.clone(),
+        subscription: None,
         notes: Vec::new(),
     }
 }

@@ -18,6 +18,7 @@ use crate::merchant::{CheckedReceipt, check_fare, check_pass, check_receipt};
 use crate::outcome::{Paid, Settled};
 use crate::outputs::{collect, messages};
 use crate::state::{Draft, worth};
+use crate::subscription::Brought;
 use crate::unit::money;
 use crate::vault::{Row, RowKey};
 use crate::wallet::Wallet;
@@ -130,6 +131,7 @@ pub(crate) fn finish(
 
     let mut draft = Draft::new(&wallet.state);
     let pass_until = keep_pass(&mut draft, wallet, &found, address, answer, now);
+    draft.renew(&attempt, Brought { at: now, charged: money(attempt.unit, cost)?, ends: pass_until });
     let mut open = Vec::new();
     if missing {
         let delivered = Payment { delivered: !free, receipt: found.receipt.clone(), ..payment.clone() };
@@ -199,6 +201,7 @@ fn entry(attempt: &Attempt, payment: &Payment, money: Money) -> Entry {
         receipt: None,
         on_chain: None,
         asker: payment.booking.asker.clone(),
+        subscription: None,
         notes: Vec::new(),
     }
 }

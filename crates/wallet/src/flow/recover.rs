@@ -116,6 +116,9 @@ impl Flow for RecoverFlow {
         let mut event = event;
         let overdue = self.overdue;
         let due = |attempt: &&Attempt| {
+            if overdue && wallet.awaits(attempt, now) {
+                return false;
+            }
             let is_due = match attempt.chain() {
                 Some(signed) => is_over(signed, now),
                 None if attempt.payment().is_some() => now.since(attempt.at) >= OVERDUE,

@@ -333,6 +333,7 @@ impl RedeemFlow {
             receipt: None,
             on_chain: None,
             asker: Asker::default(),
+            subscription: None,
             notes: Vec::new(),
         };
         let mut kept = Attempt { plans: Vec::new(), ..attempt.clone() };

@@ -344,6 +344,7 @@ impl RefundFlow {
             receipt: None,
             on_chain: None,
             asker: Asker::default(),
+            subscription: None,
             notes: vec![format!("top-up code {code}")],
         };
         draft.finish(attempt.id, Some(entry));

@@ -161,6 +161,7 @@ impl Search {
             let (url, receipt, notes) = (None, None, Vec::new());
             let entry = Entry {
                 asker: Asker::default(),
+                subscription: None,
                 number,
                 at: now,
                 kind,

@@ -105,6 +105,7 @@ impl SendFlow {
             receipt: None,
             on_chain: None,
             asker: Asker::default(),
+            subscription: None,
             notes: self.memo.iter().cloned().collect(),
         })));
         let kind = AttemptKind::Sent { amount, reclaiming: false, booking };
@@ -129,7 +130,15 @@ fn granted(
     }
     let (address, asker): (Address, _) = (mint.parse()?, Asker::default());
     let call = Call { max: None, spent: Amount::ZERO };
-    let asking = Asking { address: &address, asker: &asker, call, run: None, mandate: None, consent: None };
+    let asking = Asking {
+        address: &address,
+        asker: &asker,
+        call,
+        run: None,
+        subscription: None,
+        mandate: None,
+        consent: None,
+    };
     wallet.weigh(unit, &asking, (amount, amount), now).map(Some)
 }
 

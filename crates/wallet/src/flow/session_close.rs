@@ -217,6 +217,7 @@ fn end(
         receipt: None,
         on_chain: None,
         asker: booking.map(|booking| booking.asker.clone()).unwrap_or_default(),
+        subscription: None,
         notes: vec![format!("session {}", session.id)],
     };
     draft.finish(attempt.id, Some(entry));

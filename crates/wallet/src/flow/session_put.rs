@@ -217,6 +217,7 @@ fn entry(attempt: &Attempt, put: &SessionPut, now: Timestamp) -> Result<Entry, W
         receipt: None,
         on_chain: None,
         asker: put.booking.asker.clone(),
+        subscription: None,
         notes: vec![format!("session {}", put.session)],
     })
 }

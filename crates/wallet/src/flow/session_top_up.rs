@@ -77,6 +77,7 @@ impl SessionTopUpFlow {
             asker: &asker,
             call: Call { max, ..Call::default() },
             run: None,
+            subscription: None,
             mandate: session.bookings().next().and_then(crate::attempt::Booking::mandate),
             // The owner asks for it himself.
             consent: Some(Consent { given: Some(self.amount), request: ("", url.as_str(), "") }),

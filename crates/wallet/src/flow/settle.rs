@@ -193,6 +193,7 @@ fn entry(attempt: &Attempt, kind: EntryKind, amount: u64, now: Timestamp) -> Res
         receipt: payment.and_then(|payment| payment.receipt.clone()),
         on_chain: None,
         asker: payment.map(|payment| payment.booking.asker.clone()).unwrap_or_default(),
+        subscription: None,
         notes: Vec::new(),
     })
 }

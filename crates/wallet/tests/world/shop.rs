@@ -43,6 +43,8 @@ pub struct Shop {
     /// It says nothing of receipt and change with the head of an answer.
     pub streams: bool,
     pub pass: Option<Span>,
+    /// Where it sells a pass that opens its pages.
+    pub sells: Option<String>,
     pub lifetime: Span,
     pub decimals: u8,
     pub key: SigningKey,
@@ -66,6 +68,7 @@ impl Shop {
             counted: None,
             streams: false,
             pass: None,
+            sells: None,
             lifetime: Span::from_secs(300),
             decimals: 6,
             key: SigningKey::from_bytes(&[4; 32]),
@@ -88,7 +91,12 @@ impl Shop {
         let pass = values("Farthing-Pass").into_iter().find_map(|text| {
             Pass::verify(std::str::from_utf8(text).unwrap(), &self.key.verifying_key(), now).ok()
         });
-        if pass.is_some_and(|pass| pass.scope == scope(request)) {
+        let opens = |pass: &Pass| match plan(request) {
+            // A pass is bought again, though there is one.
+            Some(_) => false,
+            None => pass.scope == scope(request) || pass.scope.starts_with("plan "),
+        };
+        if pass.as_ref().is_some_and(opens) {
             self.served += 1;
             return page(200, Vec::new());
         }
@@ -101,9 +109,17 @@ impl Shop {
             ..CredentialFields::default()
         };
         match Credential::from_headers(fields).unwrap() {
-            None => self.challenge(request, now),
+            None => self.named(self.challenge(request, now)),
             Some(credential) => self.paid(mint, request, &credential, now),
         }
+    }
+
+    /// The 402 of a page that a pass opens.
+    fn named(&self, answer: HttpResponse) -> HttpResponse {
+        let Some(path) = &self.sells else { return answer };
+        let mut problem: Value = serde_json::from_slice(&answer.body).unwrap();
+        problem["passes"] = json!([{ "name": "day", "url": path }]);
+        HttpResponse { body: problem.to_string().into_bytes(), ..answer }
     }
 
     fn challenge(&self, request: &HttpRequest, now: Timestamp) -> HttpResponse {
@@ -225,7 +241,7 @@ impl Shop {
             let pass = Pass {
                 payment: "ab".into(),
                 scope: scope(request),
-                expires: now.after(span),
+                expires: shown(request, &self.key, now).unwrap_or(now).after(span),
                 checked: false,
                 bought: None,
             };
@@ -266,7 +282,24 @@ impl Shop {
     }
 }
 
+/// The end of the pass of the same plan that came along: the new one lasts from there.
+fn shown(request: &HttpRequest, key: &SigningKey, now: Timestamp) -> Option<Timestamp> {
+    let here = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Farthing-Pass"));
+    let passes = here.filter_map(|(_, text)| Pass::verify(text, &key.verifying_key(), now).ok());
+    passes
+        .filter(|pass| plan(request).is_some() && pass.scope == scope(request))
+        .map(|pass| pass.expires)
+        .max()
+}
+
+fn plan(request: &HttpRequest) -> Option<&str> {
+    request.url.split_once("/.well-known/farthing/passes/").map(|(_, name)| name)
+}
+
 fn scope(request: &HttpRequest) -> String {
+    if let Some(name) = plan(request) {
+        return format!("plan {name}");
+    }
     format!("url GET {}", request.url)
 }
 

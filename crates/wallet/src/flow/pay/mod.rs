@@ -268,6 +268,11 @@ impl PayFlow {
         Ok(Some(Step::Send(request)))
     }
 
+    /// Where it goes.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
     fn plain_request(&self) -> HttpRequest {
         HttpRequest {
             method: self.request.method.clone(),
@@ -315,6 +320,13 @@ impl PayFlow {
         answer: &HttpResponse,
         now: Timestamp,
     ) -> Result<Option<Step>, WalletError> {
+        if self.spending.gives_way
+            && !self.asks_only
+            && let Some(number) = wallet.renews_first(&self.address, answer, now)
+        {
+            self.stage = Stage::Over;
+            return Ok(Some(done(Outcome::RenewFirst(number))));
+        }
         if self.session.is_some() && !self.asks_only {
             return self.in_session(wallet, answer, now);
         }

@@ -31,6 +31,10 @@ pub(super) struct Spending {
     mandate: Option<String>,
     /// The owner's yes, up to a price.
     given: Option<Money>,
+    /// The subscription that it is for, and what a pass of it may cost.
+    subscription: Option<(u64, Money)>,
+    /// Whether it gives way to a subscription that is due.
+    pub(super) gives_way: bool,
     /// Whether other flows of this program pay at the same time.
     pub(super) is_among_others: bool,
 }
@@ -72,6 +76,20 @@ impl PayFlow {
         self
     }
 
+    /// The same flow, which buys the pass of a subscription.
+    pub(crate) fn for_subscription(mut self, number: u64, max: Money) -> Self {
+        self.spending.subscription = Some((number, max));
+        self
+    }
+
+    /// The same flow, which ends with [`Outcome::RenewFirst`](crate::Outcome::RenewFirst) where it would pay for what a subscription opens
+    /// whose pass has ended.
+    #[must_use]
+    pub fn giving_way(mut self, gives_way: bool) -> Self {
+        self.spending.gives_way = gives_way;
+        self
+    }
+
     /// The same flow while other flows of this program pay: what they have set aside may come back, so a limit or a lack of credits is
     /// final only when none of them has anything under way.
     #[must_use]
@@ -82,7 +100,9 @@ impl PayFlow {
 
     pub(super) fn call(&self, unit: Unit) -> Call {
         // A limit in another asset lets nothing of this one through.
+        let own = self.spending.subscription.map(|(_, max)| at_most(max, unit));
         let max = self.request.max.map(|max| at_most(max, unit));
+        let max = own.into_iter().chain(max).min();
         let spent = Amount::try_sum(self.charged.iter().map(|money| at_least(*money, unit)));
         Call { max, spent: spent.unwrap_or(Amount::MAX) }
     }
@@ -95,6 +115,7 @@ impl PayFlow {
             asker: &self.spending.asker,
             call: self.call(unit),
             run: self.spending.run,
+            subscription: self.spending.subscription.map(|(number, _)| number),
             mandate: self.spending.mandate.as_deref(),
             consent: Some(Consent { given: self.spending.given, request }),
         })
@@ -113,7 +134,7 @@ impl PayFlow {
         let step = self.grant_first(wallet, unit, price, now)?;
         let call = Call { max: most.map(|most| at_most(most, unit)), spent: Amount::ZERO };
         self.with_asking(unit, |asking| {
-            let asking = Asking { call, run: None, ..*asking };
+            let asking = Asking { call, run: None, subscription: None, ..*asking };
             let grant = wallet.grant(unit, &asking, (amount, amount), now)?;
             let used = grant.used.clone().filter(|used| step.used.as_ref() != Some(used));
             Ok(Grant { used, ..grant })

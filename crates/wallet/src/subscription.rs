@@ -1,0 +1,490 @@
+//! Subscriptions: a pass that the wallet buys again when it has ended. The seller knows of none. What is bought and what is due stands in
+//! one row, which the commit changes that takes the pass in; so no period is paid twice, whatever is cut short.
+
+use std::fmt;
+use std::str::FromStr;
+
+use farthing_money::{Amount, Money, Span, Timestamp};
+use farthing_wire::{Problem, json};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::address::Address;
+use crate::attempt::Attempt;
+use crate::budget::{Scope, Shown};
+use crate::error::{ErrorKind, WalletError};
+use crate::flow::PayRequest;
+use crate::http::HttpResponse;
+use crate::merchant::StoredPass;
+use crate::state::Draft;
+use crate::unit::money;
+use crate::vault::{Change, Row, RowKey};
+use crate::wallet::{PASSES_PATH, Wallet};
+
+/// So long before its end a pass is bought again.
+pub const RENEWS_BEFORE: Span = Span::from_secs(3_600);
+
+const DAY: Span = Span::from_secs(86_400);
+/// More are no subscriptions that anybody follows.
+const SUBSCRIPTIONS_MAX: usize = 100;
+
+/// A pass that is bought again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Its number, never used twice.
+    pub number: u64,
+    /// Where the pass is sold.
+    pub url: String,
+    /// Since when it stands.
+    pub since: Timestamp,
+    /// What a pass may cost.
+    pub max: Money,
+    /// How often at most one is bought; when the last one ends otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Every>,
+    /// Nothing is bought for a time from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// How many more are bought; without an end otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<u32>,
+    /// What was bought last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Renewed>,
+    /// The payment that was charged, or may have been, and has brought no pass: nothing is bought until the owner subscribes again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<u64>,
+}
+
+/// A pass that was bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    /// The payment.
+    pub attempt: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What it cost.
+    pub charged: Money,
+    /// When what it pays for begins.
+    pub from: Timestamp,
+    /// When the next one is due.
+    pub covered: Timestamp,
+}
+
+/// What a payment has brought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Brought {
+    pub(crate) at: Timestamp,
+    pub(crate) charged: Money,
+    /// When the pass ends, if one came that lasts.
+    pub(crate) ends: Option<Timestamp>,
+}
+
+/// How often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Every {
+    /// Once in 24 hours.
+    Day,
+    /// On the same day of each month, or on its last.
+    Month,
+    /// Once in so long.
+    Span(Span),
+}
+
+/// What the owner wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubscribeTerms {
+    /// What a pass may cost.
+    pub max: Money,
+    /// How often at most.
+    pub every: Option<Every>,
+    /// Until when.
+    pub until: Option<Timestamp>,
+    /// How many in all.
+    pub times: Option<u32>,
+}
+
+/// How a subscription stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A pass is to be bought.
+    Due,
+    /// Nothing is to be bought until then.
+    Waits(Timestamp),
+    /// It has come to its end.
+    Over,
+    /// The owner has to look at it.
+    Halted,
+}
+
+/// Why a subscription does not go on.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SubscriptionReject {
+    /// There is none.
+    #[error("there is no subscription {0}; `farthing wallet subscriptions` lists them")]
+    Unknown(String),
+    /// There are too many.
+    #[error("{0} subscriptions stand already; end one of them first (`farthing wallet unsubscribe`)")]
+    Full(usize),
+    /// An address at which no pass can be sold.
+    #[error(
+        "expected the address of a pass for sale, such as https://example.com{PASSES_PATH}day, got {0}; the 402 of a page names the passes that open it"
+    )]
+    Place(String),
+    /// Nothing that has a price is there.
+    #[error("expected a pass for sale at {url}, got an answer of status {status}; nothing was sent")]
+    NotForSale {
+        /// Where.
+        url: String,
+        /// The status.
+        status: u16,
+    },
+    /// It costs more than it may.
+    #[error(
+        "the pass at {url} costs {asked} now, {before} and {max} is the most that you allow; nothing was sent. To go on: `farthing wallet subscribe {url} --max \"{asked}\"`; to end it: `farthing wallet unsubscribe {url}`"
+    )]
+    Dearer {
+        /// Where.
+        url: String,
+        /// What is asked for.
+        asked: Shown,
+        /// What it may cost.
+        max: Money,
+        /// What it cost the last time.
+        before: Before,
+    },
+    /// A payment brought no pass.
+    #[error(
+        "the payment {attempt} for {url} was charged, or may have been, and has brought no pass that lasts; nothing more is bought. Look at `farthing wallet history` and ask the seller; `farthing wallet subscribe` begins again, `farthing wallet unsubscribe {url}` ends it"
+    )]
+    Halted {
+        /// Where.
+        url: String,
+        /// The payment.
+        attempt: u64,
+    },
+}
+
+/// What a pass cost the last time, in a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Before(pub Option<Money>);
+
+impl fmt::Display for Before {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(money) => write!(f, "it cost {money} before,"),
+            None => f.write_str("none was bought before,"),
+        }
+    }
+}
+
+impl SubscriptionReject {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "subscription-unknown",
+            Self::Full(_) => "subscription-full",
+            Self::Place(_) => "subscription-place",
+            Self::NotForSale { .. } => "subscription-not-for-sale",
+            Self::Dearer { .. } => "subscription-dearer",
+            Self::Halted { .. } => "subscription-halted",
+        }
+    }
+
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unknown(_) => ErrorKind::NotFound,
+            Self::Place(_) => ErrorKind::Usage,
+            Self::Dearer { .. } => ErrorKind::Budget,
+            Self::Full(_) | Self::NotForSale { .. } | Self::Halted { .. } => ErrorKind::Failed,
+        }
+    }
+}
+
+impl Every {
+    /// When the next time begins; of months the one on this day.
+    fn after(self, from: Timestamp, since: Timestamp) -> Timestamp {
+        match self {
+            Self::Day => from.after(DAY),
+            Self::Span(span) => from.after(span),
+            Self::Month => month_after(from, since).unwrap_or_else(|| from.after(DAY)),
+        }
+    }
+}
+
+/// The same time of the next month, on the day of `since` or the last one that the month has.
+fn month_after(from: Timestamp, since: Timestamp) -> Option<Timestamp> {
+    let (from, since) = (from.to_string(), since.to_string());
+    let (date, time) = from.split_once('T')?;
+    let mut parts = date.split('-').map(|part| part.parse::<u16>().ok());
+    let (year, month) = (parts.next()??, parts.next()??);
+    let day: u8 = since.split_once('T')?.0.rsplit('-').next()?.parse().ok()?;
+    let (year, month) =
+        if month >= 12 { (year.saturating_add(1), 1) } else { (year, month.saturating_add(1)) };
+    let on = |day: u8| format!("{year:04}-{month:02}-{day:02}T{time}").parse().ok();
+    (1..=day).rev().find_map(on)
+}
+
+impl fmt::Display for Every {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Day => f.pad("day"),
+            Self::Month => f.pad("month"),
+            Self::Span(span) => span.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Every {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "day" => Ok(Self::Day),
+            "month" => Ok(Self::Month),
+            text => match text.parse() {
+                Ok(span) if span > Span::ZERO => Ok(Self::Span(span)),
+                _ => Err(format!("expected day, month or a span such as 7d, got {text:?}")),
+            },
+        }
+    }
+}
+
+impl Subscription {
+    /// The address of a pass, in its one form; refused if none can be sold there.
+    pub fn place(url: &str) -> Result<String, WalletError> {
+        let address = Address::safe(url)?;
+        let is_sale = address.path().strip_prefix(PASSES_PATH).is_some_and(|name| !name.is_empty());
+        if !is_sale || address.path_and_query() != address.path() {
+            return Err(SubscriptionReject::Place(address.to_string()).into());
+        }
+        Ok(address.to_string())
+    }
+
+    /// Until when it is paid for.
+    fn covered(&self, pass_ends: Option<Timestamp>) -> Option<Timestamp> {
+        self.last.map(|last| last.covered).max(pass_ends)
+    }
+
+    /// How it stands, where the pass that is there ends then. A pass is bought no sooner than `margin` before the end of the last one,
+    /// and never before half of its time is over: so a second look just after never buys another one.
+    fn standing(&self, pass_ends: Option<Timestamp>, margin: Span, now: Timestamp) -> Standing {
+        if self.halted.is_some() {
+            return Standing::Halted;
+        }
+        let covered = self.covered(pass_ends);
+        let begins = covered.unwrap_or(now).max(now);
+        if self.left == Some(0) || self.until.is_some_and(|until| begins >= until) {
+            return Standing::Over;
+        }
+        let Some(covered) = covered else { return Standing::Due };
+        let half = self.last.map(|last| last.covered.since(last.from).millis() / 2);
+        let margin = half.map_or(margin.millis(), |half| margin.millis().min(half));
+        let due = Timestamp::from_millis(covered.millis().saturating_sub(margin));
+        if now >= due { Standing::Due } else { Standing::Waits(due) }
+    }
+
+    /// With a pass that was bought; or halted, if there is none.
+    pub(crate) fn renewed(self, attempt: u64, brought: Brought) -> Self {
+        let Brought { at, charged, ends } = brought;
+        let Some(ends) = ends.filter(|ends| *ends > at) else { return self.halted(attempt) };
+        let from = self.covered(None).map_or(at, |covered| covered.max(at));
+        // A clock that goes wrong must not put the next one further off than the pass says.
+        let next = self.every.map(|every| every.after(from.min(ends), self.since));
+        let covered = next.map_or(ends, |next| next.max(ends));
+        let left = self.left.map(|left| left.saturating_sub(1));
+        Self { last: Some(Renewed { attempt, at, charged, from, covered }), left, ..self }
+    }
+
+    pub(crate) fn halted(self, attempt: u64) -> Self {
+        let was_counted = self.last.is_some_and(|last| last.attempt == attempt);
+        if was_counted { self } else { Self { halted: Some(attempt), ..self } }
+    }
+}
+
+impl Wallet {
+    /// The subscriptions, oldest first.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        self.state.subscriptions.values()
+    }
+
+    /// One of them, by its number or its address.
+    pub fn subscription(&self, named: &str) -> Result<&Subscription, WalletError> {
+        let address = named.parse::<Address>().map_or_else(|_| String::new(), |address| address.to_string());
+        let is_named = |one: &&Subscription| one.url == address || one.number.to_string() == named;
+        let unknown = || SubscriptionReject::Unknown(named.chars().take(200).collect());
+        Ok(self.subscriptions().find(is_named).ok_or_else(unknown)?)
+    }
+
+    /// Subscribes to a pass, or changes the terms of a subscription that stands. Nothing is bought by that.
+    pub fn subscribe(
+        &mut self,
+        url: &str,
+        terms: SubscribeTerms,
+        now: Timestamp,
+    ) -> Result<Subscription, WalletError> {
+        let url = Subscription::place(url)?;
+        let before = self.subscriptions().find(|one| one.url == url).cloned();
+        if before.is_none() && self.state.subscriptions.len() >= SUBSCRIPTIONS_MAX {
+            return Err(SubscriptionReject::Full(SUBSCRIPTIONS_MAX).into());
+        }
+        let mut draft = Draft::new(&self.state);
+        let (number, since, last) = match before {
+            Some(before) => (before.number, before.since, before.last),
+            None => (draft.attempt_number(), now, None),
+        };
+        let SubscribeTerms { max, every, until, times: left } = terms;
+        let subscription = Subscription { number, url, since, max, every, until, left, last, halted: None };
+        draft.put(Row::Subscription(Box::new(subscription.clone())));
+        let changes = draft.into_changes();
+        self.commit(changes)?;
+        Ok(subscription)
+    }
+
+    /// Ends a subscription. The pass that is there lasts as long as it does.
+    pub fn unsubscribe(&mut self, named: &str) -> Result<Subscription, WalletError> {
+        let subscription = self.subscription(named)?.clone();
+        self.commit(vec![Change::Remove(RowKey::subscription(subscription.number))])?;
+        Ok(subscription)
+    }
+
+    /// How a subscription stands, if a pass is bought so long before the last one ends.
+    pub fn standing(&self, subscription: &Subscription, margin: Span, now: Timestamp) -> Standing {
+        subscription.standing(self.pass_ends(subscription), margin, now)
+    }
+
+    /// When the pass ends that the wallet has of it, however it came.
+    pub fn pass_ends(&self, subscription: &Subscription) -> Option<Timestamp> {
+        let address: Address = subscription.url.parse().ok()?;
+        let scope = format!("plan {}", address.path().strip_prefix(PASSES_PATH)?);
+        let is_it = |pass: &&StoredPass| pass.origin == address.origin() && pass.scope == scope;
+        self.state.passes.values().find(is_it).map(|pass| pass.expires)
+    }
+
+    /// What a subscription has cost, and what is set aside for it now, in each unit.
+    pub fn subscription_cost(&self, number: u64) -> Result<Vec<Money>, WalletError> {
+        let scope = Scope::Subscription(number);
+        let here = self.state.spent.iter().filter(|((_, other), _)| *other == scope);
+        let here = here.filter(|(_, amount)| **amount > Amount::ZERO);
+        here.map(|((unit, _), amount)| money(*unit, amount.to_u64().unwrap_or(u64::MAX))).collect()
+    }
+
+    /// The request that buys the pass.
+    pub fn renewal(&self, number: u64) -> Result<PayRequest, WalletError> {
+        let subscription = self.subscription(&number.to_string())?;
+        let (headers, body) = (Vec::new(), Vec::new());
+        Ok(PayRequest { method: "GET".to_owned(), url: subscription.url.clone(), headers, body, max: None })
+    }
+
+    /// Whether an open payment is left to the subscription that it is for: the same credential once more brings its pass.
+    pub(crate) fn awaits(&self, attempt: &Attempt, now: Timestamp) -> bool {
+        let number = attempt.subscription().filter(|_| attempt.chain().is_none());
+        let one = number.and_then(|number| self.state.subscriptions.get(&RowKey::subscription(number)));
+        let is_open = attempt.payment().is_some_and(|payment| !payment.delivered);
+        is_open && one.is_some_and(|one| self.standing(one, RENEWS_BEFORE, now) == Standing::Due)
+    }
+
+    /// The subscription that a 402 names and that is due.
+    pub(crate) fn renews_first(
+        &self,
+        address: &Address,
+        answer: &HttpResponse,
+        now: Timestamp,
+    ) -> Option<u64> {
+        if self.state.subscriptions.is_empty() || address.path().starts_with(PASSES_PATH) {
+            return None;
+        }
+        let problem: Problem = json::read(&answer.body, "a problem").ok()?;
+        let named = problem.extra.get("passes")?.as_array()?.iter();
+        let urls: Vec<String> = named
+            .filter_map(|pass| pass.get("url")?.as_str())
+            .filter(|path| path.starts_with(PASSES_PATH))
+            .map(|path| format!("{}{path}", address.origin()))
+            .collect();
+        let mut due = self.subscriptions().filter(|one| urls.contains(&one.url));
+        due.find(|one| self.standing(one, Span::ZERO, now) == Standing::Due).map(|one| one.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use farthing_money::Asset;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        format!("{text}T10:00:00Z").parse().unwrap()
+    }
+
+    fn of(every: Option<Every>) -> Subscription {
+        Subscription {
+            number: 1,
+            url: "https://a.example/.well-known/farthing/passes/day".into(),
+            since: at("2026-01-31"),
+            max: Asset::micro("USD").unwrap().money(Amount::new(10)),
+            every,
+            until: None,
+            left: None,
+            last: None,
+            halted: None,
+        }
+    }
+
+    fn bought(one: Subscription, now: Timestamp, ends: Timestamp) -> Subscription {
+        let charged = one.max;
+        one.renewed(7, Brought { at: now, charged, ends: Some(ends) })
+    }
+
+    #[test]
+    fn months_end_on_days_that_they_have() {
+        let since = at("2026-01-31");
+        let mut from = since;
+        for day in ["2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"] {
+            from = Every::Month.after(from, since);
+            assert_eq!(from, at(day));
+        }
+        assert_eq!(Every::Month.after(at("2026-12-15"), at("2026-12-15")), at("2027-01-15"));
+        for text in ["day", "month", "7d"] {
+            assert_eq!(text.parse::<Every>().unwrap().to_string(), text);
+        }
+        assert!("0s".parse::<Every>().is_err() && "week".parse::<Every>().is_err());
+    }
+
+    #[test]
+    fn a_second_look_buys_nothing_whatever_the_margin() {
+        let now = at("2026-02-01");
+        let ends = now.after(Span::from_secs(600));
+        let one = bought(of(None), now, ends);
+        let day = Span::from_secs(86_400);
+        assert_eq!(one.standing(Some(ends), day, now), Standing::Waits(now.after(Span::from_secs(300))));
+        let later = now.after(Span::from_secs(300));
+        assert_eq!(one.standing(Some(ends), day, later), Standing::Due);
+        let longer = ends.after(Span::from_secs(600));
+        let again = bought(one, later, longer);
+        assert!(matches!(again.standing(Some(longer), day, later), Standing::Waits(_)));
+    }
+
+    #[test]
+    fn what_is_over_or_in_doubt_buys_nothing() {
+        let now = at("2026-02-01");
+        let stands = |one: &Subscription| one.standing(None, Span::ZERO, now);
+        assert_eq!(stands(&of(None)), Standing::Due);
+        assert_eq!(stands(&Subscription { left: Some(0), ..of(None) }), Standing::Over);
+        assert_eq!(stands(&Subscription { until: Some(now), ..of(None) }), Standing::Over);
+        let ends = at("2026-02-02");
+        let last = Subscription { until: Some(ends), ..bought(of(None), now, ends) };
+        assert_eq!(stands(&last), Standing::Over, "what would begin at the end is not bought");
+        assert_eq!(stands(&of(None).halted(3)), Standing::Halted);
+        assert_eq!(stands(&bought(of(None), now, now)), Standing::Halted, "a pass that is over is none");
+        assert_eq!(bought(of(None), now, ends).halted(7).halted, None, "what was counted has come");
+        // The clock is put back: what is paid for stays so.
+        let back = bought(of(None), now, ends).standing(None, Span::ZERO, at("2025-01-01"));
+        assert_eq!(back, Standing::Waits(ends));
+        let weekly = bought(of(Some(Every::Span(Span::from_secs(7 * 86_400)))), now, ends);
+        assert_eq!(
+            weekly.standing(Some(ends), Span::ZERO, at("2026-02-07")),
+            Standing::Waits(at("2026-02-08"))
+        );
+    }
+}

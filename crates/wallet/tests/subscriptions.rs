@@ -1,0 +1,284 @@
+//! Subscriptions: a pass is bought when the last one has ended, once, whatever is cut short and wherever the clock jumps; limits hold, and
+//! what would be paid twice or dearer waits for its owner.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use farthing_money::{Amount, Asset, Money, Span, Timestamp};
+use farthing_wallet::{
+    Event, Every, Flow, Limits, Outcome, PayFlow, RENEWS_BEFORE, RecoverFlow, RenewFlow, Scope, Standing,
+    Step, SubscribeTerms, Subscription, SubscriptionReject, Wallet, WalletError,
+};
+
+use crate::world::shop::Conduct;
+use crate::world::vault::SharedVault;
+use crate::world::{Fault, SHOP, World, balance, get, reopen, total_spent};
+
+const DAY: &str = "/.well-known/farthing/passes/day";
+const HOUR: u64 = 3_600;
+
+fn usd(amount: u64) -> Money {
+    Asset::micro("USD").unwrap().money(Amount::from(amount))
+}
+
+fn terms(max: u64) -> SubscribeTerms {
+    SubscribeTerms { max: usd(max), every: None, until: None, times: None }
+}
+
+/// A shop that sells passes for a day at 10 000, and a wallet that is subscribed.
+fn scene(terms: SubscribeTerms) -> (World, Wallet, SharedVault, u64) {
+    let mut world = World::new();
+    world.shop.pass = Some(Span::from_secs(24 * HOUR));
+    world.shop.sells = Some(DAY.to_owned());
+    let (mut wallet, vault) = world.wallet_with(1 << 20);
+    let one = wallet.subscribe(&format!("{SHOP}{DAY}"), terms, world.now).unwrap();
+    (world, wallet, vault, one.number)
+}
+
+fn renew(world: &mut World, wallet: &mut Wallet, number: u64) -> Result<Outcome, WalletError> {
+    let pay = PayFlow::new(wallet.renewal(number)?).unwrap();
+    let flow = RenewFlow::new(wallet, number, pay, RENEWS_BEFORE)?;
+    world.run(wallet, flow)
+}
+
+#[track_caller]
+fn bought(outcome: Result<Outcome, WalletError>) -> bool {
+    match outcome {
+        Ok(Outcome::Renewed { paid, .. }) => paid.is_some(),
+        other => panic!("expected a look at a subscription, got {other:?}"),
+    }
+}
+
+fn one(wallet: &Wallet) -> &Subscription {
+    wallet.subscriptions().next().unwrap()
+}
+
+fn later(world: &mut World, hours: u64) {
+    world.now = world.now.after(Span::from_secs(hours * HOUR));
+}
+
+fn open_page(world: &mut World, wallet: &mut Wallet) -> Outcome {
+    world.run(wallet, PayFlow::new(get("/page")).unwrap().giving_way(true)).unwrap()
+}
+
+#[test]
+fn a_pass_is_bought_when_the_last_one_ends_and_not_before() {
+    let (mut world, mut wallet, _, number) = scene(terms(10_000));
+    assert!(bought(renew(&mut world, &mut wallet, number)));
+    assert!(matches!(open_page(&mut world, &mut wallet), Outcome::Served { by_pass: true, .. }));
+    for _ in 0..3 {
+        assert!(!bought(renew(&mut world, &mut wallet, number)));
+    }
+    let ends = wallet.pass_ends(one(&wallet)).unwrap();
+    later(&mut world, 22);
+    assert!(!bought(renew(&mut world, &mut wallet, number)));
+    // Shortly before its end; the new one lasts from there.
+    later(&mut world, 1);
+    assert!(bought(renew(&mut world, &mut wallet, number)));
+    assert!(!bought(renew(&mut world, &mut wallet, number)));
+    assert_eq!(wallet.pass_ends(one(&wallet)), Some(ends.after(Span::from_secs(24 * HOUR))));
+    // Three days without a look are not paid for afterwards.
+    later(&mut world, 4 * 24);
+    assert!(bought(renew(&mut world, &mut wallet, number)));
+    assert!(!bought(renew(&mut world, &mut wallet, number)));
+    assert_eq!((world.shop.revenue, total_spent(&wallet)), (30_000, 30_000));
+    let scope = Scope::Subscription(number);
+    assert_eq!(wallet.spent("uusd".parse().unwrap(), &scope), Amount::new(30_000));
+    assert_eq!(wallet.subscription_cost(number).unwrap(), [usd(30_000)]);
+    let history = wallet.history(10).unwrap();
+    assert_eq!(history.iter().filter(|entry| entry.subscription == Some(number)).count(), 3);
+
+    wallet.unsubscribe(&number.to_string()).unwrap();
+    later(&mut world, 48);
+    assert!(matches!(renew(&mut world, &mut wallet, number), Err(WalletError::Subscription(_))));
+    assert!(matches!(open_page(&mut world, &mut wallet), Outcome::Paid(_)), "the page alone");
+    assert_eq!(world.shop.revenue, 40_000);
+}
+
+#[test]
+fn times_until_and_periods_are_kept() {
+    let (mut world, mut wallet, _, number) = scene(SubscribeTerms { times: Some(2), ..terms(10_000) });
+    for expected in [true, true, false, false] {
+        assert_eq!(bought(renew(&mut world, &mut wallet, number)), expected);
+        later(&mut world, 30);
+    }
+    assert_eq!(wallet.standing(one(&wallet), RENEWS_BEFORE, world.now), Standing::Over);
+
+    let week = Every::Span(Span::from_secs(7 * 24 * HOUR));
+    let until = world.now.after(Span::from_secs(15 * 24 * HOUR));
+    let weekly = SubscribeTerms { every: Some(week), until: Some(until), ..terms(10_000) };
+    assert_eq!(wallet.subscribe(&format!("{SHOP}{DAY}"), weekly, world.now).unwrap().number, number);
+    let mut days = Vec::new();
+    for day in 0..30 {
+        if bought(renew(&mut world, &mut wallet, number)) {
+            days.push(day);
+        }
+        later(&mut world, 24);
+    }
+    assert_eq!(days, [0, 7, 14]);
+}
+
+#[test]
+fn a_page_waits_for_the_pass_that_opens_it() {
+    let (mut world, mut wallet, _, number) = scene(terms(10_000));
+    let Outcome::RenewFirst(first) = open_page(&mut world, &mut wallet) else { panic!("expected to wait") };
+    assert_eq!((first, world.shop.revenue, balance(&wallet).1), (number, 0, 0));
+    assert!(bought(renew(&mut world, &mut wallet, number)));
+    assert!(matches!(open_page(&mut world, &mut wallet), Outcome::Served { by_pass: true, .. }));
+    // Of another site nothing is waited for.
+    later(&mut world, 48);
+    world.shop.sells = Some("/.well-known/farthing/passes/other".into());
+    assert!(matches!(open_page(&mut world, &mut wallet), Outcome::Paid(_)));
+}
+
+#[test]
+fn a_dearer_pass_is_not_bought_and_both_prices_are_told() {
+    let (mut world, mut wallet, _, number) = scene(terms(12_000));
+    assert!(bought(renew(&mut world, &mut wallet, number)));
+    later(&mut world, 30);
+    world.shop.price = 15_000;
+    let error = renew(&mut world, &mut wallet, number).unwrap_err();
+    assert_eq!(error.code(), "subscription-dearer");
+    let said = error.to_string();
+    for words in ["costs 0.015 USD now", "it cost 0.01 USD before", "0.012 USD is the most", "unsubscribe"] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+    assert_eq!((world.shop.revenue, balance(&wallet).1), (10_000, 0));
+    wallet.subscribe(&format!("{SHOP}{DAY}"), terms(15_000), world.now).unwrap();
+    assert!(bought(renew(&mut world, &mut wallet, number)));
+    // Other limits hold too.
+    later(&mut world, 30);
+    let total = Some(Amount::new(39_999));
+    wallet.set_limits(Limits { total, ..Limits::none("uusd".parse().unwrap()) }).unwrap();
+    assert!(matches!(renew(&mut world, &mut wallet, number), Err(WalletError::Budget(_))));
+    let ask_above = Some(Amount::new(1));
+    wallet.set_limits(Limits { ask_above, ..Limits::none("uusd".parse().unwrap()) }).unwrap();
+    assert!(matches!(renew(&mut world, &mut wallet, number), Err(WalletError::Ask(_))));
+    assert_eq!(world.shop.revenue, 25_000);
+}
+
+#[test]
+fn clocks_that_jump_buy_at_most_one() {
+    let (mut world, mut wallet, _, number) =
+        scene(SubscribeTerms { every: Some(Every::Day), ..terms(10_000) });
+    assert!(bought(renew(&mut world, &mut wallet, number)));
+    let now = world.now;
+    for (jump, expected) in
+        [("2025-01-01T00:00:00Z", false), ("2030-01-01T00:00:00Z", true), ("2026-11-22T12:00:01Z", false)]
+    {
+        world.now = jump.parse::<Timestamp>().unwrap();
+        assert_eq!(bought(renew(&mut world, &mut wallet, number)), expected, "{jump}");
+        assert!(!bought(renew(&mut world, &mut wallet, number)), "{jump}");
+    }
+    assert_eq!(world.shop.revenue, 20_000);
+
+    // This clock is ahead of the shop's: what comes is over already, and the owner has to look, after one payment.
+    let (mut world, mut wallet, _, number) = scene(terms(10_000));
+    world.now = now;
+    let pay = PayFlow::new(wallet.renewal(number).unwrap()).unwrap();
+    let mut flow = RenewFlow::new(&wallet, number, pay, RENEWS_BEFORE).unwrap();
+    let (mut event, ahead) = (Event::Go, now.after(Span::from_secs(60)));
+    world.shop.pass = Some(Span::from_secs(30));
+    let error = loop {
+        event = match flow.next(&mut wallet, event, ahead) {
+            Ok(Step::Send(request)) => world.send(&request),
+            Ok(Step::Wait(_) | Step::Deliver) => Event::Go,
+            Ok(Step::Done(outcome)) => panic!("expected no pass, got {outcome:?}"),
+            Err(error) => break error,
+        };
+    };
+    assert_eq!(error.code(), "subscription-halted");
+    for _ in 0..3 {
+        later(&mut world, 24);
+        let again = renew(&mut world, &mut wallet, number).unwrap_err();
+        assert_eq!(again.code(), "subscription-halted");
+    }
+    assert_eq!(world.shop.revenue, 10_000);
+}
+
+/// Every commit of a renewal is cut once, before and after it is durable, with and without a lost answer; then it is looked at again, also
+/// after another command has tidied up.
+#[test]
+fn a_renewal_that_is_cut_anywhere_is_paid_once() {
+    for (durable, commits, hours) in [false, true]
+        .into_iter()
+        .flat_map(|durable| (0..6).flat_map(move |commits| [0, 2].map(|hours| (durable, commits, hours))))
+    {
+        for faults in [&[][..], &[Fault::None, Fault::None, Fault::AnswerLost, Fault::AnswerLost]] {
+            let (mut world, mut wallet, vault, number) =
+                scene(SubscribeTerms { times: Some(5), ..terms(10_000) });
+            world.faults = faults.to_vec();
+            vault.crash_after(commits, durable);
+            let _ = renew(&mut world, &mut wallet, number);
+            vault.never_crash();
+            world.faults.clear();
+            wallet = reopen(&vault);
+            later(&mut world, hours);
+            world.run(&mut wallet, RecoverFlow::overdue()).unwrap();
+            for _ in 0..3 {
+                renew(&mut world, &mut wallet, number).unwrap();
+            }
+            let case = format!("cut after {commits} ({durable}), {hours} hours, {faults:?}");
+            assert_eq!((world.shop.revenue, world.shop.payments.len()), (10_000, 1), "{case}");
+            assert_eq!((one(&wallet).left, one(&wallet).halted), (Some(4), None), "{case}");
+            assert!(
+                matches!(open_page(&mut world, &mut wallet), Outcome::Served { by_pass: true, .. }),
+                "{case}"
+            );
+            world.recover(&mut wallet).unwrap();
+            assert_eq!(total_spent(&wallet), 10_000, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_payment_that_is_found_charged_without_its_pass_stops_everything() {
+    let (mut world, mut wallet, _, number) = scene(terms(10_000));
+    world.shop.conduct = Conduct::Stealing;
+    renew(&mut world, &mut wallet, number).unwrap();
+    assert_eq!((world.shop.revenue, one(&wallet).halted.is_some()), (10_000, true));
+    world.shop.conduct = Conduct::Honest;
+    later(&mut world, 48);
+    let error = renew(&mut world, &mut wallet, number).unwrap_err();
+    assert!(
+        matches!(error, WalletError::Subscription(reject) if matches!(*reject, SubscriptionReject::Halted { .. }))
+    );
+    assert!(matches!(open_page(&mut world, &mut wallet), Outcome::Paid(_)), "only the page");
+    // The owner has looked.
+    wallet.subscribe(&format!("{SHOP}{DAY}"), terms(10_000), world.now).unwrap();
+    assert!(bought(renew(&mut world, &mut wallet, number)));
+    // What failed costs nothing, and is tried again.
+    later(&mut world, 48);
+    world.shop.conduct = Conduct::Failing;
+    assert!(matches!(renew(&mut world, &mut wallet, number), Ok(Outcome::Refused(_))));
+    world.shop.conduct = Conduct::Honest;
+    assert!(bought(renew(&mut world, &mut wallet, number)));
+    assert_eq!(world.shop.revenue, 40_000);
+}
+
+#[test]
+fn after_unsubscribing_nothing_is_sent_again() {
+    let (mut world, mut wallet, vault, number) = scene(terms(10_000));
+    vault.crash_after(3, true);
+    let _ = renew(&mut world, &mut wallet, number);
+    vault.never_crash();
+    let (mut wallet, before) = (reopen(&vault), world.shop.revenue);
+    wallet.unsubscribe(&format!("{SHOP}{DAY}")).unwrap();
+    later(&mut world, 1);
+    world.run(&mut wallet, RecoverFlow::overdue()).unwrap();
+    assert_eq!((wallet.attempts().count(), world.shop.revenue), (0, before));
+    assert_eq!(total_spent(&wallet), before);
+}
+
+#[test]
+fn only_what_sells_passes_is_subscribed_to() {
+    let (world, mut wallet, _, _) = scene(terms(1));
+    for path in ["/page", "/.well-known/farthing/passes/", "/.well-known/farthing/passes/day?then=/"] {
+        let error = wallet.subscribe(&format!("{SHOP}{path}"), terms(1), world.now).unwrap_err();
+        assert_eq!(error.code(), "subscription-place", "{path}");
+    }
+    assert!(
+        wallet.subscribe("http://shop.example/.well-known/farthing/passes/day", terms(1), world.now).is_err()
+    );
+    assert_eq!(wallet.subscriptions().count(), 1);
+}
