@@ -1,6 +1,7 @@
 //! What is done with strangers' bytes, one function for each target of `fuzz_targets/`: read them, write again what was
 //! read, and see that it is the same. A panic is a finding; so are too much memory and too much time.
 
+mod answers;
 mod asker;
 mod books;
 mod chain;
@@ -16,6 +17,7 @@ mod wallet;
 mod world;
 mod x402;
 
+pub use answers::upstream_answers;
 pub use asker::{bot_signatures, visitor_cookies};
 pub use books::rows;
 pub use chain::chain_texts;

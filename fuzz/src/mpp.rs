@@ -3,7 +3,7 @@
 use std::str::from_utf8;
 
 use farthing_money::Timestamp;
-use farthing_wire::mpp::{self, accept, credit, evm, session};
+use farthing_wire::mpp::{self, accept, credit, credit_session, evm, session};
 use farthing_wire::{Challenge, Credential, CredentialFields, credential, json};
 
 use crate::{Cut, base64, json_again};
@@ -46,6 +46,9 @@ fn one_challenge(challenge: &mpp::Challenge) {
     }
     drop((challenge.request_json(), challenge.opaque_bytes(), challenge.expires_at()));
     drop(credit::Request::of(challenge));
+    if let Ok(request) = credit_session::Request::of(challenge) {
+        drop(request.to_json().expect("what was read can be written"));
+    }
     if let Ok(request) = evm::Request::of(challenge) {
         drop((request.takes_authorization(), request.to_json().expect("what was read can be written")));
     }
@@ -105,6 +108,10 @@ fn inside(bytes: &[u8]) {
         if let Ok(signed) = evm::payload_from_json(credential.payload.clone()) {
             let json = evm::payload_to_json(&signed).expect("what was read can be written");
             assert_eq!(evm::payload_from_json(json), Ok(signed));
+        }
+        if let Ok(payload) = credit_session::Payload::from_json(credential.payload.clone()) {
+            let json = payload.to_json().expect("what was read can be written");
+            assert_eq!(credit_session::Payload::from_json(json), Ok(payload));
         }
         if let Ok(payload) = credit::Payload::from_json(credential.payload) {
             let json = payload.to_json().expect("what was read can be written");

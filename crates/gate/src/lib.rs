@@ -7,7 +7,7 @@ pub mod count;
 pub mod crypto;
 pub mod flow;
 pub mod limit;
-mod media;
+pub mod media;
 pub mod meter;
 pub mod network;
 pub mod own_header;

@@ -266,7 +266,7 @@ mod tests {
             ("many identifiers", &*"$RepresentationID$".repeat(56), "", true),
             ("a long name", &file[9..], "", false),
             ("too long a name", &*(file.clone() + "c"), "", true),
-            ("a long base", "$Number$", &base[1 + 9..], true),
+            ("a long base", "$Number$", &*base, true),
         ] {
             let representation = format!(
                 "<Representation id=\"{long}\">{bases}<SegmentTemplate media=\"{media}\">{runs}</SegmentTemplate></Representation>"

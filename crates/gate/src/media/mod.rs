@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use self::kind::BYTE_ORDER_MARK;
 pub(crate) use self::kind::{Begun, Kind};
-use self::told::{Length, Told};
+pub use self::told::{Length, Rank, Told};
 
 /// Segments that are remembered in a generation; there are two of them.
 const KEPT_MAX: usize = 32_768;
@@ -58,6 +58,16 @@ struct Memory {
     asked: HashMap<Key, Question>,
 }
 
+/// What a playlist says, whatever it is written in. What is none says nothing.
+pub fn told(playlist: &[u8]) -> Vec<Told> {
+    let playlist = playlist.strip_prefix(BYTE_ORDER_MARK).unwrap_or(playlist);
+    match (Kind::begun(playlist), std::str::from_utf8(playlist)) {
+        (Some(Begun::Playlist(Kind::Dash)), Ok(text)) => dash::segments(text, KEPT_MAX),
+        (Some(Begun::Playlist(Kind::Hls)), Ok(text)) => hls::segments(text).take(KEPT_MAX).collect(),
+        _ => Vec::new(),
+    }
+}
+
 impl Segments {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         // Every change of it is whole before anything could panic.
@@ -77,17 +87,8 @@ impl Segments {
 
     /// Learns what a playlist at a path of a host says, of the places that it may speak of.
     pub(crate) fn learn(&self, (host, path): (&str, &str), playlist: &[u8], may_name: impl Fn(&str) -> bool) {
-        let playlist = playlist.strip_prefix(BYTE_ORDER_MARK).unwrap_or(playlist);
-        let (Some(Begun::Playlist(kind)), Ok(text)) = (Kind::begun(playlist), std::str::from_utf8(playlist))
-        else {
-            return;
-        };
-        let found: Vec<Told> = match kind {
-            Kind::Dash => dash::segments(text, KEPT_MAX),
-            Kind::Hls => hls::segments(text).take(KEPT_MAX).collect(),
-        };
         let mut lasting: HashMap<Key, Length> = HashMap::new();
-        for Told { address, length } in found {
+        for Told { address, length } in told(playlist) {
             if let Some(place) = resolved(host, path, &address).filter(|place| may_name(place)) {
                 // Parts of one file are paid together.
                 let sum = lasting.entry(key(host, &place));

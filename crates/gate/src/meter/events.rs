@@ -7,7 +7,7 @@ use super::{JsonPath, number_at};
 
 /// Events, or the highest number that one of them says.
 #[derive(Debug)]
-pub(crate) struct Events {
+pub struct Events {
     path: Option<JsonPath>,
     read_most: usize,
     /// What came of the present event and is held back.
@@ -44,17 +44,17 @@ impl Lines {
 
 impl Events {
     /// Counts events, or the numbers at a path of their JSON.
-    pub(crate) fn new(path: Option<JsonPath>, read_most: usize) -> Self {
+    pub(super) fn new(path: Option<JsonPath>, read_most: usize) -> Self {
         let lines = Lines { is_empty: true, after_return: false };
         let held = BytesMut::new();
         Self { path, read_most, held, lines, is_long: false, count: 0, is_over: false }
     }
 
-    pub(crate) fn count(&self) -> u128 {
+    pub(super) fn count(&self) -> u128 {
         self.count
     }
 
-    pub(crate) fn pass(&mut self, mut bytes: Bytes, most: u128) -> Passed {
+    pub(super) fn pass(&mut self, mut bytes: Bytes, most: u128) -> Passed {
         let mut out = BytesMut::new();
         while let Some(end) = bytes.iter().position(|byte| self.lines.ends_event(*byte)) {
             let event = bytes.split_to(end.saturating_add(1));
@@ -71,7 +71,7 @@ impl Events {
         Passed { bytes: out.freeze(), is_full: false }
     }
 
-    pub(crate) fn end(&mut self, most: u128) -> Passed {
+    pub(super) fn end(&mut self, most: u128) -> Passed {
         let mut out = BytesMut::new();
         let is_full = !self.take(&mut out, most);
         Passed { bytes: out.freeze(), is_full }

@@ -37,7 +37,7 @@ impl fmt::Display for JsonPath {
 }
 
 /// The count that stands at a path of a JSON text.
-pub(crate) fn number_at(json: &[u8], path: &JsonPath) -> Option<u128> {
+pub fn number_at(json: &[u8], path: &JsonPath) -> Option<u128> {
     let root: Value = serde_json::from_slice(json).ok()?;
     let found = path.0.iter().try_fold(&root, |value, part| match value {
         Value::Object(members) => members.get(part),

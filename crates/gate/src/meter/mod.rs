@@ -16,9 +16,9 @@ use http::{HeaderMap, HeaderValue};
 
 pub use self::count::{Count, CountError};
 pub use self::json::JsonPath;
-pub(crate) use self::json::number_at;
+pub use self::json::number_at;
 pub(crate) use self::number::whole;
-pub(crate) use self::tally::Tally;
+pub use self::tally::{Passed, Tally};
 
 /// What is charged where nothing can be counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

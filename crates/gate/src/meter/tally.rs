@@ -7,21 +7,26 @@ use super::{Count, Meter};
 
 /// What may go on of what came.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Passed {
-    pub(crate) bytes: Bytes,
+pub struct Passed {
+    /// What may go on.
+    pub bytes: Bytes,
     /// Nothing more may follow: what came next is not paid for.
-    pub(crate) is_full: bool,
+    pub is_full: bool,
 }
 
 /// A count that rises with what flows.
 #[derive(Debug)]
-pub(crate) enum Tally {
+pub enum Tally {
+    /// Bytes.
     Bytes(u128),
+    /// Lines that are not empty.
     Rows {
+        /// How many have begun.
         count: u128,
         /// Whether a row has begun and has not ended.
         in_row: bool,
     },
+    /// Events, or a number in them.
     Events(Events),
     /// Nothing is counted of the body; a clock says how much it is.
     Time,
@@ -29,7 +34,7 @@ pub(crate) enum Tally {
 
 impl Tally {
     /// What counts a stream; nothing if that cannot be counted as it flows.
-    pub(crate) fn of(meter: &Meter) -> Option<Self> {
+    pub fn of(meter: &Meter) -> Option<Self> {
         let read_most = usize::try_from(meter.read_most).unwrap_or(usize::MAX);
         Some(match &meter.count {
             Count::Bytes => Self::Bytes(0),
@@ -42,7 +47,7 @@ impl Tally {
     }
 
     /// How many there were in what may go on.
-    pub(crate) fn count(&self) -> u128 {
+    pub fn count(&self) -> u128 {
         match self {
             Self::Bytes(count) | Self::Rows { count, .. } => *count,
             Self::Events(events) => events.count(),
@@ -51,7 +56,7 @@ impl Tally {
     }
 
     /// Lets through what came, until so many are full. What is not whole yet may be held back.
-    pub(crate) fn pass(&mut self, bytes: Bytes, most: u128) -> Passed {
+    pub fn pass(&mut self, bytes: Bytes, most: u128) -> Passed {
         match self {
             Self::Bytes(count) => {
                 let room = usize::try_from(most.saturating_sub(*count)).unwrap_or(usize::MAX);
@@ -67,7 +72,7 @@ impl Tally {
     }
 
     /// The body has ended: what was held back.
-    pub(crate) fn end(&mut self, most: u128) -> Passed {
+    pub fn end(&mut self, most: u128) -> Passed {
         match self {
             Self::Events(events) => events.end(most),
             _ => Passed { bytes: Bytes::new(), is_full: false },

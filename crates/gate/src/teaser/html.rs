@@ -12,7 +12,7 @@ use super::text::{start_of_word, words};
 
 /// A page that was cut off, in two parts: between them there is room for what is said about the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CutPage {
+pub struct CutPage {
     /// All that is shown.
     pub before: String,
     /// What closes the elements that are open.
@@ -80,7 +80,7 @@ const BLOCKS: [&str; 31] = [
 const CONTAINERS: [&str; 3] = ["article", "main", "body"];
 
 /// Cuts a page; nothing if there is no rest. `whole` says whether all of the page was read.
-pub(crate) fn page(source: &str, whole: bool, part: &Part) -> Option<CutPage> {
+pub fn page(source: &str, whole: bool, part: &Part) -> Option<CutPage> {
     let (source, at_end) = match part {
         Part::Until(marker) => (source.get(..source.find(marker.as_str())?)?, true),
         Part::Items { .. } | Part::Preview(_) => return None,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::SHOWN_BYTES_MAX;
 
 /// The first items of the list at `at`, and how many there are; nothing if there is no list there, or no more than these.
-pub(crate) fn items(bytes: &[u8], count: u32, at: &str) -> Option<(Vec<Value>, usize)> {
+pub fn items(bytes: &[u8], count: u32, at: &str) -> Option<(Vec<Value>, usize)> {
     let mut whole: Value = serde_json::from_slice(bytes).ok()?;
     let list = whole.pointer_mut(at)?.as_array_mut()?;
     let (all, count) = (list.len(), usize::try_from(count).ok()?);

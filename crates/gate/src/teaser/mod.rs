@@ -13,10 +13,10 @@ use std::str::FromStr;
 
 use farthing_money::Span;
 
-pub(crate) use html::{CutPage, page};
-pub(crate) use json::items;
+pub use html::{CutPage, page};
+pub use json::items;
 pub(crate) use range::{Asked as AskedRange, Window, content_range};
-pub(crate) use text::text;
+pub use text::text;
 
 /// How long what is shown is kept in memory, unless a rule says otherwise.
 pub const KEEP_DEFAULT: Span = Span::from_secs(60);

@@ -3,7 +3,7 @@
 use super::Part;
 
 /// The part of a text that is shown; nothing if there is no rest. `whole` says whether all of the text was read.
-pub(crate) fn text<'a>(text: &'a str, whole: bool, part: &Part) -> Option<&'a str> {
+pub fn text<'a>(text: &'a str, whole: bool, part: &Part) -> Option<&'a str> {
     let end = match part {
         Part::Paragraphs(count) => end_of_paragraph(text, *count)?,
         Part::Words(count) => start_of_word(text, *count)?,
