@@ -1,4 +1,5 @@
-//! Every refusal of the engine appears here once, and after each of them nothing has changed.
+//! Every refusal of codes, quotes, credits, payments, keysets, entries and the books' own state appears here, and after each of them
+//! nothing has changed. Calls, channels, sessions, fares, bundles, refunds, payouts and uses have theirs in the tests of that name.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod draft;
@@ -406,7 +407,7 @@ fn quotas() -> Vec<Case> {
     ]
 }
 
-/// Every code but the one of a bug.
+/// Every code of theirs but the one of a bug.
 const CODES: [&str; 47] = [
     "account-reserved",
     "amount-overflow",
