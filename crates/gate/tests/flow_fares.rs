@@ -11,6 +11,7 @@ mod support;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use farthing_engine::Read;
 use farthing_gate::serve::Limits;
 use farthing_gate::{Covers, Gate, Plan, Proxy, ProxyConfig};
 use farthing_money::{Amount, Span};
@@ -107,6 +108,26 @@ async fn single_payments_count_and_past_the_cap_all_is_free() {
     bank.wait_secs(86_400);
     assert_eq!(price(&get(gate.address, "/paid/7", &fare).await), CENT);
     assert_eq!(get(gate.address, "/paid/7", &by_pass).await.status, 402);
+}
+
+/// A fare ties pages together while they are under way. Once they are charged no row, no entry and no line of the journal does.
+#[tokio::test]
+async fn what_counted_in_a_fare_is_not_in_the_books() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate(&bank, upstream.address).await;
+    let asker = "X-Forwarded-For: 203.0.113.77\r\nUser-Agent: planted/1\r\n";
+    let mut brought = String::new();
+    for page in 1..=2 {
+        let paying = format!("{asker}{brought}{}", cashu(&token(&bank)));
+        brought = fare(&get(gate.address, &format!("/paid/{page}"), &paying).await);
+    }
+    let (id, row) = bank.rows.fares_after(None, 2).unwrap().remove(0);
+    assert_eq!(row.spent, Amount::new(2 * CENT));
+    assert_eq!(bank.tables_with(id.as_bytes()), ["fares"]);
+    for planted in [&b"planted"[..], b"203.0.113", &[203, 0, 113]] {
+        assert_eq!(bank.tables_with(planted), [""; 0], "{planted:?}");
+    }
+    assert!(!bank.tables_with(b"/paid/2").is_empty(), "bytes that are there are found");
 }
 
 /// Went wrong in the design: a price that a fare has lowered would have been paid without the fare, again and again.

@@ -121,12 +121,14 @@ impl Bank {
         self.committer.lock().unwrap().commit(std::slice::from_ref(command)).remove(0)
     }
 
-    /// Whether anything in the books has these bytes.
-    pub fn has_bytes(&self, wanted: &[u8]) -> bool {
-        let pairs =
-            TableName::ALL.into_iter().flat_map(|table| self.bytes.scan(table, &[], usize::MAX).unwrap());
+    /// The tables in whose keys or rows these bytes are.
+    pub fn tables_with(&self, wanted: &[u8]) -> Vec<&'static str> {
         let has = |bytes: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
-        pairs.into_iter().any(|(key, value)| has(&key) || has(&value))
+        let has_them = |table: &TableName| {
+            let pairs = self.bytes.scan(*table, &[], usize::MAX).unwrap();
+            pairs.iter().any(|(key, value)| has(key) || has(value))
+        };
+        TableName::ALL.into_iter().filter(has_them).map(TableName::as_str).collect()
     }
 
     /// A channel, as the books have it.
