@@ -39,13 +39,13 @@ impl RenewFlow {
         let subscription = self.subscription(wallet)?;
         let url = subscription.url.clone();
         match outcome {
-            Outcome::Paid(paid) => match subscription.halted {
-                Some(attempt) => Err(SubscriptionReject::Halted { url, attempt }.into()),
-                None => {
-                    let (subscription, paid) = (Box::new(subscription), Some(paid));
-                    Ok(done(Outcome::Renewed { subscription, standing: Standing::Due, paid }))
+            Outcome::Paid(paid) => {
+                if let Some(attempt) = subscription.halted {
+                    return Err(SubscriptionReject::Halted { url, attempt }.into());
                 }
-            },
+                let (subscription, paid) = (Box::new(subscription), Some(paid));
+                Ok(done(Outcome::Renewed { subscription, standing: Standing::Due, paid }))
+            }
             Outcome::Served { status, .. } => Err(SubscriptionReject::NotForSale { url, status }.into()),
             outcome => Ok(done(outcome)),
         }
