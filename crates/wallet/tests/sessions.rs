@@ -6,10 +6,12 @@ mod world;
 
 use farthing_money::{Amount, Asset, Money, Span, Timestamp};
 use farthing_wallet::{
-    Approval, Asker, Limits, Outcome, PayFlow, SessionCloseFlow, ToPark, Wallet, WalletError,
+    Approval, Asker, Limits, Outcome, PayFlow, Run, SessionCloseFlow, Settled, ToPark, Wallet,
+    WalletError,
 };
 use farthing_wire::{Mandate, MandateFile};
 
+use crate::world::sessions::Calls;
 use crate::world::vault::SharedVault;
 use crate::world::{Fault, SHOP, World, balance, get, reopen, total_spent};
 
@@ -191,4 +193,42 @@ fn a_mandate_that_ends_in_a_session_stays_over_and_its_clock_goes_on() {
     world.now = start.after(Span::from_secs(3_600));
     assert_eq!(code(call(&mut world, &mut reopen(&vault))), "mandate-ended");
     assert_eq!(world.sessions.charged(), 2 * CALL);
+}
+
+/// What went wrong: any failure was taken for the gate's word that nothing was charged, also the page of a proxy between.
+#[test]
+fn only_the_gates_word_takes_a_step_back() {
+    let calls = [
+        (Calls::Hidden(504), "charged", false),
+        (Calls::Hidden(403), "wallet-outcome-unknown", false),
+        (Calls::Refused(502), "back", true),
+        (Calls::Passed(404), "back", true),
+    ];
+    for (first, expected, is_back) in calls {
+        let mut world = World::new();
+        let (mut wallet, _) = in_session(&mut world);
+        let run = Run::begin(&mut wallet, dollars(2 * CALL)).unwrap();
+        let mut pay = |world: &mut World| {
+            let flow = PayFlow::new(get("/call")).unwrap().within_run(Some(run)).in_sessions(None);
+            match world.run(&mut wallet, flow) {
+                Ok(Outcome::Refused(refused)) => match refused.settled.unwrap() {
+                    Settled::Back(_) => "back",
+                    Settled::Charged { .. } => "charged",
+                    other => panic!("{other:?}"),
+                },
+                other => code(other),
+            }
+        };
+        let before = world.sessions.charged();
+        world.sessions.calls = first;
+        assert_eq!(pay(&mut world), expected, "{first:?}");
+        world.sessions.calls = Calls::Served;
+        assert_eq!(pay(&mut world), "paid", "{first:?}");
+        assert_eq!(pay(&mut world), if is_back { "paid" } else { "budget-this-run" }, "{first:?}");
+        assert_eq!(
+            world.sessions.charged(),
+            before + 2 * CALL,
+            "{first:?}: never more than the run may cost"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! An issuer's sessions and a gate that takes their steps, honest or not. It believes links: chains are tested where they are made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use farthing_channel::{ChainSalt, Link, Lock, session_name};
 use farthing_ecash::{BlindedMessage, Proof, denomination};
@@ -20,6 +20,8 @@ pub enum Calls {
     Hidden(u16),
     /// It fails, and the gate says so.
     Refused(u16),
+    /// It fails, and the gate hands on what the upstream says and that it was not charged.
+    Passed(u16),
 }
 
 /// A session.
@@ -29,6 +31,7 @@ pub struct Row {
     pub funds: u64,
     pub high: u32,
     pub taken: u32,
+    used: BTreeSet<u32>,
     closed: Option<(Vec<u8>, Value)>,
 }
 
@@ -97,6 +100,7 @@ impl Sessions {
                 funds: inputs.iter().map(|proof| proof.amount).sum(),
                 high: 0,
                 taken: 0,
+                used: BTreeSet::new(),
                 closed: None,
             };
             self.rows.insert(id.clone(), row);
@@ -150,16 +154,28 @@ impl Sessions {
             return Some(problem("unknown-session", 402));
         };
         let count = u32::try_from(price.div_ceil(row.step)).unwrap();
-        if let Calls::Refused(status) = self.calls {
-            return Some(problem("upstream-failed", status));
+        let standing = |row: &Row| format!("generation=0; high={}; left={}", row.high, row.steps - row.taken);
+        let steps: BTreeSet<u32> = (1 + step.step - count..=step.step).collect();
+        if !row.used.is_disjoint(&steps) {
+            let mut refused = problem("session-step-used", 409);
+            refused.headers.push(("Farthing-Session".into(), standing(row)));
+            return Some(refused);
         }
+        match self.calls {
+            Calls::Refused(status) => return Some(problem("upstream-failed", status)),
+            Calls::Passed(status) => {
+                let headers = vec![("Farthing-Charge".into(), "none".into())];
+                return Some(HttpResponse { status, headers, body: b"<h1>No</h1>".to_vec() });
+            }
+            Calls::Served | Calls::Hidden(_) => {}
+        }
+        row.used.extend(steps);
         row.taken += count;
         row.high = row.high.max(step.step);
         if let Calls::Hidden(status) = self.calls {
             return Some(HttpResponse { status, headers: Vec::new(), body: b"<h1>Gateway</h1>".to_vec() });
         }
-        let standing = format!("generation=0; high={}; left={}", row.high, row.steps - row.taken);
-        let headers = vec![("Farthing-Session".into(), standing)];
+        let headers = vec![("Farthing-Session".into(), standing(row))];
         Some(HttpResponse { status: 200, headers, body: Vec::new() })
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use farthing_money::{Span, Timestamp};
-use farthing_wire::header::{FARTHING_PASS, FARTHING_SESSION};
+use farthing_wire::header::{FARTHING_CHARGE, FARTHING_PASS, FARTHING_SESSION};
 use farthing_wire::{Problem, SessionStanding, SessionStep};
 
 use super::super::session_look::{Look, believe};
@@ -132,22 +132,24 @@ impl PayFlow {
         if answer.is_success() {
             return self.delivered(wallet, &answer, now).map(Some);
         }
-        let is_problem = answer.header("Content-Type").is_some_and(|kind| Read::Problem.wants(kind));
-        let problem = Problem::from_json(&answer.body).ok().filter(|_| is_problem);
+        let problem = problem_of(&answer);
         let code = problem.as_ref().map(|problem| problem.code.clone()).unwrap_or_default();
         if let Turn::Taken(step) = self.refused_step(wallet, &code, &answer, now)? {
             return Ok(step);
         }
-        let call = self.calling()?;
-        call.is_unsure |= code == "charge-unknown";
+        let is_said = problem.is_some() || answer.header(FARTHING_CHARGE) == Some("none");
         let later = matches!(answer.status, 409 | 425 | 429 | 503);
-        if later && may_repeat && answer.header("Retry-After").is_some() {
+        let lost = !is_said && answer.status >= 500;
+        let call = self.calling()?;
+        call.is_unsure |= code == "charge-unknown" || !is_said;
+        if may_repeat && (lost || later && answer.header("Retry-After").is_some()) {
             self.go_on_with(Part::Again);
             return Ok(Some(Step::Wait(answer.retry_after())));
         }
-        if call.is_unsure && later {
+        if call.is_unsure && (later || !is_said) {
             self.session_state()?.call = None;
-            let reason = format!("it answered {}", answer.status);
+            let whose = if is_said { "" } else { ", and these are not the gate's words" };
+            let reason = format!("the answer was {}{whose}", answer.status);
             return Err(WalletError::Unknown { whom, reason });
         }
         let (unit, price) = (self.row(wallet)?.unit, self.calling()?.price);
@@ -169,8 +171,7 @@ impl PayFlow {
                 let charged = money(session.unit, self.calling()?.price)?;
                 self.session_state()?.call = None;
                 let settled = Settled::Charged { charged, change: money(session.unit, 0)? };
-                let problem = Problem::from_json(&answer.body).ok();
-                Ok(Turn::Taken(Some(self.session_refused(answer, problem, settled))))
+                Ok(Turn::Taken(Some(self.session_refused(answer, problem_of(answer), settled))))
             }
             "session-step-used" | "session-link" => {
                 let standing: Option<SessionStanding> =
@@ -310,4 +311,11 @@ impl PayFlow {
         self.stage = Stage::Over;
         Step::Done(outcome)
     }
+}
+
+/// The gate's own words. Whoever stands between answers in other words, and knows nothing of what was charged.
+fn problem_of(answer: &HttpResponse) -> Option<Problem> {
+    let is_problem = answer.header("Content-Type").is_some_and(|kind| Read::Problem.wants(kind));
+    let problem = Problem::from_json(&answer.body).ok().filter(|_| is_problem);
+    problem.filter(|problem| !problem.code.is_empty())
 }
