@@ -135,7 +135,8 @@ impl Chain {
     /// The header that takes a step.
     fn step(&self, step: usize) -> Option<String> {
         let link = *self.links.get(step)?;
-        Some(SessionStep { session: *self.id.as_bytes(), step: u32::try_from(step).ok()?, link }.encode())
+        let step = u32::try_from(step).ok()?;
+        Some(SessionStep { session: *self.id.as_bytes(), step, link, steps: None }.encode())
     }
 
     /// Closes the session; how many steps were left.

@@ -6,7 +6,7 @@ mod world;
 
 use farthing_money::{Amount, Asset, Money, Span, Timestamp};
 use farthing_wallet::{
-    Approval, Asker, Limits, Outcome, PayFlow, Run, SessionCloseFlow, Settled, ToPark, Wallet,
+    Approval, Asker, Limits, Outcome, PayFlow, PayRequest, Run, SessionCloseFlow, Settled, ToPark, Wallet,
     WalletError,
 };
 use farthing_wire::{Mandate, MandateFile};
@@ -231,4 +231,20 @@ fn only_the_gates_word_takes_a_step_back() {
             "{first:?}: never more than the run may cost"
         );
     }
+}
+
+/// What went wrong: who went by the price that was told before paid whatever the gate asked by now.
+#[test]
+fn a_price_that_has_risen_is_looked_at_before_it_is_paid() {
+    let mut world = World::new();
+    let (mut wallet, _) = in_session(&mut world);
+    let before = world.sessions.charged();
+    world.shop.price = 2 * CALL;
+    let request = PayRequest { max: Some(dollars(CALL)), ..get("/call") };
+    let refused = world.run(&mut wallet, PayFlow::new(request).unwrap().in_sessions(None));
+    assert!(matches!(refused, Err(WalletError::Budget(_))), "{refused:?}");
+    assert_eq!(world.sessions.charged(), before);
+    assert_eq!(code(call(&mut world, &mut wallet)), "paid");
+    assert_eq!(world.sessions.charged(), before + 2 * CALL);
+    assert_eq!(world.sessions.seen.last().unwrap().1, Some(2));
 }

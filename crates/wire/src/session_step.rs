@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! Farthing-Session: <session, 22 characters>.<step, decimal>.<link, 43 characters>       in a request
+//! Farthing-Session: <the same>; steps=2                           in a request that pays so many steps at the most
 //! Farthing-Session: generation=0; high=17; left=983                                      in an answer
 //! ```
 
@@ -22,12 +23,14 @@ pub struct SessionStep {
     pub step: u32,
     /// The link.
     pub link: [u8; 32],
+    /// How many steps the payer means to pay with: a price that takes more is refused. Without it the price alone says how many.
+    pub steps: Option<u32>,
 }
 
 /// A text that is no such credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "expected <session>.<step>.<link>, two of them in base64url and a decimal between; see docs/sessions.md"
+    "expected <session>.<step>.<link>, two of them in base64url and a decimal between, and perhaps ; steps=<decimal>; see docs/sessions.md"
 )]
 pub struct SessionStepError;
 
@@ -35,36 +38,52 @@ impl FromStr for SessionStep {
     type Err = SessionStepError;
 
     fn from_str(text: &str) -> Result<Self, SessionStepError> {
-        const LONGEST: usize = 22 + 1 + 10 + 1 + 43;
+        const LONGEST: usize = 22 + 1 + 10 + 1 + 43 + "; steps=".len() + 10;
         if text.len() > LONGEST {
             return Err(SessionStepError);
         }
+        let (text, steps) = match text.split_once(';') {
+            Some((text, parameter)) => {
+                let steps = parameter.trim_start_matches(' ').strip_prefix("steps=");
+                (text, Some(steps.and_then(number).ok_or(SessionStepError)?))
+            }
+            None => (text, None),
+        };
         let mut parts = text.split('.');
         let (Some(session), Some(step), Some(link), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(SessionStepError);
         };
-        let is_plain = !step.is_empty() && !step.starts_with('0') && step.bytes().all(|b| b.is_ascii_digit());
-        let step = step.parse().ok().filter(|_| is_plain).ok_or(SessionStepError)?;
+        let step = number(step).ok_or(SessionStepError)?;
         let (session, link) = (b64::decode_array(session), b64::decode_array(link));
         match (session, link) {
-            (Some(session), Some(link)) => Ok(Self { session, step, link }),
+            (Some(session), Some(link)) => Ok(Self { session, step, link, steps }),
             _ => Err(SessionStepError),
         }
     }
 }
 
+/// A number from 1 in its one form.
+fn number(text: &str) -> Option<u32> {
+    let is_plain = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| is_plain)
+}
+
 impl SessionStep {
     /// The text of the header.
     pub fn encode(&self) -> String {
-        format!("{}.{}.{}", b64::encode(&self.session), self.step, b64::encode(&self.link))
+        let steps = self.steps.map(|steps| format!("; steps={steps}")).unwrap_or_default();
+        format!("{}.{}.{}{steps}", b64::encode(&self.session), self.step, b64::encode(&self.link))
     }
 }
 
 impl fmt::Debug for SessionStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionStep").field("step", &self.step).finish_non_exhaustive()
+        f.debug_struct("SessionStep")
+            .field("step", &self.step)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,9 +131,12 @@ mod tests {
 
     #[test]
     fn only_the_one_text_of_a_step_is_read() {
-        let step = SessionStep { session: [1; 16], step: 17, link: [2; 32] };
+        let step = SessionStep { session: [1; 16], step: 17, link: [2; 32], steps: None };
         let text = step.encode();
         assert_eq!(text.parse(), Ok(step.clone()));
+        let two = SessionStep { steps: Some(2), ..step.clone() };
+        assert_eq!(two.encode(), format!("{text}; steps=2"));
+        assert_eq!(format!("{text};steps=2").parse(), Ok(two));
         for bad in [
             String::new(),
             text.replace(".17.", ".017."),
@@ -124,17 +146,25 @@ mod tests {
             text.replace(".17.", "."),
             format!("{text}."),
             format!(" {text}"),
+            format!("{text};"),
+            format!("{text}; steps="),
+            format!("{text}; steps=0"),
+            format!("{text}; steps=02"),
+            format!("{text}; steps=+2"),
+            format!("{text}; step=2"),
+            format!("{text}; steps=2;"),
+            format!("{text}; steps=4294967296"),
             text[1..].to_owned(),
         ] {
             assert_eq!(bad.parse::<SessionStep>(), Err(SessionStepError), "{bad}");
         }
-        assert_eq!(format!("{step:?}"), "SessionStep { step: 17, .. }");
+        assert_eq!(format!("{step:?}"), "SessionStep { step: 17, steps: None, .. }");
     }
 
     proptest! {
         #[test]
-        fn reading_undoes_writing(session: [u8; 16], step in 1_u32.., link: [u8; 32], high: u32, left: u32) {
-            let credential = SessionStep { session, step, link };
+        fn reading_undoes_writing(session: [u8; 16], step in 1_u32.., link: [u8; 32], more in proptest::option::of(1_u32..), high: u32, left: u32) {
+            let credential = SessionStep { session, step, link, steps: more };
             prop_assert_eq!(credential.encode().parse(), Ok(credential));
             let standing = SessionStanding { generation: step, high, left };
             prop_assert_eq!(standing.to_string().parse(), Ok(standing));

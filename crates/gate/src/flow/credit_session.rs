@@ -324,7 +324,8 @@ fn call(session: SessionId, step: &StepText) -> Result<SessionStep, Refused> {
     if step.step == 0 {
         return Err(malformed());
     }
-    Ok(SessionStep { session: *session.as_bytes(), step: step.step, link })
+    // What it pays at the most stands in the challenge.
+    Ok(SessionStep { session: *session.as_bytes(), step: step.step, link, steps: None })
 }
 
 fn terms(chain: &ChainText, most: u32) -> Result<ChainTerms, Refused> {

@@ -261,6 +261,9 @@ impl Refused {
             Self::NotSettled { .. } => {
                 "send the same payment again, or sign a new one when the time of this one is over: until then it may still be carried"
             }
+            Self::Session(SessionRefusal::Price { .. }) => {
+                "show as many steps as the price takes now, or pay one of the offers of this answer"
+            }
             Self::OtherTerms(_) => {
                 "send the payment again as it was sent first, with the offer that was signed"
             }

@@ -141,6 +141,9 @@ impl Live {
         }
         let count = price.amount().value().div_ceil(u128::from(state.chain.step).max(1)).max(1);
         let needed = u64::try_from(count).unwrap_or(u64::MAX);
+        if let Some(meant) = step.steps.filter(|meant| needed > u64::from(*meant)) {
+            return Err(SessionRefusal::Price { needed, meant });
+        }
         let exhausted = |standing| SessionRefusal::Exhausted { needed, standing };
         let last = step.step;
         let first = u32::try_from(count).ok().and_then(|count| last.checked_sub(count.saturating_sub(1)));

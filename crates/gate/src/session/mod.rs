@@ -107,6 +107,16 @@ pub enum SessionRefusal {
         /// Where it stands.
         standing: SessionStanding,
     },
+    /// The price takes more steps than the payer means to pay with.
+    #[error(
+        "the price takes {needed} steps and the call names {meant} (steps={meant}); nothing was taken, look at the price of this answer"
+    )]
+    Price {
+        /// What the price takes.
+        needed: u64,
+        /// What the payer has named.
+        meant: u32,
+    },
     /// The issuer is paused.
     #[error("the issuer is paused; nothing was taken, try again later")]
     Paused,
@@ -128,6 +138,7 @@ impl SessionRefusal {
             Self::Link(_) => "session-link",
             Self::Used(_) => "session-step-used",
             Self::Exhausted { .. } => "session-exhausted",
+            Self::Price { .. } => "session-price",
             Self::Paused => "paused",
         }
     }

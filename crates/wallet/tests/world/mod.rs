@@ -88,7 +88,12 @@ impl World {
             answer
         } else if request.url.starts_with(MINT) {
             self.mint.handle(request)
-        } else if let Some(answer) = self.sessions.gate(self.shop.price, request) {
+        } else if let Some(mut answer) = self.sessions.gate(self.shop.price, request) {
+            if answer.status == 402 {
+                // With the offers of now.
+                let plain = HttpRequest { headers: Vec::new(), ..request.clone() };
+                answer.headers.extend(self.shop.handle(&mut self.mint, &plain, self.now).headers);
+            }
             answer
         } else {
             self.shop.handle(&mut self.mint, request, self.now)

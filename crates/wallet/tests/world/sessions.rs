@@ -149,7 +149,7 @@ impl Sessions {
         let (_, text) =
             request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Farthing-Session"))?;
         let step: SessionStep = text.parse().unwrap();
-        self.seen.push((step.step, None));
+        self.seen.push((step.step, step.steps));
         let Some(row) = self.rows.get_mut(&hex::encode(step.session)) else {
             return Some(problem("unknown-session", 402));
         };
@@ -160,6 +160,9 @@ impl Sessions {
             let mut refused = problem("session-step-used", 409);
             refused.headers.push(("Farthing-Session".into(), standing(row)));
             return Some(refused);
+        }
+        if step.steps.is_some_and(|steps| count > steps) {
+            return Some(problem("session-price", 402));
         }
         match self.calls {
             Calls::Refused(status) => return Some(problem("upstream-failed", status)),

@@ -74,7 +74,8 @@ impl PayFlow {
         }
         let mut id = [0; 16];
         hex::decode_to_slice(&session.id, &mut id).map_err(|_| WalletError::Misuse("a session's name"))?;
-        let field = SessionStep { session: id, step: taken.last, link: taken.link }.encode();
+        let step = SessionStep { session: id, step: taken.last, link: taken.link, steps: Some(count) };
+        let field = step.encode();
         let guard = wallet.hold(RowKey::step(&session.id, taken.last));
         let call =
             Call { session: key, taken, price, field, run, tries: 0, is_unsure: false, _under_way: guard };
@@ -201,7 +202,7 @@ impl PayFlow {
                 wallet.commit(vec![Change::Put(Row::Session(Box::new(over)))])?;
                 self.anew_in_session(wallet, answer, now).map(Turn::Taken)
             }
-            "session-exhausted" | "session-asset" => {
+            "session-exhausted" | "session-asset" | "session-price" => {
                 self.take_back(wallet, true)?;
                 self.anew_in_session(wallet, answer, now).map(Turn::Taken)
             }
