@@ -40,6 +40,15 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8], expected: &'static str) -> Result
     serde_json::from_value(read_value(bytes, expected)?).map_err(|error| JsonError::shape(expected, &error))
 }
 
+/// The same of an object and nothing else: serde makes a struct of a list as well, and of an empty one a struct of defaults. What is
+/// wrong is said with its place.
+pub fn read_object<T: DeserializeOwned>(bytes: &[u8], expected: &'static str) -> Result<T, JsonError> {
+    if !read_value(bytes, expected)?.is_object() {
+        return Err(JsonError::Shape { expected, line: 0, column: 0 });
+    }
+    serde_json::from_slice(bytes).map_err(|error| JsonError::shape(expected, &error))
+}
+
 /// The same of any shape.
 pub fn read_value(bytes: &[u8], expected: &'static str) -> Result<Value, JsonError> {
     let value: Unique = serde_json::from_slice(bytes).map_err(|error| JsonError::shape(expected, &error))?;
@@ -195,6 +204,24 @@ mod tests {
             assert!(matches!(read::<Value>(bad.as_bytes(), "x"), Err(JsonError::Shape { .. })), "{bad}");
         }
         assert!(read::<Value>("[".repeat(100_000).as_bytes(), "x").is_err(), "depth is limited");
+    }
+
+    /// What went wrong: a list was taken for an object whose members are all left out.
+    #[test]
+    fn where_an_object_is_expected_a_list_is_none() {
+        #[derive(Debug, Default, PartialEq, Deserialize)]
+        #[serde(default)]
+        struct Asked {
+            amount: Option<String>,
+        }
+        let read = |text: &str| read_object::<Asked>(text.as_bytes(), "an amount");
+        assert_eq!(read("{}"), Ok(Asked::default()));
+        assert_eq!(read(r#"{"amount":"1"}"#).unwrap().amount.as_deref(), Some("1"));
+        for bad in ["[]", r#"["1"]"#, "null", "\"1\"", "1", r#"{"amount":"1","amount":"2"}"#, ""] {
+            assert!(matches!(read(bad), Err(JsonError::Shape { .. })), "{bad}");
+        }
+        let place = JsonError::Shape { expected: "an amount", line: 2, column: 11 };
+        assert_eq!(read("{\n\"amount\":1}"), Err(place));
     }
 
     fn values() -> impl Strategy<Value = Value> {

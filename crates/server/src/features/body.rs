@@ -7,6 +7,7 @@ use farthing_engine::{UseBy, UseId, UseState};
 use farthing_gate::Feature;
 use farthing_gate::flow::{UseEnded, UseTold};
 use farthing_money::{Amount, Money, Timestamp};
+use farthing_wire::json::{JsonError, read_object};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -96,11 +97,15 @@ impl CommitRequest {
 
 /// Reads a request; what is wrong is said with line and column.
 pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| {
+    const EXPECTED: &str = "an object such as {\"feature\":\"export\",\"subject\":\"customer 7\",\"max\":\"50000\"}, or for a commit {\"amount\":\"30000\"}";
+    read_object(body, EXPECTED).map_err(|error| {
         // What serde repeats of the body could be a credential.
-        let place = format!("something else at line {} column {}", error.line(), error.column());
-        let expected = "JSON such as {\"feature\":\"export\",\"subject\":\"customer 7\",\"max\":\"50000\"}, or for a commit {\"amount\":\"30000\"}";
-        refusal::malformed(expected.to_owned(), place)
+        let got = match error {
+            JsonError::Shape { line: 0, .. } => "no object".to_owned(),
+            JsonError::Shape { line, column, .. } => format!("something else at line {line} column {column}"),
+            JsonError::Number(_) => "a number out of bounds".to_owned(),
+        };
+        refusal::malformed(EXPECTED.to_owned(), got)
     })
 }
 

@@ -66,6 +66,10 @@ async fn what_cannot_be_read_is_told_without_repeating_it() {
         shop.commit(&id, &json!({ "amount": "50001" })).await.refusal(),
         (422, "authorization-exceeded")
     );
+    // A list was taken for an object that leaves the amount out, and all that was held was charged.
+    for body in [json!([]), json!(["1"])] {
+        assert_eq!(shop.commit(&id, &body).await.refusal(), (400, "request-malformed"));
+    }
     assert_eq!(shop.release(&id).await.status, 200);
     assert_eq!(shop.earned(), 0);
     shop.audit();
