@@ -31,6 +31,7 @@ use crate::mount::{ISSUER_PATH, Mount};
 use crate::operator::Operator;
 use crate::payouts::{self, Payouts};
 use crate::refunds::Refunds;
+use crate::reload::Reload;
 use crate::{admin_api, backup, mount, rates, refunds, reload, workers};
 
 const CERTIFICATE_WATCH: Duration = Duration::from_secs(5);
@@ -173,9 +174,9 @@ pub(crate) async fn run_opened(
         chains.start(&mut tasks);
     }
     if let Some(file) = file {
-        let files = (file.to_owned(), config.people.files());
-        let both = (rules, installation.rates.clone());
-        tasks.spawn(reload::watch(files, both, Arc::clone(&installation.writer)));
+        let (file, read) = (file.to_owned(), config.watched_files());
+        let (rates, writer) = (installation.rates.clone(), Arc::clone(&installation.writer));
+        tasks.spawn(reload::watch(Reload { file, read, rules, rates, writer }));
     }
     let acceptor = certificate.as_ref().map(Certificate::acceptor).transpose()?;
     if let Some(certificate) = certificate {

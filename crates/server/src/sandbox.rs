@@ -14,6 +14,7 @@ use farthing_gate::problem;
 use farthing_money::{Span, Timestamp};
 use farthing_store::{Clock, Memory, RowStore, TapeWriter, Writer, WriterOptions};
 use farthing_wire::Problem;
+use farthing_wire::json::read_object;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -49,6 +50,10 @@ impl MovedClock {
         self.ahead_millis.fetch_update(Ordering::SeqCst, Ordering::SeqCst, moved).ok().map(drop)
     }
 }
+
+/// What moves the clock.
+const EXPECTED: &str =
+    "{\"by\":\"31d\"} or {\"at\":\"2030-01-01T00:00:00Z\"}, ahead of now and within a century";
 
 /// How the clock is to be moved.
 #[derive(Debug, Deserialize, Serialize)]
@@ -91,6 +96,13 @@ pub async fn run(
     app::run_opened(config, Some(file), (doors, installation, routes), on_ready, shutdown).await
 }
 
+/// A server in memory for tests.
+#[cfg(test)]
+pub(crate) async fn in_memory(config: &Config) -> Result<Installation, OpenError> {
+    let real: Clock = Arc::new(|| Timestamp::from_secs(1_795_780_800));
+    open(config, &MovedClock { real, ahead_millis: Arc::default() }).await
+}
+
 async fn open(config: &Config, clock: &MovedClock) -> Result<Installation, OpenError> {
     let books = RowStore::open(Arc::new(Memory::default()))?;
     let (events, moved) = (Events::default(), clock.clone());
@@ -112,7 +124,7 @@ async fn told(State(sandbox): State<Sandbox>) -> Json<serde_json::Value> {
 
 /// Moves the clock, and does at once all that its time has come for.
 async fn moved(State(sandbox): State<Sandbox>, body: axum::body::Bytes) -> Response {
-    let by = match serde_json::from_slice::<Move>(&body) {
+    let by = match read_object::<Move>(&body, EXPECTED) {
         Ok(Move { by: Some(by), at: None }) => by.parse::<Span>().ok(),
         Ok(Move { by: None, at: Some(at) }) => {
             at.millis().checked_sub(sandbox.clock.now().millis()).map(Span::from_millis)
@@ -120,11 +132,9 @@ async fn moved(State(sandbox): State<Sandbox>, body: axum::body::Bytes) -> Respo
         _ => None,
     };
     if by.and_then(|by| sandbox.clock.move_by(by)).is_none() {
-        let expected =
-            "{\"by\":\"31d\"} or {\"at\":\"2030-01-01T00:00:00Z\"}, ahead of now and within a century";
         let problem =
             Problem::new("clock-refused", 400, "Clock refused", "the sandbox's clock only goes ahead")
-                .expected(expected)
+                .expected(EXPECTED)
                 .got(format!("{} bytes", body.len()))
                 .next("correct the request; start another sandbox to go back");
         return problem::answer(&problem).map(axum::body::Body::new).into_response();

@@ -30,6 +30,13 @@ pub struct FeaturesConfig {
     keys_file: Option<(PathBuf, (usize, usize))>,
 }
 
+impl FeaturesConfig {
+    /// The file of the keys.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.keys_file.as_ref().map(|(path, _)| path.as_path())
+    }
+}
+
 /// Reads the features of the file and adds them to its rules.
 pub(super) fn read(
     root: &Section<'_>,

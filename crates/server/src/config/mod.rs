@@ -34,6 +34,7 @@ mod teaser;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod watched;
 mod x402;
 
 use std::fs::File;
@@ -57,6 +58,7 @@ pub use people::PeopleConfig;
 pub use rates::RatesConfig;
 pub use server::{LimitConfig, ServerConfig, TimeoutConfig, TlsConfig};
 pub use sessions::SessionsConfig;
+pub use watched::Watched;
 pub use x402::X402Config;
 
 use section::Section;
@@ -91,6 +93,8 @@ pub struct Config {
     pub people: PeopleConfig,
     /// How the seller's own software asks for features.
     pub features: FeaturesConfig,
+    /// The files that it was made of, none if it was no file.
+    watched: Vec<Watched>,
 }
 
 /// Why there is no configuration.
@@ -122,8 +126,11 @@ impl Config {
     /// Reads a file and looks whether the files that it names can be read.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
+        let mut watched = vec![Watched::before_reading(path)];
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         let (config, files) = Self::read_with_files(&text, path).map_err(LoadError::Mistakes)?;
+        let named = config.people.files().chain(config.features.file());
+        watched.extend(named.map(Watched::before_reading));
         let mut mistakes: Vec<Mistake> = files.iter().filter_map(|file| missing(file, path)).collect();
         if !mistakes.is_empty() {
             return Err(LoadError::Mistakes(mistakes));
@@ -131,7 +138,16 @@ impl Config {
         let people = people::load(&config.people, path, &mut mistakes);
         let rules = config.rules.clone().knowing(people);
         let rules = features::load(&config.features, rules, path, &mut mistakes);
-        if mistakes.is_empty() { Ok(Self { rules, ..config }) } else { Err(LoadError::Mistakes(mistakes)) }
+        if mistakes.is_empty() {
+            Ok(Self { rules, watched, ..config })
+        } else {
+            Err(LoadError::Mistakes(mistakes))
+        }
+    }
+
+    /// The files that prices, and who pays which, were read from: this one, and those of keys and networks that it names.
+    pub fn watched_files(&self) -> Vec<Watched> {
+        self.watched.clone()
     }
 
     fn read_with_files(text: &str, path: &Path) -> Result<(Self, Vec<NamedFile>), Vec<Mistake>> {
@@ -180,6 +196,7 @@ fn read_sections(source: &Source<'_>, table: &toml_edit::Table, torn: bool) -> O
         payouts,
         people,
         features,
+        watched: Vec::new(),
     })
 }
 

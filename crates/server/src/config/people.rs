@@ -137,8 +137,8 @@ pub(super) fn judge(root: &Section<'_>, config: &PeopleConfig) {
 
 impl PeopleConfig {
     /// The files that say who belongs to whom.
-    pub fn files(&self) -> Vec<PathBuf> {
-        self.files.iter().map(|file| file.path.clone()).collect()
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
     }
 
     fn file(&mut self, section: &Section<'_>, source: &Source<'_>, key: &str, of: Of) {
