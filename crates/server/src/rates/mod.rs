@@ -43,6 +43,9 @@ pub enum RatesError {
     /// What it says is not believed.
     #[error(transparent)]
     Refused(#[from] RateRefusal),
+    /// It was asked by a configuration that holds no more.
+    #[error("the configuration has changed while {0} was asked, and what it says was dropped; ask again")]
+    Overtaken(String),
     /// The books refuse.
     #[error("the books do not take the rates: {0}")]
     Books(Refusal),
@@ -111,7 +114,10 @@ impl RateDesk {
         let is_other = {
             let mut known = self.config.lock().unwrap_or_else(PoisonError::into_inner);
             let is_other = *known != new;
-            *known = new;
+            // The same one stays itself: who is asking meanwhile goes by that.
+            if is_other {
+                *known = new;
+            }
             is_other
         };
         if is_other {
@@ -135,21 +141,25 @@ impl RateDesk {
         }
         match self.refresh().await {
             Ok(set) => tracing::debug!(at = %set.at, source = set.source, "rates are in force"),
+            Err(error @ RatesError::Overtaken(_)) => tracing::info!(%error, "the rates are asked for anew"),
             Err(error) => {
                 tracing::error!(%error, "the rates are refused, those before stay until they are too old");
             }
         }
     }
 
-    /// Asks the source now, and puts what it says into force.
+    /// Asks the source now, and puts what it says into force, unless the configuration names another one meanwhile.
     pub async fn refresh(&self) -> Result<RateSet, RatesError> {
         let config = self.config().ok_or(RatesError::NotConfigured)?;
         let said = source::fetch(&config.source).await.map_err(RatesError::Source);
+        if !self.goes_by(&config) {
+            return Err(RatesError::Overtaken(config.source.name()));
+        }
         let result = match said {
             Ok(said) => self.judge(&config, &said).await,
             Err(error) => Err(error),
         };
-        self.remember(&result);
+        self.remember(&config, &result);
         result
     }
 
@@ -157,13 +167,20 @@ impl RateDesk {
     pub async fn take(&self, said: &[u8]) -> Result<RateSet, RatesError> {
         let config = self.config().ok_or(RatesError::NotConfigured)?;
         let result = self.judge(&config, said).await;
-        self.remember(&result);
+        self.remember(&config, &result);
         result
     }
 
-    fn remember(&self, result: &Result<RateSet, RatesError>) {
+    fn goes_by(&self, config: &Arc<RatesConfig>) -> bool {
+        self.config().is_some_and(|known| Arc::ptr_eq(&known, config))
+    }
+
+    /// How a question came out. Of another configuration's it says nothing about when to ask by this one.
+    fn remember(&self, config: &Arc<RatesConfig>, result: &Result<RateSet, RatesError>) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.asked_at = Some((self.clock)());
+        if self.goes_by(config) {
+            last.asked_at = Some((self.clock)());
+        }
         last.refusal = result.as_ref().err().map(ToString::to_string);
         last.tally.count(result.as_ref().err());
     }

@@ -29,7 +29,7 @@ impl RateTally {
             Some(RatesError::Format(_)) => &mut self.torn,
             Some(RatesError::Refused(_)) => &mut self.not_believed,
             Some(RatesError::Books(_) | RatesError::Fault(_)) => &mut self.by_books,
-            Some(RatesError::NotConfigured) => return,
+            Some(RatesError::NotConfigured | RatesError::Overtaken(_)) => return,
         };
         *count = count.saturating_add(1);
     }

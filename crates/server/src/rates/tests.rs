@@ -1,14 +1,17 @@
 //! Feeds as banks write them, and as nobody should: each wrong one has its own refusal, and the rates before it stay.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::path::Path;
+
 use farthing_engine::RateSet;
 use farthing_money::{Asset, AssetTable, Span, Timestamp};
 use proptest::prelude::*;
 
+use super::RateListing;
 use super::feed::{Feed, Format, FormatError, read};
 use super::judge::{RateRefusal, is_not_wild, judge};
 use super::source::{Source, SourceError, fetch};
-use crate::config::RatesConfig;
+use crate::config::{Config, RatesConfig};
 
 /// As the bank writes it, shortened.
 const DAILY: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -201,6 +204,38 @@ async fn pages_that_lead_elsewhere_or_never_end_are_refused() {
     assert!(matches!(fetch(&page("/moved")).await, Err(SourceError::Redirect { .. })));
     assert!(matches!(fetch(&page("/huge")).await, Err(SourceError::Huge(_))));
     assert!(matches!(fetch(&page("/missing")).await, Err(SourceError::Silent { .. })));
+}
+
+/// What went wrong: a source that was being asked when the configuration named another one put its rates into force all the same, and
+/// the other one was not asked for an hour.
+#[tokio::test]
+async fn what_a_source_says_that_is_named_no_more_is_dropped() {
+    use axum::Router;
+    use axum::routing::get;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = |path: &str| {
+        let text = format!(
+            "[server]\nupstream = \"http://127.0.0.1:1\"\n[[asset]]\ncode = \"USD\"\n[[asset]]\ncode = \"EUR\"\n\
+             [rates]\nsource = \"http://{address}/{path}\"\nformat = \"json\"\n"
+        );
+        Config::read(&text, Path::new("farthing.toml")).unwrap()
+    };
+    let desk = crate::sandbox::in_memory(&config("old")).await.unwrap().rates;
+    let (changed, other) = (desk.clone(), config("new").rates);
+    let old = move || async move {
+        changed.reload(other.as_ref(), &[]);
+        PAGE
+    };
+    let routes = Router::new().route("/old", get(old)).route("/new", get(|| async { PAGE }));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let in_force = desk.in_force();
+    desk.turn().await;
+    assert_eq!(in_force.borrow().current, None, "the old one is not believed any more");
+    assert!(matches!(desk.listing().unwrap(), RateListing { refusal: None, .. }));
+    desk.turn().await;
+    let source = in_force.borrow().current.as_ref().map(|set| set.source.clone());
+    assert_eq!(source.as_deref(), Some("127.0.0.1/new"), "and the new one is asked at once");
 }
 
 proptest! {
