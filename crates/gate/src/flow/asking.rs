@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use farthing_wire::upstream::Standing;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HOST};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use http_body_util::BodyExt as _;
-use tower::Service;
 
 use super::quote::Quote;
+use super::upstream::Upstream;
 use super::{Answering, Shared};
-use crate::body::{Body, BoxError};
+use crate::body::Body;
 use crate::own_header;
 use crate::peer::Peer;
-use crate::proxy::UpstreamError;
 use crate::random;
 
 /// How a proxy before us tells the upstream how it was reached.
@@ -26,19 +24,13 @@ pub(super) struct Unanswered;
 
 impl Shared {
     /// The upstream's answer to a request without cookies, keys and wishes: it is the same for everybody.
-    pub(super) async fn ask_for_all<S, B>(
+    pub(super) async fn ask_for_all<S: Upstream>(
         &self,
         inner: S,
         quote: &Quote,
         parts: &Parts,
         (uri, accept): (Uri, &'static str),
-    ) -> Result<Response<Body>, Unanswered>
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Result<Response<Body>, Unanswered> {
         let (mut asked, ()) = Request::new(()).into_parts();
         (asked.uri, asked.version) = (uri, parts.version);
         let named = || HeaderValue::try_from(parts.uri.authority()?.as_str()).ok();

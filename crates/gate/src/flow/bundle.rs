@@ -11,16 +11,15 @@ use farthing_money::Span;
 use farthing_wire::upstream::Standing;
 use farthing_wire::{Pass, header};
 use http::{HeaderMap, HeaderValue, Response};
-use tower::Service;
 
 use super::challenge::Asked;
 use super::deliver::put;
 use super::pay::{is_delivery, uncharged};
 use super::quote::Quote;
+use super::upstream::Upstream;
 use super::{Answering, Shared, broken_off, deliver};
-use crate::body::{Body, BoxError};
+use crate::body::Body;
 use crate::own_header::{self, FARTHING_CHARGE};
-use crate::proxy::UpstreamError;
 use crate::rule::Covers;
 use crate::{cors, problem};
 
@@ -71,29 +70,16 @@ impl Shared {
     }
 
     /// Serves in a task of its own: what was taken is given back even if the client leaves.
-    pub(super) async fn serve_bundle<S, B>(
+    pub(super) async fn serve_bundle<S: Upstream>(
         self: Arc<Self>,
         answering: Answering<S>,
         taken: Taken,
-    ) -> Response<Body>
-    where
-        S: Service<http::Request<Body>, Response = Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<Body> {
         let task = tokio::spawn(async move { self.open_with(answering, taken).await });
         task.await.unwrap_or_else(|error| broken_off(&error))
     }
 
-    async fn open_with<S, B>(&self, answering: Answering<S>, taken: Taken) -> Response<Body>
-    where
-        S: Service<http::Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    async fn open_with<S: Upstream>(&self, answering: Answering<S>, taken: Taken) -> Response<Body> {
         let (asked, quote) = (answering.parts.headers.clone(), Arc::clone(&answering.quote));
         let lasts = answering.quote.pass;
         let note = self.note(&answering.quote, taken.bundle, Standing::Pass, answering.quote.price, None);

@@ -18,16 +18,15 @@ use farthing_wire::mpp::credit_session::{
 use farthing_wire::mpp::{self, Challenge};
 use farthing_wire::{SessionStanding, SessionStep, header};
 use http::{HeaderMap, Response, StatusCode};
-use tower::Service;
 
 use super::credits::{self, Credits};
 use super::deliver::put;
 use super::quote::Quote;
 use super::refusal::Refused;
+use super::upstream::Upstream;
 use super::{Answering, Shared};
-use crate::body::{Body, BoxError};
+use crate::body::Body;
 use crate::limit::Client;
-use crate::proxy::UpstreamError;
 use crate::session::desk::DeskError;
 use crate::session::{SessionRefusal, Sessions};
 
@@ -77,19 +76,12 @@ impl Shared {
     }
 
     /// Does what a credential of the intent `session` says.
-    pub(super) async fn serve_credit_session<S, B>(
+    pub(super) async fn serve_credit_session<S: Upstream>(
         self: Arc<Self>,
         mut answering: Answering<S>,
         said: Box<(Challenge, Payload)>,
         client: Option<Client>,
-    ) -> Response<Body>
-    where
-        S: Service<http::Request<Body>, Response = Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<Body> {
         let asked = Asked { challenge: &said.0, payload: &said.1, client: client.as_ref() };
         let done = self.prepare_session(Arc::make_mut(&mut answering.quote), &asked).await;
         let step = match done {

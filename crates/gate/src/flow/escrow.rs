@@ -14,8 +14,6 @@ use farthing_engine::{
 use farthing_money::{Amount, Money, Timestamp};
 use farthing_wire::Credential;
 use farthing_wire::x402::SCHEME_AUTH_CAPTURE;
-use http::{Request, Response};
-use tower::Service;
 
 use super::challenge::Asked;
 use super::end::{Charged, Funding, Held, TRIES_MAX, WAIT_MS};
@@ -23,10 +21,9 @@ use super::handover::Handover;
 use super::on_chain::ChainPayment;
 use super::pay::{Delivery, Outcome};
 use super::refusal::Refused;
+use super::upstream::Upstream;
 use super::{Answering, Shared};
-use crate::body::{Body, BoxError};
 use crate::chain::Chains;
-use crate::proxy::UpstreamError;
 
 impl ChainPayment {
     /// Whether its money goes through an escrow.
@@ -92,18 +89,12 @@ impl Shared {
     }
 
     /// Puts the money into escrow, and serves.
-    pub(super) async fn serve_through_escrow<S, B>(
+    pub(super) async fn serve_through_escrow<S: Upstream>(
         self: &Arc<Self>,
         answering: Answering<S>,
         (held, handover): (&Arc<Held>, Handover),
         credential: &Credential,
-    ) -> Delivery
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Delivery {
         match self.authorize(held).await {
             Ok(()) => self.serve_held(answering, held, credential, Some(handover)).await,
             Err(refused) => {

@@ -3,39 +3,30 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use farthing_money::{Amount, Span};
 use farthing_wire::upstream::Standing;
 use farthing_wire::{Pass, PaymentNote, QuotaField, header};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Response};
-use tower::Service;
 
 use super::pay::{is_delivery, uncharged};
 use super::quota::Taken;
 use super::quote::Quote;
+use super::upstream::Upstream;
 use super::{Answering, Shared, deliver};
-use crate::body::{Body, BoxError};
+use crate::body::Body;
 use crate::cors;
 use crate::own_header;
 use crate::problem;
-use crate::proxy::UpstreamError;
 use crate::random;
 
 impl Shared {
     /// Serves in a task of its own: what was taken is given back even if the client leaves.
-    pub(super) async fn free<S, B>(
+    pub(super) async fn free<S: Upstream>(
         self: Arc<Self>,
         answering: Answering<S>,
         taken: Option<Taken>,
-    ) -> Response<Body>
-    where
-        S: Service<http::Request<Body>, Response = Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<Body> {
         let (own, held) = (Arc::clone(&self), taken.clone());
         let task = tokio::spawn(async move {
             let served = tokio::spawn(Arc::clone(&own).serve_free(answering, taken)).await;
@@ -55,17 +46,11 @@ impl Shared {
         task.await.unwrap_or_else(|_| problem::answer(&problem::broken()))
     }
 
-    async fn serve_free<S, B>(
+    async fn serve_free<S: Upstream>(
         self: Arc<Self>,
         answering: Answering<S>,
         taken: Option<Taken>,
-    ) -> Response<Body>
-    where
-        S: Service<http::Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<Body> {
         let name = random::draw::<32>(&self.config.random).map(hex::encode).unwrap_or_default();
         let (quote, asked) = (answering.quote.clone(), answering.parts.headers.clone());
         let note = self.unpaid_note(&quote, &name, Standing::Free);

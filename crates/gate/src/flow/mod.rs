@@ -40,6 +40,7 @@ mod sign_in;
 mod stream;
 mod teaser;
 mod terms;
+mod upstream;
 mod way;
 
 use std::convert::Infallible;
@@ -80,6 +81,7 @@ use self::quote::Quote;
 use self::refusal::Refused;
 use self::sign_in::SignIns;
 use self::teaser::Teasers;
+use self::upstream::{Upstream, upstream};
 use self::way::{Brought, Found, Way};
 use crate::body::{Body, BoxError};
 use crate::chain::statement;
@@ -216,20 +218,13 @@ where
     }
 
     fn call(&mut self, request: Request<RB>) -> Self::Future {
-        let (shared, inner) = (Arc::clone(&self.shared), self.inner.clone());
+        let (shared, inner) = (Arc::clone(&self.shared), upstream(self.inner.clone()));
         Box::pin(async move { Ok(shared.answer(inner, request.map(Body::wrap)).await) })
     }
 }
 
 impl Shared {
-    async fn answer<S, B>(self: Arc<Self>, inner: S, request: Request<Body>) -> Response<Body>
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    async fn answer<S: Upstream>(self: Arc<Self>, inner: S, request: Request<Body>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         match self.find(&mut parts) {
             Found::Answer(answer) => *answer,
@@ -245,14 +240,13 @@ impl Shared {
 
     /// The way of a request that has a price, chosen here and now. Each is one piece on the heap, whoever goes another one carries
     /// none of it along.
-    fn priced<S, B>(self: Arc<Self>, inner: S, mut parts: Parts, body: Body, mut quote: Arc<Quote>) -> Going
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    fn priced<S: Upstream>(
+        self: Arc<Self>,
+        inner: S,
+        mut parts: Parts,
+        body: Body,
+        mut quote: Arc<Quote>,
+    ) -> Going {
         let client = self.config.crypto.limiter().client(&parts.extensions, &parts.headers);
         let way = self.way(&mut parts, &mut quote, client.as_ref());
         let answering = Answering { inner, parts, body, quote };
@@ -271,19 +265,12 @@ impl Shared {
     }
 
     /// Takes one of what is free, or a payment, or asks for one.
-    async fn pay_or_ask<S, B>(
+    async fn pay_or_ask<S: Upstream>(
         self: Arc<Self>,
         answering: Answering<S>,
         brought: Brought,
         client: Option<Client>,
-    ) -> Response<Body>
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<Body> {
         let Answering { inner, parts, body, mut quote } = answering;
         let Brought { credential, counted, cashu } = brought;
         if credential.is_none()
@@ -331,19 +318,12 @@ impl Shared {
     }
 
     /// Pays in a task of its own, and hands over what comes of it.
-    async fn paid<S, B>(
+    async fn paid<S: Upstream>(
         self: Arc<Self>,
         inner: S,
         attempt: Attempt,
         place: OwnedSemaphorePermit,
-    ) -> Response<Body>
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<Body> {
         // What a channel has paid is not noted: its next voucher says that the payer goes on.
         let on_chain = attempt.credential.token().is_none() && !channel::is_in_channel(&attempt.credential);
         let paying = Arc::clone(&self).pay(inner, attempt);
@@ -393,16 +373,10 @@ fn broken_off(error: &JoinError) -> Response<Body> {
     problem::answer(&problem::broken())
 }
 
-async fn pass_on<S, B>(inner: S, parts: Parts, body: Body) -> Response<Body>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Error: Into<UpstreamError>,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+async fn pass_on<S: Upstream>(inner: S, parts: Parts, body: Body) -> Response<Body> {
     match inner.oneshot(Request::from_parts(parts, body)).await {
-        Ok(response) => response.map(Body::wrap),
-        Err(error) => problem::answer(&problem::of_upstream(&error.into())),
+        Ok(response) => response,
+        Err(error) => problem::answer(&problem::of_upstream(&error)),
     }
 }
 
@@ -427,13 +401,7 @@ fn is_preflight(parts: &Parts) -> bool {
 
 /// A browser asks for leave without money. It gets the leave and nothing that has a price: no body goes in, and only the
 /// leave comes out.
-async fn preflight<S, B>(inner: S, mut parts: Parts) -> Response<Body>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Error: Into<UpstreamError>,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+async fn preflight<S: Upstream>(inner: S, mut parts: Parts) -> Response<Body> {
     own_header::remove_method_overrides(&mut parts.headers);
     own_header::remove_of_body(&mut parts.headers);
     let answer = pass_on(inner, parts, Body::empty()).await;

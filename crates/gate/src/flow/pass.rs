@@ -4,17 +4,16 @@ use farthing_engine::{PaymentId, Refusal};
 use farthing_wire::upstream::Standing;
 use farthing_wire::{Pass, header};
 use http::{HeaderMap, Response};
-use tower::Service;
 
 use super::fare::Ridden;
 use super::quote::Quote;
 use super::refusal::Refused;
+use super::upstream::Upstream;
 use super::{Answering, Shared, bundle, deliver};
-use crate::body::{Body, BoxError};
+use crate::body::Body;
 use crate::limit::Client;
 use crate::own_header;
 use crate::problem;
-use crate::proxy::UpstreamError;
 use crate::rule::Covers;
 
 /// Nobody needs more passes in one request; checking signatures for free is work that anyone could ask for.
@@ -65,13 +64,11 @@ impl Shared {
     }
 
     /// Serves what is opened, with the pass that was earned.
-    pub(super) async fn serve_opened<S, B>(&self, answering: Answering<S>, opened: Opened) -> Response<Body>
-    where
-        S: Service<http::Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    pub(super) async fn serve_opened<S: Upstream>(
+        &self,
+        answering: Answering<S>,
+        opened: Opened,
+    ) -> Response<Body> {
         let secure = answering.quote.url.starts_with("https:");
         let mut response = self.serve_pass(answering, opened.payment).await;
         if let Some(pass) = opened.earned {
@@ -100,17 +97,11 @@ impl Shared {
     }
 
     /// Serves who comes back: nothing is charged.
-    pub(super) async fn serve_pass<S, B>(
+    pub(super) async fn serve_pass<S: Upstream>(
         &self,
         answering: Answering<S>,
         payment: Option<PaymentId>,
-    ) -> Response<Body>
-    where
-        S: Service<http::Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<Body> {
         let price = answering.quote.price;
         let note =
             payment.and_then(|payment| self.note(&answering.quote, payment, Standing::Pass, price, None));

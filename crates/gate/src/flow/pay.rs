@@ -20,7 +20,7 @@ use farthing_wire::x402::PaymentFlow;
 use farthing_wire::{Credential, PaymentNote, header};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 
 use super::challenge::Asked;
 use super::channel::{self, ChannelPayment};
@@ -34,8 +34,9 @@ use super::quote::Quote;
 use super::refusal::Refused;
 use super::sale::Sale;
 use super::stream::Streamed;
+use super::upstream::Upstream;
 use super::{Answering, Shared};
-use crate::body::{Body, BoxError};
+use crate::body::Body;
 use crate::cors;
 use crate::limit::Work;
 use crate::own_header::{self, FARTHING_CHARGE};
@@ -68,13 +69,7 @@ impl Delivery {
 
 impl Shared {
     /// The whole way. The answer is the client's in any case.
-    pub(super) async fn pay<S, B>(self: Arc<Self>, inner: S, attempt: Attempt) -> Delivery
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    pub(super) async fn pay<S: Upstream>(self: Arc<Self>, inner: S, attempt: Attempt) -> Delivery {
         let cashu = matches!(attempt.credential, Credential::Cashu { .. });
         let Attempt { parts, body, quote, credential, digest, work } = attempt;
         let held = if credential.token().is_some() {
@@ -298,18 +293,12 @@ impl Shared {
 
     /// Settles what is held, then serves it. What the upstream fails to do stays paid for, and is asked of it again with the
     /// same credential.
-    async fn serve_upfront<S, B>(
+    async fn serve_upfront<S: Upstream>(
         self: &Arc<Self>,
         answering: Answering<S>,
         held: &Arc<Held>,
         credential: &Credential,
-    ) -> Delivery
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Delivery {
         let handover = self.handovers.begin(held.payment);
         let quote = &answering.quote;
         let pass_until = self.opens_until(quote, held.bound);
@@ -332,19 +321,13 @@ impl Shared {
     }
 
     /// Serves what is held, then posts or releases. What went into escrow is being handed over already.
-    pub(super) async fn serve_held<S, B>(
+    pub(super) async fn serve_held<S: Upstream>(
         self: &Arc<Self>,
         mut answering: Answering<S>,
         held: &Arc<Held>,
         credential: &Credential,
         handover: Option<Handover>,
-    ) -> Delivery
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Delivery {
         let note = self.note(&answering.quote, held.payment, Standing::Held, held.price, None);
         let (quote, headers) = (answering.quote.clone(), answering.parts.headers.clone());
         let cashu = matches!(credential, Credential::Cashu { .. });
@@ -415,18 +398,12 @@ impl Shared {
     }
 
     /// Serves what was paid for before: nothing is charged, the receipt is the same.
-    async fn serve_again<S, B>(
+    async fn serve_again<S: Upstream>(
         &self,
         answering: Answering<S>,
         again: Again,
         credential: &Credential,
-    ) -> Delivery
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Delivery {
         let Again { payment, row, handover, fresh, channel } = again;
         let quote = answering.quote.clone();
         if !fresh && quote.meter.as_ref().is_some_and(|meter| meter.count.always_streams()) {
@@ -533,13 +510,7 @@ pub(super) fn uncharged(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-impl<S, B> Answering<S>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Error: Into<UpstreamError>,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+impl<S: Upstream> Answering<S> {
     /// Asks the service behind us, with a note for it. That it panics is its own failure: what is held is released.
     pub(super) async fn call(self, note: Option<HeaderValue>) -> Result<Response<Body>, UpstreamError> {
         let Self { inner, mut parts, body, quote } = self;
@@ -555,7 +526,6 @@ where
             let polled = catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(cx).map(Some)));
             polled.unwrap_or(Poll::Ready(None))
         });
-        let response = response.await.ok_or(UpstreamError::Panicked)?;
-        Ok(response.map_err(Into::into)?.map(Body::wrap))
+        response.await.ok_or(UpstreamError::Panicked)?
     }
 }

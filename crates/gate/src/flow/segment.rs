@@ -5,24 +5,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, UPGRADE};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use http_body::Body as _;
 use tokio::time::Instant;
-use tower::Service;
 
 use super::asking::read;
 use super::pay::is_delivery;
 use super::pieces::{Followed, Watched};
 use super::quote::Quote;
+use super::upstream::Upstream;
 use super::{Shared, pass_on};
-use crate::body::{Body, BoxError};
+use crate::body::Body;
 use crate::media::{Begun, Kind, PLAYLIST_BYTES_MAX, resolved};
 use crate::meter::{Count, is_plain};
 use crate::own_header;
-use crate::proxy::UpstreamError;
 use crate::rule::Rule;
 use crate::target::Target;
 
@@ -47,20 +45,13 @@ struct Playlist {
 
 impl Shared {
     /// Answers a request under a rule for segments.
-    pub(super) async fn answer_segment<S, B>(
+    pub(super) async fn answer_segment<S: Upstream>(
         self: Arc<Self>,
         inner: S,
         mut parts: Parts,
         body: Body,
         mut quote: Arc<Quote>,
-    ) -> Response<Body>
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<Body> {
         // Nothing of a tunnel could be counted.
         parts.headers.remove(UPGRADE);
         match self.price_segment(inner.clone(), Arc::make_mut(&mut quote), &parts).await {
@@ -77,20 +68,13 @@ impl Shared {
     }
 
     /// Answers with a playlist for nothing, and learns from it. What is none after all costs what a segment of unknown length does.
-    async fn answer_playlist<S, B>(
+    async fn answer_playlist<S: Upstream>(
         self: Arc<Self>,
         inner: S,
         (parts, body): (Parts, Body),
         quote: Arc<Quote>,
         kind: Kind,
-    ) -> Response<Body>
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<Body> {
         let mut asked = parts.clone();
         own_header::remove_spoofed(&mut asked.headers);
         own_header::remove_credentials(&mut asked.headers);
@@ -118,14 +102,7 @@ impl Shared {
     }
 
     /// Gives a segment the price of its length. One that no playlist knows costs what the rule says.
-    async fn price_segment<S, B>(&self, inner: S, quote: &mut Quote, parts: &Parts) -> Segment
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    async fn price_segment<S: Upstream>(&self, inner: S, quote: &mut Quote, parts: &Parts) -> Segment {
         let Some(meter) = quote.meter.clone().filter(|meter| meter.count == Count::Segments) else {
             return Segment::Priced;
         };
@@ -157,14 +134,13 @@ impl Shared {
     }
 
     /// Asks the upstream for a playlist and learns from it. Whoever comes meanwhile waits for the same answer.
-    async fn ask_for_playlist<S, B>(&self, inner: S, quote: &Quote, (host, path): (&str, &str), parts: &Parts)
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    async fn ask_for_playlist<S: Upstream>(
+        &self,
+        inner: S,
+        quote: &Quote,
+        (host, path): (&str, &str),
+        parts: &Parts,
+    ) {
         let Some(question) = self.segments.question(host, path) else { return };
         let ask = || async move {
             let fetching = self.fetch_playlist(inner, quote, path, parts);
@@ -180,20 +156,13 @@ impl Shared {
         question.get_or_init(ask).await;
     }
 
-    async fn fetch_playlist<S, B>(
+    async fn fetch_playlist<S: Upstream>(
         &self,
         inner: S,
         quote: &Quote,
         path: &str,
         parts: &Parts,
-    ) -> Option<Vec<u8>>
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Option<Vec<u8>> {
         let _place = self.segments.place().await?;
         let uri: Uri = path.parse().ok()?;
         let answer = self.ask_for_all(inner, quote, parts, (uri, "*/*")).await.ok()?;

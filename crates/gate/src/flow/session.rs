@@ -9,17 +9,16 @@ use farthing_money::{Span, Timestamp};
 use farthing_wire::upstream::Standing;
 use farthing_wire::{Pass, PaymentNote, SessionStep, header};
 use http::{HeaderMap, HeaderValue, Response};
-use tower::Service;
 
 use super::challenge::Asked;
 use super::deliver::keep_private;
 use super::pay::{is_delivery, uncharged};
 use super::quote::Quote;
 use super::refusal::Refused;
+use super::upstream::Upstream;
 use super::{Answering, Shared};
-use crate::body::{Body, BoxError};
+use crate::body::Body;
 use crate::limit::Client;
-use crate::proxy::UpstreamError;
 use crate::session::{CallName, Live, NEAR, Reserved, SessionRefusal, Sessions};
 use crate::{cors, own_header, problem};
 
@@ -51,19 +50,12 @@ pub(super) fn step(headers: &HeaderMap) -> Option<Result<SessionStep, SessionRef
 impl Shared {
     /// The whole way of a call. Whoever begins it has it [finished](super::finishing), as every payment is: a client that leaves
     /// while the upstream works for it has its steps charged all the same.
-    pub(super) async fn serve_session<S, B>(
+    pub(super) async fn serve_session<S: Upstream>(
         self: Arc<Self>,
         answering: Answering<S>,
         step: Result<SessionStep, SessionRefusal>,
         client: Option<Client>,
-    ) -> Response<Body>
-    where
-        S: Service<http::Request<Body>, Response = Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<Body> {
         let (quote, sessions) = (&answering.quote, self.config.sessions.clone());
         let taken = match (sessions, step) {
             (Some(_), Ok(_)) if quote.meter.is_some() => Err(SessionRefusal::Metered.into()),
@@ -83,19 +75,13 @@ impl Shared {
     }
 
     /// Asks the upstream, charges the steps if it delivers, and hands its answer on.
-    async fn serve_steps<S, B>(
+    async fn serve_steps<S: Upstream>(
         &self,
         answering: Answering<S>,
         note: Option<HeaderValue>,
         sessions: &Sessions,
         (reserved, payees): (Reserved, Payees),
-    ) -> Response<Body>
-    where
-        S: Service<http::Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Response<Body> {
         let quote = answering.quote.clone();
         let origin = answering.parts.headers.contains_key(http::header::ORIGIN);
         let response = match answering.call(note).await {

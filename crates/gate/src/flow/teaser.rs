@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use farthing_money::Timestamp;
 use farthing_wire::upstream::Standing;
 use http::header::{
@@ -16,19 +15,18 @@ use http::header::{
     IF_UNMODIFIED_SINCE, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore};
-use tower::Service;
 
 use super::asking::{Unanswered, read};
 use super::quote::Quote;
+use super::upstream::Upstream;
 use super::{Answering, Shared, deliver};
-use crate::body::{Body, BoxError};
+use crate::body::Body;
 use crate::cors;
 use crate::own_header;
 use crate::page::prefers_html;
-use crate::proxy::UpstreamError;
 use crate::random;
 use crate::teaser::{self, AskedRange, CutPage, Part, Teaser, Window};
 
@@ -127,13 +125,7 @@ fn prefers_picture(headers: &HeaderMap) -> bool {
 
 impl Shared {
     /// Finds what may be shown with the 402 of a request, and writes it into the quote.
-    pub(super) async fn look_for_teaser<S, B>(&self, inner: S, quote: &mut Quote, parts: &Parts)
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    pub(super) async fn look_for_teaser<S: Upstream>(&self, inner: S, quote: &mut Quote, parts: &Parts) {
         let Some(teaser) = quote.teaser_of(&parts.method).cloned() else { return };
         let is_page = prefers_html(&parts.headers);
         let shown = match teaser.part {
@@ -148,19 +140,13 @@ impl Shared {
         }
     }
 
-    async fn kept_or_fetched<S, B>(
+    async fn kept_or_fetched<S: Upstream>(
         &self,
         inner: S,
         quote: &Quote,
         parts: &Parts,
         teaser: &Teaser,
-    ) -> Option<Arc<Shown>>
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Option<Arc<Shown>> {
         let now = (self.config.clock)();
         let key = format!("{} {:?}", quote.url, teaser.part);
         let cell = self.teasers.cell(key, now, now.after(teaser.keep));
@@ -174,19 +160,13 @@ impl Shared {
     }
 
     /// Asks the upstream, and cuts.
-    async fn fetch<S, B>(
+    async fn fetch<S: Upstream>(
         &self,
         inner: S,
         quote: &Quote,
         parts: &Parts,
         part: &Part,
-    ) -> Result<Option<Arc<Shown>>, Unanswered>
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Result<Option<Arc<Shown>>, Unanswered> {
         let is_list = matches!(part, Part::Items { .. });
         let accept = if is_list { "application/json" } else { "text/html, text/plain;q=0.9, text/*;q=0.8" };
         let response = self.ask_for_all(inner, quote, parts, (parts.uri.clone(), accept)).await?;
@@ -203,18 +183,13 @@ impl Shared {
     }
 
     /// The picture that stands for what was asked for, in the place of the 402's words, if a picture was asked for.
-    pub(super) async fn put_preview<S, B>(
+    pub(super) async fn put_preview<S: Upstream>(
         &self,
         inner: S,
         quote: &Quote,
         parts: &Parts,
         answer: &mut Response<Body>,
-    ) where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) {
         let Some(Teaser { part: Part::Preview(path), .. }) = quote.teaser_of(&parts.method) else { return };
         if answer.status() != StatusCode::PAYMENT_REQUIRED {
             return;
@@ -251,18 +226,12 @@ impl Shared {
     }
 
     /// The free bytes of what was asked for, to a request for a range that begins in them; nothing if there are none or no rest.
-    pub(super) async fn free_range<S, B>(
+    pub(super) async fn free_range<S: Upstream>(
         &self,
         inner: S,
         quote: &Quote,
         parts: &Parts,
-    ) -> Option<Response<Body>>
-    where
-        S: Service<Request<Body>, Response = Response<B>>,
-        S::Error: Into<UpstreamError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Option<Response<Body>> {
         let Part::Bytes(free) = quote.teaser_of(&parts.method)?.part else { return None };
         let asked = AskedRange::of(&parts.headers, free)?;
         let mut parts = parts.clone();
