@@ -19,7 +19,7 @@ use crate::payer::{Hop, Payer, Typed, draw, now};
     after_long_help = "A subscription is a pass that this wallet buys again; the seller knows of none, and nothing is bought while this program does not run. `farthing wallet renew`, from a timer, buys what has ended, and `farthing pay` does so on the spot for a page that the pass opens. Each time limits, mandates and questions hold as for every payment. Subscribing again changes the terms of a subscription that stands."
 )]
 pub struct Subscribe {
-    /// Where the pass is sold, such as https://example.com/.well-known/farthing/passes/day
+    /// Where the pass is sold, such as <https://example.com/.well-known/farthing/passes/day>
     #[arg(value_name = "URL")]
     url: String,
     /// The most that one pass may cost, such as "0.50 USD"; it goes before the limit per call, not before the others
@@ -92,17 +92,17 @@ impl Subscribe {
         let subscription = payer.wallet.subscribe(&url, terms, at)?;
         let bought = look(payer, subscription.number, Span::ZERO, output).await;
         let failure = bought.as_ref().err().cloned();
-        output.show(&Looked::subscribed(self.stand(payer, subscription.number)?, bought))?;
+        output.show(&Looked::subscribed(stand(payer, subscription.number)?, bought))?;
         failure.map_or(Ok(()), |failure| {
             let message =
                 format!("it is subscribed, and the first pass is not bought yet: {}", failure.message);
             Err(Failure { message, ..failure })
         })
     }
+}
 
-    fn stand(&self, payer: &Payer, number: u64) -> Result<Stand, Failure> {
-        Stand::of(&payer.wallet, payer.wallet.subscription(&number.to_string())?, now())
-    }
+fn stand(payer: &Payer, number: u64) -> Result<Stand, Failure> {
+    Stand::of(&payer.wallet, payer.wallet.subscription(&number.to_string())?, now())
 }
 
 /// Asks what the pass costs now; nothing is set aside.
