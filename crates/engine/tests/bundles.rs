@@ -209,8 +209,13 @@ proptest! {
                 Step::Forget => {
                     books.forget();
                     let now = books.now;
+                    // Who has come back to what was delivered and is still served has it as long as an answer may take.
+                    let waits = |page: &Page| page.delivered && page.under_way > 0;
+                    let kept = |page: &Page| {
+                        if waits(page) { page.until.after(BUNDLE_USE_WAITS) } else { page.until }
+                    };
                     let over: Vec<_> =
-                        open.iter().filter(|(_, page)| page.until <= now).map(|(n, page)| (*n, *page)).collect();
+                        open.iter().filter(|(_, page)| kept(page) <= now).map(|(n, page)| (*n, *page)).collect();
                     for (n, page) in over {
                         past += u32::from(page.delivered);
                         open.remove(&n);

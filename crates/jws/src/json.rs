@@ -220,7 +220,7 @@ mod tests {
         for bad in ["[]", r#"["1"]"#, "null", "\"1\"", "1", r#"{"amount":"1","amount":"2"}"#, ""] {
             assert!(matches!(read(bad), Err(JsonError::Shape { .. })), "{bad}");
         }
-        let place = JsonError::Shape { expected: "an amount", line: 2, column: 11 };
+        let place = JsonError::Shape { expected: "an amount", line: 2, column: 10 };
         assert_eq!(read("{\n\"amount\":1}"), Err(place));
     }
 

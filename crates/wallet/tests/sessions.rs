@@ -233,6 +233,20 @@ fn only_the_gates_word_takes_a_step_back() {
     }
 }
 
+/// What went wrong: the answer was lost, the same call again was refused for its price, and the wallet paid anew.
+#[test]
+fn what_may_have_been_charged_is_not_paid_anew() {
+    for denied in ["session-price", "session-exhausted", "session-closed", "session-link", "unknown-session"]
+    {
+        let mut world = World::new();
+        let (mut wallet, _) = in_session(&mut world);
+        let before = world.sessions.charged();
+        world.sessions.calls = Calls::Denied(denied);
+        assert_eq!(code(call(&mut world, &mut wallet)), "wallet-outcome-unknown", "{denied}");
+        assert_eq!(world.sessions.charged(), before + CALL, "{denied}: once");
+    }
+}
+
 /// What went wrong: who went by the price that was told before paid whatever the gate asked by now.
 #[test]
 fn a_price_that_has_risen_is_looked_at_before_it_is_paid() {

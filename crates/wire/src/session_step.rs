@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Farthing-Session: <session, 22 characters>.<step, decimal>.<link, 43 characters>       in a request
-//! Farthing-Session: <the same>; steps=2                           in a request that pays so many steps at the most
+//! Farthing-Session: <the same>; steps=2                           in a request that pays so many steps
 //! Farthing-Session: generation=0; high=17; left=983                                      in an answer
 //! ```
 

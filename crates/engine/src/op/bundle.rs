@@ -102,7 +102,11 @@ fn forget(
     let mut over = Vec::new();
     for (used, bundle) in uses {
         rows.bundles.get(bundle)?;
-        if let Some(row) = rows.bundle_uses.get(used)?.filter(|row| row.bundle == *bundle && row.until <= now)
+        // One that somebody has come back to is known until that is over as well: its end is not a use of its own.
+        let waits = |row: &BundleUseRow| row.delivered && row.under_way > 0;
+        let kept =
+            |row: &BundleUseRow| if waits(row) { row.until.after(BUNDLE_USE_WAITS) } else { row.until };
+        if let Some(row) = rows.bundle_uses.get(used)?.filter(|row| row.bundle == *bundle && kept(row) <= now)
         {
             over.push((*used, *row));
         }

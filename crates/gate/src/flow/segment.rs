@@ -153,7 +153,8 @@ impl Shared {
             }
             Instant::now()
         };
-        question.get_or_init(ask).await;
+        // Whoever asks may leave, and the next in line begins anew: nobody waits for all of them.
+        let _ = tokio::time::timeout(WAIT.saturating_add(WAIT / 10), question.get_or_init(ask)).await;
     }
 
     async fn fetch_playlist<S: Upstream>(

@@ -22,7 +22,9 @@ pub(super) fn segments(text: &str) -> impl Iterator<Item = Told> {
             return told(address?, Length::BEFORE);
         }
         if let Some(attributes) = line.strip_prefix("#EXT-X-PART:") {
-            let duration = attribute(attributes, "DURATION").and_then(millis);
+            // A range of a file opens all of it, and how long that lasts only its `#EXTINF` says.
+            let whole = attribute(attributes, "BYTERANGE").is_none();
+            let duration = attribute(attributes, "DURATION").and_then(millis).filter(|_| whole);
             return told(attribute(attributes, "URI")?, Length::part(duration));
         }
         if line.is_empty() || line.starts_with('#') {
@@ -90,6 +92,8 @@ mod tests {
         let live = "#EXT-X-PART:DURATION=0.33334,INDEPENDENT=YES,URI=\"p1.mp4\"\n#EXT-X-PART:URI=\"a,DURATION=0,b\",DURATION=0.5\n";
         let expected = [("p1.mp4", Length::part(Some(334))), ("a,DURATION=0,b", Length::part(Some(500)))];
         assert_eq!(read(live), named(&expected));
+        let ranges = "#EXT-X-PART:DURATION=0.33,URI=\"a.mp4\",BYTERANGE=\"20@0\"\n";
+        assert_eq!(read(ranges), named(&[("a.mp4", Length::part(None))]));
         for bad in ["-1", "1e3", "", "x", "1.2.3", "99999999999999999999", "18446744073709551.616"] {
             assert_eq!(millis(bad), None, "{bad}");
             let text = format!("#EXTINF:{bad},\n0.ts\n#EXT-X-PART:DURATION={bad},URI=\"1.ts\"\n");

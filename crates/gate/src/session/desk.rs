@@ -11,7 +11,7 @@ use farthing_engine::{
 use farthing_wire::SessionStanding;
 use thiserror::Error;
 
-use super::{SessionRefusal, Sessions};
+use super::{Live, SessionRefusal, Sessions};
 
 /// Why a session is not opened, topped up or closed.
 #[derive(Debug, Error)]
@@ -37,6 +37,8 @@ impl From<Fault> for DeskError {
 pub struct Still {
     sessions: Arc<Sessions>,
     id: SessionId,
+    /// Whoever is held is not put out of memory to make room: calls would find it open in the books.
+    _live: Arc<Live>,
 }
 
 impl Drop for Still {
@@ -66,7 +68,7 @@ impl Sessions {
     pub async fn still(self: &Arc<Self>, id: SessionId) -> Result<(Still, SessionRow), DeskError> {
         let live = self.find(id)?.ok_or(SessionRefusal::Unknown(id))?;
         live.begin_closing()?;
-        let still = Still { sessions: Arc::clone(self), id };
+        let still = Still { sessions: Arc::clone(self), id, _live: live };
         self.fold().await?;
         let row = self.read.session(id)?.ok_or(SessionRefusal::Unknown(id))?;
         Ok((still, row))

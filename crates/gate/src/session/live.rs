@@ -141,11 +141,15 @@ impl Live {
         }
         let count = price.amount().value().div_ceil(u128::from(state.chain.step).max(1)).max(1);
         let needed = u64::try_from(count).unwrap_or(u64::MAX);
-        if let Some(meant) = step.steps.filter(|meant| needed > u64::from(*meant)) {
+        let last = step.step;
+        // First of all: who asks again for want of an answer is told that it was charged, whatever has become of the price.
+        if last > 0 && state.taken.check(last, last).is_err() {
+            return Err(SessionRefusal::Used(state.standing()));
+        }
+        if let Some(meant) = step.steps.filter(|meant| needed != u64::from(*meant)) {
             return Err(SessionRefusal::Price { needed, meant });
         }
         let exhausted = |standing| SessionRefusal::Exhausted { needed, standing };
-        let last = step.step;
         let first = u32::try_from(count).ok().and_then(|count| last.checked_sub(count.saturating_sub(1)));
         let first = first.filter(|first| *first > 0 && last <= state.chain.steps);
         let first = first.ok_or_else(|| exhausted(state.standing()))?;

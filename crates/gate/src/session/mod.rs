@@ -107,7 +107,7 @@ pub enum SessionRefusal {
         /// Where it stands.
         standing: SessionStanding,
     },
-    /// The price takes more steps than the payer means to pay with.
+    /// The price takes another number of steps than the payer means to pay with.
     #[error(
         "the price takes {needed} steps and the call names {meant} (steps={meant}); nothing was taken, look at the price of this answer"
     )]

@@ -18,6 +18,8 @@ pub enum Calls {
     Served,
     /// It is served and charged, and something on the way answers this instead, which no gate has written.
     Hidden(u16),
+    /// As hidden, and whoever asks again is told this of the session.
+    Denied(&'static str),
     /// It fails, and the gate says so.
     Refused(u16),
     /// It fails, and the gate hands on what the upstream says and that it was not charged.
@@ -156,12 +158,15 @@ impl Sessions {
         let count = u32::try_from(price.div_ceil(row.step)).unwrap();
         let standing = |row: &Row| format!("generation=0; high={}; left={}", row.high, row.steps - row.taken);
         let steps: BTreeSet<u32> = (1 + step.step - count..=step.step).collect();
+        if let (Calls::Denied(code), false) = (self.calls, row.used.is_disjoint(&steps)) {
+            return Some(problem(code, 402));
+        }
         if !row.used.is_disjoint(&steps) {
             let mut refused = problem("session-step-used", 409);
             refused.headers.push(("Farthing-Session".into(), standing(row)));
             return Some(refused);
         }
-        if step.steps.is_some_and(|steps| count > steps) {
+        if step.steps.is_some_and(|steps| count != steps) {
             return Some(problem("session-price", 402));
         }
         match self.calls {
@@ -170,12 +175,17 @@ impl Sessions {
                 let headers = vec![("Farthing-Charge".into(), "none".into())];
                 return Some(HttpResponse { status, headers, body: b"<h1>No</h1>".to_vec() });
             }
-            Calls::Served | Calls::Hidden(_) => {}
+            Calls::Served | Calls::Hidden(_) | Calls::Denied(_) => {}
         }
         row.used.extend(steps);
         row.taken += count;
         row.high = row.high.max(step.step);
-        if let Calls::Hidden(status) = self.calls {
+        let hidden = match self.calls {
+            Calls::Hidden(status) => Some(status),
+            Calls::Denied(_) => Some(504),
+            _ => None,
+        };
+        if let Some(status) = hidden {
             return Some(HttpResponse { status, headers: Vec::new(), body: b"<h1>Gateway</h1>".to_vec() });
         }
         let headers = vec![("Farthing-Session".into(), standing(row))];

@@ -167,6 +167,13 @@ impl PayFlow {
         now: Timestamp,
     ) -> Result<Turn, WalletError> {
         let session = self.row(wallet)?;
+        let is_of_session = code.starts_with("session-") || code == "unknown-session";
+        if is_of_session && code != "session-step-used" && self.calling()?.is_unsure {
+            // The first answer was lost, and this one does not say what it was: to pay anew might be to pay twice.
+            self.session_state()?.call = None;
+            let reason = format!("the answer was lost, and the same call again was refused ({code})");
+            return Err(WalletError::Unknown { whom: self.address.origin(), reason });
+        }
         match code {
             "session-step-used" if self.calling()?.is_unsure => {
                 let charged = money(session.unit, self.calling()?.price)?;
