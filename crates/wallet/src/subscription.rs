@@ -25,6 +25,8 @@ use crate::wallet::{PASSES_PATH, Wallet};
 pub const RENEWS_BEFORE: Span = Span::from_secs(3_600);
 
 const DAY: Span = Span::from_secs(86_400);
+/// What is missing where nothing is to be bought.
+pub(crate) const DUE: &str = "a subscription that is due";
 /// More are no subscriptions that anybody follows.
 const SUBSCRIPTIONS_MAX: usize = 100;
 
@@ -377,12 +379,31 @@ impl Wallet {
         Ok(PayRequest { method: "GET".to_owned(), url: subscription.url.clone(), headers, body, max: None })
     }
 
-    /// Whether an open payment is left to the subscription that it is for: the same credential once more brings its pass.
-    pub(crate) fn awaits(&self, attempt: &Attempt, now: Timestamp) -> bool {
+    /// Whether an open payment is left to the subscription that it is for: the same credential once more brings its pass. What was signed
+    /// for a chain is no credential any more when others look at it.
+    pub(crate) fn awaits(&self, attempt: &Attempt) -> bool {
         let number = attempt.subscription().filter(|_| attempt.chain().is_none());
         let one = number.and_then(|number| self.state.subscriptions.get(&RowKey::subscription(number)));
         let is_open = attempt.payment().is_some_and(|payment| !payment.delivered);
-        is_open && one.is_some_and(|one| self.standing(one, RENEWS_BEFORE, now) == Standing::Due)
+        is_open && one.is_some_and(|one| one.halted.is_none())
+    }
+
+    /// Whether a payment for a subscription was begun whose pass has not come yet.
+    pub(crate) fn is_renewing(&self, number: u64) -> bool {
+        let is_its = |attempt: &Attempt| attempt.subscription() == Some(number);
+        let is_open = |attempt: &Attempt| attempt.payment().is_some_and(|payment| !payment.delivered);
+        self.attempts().any(|attempt| is_its(attempt) && is_open(attempt))
+    }
+
+    /// Whether a pass may be paid for now: it is asked before each time that something is set aside or signed, because what came of an
+    /// earlier payment may have been found meanwhile.
+    pub(crate) fn check_due(&self, number: u64, margin: Span, now: Timestamp) -> Result<(), WalletError> {
+        let one = self.subscription(&number.to_string())?;
+        if let Some(attempt) = one.halted {
+            return Err(SubscriptionReject::Halted { url: one.url.clone(), attempt }.into());
+        }
+        let is_due = self.standing(one, margin, now) == Standing::Due;
+        if is_due { Ok(()) } else { Err(WalletError::Misuse(DUE)) }
     }
 
     /// The subscription that a 402 names and that is due.

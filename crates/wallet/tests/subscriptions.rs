@@ -6,10 +6,12 @@ mod world;
 
 use farthing_money::{Amount, Asset, Money, Span, Timestamp};
 use farthing_wallet::{
-    Event, Every, Flow, Limits, Outcome, PayFlow, RENEWS_BEFORE, RecoverFlow, RenewFlow, Scope, Standing,
-    Step, SubscribeTerms, Subscription, SubscriptionReject, Wallet, WalletError,
+    Event, Every, Flow, Limits, Outcome, PayFlow, PayRequest, RENEWS_BEFORE, RecoverFlow, RenewFlow, Scope,
+    Standing, Step, SubscribeTerms, Subscription, SubscriptionReject, Wallet, WalletError,
 };
 
+use crate::world::chain::token;
+use crate::world::seller::SELLER;
 use crate::world::shop::Conduct;
 use crate::world::vault::SharedVault;
 use crate::world::{Fault, SHOP, World, balance, get, reopen, total_spent};
@@ -35,10 +37,32 @@ fn scene(terms: SubscribeTerms) -> (World, Wallet, SharedVault, u64) {
     (world, wallet, vault, one.number)
 }
 
-fn renew(world: &mut World, wallet: &mut Wallet, number: u64) -> Result<Outcome, WalletError> {
+fn renewal(world: &World, wallet: &Wallet, number: u64, margin: Span) -> Result<RenewFlow, WalletError> {
     let pay = PayFlow::new(wallet.renewal(number)?).unwrap();
-    let flow = RenewFlow::new(wallet, number, pay, RENEWS_BEFORE)?;
+    RenewFlow::new(wallet, number, pay.on_chains(world.random()), margin)
+}
+
+fn renew(world: &mut World, wallet: &mut Wallet, number: u64) -> Result<Outcome, WalletError> {
+    let flow = renewal(world, wallet, number, RENEWS_BEFORE)?;
     world.run(wallet, flow)
+}
+
+/// A renewal that is killed when it has sent its payment, which arrives or does not.
+fn renew_cut(world: &mut World, wallet: &mut Wallet, number: u64, margin: Span, arrives: bool) {
+    let mut flow = renewal(world, wallet, number, margin).unwrap();
+    let mut event = Event::Go;
+    loop {
+        let Step::Send(request) = flow.next(wallet, event, world.now).unwrap() else {
+            panic!("expected a request")
+        };
+        let pays = |name: &String| ["Authorization", "PAYMENT-SIGNATURE"].contains(&name.as_str());
+        if request.headers.iter().any(|(name, _)| pays(name)) {
+            world.faults = vec![if arrives { Fault::AnswerLost } else { Fault::RequestLost }];
+            world.send(&request);
+            return;
+        }
+        event = world.send(&request);
+    }
 }
 
 #[track_caller]
@@ -257,17 +281,101 @@ fn a_payment_that_is_found_charged_without_its_pass_stops_everything() {
 }
 
 #[test]
+fn a_payment_that_is_open_is_carried_on_with_when_nothing_is_due() {
+    // Bought six hours before its end, and looked at again with the margin of an hour; then one whose end has come meanwhile.
+    let margin = Span::from_secs(6 * HOUR);
+    for is_over in [false, true] {
+        for arrives in [true, false] {
+            let (mut world, mut wallet, vault, number) = scene(terms(10_000));
+            assert!(bought(renew(&mut world, &mut wallet, number)));
+            later(&mut world, 20);
+            let ends = wallet.pass_ends(one(&wallet)).unwrap();
+            if is_over {
+                let until = Some(ends.after(Span::from_secs(60)));
+                let terms = SubscribeTerms { until, ..terms(10_000) };
+                wallet.subscribe(&format!("{SHOP}{DAY}"), terms, world.now).unwrap();
+            }
+            renew_cut(&mut world, &mut wallet, number, margin, arrives);
+            wallet = reopen(&vault);
+            later(&mut world, if is_over { 5 } else { 1 });
+            world.run(&mut wallet, RecoverFlow::overdue()).unwrap();
+            let standing = wallet.standing(one(&wallet), RENEWS_BEFORE, world.now);
+            assert_eq!(standing == Standing::Over, is_over);
+            assert_ne!(standing, Standing::Due);
+            if arrives {
+                assert!(bought(renew(&mut world, &mut wallet, number)), "{is_over}");
+                let next = wallet.pass_ends(one(&wallet)).unwrap();
+                assert_eq!(next, ends.after(Span::from_secs(24 * HOUR)), "{is_over}");
+            } else {
+                // It comes back, and nothing else is bought.
+                world.shop.conduct = Conduct::Failing;
+                assert!(!bought(renew(&mut world, &mut wallet, number)), "{is_over}");
+            }
+            let paid = if arrives { 20_000 } else { 10_000 };
+            assert_eq!((world.shop.revenue, total_spent(&wallet)), (paid, paid), "{is_over}");
+            assert_eq!((wallet.attempts().count(), one(&wallet).halted), (0, None), "{is_over}");
+        }
+    }
+}
+
+#[test]
+fn a_lower_limit_does_not_leave_an_open_payment_alone() {
+    let (mut world, mut wallet, _, number) = scene(terms(10_000));
+    renew_cut(&mut world, &mut wallet, number, RENEWS_BEFORE, true);
+    wallet.subscribe(&format!("{SHOP}{DAY}"), terms(9_999), world.now).unwrap();
+    // The limit of the call holds.
+    let request = PayRequest { max: Some(usd(9_998)), ..wallet.renewal(number).unwrap() };
+    let flow = RenewFlow::new(&wallet, number, PayFlow::new(request).unwrap(), RENEWS_BEFORE).unwrap();
+    assert!(world.run(&mut wallet, flow).is_err());
+    let per_call = Some(Amount::new(9_997));
+    wallet.set_limits(Limits { per_call, ..Limits::none("uusd".parse().unwrap()) }).unwrap();
+    assert!(bought(renew(&mut world, &mut wallet, number)));
+    assert_eq!((world.shop.revenue, total_spent(&wallet)), (10_000, 10_000));
+}
+
+#[test]
+fn what_is_found_charged_while_it_is_looked_at_signs_nothing_more() {
+    let mut world = World::new();
+    let (mut wallet, _) = world.wallet_with(1);
+    wallet.add_token(token()).unwrap();
+    let one = wallet.subscribe(&format!("{SELLER}{DAY}"), terms(10_000), world.now).unwrap();
+    renew_cut(&mut world, &mut wallet, one.number, RENEWS_BEFORE, true);
+    assert_eq!((world.chain.total(), world.seller.signed.len()), (10_000, 1));
+    // What was signed is over, and no node says what became of it.
+    later(&mut world, 2);
+    let error = renew(&mut world, &mut wallet, one.number).unwrap_err();
+    assert_eq!(error.code(), "subscription-halted");
+    assert_eq!((world.chain.total(), world.seller.signed.len()), (10_000, 1));
+    assert_eq!((total_spent(&wallet), wallet.attempts().count()), (10_000, 0));
+}
+
+#[test]
+fn what_no_pass_opens_is_paid_for_by_itself() {
+    let (mut world, mut wallet, _, _) = scene(terms(10_000));
+    for method in ["GET", "POST"] {
+        let flow = PayFlow::new(PayRequest { method: method.into(), ..get("/page") }).unwrap();
+        let outcome = world.run(&mut wallet, flow.giving_way(true)).unwrap();
+        assert_eq!(matches!(outcome, Outcome::RenewFirst(_)), method == "GET");
+        assert_eq!(matches!(outcome, Outcome::Paid(_)), method == "POST");
+    }
+}
+
+#[test]
 fn after_unsubscribing_nothing_is_sent_again() {
-    let (mut world, mut wallet, vault, number) = scene(terms(10_000));
-    vault.crash_after(3, true);
-    let _ = renew(&mut world, &mut wallet, number);
-    vault.never_crash();
-    let (mut wallet, before) = (reopen(&vault), world.shop.revenue);
-    wallet.unsubscribe(&format!("{SHOP}{DAY}")).unwrap();
-    later(&mut world, 1);
-    world.run(&mut wallet, RecoverFlow::overdue()).unwrap();
-    assert_eq!((wallet.attempts().count(), world.shop.revenue), (0, before));
-    assert_eq!(total_spent(&wallet), before);
+    // Written down and not sent; and charged, with an answer that was not taken in.
+    for (commits, durable, charged) in [(2, true, 0), (3, false, 10_000)] {
+        let (mut world, mut wallet, vault, number) = scene(terms(10_000));
+        vault.crash_after(commits, durable);
+        renew(&mut world, &mut wallet, number).unwrap_err();
+        vault.never_crash();
+        let mut wallet = reopen(&vault);
+        assert_eq!((wallet.attempts().count(), world.shop.revenue), (1, charged), "{commits}");
+        wallet.unsubscribe(&format!("{SHOP}{DAY}")).unwrap();
+        later(&mut world, 1);
+        world.run(&mut wallet, RecoverFlow::overdue()).unwrap();
+        assert_eq!((wallet.attempts().count(), world.shop.revenue), (0, charged), "{commits}");
+        assert_eq!(total_spent(&wallet), charged, "{commits}");
+    }
 }
 
 #[test]

@@ -116,7 +116,7 @@ impl Flow for RecoverFlow {
         let mut event = event;
         let overdue = self.overdue;
         let due = |attempt: &&Attempt| {
-            if overdue && wallet.awaits(attempt, now) {
+            if overdue && wallet.awaits(attempt) {
                 return false;
             }
             let is_due = match attempt.chain() {

@@ -8,7 +8,7 @@ use crate::budget::LimitKind;
 use crate::error::WalletError;
 use crate::http::{Event, Step};
 use crate::outcome::Outcome;
-use crate::subscription::{Before, Standing, Subscription, SubscriptionReject};
+use crate::subscription::{Before, DUE, Standing, Subscription, SubscriptionReject};
 use crate::unit::at_most;
 use crate::wallet::Wallet;
 
@@ -27,7 +27,7 @@ impl RenewFlow {
         if pay.address().to_string() != subscription.url {
             return Err(WalletError::Misuse("the request of the subscription"));
         }
-        let pay = pay.giving_way(false).for_subscription(number, subscription.max);
+        let pay = pay.giving_way(false).for_subscription(number, subscription.max, margin);
         Ok(Self { number, margin, pay, is_begun: false })
     }
 
@@ -65,6 +65,10 @@ impl RenewFlow {
     }
 }
 
+fn nothing_due(subscription: Subscription, standing: Standing) -> Step {
+    done(Outcome::Renewed { subscription: Box::new(subscription), standing, paid: None })
+}
+
 impl Flow for RenewFlow {
     fn next(&mut self, wallet: &mut Wallet, event: Event, now: Timestamp) -> Result<Step, WalletError> {
         let subscription = self.subscription(wallet)?;
@@ -73,9 +77,9 @@ impl Flow for RenewFlow {
             if let Some(attempt) = subscription.halted {
                 return Err(SubscriptionReject::Halted { url: subscription.url, attempt }.into());
             }
-            if standing != Standing::Due {
-                let subscription = Box::new(subscription);
-                return Ok(done(Outcome::Renewed { subscription, standing, paid: None }));
+            // What was begun is brought to its end, whatever is due now.
+            if standing != Standing::Due && !wallet.is_renewing(self.number) {
+                return Ok(nothing_due(subscription, standing));
             }
             self.is_begun = true;
         }
@@ -86,6 +90,12 @@ impl Flow for RenewFlow {
                 Ok(Step::Deliver) => {}
                 Ok(Step::Done(outcome)) => return self.end(wallet, *outcome),
                 Ok(step) => return Ok(step),
+                // What was begun has cost nothing, and no other one is due.
+                Err(WalletError::Misuse(DUE)) => {
+                    let subscription = self.subscription(wallet)?;
+                    let standing = wallet.standing(&subscription, self.margin, now);
+                    return Ok(nothing_due(subscription, standing));
+                }
                 Err(error) => return Err(self.told(wallet, error)),
             }
         }

@@ -226,9 +226,7 @@ impl PayFlow {
             return self.start(wallet, now);
         }
         if let Some(Attempt { id, unit, kind: AttemptKind::Pay(payment), .. }) = open {
-            // The other limits were charged when it began; this call may be another one, which allows less.
-            let asked = Amount::from(payment.booking.amount.max(payment.price));
-            wallet.limits(unit).check_call(self.call(unit), asked)?;
+            self.check_again(wallet, unit, &payment)?;
             self.join_run(wallet, id)?;
             (self.id, self.resumed, self.stage) = (Some(id), true, Stage::Sent);
             self.held = vec![wallet.hold(RowKey::attempt(id))];
@@ -252,7 +250,7 @@ impl PayFlow {
         request.headers.extend(self.shown.iter().filter(|(name, _)| name == FARTHING_FARE).cloned());
         let mut by_pass = false;
         // What changes things is repeated with its own credential only.
-        if matches!(self.request.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
+        if self.shows_passes() {
             let passes = wallet.passes(&self.address, now).into_iter().take(PASSES_MAX);
             let before = request.headers.len();
             request.headers.extend(passes.map(|pass| (FARTHING_PASS.to_owned(), pass.to_owned())));
@@ -266,6 +264,11 @@ impl PayFlow {
         }
         self.stage = Stage::Asked { by_pass };
         Ok(Some(Step::Send(request)))
+    }
+
+    /// Whether a pass opens it.
+    fn shows_passes(&self) -> bool {
+        matches!(self.request.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
 
     /// Where it goes.
@@ -321,6 +324,7 @@ impl PayFlow {
         now: Timestamp,
     ) -> Result<Option<Step>, WalletError> {
         if self.spending.gives_way
+            && self.shows_passes()
             && !self.asks_only
             && let Some(number) = wallet.renews_first(&self.address, answer, now)
         {

@@ -5,7 +5,7 @@ use farthing_money::{Amount, Money, Span, Timestamp, Unit};
 
 use super::super::quote::{Told, quote};
 use super::{PayFlow, Stage};
-use crate::attempt::{Attempt, AttemptKind, Booking};
+use crate::attempt::{Attempt, AttemptKind, Booking, Payment};
 use crate::budget::{Asker, Asking, Call, Consent, Grant, Run, Scope};
 use crate::error::WalletError;
 use crate::http::{HttpResponse, Step};
@@ -31,12 +31,22 @@ pub(super) struct Spending {
     mandate: Option<String>,
     /// The owner's yes, up to a price.
     given: Option<Money>,
-    /// The subscription that it is for, and what a pass of it may cost.
-    subscription: Option<(u64, Money)>,
+    /// The subscription that it is for.
+    subscription: Option<ForPass>,
     /// Whether it gives way to a subscription that is due.
     pub(super) gives_way: bool,
     /// Whether other flows of this program pay at the same time.
     pub(super) is_among_others: bool,
+}
+
+/// A subscription whose pass is bought.
+#[derive(Clone, Copy, Debug)]
+struct ForPass {
+    number: u64,
+    /// What a pass of it may cost.
+    max: Money,
+    /// So long before the last one ends.
+    margin: Span,
 }
 
 /// What is done again when others have ended.
@@ -77,8 +87,8 @@ impl PayFlow {
     }
 
     /// The same flow, which buys the pass of a subscription.
-    pub(crate) fn for_subscription(mut self, number: u64, max: Money) -> Self {
-        self.spending.subscription = Some((number, max));
+    pub(crate) fn for_subscription(mut self, number: u64, max: Money, margin: Span) -> Self {
+        self.spending.subscription = Some(ForPass { number, max, margin });
         self
     }
 
@@ -98,9 +108,31 @@ impl PayFlow {
         self
     }
 
+    /// Whether a payment that was begun before may be carried on with. The other limits were charged when it began, under what its
+    /// subscription allowed then; this call may be another one, which allows less.
+    pub(super) fn check_again(
+        &self,
+        wallet: &Wallet,
+        unit: Unit,
+        payment: &Payment,
+    ) -> Result<(), WalletError> {
+        let own =
+            self.spending.subscription.filter(|pass| payment.booking.subscription() == Some(pass.number));
+        let call = match own {
+            Some(_) => self.call_within(unit, Some(Amount::MAX)),
+            None => self.call(unit),
+        };
+        let asked = Amount::from(payment.booking.amount.max(payment.price));
+        Ok(wallet.limits(unit).check_call(call, asked)?)
+    }
+
     pub(super) fn call(&self, unit: Unit) -> Call {
         // A limit in another asset lets nothing of this one through.
-        let own = self.spending.subscription.map(|(_, max)| at_most(max, unit));
+        self.call_within(unit, self.spending.subscription.map(|pass| at_most(pass.max, unit)))
+    }
+
+    /// With what a subscription allows beside the most of the call.
+    fn call_within(&self, unit: Unit, own: Option<Amount>) -> Call {
         let max = self.request.max.map(|max| at_most(max, unit));
         let max = own.into_iter().chain(max).min();
         let spent = Amount::try_sum(self.charged.iter().map(|money| at_least(*money, unit)));
@@ -115,7 +147,7 @@ impl PayFlow {
             asker: &self.spending.asker,
             call: self.call(unit),
             run: self.spending.run,
-            subscription: self.spending.subscription.map(|(number, _)| number),
+            subscription: self.spending.subscription.map(|pass| pass.number),
             mandate: self.spending.mandate.as_deref(),
             consent: Some(Consent { given: self.spending.given, request }),
         })
@@ -198,6 +230,12 @@ impl PayFlow {
         self.spending.run.map(|run| at_most(run.max, unit).to_u64().unwrap_or(u64::MAX))
     }
 
+    /// Nothing is signed for a subscription that was halted meanwhile, or is not due.
+    fn check_due(&self, wallet: &Wallet, now: Timestamp) -> Result<(), WalletError> {
+        let pass = self.spending.subscription;
+        pass.map_or(Ok(()), |pass| wallet.check_due(pass.number, pass.margin, now))
+    }
+
     /// Whether `amount`, the worst case of something that costs `price`, may be spent.
     pub(super) fn grant(
         &self,
@@ -206,6 +244,7 @@ impl PayFlow {
         amounts: (u64, u64),
         now: Timestamp,
     ) -> Result<Grant, WalletError> {
+        self.check_due(wallet, now)?;
         self.with_asking(unit, |asking| wallet.grant(unit, asking, amounts, now))
     }
 
@@ -217,6 +256,7 @@ impl PayFlow {
         amounts: (u64, u64),
         now: Timestamp,
     ) -> Result<Grant, WalletError> {
+        self.check_due(wallet, now)?;
         self.with_asking(unit, |asking| wallet.weigh(unit, asking, amounts, now))
     }
 
