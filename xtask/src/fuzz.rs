@@ -14,7 +14,7 @@ use crate::lab::target;
 use crate::suite::step::{Outcome, coloured, program, watch};
 
 /// What each target gets unless told otherwise.
-const SECONDS: u64 = 15;
+const SECONDS: u64 = 10;
 
 /// Counters on every edge and comparison, which guide libFuzzer, and the address sanitizer, which watches memory.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -33,7 +33,7 @@ const STEPS: [(&str, &str, Run); 16] = [
     ),
     ("unit", "every test of the workspace", unit),
     ("doc", "cargo test --workspace --doc", doc),
-    ("fuzz", "15 seconds for each parser of strangers' bytes, where there is a nightly toolchain", fuzz_step),
+    ("fuzz", "10 seconds for each parser of strangers' bytes, where there is a nightly toolchain", fuzz_step),
     (
         "stories",
         "real clients from npm and PyPI, and curl, against the real binary and a real chain",
