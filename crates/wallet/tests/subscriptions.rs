@@ -13,6 +13,7 @@ use farthing_wallet::{
 use crate::world::chain::token;
 use crate::world::seller::SELLER;
 use crate::world::shop::Conduct;
+use crate::world::toll::TOLL;
 use crate::world::vault::SharedVault;
 use crate::world::{Fault, SHOP, World, balance, get, reopen, total_spent};
 
@@ -347,6 +348,30 @@ fn what_is_found_charged_while_it_is_looked_at_signs_nothing_more() {
     assert_eq!(error.code(), "subscription-halted");
     assert_eq!((world.chain.total(), world.seller.signed.len()), (10_000, 1));
     assert_eq!((total_spent(&wallet), wallet.attempts().count()), (10_000, 0));
+}
+
+#[test]
+fn a_voucher_that_is_refused_at_once_is_followed_by_another() {
+    let mut world = World::new();
+    world.toll.pass = Some(Span::from_secs(24 * HOUR));
+    let mut wallet = SharedVault::default().create();
+    wallet.add_token(token()).unwrap();
+    let number = wallet.subscribe(&format!("{TOLL}{DAY}"), terms(3_000), world.now).unwrap().number;
+    // The offer is remembered; the second time it has changed.
+    for (price, charged) in [(1_000, 1_000), (2_000, 3_000)] {
+        world.toll.price = price;
+        let pay = PayFlow::new(wallet.renewal(number).unwrap()).unwrap().on_chains(world.random());
+        let flow = RenewFlow::new(&wallet, number, pay.opening_channels(true), RENEWS_BEFORE).unwrap();
+        let before = world.log.len();
+        assert!(bought(world.run(&mut wallet, flow)));
+        let vouchers = world.log[before..]
+            .iter()
+            .filter(|sent| sent.headers.iter().any(|(name, _)| name == "PAYMENT-SIGNATURE"));
+        assert_eq!(vouchers.count(), if price == 1_000 { 1 } else { 2 });
+        assert_eq!((world.toll.total_charged(), one(&wallet).halted), (charged, None));
+        assert_eq!(wallet.attempts().count(), 0);
+        later(&mut world, 30);
+    }
 }
 
 #[test]

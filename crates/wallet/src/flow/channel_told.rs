@@ -154,7 +154,12 @@ pub(crate) fn adopt(
     let charged = cost.filter(|_| is_current).map(|charged| Settled::Charged { charged, change: nothing });
     let signed = channel.books.signed();
     book(&mut draft, wallet, &mut channel, signed, now)?;
-    close_all(&mut draft, wallet, channel.id(), None);
+    // One that was sent just now and is not the one that was charged goes on with another voucher.
+    let replaced = fresh.filter(|_| !is_over);
+    close_all(&mut draft, wallet, channel.id(), replaced);
+    if let Some(id) = replaced {
+        draft.finish(id, None);
+    }
     draft.put(Row::Channel(Box::new(channel)));
     let changes = draft.into_changes();
     wallet.commit(changes)?;

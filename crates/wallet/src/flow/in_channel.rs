@@ -261,6 +261,15 @@ pub(crate) fn close_all(draft: &mut Draft<'_>, wallet: &Wallet, channel: Channel
     });
 }
 
+/// Ends a payment that was refused at once, for another one of the same call: the next voucher allows all that this one did, and what
+/// is charged beyond that shows.
+pub(crate) fn replaced(wallet: &mut Wallet, attempt: &Attempt) -> Result<(), WalletError> {
+    let mut draft = Draft::new(&wallet.state);
+    draft.finish(attempt.id, None);
+    let changes = draft.into_changes();
+    wallet.commit(changes)
+}
+
 /// Undoes a payment of which nothing ever left this machine.
 pub(crate) fn never_sent(wallet: &mut Wallet, attempt: &Attempt) -> Result<(), WalletError> {
     let payment = attempt.payment().ok_or(WalletError::UnknownAttempt(attempt.id))?;

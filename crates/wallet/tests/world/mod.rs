@@ -83,7 +83,11 @@ impl World {
         } else if request.url.starts_with(SELLER) {
             self.seller.handle(&mut self.chain, request, self.now)
         } else if request.url.starts_with(TOLL) {
-            self.toll.handle(&mut self.chain, request, self.now)
+            let mut answer = self.toll.handle(&mut self.chain, request, self.now);
+            if let (200, Some(lasts)) = (answer.status, self.toll.pass) {
+                answer.headers.extend(self.shop.pass_of(request, lasts, self.now));
+            }
+            answer
         } else if let Some(answer) = self.sessions.issuer(&mut self.mint, request, self.now) {
             answer
         } else if request.url.starts_with(MINT) {

@@ -271,6 +271,23 @@ impl Shop {
         headers
     }
 
+    /// What comes with a pass that another seller of this key sells.
+    pub fn pass_of(&self, request: &HttpRequest, lasts: Span, now: Timestamp) -> Vec<(String, String)> {
+        let money = Asset::micro("USD").unwrap().money(Amount::from(self.price));
+        let receipt = Receipt::new("ab".into(), request.url.clone(), "x402", money, now);
+        let pass = Pass {
+            payment: "ab".into(),
+            scope: scope(request),
+            expires: shown(request, &self.key, now).unwrap_or(now).after(lasts),
+            checked: false,
+            bought: None,
+        };
+        vec![
+            ("Farthing-Receipt".into(), receipt.sign(&self.key).unwrap()),
+            ("Farthing-Pass".into(), pass.sign(&self.key).unwrap()),
+        ]
+    }
+
     fn own_credit(&mut self, mint: &mut Mint, amount: u64) -> Proof {
         let secret = format!("shop {}", self.given.len());
         let id = *mint.ids().last().unwrap();

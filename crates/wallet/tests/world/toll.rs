@@ -8,7 +8,7 @@ use farthing_channel::{
     AuthorizedDeposit, BATCH_ESCROW, ChannelId, ChannelTerms, Domain, PermittedDeposit, Salt, Signature,
     Word, batch_domain, bytes_from_hex, bytes_to_hex, keccak256, permit2,
 };
-use farthing_money::{Amount, Timestamp};
+use farthing_money::{Amount, Span, Timestamp};
 use farthing_wallet::{HttpRequest, HttpResponse};
 use farthing_wire::x402::batch::{
     ChannelAnswer, ChannelConfig, ChannelOfferText, ChannelStateText, DepositAuthorization, DepositPayload,
@@ -97,6 +97,8 @@ pub struct Toll {
     /// The largest total that it ever saw a voucher for.
     pub signed: BTreeMap<ChannelId, u64>,
     pub served: usize,
+    /// How long a pass lasts that comes with each answer.
+    pub pass: Option<Span>,
     /// Deposits that it has kept for later.
     kept: Vec<(DepositPayload, ChannelTerms, ChannelId)>,
 }
@@ -148,6 +150,7 @@ impl Toll {
             charged: BTreeMap::new(),
             signed: BTreeMap::new(),
             served: 0,
+            pass: None,
             kept: Vec::new(),
         }
     }

@@ -185,7 +185,12 @@ impl PayFlow {
         if may_correct && part.by_memory {
             // What is asked for now comes with the refusal.
             self.corrections = self.corrections.saturating_add(1);
-            in_channel::give_up(wallet, &attempt)?;
+            if self.resumed || self.tries > 1 {
+                in_channel::give_up(wallet, &attempt)?;
+            } else {
+                // What is signed next allows no more beside it.
+                in_channel::replaced(wallet, &attempt)?;
+            }
             return self.anew(wallet, &answer, now);
         }
         let deliver = problem.is_none() && answer.status != 402 && !self.resumed;
