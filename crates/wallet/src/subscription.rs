@@ -69,7 +69,11 @@ pub struct Renewed {
     pub charged: Money,
     /// When what it pays for begins.
     pub from: Timestamp,
-    /// When the next one is due.
+    /// When its pass ends.
+    pub ends: Timestamp,
+    /// Where months are counted from: the beginning of the first of those that follow one another.
+    pub anchor: Timestamp,
+    /// When the next one is due: at the end of the pass, or later if it is bought less often.
     pub covered: Timestamp,
 }
 
@@ -94,7 +98,7 @@ pub enum Every {
     Span(Span),
 }
 
-/// What the owner wants.
+/// What the owner wants. What is not named stays as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscribeTerms {
     /// What a pass may cost.
@@ -103,7 +107,7 @@ pub struct SubscribeTerms {
     pub every: Option<Every>,
     /// Until when.
     pub until: Option<Timestamp>,
-    /// How many in all.
+    /// How many from now on.
     pub times: Option<u32>,
 }
 
@@ -206,22 +210,22 @@ impl SubscriptionReject {
 
 impl Every {
     /// When the next time begins; of months the one on this day.
-    fn after(self, from: Timestamp, since: Timestamp) -> Timestamp {
+    fn after(self, from: Timestamp, anchor: Timestamp) -> Timestamp {
         match self {
             Self::Day => from.after(DAY),
             Self::Span(span) => from.after(span),
-            Self::Month => month_after(from, since).unwrap_or_else(|| from.after(DAY)),
+            Self::Month => month_after(from, anchor).unwrap_or_else(|| from.after(DAY)),
         }
     }
 }
 
-/// The same time of the next month, on the day of `since` or the last one that the month has.
-fn month_after(from: Timestamp, since: Timestamp) -> Option<Timestamp> {
-    let (from, since) = (from.to_string(), since.to_string());
+/// The same time of the next month, on the day of `anchor` or the last one that the month has.
+fn month_after(from: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
+    let (from, anchor) = (from.to_string(), anchor.to_string());
     let (date, time) = from.split_once('T')?;
     let mut parts = date.split('-').map(|part| part.parse::<u16>().ok());
     let (year, month) = (parts.next()??, parts.next()??);
-    let day: u8 = since.split_once('T')?.0.rsplit('-').next()?.parse().ok()?;
+    let day: u8 = anchor.split_once('T')?.0.rsplit('-').next()?.parse().ok()?;
     let (year, month) =
         if month >= 12 { (year.saturating_add(1), 1) } else { (year, month.saturating_add(1)) };
     let on = |day: u8| format!("{year:04}-{month:02}-{day:02}T{time}").parse().ok();
@@ -250,6 +254,25 @@ impl FromStr for Every {
                 _ => Err(format!("expected day, month or a span such as 7d, got {text:?}")),
             },
         }
+    }
+}
+
+impl Renewed {
+    /// With the time when the next one is due, for a time that is paid for from `start` on.
+    fn paced(self, every: Option<Every>, start: Timestamp, anchor: Timestamp) -> Self {
+        let next = every.map(|every| every.after(start, anchor));
+        Self { anchor, covered: next.map_or(self.ends, |next| next.max(self.ends)), ..self }
+    }
+
+    /// The same as if it had been bought so often.
+    fn paced_anew(self, every: Option<Every>) -> Self {
+        let start = self.from.min(self.ends);
+        self.paced(every, start, start)
+    }
+
+    /// Whether a month has set when the next one is due, and one that is bought then goes on from there. A timer looks now and then only.
+    fn is_followed(&self, every: Option<Every>, at: Timestamp) -> bool {
+        every == Some(Every::Month) && self.covered > self.ends && at < self.covered.after(DAY)
     }
 }
 
@@ -282,9 +305,21 @@ impl Subscription {
         }
         let Some(covered) = covered else { return Standing::Due };
         let half = self.last.map(|last| last.covered.since(last.from).millis() / 2);
+        // Only what would end is bought before its end; how often at most is kept.
+        let is_paced = self.last.is_some_and(|last| last.covered > last.ends && last.covered == covered);
+        let margin = if is_paced && pass_ends < Some(covered) { Span::ZERO } else { margin };
         let margin = half.map_or(margin.millis(), |half| margin.millis().min(half));
         let due = Timestamp::from_millis(covered.millis().saturating_sub(margin));
         if now >= due { Standing::Due } else { Standing::Waits(due) }
+    }
+
+    /// With other terms, looked at by its owner.
+    fn changed(self, terms: SubscribeTerms) -> Self {
+        let SubscribeTerms { max, every, until, times } = terms;
+        let (every, until, left) = (every.or(self.every), until.or(self.until), times.or(self.left));
+        let is_as_often = every == self.every;
+        let last = self.last.map(|last| if is_as_often { last } else { last.paced_anew(every) });
+        Self { max, every, until, left, last, halted: None, ..self }
     }
 
     /// With a pass that was bought; or halted, if there is none.
@@ -292,11 +327,13 @@ impl Subscription {
         let Brought { at, charged, ends } = brought;
         let Some(ends) = ends.filter(|ends| *ends > at) else { return self.halted(attempt) };
         let from = self.covered(None).map_or(at, |covered| covered.max(at));
+        let followed = self.last.filter(|last| last.is_followed(self.every, at));
+        let (start, anchor) = followed.map_or((from, from), |last| (last.covered, last.anchor));
         // A clock that goes wrong must not put the next one further off than the pass says.
-        let next = self.every.map(|every| every.after(from.min(ends), self.since));
-        let covered = next.map_or(ends, |next| next.max(ends));
+        let (start, covered) = (start.min(ends), ends);
+        let last = Renewed { attempt, at, charged, from, ends, anchor, covered };
         let left = self.left.map(|left| left.saturating_sub(1));
-        Self { last: Some(Renewed { attempt, at, charged, from, covered }), left, ..self }
+        Self { last: Some(last.paced(self.every, start, anchor)), left, ..self }
     }
 
     pub(crate) fn halted(self, attempt: u64) -> Self {
@@ -319,7 +356,7 @@ impl Wallet {
         Ok(self.subscriptions().find(is_named).ok_or_else(unknown)?)
     }
 
-    /// Subscribes to a pass, or changes the terms of a subscription that stands. Nothing is bought by that.
+    /// Subscribes to a pass, or changes those terms of a subscription that stands that are named. Nothing is bought by that.
     pub fn subscribe(
         &mut self,
         url: &str,
@@ -332,12 +369,14 @@ impl Wallet {
             return Err(SubscriptionReject::Full(SUBSCRIPTIONS_MAX).into());
         }
         let mut draft = Draft::new(&self.state);
-        let (number, since, last) = match before {
-            Some(before) => (before.number, before.since, before.last),
-            None => (draft.attempt_number(), now, None),
+        let SubscribeTerms { max, every, until, times } = terms;
+        let subscription = if let Some(before) = before {
+            before.changed(terms)
+        } else {
+            let (number, since) = (draft.attempt_number(), now);
+            let (left, last, halted) = (times, None, None);
+            Subscription { number, url, since, max, every, until, left, last, halted }
         };
-        let SubscribeTerms { max, every, until, times: left } = terms;
-        let subscription = Subscription { number, url, since, max, every, until, left, last, halted: None };
         draft.put(Row::Subscription(Box::new(subscription.clone())));
         let changes = draft.into_changes();
         self.commit(changes)?;
@@ -470,6 +509,55 @@ mod tests {
             assert_eq!(text.parse::<Every>().unwrap().to_string(), text);
         }
         assert!("0s".parse::<Every>().is_err() && "week".parse::<Every>().is_err());
+    }
+
+    fn monthly(days: u64) -> impl Fn(Subscription, &str) -> Subscription {
+        move |one, day| bought(one, at(day), at(day).after(Span::from_secs(days * 86_400)))
+    }
+
+    fn next(one: &Subscription) -> Timestamp {
+        one.last.unwrap().covered
+    }
+
+    #[test]
+    fn months_are_counted_from_the_first_of_those_that_follow_one_another() {
+        let day = monthly(1);
+        // Subscribed on the 31st of January.
+        let one = day(of(Some(Every::Month)), "2026-03-28");
+        assert_eq!(next(&one), at("2026-04-28"));
+        assert_eq!(one.standing(None, DAY, at("2026-04-27")), Standing::Waits(at("2026-04-28")), "no margin");
+        // Each is bought at once, or a little late.
+        let mut one = day(of(Some(Every::Month)), "2026-01-31");
+        for due in ["2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"] {
+            assert_eq!(next(&one), at(due));
+            let late = at(due).after(Span::from_secs(7_200));
+            one = bought(one, late, late.after(DAY));
+        }
+        // Nobody looked for days: the months begin anew.
+        let one = day(one, "2026-07-03");
+        assert_eq!(next(&one), at("2026-08-03"));
+        // A pass of thirty days sets the time where February is over before it.
+        let long = monthly(30);
+        let one = long(of(Some(Every::Month)), "2026-01-31");
+        assert_eq!(next(&one), at("2026-03-02"));
+        let one = long(one, "2026-03-02");
+        assert_eq!((next(&one), one.last.unwrap().ends), (at("2026-04-02"), at("2026-04-01")));
+    }
+
+    #[test]
+    fn what_is_not_named_stays_and_another_pace_counts_from_the_last_pass() {
+        let week = Some(Every::Span(Span::from_secs(7 * 86_400)));
+        let one = Subscription { until: Some(at("2026-05-01")), left: Some(4), ..of(week) };
+        let one = monthly(1)(one, "2026-02-01");
+        let max = Asset::micro("USD").unwrap().money(Amount::new(20));
+        let named = SubscribeTerms { max, every: None, until: None, times: None };
+        let same = one.clone().halted(9).changed(named);
+        assert_eq!(same, Subscription { max, ..one.clone() });
+        for (every, due) in [(Every::Month, "2026-03-01"), (Every::Day, "2026-02-02")] {
+            let terms = SubscribeTerms { every: Some(every), times: Some(9), ..named };
+            let other = one.clone().changed(terms);
+            assert_eq!((next(&other), other.left, other.until), (at(due), Some(9), one.until));
+        }
     }
 
     #[test]

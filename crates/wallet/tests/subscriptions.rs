@@ -131,7 +131,8 @@ fn times_until_and_periods_are_kept() {
 
     let week = Every::Span(Span::from_secs(7 * 24 * HOUR));
     let until = world.now.after(Span::from_secs(15 * 24 * HOUR));
-    let weekly = SubscribeTerms { every: Some(week), until: Some(until), ..terms(10_000) };
+    let times = Some(20);
+    let weekly = SubscribeTerms { every: Some(week), until: Some(until), times, ..terms(10_000) };
     assert_eq!(wallet.subscribe(&format!("{SHOP}{DAY}"), weekly, world.now).unwrap().number, number);
     let mut days = Vec::new();
     for day in 0..30 {
@@ -140,7 +141,11 @@ fn times_until_and_periods_are_kept() {
         }
         later(&mut world, 24);
     }
-    assert_eq!(days, [0, 7, 14]);
+    // The weeks count from the last pass, which was bought 90 hours before.
+    assert_eq!(days, [4, 11]);
+    wallet.unsubscribe(&number.to_string()).unwrap();
+    let fresh = wallet.subscribe(&format!("{SHOP}{DAY}"), terms(10_000), world.now).unwrap();
+    assert_eq!((fresh.every, fresh.until, fresh.left, fresh.last), (None, None, None, None));
 }
 
 #[test]

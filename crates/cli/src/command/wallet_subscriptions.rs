@@ -16,7 +16,7 @@ use crate::payer::{Hop, Payer, Typed, draw, now};
 
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "A subscription is a pass that this wallet buys again; the seller knows of none, and nothing is bought while this program does not run. `farthing wallet renew`, from a timer, buys what has ended, and `farthing pay` does so on the spot for a page that the pass opens. Each time limits, mandates and questions hold as for every payment. Subscribing again changes the terms of a subscription that stands."
+    after_long_help = "A subscription is a pass that this wallet buys again; the seller knows of none, and nothing is bought while this program does not run. `farthing wallet renew`, from a timer, buys what has ended, and `farthing pay` does so on the spot for a page that the pass opens. Each time limits, mandates and questions hold as for every payment. Subscribing again changes those terms of a subscription that stands that are named, and keeps the others; to drop --every, --until or --times, unsubscribe and subscribe again."
 )]
 pub struct Subscribe {
     /// Where the pass is sold, such as <https://example.com/.well-known/farthing/passes/day>
@@ -48,7 +48,8 @@ pub struct Unsubscribe {
     after_long_help = "For a timer, such as one of cron or systemd. It looks at every subscription once and buys at most one pass for each; run again, it buys nothing that is paid for already. One that fails does not keep the others from being looked at; the exit code is that of the first failure."
 )]
 pub struct Renew {
-    /// Buy so long before the last pass ends, but never before half of its time is over; the new one lasts from that end
+    /// Buy so long before the last pass ends, but never before half of its time is over, nor before the time that --every has set; the
+    /// new one lasts from that end
     #[arg(long, value_name = "SPAN", default_value = "1h")]
     before: Span,
 }
