@@ -150,6 +150,14 @@ struct Page {
     until: Timestamp,
 }
 
+impl Page {
+    /// Who has come back to what was delivered and is still served has it as long as an answer may take.
+    fn kept(&self) -> Timestamp {
+        let waits = self.delivered && self.under_way > 0;
+        if waits { self.until.after(BUNDLE_USE_WAITS) } else { self.until }
+    }
+}
+
 proptest! {
     /// Each use that counts is one that was delivered or may still be, and none begins beyond what was bought. What was delivered
     /// so late that its use had been given to somebody else is one that none is left for.
@@ -209,13 +217,8 @@ proptest! {
                 Step::Forget => {
                     books.forget();
                     let now = books.now;
-                    // Who has come back to what was delivered and is still served has it as long as an answer may take.
-                    let waits = |page: &Page| page.delivered && page.under_way > 0;
-                    let kept = |page: &Page| {
-                        if waits(page) { page.until.after(BUNDLE_USE_WAITS) } else { page.until }
-                    };
                     let over: Vec<_> =
-                        open.iter().filter(|(_, page)| kept(page) <= now).map(|(n, page)| (*n, *page)).collect();
+                        open.iter().filter(|(_, page)| page.kept() <= now).map(|(n, page)| (*n, *page)).collect();
                     for (n, page) in over {
                         past += u32::from(page.delivered);
                         open.remove(&n);
