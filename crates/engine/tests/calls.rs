@@ -105,17 +105,7 @@ fn send(number: u64, transaction: u8) -> Command {
 }
 
 fn named() -> SettledPayment {
-    let accounts = vec![reserve().id()];
-    SettledPayment {
-        payment: payment(),
-        accounts,
-        merchant: merchant().id().into(),
-        asset: usd(),
-        credits: vec![],
-        change: vec![],
-        quote: None,
-        marks: Marks::default(),
-    }
+    support::settled(payment())
 }
 
 fn end(outcome: Outcome, gas: u128) -> Command {

@@ -140,16 +140,7 @@ fn void() -> Command {
 }
 
 fn named() -> SettledPayment {
-    SettledPayment {
-        payment: payment(),
-        accounts: vec![reserve().id()],
-        merchant: merchant().id().into(),
-        asset: usd(),
-        credits: vec![],
-        change: vec![],
-        quote: None,
-        marks: Marks::default(),
-    }
+    support::settled(payment())
 }
 
 /// The chain's word for a call, which cost one unit of gas.

@@ -159,16 +159,7 @@ impl Books {
 }
 
 fn named(n: u8) -> SettledPayment {
-    SettledPayment {
-        payment: payment(n),
-        accounts: vec![reserve().id()],
-        merchant: merchant().id().into(),
-        asset: usd(),
-        credits: Vec::new(),
-        change: Vec::new(),
-        quote: None,
-        marks: marks(0, 0),
-    }
+    SettledPayment { marks: marks(0, 0), ..support::settled(payment(n)) }
 }
 
 #[test]

@@ -113,16 +113,7 @@ fn settle(n: u8, charged: Amount, merchant: Payees) -> Command {
 }
 
 fn named(n: u8, merchant: Payees) -> SettledPayment {
-    SettledPayment {
-        payment: payment(n),
-        accounts: vec![reserve().id()],
-        merchant,
-        asset: usd(),
-        credits: vec![],
-        change: vec![],
-        quote: None,
-        marks: Marks::default(),
-    }
+    SettledPayment { merchant, ..support::settled(payment(n)) }
 }
 
 fn end(n: u8, merchant: Payees) -> Command {

@@ -35,16 +35,7 @@ fn marks() -> Marks {
 }
 
 fn named() -> SettledPayment {
-    SettledPayment {
-        payment: payment(),
-        accounts: vec![reserve().id()],
-        merchant: merchant().id().into(),
-        asset: usd(),
-        credits: Vec::new(),
-        change: Vec::new(),
-        quote: None,
-        marks: marks(),
-    }
+    SettledPayment { marks: marks(), ..support::settled(payment()) }
 }
 
 struct Books {

@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use farthing_engine::{
-    Answer, Chart, Command, GasAccounts, Issue, IssuePart, Keys, KeysetRow, MintQuoteRow, OpenKeyset,
-    OpenMintQuote, Output, OutputId, QuoteId, Reject, RequestTag, Rows, credits_account, decide,
+    Answer, Chart, Command, GasAccounts, Issue, IssuePart, Keys, KeysetRow, Marks, MintQuoteRow, OpenKeyset,
+    OpenMintQuote, Output, OutputId, PaymentId, QuoteId, Reject, RequestTag, Rows, SettledPayment,
+    credits_account, decide,
 };
 use farthing_ledger::{Account, AccountId};
 use farthing_money::{Amount, Asset, Timestamp};
@@ -80,6 +81,20 @@ pub fn issuer_until(
     run(&mut rows, &Command::OpenAccounts(accounts), now).unwrap();
     run(&mut rows, &Command::OpenKeyset(OpenKeyset { keyset, account, retire: Vec::new() }), now).unwrap();
     rows
+}
+
+/// What hangs on a call that pays the merchant on a chain.
+pub fn settled(payment: PaymentId) -> SettledPayment {
+    SettledPayment {
+        payment,
+        accounts: vec![reserve().id()],
+        merchant: merchant().id().into(),
+        asset: usd(),
+        credits: Vec::new(),
+        change: Vec::new(),
+        quote: None,
+        marks: Marks::default(),
+    }
 }
 
 /// Issues so much to nobody in particular.
