@@ -103,3 +103,141 @@ fn row(answer: Answer) -> Result<SessionRow, DeskError> {
         _ => Err(Fault::new(FaultKind::Corrupt, "a session was expected of the engine").into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use farthing_channel::ChainSecret;
+    use farthing_engine::{
+        ChainTerms, Chart, CreditId, Execute, ExecuteFuture, Input, Issue, IssuePart, KeysetRow,
+        MintQuoteRow, OpenKeyset, OpenMintQuote, Output, OutputId, QuoteId, Record, RecordFuture, RequestTag,
+        TapeStep, credits_account,
+    };
+    use farthing_money::{Amount, Asset, Timestamp};
+    use farthing_store::{Committer, Memory, RowStore};
+    use farthing_wire::SessionStep;
+
+    use super::super::{SHARD_MOST, SessionLimits};
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000);
+
+    struct Books(Mutex<Committer<RowStore<Memory>>>);
+
+    impl Execute for Books {
+        fn execute(&self, command: Command) -> ExecuteFuture {
+            let answer = self.0.lock().unwrap().commit(std::slice::from_ref(&command)).remove(0);
+            Box::pin(std::future::ready(answer))
+        }
+    }
+
+    struct NoTape;
+
+    impl Record for NoTape {
+        fn record(&self, _: TapeStep) -> RecordFuture {
+            panic!("no call ends in this story")
+        }
+    }
+
+    fn usd() -> Asset {
+        Asset::micro("USD").unwrap()
+    }
+
+    async fn funded(books: &Books) {
+        let (account, source) = (credits_account(usd(), "01aa"), Chart::of(usd()).test_funding);
+        let keyset = KeysetRow {
+            id: "01aa".into(),
+            index: 0,
+            asset: usd(),
+            orders: 32,
+            input_fee_ppk: 0,
+            final_expiry: None,
+            active: true,
+            opened_at: NOW,
+            closed: false,
+        };
+        let (quote, amount) = (QuoteId::from_bytes([1; 16]), Amount::new(1 << 20));
+        let row = MintQuoteRow {
+            method: "test".into(),
+            request: String::new(),
+            asset: usd(),
+            amount,
+            paid: amount,
+            issued: Amount::ZERO,
+            source,
+            code: None,
+            pubkey: None,
+            expires_at: None,
+            updated_at: NOW,
+            tag: None,
+            payment: None,
+            inlet: false,
+        };
+        let output =
+            Output { output: OutputId::from_bytes([255; 33]), account: account.id(), amount: 1 << 20 };
+        let parts = vec![IssuePart { quote, pubkey: None, amount, source }];
+        let tag = RequestTag::from_bytes([0; 16]);
+        for command in [
+            Command::OpenAccounts(Chart::of(usd()).accounts()),
+            Command::OpenKeyset(OpenKeyset { keyset, account, retire: Vec::new() }),
+            Command::OpenMintQuote(OpenMintQuote { quote, row }),
+            Command::Issue(Issue { parts, outputs: vec![output], asset: usd(), tag }),
+        ] {
+            books.execute(command).await.unwrap();
+        }
+    }
+
+    fn secret(n: u8) -> ChainSecret {
+        ChainSecret::from_bytes([n; 32])
+    }
+
+    fn terms(n: u8) -> ChainTerms {
+        let secret = secret(n);
+        let (salt, lock) = (secret.salt(), secret.lock());
+        ChainTerms { salt, anchor: secret.link(4, 0).unwrap(), lock, step: 1, steps: 4 }
+    }
+
+    async fn open(sessions: &Sessions, n: u8) -> SessionId {
+        let (chain, account) = (terms(n), credits_account(usd(), "01aa").id());
+        let session = SessionId::of(&chain);
+        let inputs = vec![Input { credit: CreditId::from_bytes([n; 33]), account, amount: 4, witness: None }];
+        let (ends_at, tag) = (Timestamp::from_secs(9_000), RequestTag::from_bytes([n; 16]));
+        let command = OpenSession { session, chain, inputs, asset: usd(), ends_at, tag };
+        sessions.open(command).await.unwrap();
+        session
+    }
+
+    /// What went wrong: a session that was being closed was put out of memory by others that came, came back from the books as open, and
+    /// its calls were served for nothing.
+    #[tokio::test]
+    async fn what_is_being_closed_is_not_put_out_of_memory() {
+        let rows = RowStore::open(Memory::default()).unwrap();
+        let committer = Committer::new(rows.clone(), Arc::new(|| NOW), Box::new(|_| {})).unwrap();
+        let books = Arc::new(Books(Mutex::new(committer)));
+        funded(&books).await;
+        let read = Arc::new(rows);
+        let sessions = Sessions::new(read, books, Arc::new(NoTape), SessionLimits::default()).unwrap();
+        let sessions = Arc::new(sessions);
+        let shard = |n: u8| SessionId::of(&terms(n)).as_bytes()[0] % 16;
+        let other = (2..=255).find(|n| shard(*n) == shard(1)).unwrap();
+        let (closing, other) = (open(&sessions, 1).await, open(&sessions, other).await);
+        let (still, row) = sessions.still(closing).await.unwrap();
+        // So many that nobody uses that the next one needs room.
+        for n in 0..SHARD_MOST {
+            let id = SessionId::from_bytes(u128::try_from(n).unwrap().to_be_bytes());
+            sessions.shard(closing).insert(id, Arc::new(Live::of(id, &row, std::iter::empty())));
+        }
+        assert!(sessions.look(other).unwrap().is_some());
+        assert!(sessions.shard(closing).len() < SHARD_MOST, "there was room to be made");
+        let link = *secret(1).link(4, 1).unwrap().as_bytes();
+        let step = SessionStep { session: *closing.as_bytes(), step: 1, link, steps: None };
+        let call =
+            |live: &Arc<Live>| live.reserve(&step, &live.proof(&step), usd().money(Amount::new(1)), NOW);
+        let refused = call(&sessions.find(closing).unwrap().unwrap()).err();
+        assert_eq!(refused, Some(SessionRefusal::Closing(closing)));
+        // Nothing was decided: it takes calls again.
+        drop(still);
+        assert!(call(&sessions.find(closing).unwrap().unwrap()).is_ok());
+    }
+}
