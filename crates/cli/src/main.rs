@@ -21,7 +21,7 @@ use args::Cli;
 use exit::Exit;
 use output::Output;
 
-/// A paid request takes memory some fifty times, a part of it in pieces that the system's own allocator is slow at.
+/// A paid request takes memory and gives it back often, a part of it in pieces that the system's own allocator is slow at.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
