@@ -89,7 +89,12 @@ impl Grant {
     }
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
+    /// Where the owner is not asked, and under whatever binds.
+    pub(crate) fn unasked(address: &'a Address, asker: &'a Asker, call: Call) -> Self {
+        Self { address, asker, call, run: None, subscription: None, mandate: None, consent: None }
+    }
+
     fn meets(&self, rule: &Rule, unit: Unit) -> bool {
         rule.unit == unit && rule.meets(self.address, self.asker)
     }
@@ -213,8 +218,7 @@ impl Wallet {
     /// What is booked for something that was spent whether or not it may be.
     pub(crate) fn booking_of(&self, unit: Unit, address: &Address, amount: u64, now: Timestamp) -> Booking {
         let (asker, call) = (Asker::default(), Call::default());
-        let (run, subscription) = (None, None);
-        let asking = Asking { address, asker: &asker, call, run, subscription, mandate: None, consent: None };
+        let asking = Asking::unasked(address, &asker, call);
         let mandate = self.binding_mandates().find(|taken| taken.allows(unit, address, &asker).is_ok());
         self.booking(unit, &asking, mandate, amount, now)
     }

@@ -180,15 +180,7 @@ impl ChannelCallFlow {
         let more = in_channel::exposure(channel)?;
         let call = Call { max: Some(Amount::MAX), spent: Amount::ZERO };
         let (address, asker) = (in_channel::address_of(channel)?, Asker::default());
-        let asking = Asking {
-            address: &address,
-            asker: &asker,
-            call,
-            run: None,
-            subscription: None,
-            mandate: None,
-            consent: None,
-        };
+        let asking = Asking::unasked(&address, &asker, call);
         wallet.weigh(unit, &asking, (0, more), now)?;
         Ok(new_deposit(amount, channel.method, DEPOSIT_SECS, self.random, now))
     }

@@ -130,15 +130,7 @@ fn granted(
     }
     let (address, asker): (Address, _) = (mint.parse()?, Asker::default());
     let call = Call { max: None, spent: Amount::ZERO };
-    let asking = Asking {
-        address: &address,
-        asker: &asker,
-        call,
-        run: None,
-        subscription: None,
-        mandate: None,
-        consent: None,
-    };
+    let asking = Asking::unasked(&address, &asker, call);
     wallet.weigh(unit, &asking, (amount, amount), now).map(Some)
 }
 

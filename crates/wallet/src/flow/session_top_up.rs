@@ -73,14 +73,10 @@ impl SessionTopUpFlow {
         let (asker, max) = (Asker::default(), Some(at_most(self.amount, unit)));
         let url = address.to_string();
         let asking = Asking {
-            address: &address,
-            asker: &asker,
-            call: Call { max, ..Call::default() },
-            run: None,
-            subscription: None,
             mandate: session.bookings().next().and_then(crate::attempt::Booking::mandate),
             // The owner asks for it himself.
             consent: Some(Consent { given: Some(self.amount), request: ("", url.as_str(), "") }),
+            ..Asking::unasked(&address, &asker, Call { max, ..Call::default() })
         };
         let grant = wallet.grant(unit, &asking, (amount, amount), now)?;
         let funds = told.change.saturating_add(amount);
