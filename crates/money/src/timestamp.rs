@@ -61,6 +61,21 @@ impl Timestamp {
         Self(self.0.saturating_add(span.0))
     }
 
+    /// The same time of the next month (UTC), on the day of the month that `day_of` is on, or on the last that it has; nothing beyond the
+    /// calendar.
+    pub fn next_month(self, day_of: Self) -> Option<Self> {
+        let (time, day) = (self.utc()?, day_of.utc()?.day());
+        let first = time.date().last_of_month().tomorrow().ok()?;
+        let date = first.with().day(day.min(first.days_in_month())).build().ok()?;
+        let next = time.with().date(date).build().ok()?;
+        u64::try_from(next.timestamp().as_millisecond()).ok().map(Self)
+    }
+
+    fn utc(self) -> Option<jiff::Zoned> {
+        let time = jiff::Timestamp::from_millisecond(i64::try_from(self.0).ok()?).ok()?;
+        Some(time.to_zoned(jiff::tz::TimeZone::UTC))
+    }
+
     /// How long since `earlier`; nothing if it is in the future.
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))

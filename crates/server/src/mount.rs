@@ -22,9 +22,9 @@ use farthing_gate::flow::{
     Currencies, GateConfig, GateLayer, Names, OfferStyle, PAYMENTS_PATH, Secrets, XCashu,
 };
 use farthing_gate::limit::Limiter;
-use farthing_gate::rule::PASSES_PATH;
 use farthing_gate::{Body, BoxError, Gate, Rules, UpstreamError};
 use farthing_money::Span;
+use farthing_wire::PASSES_PATH;
 use farthing_wire::REFUNDS_PATH;
 use farthing_wire::jws::key_text;
 use serde_json::json;

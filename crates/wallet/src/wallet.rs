@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use farthing_money::{Amount, Money, Timestamp, Unit};
+use farthing_wire::PASSES_PATH;
+use farthing_wire::pass::plan_scope;
 
 use crate::address::Address;
 use crate::attempt::Attempt;
@@ -22,8 +24,6 @@ use crate::unit::money;
 use crate::vault::{Change, Numbers, Row, RowKey, Vault, VaultFault, VaultFaultKind};
 use crate::words::Seed;
 
-/// Where passes are sold on every site with a gate of ours.
-pub(crate) const PASSES_PATH: &str = "/.well-known/farthing/passes/";
 /// A gate looks at no more than so many.
 const SHOWN_MAX: usize = 4;
 
@@ -351,7 +351,7 @@ impl Wallet {
     /// The fields that go with a payment: the fares of its site, in which it counts, and where a pass is sold, the passes that are
     /// there already, because the new one lasts from their end.
     pub(crate) fn shown(&self, address: &Address, now: Timestamp) -> Vec<(String, String)> {
-        let plan = address.path().strip_prefix(PASSES_PATH).map(|name| format!("plan {name}"));
+        let plan = address.path().strip_prefix(PASSES_PATH).map(plan_scope);
         let is_shown = |pass: &&StoredPass| pass.may_open(address, now) && (pass.is_fare() || plan.is_some());
         let mut shown: Vec<_> = self.state.passes.values().filter(is_shown).collect();
         // The one that is extended must be among them.

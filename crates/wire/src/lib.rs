@@ -49,7 +49,7 @@ pub use farthing_jws::{self as jws, JwsError, json};
 pub use mandate::{Mandate, MandateFile, Revocation};
 pub use meter::{MeterEnd, MeterField};
 pub use offer::Offer;
-pub use pass::{Bought, Fare, Pass};
+pub use pass::{Bought, Fare, PASSES_PATH, Pass};
 pub use problem::Problem;
 pub use quota::{QuotaBy, QuotaField};
 pub use receipt::Receipt;

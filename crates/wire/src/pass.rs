@@ -8,8 +8,16 @@ use serde::{Deserialize, Serialize};
 use crate::header::{FARE_COOKIE, PASS_COOKIE};
 use crate::{JwsError, jws, rfc3339};
 
+/// Where passes are sold, each by its name behind this.
+pub const PASSES_PATH: &str = "/.well-known/farthing/passes/";
+
 const TYPE: &str = "farthing-pass";
 const FARE_TYPE: &str = "farthing-fare";
+
+/// The scope of a pass that is sold by this name.
+pub fn plan_scope(name: &str) -> String {
+    ["plan ", name].concat()
+}
 
 /// What one payment opens, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use farthing_engine::{FareId, FareRow, FareShare, PaymentId, Refusal};
 use farthing_money::{Money, Timestamp};
+use farthing_wire::pass::plan_scope;
 use farthing_wire::{Fare, Pass, header};
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::SET_COOKIE;
@@ -213,7 +214,7 @@ impl Shared {
 fn pass(plan: &Plan, fare: FareId, row: FareRow) -> Pass {
     Pass {
         payment: fare.to_string(),
-        scope: format!("plan {}", plan.name()),
+        scope: plan_scope(plan.name()),
         expires: row.ends,
         checked: false,
         bought: Some(plan.bought()),

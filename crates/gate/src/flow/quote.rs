@@ -5,6 +5,7 @@ use std::sync::Arc;
 use farthing_engine::{Chart, Payees, Reject, RequestTag};
 use farthing_money::{Asset, Label, Money, Span};
 use farthing_wire::Pass;
+use farthing_wire::pass::plan_scope;
 use farthing_wire::x402::PaymentFlow;
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
@@ -157,7 +158,7 @@ impl Quote {
         Self {
             price: plan.price(),
             pass: plan.lasts(),
-            scope: format!("plan {}", plan.name()),
+            scope: plan_scope(plan.name()),
             cookie_path: "/".to_owned(),
             method: Method::GET,
             url: url(parts, https),

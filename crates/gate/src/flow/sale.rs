@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use farthing_engine::AccessRow;
 use farthing_money::{Span, Timestamp};
-use farthing_wire::{Pass, Problem};
+use farthing_wire::{PASSES_PATH, Pass, Problem};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -15,7 +15,7 @@ use super::Shared;
 use super::quote::Quote;
 use crate::body::Body;
 use crate::page::prefers_html;
-use crate::rule::{PASSES_PATH, Plan, Rules};
+use crate::rule::{Plan, Rules};
 use crate::target::Target;
 use crate::{cors, problem};
 

@@ -29,7 +29,7 @@ pub use host::HostPattern;
 pub use hours::{Days, Hours, When, WhenError};
 pub use path::PathPattern;
 pub use people::{Asker, Crawler, CrawlerClass, Group, KnownCrawler, People, Signs};
-pub use plan::{BUNDLE_LASTS, Covers, PASSES_PATH, Plan};
+pub use plan::{BUNDLE_LASTS, Covers, Plan};
 pub use quota::{NEWCOMERS_DEFAULT, Per, Period, Quota};
 pub use refunds::{PER_PAYER_DEFAULT, RATE_MOST_DEFAULT, Refunds};
 pub use trial::{TRIAL_NEWCOMERS_DEFAULT, TRIALS_MOST_DEFAULT, Trial};

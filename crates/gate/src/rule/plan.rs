@@ -1,13 +1,11 @@
 //! Passes for sale: what one costs, what it covers, for how long and how often.
 
 use farthing_money::{Label, Money, Span};
-use farthing_wire::Bought;
+use farthing_wire::{Bought, PASSES_PATH};
 use http::Method;
 
 use super::{HostPattern, PathPattern, Refunds, Rule, RuleError, is_safe};
 
-/// Where passes are sold: the plan's name follows.
-pub const PASSES_PATH: &str = "/.well-known/farthing/passes/";
 /// A bundle that says nothing else lasts a year: what is signed has to end.
 pub const BUNDLE_LASTS: Span = Span::from_secs(366 * 24 * 3_600);
 /// Whoever reads a pass compares each request with all of them.

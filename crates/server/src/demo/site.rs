@@ -10,7 +10,7 @@ use axum::extract::{Path, RawQuery};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use farthing_gate::rule::PASSES_PATH;
+use farthing_wire::PASSES_PATH;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tower_http::services::ServeDir;

@@ -8,7 +8,7 @@ use crate::budget::LimitKind;
 use crate::error::WalletError;
 use crate::http::{Event, Step};
 use crate::outcome::Outcome;
-use crate::subscription::{Before, DUE, Standing, Subscription, SubscriptionReject};
+use crate::subscription::{Before, Standing, Subscription, SubscriptionReject};
 use crate::unit::at_most;
 use crate::wallet::Wallet;
 
@@ -91,7 +91,9 @@ impl Flow for RenewFlow {
                 Ok(Step::Done(outcome)) => return self.end(wallet, *outcome),
                 Ok(step) => return Ok(step),
                 // What was begun has cost nothing, and no other one is due.
-                Err(WalletError::Misuse(DUE)) => {
+                Err(WalletError::Subscription(reject))
+                    if matches!(*reject, SubscriptionReject::NotDue { .. }) =>
+                {
                     let subscription = self.subscription(wallet)?;
                     let standing = wallet.standing(&subscription, self.margin, now);
                     return Ok(nothing_due(subscription, standing));

@@ -1,32 +1,33 @@
 //! Subscriptions: a pass that the wallet buys again when it has ended. The seller knows of none. What is bought and what is due stands in
 //! one row, which the commit changes that takes the pass in; so no period is paid twice, whatever is cut short.
 
-use std::fmt;
-use std::str::FromStr;
+mod every;
+mod reject;
 
 use farthing_money::{Amount, Money, Span, Timestamp};
-use farthing_wire::{Problem, json};
+use farthing_wire::pass::plan_scope;
+use farthing_wire::{PASSES_PATH, Problem, json};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::address::Address;
 use crate::attempt::Attempt;
-use crate::budget::{Scope, Shown};
-use crate::error::{ErrorKind, WalletError};
+use crate::budget::Scope;
+use crate::error::WalletError;
 use crate::flow::PayRequest;
 use crate::http::HttpResponse;
 use crate::merchant::StoredPass;
 use crate::state::Draft;
 use crate::unit::money;
 use crate::vault::{Change, Row, RowKey};
-use crate::wallet::{PASSES_PATH, Wallet};
+use crate::wallet::Wallet;
+
+pub use self::every::Every;
+pub use self::reject::{Before, SubscriptionReject};
 
 /// So long before its end a pass is bought again.
 pub const RENEWS_BEFORE: Span = Span::from_secs(3_600);
 
 const DAY: Span = Span::from_secs(86_400);
-/// What is missing where nothing is to be bought.
-pub(crate) const DUE: &str = "a subscription that is due";
 /// More are no subscriptions that anybody follows.
 const SUBSCRIPTIONS_MAX: usize = 100;
 
@@ -86,18 +87,6 @@ pub(crate) struct Brought {
     pub(crate) ends: Option<Timestamp>,
 }
 
-/// How often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Every {
-    /// Once in 24 hours.
-    Day,
-    /// On the same day of each month, or on its last.
-    Month,
-    /// Once in so long.
-    Span(Span),
-}
-
 /// What the owner wants. What is not named stays as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscribeTerms {
@@ -122,139 +111,6 @@ pub enum Standing {
     Over,
     /// The owner has to look at it.
     Halted,
-}
-
-/// Why a subscription does not go on.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum SubscriptionReject {
-    /// There is none.
-    #[error("there is no subscription {0}; `farthing wallet subscriptions` lists them")]
-    Unknown(String),
-    /// There are too many.
-    #[error("{0} subscriptions stand already; end one of them first (`farthing wallet unsubscribe`)")]
-    Full(usize),
-    /// An address at which no pass can be sold.
-    #[error(
-        "expected the address of a pass for sale, such as https://example.com{PASSES_PATH}day, got {0}; the 402 of a page names the passes that open it"
-    )]
-    Place(String),
-    /// Nothing that has a price is there.
-    #[error("expected a pass for sale at {url}, got an answer of status {status}; nothing was sent")]
-    NotForSale {
-        /// Where.
-        url: String,
-        /// The status.
-        status: u16,
-    },
-    /// It costs more than it may.
-    #[error(
-        "the pass at {url} costs {asked} now, {before} and {max} is the most that you allow; nothing was sent. To go on: `farthing wallet subscribe {url} --max \"{asked}\"`; to end it: `farthing wallet unsubscribe {url}`"
-    )]
-    Dearer {
-        /// Where.
-        url: String,
-        /// What is asked for.
-        asked: Shown,
-        /// What it may cost.
-        max: Money,
-        /// What it cost the last time.
-        before: Before,
-    },
-    /// A payment brought no pass.
-    #[error(
-        "the payment {attempt} for {url} was charged, or may have been, and has brought no pass that lasts; nothing more is bought. Look at `farthing wallet history` and ask the seller; `farthing wallet subscribe` begins again, `farthing wallet unsubscribe {url}` ends it"
-    )]
-    Halted {
-        /// Where.
-        url: String,
-        /// The payment.
-        attempt: u64,
-    },
-}
-
-/// What a pass cost the last time, in a sentence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Before(pub Option<Money>);
-
-impl fmt::Display for Before {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(money) => write!(f, "it cost {money} before,"),
-            None => f.write_str("none was bought before,"),
-        }
-    }
-}
-
-impl SubscriptionReject {
-    /// The stable code.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unknown(_) => "subscription-unknown",
-            Self::Full(_) => "subscription-full",
-            Self::Place(_) => "subscription-place",
-            Self::NotForSale { .. } => "subscription-not-for-sale",
-            Self::Dearer { .. } => "subscription-dearer",
-            Self::Halted { .. } => "subscription-halted",
-        }
-    }
-
-    pub(crate) fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Unknown(_) => ErrorKind::NotFound,
-            Self::Place(_) => ErrorKind::Usage,
-            Self::Dearer { .. } => ErrorKind::Budget,
-            Self::Full(_) | Self::NotForSale { .. } | Self::Halted { .. } => ErrorKind::Failed,
-        }
-    }
-}
-
-impl Every {
-    /// When the next time begins; of months the one on this day.
-    fn after(self, from: Timestamp, anchor: Timestamp) -> Timestamp {
-        match self {
-            Self::Day => from.after(DAY),
-            Self::Span(span) => from.after(span),
-            Self::Month => month_after(from, anchor).unwrap_or_else(|| from.after(DAY)),
-        }
-    }
-}
-
-/// The same time of the next month, on the day of `anchor` or the last one that the month has.
-fn month_after(from: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
-    let (from, anchor) = (from.to_string(), anchor.to_string());
-    let (date, time) = from.split_once('T')?;
-    let mut parts = date.split('-').map(|part| part.parse::<u16>().ok());
-    let (year, month) = (parts.next()??, parts.next()??);
-    let day: u8 = anchor.split_once('T')?.0.rsplit('-').next()?.parse().ok()?;
-    let (year, month) =
-        if month >= 12 { (year.saturating_add(1), 1) } else { (year, month.saturating_add(1)) };
-    let on = |day: u8| format!("{year:04}-{month:02}-{day:02}T{time}").parse().ok();
-    (1..=day).rev().find_map(on)
-}
-
-impl fmt::Display for Every {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Day => f.pad("day"),
-            Self::Month => f.pad("month"),
-            Self::Span(span) => span.fmt(f),
-        }
-    }
-}
-
-impl FromStr for Every {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "day" => Ok(Self::Day),
-            "month" => Ok(Self::Month),
-            text => match text.parse() {
-                Ok(span) if span > Span::ZERO => Ok(Self::Span(span)),
-                _ => Err(format!("expected day, month or a span such as 7d, got {text:?}")),
-            },
-        }
-    }
 }
 
 impl Renewed {
@@ -398,7 +254,7 @@ impl Wallet {
     /// When the pass ends that the wallet has of it, however it came.
     pub fn pass_ends(&self, subscription: &Subscription) -> Option<Timestamp> {
         let address: Address = subscription.url.parse().ok()?;
-        let scope = format!("plan {}", address.path().strip_prefix(PASSES_PATH)?);
+        let scope = plan_scope(address.path().strip_prefix(PASSES_PATH)?);
         let is_it = |pass: &&StoredPass| pass.origin == address.origin() && pass.scope == scope;
         self.state.passes.values().find(is_it).map(|pass| pass.expires)
     }
@@ -442,7 +298,7 @@ impl Wallet {
             return Err(SubscriptionReject::Halted { url: one.url.clone(), attempt }.into());
         }
         let is_due = self.standing(one, margin, now) == Standing::Due;
-        if is_due { Ok(()) } else { Err(WalletError::Misuse(DUE)) }
+        if is_due { Ok(()) } else { Err(SubscriptionReject::NotDue { url: one.url.clone() }.into()) }
     }
 
     /// The subscription that a 402 names and that is due.
@@ -494,21 +350,6 @@ mod tests {
     fn bought(one: Subscription, now: Timestamp, ends: Timestamp) -> Subscription {
         let charged = one.max;
         one.renewed(7, Brought { at: now, charged, ends: Some(ends) })
-    }
-
-    #[test]
-    fn months_end_on_days_that_they_have() {
-        let since = at("2026-01-31");
-        let mut from = since;
-        for day in ["2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"] {
-            from = Every::Month.after(from, since);
-            assert_eq!(from, at(day));
-        }
-        assert_eq!(Every::Month.after(at("2026-12-15"), at("2026-12-15")), at("2027-01-15"));
-        for text in ["day", "month", "7d"] {
-            assert_eq!(text.parse::<Every>().unwrap().to_string(), text);
-        }
-        assert!("0s".parse::<Every>().is_err() && "week".parse::<Every>().is_err());
     }
 
     fn monthly(days: u64) -> impl Fn(Subscription, &str) -> Subscription {
