@@ -18,7 +18,7 @@ use super::quote::Quote;
 use super::upstream::Upstream;
 use super::{Shared, pass_on};
 use crate::body::Body;
-use crate::media::{Begun, Kind, PLAYLIST_BYTES_MAX, resolved};
+use crate::media::{Begun, Kind, PLAYLIST_BYTES_MAX, Question, resolved};
 use crate::meter::{Count, is_plain};
 use crate::own_header;
 use crate::rule::Rule;
@@ -102,7 +102,12 @@ impl Shared {
     }
 
     /// Gives a segment the price of its length. One that no playlist knows costs what the rule says.
-    async fn price_segment<S: Upstream>(&self, inner: S, quote: &mut Quote, parts: &Parts) -> Segment {
+    async fn price_segment<S: Upstream>(
+        self: &Arc<Self>,
+        inner: S,
+        quote: &mut Quote,
+        parts: &Parts,
+    ) -> Segment {
         let Some(meter) = quote.meter.clone().filter(|meter| meter.count == Count::Segments) else {
             return Segment::Priced;
         };
@@ -135,26 +140,35 @@ impl Shared {
 
     /// Asks the upstream for a playlist and learns from it. Whoever comes meanwhile waits for the same answer.
     async fn ask_for_playlist<S: Upstream>(
-        &self,
+        self: &Arc<Self>,
         inner: S,
         quote: &Quote,
         (host, path): (&str, &str),
         parts: &Parts,
     ) {
-        let Some(question) = self.segments.question(host, path) else { return };
-        let ask = || async move {
-            let fetching = self.fetch_playlist(inner, quote, path, parts);
-            if let Ok(Some(text)) = tokio::time::timeout(WAIT, fetching).await {
-                let playlist = Playlist { host: host.to_owned(), path: path.to_owned() };
-                self.learn(&playlist, &text, parts.uri.path());
-            } else {
-                // Not which: paths may say who asks.
-                tracing::warn!("expected a playlist, got none; its segments cost what the rule says");
-            }
-            Instant::now()
-        };
-        // Whoever asks may leave, and the next in line begins anew: nobody waits for all of them.
-        let _ = tokio::time::timeout(WAIT.saturating_add(WAIT / 10), question.get_or_init(ask)).await;
+        let Some(Question { mut answered, asks }) = self.segments.question(host, path) else { return };
+        if let Some(asks) = asks {
+            let playlist = Playlist { host: host.to_owned(), path: path.to_owned() };
+            let (shared, quote, parts) = (Arc::clone(self), quote.clone(), parts.clone());
+            // The client that came first may leave: the others wait for this very answer, and the upstream is not asked anew.
+            tokio::spawn(async move {
+                shared.look_up(inner, &quote, &playlist, &parts).await;
+                asks.send_replace(Some(Instant::now()));
+            });
+        }
+        // It is answered within `WAIT` of its beginning, or broken off.
+        let _ = answered.wait_for(Option::is_some).await;
+    }
+
+    /// Learns from a playlist that the upstream is asked for now; it has so long and no longer.
+    async fn look_up<S: Upstream>(&self, inner: S, quote: &Quote, playlist: &Playlist, parts: &Parts) {
+        let fetching = self.fetch_playlist(inner, quote, &playlist.path, parts);
+        if let Ok(Some(text)) = tokio::time::timeout(WAIT, fetching).await {
+            self.learn(playlist, &text, parts.uri.path());
+        } else {
+            // Not which: paths may say who asks.
+            tracing::warn!("expected a playlist, got none; its segments cost what the rule says");
+        }
     }
 
     async fn fetch_playlist<S: Upstream>(

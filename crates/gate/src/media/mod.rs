@@ -11,11 +11,11 @@ mod representation;
 mod told;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 
 use self::kind::BYTE_ORDER_MARK;
@@ -45,8 +45,16 @@ impl Default for Segments {
     }
 }
 
-/// A question for a playlist, and when it was answered.
-pub(crate) type Question = Arc<OnceCell<Instant>>;
+/// When a question for a playlist was answered, once it was.
+type Answered = Option<Instant>;
+
+/// A question for a playlist.
+pub(crate) struct Question {
+    /// It was answered, or nobody asks it any more.
+    pub(crate) answered: watch::Receiver<Answered>,
+    /// For the one who is to ask it; nothing if it is under way, or was answered not long ago.
+    pub(crate) asks: Option<watch::Sender<Answered>>,
+}
 
 /// A host and a path. Of long ones no more is kept than of short ones.
 type Key = [u8; 16];
@@ -55,7 +63,7 @@ type Key = [u8; 16];
 struct Memory {
     young: HashMap<Key, u64>,
     old: HashMap<Key, u64>,
-    asked: HashMap<Key, Question>,
+    asked: HashMap<Key, watch::Receiver<Answered>>,
 }
 
 /// What a playlist says, whatever it is written in. What is none says nothing.
@@ -104,19 +112,25 @@ impl Segments {
         }
     }
 
-    /// The question for a playlist: the one that is under way, or that was answered not long ago. Nothing if there are too many.
+    /// The question for a playlist: the one that is under way, or that was answered not long ago, or a new one, which whoever gets it has
+    /// to ask. Nothing if there are too many.
     pub(crate) fn question(&self, host: &str, path: &str) -> Option<Question> {
         let (key, now) = (key(host, path), Instant::now());
         let mut memory = self.memory();
-        memory.asked.retain(|_, question| match question.get() {
-            Some(answered) => now.duration_since(*answered) < ASKED_AGAIN,
-            // Whoever asked may have left.
-            None => Arc::strong_count(question) > 1,
+        memory.asked.retain(|_, answered| match *answered.borrow() {
+            Some(at) => now.duration_since(at) < ASKED_AGAIN,
+            // Whoever asked has broken off.
+            None => answered.has_changed().is_ok(),
         });
-        if memory.asked.len() >= ASKED_MAX && !memory.asked.contains_key(&key) {
+        if let Some(answered) = memory.asked.get(&key) {
+            return Some(Question { answered: answered.clone(), asks: None });
+        }
+        if memory.asked.len() >= ASKED_MAX {
             return None;
         }
-        Some(Arc::clone(memory.asked.entry(key).or_default()))
+        let (asks, answered) = watch::channel(None);
+        memory.asked.insert(key, answered.clone());
+        Some(Question { answered, asks: Some(asks) })
     }
 
     /// A place among those who ask the upstream.
@@ -260,18 +274,22 @@ mod tests {
         let known = Segments::default();
         let ask = || known.question("a", "/i.m3u8").unwrap();
         let (one, two) = (ask(), ask());
-        assert!(Arc::ptr_eq(&one, &two), "under way");
-        drop((one, two));
+        let is_answered = |question: &Question| question.answered.borrow().is_some();
+        assert!(one.asks.is_some() && two.asks.is_none() && !is_answered(&two), "under way");
+        drop(one);
         let again = ask();
-        again.get_or_init(async || Instant::now()).await;
-        assert!(Arc::ptr_eq(&again, &ask()), "answered just now");
+        again.asks.as_ref().unwrap().send_replace(Some(Instant::now()));
+        drop(again);
+        let other = ask();
+        assert!(other.asks.is_none() && is_answered(&other), "answered just now");
         tokio::time::advance(ASKED_AGAIN).await;
-        assert!(!Arc::ptr_eq(&again, &ask()), "asked again");
+        let first = ask();
+        assert!(first.asks.is_some(), "asked again");
         let all: Vec<_> = (1..ASKED_MAX).map(|n| known.question("a", &n.to_string()).unwrap()).collect();
-        let _first = ask();
         assert!(known.question("a", "/more").is_none());
+        assert!(ask().asks.is_none(), "who comes meanwhile needs no room");
         drop(all);
-        assert!(known.question("a", "/more").is_some(), "whoever has left leaves no question behind");
+        assert!(known.question("a", "/more").is_some(), "who has broken off leaves no question behind");
     }
 
     #[test]
