@@ -172,6 +172,9 @@ pub(crate) struct Refusal {
 pub(crate) const CODE_PENDING: u64 = 11_002;
 /// An output was signed before.
 pub(crate) const CODE_SIGNED: u64 = 11_003;
+/// The first and the last of what is said of keysets: they are not known, sign no more, or are over.
+pub(crate) const CODE_KEYSET_UNKNOWN: u64 = 12_001;
+pub(crate) const CODE_KEYSET_EXPIRED: u64 = 12_003;
 /// The quote was issued before.
 pub(crate) const CODE_ISSUED: u64 = 20_002;
 

@@ -6,10 +6,11 @@ mod world;
 
 use farthing_money::{Amount, Asset, Money, Span, Timestamp};
 use farthing_wallet::{
-    Approval, Asker, Limits, Outcome, PayFlow, PayRequest, Run, SessionCloseFlow, Settled, ToPark, Wallet,
-    WalletError,
+    Approval, Asker, HttpResponse, Limits, Outcome, PayFlow, PayRequest, Run, SessionCloseFlow, Settled,
+    ToPark, Wallet, WalletError,
 };
 use farthing_wire::{Mandate, MandateFile};
+use serde_json::json;
 
 use crate::world::sessions::Calls;
 use crate::world::vault::SharedVault;
@@ -74,11 +75,63 @@ fn a_closing_that_is_refused_for_the_moment_is_the_same_request_again() {
     world.faults = vec![Fault::AnswerLost];
     close(&mut world, &mut wallet).unwrap_err();
     world.faults.clear();
-    world.sessions.closing_for_now = true;
+    world.sessions.closing = Some(refused(409, &json!({ "detail": "busy", "reject": "session-closing" })));
     close(&mut world, &mut wallet).unwrap_err();
-    world.sessions.closing_for_now = false;
+    world.sessions.closing = None;
     assert!(matches!(close(&mut world, &mut wallet), Ok(Outcome::SessionClosed { .. })));
     assert_eq!(balance(&wallet), ((1 << 21) - CALL, 0));
+}
+
+/// What went wrong: whatever was refused with a text, also by something on the way, was taken for the issuer's word that nothing was
+/// signed, and the counters of outputs that were signed were used again for others.
+#[test]
+fn only_the_issuers_word_that_nothing_was_signed_lets_a_closing_begin_anew() {
+    let said = |status, body| refused(status, &body);
+    for answer in [
+        said(404, json!({ "detail": "Not Found" })),
+        said(413, json!({ "detail": "too large", "code": 413 })),
+        said(429, json!({ "detail": "slow down" })),
+        said(403, json!({ "type": "about:blank", "title": "Forbidden", "detail": "no", "status": 403 })),
+        said(400, json!({ "detail": "new", "code": 20_099, "reject": "of-a-later-version" })),
+        said(404, json!({ "detail": "none here", "code": 10_000, "reject": "session-not-offered" })),
+    ] {
+        let case = String::from_utf8_lossy(&answer.body).into_owned();
+        let mut world = World::new();
+        let (mut wallet, vault) = in_session(&mut world);
+        // It was carried out, and what is answered to the same request again says nothing of that.
+        world.faults = vec![Fault::AnswerLost];
+        close(&mut world, &mut wallet).unwrap_err();
+        world.faults.clear();
+        world.sessions.closing = Some(answer);
+        close(&mut world, &mut wallet).unwrap_err();
+        // Other outputs are signed meanwhile.
+        world.pay(&mut wallet, "/page").unwrap();
+        world.sessions.closing = None;
+        let closed = close(&mut world, &mut reopen(&vault)).unwrap();
+        let Outcome::SessionClosed { back, .. } = closed else { panic!("it is closed, got {closed:?}") };
+        assert_eq!(back.amount().to_u64(), Some(99 * CALL), "{case}");
+        let wallet = reopen(&vault);
+        assert_eq!(balance(&wallet), ((1 << 21) - 2 * CALL, 0), "{case}");
+        assert_eq!((total_spent(&wallet), wallet.attempts().count()), (2 * CALL, 0), "{case}");
+    }
+}
+
+/// A keyset that signs no more never signs what it was asked for: the next closing asks another one, and no counter is used twice.
+#[test]
+fn a_closing_that_no_keyset_signs_begins_anew_with_another() {
+    let mut world = World::new();
+    let (mut wallet, _) = in_session(&mut world);
+    let before = world.mint.ids().len();
+    world.mint.rotate();
+    assert_eq!(close(&mut world, &mut wallet).unwrap_err().code(), "mint-refused");
+    assert_eq!((wallet.attempts().count(), wallet.sessions().count()), (0, 1));
+    assert!(matches!(close(&mut world, &mut wallet), Ok(Outcome::SessionClosed { .. })));
+    assert_eq!(world.mint.ids().len(), before + 1);
+    assert_eq!(balance(&wallet), ((1 << 21) - CALL, 0));
+}
+
+fn refused(status: u16, body: &serde_json::Value) -> HttpResponse {
+    world::json(status, body)
 }
 
 fn dollars(amount: u64) -> Money {

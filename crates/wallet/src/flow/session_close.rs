@@ -10,7 +10,7 @@ use super::search::Search;
 use super::session_look::Replay;
 use super::settle::plan_again;
 use super::{Flow, Sub, answer_of, done};
-use crate::api::CODE_SIGNED;
+use crate::api::{CODE_KEYSET_EXPIRED, CODE_KEYSET_UNKNOWN, CODE_SIGNED};
 use crate::attempt::{Attempt, AttemptKind};
 use crate::error::WalletError;
 use crate::history::{Entry, EntryKind};
@@ -124,17 +124,18 @@ impl SessionCloseFlow {
                 self.stage = Stage::Ask(Box::new(exchange), refused);
                 Ok(None)
             }
-            // The same request may still be under way: it is sent again another time.
-            _ if matches!(answer.status, 409 | 425 | 429 | 500..) => Err(refused.refusal.at(&session.mint)),
-            _ => {
-                // It stays open, and nothing was signed.
+            _ if is_final(&refused) => {
+                // It stays open. The outputs have left this machine: their counters are used, whatever came of them.
                 let mut draft = Draft::new(&wallet.state);
-                attempt.plans.last().into_iter().for_each(|plan| draft.take_back(plan));
                 draft.finish(attempt.id, None);
-                let changes = draft.into_changes();
+                let mut changes = draft.into_changes();
+                changes.extend(keys::stale(wallet, &session.mint));
                 wallet.commit(changes)?;
                 Err(refused.refusal.at(&session.mint))
             }
+            // The same request may still be under way, or was carried out before; or these are not the issuer's words. It is sent again
+            // another time.
+            _ => Err(refused.refusal.at(&session.mint)),
         }
     }
 
@@ -185,6 +186,13 @@ impl SessionCloseFlow {
         self.stage = Stage::Over;
         Ok(done(Outcome::SessionClosed { session: Box::new(session.clone()), back }))
     }
+}
+
+/// Whether an issuer can only say so of a session that is open, and of a request that it will never carry out: then nothing was signed,
+/// and another request may ask for other outputs. Of anything else that is refused this is not known.
+fn is_final(refused: &SessionRefusal) -> bool {
+    let is_of_keyset = matches!(refused.refusal.code, CODE_KEYSET_UNKNOWN..=CODE_KEYSET_EXPIRED);
+    is_of_keyset || matches!(refused.reject.as_str(), "session-locked" | "blank-outputs")
 }
 
 /// Takes in what came back, gives it to the budget, and forgets the session.

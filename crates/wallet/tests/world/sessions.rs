@@ -44,8 +44,8 @@ pub struct Sessions {
     pub seen: Vec<(u32, Option<u32>)>,
     /// How long sessions pay, in seconds.
     pub lifetime: u64,
-    /// Whether a closing is said to be under way.
-    pub closing_for_now: bool,
+    /// What a closing is answered instead of being carried out.
+    pub closing: Option<HttpResponse>,
 }
 
 impl Sessions {
@@ -55,7 +55,7 @@ impl Sessions {
             calls: Calls::Served,
             seen: Vec::new(),
             lifetime: 86_400,
-            closing_for_now: false,
+            closing: None,
         }
     }
 
@@ -76,8 +76,10 @@ impl Sessions {
             None => self.open(mint, &request.body, ends_at),
             Some((id, what)) if self.rows.contains_key(id) => match what {
                 "" => self.told(id, ends_at, &Value::Null),
-                "close" if self.closing_for_now => HttpResponse { status: 409, ..refusal("session-closing") },
-                "close" => self.close(mint, id, &request.body, ends_at),
+                "close" => match &self.closing {
+                    Some(answer) => answer.clone(),
+                    None => self.close(mint, id, &request.body, ends_at),
+                },
                 other => panic!("unexpected request {other}"),
             },
             Some(_) => refusal("unknown-session"),
@@ -120,11 +122,15 @@ impl Sessions {
                 let blanks: Vec<BlindedMessage> = serde_json::from_value(text["outputs"].clone()).unwrap();
                 let left = row.funds - u64::from(row.taken) * row.step;
                 let parts = denomination::split(left, denomination::powers_of_two(32)).unwrap();
-                let sign = |(amount, blank): (u64, &BlindedMessage)| {
-                    mint.sign(&BlindedMessage { amount, ..*blank }).unwrap()
+                let sign =
+                    |(amount, blank): (u64, &BlindedMessage)| mint.sign(&BlindedMessage { amount, ..*blank });
+                let signed: Result<Vec<_>, _> = parts.into_iter().zip(&blanks).map(sign).collect();
+                let signatures = match signed {
+                    Ok(signatures) => json!(signatures),
+                    Err((number, said)) => {
+                        return super::json(400, &json!({ "detail": said, "code": number, "reject": said }));
+                    }
                 };
-                let signatures: Vec<_> = parts.into_iter().zip(&blanks).map(sign).collect();
-                let signatures = json!(signatures);
                 row.closed = Some((body.to_vec(), signatures.clone()));
                 signatures
             }
