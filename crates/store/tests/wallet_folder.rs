@@ -153,6 +153,7 @@ fn row(kind: usize, n: u64) -> Row {
             scope: format!("url {n}"),
             pass: "a.b.c".into(),
             expires: Timestamp::from_secs(n),
+            bundle: n.is_multiple_of(2).then(|| n.to_string()),
         }),
         10 => {
             let point = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";

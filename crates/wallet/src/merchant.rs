@@ -23,6 +23,9 @@ pub struct StoredPass {
     pub pass: String,
     /// When it ends.
     pub expires: Timestamp,
+    /// The payment that bought it, if its uses are counted: each such pass is one by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
 }
 
 /// The key with which a host signed its last receipt.
@@ -59,7 +62,7 @@ pub(crate) fn check_pass(
     now: Timestamp,
 ) -> Option<StoredPass> {
     let key = jws::read_key(&signer.key).ok()?;
-    let Pass { scope, expires, .. } = Pass::verify(text, &key, now).ok()?;
+    let Pass { payment, scope, expires, bought, .. } = Pass::verify(text, &key, now).ok()?;
     let origin = address.origin();
     let covers = match scope.split(' ').next() {
         // Where a plan holds the gate knows best; it is bought elsewhere than it is shown.
@@ -67,7 +70,8 @@ pub(crate) fn check_pass(
         Some("path") => format!("{origin}{}", address.path()),
         _ => address.to_string(),
     };
-    Some(StoredPass { origin, covers, scope, pass: text.to_owned(), expires })
+    let bundle = bought.and_then(|bought| bought.uses).map(|_| payment);
+    Some(StoredPass { origin, covers, scope, pass: text.to_owned(), expires, bundle })
 }
 
 /// A fare that the same key signed as the receipt that came with it. It is kept like a pass, and shown to the whole origin.
@@ -81,7 +85,8 @@ pub(crate) fn check_fare(
     let Fare { plan, expires, .. } = Fare::verify(text, &key, now).ok()?;
     let origin = address.origin();
     let scope = format!("{FARE} {plan}");
-    Some(StoredPass { covers: origin.clone(), origin, scope, pass: text.to_owned(), expires })
+    let (covers, pass) = (origin.clone(), text.to_owned());
+    Some(StoredPass { covers, origin, scope, pass, expires, bundle: None })
 }
 
 impl StoredPass {

@@ -186,7 +186,12 @@ impl RowKey {
     }
 
     pub(crate) fn pass(pass: &StoredPass) -> Self {
-        Self(format!("pass/{} {}", pass.origin, pass.scope))
+        let StoredPass { origin, scope, .. } = pass;
+        match &pass.bundle {
+            // Another one does not take its place: both have uses left.
+            Some(payment) => Self(format!("pass/{origin} {scope} {payment}")),
+            None => Self(format!("pass/{origin} {scope}")),
+        }
     }
 
     pub(crate) fn token(chain: ChainId, address: AccountAddress) -> Self {

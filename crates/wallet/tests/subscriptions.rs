@@ -187,6 +187,39 @@ fn a_dearer_pass_is_not_bought_and_both_prices_are_told() {
     assert_eq!(world.shop.revenue, 25_000);
 }
 
+/// What went wrong: a bundle was bought again before its end like any pass, and the new one took its place in the wallet: what was left of
+/// it was lost, though it was paid for. So was what was left of one when another was bought by hand.
+#[test]
+fn a_bundle_is_bought_again_when_its_time_is_over_and_none_takes_the_place_of_another() {
+    let (mut world, mut wallet, vault, number) = scene(terms(10_000));
+    world.shop.uses = Some(10);
+    assert!(bought(renew(&mut world, &mut wallet, number)));
+    let first = wallet.pass_ends(one(&wallet)).unwrap();
+    later(&mut world, 23);
+    for margin in [RENEWS_BEFORE, Span::from_secs(11 * HOUR)] {
+        let flow = renewal(&world, &wallet, number, margin).unwrap();
+        assert!(!bought(world.run(&mut wallet, flow)), "uses of it may be left");
+    }
+    // By hand another is bought before; both are shown, and the gate takes the one that ends first.
+    assert!(matches!(world.pay(&mut wallet, DAY), Ok(Outcome::Paid(_))));
+    let second = wallet.pass_ends(one(&wallet)).unwrap();
+    assert_eq!(
+        second,
+        world.now.after(Span::from_secs(24 * HOUR)),
+        "no bundle lasts from the end of another"
+    );
+    let mut wallet = reopen(&vault);
+    assert!(matches!(open_page(&mut world, &mut wallet), Outcome::Served { by_pass: true, .. }));
+    let shown = world.log.last().unwrap().headers.iter().filter(|(name, _)| name == "Farthing-Pass");
+    assert_eq!(shown.count(), 2);
+    // It is due when the last one is over.
+    for ends in [first, second] {
+        world.now = ends;
+        assert_eq!(bought(renew(&mut world, &mut wallet, number)), ends == second);
+    }
+    assert_eq!((world.shop.revenue, total_spent(&wallet)), (30_000, 30_000));
+}
+
 #[test]
 fn clocks_that_jump_buy_at_most_one() {
     let (mut world, mut wallet, _, number) =

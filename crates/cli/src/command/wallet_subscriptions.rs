@@ -49,7 +49,7 @@ pub struct Unsubscribe {
 )]
 pub struct Renew {
     /// Buy so long before the last pass ends, but never before half of its time is over, nor before the time that --every has set; the
-    /// new one lasts from that end
+    /// new one lasts from that end. A bundle is bought when the last one has ended
     #[arg(long, value_name = "SPAN", default_value = "1h")]
     before: Span,
 }

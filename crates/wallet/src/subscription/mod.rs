@@ -246,17 +246,30 @@ impl Wallet {
         Ok(subscription)
     }
 
-    /// How a subscription stands, if a pass is bought so long before the last one ends.
+    /// How a subscription stands, if a pass is bought so long before the last one ends. A bundle is not: another one does not last from
+    /// its end, and nobody but the gate knows whether uses of it are left.
     pub fn standing(&self, subscription: &Subscription, margin: Span, now: Timestamp) -> Standing {
+        let is_bundle = self.passes_of(subscription).any(|pass| pass.bundle.is_some());
+        let margin = if is_bundle { Span::ZERO } else { margin };
         subscription.standing(self.pass_ends(subscription), margin, now)
     }
 
-    /// When the pass ends that the wallet has of it, however it came.
+    /// When the last pass ends that the wallet has of it, however it came.
     pub fn pass_ends(&self, subscription: &Subscription) -> Option<Timestamp> {
-        let address: Address = subscription.url.parse().ok()?;
-        let scope = plan_scope(address.path().strip_prefix(PASSES_PATH)?);
-        let is_it = |pass: &&StoredPass| pass.origin == address.origin() && pass.scope == scope;
-        self.state.passes.values().find(is_it).map(|pass| pass.expires)
+        self.passes_of(subscription).map(|pass| pass.expires).max()
+    }
+
+    /// What the wallet has of it; more than one only of bundles.
+    fn passes_of(&self, subscription: &Subscription) -> impl Iterator<Item = &StoredPass> {
+        let address: Option<Address> = subscription.url.parse().ok();
+        let of = address.and_then(|address| {
+            let scope = plan_scope(address.path().strip_prefix(PASSES_PATH)?);
+            Some((address.origin(), scope))
+        });
+        let is_it = move |pass: &&StoredPass| {
+            of.as_ref().is_some_and(|(origin, scope)| pass.origin == *origin && pass.scope == *scope)
+        };
+        self.state.passes.values().filter(is_it)
     }
 
     /// What a subscription has cost, and what is set aside for it now, in each unit.

@@ -8,7 +8,7 @@ use farthing_money::{Amount, Asset, Span, Timestamp};
 use farthing_wallet::{HttpRequest, HttpResponse};
 use farthing_wire::cashu::PaymentRequest;
 use farthing_wire::mpp::credit::{self, MethodDetails, OutputText, ReceiptExtra, SignatureText};
-use farthing_wire::{Credential, CredentialFields, Pass, Problem, Receipt, mpp};
+use farthing_wire::{Bought, Credential, CredentialFields, Pass, Problem, Receipt, mpp};
 use serde_json::{Value, json};
 
 use super::mint::Mint;
@@ -45,6 +45,8 @@ pub struct Shop {
     pub pass: Option<Span>,
     /// Where it sells a pass that opens its pages.
     pub sells: Option<String>,
+    /// How often that pass opens something, if that is counted.
+    pub uses: Option<u32>,
     pub lifetime: Span,
     pub decimals: u8,
     pub key: SigningKey,
@@ -69,6 +71,7 @@ impl Shop {
             streams: false,
             pass: None,
             sells: None,
+            uses: None,
             lifetime: Span::from_secs(300),
             decimals: 6,
             key: SigningKey::from_bytes(&[4; 32]),
@@ -238,12 +241,19 @@ impl Shop {
         let farthing = receipt.sign(&self.key).unwrap();
         headers.push(("Farthing-Receipt".into(), farthing.clone()));
         if let Some(span) = self.pass {
+            let extended = shown(request, &self.key, now).filter(|_| self.uses.is_none());
+            let bundle = plan(request).filter(|_| self.uses.is_some());
             let pass = Pass {
-                payment: "ab".into(),
+                payment: bundle.map_or_else(|| "ab".into(), |_| format!("{:04x}", self.payments.len())),
                 scope: scope(request),
-                expires: shown(request, &self.key, now).unwrap_or(now).after(span),
+                expires: extended.unwrap_or(now).after(span),
                 checked: false,
-                bought: None,
+                bought: bundle.map(|plan| Bought {
+                    plan: plan.to_owned(),
+                    covers: vec!["/**".into()],
+                    methods: Vec::new(),
+                    uses: self.uses,
+                }),
             };
             headers.push(("Farthing-Pass".into(), pass.sign(&self.key).unwrap()));
         }
