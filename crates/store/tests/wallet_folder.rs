@@ -1,13 +1,13 @@
 //! One suite for both vaults of a wallet: what is committed is there, also after the folder is opened again.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use farthing_money::{Amount, Asset, Timestamp, Unit};
+use farthing_money::{Amount, Asset, Span, Timestamp, Unit};
 use farthing_store::WalletFolder;
 use farthing_wallet::sealed::{Unlock, seal};
 use farthing_wallet::{
     Approval, Asker, Attempt, AttemptKind, Booking, Change, ChannelPolicy, Entry, EntryKind, Given, Limits,
-    Measure, MemoryVault, Mint, Numbers, Outputs, Parked, Payment, Period, Row, Rule, Scope, SealingEntropy,
-    Seed, Signer, Spent, StoredPass, Taken, Vault, Wallet, WalletError,
+    Measure, MemoryVault, Mint, Numbers, Outputs, Parked, Payment, Period, Renews, Row, Rule, Scope,
+    SealingEntropy, Seed, Signer, Spent, StoredPass, Taken, Vault, Wallet, WalletError,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -91,6 +91,7 @@ fn budget_row(kind: usize, n: u64) -> Row {
             has_other_headers: true,
             price: Asset::micro("USD").unwrap().money(Amount::from(n)),
             asker: asker(),
+            renews: n.is_multiple_of(2).then_some(Renews { subscription: n, margin: Span::from_secs(n) }),
             approval: Some(Approval { at: Timestamp::from_secs(n), until: None, once: true }),
         })),
         _ => {

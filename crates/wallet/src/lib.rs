@@ -95,7 +95,7 @@ pub use outcome::{
     ChannelNews, Holding, LimitUse, Offers, Ordered, Outcome, Paid, Quote, Recovered, RefusedPayment,
     RestoredUnit, SeenOffer, Settled, Transfer, TransferWay, Verdict,
 };
-pub use parked::{APPROVAL_LASTS, Approval, NeedsYes, Parked, ToPark};
+pub use parked::{APPROVAL_LASTS, Approval, NeedsYes, Parked, Renews, ToPark};
 pub use sealed::{Sealed, SealedError, Unlock};
 pub use session::{Session, SessionDeposit, SessionPart, SessionPut};
 pub use subscription::{

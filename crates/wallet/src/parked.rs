@@ -50,9 +50,21 @@ pub struct Parked {
     /// Who asked.
     #[serde(default)]
     pub asker: Asker,
+    /// The subscription whose pass it buys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renews: Option<Renews>,
     /// The owner's yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+}
+
+/// For which subscription a pass was to be bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renews {
+    /// Its number.
+    pub subscription: u64,
+    /// So long before the last pass ends.
+    pub margin: Span,
 }
 
 /// The owner's yes.
@@ -81,6 +93,8 @@ pub struct ToPark<'a> {
     pub asker: &'a Asker,
     /// What is asked for.
     pub price: Money,
+    /// The subscription whose pass it buys.
+    pub renews: Option<Renews>,
 }
 
 /// The owner has to be asked.
@@ -150,7 +164,7 @@ impl Wallet {
             let key = (request.method, request.url.as_str(), digest.as_str());
             parked.is(key, request.asker) && !parked.is_approved(now)
         };
-        let before = self.state.parked.values().find(same).map(|parked| parked.number);
+        let before = self.state.parked.values().find(same).map(|parked| (parked.number, parked.renews));
         let over = self.state.parked.values().filter(|parked| !parked.waits(now) && !parked.is_approved(now));
         let over: Vec<RowKey> = over.map(|parked| RowKey::parked(parked.number)).collect();
         if before.is_none() && self.state.parked.len().saturating_sub(over.len()) >= PARKED_MAX {
@@ -163,7 +177,7 @@ impl Wallet {
             draft.remove(key);
         }
         let parked = Parked {
-            number: before.unwrap_or_else(|| draft.attempt_number()),
+            number: before.map_or_else(|| draft.attempt_number(), |(number, _)| number),
             at: now,
             method: request.method.to_owned(),
             url: request.url.clone(),
@@ -173,6 +187,8 @@ impl Wallet {
             headers,
             price: request.price,
             asker: request.asker.clone(),
+            // Asked for by hand as well, it still buys what the subscription would buy.
+            renews: request.renews.or(before.and_then(|(_, renews)| renews)),
             approval: None,
         };
         draft.put(Row::Parked(Box::new(parked.clone())));

@@ -61,7 +61,8 @@ fn the_month_of_a_mandate_ends_with_the_calendars_and_not_before() {
 /// A request for a page, as the command line parks it.
 fn to_park<'a>(path: &str, asker: &'a Asker) -> ToPark<'a> {
     let price = Asset::micro("USD").unwrap().money(Amount::from(PAGE));
-    ToPark { method: "GET", url: format!("{SHOP}{path}"), body: &[], headers: &[], asker, price }
+    let url = format!("{SHOP}{path}");
+    ToPark { method: "GET", url, body: &[], headers: &[], asker, price, renews: None }
 }
 
 /// A wallet that asks before it pays a page.

@@ -292,6 +292,7 @@ impl Model {
             headers: &[],
             asker: &asker,
             price: Asset::micro("USD").unwrap().money(price),
+            renews: None,
         };
         let _ = self.wallet.park(&request, self.world.now);
     }

@@ -150,8 +150,8 @@ fn asking(world: &mut World, above: u64) -> Wallet {
 fn say_yes(world: &World, wallet: &mut Wallet, price: u64) {
     let asker = Asker::default();
     let url = format!("{SHOP}/call");
-    let request =
-        ToPark { method: "GET", url, body: &[], headers: &[], asker: &asker, price: dollars(price) };
+    let (price, renews) = (dollars(price), None);
+    let request = ToPark { method: "GET", url, body: &[], headers: &[], asker: &asker, price, renews };
     let number = wallet.park(&request, world.now).unwrap().number;
     let until = Some(world.now.after(Span::from_secs(3_600)));
     wallet.approve(number, Approval { at: world.now, until, once: true }).unwrap();

@@ -6,8 +6,9 @@ mod world;
 
 use farthing_money::{Amount, Asset, Money, Span, Timestamp};
 use farthing_wallet::{
-    Event, Every, Flow, Limits, Outcome, PayFlow, PayRequest, RENEWS_BEFORE, RecoverFlow, RenewFlow, Scope,
-    Standing, Step, SubscribeTerms, Subscription, SubscriptionReject, Wallet, WalletError,
+    Approval, Asker, Event, Every, Flow, Limits, Outcome, PayFlow, PayRequest, RENEWS_BEFORE, RecoverFlow,
+    RenewFlow, Renews, Scope, Standing, Step, SubscribeTerms, Subscription, SubscriptionReject, ToPark,
+    Wallet, WalletError,
 };
 
 use crate::world::chain::token;
@@ -218,6 +219,40 @@ fn a_bundle_is_bought_again_when_its_time_is_over_and_none_takes_the_place_of_an
         assert_eq!(bought(renew(&mut world, &mut wallet, number)), ends == second);
     }
     assert_eq!((world.shop.revenue, total_spent(&wallet)), (30_000, 30_000));
+}
+
+#[test]
+fn a_parked_renewal_knows_its_subscription_and_is_paid_once() {
+    let week = Some(Every::Span(Span::from_secs(7 * 24 * HOUR)));
+    let (mut world, mut wallet, vault, number) =
+        scene(SubscribeTerms { every: week, times: Some(2), ..terms(10_000) });
+    let ask_above = Some(Amount::new(1));
+    wallet.set_limits(Limits { ask_above, ..Limits::none("uusd".parse().unwrap()) }).unwrap();
+    assert!(matches!(renew(&mut world, &mut wallet, number), Err(WalletError::Ask(_))));
+    let (url, asker, price) = (format!("{SHOP}{DAY}"), Asker::default(), usd(10_000));
+    let renews = Some(Renews { subscription: number, margin: RENEWS_BEFORE });
+    let request = ToPark { method: "GET", url, body: &[], headers: &[], asker: &asker, price, renews };
+    let parked = wallet.park(&request, world.now).unwrap();
+    // The same request by hand is the same row, and still that of the subscription.
+    let by_hand = wallet.park(&ToPark { renews: None, ..request.clone() }, world.now).unwrap();
+    assert_eq!((by_hand.number, by_hand.renews), (parked.number, renews));
+    let mut wallet = reopen(&vault);
+    let yes = Approval { at: world.now, until: None, once: true };
+    let Some(Renews { subscription, margin }) = wallet.approve(parked.number, yes).unwrap().renews else {
+        panic!("expected a renewal")
+    };
+    let flow = renewal(&world, &wallet, subscription, margin).unwrap();
+    assert!(bought(world.run(&mut wallet, flow)));
+    assert_eq!((wallet.parked().count(), one(&wallet).left), (0, Some(1)));
+    // The pass is over, and the week is not.
+    later(&mut world, 48);
+    assert!(!bought(renew(&mut world, &mut wallet, number)));
+    assert_eq!((world.shop.revenue, wallet.subscription_cost(number).unwrap()), (10_000, vec![usd(10_000)]));
+    // Whoever unsubscribes says yes to nothing more of it.
+    wallet.park(&request, world.now).unwrap();
+    wallet.park(&ToPark { url: format!("{SHOP}/page"), renews: None, ..request }, world.now).unwrap();
+    wallet.unsubscribe(&number.to_string()).unwrap();
+    assert_eq!(wallet.parked().map(|parked| parked.renews).collect::<Vec<_>>(), [None]);
 }
 
 #[test]

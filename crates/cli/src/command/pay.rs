@@ -365,7 +365,7 @@ impl Pay {
                     return Err(Failure::new(Exit::BudgetRefused, message));
                 }
                 Said::Nothing => {
-                    let parked = pay_ask::park(&mut payer.wallet, hop, &self.asker(), &needs, now())?;
+                    let parked = pay_ask::park(&mut payer.wallet, hop, (&self.asker(), None), &needs, now())?;
                     if self.output.is_some() {
                         output.show(&News(&parked))?;
                     } else if output.is_json_wanted() {
@@ -390,7 +390,7 @@ impl Pay {
         let mut payer = payer.each(self.many.at_once(), more, move |end| ended.count(end)).await?;
         payer.close_used_up(output).await?;
         if let Some(needs) = sums.needs() {
-            let parked = pay_ask::park(&mut payer.wallet, &hop, &terms.asker, &needs, now())?;
+            let parked = pay_ask::park(&mut payer.wallet, &hop, (&terms.asker, None), &needs, now())?;
             sums.parked(pay_ask::parked(&parked, &needs));
         }
         sums.end(output)

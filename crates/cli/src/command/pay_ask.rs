@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use farthing_money::{Money, Timestamp};
-use farthing_wallet::{Address, Asker, NeedsYes, Parked, ToPark, Wallet, WalletError, asset_of};
+use farthing_wallet::{Address, Asker, NeedsYes, Parked, Renews, ToPark, Wallet, WalletError, asset_of};
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
@@ -51,7 +51,7 @@ pub fn ask(needs: &NeedsYes, url: &str, output: &Output) -> Result<Said, Failure
 pub fn park(
     wallet: &mut Wallet,
     hop: &Hop,
-    asker: &Asker,
+    (asker, renews): (&Asker, Option<Renews>),
     needs: &NeedsYes,
     now: Timestamp,
 ) -> Result<Parked, Failure> {
@@ -63,6 +63,7 @@ pub fn park(
         headers: &hop.headers,
         asker,
         price: price_of(needs)?,
+        renews,
     };
     Ok(wallet.park(&request, now)?)
 }
@@ -86,6 +87,7 @@ pub fn parked_json(parked: &Parked) -> Value {
         "price": money_json(parked.price),
         "tool": parked.asker.tool,
         "task": parked.asker.task,
+        "subscription": parked.renews.map(|renews| renews.subscription),
         "approval": parked.approval.map(|approval| json!({
             "at": approval.at.to_string(),
             "until": approval.until.map(|until| until.to_string()),

@@ -1,7 +1,7 @@
 //! Buys the pass of one subscription: asks the owner where the owner wants to be asked, or parks it where nobody can be.
 
 use farthing_money::Span;
-use farthing_wallet::{Asker, Outcome, Paid, PayFlow, PayRequest, RenewFlow, WalletError};
+use farthing_wallet::{Asker, Outcome, Paid, PayFlow, PayRequest, RenewFlow, Renews, WalletError};
 
 use super::pay_ask::{self, Said};
 use super::pay_report::refusal;
@@ -49,7 +49,8 @@ pub async fn renew(
                 return Err(Failure::new(Exit::BudgetRefused, message));
             }
             Said::Nothing => {
-                let parked = pay_ask::park(&mut payer.wallet, &hop, when.asker, &needs, now())?;
+                let of = (when.asker, Some(Renews { subscription: number, margin: when.margin }));
+                let parked = pay_ask::park(&mut payer.wallet, &hop, of, &needs, now())?;
                 return Err(pay_ask::parked(&parked, &needs));
             }
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::pay::Pay;
 use super::pay_ask::parked_json;
+use super::wallet_subscriptions::approved;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, View};
 use crate::payer::{Hop, Payer, WalletPlace, now};
@@ -32,7 +33,7 @@ pub struct Approve {
     /// For every such payment from now on; `farthing wallet deny` ends it
     #[arg(long, conflicts_with = "lasting")]
     always: bool,
-    /// Send the parked request now, pay for it, and print its answer
+    /// Send the parked request now, pay for it, and print its answer; a pass of a subscription is bought as `farthing wallet renew` does
     #[arg(long)]
     pay: bool,
 }
@@ -68,6 +69,9 @@ impl Approve {
         let parked = payer.wallet.approve(self.number, Approval { at, until, once })?;
         if !self.pay {
             return output.show(&One { parked, is_denied: false });
+        }
+        if let Some(renews) = parked.renews {
+            return approved(&mut payer, renews, &parked.asker, output).await;
         }
         let body = parked.whole_body().ok_or_else(|| {
             let message = format!(

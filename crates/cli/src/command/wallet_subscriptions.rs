@@ -3,7 +3,7 @@
 use clap::Args;
 use farthing_money::{Money, Span, Timestamp};
 use farthing_wallet::{
-    Asker, Before, Every, Outcome, Paid, PayFlow, PayRequest, Shown, SubscribeTerms, Subscription,
+    Asker, Before, Every, Outcome, Paid, PayFlow, PayRequest, Renews, Shown, SubscribeTerms, Subscription,
     SubscriptionReject, WalletError,
 };
 
@@ -69,11 +69,30 @@ async fn look(
     margin: Span,
     output: &Output,
 ) -> Result<Option<Box<Paid>>, Failure> {
-    let asker = Asker::default();
-    match renew(payer, number, When { asker: &asker, margin }, plain, output).await? {
+    look_for(payer, number, When { asker: &Asker::default(), margin }, output).await
+}
+
+async fn look_for(
+    payer: &mut Payer,
+    number: u64,
+    when: When<'_>,
+    output: &Output,
+) -> Result<Option<Box<Paid>>, Failure> {
+    match renew(payer, number, when, plain, output).await? {
         Outcome::Renewed { paid, .. } => Ok(paid),
         _ => Err(Failure::new(Exit::Failed, "expected a pass, got another outcome")),
     }
+}
+
+/// Buys the pass that a parked request was to buy, as its subscription does: it counts there, and is not bought if it is not due any more.
+pub async fn approved(
+    payer: &mut Payer,
+    Renews { subscription, margin }: Renews,
+    asker: &Asker,
+    output: &Output,
+) -> Result<(), Failure> {
+    let paid = look_for(payer, subscription, When { asker, margin }, output).await?;
+    output.show(&Looked::renewed(vec![(stand(payer, subscription)?, Ok(paid))]))
 }
 
 impl Subscribe {

@@ -102,6 +102,32 @@ fn one_that_has_to_be_asked_for_does_not_keep_the_others_from_going_on() {
     shop.assert_earned("0.06");
 }
 
+/// What went wrong: a renewal that was parked and then paid with the yes counted in no subscription, which would have bought it again.
+#[test]
+fn a_parked_renewal_that_is_paid_with_the_yes_counts_in_its_subscription() {
+    let shop = shop();
+    let purse = Purse::with(&shop, "1.00 USD");
+    purse.wallet(&["limits", "set", "--ask-above", "0.01 USD"]).exits(0);
+    let moment = shop.url(&format!("{PLACE}/moment"));
+    let terms = ["subscribe", &moment, "--max", "0.03 USD", "--times", "1"];
+    purse.wallet(&terms).exits(7).says("it is subscribed").says("parked");
+    // By hand it is the same request.
+    purse.pay(&[&moment]).exits(7);
+    let parked = purse.wallet(&["parked"]).exits(0).json();
+    let waits = parked["parked"].as_array().unwrap();
+    let number = purse.subscriptions()[0]["subscription"].clone();
+    assert_eq!((waits.len(), &waits[0]["subscription"]), (1, &number));
+    let yes = || purse.wallet(&["approve", &waits[0]["number"].to_string(), "--pay"]);
+    let looked = yes().exits(0).json();
+    assert_eq!(looked["subscriptions"][0]["charged"]["decimal"], "0.03", "{looked}");
+    let one = &purse.subscriptions()[0];
+    assert_eq!((&one["left"], &one["standing"]), (&json!(0), &json!("over")), "{one}");
+    assert_eq!(one["cost"][0]["decimal"], "0.03", "{one}");
+    yes().exits(5).says("nothing is parked");
+    purse.wallet(&["renew"]).exits(0);
+    shop.assert_earned("0.03");
+}
+
 #[test]
 fn a_renewal_that_is_killed_is_carried_on_with() {
     let shop = shop();

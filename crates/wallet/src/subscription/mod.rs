@@ -4,6 +4,8 @@
 mod every;
 mod reject;
 
+use std::iter;
+
 use farthing_money::{Amount, Money, Span, Timestamp};
 use farthing_wire::pass::plan_scope;
 use farthing_wire::{PASSES_PATH, Problem, json};
@@ -16,6 +18,7 @@ use crate::error::WalletError;
 use crate::flow::PayRequest;
 use crate::http::HttpResponse;
 use crate::merchant::StoredPass;
+use crate::parked::Parked;
 use crate::state::Draft;
 use crate::unit::money;
 use crate::vault::{Change, Row, RowKey};
@@ -239,10 +242,14 @@ impl Wallet {
         Ok(subscription)
     }
 
-    /// Ends a subscription. The pass that is there lasts as long as it does.
+    /// Ends a subscription. The pass that is there lasts as long as it does; what waits for a yes is forgotten.
     pub fn unsubscribe(&mut self, named: &str) -> Result<Subscription, WalletError> {
         let subscription = self.subscription(named)?.clone();
-        self.commit(vec![Change::Remove(RowKey::subscription(subscription.number))])?;
+        let number = subscription.number;
+        let is_its = |parked: &&Parked| parked.renews.is_some_and(|renews| renews.subscription == number);
+        let parked = self.parked().filter(is_its).map(|parked| RowKey::parked(parked.number));
+        let over = iter::once(RowKey::subscription(number)).chain(parked).map(Change::Remove).collect();
+        self.commit(over)?;
         Ok(subscription)
     }
 
