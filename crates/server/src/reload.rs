@@ -61,7 +61,7 @@ impl Reload {
             format!("accounts for the new prices cannot be opened, the old prices stay: {error}")
         })?;
         self.read = config.watched_files();
-        self.rates.reload(config.rates.as_ref(), &config.gate.accepts);
+        self.rates.reload(config.rates.as_ref(), &config.gate.accepts).await;
         self.rules.send_replace(Arc::new(config.rules));
         Ok(true)
     }

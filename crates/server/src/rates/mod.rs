@@ -65,6 +65,9 @@ pub struct RateDesk {
     clock: Clock,
     in_force: Arc<watch::Sender<Arc<RatesRow>>>,
     last: Arc<Mutex<Last>>,
+    /// Held from the last look at the configuration until rates are in force, and while that changes: so none come into force of a
+    /// source that is named no more.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How the last question came out, and all of them since the start.
@@ -94,6 +97,7 @@ impl RateDesk {
             clock,
             in_force: Arc::new(in_force),
             last: Arc::default(),
+            turn: Arc::default(),
         })
     }
 
@@ -108,8 +112,10 @@ impl RateDesk {
     }
 
     /// Goes on by another configuration. Rates that are in force stay, as far as the new one believes them; another source is
-    /// asked as soon as anybody looks. What payers were told before counts as a price that has changed.
-    pub fn reload(&self, config: Option<&RatesConfig>, accepts: &[Asset]) {
+    /// asked as soon as anybody looks. What payers were told before counts as a price that has changed. When this ends nothing comes into
+    /// force any more that the old one has judged.
+    pub async fn reload(&self, config: Option<&RatesConfig>, accepts: &[Asset]) {
+        let _turn = self.turn.lock().await;
         let new = config.map(|config| Arc::new(config.clone()));
         let is_other = {
             let mut known = self.config.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,6 +158,7 @@ impl RateDesk {
     pub async fn refresh(&self) -> Result<RateSet, RatesError> {
         let config = self.config().ok_or(RatesError::NotConfigured)?;
         let said = source::fetch(&config.source).await.map_err(RatesError::Source);
+        let _turn = self.turn.lock().await;
         if !self.goes_by(&config) {
             return Err(RatesError::Overtaken(config.source.name()));
         }
@@ -165,6 +172,7 @@ impl RateDesk {
 
     /// Puts into force what somebody says, if it is believed, as if it came from the source.
     pub async fn take(&self, said: &[u8]) -> Result<RateSet, RatesError> {
+        let _turn = self.turn.lock().await;
         let config = self.config().ok_or(RatesError::NotConfigured)?;
         let result = self.judge(&config, said).await;
         self.remember(&config, &result);

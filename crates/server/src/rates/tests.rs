@@ -2,15 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
+use std::sync::Arc;
 
-use farthing_engine::RateSet;
+use farthing_engine::{Command, Execute, ExecuteFuture, RateSet};
 use farthing_money::{Asset, AssetTable, Span, Timestamp};
 use proptest::prelude::*;
 
-use super::RateListing;
 use super::feed::{Feed, Format, FormatError, read};
 use super::judge::{RateRefusal, is_not_wild, judge};
 use super::source::{Source, SourceError, fetch};
+use super::{RateDesk, RateListing};
 use crate::config::{Config, RatesConfig};
 
 /// As the bank writes it, shortened.
@@ -206,6 +207,14 @@ async fn pages_that_lead_elsewhere_or_never_end_are_refused() {
     assert!(matches!(fetch(&page("/missing")).await, Err(SourceError::Silent { .. })));
 }
 
+fn whole_config(source: &str) -> Config {
+    let text = format!(
+        "[server]\nupstream = \"http://127.0.0.1:1\"\n[[asset]]\ncode = \"USD\"\n[[asset]]\ncode = \"EUR\"\n\
+         [rates]\nsource = \"{source}\"\nformat = \"json\"\n"
+    );
+    Config::read(&text, Path::new("farthing.toml")).unwrap()
+}
+
 /// What went wrong: a source that was being asked when the configuration named another one put its rates into force all the same, and
 /// the other one was not asked for an hour.
 #[tokio::test]
@@ -214,17 +223,11 @@ async fn what_a_source_says_that_is_named_no_more_is_dropped() {
     use axum::routing::get;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let config = |path: &str| {
-        let text = format!(
-            "[server]\nupstream = \"http://127.0.0.1:1\"\n[[asset]]\ncode = \"USD\"\n[[asset]]\ncode = \"EUR\"\n\
-             [rates]\nsource = \"http://{address}/{path}\"\nformat = \"json\"\n"
-        );
-        Config::read(&text, Path::new("farthing.toml")).unwrap()
-    };
+    let config = |path: &str| whole_config(&format!("http://{address}/{path}"));
     let desk = crate::sandbox::in_memory(&config("old")).await.unwrap().rates;
     let (changed, other) = (desk.clone(), config("new").rates);
     let old = move || async move {
-        changed.reload(other.as_ref(), &[]);
+        changed.reload(other.as_ref(), &[]).await;
         PAGE
     };
     let routes = Router::new().route("/old", get(old)).route("/new", get(|| async { PAGE }));
@@ -236,6 +239,57 @@ async fn what_a_source_says_that_is_named_no_more_is_dropped() {
     desk.turn().await;
     let source = in_force.borrow().current.as_ref().map(|set| set.source.clone());
     assert_eq!(source.as_deref(), Some("127.0.0.1/new"), "and the new one is asked at once");
+}
+
+/// The books, and what happens in the moment before they take a command.
+struct Before<F> {
+    books: Arc<dyn Execute>,
+    happens: F,
+}
+
+impl<F: Fn() + Send + Sync + 'static> Execute for Before<F> {
+    fn execute(&self, command: Command) -> ExecuteFuture {
+        (self.happens)();
+        let books = Arc::clone(&self.books);
+        Box::pin(async move {
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            books.execute(command).await
+        })
+    }
+}
+
+/// What went wrong: the configuration changed after the old source's rates were judged and before the books had them, and they came into
+/// force when it was named no more.
+#[tokio::test]
+async fn a_reload_waits_for_rates_that_are_judged_already() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("old.json"), PAGE).unwrap();
+    std::fs::write(folder.path().join("new.json"), PAGE).unwrap();
+    let config = |name: &str| whole_config(&format!("file:{}", folder.path().join(name).display()));
+    let (changed, other) =
+        (crate::sandbox::in_memory(&config("old.json")).await.unwrap().rates, config("new.json").rates);
+    let in_force = changed.in_force();
+    let source = move || in_force.borrow().current.as_ref().map(|set| set.source.clone());
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (reloading, seen) = (changed.clone(), source.clone());
+    let happens = move || {
+        let (desk, other, tell, seen) = (reloading.clone(), other.clone(), tell.clone(), seen.clone());
+        tokio::spawn(async move {
+            desk.reload(other.as_ref(), &[]).await;
+            tell.send(seen()).unwrap();
+        });
+    };
+    let books = Arc::clone(&changed.execute);
+    let desk = RateDesk { execute: Arc::new(Before { books, happens }), ..changed.clone() };
+    desk.refresh().await.unwrap();
+    let at_the_reload = told.recv().await.unwrap();
+    assert!(at_the_reload.is_some());
+    assert_eq!(source(), at_the_reload, "nothing has come into force since");
+    // The new one is asked at once.
+    changed.turn().await;
+    assert_ne!(source(), at_the_reload);
 }
 
 proptest! {
