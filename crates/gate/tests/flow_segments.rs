@@ -24,6 +24,9 @@ const PLAYLIST: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-MAP:URI=\"init
 /// What somebody has put onto the site, to see it all for nothing.
 const FOR_NOTHING: &str = "#EXTM3U\n#EXTINF:0,\n/v/0.ts\n#EXTINF:1,\n/mine/0.ts\n";
 
+/// A playlist that is sold by itself.
+const ELSEWHERE: &str = "#EXTM3U\n#EXTINF:2,\n/v/0.ts\n#EXTINF:0,\n/mine/0.ts\n";
+
 /// A film; how often its playlist was asked for.
 async fn film() -> (Server, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
@@ -40,6 +43,7 @@ async fn film() -> (Server, Arc<AtomicUsize>) {
                 "/v/index.m3u8" => "\u{1f}\u{8b}",
                 "/v/late.m3u8" => "\u{feff}\n\n#EXTM3U\n#EXTINF:2,\nlate.ts\n",
                 "/mine/all.m3u8" => FOR_NOTHING,
+                "/lists/film.m3u8" => ELSEWHERE,
                 path if path.starts_with("/v/") => "media",
                 _ => {
                     let mut answer = Response::new(Body::empty());
@@ -147,6 +151,29 @@ async fn a_playlist_speaks_only_of_what_falls_under_its_own_rule() {
             assert_eq!(price(&get(gate.address, "/mine/0.ts", "").await), "100");
         }
     }
+}
+
+/// The rule of a playlist that is looked up is not asked: nobody is served anything of it, and it speaks of the segment's rule alone.
+#[tokio::test]
+async fn a_playlist_that_is_looked_up_under_another_rule_is_not_given_away() {
+    let (bank, (upstream, _)) = (Bank::new(), film().await);
+    let rule = |path: &str| Rule::new(path, cent()).unwrap();
+    let looking = Meter { playlist: Some("/lists/film.m3u8".to_owned()), ..by_the_second() };
+    let film = rule("/v/**").metered(looking);
+    let mine = rule("/mine/**").metered(by_the_second());
+    let rules = Rules::new(vec![film, rule("/lists/**"), mine]).unwrap();
+    let config = ProxyConfig::new(format!("http://{}", upstream.address).parse().unwrap());
+    let gate =
+        start_service(Limits::default(), Gate::new(bank.config(rules), Proxy::new(config).unwrap())).await;
+    let segment = get(gate.address, "/v/0.ts", "").await;
+    assert_eq!(price(&segment), "200");
+    let list = get(gate.address, "/lists/film.m3u8", "").await;
+    assert_eq!(price(&list), "10000");
+    assert!(!segment.body.contains("EXTINF") && !list.body.contains("EXTINF"), "{segment:?} {list:?}");
+    assert_eq!(price(&get(gate.address, "/mine/0.ts", "").await), "10000", "of others it says nothing");
+    let (_, token, _) = purse(&bank);
+    let paid = get(gate.address, "/v/0.ts", &cashu(&token)).await;
+    assert_eq!((paid.status, paid.body.as_str(), bank.taken()), (200, "media", 200), "{paid:?}");
 }
 
 /// The second of two who came at once paid the price of a segment that is not known.
