@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use farthing_engine::{Answer, Command, Fault, FaultKind, FoldTape, Payees, Refusal, SessionId, TapeRow};
+use farthing_engine::{Answer, Command, Fault, FaultKind, FoldTape, Payees, Refusal, TapeRow};
 use farthing_money::{Asset, Label};
 
 use super::Sessions;
@@ -39,7 +39,9 @@ impl Sessions {
 
     async fn fold_stretch(&self, rows: &[(u64, TapeRow)]) -> Result<(), Refusal> {
         let steps = || rows.iter().flat_map(|(_, row)| &row.steps);
-        let sessions: BTreeSet<SessionId> = steps().map(|step| step.session).collect();
+        // One by one: they are few, and their steps many.
+        let mut sessions = BTreeSet::new();
+        sessions.extend(steps().map(|step| step.session));
         let mut assets = BTreeMap::new();
         for session in &sessions {
             if let Some(row) = self.read.session(*session)? {
