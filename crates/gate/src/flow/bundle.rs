@@ -54,7 +54,7 @@ impl Shared {
                 Ok(Answer::BundleUse { left }) => return Ok(Some(Taken { bundle, used, of, left })),
                 Ok(_) => return Err(Refusal::Reject(Reject::NotLoaded)),
                 Err(Refusal::Reject(reject @ (Reject::Bundle(_) | Reject::Refund(RefundReject::Done)))) => {
-                    quote.used_up = Some(reject);
+                    quote.used_up = Some(Box::new(reject));
                 }
                 Err(refusal) => return Err(refusal),
             }

@@ -39,8 +39,8 @@ pub(super) struct Riding {
 impl Quote {
     /// The full price, and no fare.
     pub(super) fn leave_fare(&mut self) {
-        if let Some(Riding { full, .. }) = self.fare.take() {
-            self.price = full;
+        if let Some(riding) = self.fare.take() {
+            self.price = riding.full;
         }
     }
 }
@@ -85,7 +85,7 @@ impl Shared {
         else {
             if quote.sale.is_none() {
                 quote.price = asset.money(full.amount().min(plan.price().amount()));
-                quote.fare = Some(Riding { plan, known: None, full });
+                quote.fare = Some(Box::new(Riding { plan, known: None, full }));
             }
             return Ok(Ridden::Priced);
         };
@@ -98,13 +98,13 @@ impl Shared {
         }
         if row.is_paid() {
             // What pays may have paid before: then its answer is still due, with its change.
-            quote.fare = Some(Riding { plan, known: Some((id, row.ends)), full });
+            quote.fare = Some(Box::new(Riding { plan, known: Some((id, row.ends)), full }));
             return Ok(Ridden::Priced);
         }
         // What others hold may come back, but nobody can pay more than what is left.
         let room = if row.room().is_zero() { row.left() } else { row.room() };
         quote.price = asset.money(full.amount().min(room));
-        quote.fare = Some(Riding { plan, known: Some((id, row.ends)), full });
+        quote.fare = Some(Box::new(Riding { plan, known: Some((id, row.ends)), full }));
         // What is left is counted in its own asset alone.
         quote.accepts = Some(Vec::new());
         Ok(Ridden::Priced)
@@ -148,7 +148,7 @@ impl Shared {
         (payment, agreed): (PaymentId, Money),
         now: Timestamp,
     ) -> Option<FareShare> {
-        let Riding { plan, known, full } = quote.fare.as_ref()?;
+        let Riding { plan, known, full } = quote.fare.as_deref()?;
         if agreed.asset() != full.asset() {
             return None;
         }
@@ -177,7 +177,7 @@ impl Shared {
         payment: PaymentId,
         now: Timestamp,
     ) {
-        let Some(Riding { plan, known, .. }) = &quote.fare else { return };
+        let Some(Riding { plan, known, .. }) = quote.fare.as_deref() else { return };
         let Some(id) = known.map(|(id, _)| id).or_else(|| self.fare_id(payment)) else { return };
         let row = match self.config.read.fare(id) {
             Ok(Some(row)) if row.ends > now => row,

@@ -26,7 +26,7 @@ use crate::target::Target;
 /// Into how many parts a rule divides what it earns.
 const SHARES: u32 = 100;
 
-/// A price for a request.
+/// A price for a request. What few prices have is by itself on the heap: every priced request makes one.
 #[derive(Clone, Debug)]
 pub(super) struct Quote {
     pub(super) price: Money,
@@ -47,9 +47,9 @@ pub(super) struct Quote {
     /// Who gets which part of it.
     pub(super) shares: Vec<Share>,
     /// What is free of it, and where that stands.
-    pub(super) quota: Option<QuotaTerms>,
+    pub(super) quota: Option<Box<QuotaTerms>>,
     /// What of it is shown to who has not paid.
-    pub(super) teaser: Option<TeaserTerms>,
+    pub(super) teaser: Option<Box<TeaserTerms>>,
     /// What newcomers get for nothing, to pay it with.
     pub(super) trial: Option<Money>,
     /// In what it may be paid beside its own asset, if its rule says so.
@@ -61,20 +61,20 @@ pub(super) struct Quote {
     /// What the payer has named.
     pub(super) named: Option<Money>,
     /// Why that is not taken.
-    pub(super) refused: Option<NamedRefusal>,
+    pub(super) refused: Option<Box<NamedRefusal>>,
     pub(super) place: Place,
     /// The passes for sale that cover it.
     pub(super) plans: Vec<Arc<Plan>>,
     /// What is bought, if it is a pass.
     pub(super) sale: Option<Sale>,
     /// The fare that it is paid in, if it is in one.
-    pub(super) fare: Option<Riding>,
+    pub(super) fare: Option<Box<Riding>>,
     /// On which terms a payment for it is given back.
     pub(super) refunds: Option<Refunds>,
     /// Bundles that came with the request and cover it.
     pub(super) bundles: Vec<Pass>,
     /// Why the last of them opens nothing.
-    pub(super) used_up: Option<Reject>,
+    pub(super) used_up: Option<Box<Reject>>,
 }
 
 /// Where something is, in all readings of its path.
@@ -131,8 +131,8 @@ impl Quote {
             meter: rule.meter().cloned(),
             shares: rule.shares().to_vec(),
             accepts: rule.accepts().map(<[Asset]>::to_vec),
-            quota: rule.quota().filter(|_| ask.counts).map(|quota| QuotaTerms::new(rule, quota)),
-            teaser: rule.teaser().map(|teaser| TeaserTerms { teaser: teaser.clone(), shown: None }),
+            quota: rule.quota().filter(|_| ask.counts).map(|quota| Box::new(QuotaTerms::new(rule, quota))),
+            teaser: rule.teaser().map(|teaser| Box::new(TeaserTerms { teaser: teaser.clone(), shown: None })),
             trial: None,
             granted: ask.granted,
             least: rule.least(),
@@ -257,7 +257,7 @@ impl Quote {
 
     /// Binds a challenge to the request that it was made for, and to the fare that has lowered its price.
     pub(super) fn tag(&self) -> RequestTag {
-        let Some(binding) = self.fare.as_ref().and_then(Riding::binding) else { return self.plain_tag() };
+        let Some(binding) = self.fare.as_deref().and_then(Riding::binding) else { return self.plain_tag() };
         let parts = [self.method.as_str().as_bytes(), self.url.as_bytes(), &binding];
         RequestTag::of_parts("farthing/quote/fare/1", parts)
     }

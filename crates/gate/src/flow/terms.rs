@@ -22,7 +22,7 @@ pub(super) enum Terms {
     /// Nothing, like anybody: the request is passed on.
     Free,
     /// A price.
-    Price(Box<Ask>),
+    Price(Ask),
 }
 
 /// A price for an asker.
@@ -36,7 +36,7 @@ pub(super) struct Ask {
     /// The amount was named by the payer.
     pub(super) named: bool,
     /// Why what the payer named is not taken.
-    pub(super) refused: Option<NamedRefusal>,
+    pub(super) refused: Option<Box<NamedRefusal>>,
 }
 
 /// What a rule asks of an asker at a moment.
@@ -51,12 +51,12 @@ fn of(rule: &Rule, asker: &Asker, parts: &Parts, now: Timestamp) -> Terms {
     priced(match named::of(parts, least) {
         None => ask,
         Some(Ok(price)) => Ask { price, named: true, ..ask },
-        Some(Err(refused)) => Ask { refused: Some(refused), ..ask },
+        Some(Err(refused)) => Ask { refused: Some(Box::new(refused)), ..ask },
     })
 }
 
 fn priced(ask: Ask) -> Terms {
-    Terms::Price(Box::new(ask))
+    Terms::Price(ask)
 }
 
 /// The client's address, as the connection or a proxy of ours says.

@@ -105,7 +105,7 @@ impl Shared {
                     Terms::Free => None,
                     Terms::Price(ask) => {
                         let plans = rules.plans_for(&parts.method, &target);
-                        let mut quote = Quote::new(chosen.rule, *ask, parts, &target, https);
+                        let mut quote = Quote::new(chosen.rule, ask, parts, &target, https);
                         quote.trial = rules.trial().map(|trial| trial.amount);
                         quote.plans = plans;
                         Some(Arc::new(quote))
@@ -163,7 +163,7 @@ impl Shared {
             return Way::Free;
         }
         if let Some(refused) = quote.refused.clone() {
-            let refused = Refused::Named(Box::new(refused));
+            let refused = Refused::Named(refused);
             return self.refuse_unread(quote, parts, &refused, false).into();
         }
         let is_head = parts.method == Method::HEAD;
