@@ -21,6 +21,11 @@ const SPOOFED: [&str; 6] = [
 
 pub use farthing_wire::header::FARTHING_CHARGE;
 
+/// [`header::FARTHING_PAYMENT`], made once: it goes with every call.
+pub static NOTE: HeaderName = HeaderName::from_static("farthing-payment");
+/// [`header::FARTHING_SESSION`], made once.
+pub static SESSION: HeaderName = HeaderName::from_static("farthing-session");
+
 /// What an upstream must not say in our name on an answer under a price.
 const OURS_ALONE: [&str; 15] = [
     FARTHING_CHARGE,
@@ -54,6 +59,10 @@ const CREDENTIALS: [&str; 11] = [
     header::PAYMENT_RESPONSE,
     header::X_PAYMENT_RESPONSE,
 ];
+
+/// What may carry a credential besides `Authorization`.
+const CARRIERS: [&str; 4] =
+    [header::X_CASHU, header::PAYMENT_AUTHORIZATION, header::PAYMENT_SIGNATURE, header::X_PAYMENT];
 
 /// Headers by which some servers act on another method than the one that was priced.
 const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
@@ -133,18 +142,28 @@ pub fn remove_from_answer(headers: &mut HeaderMap) {
     remove(headers, &OURS_ALONE);
 }
 
+/// Whether a header is there that may carry a credential; most requests have none, and nothing has to be looked up.
+pub fn may_pay(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| *name == AUTHORIZATION || is_one_of(name, &CARRIERS))
+}
+
 fn remove(headers: &mut HeaderMap, names: &[&str]) {
-    let alike = |one: u8, other: u8| one.eq_ignore_ascii_case(&other) || one == b'_' && other == b'-';
-    let ours = |name: &HeaderName| {
-        let name = name.as_str().as_bytes();
-        names.iter().any(|own| {
-            own.len() == name.len() && name.iter().zip(own.as_bytes()).all(|(one, other)| alike(*one, *other))
-        })
-    };
     // Names are few and removal is rare: look first, collect only what is there.
-    while let Some(name) = headers.keys().find(|name| ours(name)).cloned() {
+    while let Some(name) = headers.keys().find(|name| is_one_of(name, names)).cloned() {
         headers.remove(name);
     }
+}
+
+/// Whether a header has one of these names, which are all of those above: each begins with one of four letters, and few others do.
+fn is_one_of(name: &HeaderName, names: &[&str]) -> bool {
+    let name = name.as_str().as_bytes();
+    if !matches!(name.first(), Some(b'f' | b'p' | b's' | b'x')) {
+        return false;
+    }
+    let alike = |one: u8, other: u8| one.eq_ignore_ascii_case(&other) || one == b'_' && other == b'-';
+    names.iter().any(|own| {
+        own.len() == name.len() && name.iter().zip(own.as_bytes()).all(|(one, other)| alike(*one, *other))
+    })
 }
 
 fn retain(headers: &mut HeaderMap, name: &HeaderName, keep: impl Fn(&HeaderValue) -> Option<HeaderValue>) {
@@ -167,6 +186,34 @@ mod tests {
             map.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
             map
         })
+    }
+
+    #[test]
+    fn every_name_of_ours_is_told_by_its_first_letter() {
+        let all = [&SPOOFED[..], &OURS_ALONE, &CREDENTIALS, &METHOD_OVERRIDES, &CARRIERS].concat();
+        for name in all {
+            assert!(is_one_of(&name.parse().unwrap(), &[name]), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_made_once_are_those_of_the_wire() {
+        assert!(
+            NOTE == *header::FARTHING_PAYMENT.to_lowercase()
+                && SESSION == *header::FARTHING_SESSION.to_lowercase()
+        );
+    }
+
+    #[test]
+    fn who_may_pay_is_known_by_the_names_alone() {
+        for name in CARRIERS.into_iter().chain(["authorization"]) {
+            assert!(may_pay(&headers(&[("accept", "*/*"), (name, "x")])), "{name}");
+        }
+        assert!(!may_pay(&headers(&[
+            ("accept", "*/*"),
+            ("farthing-session", "x"),
+            ("x-forwarded-for", "y")
+        ])));
     }
 
     #[test]

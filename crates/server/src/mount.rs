@@ -2,8 +2,6 @@
 //! mounts the same before its proxy.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -19,7 +17,7 @@ use farthing_gate::chain::Chains;
 use farthing_gate::chain::statement;
 use farthing_gate::crypto::{Crypto, CryptoError};
 use farthing_gate::flow::{
-    Currencies, GateConfig, GateLayer, Names, OfferStyle, PAYMENTS_PATH, Secrets, XCashu,
+    Currencies, GateConfig, GateLayer, Going, Names, OfferStyle, PAYMENTS_PATH, Secrets, XCashu,
 };
 use farthing_gate::limit::Limiter;
 use farthing_gate::{Body, BoxError, Gate, Rules, UpstreamError};
@@ -168,19 +166,22 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = Going;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Going {
         let path = request.uri().path();
         if path == ABOUT_PATH || path.starts_with(OWN_PATH) {
             let own = self.own.clone().oneshot(request.map(axum::body::Body::new));
-            Box::pin(async move { Ok(own.await?.map(Body::boxed)) })
+            Going::new(async move {
+                let Ok(answer) = own.await;
+                answer.map(Body::boxed)
+            })
         } else {
-            Box::pin(self.gate.call(request))
+            self.gate.call(request)
         }
     }
 }

@@ -92,7 +92,7 @@ impl Shared {
             }
         };
         let session = SessionId::from_bytes(step.session);
-        let mut response = Arc::clone(&self).serve_session(answering, Ok(step), client).await;
+        let Ok(mut response) = Arc::clone(&self).serve_session(answering, Ok(step), client).await;
         if response.status().is_success() {
             let standing = response.headers().get(header::FARTHING_SESSION);
             let standing = standing.and_then(|value| value.to_str().ok()?.parse().ok());
@@ -243,7 +243,7 @@ impl Shared {
         let standing = SessionStanding { generation: row.generation, high: row.taken.high(), left };
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
-        put(response.headers_mut(), header::FARTHING_SESSION, &standing.to_string());
+        put(response.headers_mut(), header::FARTHING_SESSION, &standing.encode());
         self.put_session_receipt(response.headers_mut(), session, standing, texts);
         Ok(response)
     }

@@ -16,9 +16,9 @@ mod escrow;
 mod extension;
 mod fare;
 mod feature;
-mod finishing;
 mod free;
 mod give_back;
+mod going;
 mod handover;
 mod last_words;
 mod metered;
@@ -44,8 +44,6 @@ mod upstream;
 mod way;
 
 use std::convert::Infallible;
-use std::future::ready;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -72,7 +70,7 @@ pub use self::config::{
 };
 pub use self::currency::{Currencies, CurrencyTerms};
 pub use self::feature::{Authorized, Denial, FeatureDesk, UseAsked, UseEnded, UseNames, UseTold};
-use self::finishing::Finishing;
+pub use self::going::Going;
 use self::handover::{Handover, Handovers};
 pub(crate) use self::named::PARAMETER;
 use self::pay::{Attempt, Delivery};
@@ -124,9 +122,6 @@ struct Shared {
     /// Places for payments that are under way.
     payments: Arc<Semaphore>,
 }
-
-/// An answer that is on its way.
-type Going = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 /// A request on its way to the service behind us.
 struct Answering<S> {
@@ -210,36 +205,35 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Going;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         // Whether the service behind us is ready matters only once it is asked.
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<RB>) -> Self::Future {
-        let (shared, inner) = (Arc::clone(&self.shared), upstream(self.inner.clone()));
-        Box::pin(async move { Ok(shared.answer(inner, request.map(Body::wrap)).await) })
+    fn call(&mut self, request: Request<RB>) -> Going {
+        Arc::clone(&self.shared).answer(upstream(self.inner.clone()), request.map(Body::wrap))
     }
 }
 
 impl Shared {
-    async fn answer<S: Upstream>(self: Arc<Self>, inner: S, request: Request<Body>) -> Response<Body> {
+    /// The way of a request, chosen here and now. Each is one piece on the heap, whoever goes another one carries none of it along.
+    fn answer<S: Upstream>(self: Arc<Self>, inner: S, request: Request<Body>) -> Going {
         let (mut parts, body) = request.into_parts();
         match self.find(&mut parts) {
-            Found::Answer(answer) => *answer,
-            Found::Unpriced => pass_on(inner, parts, body).await,
-            Found::Refund => Box::pin(self.answer_refund(&parts, body)).await,
-            Found::Payment => Box::pin(self.tell_payment(&parts)).await,
+            Found::Answer(answer) => Going::now(*answer),
+            Found::Unpriced => Going::new(pass_on(inner, parts, body)),
+            Found::Refund => Going::new(async move { self.answer_refund(&parts, body).await }),
+            Found::Payment => Going::new(async move { self.tell_payment(&parts).await }),
             Found::Priced(quote) if quote.is_by_segments() => {
-                Box::pin(self.answer_segment(inner, parts, body, quote)).await
+                Going::new(self.answer_segment(inner, parts, body, quote))
             }
-            Found::Priced(quote) => self.priced(inner, parts, body, quote).await,
+            Found::Priced(quote) => self.priced(inner, parts, body, quote),
         }
     }
 
-    /// The way of a request that has a price, chosen here and now. Each is one piece on the heap, whoever goes another one carries
-    /// none of it along.
+    /// The way of a request that has a price.
     fn priced<S: Upstream>(
         self: Arc<Self>,
         inner: S,
@@ -251,16 +245,14 @@ impl Shared {
         let way = self.way(&mut parts, &mut quote, client.as_ref());
         let answering = Answering { inner, parts, body, quote };
         match way {
-            Way::Answer(answer) => Box::pin(ready(*answer)),
-            Way::Opened(by) => Box::pin(async move { self.serve_opened(answering, by).await }),
-            Way::Preflight => Box::pin(preflight(answering.inner, answering.parts)),
-            Way::Free => Box::pin(self.free(answering, None)),
-            Way::Session(step) => Box::pin(Finishing::new(self.serve_session(answering, step, client))),
-            Way::MppSession(said) => {
-                Box::pin(Finishing::new(self.serve_credit_session(answering, said, client)))
-            }
-            Way::Again(payment) => Box::pin(async move { self.serve_pass(answering, Some(payment)).await }),
-            Way::Pay(brought) => Box::pin(self.pay_or_ask(answering, *brought, client)),
+            Way::Answer(answer) => Going::now(*answer),
+            Way::Opened(by) => Going::new(async move { self.serve_opened(answering, by).await }),
+            Way::Preflight => Going::new(preflight(answering.inner, answering.parts)),
+            Way::Free => Going::new(self.free(answering, None)),
+            Way::Session(step) => self.serve_session(answering, step, client),
+            Way::MppSession(said) => Going::to_its_end(self.serve_credit_session(answering, said, client)),
+            Way::Again(payment) => Going::new(async move { self.serve_pass(answering, Some(payment)).await }),
+            Way::Pay(brought) => Going::new(self.pay_or_ask(answering, *brought, client)),
         }
     }
 
@@ -382,6 +374,9 @@ async fn pass_on<S: Upstream>(inner: S, parts: Parts, body: Body) -> Response<Bo
 
 /// What pays, among the fields of a request; several that differ are refused.
 pub fn credential(headers: &HeaderMap) -> Result<Option<Credential>, farthing_wire::CredentialError> {
+    if !own_header::may_pay(headers) {
+        return Ok(None);
+    }
     let all = |name: &str| headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect::<Vec<_>>();
     Credential::from_headers(CredentialFields {
         x_cashu: &all(header::X_CASHU),

@@ -17,7 +17,7 @@ use farthing_wire::mpp::credit::{self, OutputText};
 use farthing_wire::mpp::{self, ChallengeError};
 use farthing_wire::upstream::Standing;
 use farthing_wire::x402::PaymentFlow;
-use farthing_wire::{Credential, PaymentNote, header};
+use farthing_wire::{Credential, PaymentNote};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use tower::ServiceExt;
@@ -512,20 +512,22 @@ pub(super) fn uncharged(mut response: Response<Body>) -> Response<Body> {
 
 impl<S: Upstream> Answering<S> {
     /// Asks the service behind us, with a note for it. That it panics is its own failure: what is held is released.
-    pub(super) async fn call(self, note: Option<HeaderValue>) -> Result<Response<Body>, UpstreamError> {
+    pub(super) fn call(
+        self,
+        note: Option<HeaderValue>,
+    ) -> impl Future<Output = Result<Response<Body>, UpstreamError>> + Send + use<S> {
         let Self { inner, mut parts, body, quote } = self;
-        if quote.sale.is_some() {
-            return Ok(Sale::answer());
-        }
         if let Some(note) = note {
-            parts.headers.insert(header::FARTHING_PAYMENT, note);
+            parts.headers.insert(own_header::NOTE.clone(), note);
         }
-        let mut asked = std::pin::pin!(inner.oneshot(Request::from_parts(parts, body)));
-        let response = poll_fn(|cx| {
+        // By itself on the heap: whatever waits for it would carry it twice, and it is large.
+        let mut asked =
+            quote.sale.is_none().then(|| Box::pin(inner.oneshot(Request::from_parts(parts, body))));
+        poll_fn(move |cx| {
+            let Some(asking) = asked.as_mut() else { return Poll::Ready(Ok(Sale::answer())) };
             // It is not asked again after a panic, so that nothing sees what the panic left half done.
-            let polled = catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(cx).map(Some)));
-            polled.unwrap_or(Poll::Ready(None))
-        });
-        response.await.ok_or(UpstreamError::Panicked)?
+            let polled = catch_unwind(AssertUnwindSafe(|| asking.as_mut().poll(cx)));
+            polled.unwrap_or(Poll::Ready(Err(UpstreamError::Panicked)))
+        })
     }
 }

@@ -63,7 +63,10 @@ impl Shared {
             Segment::Named(kind) if body.is_end_stream() => {
                 self.answer_playlist(inner, (parts, body), quote, kind).await
             }
-            Segment::Priced | Segment::Named(_) => self.priced(inner, parts, body, quote).await,
+            Segment::Priced | Segment::Named(_) => {
+                let Ok(answer) = self.priced(inner, parts, body, quote).await;
+                answer
+            }
         }
     }
 
@@ -98,7 +101,8 @@ impl Shared {
                 return self.learn_from(playlist, Response::from_parts(head, Body::boxed(all)));
             }
         }
-        self.priced(inner, parts, body, quote).await
+        let Ok(answer) = self.priced(inner, parts, body, quote).await;
+        answer
     }
 
     /// Gives a segment the price of its length. One that no playlist knows costs what the rule says.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use farthing_engine::{Payees, Refusal, SessionId};
 use farthing_money::{Span, Timestamp};
 use farthing_wire::upstream::Standing;
-use farthing_wire::{Pass, PaymentNote, SessionStep, header};
+use farthing_wire::{Pass, PaymentNote, SessionStanding, SessionStep, header};
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::challenge::Asked;
@@ -16,10 +16,10 @@ use super::pay::{is_delivery, uncharged};
 use super::quote::Quote;
 use super::refusal::Refused;
 use super::upstream::Upstream;
-use super::{Answering, Shared};
+use super::{Answering, Going, Shared};
 use crate::body::Body;
 use crate::limit::Client;
-use crate::session::{CallName, Live, NEAR, Reserved, SessionRefusal, Sessions};
+use crate::session::{CallName, Live, NEAR, Proof, Reserved, SessionRefusal, Sessions};
 use crate::{cors, own_header, problem};
 
 /// How long a note to the upstream serves for other calls.
@@ -29,10 +29,25 @@ const SHORT_PASS: Span = Span::from_secs(60);
 
 /// A call whose steps are set aside.
 struct Call {
+    sessions: Arc<Sessions>,
     live: Arc<Live>,
     reserved: Reserved,
     /// Whom it pays, by the rate that was told if that is in another asset.
     payees: Payees,
+}
+
+/// A call whose link has so many hashes to show that they are made where cryptography is.
+struct Far {
+    sessions: Arc<Sessions>,
+    live: Arc<Live>,
+    step: SessionStep,
+    proof: Proof,
+}
+
+/// How far a call has come at once.
+enum Taken {
+    Now(Call),
+    Far(Box<Far>),
 }
 
 /// What a request brings of a session; none if it brings nothing.
@@ -48,84 +63,103 @@ pub(super) fn step(headers: &HeaderMap) -> Option<Result<SessionStep, SessionRef
 }
 
 impl Shared {
-    /// The whole way of a call. Whoever begins it has it [finished](super::finishing), as every payment is: a client that leaves
-    /// while the upstream works for it has its steps charged all the same.
-    pub(super) async fn serve_session<S: Upstream>(
+    /// The whole way of a call. It goes to its end, as every payment does: a client that leaves while the upstream works for it has
+    /// its steps charged all the same.
+    pub(super) fn serve_session<S: Upstream>(
         self: Arc<Self>,
         answering: Answering<S>,
         step: Result<SessionStep, SessionRefusal>,
         client: Option<Client>,
-    ) -> Response<Body> {
-        let (quote, sessions) = (&answering.quote, self.config.sessions.clone());
-        let taken = match (sessions, step) {
-            (Some(_), Ok(_)) if quote.meter.is_some() => Err(SessionRefusal::Metered.into()),
-            (Some(sessions), Ok(step)) => {
-                let taken = self.take_steps(&sessions, &step, quote, client.as_ref()).await;
-                taken.map(|taken| (sessions, taken))
+    ) -> Going {
+        match self.take_steps(step, &answering.quote, client.as_ref()) {
+            Ok(Taken::Now(call)) => Going::to_its_end(self.serve_steps(answering, call)),
+            Ok(Taken::Far(far)) => Going::to_its_end(self.serve_far(answering, *far, client)),
+            Err(refused) => {
+                Going::now(self.refuse_session(&answering.parts.headers, &answering.quote, &refused))
             }
-            (None, _) => Err(SessionRefusal::NotOffered.into()),
-            (_, Err(refusal)) => Err(refusal.into()),
-        };
-        let (sessions, Call { live, reserved, payees }) = match taken {
-            Ok(taken) => taken,
-            Err(refused) => return self.refuse_session(&answering.parts.headers, quote, &refused),
-        };
-        let note = self.session_note(&live, quote, (self.config.clock)());
-        self.serve_steps(answering, note, &sessions, (reserved, payees)).await
+        }
+    }
+
+    async fn serve_far<S: Upstream>(
+        self: Arc<Self>,
+        answering: Answering<S>,
+        far: Far,
+        client: Option<Client>,
+    ) -> Response<Body> {
+        match self.prove_far(far, &answering.quote, client.as_ref()).await {
+            Ok(call) => self.serve_steps(answering, call).await,
+            Err(refused) => self.refuse_session(&answering.parts.headers, &answering.quote, &refused),
+        }
     }
 
     /// Asks the upstream, charges the steps if it delivers, and hands its answer on.
-    async fn serve_steps<S: Upstream>(
-        &self,
+    fn serve_steps<S: Upstream>(
+        self: Arc<Self>,
         answering: Answering<S>,
-        note: Option<HeaderValue>,
-        sessions: &Sessions,
-        (reserved, payees): (Reserved, Payees),
-    ) -> Response<Body> {
-        let quote = answering.quote.clone();
+        Call { sessions, live, reserved, payees }: Call,
+    ) -> impl Future<Output = Response<Body>> + Send + use<S> {
+        let quote = Arc::clone(&answering.quote);
         let origin = answering.parts.headers.contains_key(http::header::ORIGIN);
-        let response = match answering.call(note).await {
-            Ok(response) if is_delivery(response.status()) => response,
-            // Its steps are free before anybody is told.
-            Ok(response) => {
-                drop(reserved);
-                return uncharged(response);
+        let note = self.session_note(&live, &quote, (self.config.clock)());
+        let asked = answering.call(note);
+        async move {
+            let mut response = match asked.await {
+                Ok(response) if is_delivery(response.status()) => response,
+                // Its steps are free before anybody is told.
+                Ok(response) => {
+                    drop(reserved);
+                    return uncharged(response);
+                }
+                Err(error) => {
+                    drop(reserved);
+                    return problem::answer(&problem::of_upstream(&error));
+                }
+            };
+            let name = reserved.name();
+            match reserved.charge(&sessions, (payees, quote.tax_code)).await {
+                Ok(standing) => self.deliver_steps(&mut response, &quote, (name, standing), origin),
+                Err(fault) => {
+                    let (payment, source) = (name.payment(), Refusal::Fault(fault));
+                    let refused = Refused::Unrecorded { payment, source };
+                    return self.refuse_session(&HeaderMap::new(), &quote, &refused);
+                }
             }
-            Err(error) => {
-                drop(reserved);
-                return problem::answer(&problem::of_upstream(&error));
-            }
-        };
-        let name = reserved.name();
-        let standing = match reserved.charge(sessions, (payees, quote.tax_code)).await {
-            Ok(standing) => standing,
-            Err(fault) => {
-                let refused = Refused::Unrecorded { payment: name.payment(), source: Refusal::Fault(fault) };
-                return self.refuse_session(&HeaderMap::new(), &quote, &refused);
-            }
-        };
-        let mut response = response;
+            response
+        }
+    }
+
+    /// Adds what the payer is told.
+    fn deliver_steps(
+        &self,
+        response: &mut Response<Body>,
+        quote: &Quote,
+        (name, standing): (CallName, SessionStanding),
+        origin: bool,
+    ) {
         let headers = response.headers_mut();
         own_header::remove_from_answer(headers);
         keep_private(headers);
-        if let Ok(value) = HeaderValue::try_from(standing.to_string()) {
-            headers.insert(header::FARTHING_SESSION, value);
+        if let Ok(value) = HeaderValue::try_from(standing.encode()) {
+            headers.insert(own_header::SESSION.clone(), value);
         }
-        self.put_session_pass(headers, &quote, name);
+        self.put_session_pass(headers, quote, name);
         if origin {
             cors::widen_answer(headers);
         }
-        response
     }
 
     /// Finds the session, proves the link, and sets the steps aside.
-    async fn take_steps(
+    fn take_steps(
         &self,
-        sessions: &Sessions,
-        step: &SessionStep,
+        step: Result<SessionStep, SessionRefusal>,
         quote: &Quote,
         client: Option<&Client>,
-    ) -> Result<Call, Refused> {
+    ) -> Result<Taken, Refused> {
+        let sessions = self.config.sessions.clone().ok_or(SessionRefusal::NotOffered)?;
+        let step = step?;
+        if quote.meter.is_some() {
+            return Err(SessionRefusal::Metered.into());
+        }
         if sessions.is_paused() {
             return Err(SessionRefusal::Paused.into());
         }
@@ -143,30 +177,51 @@ impl Shared {
             work.genuine();
             live
         };
-        let proof = live.proof(step);
-        let far = usize::try_from(proof.steps() / NEAR).unwrap_or(usize::MAX);
-        let holds = if far == 0 {
-            proof.holds()
+        let proof = live.proof(&step);
+        if proof.steps() >= NEAR {
+            return Ok(Taken::Far(Box::new(Far { sessions, live, step, proof })));
+        }
+        let holds = proof.holds();
+        self.reserve((sessions, live), &step, (&proof, holds), quote, client).map(Taken::Now)
+    }
+
+    /// Makes the hashes of a link that is far from those that are known.
+    async fn prove_far(&self, far: Far, quote: &Quote, client: Option<&Client>) -> Result<Call, Refused> {
+        let Far { sessions, live, step, proof } = far;
+        let weight = usize::try_from(proof.steps() / NEAR).unwrap_or(usize::MAX);
+        let mut work = self.config.crypto.limiter().begin(client, weight)?;
+        let holds = self.config.crypto.run(weight, move || proof.holds()).await?;
+        if holds {
+            work.genuine();
         } else {
-            let mut work = limiter.begin(client, far)?;
-            let holds = self.config.crypto.run(far, move || proof.holds()).await?;
-            if holds {
-                work.genuine();
-            } else {
-                work.cost(far);
-            }
-            holds
-        };
+            work.cost(weight);
+        }
+        self.reserve((sessions, live), &step, (&proof, holds), quote, client)
+    }
+
+    /// Sets the steps of a call aside whose link is proven.
+    fn reserve(
+        &self,
+        (sessions, live): (Arc<Sessions>, Arc<Live>),
+        step: &SessionStep,
+        (proof, holds): (&Proof, bool),
+        quote: &Quote,
+        client: Option<&Client>,
+    ) -> Result<Call, Refused> {
         if !holds {
             // Two thousand hashes are about one multiplication of a point.
-            limiter.begin(client, 1)?.cost(1);
+            self.config.crypto.limiter().begin(client, 1)?.cost(1);
             return Err(SessionRefusal::Link(live.standing()).into());
         }
         // The session's own asset, by the lowest price that was told of it.
         let payable = self.payable_in(quote, live.asset());
-        let reserved = live.reserve(step, &proof, payable.price, (self.config.clock)())?;
-        let payees = quote.payees_by(&self.config.names.merchant, &payable);
-        Ok(Call { live, reserved, payees })
+        let reserved = live.reserve(step, proof, payable.price, (self.config.clock)())?;
+        let merchant = &self.config.names.merchant;
+        let payees = match &payable.exchange {
+            None if quote.shares.is_empty() => live.payee(merchant).into(),
+            _ => quote.payees_by(merchant, &payable),
+        };
+        Ok(Call { sessions, live, reserved, payees })
     }
 
     /// What the upstream is told: the same for the calls of a few seconds.
@@ -215,7 +270,7 @@ impl Shared {
         let mut response = self.refuse(&asked, refused, false);
         if let Refused::Session(refusal) = refused
             && let Some(standing) = refusal.standing()
-            && let Ok(value) = HeaderValue::try_from(standing.to_string())
+            && let Ok(value) = HeaderValue::try_from(standing.encode())
         {
             response.headers_mut().insert(header::FARTHING_SESSION, value);
         }

@@ -20,7 +20,7 @@ use farthing_wire::SessionStanding;
 use thiserror::Error;
 
 pub use self::live::{CallName, Reserved};
-pub(crate) use self::live::{Live, NEAR};
+pub(crate) use self::live::{Live, NEAR, Proof};
 
 /// Steps that may be free below the highest one: calls that are still on their way. A call that would leave more of them free
 /// pays for those that it skips.
