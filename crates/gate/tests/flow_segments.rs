@@ -27,6 +27,13 @@ const FOR_NOTHING: &str = "#EXTM3U\n#EXTINF:0,\n/v/0.ts\n#EXTINF:1,\n/mine/0.ts\
 /// A playlist that is sold by itself.
 const ELSEWHERE: &str = "#EXTM3U\n#EXTINF:2,\n/v/0.ts\n#EXTINF:0,\n/mine/0.ts\n";
 
+/// A manifest of two tracks: segments of two seconds by a timeline, and of four by a length for all.
+const MANIFEST: &str = r#"<?xml version="1.0"?><MPD mediaPresentationDuration="PT8S"><Period>
+<AdaptationSet><SegmentTemplate timescale="1000" initialization="init-$RepresentationID$.mp4" media="$RepresentationID$-$Time$.m4s">
+<SegmentTimeline><S t="0" d="2000" r="3"/></SegmentTimeline></SegmentTemplate><Representation id="hd"/></AdaptationSet>
+<AdaptationSet><SegmentTemplate duration="4" startNumber="1" media="sound/$Number$.m4s"/><Representation id="sound"/></AdaptationSet>
+</Period></MPD>"#;
+
 /// A film; how often its playlist was asked for.
 async fn film() -> (Server, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
@@ -42,7 +49,9 @@ async fn film() -> (Server, Arc<AtomicUsize>) {
                 }
                 "/v/index.m3u8" => "\u{1f}\u{8b}",
                 "/v/late.m3u8" => "\u{feff}\n\n#EXTM3U\n#EXTINF:2,\nlate.ts\n",
+                "/v/film/all.mpd" => MANIFEST,
                 "/mine/all.m3u8" => FOR_NOTHING,
+                "/lists/both.m3u8" => "#EXTM3U\n#EXTINF:2,\n/v/0.ts\n#EXTINF:3,\n/w/0.ts\n",
                 "/lists/film.m3u8" => ELSEWHERE,
                 path if path.starts_with("/v/") => "media",
                 _ => {
@@ -174,6 +183,43 @@ async fn a_playlist_that_is_looked_up_under_another_rule_is_not_given_away() {
     let (_, token, _) = purse(&bank);
     let paid = get(gate.address, "/v/0.ts", &cashu(&token)).await;
     assert_eq!((paid.status, paid.body.as_str(), bank.taken()), (200, "media", 200), "{paid:?}");
+}
+
+/// The same of DASH: what a manifest says holds for segments by time and by number.
+#[tokio::test]
+async fn a_segment_costs_what_its_manifest_says() {
+    let (bank, (upstream, _)) = (Bank::new(), film().await);
+    let gate = metered(&bank, upstream.address, by_the_second()).await;
+    assert_eq!(price(&get(gate.address, "/v/film/hd-2000.m4s", "").await), "10000", "not known yet");
+    let manifest = get(gate.address, "/v/film/all.mpd", "").await;
+    assert_eq!((manifest.status, manifest.body.as_str()), (200, MANIFEST), "{manifest:?}");
+    for (path, cost) in [
+        ("/v/film/hd-2000.m4s", "200"),
+        ("/v/film/hd-6000.m4s", "200"),
+        ("/v/film/hd-8000.m4s", "10000"),
+        ("/v/film/sound/2.m4s", "400"),
+        ("/v/film/sound/3.m4s", "10000"),
+    ] {
+        assert_eq!(price(&get(gate.address, path, "").await), cost, "{path}");
+    }
+    assert_eq!(get(gate.address, "/v/film/init-hd.mp4", "").await.status, 200);
+    let (_, token, _) = purse(&bank);
+    let paid = get(gate.address, "/v/film/sound/1.m4s", &cashu(&token)).await;
+    assert_eq!((paid.status, paid.body.as_str(), bank.taken()), (200, "media", 400), "{paid:?}");
+}
+
+/// Two rules that name the same playlist: who came under the second while the first had asked paid for a segment that nobody knows.
+#[tokio::test]
+async fn a_playlist_that_two_rules_name_is_asked_for_each() {
+    let (bank, (upstream, _)) = (Bank::new(), film().await);
+    let looking = || Meter { playlist: Some("/lists/both.m3u8".to_owned()), ..by_the_second() };
+    let rule = |path: &str| Rule::new(path, cent()).unwrap().metered(looking());
+    let rules = Rules::new(vec![rule("/v/**"), rule("/w/**")]).unwrap();
+    let config = ProxyConfig::new(format!("http://{}", upstream.address).parse().unwrap());
+    let gate =
+        start_service(Limits::default(), Gate::new(bank.config(rules), Proxy::new(config).unwrap())).await;
+    assert_eq!(price(&get(gate.address, "/v/0.ts", "").await), "200");
+    assert_eq!(price(&get(gate.address, "/w/0.ts", "").await), "300");
 }
 
 /// The second of two who came at once paid the price of a segment that is not known.

@@ -150,7 +150,9 @@ impl Shared {
         (host, path): (&str, &str),
         parts: &Parts,
     ) {
-        let Some(Question { mut answered, asks }) = self.segments.question(host, path) else { return };
+        let Some(rule) = self.rule_in_words(host, parts.uri.path()) else { return };
+        let question = self.segments.question((host, path), &rule);
+        let Some(Question { mut answered, asks }) = question else { return };
         if let Some(asks) = asks {
             let playlist = Playlist { host: host.to_owned(), path: path.to_owned() };
             let (shared, quote, parts) = (Arc::clone(self), quote.clone(), parts.clone());
@@ -162,6 +164,13 @@ impl Shared {
         }
         // It is answered within `WAIT` of its beginning, or broken off.
         let _ = answered.wait_for(Option::is_some).await;
+    }
+
+    /// The rule that a place falls under.
+    fn rule_in_words(&self, host: &str, path: &str) -> Option<String> {
+        let target = Target::new(host, path).ok()?;
+        let rules = self.config.rules.borrow().clone();
+        Some(rules.choose(&Method::GET, &target).ok()??.rule.without_line())
     }
 
     /// Learns from a playlist that the upstream is asked for now; it has so long and no longer.

@@ -63,7 +63,8 @@ type Key = [u8; 16];
 struct Memory {
     young: HashMap<Key, u64>,
     old: HashMap<Key, u64>,
-    asked: HashMap<Key, watch::Receiver<Answered>>,
+    /// By the playlist and by the rule that it is asked for: of what falls under another one its answer says nothing.
+    asked: HashMap<[Key; 2], watch::Receiver<Answered>>,
 }
 
 /// What a playlist says, whatever it is written in. What is none says nothing.
@@ -112,10 +113,10 @@ impl Segments {
         }
     }
 
-    /// The question for a playlist: the one that is under way, or that was answered not long ago, or a new one, which whoever gets it has
-    /// to ask. Nothing if there are too many.
-    pub(crate) fn question(&self, host: &str, path: &str) -> Option<Question> {
-        let (key, now) = (key(host, path), Instant::now());
+    /// The question for a playlist, for what falls under a rule: the one that is under way, or that was answered not long ago, or a new
+    /// one, which whoever gets it has to ask. Nothing if there are too many.
+    pub(crate) fn question(&self, (host, path): (&str, &str), rule: &str) -> Option<Question> {
+        let (key, now) = ([key(host, path), key(host, rule)], Instant::now());
         let mut memory = self.memory();
         memory.asked.retain(|_, answered| match *answered.borrow() {
             Some(at) => now.duration_since(at) < ASKED_AGAIN,
@@ -272,10 +273,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_question_is_asked_once_for_all_who_come_meanwhile_and_for_a_while() {
         let known = Segments::default();
-        let ask = || known.question("a", "/i.m3u8").unwrap();
+        let ask = || known.question(("a", "/i.m3u8"), "rule").unwrap();
         let (one, two) = (ask(), ask());
         let is_answered = |question: &Question| question.answered.borrow().is_some();
         assert!(one.asks.is_some() && two.asks.is_none() && !is_answered(&two), "under way");
+        assert!(known.question(("a", "/i.m3u8"), "another").unwrap().asks.is_some(), "it speaks of one rule");
         drop(one);
         let again = ask();
         again.asks.as_ref().unwrap().send_replace(Some(Instant::now()));
@@ -285,11 +287,15 @@ mod tests {
         tokio::time::advance(ASKED_AGAIN).await;
         let first = ask();
         assert!(first.asks.is_some(), "asked again");
-        let all: Vec<_> = (1..ASKED_MAX).map(|n| known.question("a", &n.to_string()).unwrap()).collect();
-        assert!(known.question("a", "/more").is_none());
+        let all: Vec<_> =
+            (1..ASKED_MAX).map(|n| known.question(("a", &n.to_string()), "rule").unwrap()).collect();
+        assert!(known.question(("a", "/more"), "rule").is_none());
         assert!(ask().asks.is_none(), "who comes meanwhile needs no room");
         drop(all);
-        assert!(known.question("a", "/more").is_some(), "who has broken off leaves no question behind");
+        assert!(
+            known.question(("a", "/more"), "rule").is_some(),
+            "who has broken off leaves no question behind"
+        );
     }
 
     #[test]
