@@ -306,7 +306,7 @@ async fn storms_and_late_comers_are_refused_and_told_so() {
     let refused = ask(&gate, &paid[2], Purse::new(&bank).outputs()).await;
     assert_eq!((refused.status, refused.code().as_str()), (429, "refund-payer-limit"));
     assert!(refused.header("retry-after").is_some());
-    // A clock that is put back opens no window again that was over, and one that goes on closes it.
+    // The limit is over by now, and so is the window.
     bank.wait_secs(600);
     let refused = ask(&gate, &paid[2], Purse::new(&bank).outputs()).await;
     assert_eq!((refused.status, refused.code().as_str()), (409, "refund-over"));
