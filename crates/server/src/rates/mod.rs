@@ -13,7 +13,7 @@ mod tally;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use farthing_engine::{AcceptRates, Command, Execute, Fault, RateSet, RatesRow, Read, Refusal};
+use farthing_engine::{AcceptRates, Command, Execute, Fault, FaultKind, RateSet, RatesRow, Read, Refusal};
 use farthing_gate::flow::CurrencyTerms;
 use farthing_money::{Asset, AssetTable, Span, Timestamp};
 use farthing_store::Clock;
@@ -156,6 +156,11 @@ impl RateDesk {
 
     /// Asks the source now, and puts what it says into force, unless the configuration names another one meanwhile.
     pub async fn refresh(&self) -> Result<RateSet, RatesError> {
+        let desk = self.clone();
+        to_its_end(async move { desk.ask().await }).await
+    }
+
+    async fn ask(&self) -> Result<RateSet, RatesError> {
         let config = self.config().ok_or(RatesError::NotConfigured)?;
         let said = source::fetch(&config.source).await.map_err(RatesError::Source);
         let _turn = self.turn.lock().await;
@@ -172,11 +177,15 @@ impl RateDesk {
 
     /// Puts into force what somebody says, if it is believed, as if it came from the source.
     pub async fn take(&self, said: &[u8]) -> Result<RateSet, RatesError> {
-        let _turn = self.turn.lock().await;
-        let config = self.config().ok_or(RatesError::NotConfigured)?;
-        let result = self.judge(&config, said).await;
-        self.remember(&config, &result);
-        result
+        let (desk, said) = (self.clone(), said.to_vec());
+        to_its_end(async move {
+            let _turn = desk.turn.lock().await;
+            let config = desk.config().ok_or(RatesError::NotConfigured)?;
+            let result = desk.judge(&config, &said).await;
+            desk.remember(&config, &result);
+            result
+        })
+        .await
     }
 
     fn goes_by(&self, config: &Arc<RatesConfig>) -> bool {
@@ -206,6 +215,16 @@ impl RateDesk {
     fn last(&self) -> Last {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Whoever stops waiting leaves nothing half done: what is in line for the books is in force once it is there.
+async fn to_its_end(
+    work: impl Future<Output = Result<RateSet, RatesError>> + Send + 'static,
+) -> Result<RateSet, RatesError> {
+    tokio::spawn(work).await.unwrap_or_else(|_| {
+        let message = "taking rates has broken off; ask for them again";
+        Err(Fault::new(FaultKind::Stopped, message).into())
+    })
 }
 
 /// What of a configuration the gate goes by. Assets that came into it since the start have no keyset yet, so nobody can pay in them.
