@@ -99,8 +99,8 @@ pub use rates::{AcceptRates, Quotation, RATES, RATES_KEPT, RateSet, RatesRow};
 use recover::release_of_row;
 pub use recover::{end_of, is_given_back, release_of};
 pub use refund::{
-    GrantRefund, ItemCounts, ItemId, ItemRow, RATE_FREE, RATE_PERIOD, REFUND_STEPS_MAX, REFUND_WITHIN_MAX,
-    Refund, RefundRow, RefundStep, RefundTerms, RefundedTo, TakeRefund, item_name,
+    GrantRefund, ItemCounts, ItemId, ItemRow, RATE_FREE, RATE_PERIOD, RATE_TOLD_FROM, REFUND_STEPS_MAX,
+    REFUND_WITHIN_MAX, Refund, RefundRow, RefundStep, RefundTerms, RefundedTo, TakeRefund, item_name,
 };
 pub use reject::{
     BundleReject, CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, RefundReject, Reject,

@@ -49,6 +49,8 @@ pub struct RefundTerms {
 pub const REFUND_WITHIN_MAX: Span = Span::from_secs(31 * 24 * 3_600);
 /// So many refunds of an item are given whatever its rate is: a rate of few payments says nothing.
 pub const RATE_FREE: u64 = 5;
+/// Of fewer payments no rate is told: it would say little of the item and much of who has paid.
+pub const RATE_TOLD_FROM: u64 = 20;
 /// For how long payments and refunds count in a rate: the present period and the one before it.
 pub const RATE_PERIOD: Span = Span::from_secs(30 * 24 * 3_600);
 /// With so many steps the operator gives nothing more of a payment. Its payer gets what is there all the same, which are two steps
@@ -155,6 +157,16 @@ impl ItemRow {
             paid: self.present.paid.saturating_add(self.before.paid),
             asked: self.present.asked.saturating_add(self.before.asked),
         }
+    }
+
+    /// How many of a hundred payments payers have asked back, rounded up; nothing of few payments.
+    pub fn rate(&self) -> Option<u8> {
+        let ItemCounts { paid, asked } = self.counted();
+        if paid < RATE_TOLD_FROM {
+            return None;
+        }
+        let hundredths = u128::from(asked.min(paid)).saturating_mul(100).div_ceil(u128::from(paid));
+        u8::try_from(hundredths).ok()
     }
 
     /// Whether payers may ask one more back.

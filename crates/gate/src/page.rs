@@ -41,8 +41,8 @@ pub struct Page<'a> {
     pub passes: &'a [Choice],
     /// The part of it that is free.
     pub free_part: Option<FreePart<'a>>,
-    /// How it can be had back.
-    pub refund: Option<Refunds>,
+    /// Whether it can be had back.
+    pub refund: Option<RefundsNow>,
     /// What newcomers get for nothing, and from which issuer.
     pub trial: Option<(Money, &'a str)>,
 }
@@ -65,6 +65,17 @@ pub struct PageQuota {
     pub per: Per,
     /// Whether it is not the asker that has had everything, but too many newcomers of the same network.
     pub crowded: bool,
+}
+
+/// On which terms payments are given back, and how that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefundsNow {
+    /// The terms.
+    pub terms: Refunds,
+    /// Not while too many ask.
+    pub is_open: bool,
+    /// How many of a hundred payers have asked it back, once there are enough of them.
+    pub rate: Option<u8>,
 }
 
 /// A pass that could be bought instead.
@@ -149,11 +160,7 @@ impl Page<'_> {
             let _ = writeln!(html, "<p>One payment opens it for {}.</p>", self.pass);
         }
         if let Some(refunds) = self.refund {
-            let within = refunds.within;
-            let _ = writeln!(
-                html,
-                "<p>You can have it back within {within}, if you do not like what you see.</p>"
-            );
+            html.push_str(&refunds_told(refunds));
         }
         if let Some(quota) = &self.quota {
             let _ = writeln!(html, "<p>{}</p>", escape(&quota.to_text()));
@@ -246,6 +253,21 @@ impl PageQuota {
             _ => format!("{rule}."),
         }
     }
+}
+
+/// Whether the money can come back, and how many wanted it.
+fn refunds_told(RefundsNow { terms, is_open, rate }: RefundsNow) -> String {
+    let mut told = match terms.within {
+        within if is_open => {
+            format!("<p>You can have it back within {within}, if you do not like what you see.")
+        }
+        _ => "<p>So many have asked their money back that it does not come back now.".to_owned(),
+    };
+    if let Some(rate) = rate {
+        let _ = write!(told, " Of a hundred who paid lately, {rate} asked it back.");
+    }
+    told.push_str("</p>\n");
+    told
 }
 
 /// Whether a client would rather have a page than JSON: it accepts `text/html`, and likes no JSON better.

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use farthing_ecash::{BlindSignature, BlindedMessage, Proof, SecretKey, Token};
-use farthing_engine::{Chart, Command, GrantRefund, PaymentId, Refund, RequestTag};
+use farthing_engine::{Chart, Command, GrantRefund, PaymentId, RATE_TOLD_FROM, Refund, RequestTag};
 use farthing_gate::serve::Limits;
 use farthing_gate::{Covers, Gate, PassScope, Plan, Proxy, ProxyConfig, Refunds, Rule, Rules};
 use farthing_money::{Amount, Span};
@@ -287,6 +287,25 @@ async fn a_pass_that_was_bought_ends_with_its_refund() {
     given(&ask(&gate, &bought, Purse::new(&bank).outputs()).await);
     assert_eq!(get(gate.address, "/paid/7", &pass).await.status, 402);
     assert_eq!(earned(&bank), 0);
+}
+
+/// How many wanted their money back is told to who has not paid yet: of few it is not, since it would tell of payers.
+#[tokio::test]
+async fn the_rate_of_an_item_is_shown_once_enough_have_paid() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate(&bank, upstream.address).await;
+    let given_back = pay(&gate, &bank, "/paid/1").await;
+    given(&ask(&gate, &given_back, Purse::new(&bank).outputs()).await);
+    let told = async || get(gate.address, "/paid/1", "").await.problem().extra["refund"]["rate"].as_u64();
+    for _ in 2..RATE_TOLD_FROM {
+        pay(&gate, &bank, "/paid/1").await;
+    }
+    assert_eq!(told().await, None, "nineteen");
+    pay(&gate, &bank, "/paid/1").await;
+    assert_eq!(told().await, Some(5));
+    let page = get(gate.address, "/paid/1", "Accept: text/html\r\n").await;
+    assert!(page.body.contains("Of a hundred who paid lately, 5 asked it back."), "{page:?}");
+    assert!(!get(gate.address, "/paid/2", "Accept: text/html\r\n").await.body.contains("Of a hundred"));
 }
 
 #[tokio::test]

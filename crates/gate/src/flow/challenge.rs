@@ -163,7 +163,7 @@ impl Shared {
                 meter: meter.as_deref(),
                 passes: &passes,
                 free_part: free_part(quote),
-                refund: self.open_refunds(quote),
+                refund: self.refunds_of(quote),
                 trial: trial.map(|money| (money, mint)),
             };
             put_page(&mut response, &page, quote);

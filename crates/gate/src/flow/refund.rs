@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Shared;
 use super::deliver::put;
 use super::quote::Quote;
+use crate::page::RefundsNow;
 use crate::rule::Refunds;
 
 /// Until when a payment can be asked back; nothing if it never could, or went back wholly.
@@ -27,16 +28,17 @@ impl Quote {
 }
 
 impl Shared {
-    /// On which terms payments for this are given back now; nothing while too many were.
-    pub(super) fn open_refunds(&self, quote: &Quote) -> Option<Refunds> {
-        let refunds = quote.refunds?;
-        let terms = quote.refund_terms(&self.config.secrets.challenge)?;
-        let item = self.config.read.item(terms.item).unwrap_or_else(|error| {
+    /// On which terms payments for this are given back, and how that stands; nothing if they never are.
+    pub(super) fn refunds_of(&self, quote: &Quote) -> Option<RefundsNow> {
+        let terms = quote.refunds?;
+        let item = quote.refund_terms(&self.config.secrets.challenge)?.item;
+        let item = self.config.read.item(item).unwrap_or_else(|error| {
             tracing::error!(%error, "how often something was given back cannot be read");
             None
         });
-        let is_open = item.is_none_or(|item| item.at((self.config.clock)()).is_open(refunds.rate_most));
-        is_open.then_some(refunds)
+        let item = item.map(|item| item.at((self.config.clock)()));
+        let is_open = item.as_ref().is_none_or(|item| item.is_open(terms.rate_most));
+        Some(RefundsNow { terms, is_open, rate: item.and_then(|item| item.rate()) })
     }
 
     /// Says in a 402 whether the money can come back, and why a pass that came opens nothing.
@@ -47,12 +49,13 @@ impl Shared {
             }
             None => problem,
         };
-        let Some(Refunds { within, per_payer, rate_most }) = quote.refunds else { return problem };
-        let is_open = self.open_refunds(quote).is_some();
+        let Some(RefundsNow { terms, is_open, rate }) = self.refunds_of(quote) else { return problem };
+        let Refunds { within, per_payer, rate_most } = terms;
         let told = json!({
             "within": within.to_string(),
             "per_payer": per_payer,
             "rate_most": rate_most,
+            "rate": rate,
             "open": is_open,
             "url": REFUNDS_PATH,
         });
