@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Amount, Label, Money, MoneyError};
+use crate::{Amount, Label, Money, MoneyError, iso_scale};
 
 /// The code by which people name an asset: an ISO 4217 code (`USD`) or a configured one (`SAT`). Upper case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -104,7 +104,7 @@ impl fmt::Display for Unit {
 }
 
 impl Asset {
-    /// An asset by code, decimals and unit. Units that are ISO 4217 codes (or `sat`, `msat`, `usdc`..) keep the scale
+    /// An asset by code, decimals and unit. Units that are ISO 4217 codes (or `sat`, `usdc`..) keep the scale
     /// that NUT-01 gives them.
     pub fn new(code: &str, scale: u8, unit: &str) -> Result<Self, AssetError> {
         let asset = Self { code: code.parse()?, scale, unit: unit.parse()? };
@@ -154,13 +154,9 @@ impl fmt::Display for Asset {
 /// The decimals that NUT-01 fixes for a unit: ISO 4217's minor unit, cents for the stablecoins that it names.
 fn fixed_scale(unit: &str) -> Option<u8> {
     match unit {
-        "sat" | "jpy" | "krw" | "vnd" | "clp" | "isk" | "pyg" | "ugx" | "xaf" | "xof" | "xpf" | "rwf"
-        | "kmf" | "gnf" | "djf" | "bif" | "vuv" => Some(0),
-        "bhd" | "iqd" | "jod" | "kwd" | "lyd" | "omr" | "tnd" => Some(3),
-        "usd" | "eur" | "gbp" | "chf" | "cad" | "aud" | "nzd" | "sek" | "nok" | "dkk" | "pln" | "czk"
-        | "huf" | "ron" | "brl" | "mxn" | "cny" | "inr" | "zar" | "sgd" | "hkd" | "ils" | "try" | "usdc"
-        | "usdt" | "eurc" | "gyen" => Some(2),
-        _ => None,
+        "sat" => Some(0),
+        "usdc" | "usdt" | "eurc" | "gyen" => Some(2),
+        _ => iso_scale(&unit.to_ascii_uppercase()),
     }
 }
 
@@ -219,6 +215,25 @@ mod tests {
         assert!(Asset::new("USD", 19, "x").is_err());
         assert!(Asset::new("usd", 6, "uusd").is_err());
         assert!(Asset::new("USD", 6, "uUSD").is_err());
+        for (code, unit, expected) in [("SAT", "sat", 0), ("USDC", "usdc", 2), ("GYEN", "gyen", 2)] {
+            let finer = Asset::new(code, 6, unit);
+            assert!(
+                matches!(finer, Err(AssetError::IsoScale { expected: scale, .. }) if scale == expected),
+                "{finer:?}"
+            );
+        }
+        assert!(Asset::new("ETH", 18, "wei").is_ok() && Asset::new("BTC", 11, "msat").is_ok());
+    }
+
+    #[test]
+    fn no_currency_is_counted_finer_under_its_own_code() {
+        // Only some fifty units were known once: `aed` with six decimals was taken, and others read it as fils.
+        let finer = Asset::new("AED", 6, "aed").unwrap_err();
+        assert_eq!(
+            finer.to_string(),
+            "the unit \"aed\" means 2 decimals (NUT-01), not 6; call the unit something else, such as uaed"
+        );
+        assert!(Asset::new("AED", 2, "aed").is_ok() && Asset::new("AED", 6, "uaed").is_ok());
     }
 
     #[test]

@@ -18,6 +18,7 @@
 mod amount;
 mod asset;
 mod id;
+mod iso4217;
 mod label;
 mod locale;
 mod money;
@@ -31,6 +32,7 @@ pub use asset::{Asset, AssetCode, AssetError, AssetTable, Unit};
 #[doc(hidden)]
 pub use hex as id_hex;
 pub use id::IdError;
+pub use iso4217::iso_scale;
 pub use label::{Label, LabelError};
 pub use locale::Locale;
 pub use money::{Money, MoneyError};

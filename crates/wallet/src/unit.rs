@@ -56,6 +56,8 @@ mod tests {
             ("usd", "USD", 2),
             ("sat", "SAT", 0),
             ("jpy", "JPY", 0),
+            ("aed", "AED", 2),
+            ("ukwd", "KWD", 6),
             ("points", "POINTS", 0),
         ] {
             let asset = asset_of(unit.parse().unwrap()).unwrap();
