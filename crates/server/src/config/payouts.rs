@@ -210,7 +210,7 @@ fn read_merchant(
     let asset = asset?;
     let way = way?;
     if matches!(way, PayoutWay::Bank { .. }) && crate::payouts::pain::decimals(asset).is_none() {
-        let message = format!("expected a currency of ISO 4217 for a bank, got {asset}");
+        let message = format!("expected an active currency of ISO 4217 for a bank, got {asset}");
         section.remark("payout", message, None);
         return None;
     }
@@ -427,5 +427,23 @@ mod tests {
             assert!(got.contains(told), "{told}\n{got}\n{text}");
         }
         assert!(read(&format!("[payouts]\napprovals = 0\n{credits}")).is_ok());
+    }
+
+    #[test]
+    fn banks_pay_in_every_active_currency() {
+        let paid_in = |code: &str| {
+            read(&format!(
+                "[payouts]\napprovals = 0\nname = \"Us\"\niban = \"FI2112345600000785\"\n[[asset]]\ncode = \"{code}\"\n[[merchant]]\nname = \"shop\"\npayout = \"bank\"\nholder = \"A\"\niban = \"DE89370400440532013000\"\n"
+            ))
+        };
+        for code in ["BDT", "EUR", "GHS", "LKR"] {
+            let config = paid_in(code).unwrap();
+            assert_eq!(config.merchants.first().unwrap().asset.code().as_str(), code);
+        }
+        for code in ["BGN", "XAU", "POINTS"] {
+            let told = format!("expected an active currency of ISO 4217 for a bank, got {code}");
+            let got = paid_in(code).unwrap_err();
+            assert!(got.contains(&told), "{got}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use farthing_money::{Amount, Asset, Money, Timestamp};
+use farthing_money::{Amount, Asset, Money, Timestamp, iso_scale};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
@@ -49,19 +49,9 @@ pub struct Transfer<'a> {
     pub text: String,
 }
 
-/// The decimals of a currency's minor unit (ISO 4217); nothing if banks do not know it.
+/// The decimals of a currency's minor unit; nothing if banks do not know it.
 pub fn decimals(asset: Asset) -> Option<u8> {
-    Some(match asset.code().as_str() {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "VND"
-        | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        "AED" | "ALL" | "AMD" | "ARS" | "AUD" | "AZN" | "BAM" | "BGN" | "BRL" | "CAD" | "CHF" | "CNY"
-        | "COP" | "CZK" | "DKK" | "EGP" | "EUR" | "GBP" | "GEL" | "HKD" | "HUF" | "IDR" | "ILS" | "INR"
-        | "KES" | "KZT" | "MAD" | "MDL" | "MKD" | "MXN" | "MYR" | "NGN" | "NOK" | "NZD" | "PEN" | "PHP"
-        | "PKR" | "PLN" | "QAR" | "RON" | "RSD" | "SAR" | "SEK" | "SGD" | "THB" | "TRY" | "TWD" | "UAH"
-        | "USD" | "UYU" | "ZAR" => 2,
-        _ => return None,
-    })
+    iso_scale(asset.code().as_str())
 }
 
 /// The most that one payment may be.
@@ -77,7 +67,7 @@ pub fn most(asset: Asset) -> Amount {
 /// An amount as banks write it, or why they cannot.
 pub fn decimal(money: Money) -> Result<String, String> {
     let asset = money.asset();
-    let unknown = || format!("expected a currency of ISO 4217 for a bank, got {asset}");
+    let unknown = || format!("expected an active currency of ISO 4217 for a bank, got {asset}");
     let places = usize::from(decimals(asset).ok_or_else(unknown)?);
     let scale = usize::from(asset.scale());
     let wrong = || format!("expected an amount of at most {places} decimals for a bank, got {money}");
@@ -220,6 +210,8 @@ fn seconds(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use farthing_money::AssetError;
+
     use super::*;
 
     fn euros(minor: u128) -> Money {
@@ -266,6 +258,38 @@ mod tests {
         assert_eq!(decimal(of("JPY", 0, "jpy", 500)), Ok("500".to_owned()));
         assert_eq!(decimal(of("KWD", 6, "ukwd", 1_234_000)), Ok("1.234".to_owned()));
         assert_eq!(decimal(of("EUR", 1, "deci", 15)), Ok("1.50".to_owned()));
-        assert!(decimal(of("SAT", 0, "sat", 5)).is_err());
+        assert_eq!(decimal(of("CLF", 6, "uclf", 1_234_500)), Ok("1.2345".to_owned()));
+        for (code, scale, unit) in [("SAT", 0, "sat"), ("BGN", 2, "bgn"), ("XAU", 6, "uxau")] {
+            let told = format!("expected an active currency of ISO 4217 for a bank, got {code}");
+            assert_eq!(decimal(of(code, scale, unit, 5)), Err(told));
+        }
+    }
+
+    #[test]
+    fn banks_know_every_currency() {
+        // Some seventy were known once: BDT and others were refused as not in ISO 4217.
+        for code in ["BDT", "GHS", "LKR"] {
+            let money = Asset::micro(code).unwrap().money(Amount::new(1_230_000));
+            assert_eq!(decimal(money), Ok("1.23".to_owned()), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_banks_decimals_are_those_of_the_unit() {
+        let letters = || b'A'..=b'Z';
+        let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])));
+        let mut known = 0;
+        for code in codes {
+            let code = std::str::from_utf8(&code).unwrap();
+            let fixed = match Asset::new(code, 18, &code.to_ascii_lowercase()) {
+                Err(AssetError::IsoScale { expected, .. }) => Some(expected),
+                _ => None,
+            };
+            // NUT-01 fixes a satoshi as well, which is no bank's.
+            let fixed = fixed.filter(|_| code != "SAT");
+            assert_eq!(decimals(Asset::new(code, 6, "x").unwrap()), fixed, "{code}");
+            known += usize::from(fixed.is_some());
+        }
+        assert!(known > 150, "{known}");
     }
 }
