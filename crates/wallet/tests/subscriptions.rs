@@ -10,6 +10,7 @@ use farthing_wallet::{
     RenewFlow, Renews, Scope, Standing, Step, SubscribeTerms, Subscription, SubscriptionReject, ToPark,
     Wallet, WalletError,
 };
+use farthing_wire::Pass;
 
 use crate::world::chain::token;
 use crate::world::seller::SELLER;
@@ -219,6 +220,51 @@ fn a_bundle_is_bought_again_when_its_time_is_over_and_none_takes_the_place_of_an
         assert_eq!(bought(renew(&mut world, &mut wallet, number)), ends == second);
     }
     assert_eq!((world.shop.revenue, total_spent(&wallet)), (30_000, 30_000));
+}
+
+/// The passes that the last request has shown, by their payments.
+fn shown(world: &World) -> Vec<String> {
+    let fields = world.log.last().unwrap().headers.iter().filter(|(name, _)| name == "Farthing-Pass");
+    let key = world.shop.key.verifying_key();
+    fields.map(|(_, text)| Pass::verify(text, &key, world.now).unwrap().payment).collect()
+}
+
+/// Buys so many bundles by hand, an hour one after the other; they last a month. Answers with their payments.
+fn bundles(world: &mut World, wallet: &mut Wallet, count: usize) -> Vec<String> {
+    (world.shop.uses, world.shop.pass) = (Some(10), Some(Span::from_secs(30 * 24 * HOUR)));
+    let mut payments = Vec::new();
+    for _ in 0..count {
+        payments.push(format!("{:04x}", world.shop.payments.len()));
+        assert!(matches!(world.pay(wallet, DAY), Ok(Outcome::Paid(_))));
+        later(world, 1);
+    }
+    world.shop.uses = None;
+    payments
+}
+
+/// What went wrong: the passes that last longest were shown, four of them. Bundles that were used up long ago kept the pass of a page that
+/// was just paid for, or of a whole site, from being shown, and the page was paid for again.
+#[test]
+fn old_bundles_keep_no_pass_for_a_time_from_being_shown() {
+    for path in ["/page", "/.well-known/farthing/passes/hour"] {
+        let (mut world, mut wallet, vault, _) = scene(terms(10_000));
+        world.shop.used_up = bundles(&mut world, &mut wallet, 5).into_iter().collect();
+        world.shop.pass = Some(Span::from_secs(HOUR));
+        assert!(matches!(world.pay(&mut wallet, path), Ok(Outcome::Paid(_))), "{path}");
+        let mut wallet = reopen(&vault);
+        let again = world.pay(&mut wallet, "/page");
+        assert!(matches!(again, Ok(Outcome::Served { by_pass: true, .. })), "{path}: {again:?}");
+        assert_eq!((shown(&world).len(), world.shop.revenue), (4, 60_000), "{path}");
+    }
+}
+
+/// What went wrong: of more than four bundles the one that ends first was not shown, so it ended with its uses left.
+#[test]
+fn the_bundles_that_end_first_are_shown() {
+    let (mut world, mut wallet, _, _) = scene(terms(10_000));
+    let bought = bundles(&mut world, &mut wallet, 5);
+    assert!(matches!(world.pay(&mut wallet, "/page"), Ok(Outcome::Served { by_pass: true, .. })));
+    assert_eq!(shown(&world), bought[..4]);
 }
 
 #[test]

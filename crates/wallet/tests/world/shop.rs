@@ -1,6 +1,6 @@
 //! A shop: a 402 gate in little, honest or not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::SigningKey;
 use farthing_ecash::{BlindedMessage, Proof, Token, Y, denomination, hash_to_curve};
@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use super::mint::Mint;
 
+/// So many passes of a request are looked at.
+const PASSES_MAX: usize = 4;
 const SECRET: [u8; 32] = [3; 32];
 
 /// How the shop behaves.
@@ -47,6 +49,8 @@ pub struct Shop {
     pub sells: Option<String>,
     /// How often that pass opens something, if that is counted.
     pub uses: Option<u32>,
+    /// The payments of such passes all of whose uses are taken.
+    pub used_up: BTreeSet<String>,
     pub lifetime: Span,
     pub decimals: u8,
     pub key: SigningKey,
@@ -72,6 +76,7 @@ impl Shop {
             pass: None,
             sells: None,
             uses: None,
+            used_up: BTreeSet::new(),
             lifetime: Span::from_secs(300),
             decimals: 6,
             key: SigningKey::from_bytes(&[4; 32]),
@@ -91,15 +96,17 @@ impl Shop {
             self.served += 1;
             return page(200, Vec::new());
         }
-        let pass = values("Farthing-Pass").into_iter().find_map(|text| {
+        let shown = values("Farthing-Pass").into_iter().take(PASSES_MAX).filter_map(|text| {
             Pass::verify(std::str::from_utf8(text).unwrap(), &self.key.verifying_key(), now).ok()
         });
+        let (used_up, shown): (Vec<Pass>, Vec<Pass>) =
+            shown.partition(|pass| pass.bought.is_some() && self.used_up.contains(&pass.payment));
         let opens = |pass: &Pass| match plan(request) {
             // A pass is bought again, though there is one.
             Some(_) => false,
             None => pass.scope == scope(request) || pass.scope.starts_with("plan "),
         };
-        if pass.as_ref().is_some_and(opens) {
+        if shown.iter().any(opens) {
             self.served += 1;
             return page(200, Vec::new());
         }
@@ -112,15 +119,19 @@ impl Shop {
             ..CredentialFields::default()
         };
         match Credential::from_headers(fields).unwrap() {
-            None => self.named(self.challenge(request, now)),
+            None => self.named(self.challenge(request, now), !used_up.is_empty()),
             Some(credential) => self.paid(mint, request, &credential, now),
         }
     }
 
     /// The 402 of a page that a pass opens.
-    fn named(&self, answer: HttpResponse) -> HttpResponse {
+    fn named(&self, answer: HttpResponse, is_used_up: bool) -> HttpResponse {
         let Some(path) = &self.sells else { return answer };
         let mut problem: Value = serde_json::from_slice(&answer.body).unwrap();
+        if is_used_up {
+            problem["pass"] =
+                json!({ "code": "bundle-used-up", "detail": "all 10 uses of this pass are taken" });
+        }
         problem["passes"] = json!([{ "name": "day", "url": path }]);
         HttpResponse { body: problem.to_string().into_bytes(), ..answer }
     }
