@@ -164,7 +164,9 @@ impl Wallet {
             let key = (request.method, request.url.as_str(), digest.as_str());
             parked.is(key, request.asker) && !parked.is_approved(now)
         };
-        let before = self.state.parked.values().find(same).map(|parked| (parked.number, parked.renews));
+        let before = self.state.parked.values().find(same);
+        // Asked for by hand as well, what waits still buys what the subscription would buy.
+        let renews = before.filter(|parked| parked.waits(now)).and_then(|parked| parked.renews);
         let over = self.state.parked.values().filter(|parked| !parked.waits(now) && !parked.is_approved(now));
         let over: Vec<RowKey> = over.map(|parked| RowKey::parked(parked.number)).collect();
         if before.is_none() && self.state.parked.len().saturating_sub(over.len()) >= PARKED_MAX {
@@ -177,7 +179,7 @@ impl Wallet {
             draft.remove(key);
         }
         let parked = Parked {
-            number: before.map_or_else(|| draft.attempt_number(), |(number, _)| number),
+            number: before.map_or_else(|| draft.attempt_number(), |parked| parked.number),
             at: now,
             method: request.method.to_owned(),
             url: request.url.clone(),
@@ -187,8 +189,7 @@ impl Wallet {
             headers,
             price: request.price,
             asker: request.asker.clone(),
-            // Asked for by hand as well, it still buys what the subscription would buy.
-            renews: request.renews.or(before.and_then(|(_, renews)| renews)),
+            renews: request.renews.or(renews),
             approval: None,
         };
         draft.put(Row::Parked(Box::new(parked.clone())));

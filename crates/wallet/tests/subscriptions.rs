@@ -301,6 +301,26 @@ fn a_parked_renewal_knows_its_subscription_and_is_paid_once() {
     assert_eq!(wallet.parked().map(|parked| parked.renews).collect::<Vec<_>>(), [None]);
 }
 
+/// What went wrong: a request by hand took the subscription over from a row that was over, and the yes to it bought nothing.
+#[test]
+fn what_is_parked_by_hand_takes_nothing_over_from_what_is_over() {
+    let (mut world, mut wallet, _, number) = scene(terms(10_000));
+    let (url, asker, price) = (format!("{SHOP}{DAY}"), Asker::default(), usd(10_000));
+    let renews = Some(Renews { subscription: number, margin: RENEWS_BEFORE });
+    let request = ToPark { method: "GET", url, body: &[], headers: &[], asker: &asker, price, renews };
+    let by_hand = ToPark { renews: None, ..request.clone() };
+    // It waited for a week; or the yes to it was over.
+    wallet.park(&request, world.now).unwrap();
+    later(&mut world, 7 * 24);
+    assert_eq!(wallet.park(&by_hand, world.now).unwrap().renews, None);
+    let parked = wallet.park(&request, world.now).unwrap();
+    let yes = Approval { at: world.now, until: Some(world.now.after(Span::from_secs(HOUR))), once: true };
+    wallet.approve(parked.number, yes).unwrap();
+    later(&mut world, 2);
+    assert_eq!(wallet.park(&by_hand, world.now).unwrap().renews, None);
+    assert_eq!(wallet.parked().count(), 1);
+}
+
 #[test]
 fn clocks_that_jump_buy_at_most_one() {
     let (mut world, mut wallet, _, number) =
