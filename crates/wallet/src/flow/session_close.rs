@@ -188,8 +188,9 @@ impl SessionCloseFlow {
     }
 }
 
-/// Whether an issuer can only say so of a session that is open, and of a request that it will never carry out: then nothing was signed,
-/// and another request may ask for other outputs. Of anything else that is refused this is not known.
+/// Whether an issuer can only say so of a session that is open and of a request for which it has signed nothing: then the request is let go,
+/// and another one may ask for other outputs. It need not be refused for ever, because a keyset may become active again; but it is not sent
+/// again. Of anything else that is refused this is not known.
 fn is_final(refused: &SessionRefusal) -> bool {
     let is_of_keyset = matches!(refused.refusal.code, CODE_KEYSET_UNKNOWN..=CODE_KEYSET_EXPIRED);
     is_of_keyset || matches!(refused.reject.as_str(), "session-locked" | "blank-outputs")
