@@ -340,15 +340,15 @@ impl Wallet {
         self.commit(changes)
     }
 
-    /// The passes that may open an address, in the order in which they are shown, because not all of many are: first those for a time,
+    /// The passes that may open an address, in the order in which they are shown, because not all of many are at once: first those for a time,
     /// of these first those of this page, then the one that lasts longest; then bundles, the one that ends first before others.
-    pub(crate) fn passes(&self, address: &Address, now: Timestamp) -> Vec<&str> {
+    pub(crate) fn passes(&self, address: &Address, now: Timestamp) -> Vec<&StoredPass> {
         let opens = |pass: &&StoredPass| pass.may_open(address, now) && !pass.is_fare();
         let passes = self.state.passes.values().filter(opens);
         let (mut bundles, mut others): (Vec<_>, Vec<_>) = passes.partition(|pass| pass.bundle.is_some());
         others.sort_by_key(|pass| (pass.covers == pass.origin, std::cmp::Reverse(pass.expires)));
         bundles.sort_by_key(|pass| pass.expires);
-        others.into_iter().chain(bundles).map(|pass| pass.pass.as_str()).collect()
+        others.into_iter().chain(bundles).collect()
     }
 
     /// The fields that go with a payment: the fares of its site, in which it counts, and where a pass is sold, the passes that are

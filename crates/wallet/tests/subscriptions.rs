@@ -229,6 +229,10 @@ fn shown(world: &World) -> Vec<String> {
     fields.map(|(_, text)| Pass::verify(text, &key, world.now).unwrap().payment).collect()
 }
 
+fn asked(world: &World) -> usize {
+    world.log.iter().filter(|request| request.url.starts_with(SHOP)).count()
+}
+
 /// Buys so many bundles by hand, an hour one after the other; they last a month. Answers with their payments.
 fn bundles(world: &mut World, wallet: &mut Wallet, count: usize) -> Vec<String> {
     (world.shop.uses, world.shop.pass) = (Some(10), Some(Span::from_secs(30 * 24 * HOUR)));
@@ -265,6 +269,32 @@ fn the_bundles_that_end_first_are_shown() {
     let bought = bundles(&mut world, &mut wallet, 5);
     assert!(matches!(world.pay(&mut wallet, "/page"), Ok(Outcome::Served { by_pass: true, .. })));
     assert_eq!(shown(&world), bought[..4]);
+}
+
+/// What went wrong: where the bundles that are shown first were used up, the page was paid for, though another one had uses left.
+#[test]
+fn a_bundle_that_was_not_shown_is_shown_before_the_page_is_paid_for() {
+    let (mut world, mut wallet, _, _) = scene(terms(10_000));
+    let bought = bundles(&mut world, &mut wallet, 13);
+    world.shop.used_up = bought[..12].iter().cloned().collect();
+    let before = asked(&world);
+    assert!(matches!(world.pay(&mut wallet, "/page"), Ok(Outcome::Served { by_pass: true, .. })));
+    // The one that was bought last is the first of the others.
+    assert_eq!((asked(&world) - before, shown(&world)[0].as_str()), (2, bought[12].as_str()));
+    // All are used up: each is shown once, and then the page is paid for, once.
+    world.shop.used_up = bought.into_iter().collect();
+    for names in [true, false] {
+        world.shop.sells = names.then(|| DAY.to_owned());
+        let before = asked(&world);
+        let outcome = world.pay(&mut wallet, if names { "/a" } else { "/b" });
+        assert!(matches!(outcome, Ok(Outcome::Paid(_))), "{outcome:?}");
+        // Where no pass is named none can open it.
+        assert_eq!(asked(&world) - before, if names { 5 } else { 2 });
+    }
+    // The pass is bought at its place, whatever is shown there.
+    let before = asked(&world);
+    assert!(matches!(world.pay(&mut wallet, DAY), Ok(Outcome::Paid(_))));
+    assert_eq!((asked(&world) - before, world.shop.revenue), (2, 160_000));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod channel;
 mod credits;
+mod passes;
 mod refused;
 mod session;
 mod session_call;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use farthing_channel::ChannelId;
 use farthing_money::{Amount, Money, Span, Timestamp};
 use farthing_wire::Problem;
-use farthing_wire::header::{AUTHORIZATION, FARTHING_FARE, FARTHING_PASS};
+use farthing_wire::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 
 use self::channel::Then;
@@ -42,8 +43,6 @@ use crate::outcome::{Outcome, Paid};
 use crate::vault::RowKey;
 use crate::wallet::Wallet;
 
-/// More passes than this are not shown at once.
-const PASSES_MAX: usize = 4;
 /// How often the same credential is sent before the outcome is called unknown.
 const TRIES_MAX: u32 = 4;
 
@@ -91,6 +90,8 @@ pub struct PayFlow {
     stage: Stage,
     /// What is shown with the payment: fares that it counts in, and passes that it extends.
     shown: Vec<(String, String)>,
+    /// The passes that it was asked with.
+    tried: Vec<String>,
     /// The attempt that is under way.
     id: Option<u64>,
     /// Whether the attempt was begun by an earlier run.
@@ -147,6 +148,7 @@ impl PayFlow {
             signed_before: BTreeMap::new(),
             held: Vec::new(),
             shown: Vec::new(),
+            tried: Vec::new(),
             stage: Stage::Begin(Leftovers::default()),
             id: None,
             resumed: false,
@@ -246,16 +248,7 @@ impl PayFlow {
             return Ok(Some(Step::Send(self.with_credential(&payment))));
         }
         self.shown = wallet.shown(&self.address, now);
-        let mut request = self.plain_request();
-        request.headers.extend(self.shown.iter().filter(|(name, _)| name == FARTHING_FARE).cloned());
-        let mut by_pass = false;
-        // What changes things is repeated with its own credential only.
-        if self.shows_passes() {
-            let passes = wallet.passes(&self.address, now).into_iter().take(PASSES_MAX);
-            let before = request.headers.len();
-            request.headers.extend(passes.map(|pass| (FARTHING_PASS.to_owned(), pass.to_owned())));
-            by_pass = request.headers.len() > before;
-        }
+        let (request, by_pass) = self.asking(wallet, now);
         if !by_pass && let Turn::Taken(step) = self.by_session(wallet, now)? {
             return Ok(step);
         }
@@ -264,11 +257,6 @@ impl PayFlow {
         }
         self.stage = Stage::Asked { by_pass };
         Ok(Some(Step::Send(request)))
-    }
-
-    /// Whether a pass opens it.
-    fn shows_passes(&self) -> bool {
-        matches!(self.request.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
 
     /// Where it goes.
@@ -312,6 +300,9 @@ impl PayFlow {
             let by_pass = by_pass && answer.is_success();
             self.stage = Stage::Served { status: answer.status, by_pass };
             return Ok(Some(Step::Deliver));
+        }
+        if by_pass && let Some(request) = self.asking_again(wallet, &answer, now) {
+            return Ok(Some(Step::Send(request)));
         }
         self.choose(wallet, &answer, now)
     }
