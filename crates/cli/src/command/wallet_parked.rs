@@ -71,7 +71,7 @@ impl Approve {
             return output.show(&One { parked, is_denied: false });
         }
         if let Some(renews) = parked.renews {
-            return approved(&mut payer, renews, &parked.asker, output).await;
+            return approved(&mut payer, &parked, renews, output).await;
         }
         let body = parked.whole_body().ok_or_else(|| {
             let message = format!(

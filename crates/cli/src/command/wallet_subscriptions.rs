@@ -3,8 +3,8 @@
 use clap::Args;
 use farthing_money::{Money, Span, Timestamp};
 use farthing_wallet::{
-    Asker, Before, Every, Outcome, Paid, PayFlow, PayRequest, Renews, Shown, SubscribeTerms, Subscription,
-    SubscriptionReject, WalletError,
+    Asker, Before, Every, Outcome, Paid, Parked, PayFlow, PayRequest, Renews, Shown, Standing,
+    SubscribeTerms, Subscription, SubscriptionReject, WalletError,
 };
 
 use super::renewal::{When, renew};
@@ -84,15 +84,37 @@ async fn look_for(
     }
 }
 
-/// Buys the pass that a parked request was to buy, as its subscription does: it counts there, and is not bought if it is not due any more.
+/// Buys the pass that a parked request was to buy, as its subscription does: it counts there, and is not bought if it is not due any more,
+/// which fails.
 pub async fn approved(
     payer: &mut Payer,
-    Renews { subscription, margin }: Renews,
-    asker: &Asker,
+    parked: &Parked,
+    renews: Renews,
     output: &Output,
 ) -> Result<(), Failure> {
-    let paid = look_for(payer, subscription, When { asker, margin }, output).await?;
-    output.show(&Looked::renewed(vec![(stand(payer, subscription)?, Ok(paid))]))
+    let Renews { subscription, margin } = renews;
+    let when = When { asker: &parked.asker, margin };
+    let Some(paid) = look_for(payer, subscription, when, output).await? else {
+        return Err(not_due(payer, parked, renews)?);
+    };
+    output.show(&Looked::renewed(vec![(stand(payer, subscription)?, Ok(Some(paid)))]))
+}
+
+/// A yes that has bought nothing: it stays, for the same request by hand.
+fn not_due(payer: &Payer, parked: &Parked, renews: Renews) -> Result<Failure, Failure> {
+    let one = payer.wallet.subscription(&renews.subscription.to_string())?;
+    let came = match payer.wallet.standing(one, renews.margin, now()) {
+        Standing::Waits(due) => format!("one that is not due before {due}"),
+        _ => "one that is not due any more".to_owned(),
+    };
+    let (url, number) = (&parked.url, parked.number);
+    let message =
+        format!("expected a subscription whose pass is due, got {came}; nothing is bought at {url}");
+    let asker = if parked.asker == Asker::default() { "" } else { ", for the tool and task that asked," };
+    let hint = format!(
+        "`farthing pay {url}`{asker} buys the pass with this yes all the same; `farthing wallet deny {number}` takes the yes back"
+    );
+    Ok(Failure::new(Exit::Failed, message).hint(hint))
 }
 
 impl Subscribe {

@@ -128,6 +128,29 @@ fn a_parked_renewal_that_is_paid_with_the_yes_counts_in_its_subscription() {
     shop.assert_earned("0.03");
 }
 
+/// What went wrong: the yes to a parked renewal that is not due any more bought nothing, and exited with 0.
+#[test]
+fn a_yes_to_a_parked_renewal_that_is_not_due_any_more_says_that_nothing_is_bought() {
+    let shop = shop();
+    let purse = Purse::with(&shop, "1.00 USD");
+    let day = shop.url(&format!("{PLACE}/day"));
+    purse.wallet(&["limits", "set", "--ask-above", "0.01 USD"]).exits(0);
+    purse.wallet(&["subscribe", &day, "--max", "0.03 USD"]).exits(7).says("parked");
+    // Meanwhile one is bought by hand.
+    purse.wallet(&["limits", "set", "--ask-above", "1.00 USD"]).exits(0);
+    purse.pay(&[&day]).exits(0);
+    shop.assert_earned("0.03");
+    purse.wallet(&["limits", "set", "--ask-above", "0.01 USD"]).exits(0);
+    let number = purse.wallet(&["parked"]).exits(0).json()["parked"][0]["number"].to_string();
+    let run = purse.wallet(&["approve", &number, "--pay"]).exits(1).says("nothing is bought");
+    run.says("not due before").says(&format!("farthing pay {day}"));
+    shop.assert_earned("0.03");
+    // It does what it says.
+    purse.pay(&[&day]).exits(0);
+    purse.wallet(&["approve", &number]).exits(5);
+    shop.assert_earned("0.06");
+}
+
 #[test]
 fn a_renewal_that_is_killed_is_carried_on_with() {
     let shop = shop();
