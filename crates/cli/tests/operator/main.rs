@@ -7,6 +7,7 @@ mod books;
 mod demo;
 mod entitlement;
 mod payouts;
+mod prices;
 mod privacy;
 mod serve;
 mod tap;
