@@ -216,11 +216,7 @@ impl Shared {
         // The session's own asset, by the lowest price that was told of it.
         let payable = self.payable_in(quote, live.asset());
         let reserved = live.reserve(step, proof, payable.price, (self.config.clock)())?;
-        let merchant = &self.config.names.merchant;
-        let payees = match &payable.exchange {
-            None if quote.shares.is_empty() => live.payee(merchant).into(),
-            _ => quote.payees_by(merchant, &payable),
-        };
+        let payees = quote.payees_by(&self.config.names.merchant, &payable);
         Ok(Call { sessions, live, reserved, payees })
     }
 

@@ -1,12 +1,9 @@
 //! One session in memory: which steps are taken or under way. Everything happens under a short lock, and nothing waits there.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farthing_channel::{Link, Steps};
-use farthing_engine::{
-    ChainTerms, Chart, Fault, Payees, PaymentId, SessionId, SessionRow, SessionState, TapeStep,
-};
-use farthing_ledger::AccountId;
+use farthing_engine::{ChainTerms, Fault, Payees, PaymentId, SessionId, SessionRow, SessionState, TapeStep};
 use farthing_money::{Asset, Label, Money, Timestamp};
 use farthing_wire::{SessionStanding, SessionStep};
 use http::HeaderValue;
@@ -24,8 +21,6 @@ pub(crate) struct Live {
     id: SessionId,
     /// What it is called to the upstream.
     pub(crate) payment: PaymentId,
-    /// Whom calls pay that nobody shares in.
-    payee: OnceLock<AccountId>,
     state: Mutex<State>,
 }
 
@@ -99,7 +94,7 @@ impl Live {
             notes: Vec::new(),
         };
         let payment = PaymentId::from_bytes(name.finalize().into());
-        Self { id, payment, payee: OnceLock::new(), state: Mutex::new(state) }
+        Self { id, payment, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -109,11 +104,6 @@ impl Live {
     /// What it pays in.
     pub(crate) fn asset(&self) -> Asset {
         self.lock().asset
-    }
-
-    /// The account of this merchant in what it pays in. There is one merchant, so it is derived once.
-    pub(crate) fn payee(&self, merchant: &str) -> AccountId {
-        *self.payee.get_or_init(|| Chart::merchant_of(self.asset(), merchant))
     }
 
     /// What has to be hashed to see whether a step's link is right.
