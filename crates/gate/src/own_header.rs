@@ -21,11 +21,6 @@ const SPOOFED: [&str; 6] = [
 
 pub use farthing_wire::header::FARTHING_CHARGE;
 
-/// [`header::FARTHING_PAYMENT`], made once: it goes with every call.
-pub static NOTE: HeaderName = HeaderName::from_static("farthing-payment");
-/// [`header::FARTHING_SESSION`], made once.
-pub static SESSION: HeaderName = HeaderName::from_static("farthing-session");
-
 /// What an upstream must not say in our name on an answer under a price.
 const OURS_ALONE: [&str; 15] = [
     FARTHING_CHARGE,
@@ -194,14 +189,6 @@ mod tests {
         for name in all {
             assert!(is_one_of(&name.parse().unwrap(), &[name]), "{name}");
         }
-    }
-
-    #[test]
-    fn names_that_are_made_once_are_those_of_the_wire() {
-        assert!(
-            NOTE == *header::FARTHING_PAYMENT.to_lowercase()
-                && SESSION == *header::FARTHING_SESSION.to_lowercase()
-        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ use farthing_wire::mpp::credit::{self, OutputText};
 use farthing_wire::mpp::{self, ChallengeError};
 use farthing_wire::upstream::Standing;
 use farthing_wire::x402::PaymentFlow;
-use farthing_wire::{Credential, PaymentNote};
+use farthing_wire::{Credential, PaymentNote, header};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use tower::ServiceExt;
@@ -518,7 +518,7 @@ impl<S: Upstream> Answering<S> {
     ) -> impl Future<Output = Result<Response<Body>, UpstreamError>> + Send + use<S> {
         let Self { inner, mut parts, body, quote } = self;
         if let Some(note) = note {
-            parts.headers.insert(own_header::NOTE.clone(), note);
+            parts.headers.insert(header::FARTHING_PAYMENT, note);
         }
         // By itself on the heap: whatever waits for it would carry it twice, and it is large.
         let mut asked =

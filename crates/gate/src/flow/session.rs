@@ -140,7 +140,7 @@ impl Shared {
         own_header::remove_from_answer(headers);
         keep_private(headers);
         if let Ok(value) = HeaderValue::try_from(standing.encode()) {
-            headers.insert(own_header::SESSION.clone(), value);
+            headers.insert(header::FARTHING_SESSION, value);
         }
         self.put_session_pass(headers, quote, name);
         if origin {
