@@ -39,14 +39,21 @@ export async function listen(handler) {
 export function judge(chain, more = () => []) {
   const account = chain.accounts[0]
   const { client } = chain
+  // One after the other: two that ask for the account's next number at once would be sent under the same one.
+  let sent = Promise.resolve()
+  const inTurn = (send) => {
+    const mine = sent.then(send)
+    sent = mine.catch(() => {})
+    return mine
+  }
   const signer = toFacilitatorEvmSigner({
     address: account.address,
     getCode: (args) => client.getCode(args),
     // It tries a ceiling's settlement by reading, and only the facilitator itself may settle that.
     readContract: (args) => client.readContract({ ...args, args: args.args ?? [], account }),
     verifyTypedData: (args) => client.verifyTypedData(args),
-    writeContract: (args) => client.writeContract({ ...args, account, chain: client.chain }),
-    sendTransaction: (args) => client.sendTransaction({ ...args, account, chain: client.chain }),
+    writeContract: (args) => inTurn(() => client.writeContract({ ...args, account, chain: client.chain })),
+    sendTransaction: (args) => inTurn(() => client.sendTransaction({ ...args, account, chain: client.chain })),
     waitForTransactionReceipt: (args) => client.waitForTransactionReceipt(args),
   })
   const network = `eip155:${chain.chainId}`
