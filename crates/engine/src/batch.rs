@@ -68,6 +68,8 @@ pub fn decide(rows: &mut Rows, command: &Command, now: Timestamp) -> Result<(Ans
         Command::TopUpSession(command) => op::session::top_up(rows, command),
         Command::CloseSession(command) => op::session::close(rows, command, now),
         Command::FoldTape(command) => op::fold::fold(rows, command),
+        Command::MarkRestored(sessions) => op::session::mark_restored(rows, sessions),
+        Command::CatchUp(command) => op::fold::catch_up(rows, command),
         Command::RefundCodes(command) => op::code::refund(rows, command),
         Command::ExpireKeyset(command) => op::expire::expire(rows, command, now),
         Command::Prune(command) => op::expire::prune(rows, command),

@@ -111,7 +111,7 @@ pub use row::{
     MeltQuoteRow, MintQuoteRow, Mode, NameRow, OutputRow, PaymentRow, PaymentState, StatementRow, Worth,
 };
 pub use session::{
-    CLOSED_KEPT, ChainTerms, CloseSession, FoldTape, OpenSession, SessionId, SessionRow, SessionState,
-    TapeRow, TapeStep, TopUpSession,
+    CLOSED_KEPT, CatchUp, ChainTerms, CloseSession, FoldTape, OpenSession, SessionId, SessionRow,
+    SessionState, TapeRow, TapeStep, TopUpSession,
 };
 pub use table::{Changes, Keys, Rows, Table};

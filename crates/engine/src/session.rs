@@ -81,6 +81,8 @@ pub struct SessionRow {
     pub ends_at: Timestamp,
     /// When it is closed: until then the same closing is answered alike. The hour is enough.
     pub kept_until: Timestamp,
+    /// Whether its books were restored from a backup and its payer has shown no link since: he may have shown more than they know.
+    pub restored: bool,
 }
 
 impl SessionRow {
@@ -172,6 +174,26 @@ pub struct CloseSession {
     pub asset: Asset,
     /// The request.
     pub tag: RequestTag,
+}
+
+/// Charges what a session's payer has shown before its books were restored: all above the highest step that they know, up to the
+/// one that his next link proves. Of a session that is not [restored](SessionRow::restored), or not any more, nothing is charged.
+#[derive(Clone, Debug)]
+pub struct CatchUp {
+    /// Which.
+    pub session: SessionId,
+    /// Which of its chains.
+    pub generation: u32,
+    /// The last step that is charged.
+    pub last: u32,
+    /// Its link.
+    pub link: Link,
+    /// In what.
+    pub asset: Asset,
+    /// For whom: what the steps were shown for went with the books.
+    pub payees: Payees,
+    /// With which tax code.
+    pub tax_code: Option<Label>,
 }
 
 /// Brings rows of the tape into the books: those of their steps that are of one asset, for the same payees and of one tax code. Rows

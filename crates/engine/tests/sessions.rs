@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use farthing_channel::ChainSecret;
 use farthing_engine::{
-    Answer, CLOSED_KEPT, ChainTerms, Chart, CloseSession, Command, CreditId, FoldTape, Forget, Input, Mode,
-    OpenSession, Output, OutputId, Reject, RequestTag, Rows, SessionId, SessionReject, SessionRow,
-    SessionState, TapeRow, TapeStep, TopUpSession, credits_account, decide,
+    Answer, CLOSED_KEPT, CatchUp, ChainTerms, Chart, CloseSession, Command, CreditId, FoldTape, Forget,
+    Input, Mode, OpenSession, Output, OutputId, Reject, RequestTag, Rows, SessionId, SessionReject,
+    SessionRow, SessionState, TapeRow, TapeStep, TopUpSession, credits_account, decide,
 };
 use farthing_ledger::{Account, AccountId, Transfer};
 use farthing_money::{Amount, Asset, Label, Timestamp};
@@ -141,6 +141,74 @@ fn a_session_is_opened_spent_and_closed_with_change() {
     assert_eq!(run(&mut rows, &closing, NOW), Ok(Answer::Session(closed)), "a repetition is answered alike");
     assert_eq!(totals(&rows, sessions()), [1_000, 1_000, 0, 0]);
     assert_eq!(totals(&rows, merchant().id())[1], 40);
+}
+
+fn catch_up(session: SessionId, last: u32) -> CatchUp {
+    let link = secret(1).link(50, last).unwrap();
+    let (asset, payees) = (usd(), merchant().id().into());
+    CatchUp { session, generation: 0, last, link, asset, payees, tax_code: None }
+}
+
+/// Books of a backup lack what was shown since: the payer's next link proves it, once.
+#[test]
+fn restored_books_charge_once_what_a_link_proves() {
+    let mut rows = books(2_000);
+    let (session, opening) = open(1, 500, chain(1, 10, 50));
+    let (other, another) = open(2, 1_000, chain(2, 10, 100));
+    run(&mut rows, &opening, NOW).unwrap();
+    run(&mut rows, &another, NOW).unwrap();
+    rows.tape.load(
+        1,
+        Some(TapeRow { steps: vec![step(session, 1, (1, 2), None), step(session, 1, (5, 5), None)] }),
+    );
+    run(&mut rows, &fold(vec![1], vec![session], None), NOW).unwrap();
+    let taken = |rows: &mut Rows, command: CatchUp| {
+        let Ok(Answer::Session(row)) = run(rows, &Command::CatchUp(command), NOW) else {
+            panic!("a session")
+        };
+        (row.taken.high(), row.taken.taken(), row.restored, totals(rows, merchant().id())[1])
+    };
+    assert_eq!(
+        taken(&mut rows, catch_up(session, 20)),
+        (5, 3, false, 30),
+        "books that know all charge nothing"
+    );
+    let unknown = SessionId::from_bytes([9; 16]);
+    let mark = |sessions| Command::MarkRestored(sessions);
+    let refused = run(&mut rows, &mark(vec![session, unknown]), NOW);
+    assert_eq!(refused, Err(Reject::Session(SessionReject::Unknown(unknown))));
+    assert!(!row(&rows, session).restored, "a refusal changes nothing");
+
+    run(&mut rows, &mark(vec![session, other]), NOW).unwrap();
+    let before = CatchUp { generation: 1, ..catch_up(session, 20) };
+    assert_eq!(taken(&mut rows, before), (5, 3, true, 30), "another chain proves nothing of this one");
+    let euros = Asset::micro("EUR").unwrap();
+    let foreign = Command::CatchUp(CatchUp { asset: euros, ..catch_up(session, 20) });
+    assert_eq!(run(&mut rows, &foreign, NOW), Err(Reject::WrongAsset { expected: usd(), got: euros }));
+    assert_eq!(taken(&mut rows, catch_up(session, 20)), (20, 18, false, 180), "what was free below stays so");
+    assert_eq!(row(&rows, session).link, secret(1).link(50, 20).unwrap());
+    assert_eq!(taken(&mut rows, catch_up(session, 30)), (20, 18, false, 180), "once");
+    // One whose next link is the next step lacks nothing.
+    run(&mut rows, &mark(vec![session]), NOW).unwrap();
+    assert_eq!(taken(&mut rows, catch_up(session, 20)), (20, 18, false, 180));
+
+    // What is put in its place has shown nothing, and what is closed shows nothing any more.
+    run(&mut rows, &mark(vec![session, other]), NOW).unwrap();
+    run(&mut rows, &close(session, 1, vec![output(1, 320)]), NOW).unwrap();
+    assert_eq!(taken(&mut rows, catch_up(session, 40)), (20, 18, false, 180));
+    let top_up = TopUpSession {
+        session: other,
+        key: secret(2).key(),
+        chain: chain(3, 10, 100),
+        inputs: vec![input(3, 10)],
+        asset: usd(),
+        ends_at: END,
+        tag: tag(3),
+    };
+    run(&mut rows, &Command::TopUpSession(top_up), NOW).unwrap();
+    assert!(!row(&rows, other).restored);
+    run(&mut rows, &mark(vec![session]), NOW).unwrap();
+    assert!(!row(&rows, session).restored, "a closed one pays for nothing more");
 }
 
 #[test]

@@ -110,6 +110,32 @@ impl Shop {
         Self { folder, site, time, installation, app, secrets: AtomicU64::new(1 << 32) }
     }
 
+    /// What a backup has at this moment.
+    async fn backup(&self) -> TempDir {
+        let killed = tempfile::tempdir().unwrap();
+        copy(self.folder.path(), killed.path());
+        let backup = killed.path().join("books.backup");
+        farthing_server::backup::make(&config(killed.path()), clock(&self.time), &backup, false)
+            .await
+            .unwrap();
+        killed
+    }
+
+    /// The shop as it is once a backup of it is restored: paused.
+    async fn restored(&self, backup: &TempDir) -> Self {
+        let (backup, folder) = (backup.path().join("books.backup"), tempfile::tempdir().unwrap());
+        farthing_server::backup::restore(&backup, &folder.path().join("data"), &clock(&self.time)).unwrap();
+        let (site, time) = (Arc::<Site>::default(), Arc::clone(&self.time));
+        let (installation, app) = open(folder.path(), &site, &time).await;
+        Self { folder, site, time, installation, app, secrets: AtomicU64::new(1 << 32) }
+    }
+
+    /// The operator has looked at it, and lets it go on.
+    async fn resume(&self) {
+        self.installation.writer.execute(Command::SetMode(Mode::Open)).await.unwrap();
+        self.fold().await;
+    }
+
     async fn send(&self, method: Method, path: &str, headers: &[(&str, String)], body: String) -> Reply {
         let mut request = Request::builder().method(method).uri(path).header("host", "shop.example");
         for (name, value) in headers {
@@ -453,26 +479,105 @@ async fn a_backup_has_the_tape() {
     shop.call(&session, 1).await;
     shop.fold().await;
     shop.call(&session, 2).await;
-    let killed = tempfile::tempdir().unwrap();
-    copy(shop.folder.path(), killed.path());
-    let (backup, folder) = (killed.path().join("books.backup"), tempfile::tempdir().unwrap());
-    farthing_server::backup::make(&config(killed.path()), clock(&shop.time), &backup, false).await.unwrap();
-    farthing_server::backup::restore(&backup, &folder.path().join("data"), &clock(&shop.time)).unwrap();
-
-    let (site, time) = (Arc::<Site>::default(), Arc::clone(&shop.time));
-    let (installation, app) = open(folder.path(), &site, &time).await;
-    let restored = Shop { folder, site, time, installation, app, secrets: AtomicU64::new(1 << 32) };
+    let restored = shop.restored(&shop.backup().await).await;
     assert_eq!((restored.taken(), restored.in_sessions()), (2, 48));
     assert_eq!(restored.call(&session, 3).await.code(), "paused", "as any issuer that was restored");
-    restored.installation.writer.execute(Command::SetMode(Mode::Open)).await.unwrap();
-    restored.fold().await;
+    restored.resume().await;
     assert_eq!(restored.call(&session, 2).await.code(), "session-step-used");
     assert_eq!(restored.call(&session, 3).await.status, StatusCode::OK);
     restored.fold().await;
     restored.audit();
 }
 
-/// Books of an older backup: the payer's next link proves what was paid since, beyond what may be on its way at once.
+/// What went wrong: books of an older backup left up to a thousand steps to the payer that it had been served for.
+#[tokio::test]
+async fn the_first_link_after_a_restore_pays_for_all_that_the_books_lost() {
+    let shop = Shop::new().await;
+    let session = shop.open_session(1, 100).await;
+    for step in [1, 2, 3, 5] {
+        shop.call(&session, step).await;
+    }
+    let backup = shop.backup().await;
+    for step in 6..=30 {
+        shop.call(&session, step).await;
+    }
+    let restored = shop.restored(&backup).await;
+    restored.resume().await;
+    let standing = SessionStanding { generation: 0, high: 5, left: 96 };
+    assert_eq!(restored.call(&session, 5).await.standing(), standing, "the books know nothing of the others");
+    // What is refused, and what they know of, proves nothing.
+    let unmeant = format!("{}; steps=2", session.header(31));
+    assert_eq!(restored.call_with(unmeant).await.code(), "session-price");
+    let forged = session.header(30).replace(".30.", ".31.");
+    assert_eq!(restored.call_with(forged).await.code(), "session-link");
+    assert_eq!(
+        restored.call(&session, 4).await.standing().left,
+        95,
+        "a call that was on its way when it was made"
+    );
+    restored.fold().await;
+    assert_eq!(restored.taken(), 5);
+
+    // Four calls were on their way, and the last of them comes first.
+    assert_eq!(
+        restored.call(&session, 34).await.standing(),
+        SessionStanding { generation: 0, high: 34, left: 66 }
+    );
+    restored.fold().await;
+    assert_eq!(restored.taken(), 34);
+    restored.site.failures.store(1, SeqCst);
+    assert_eq!(restored.call(&session, 33).await.code(), "upstream-failed");
+    let replies =
+        futures_util::future::join_all([31, 32, 33].map(|step| restored.call(&session, step))).await;
+    assert!(
+        replies.iter().all(|reply| reply.status == StatusCode::OK),
+        "the others are good for their calls"
+    );
+    assert_eq!(restored.call(&session, 33).await.code(), "session-step-used");
+    // From here on it is a session like any other: what is skipped stays free.
+    assert_eq!(restored.call(&session, 40).await.standing().left, 65);
+    assert_eq!(restored.call(&session, 36).await.standing().left, 64);
+    restored.fold().await;
+    assert_eq!((restored.taken(), restored.site.delivered.load(SeqCst)), (36, 7));
+    restored.audit();
+
+    let killed = restored.after_kill().await;
+    assert_eq!(killed.call(&session, 45).await.standing().left, 63, "also after a kill");
+    let (blanks, _) = killed.outputs(&[1; 30], &killed.keyset().await);
+    assert_eq!(killed.close(&session, &blanks).await.body["change"], (63 * CENT).to_string());
+    killed.audit();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_first_links_after_a_restore_pay_once() {
+    let shop = Shop::new().await;
+    let session = shop.open_session(1, 3_000).await;
+    let backup = shop.backup().await;
+    shop.call(&session, 1_500).await;
+    let restored = shop.restored(&backup).await;
+    restored.resume().await;
+    let steps: Vec<u32> = (1_501..=1_540).rev().collect();
+    let replies =
+        futures_util::future::join_all(steps.iter().map(|step| restored.call(&session, *step))).await;
+    assert!(replies.iter().all(|reply| reply.status == StatusCode::OK));
+    restored.fold().await;
+    assert_eq!((restored.taken(), restored.site.delivered.load(SeqCst)), (1_540, 40));
+    // A price of three steps pays for what is below its own.
+    let (other, backup) = (restored.open_session(2, 3_000).await, restored.backup().await);
+    let again = restored.restored(&backup).await;
+    again.resume().await;
+    let dear = async |step: u32| {
+        again.send(Method::GET, "/dear", &[("farthing-session", other.header(step))], String::new()).await
+    };
+    assert_eq!(dear(2_503).await.standing(), SessionStanding { generation: 0, high: 2_503, left: 497 });
+    assert_eq!(dear(2_500).await.standing().left, 497);
+    assert_eq!(dear(1_000).await.code(), "session-step-used", "no more than may be on their way are good");
+    again.fold().await;
+    assert_eq!(again.taken(), 1_540 + 2_503);
+    again.audit();
+}
+
+/// The payer's next link proves what was paid before it, beyond what may be on its way at once.
 #[tokio::test]
 async fn a_link_far_ahead_pays_for_all_below_it() {
     let shop = Shop::new().await;

@@ -31,10 +31,10 @@ pub use self::payout::{
 pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
 pub use self::trial::{OpenTrial, TrialCount};
 use crate::{
-    AcceptRates, Arrive, Authorize, BOOKS, BookGas, BundleCommand, CallId, Capture, ChargeVoucher,
+    AcceptRates, Arrive, Authorize, BOOKS, BookGas, BundleCommand, CallId, Capture, CatchUp, ChargeVoucher,
     CloseSession, CursorRow, Deposit, EndCall, EndSweep, EntitlementCommand, Facilitate, FoldTape, Fund,
     Keys, MakeChannelCall, Mode, OpenInlet, OpenSession, QuoteId, Refund, ReopenCall, SeeChannel,
-    SeeReceiver, SendCall, Settle, Sweep, TopUpSession, UndoArrival, UseCommand, Void, Withdraw,
+    SeeReceiver, SendCall, SessionId, Settle, Sweep, TopUpSession, UndoArrival, UseCommand, Void, Withdraw,
 };
 
 /// Anything that changes a row.
@@ -88,6 +88,9 @@ pub enum Command {
     TopUpSession(TopUpSession),
     CloseSession(CloseSession),
     FoldTape(FoldTape),
+    /// The books that these sessions are in were restored from a backup.
+    MarkRestored(Vec<SessionId>),
+    CatchUp(CatchUp),
     RefundCodes(RefundCodes),
     ExpireKeyset(ExpireKeyset),
     Prune(Prune),

@@ -28,6 +28,12 @@ impl Command {
                 keys.accounts.push(Chart::of(command.asset).sessions);
                 command.payees.keys(keys);
             }
+            Self::MarkRestored(sessions) => keys.sessions.extend(sessions),
+            Self::CatchUp(command) => {
+                keys.sessions.push(command.session);
+                keys.accounts.push(Chart::of(command.asset).sessions);
+                command.payees.keys(keys);
+            }
             _ => {}
         }
     }

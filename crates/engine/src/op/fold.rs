@@ -7,7 +7,10 @@ use farthing_money::Amount;
 
 use super::Decision;
 use crate::books::Draft;
-use crate::{Answer, Chart, FoldTape, Reject, Rows, SessionId, SessionRow, SessionState, TapeRow, TapeStep};
+use crate::{
+    Answer, CatchUp, Chart, FoldTape, Reject, Rows, SessionId, SessionReject, SessionRow, SessionState,
+    TapeRow, TapeStep,
+};
 
 pub(crate) fn fold(rows: &mut Rows, command: &FoldTape) -> Decision {
     let FoldTape { rows: numbers, sessions: _, asset, payees, tax_code } = command;
@@ -50,6 +53,37 @@ pub(crate) fn fold(rows: &mut Rows, command: &FoldTape) -> Decision {
         }
     }
     Ok((Answer::Folded { charged, lost }, entry))
+}
+
+/// Charges what a session's payer had shown before the books were restored.
+pub(crate) fn catch_up(rows: &mut Rows, command: &CatchUp) -> Decision {
+    let CatchUp { session, generation, last, link, asset, payees, tax_code } = command;
+    let row = rows.sessions.get(session)?.ok_or(Reject::Session(SessionReject::Unknown(*session)))?;
+    if row.asset != *asset {
+        return Err(Reject::WrongAsset { expected: row.asset, got: *asset });
+    }
+    let mut row = row.clone();
+    if !row.restored || row.generation != *generation {
+        return Ok((Answer::Session(Box::new(row)), None));
+    }
+    let first = row.taken.high().saturating_add(1);
+    let (session, generation) = (*session, *generation);
+    let step = TapeStep {
+        session,
+        generation,
+        first,
+        last: *last,
+        link: *link,
+        payees: payees.clone(),
+        tax_code: *tax_code,
+    };
+    let charged = if first <= *last { take(&mut row, &step).unwrap_or_default() } else { Amount::ZERO };
+    row.restored = false;
+    let mut draft = Draft::new(EntryKind::Post, None).tax_code(*tax_code);
+    payees.pay(&mut draft, Chart::of(*asset).sessions, charged)?;
+    let entry = if charged.is_zero() { None } else { Some(draft.apply(rows)?) };
+    rows.sessions.put(session, row.clone());
+    Ok((Answer::Session(Box::new(row)), entry))
 }
 
 /// Takes a step, and says what it is worth. None, and nothing taken, for one that cannot be charged any more: who wrote it down has

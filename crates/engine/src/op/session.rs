@@ -37,6 +37,7 @@ pub(crate) fn open(rows: &mut Rows, command: &OpenSession) -> Decision {
         tag: *tag,
         ends_at: *ends_at,
         kept_until: *ends_at,
+        restored: false,
     };
     rows.sessions.put(*session, row.clone());
     Ok((Answer::Session(Box::new(row)), Some(entry)))
@@ -66,6 +67,8 @@ pub(crate) fn top_up(rows: &mut Rows, command: &TopUpSession) -> Decision {
         link: chain.anchor,
         tag: *tag,
         ends_at: *ends_at,
+        // Nothing of the next chain was shown before.
+        restored: false,
         ..row
     };
     rows.sessions.put(*session, row.clone());
@@ -99,6 +102,24 @@ pub(crate) fn close(rows: &mut Rows, command: &CloseSession, now: Timestamp) -> 
     let row = SessionRow { state, tag: *tag, kept_until: kept_until(now), ..row };
     rows.sessions.put(*session, row.clone());
     Ok((Answer::Session(Box::new(row)), entry))
+}
+
+/// Whoever shows the next link of these sessions pays for all below it.
+pub(crate) fn mark_restored(rows: &mut Rows, sessions: &[SessionId]) -> Decision {
+    for session in sessions {
+        if rows.sessions.get(session)?.is_none() {
+            return Err(Reject::Session(SessionReject::Unknown(*session)));
+        }
+    }
+    for session in sessions {
+        if let Ok(Some(row)) = rows.sessions.get(session)
+            && row.state == SessionState::Open
+        {
+            let row = SessionRow { restored: true, ..row.clone() };
+            rows.sessions.put(*session, row);
+        }
+    }
+    Ok((Answer::Done, None))
 }
 
 /// Until when a session is known that is closed now, by whole hours: nothing that is kept says when exactly somebody came.

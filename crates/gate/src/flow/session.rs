@@ -36,7 +36,8 @@ struct Call {
     payees: Payees,
 }
 
-/// A call whose link has so many hashes to show that they are made where cryptography is.
+/// A call that is not set aside at once: its link has so many hashes to show that they are made where cryptography is, or the books have
+/// to catch up with it.
 struct Far {
     sessions: Arc<Sessions>,
     live: Arc<Live>,
@@ -178,14 +179,14 @@ impl Shared {
             live
         };
         let proof = live.proof(&step);
-        if proof.steps() >= NEAR {
+        if proof.steps() >= NEAR || proof.is_of_restored() {
             return Ok(Taken::Far(Box::new(Far { sessions, live, step, proof })));
         }
         let holds = proof.holds();
         self.reserve((sessions, live), &step, (&proof, holds), quote, client).map(Taken::Now)
     }
 
-    /// Makes the hashes of a link that is far from those that are known.
+    /// Makes the hashes of a link that is far from those that are known, and lets restored books catch up with it.
     async fn prove_far(&self, far: Far, quote: &Quote, client: Option<&Client>) -> Result<Call, Refused> {
         let Far { sessions, live, step, proof } = far;
         let weight = usize::try_from(proof.steps() / NEAR).unwrap_or(usize::MAX);
@@ -195,6 +196,12 @@ impl Shared {
             work.genuine();
         } else {
             work.cost(weight);
+        }
+        if holds && proof.is_of_restored() {
+            let payable = self.payable_in(quote, live.asset());
+            let payees = quote.payees_by(&self.config.names.merchant, &payable);
+            let (now, whom) = ((self.config.clock)(), (&payees, quote.tax_code));
+            sessions.catch_up(&live, (&step, &proof), (payable.price, now), whom).await?;
         }
         self.reserve((sessions, live), &step, (&proof, holds), quote, client)
     }

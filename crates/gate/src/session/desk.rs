@@ -97,7 +97,7 @@ impl Sessions {
     }
 }
 
-fn row(answer: Answer) -> Result<SessionRow, DeskError> {
+pub(super) fn row(answer: Answer) -> Result<SessionRow, DeskError> {
     match answer {
         Answer::Session(row) => Ok(*row),
         _ => Err(Fault::new(FaultKind::Corrupt, "a session was expected of the engine").into()),

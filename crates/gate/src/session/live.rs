@@ -1,5 +1,6 @@
 //! One session in memory: which steps are taken or under way. Everything happens under a short lock, and nothing waits there.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farthing_channel::{Link, Steps};
@@ -36,6 +37,10 @@ struct State {
     known: (u32, Link),
     under_way: u32,
     closing: bool,
+    /// Whether the books were restored from a backup, and the payer has shown no link since.
+    restored: bool,
+    /// Steps that were charged when the books caught up, for all that is known before their calls came: each is good for its call.
+    charged: BTreeSet<u32>,
     notes: Vec<Note>,
 }
 
@@ -55,9 +60,15 @@ pub(crate) struct Proof {
     steps: u32,
     chain: ChainTerms,
     generation: u32,
+    restored: bool,
 }
 
 impl Proof {
+    /// Whether the session's books were restored, and may have to catch up with what it proves.
+    pub(crate) const fn is_of_restored(&self) -> bool {
+        self.restored
+    }
+
     /// How many hashes it takes.
     pub(crate) const fn steps(&self) -> u32 {
         self.steps
@@ -91,6 +102,8 @@ impl Live {
             known,
             under_way: 0,
             closing: false,
+            restored: row.restored,
+            charged: BTreeSet::new(),
             notes: Vec::new(),
         };
         let payment = PaymentId::from_bytes(name.finalize().into());
@@ -99,6 +112,52 @@ impl Live {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which it is.
+    pub(super) const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Whether the books were restored, and do not know what its payer has shown before.
+    pub(super) fn is_restored(&self) -> bool {
+        self.lock().restored
+    }
+
+    /// What restored books lack of what a call proves, whose link was proven: nothing if it shows nothing that they do not know.
+    pub(super) fn lost(
+        &self,
+        step: &SessionStep,
+        proof: &Proof,
+        price: Money,
+        now: Timestamp,
+    ) -> Result<Option<Lost>, SessionRefusal> {
+        let state = self.lock();
+        let (first, _) = state.fits(self.id, step, proof, (price, now))?;
+        if !state.restored || step.step <= state.taken.high() {
+            return Ok(None);
+        }
+        let last = first.saturating_sub(1);
+        let (generation, chain) = (state.generation, state.chain);
+        drop(state);
+        let link = Link::from_bytes(step.link).below(&chain.salt, step.step.saturating_sub(last));
+        Ok(Some(Lost { generation, last, link }))
+    }
+
+    /// The books have caught up with the payer. Steps that are charged now and were not before may be those of calls that are on their
+    /// way, so each of the latest is good for its call: nobody can tell them from those that were lost.
+    pub(super) fn caught_up(&self, row: &SessionRow) {
+        let mut state = self.lock();
+        let (before, high) = (state.taken.high(), row.taken.high());
+        if row.generation != state.generation || state.taken.take(before.saturating_add(1), high).is_err() {
+            state.restored = row.restored;
+            return;
+        }
+        state.charged = (before.max(high.saturating_sub(WINDOW)).saturating_add(1)..=high).collect();
+        if high > state.known.0 {
+            state.known = (high, row.link);
+        }
+        state.restored = row.restored;
     }
 
     /// What it pays in.
@@ -110,9 +169,9 @@ impl Live {
     pub(crate) fn proof(&self, step: &SessionStep) -> Proof {
         let state = self.lock();
         let (shown, (high, known)) = (Link::from_bytes(step.link), state.known);
-        let (chain, generation) = (state.chain, state.generation);
+        let (chain, generation, restored) = (state.chain, state.generation, state.restored);
         let (upper, lower) = if step.step >= high { (shown, known) } else { (known, shown) };
-        Proof { upper, lower, steps: step.step.abs_diff(high), chain, generation }
+        Proof { upper, lower, steps: step.step.abs_diff(high), chain, generation, restored }
     }
 
     /// Sets the steps of a call aside, whose link was proven.
@@ -124,47 +183,26 @@ impl Live {
         now: Timestamp,
     ) -> Result<Reserved, SessionRefusal> {
         let mut state = self.lock();
-        if !state.is_open {
-            return Err(SessionRefusal::Closed(self.id));
-        }
-        if state.closing {
-            return Err(SessionRefusal::Closing(self.id));
-        }
-        if state.ends_at <= now {
-            return Err(SessionRefusal::Ended(self.id));
-        }
-        if price.asset() != state.asset {
-            return Err(SessionRefusal::Asset { price: price.asset(), session: state.asset });
-        }
-        if proof.generation != state.generation {
-            return Err(SessionRefusal::Link(state.standing()));
-        }
-        let count = price.amount().value().div_ceil(u128::from(state.chain.step).max(1)).max(1);
-        let needed = u64::try_from(count).unwrap_or(u64::MAX);
-        let last = step.step;
-        // First of all: who asks again for want of an answer is told that it was charged, whatever has become of the price.
-        if last > 0 && state.taken.check(last, last).is_err() {
-            return Err(SessionRefusal::Used(state.standing()));
-        }
-        if let Some(meant) = step.steps.filter(|meant| needed != u64::from(*meant)) {
-            return Err(SessionRefusal::Price { needed, meant });
-        }
-        let exhausted = |standing| SessionRefusal::Exhausted { needed, standing };
-        let first = u32::try_from(count).ok().and_then(|count| last.checked_sub(count.saturating_sub(1)));
-        let first = first.filter(|first| *first > 0 && last <= state.chain.steps);
-        let first = first.ok_or_else(|| exhausted(state.standing()))?;
-        let next = state.taken.high().saturating_add(1);
-        let skipped = first.saturating_sub(next);
-        // Who skips more than may be on the way pays for what was skipped.
-        let first =
-            if skipped > 0 && skipped.saturating_add(state.taken.free()) > WINDOW { next } else { first };
-        state.taken.take(first, last).map_err(|_| SessionRefusal::Used(state.standing()))?;
-        if last > state.known.0 {
-            state.known = (last, Link::from_bytes(step.link));
+        let (first, was_charged) = state.fits(self.id, step, proof, (price, now))?;
+        let (last, link) = (step.step, Link::from_bytes(step.link));
+        let (mut taken_first, generation) = (first, state.generation);
+        if was_charged {
+            state.charged.retain(|step| !(first..=last).contains(step));
+        } else {
+            let next = state.taken.high().saturating_add(1);
+            let skipped = first.saturating_sub(next);
+            // Who skips more than may be on the way pays for what was skipped.
+            if skipped > 0 && skipped.saturating_add(state.taken.free()) > WINDOW {
+                taken_first = next;
+            }
+            state.taken.take(taken_first, last).map_err(|_| SessionRefusal::Used(state.standing()))?;
+            if last > state.known.0 {
+                state.known = (last, link);
+            }
         }
         state.under_way = state.under_way.saturating_add(1);
-        let (generation, link) = (state.generation, Link::from_bytes(step.link));
-        Ok(Reserved { live: Arc::clone(self), generation, first, last, link, is_taken: false })
+        let (live, first) = (Arc::clone(self), taken_first);
+        Ok(Reserved { live, generation, first, last, link, was_charged, is_taken: false })
     }
 
     /// Where it stands.
@@ -201,6 +239,51 @@ impl Live {
 }
 
 impl State {
+    /// The first step of a call, and whether its steps were charged when the books caught up.
+    fn fits(
+        &self,
+        session: SessionId,
+        step: &SessionStep,
+        proof: &Proof,
+        (price, now): (Money, Timestamp),
+    ) -> Result<(u32, bool), SessionRefusal> {
+        if !self.is_open {
+            return Err(SessionRefusal::Closed(session));
+        }
+        if self.closing {
+            return Err(SessionRefusal::Closing(session));
+        }
+        if self.ends_at <= now {
+            return Err(SessionRefusal::Ended(session));
+        }
+        if price.asset() != self.asset {
+            return Err(SessionRefusal::Asset { price: price.asset(), session: self.asset });
+        }
+        if proof.generation != self.generation {
+            return Err(SessionRefusal::Link(self.standing()));
+        }
+        let count = price.amount().value().div_ceil(u128::from(self.chain.step).max(1)).max(1);
+        let needed = u64::try_from(count).unwrap_or(u64::MAX);
+        let last = step.step;
+        let first = u32::try_from(count).ok().and_then(|count| last.checked_sub(count.saturating_sub(1)));
+        let was_charged = first.is_some_and(|first| self.were_charged(first, last));
+        // First of all: who asks again for want of an answer is told that it was charged, whatever has become of the price.
+        if last > 0 && !was_charged && self.taken.check(last, last).is_err() {
+            return Err(SessionRefusal::Used(self.standing()));
+        }
+        if let Some(meant) = step.steps.filter(|meant| needed != u64::from(*meant)) {
+            return Err(SessionRefusal::Price { needed, meant });
+        }
+        let first = first.filter(|first| *first > 0 && last <= self.chain.steps);
+        let first = first.ok_or_else(|| SessionRefusal::Exhausted { needed, standing: self.standing() })?;
+        Ok((first, was_charged))
+    }
+
+    /// Whether all of these were charged for a call that had not come.
+    fn were_charged(&self, first: u32, last: u32) -> bool {
+        !self.charged.is_empty() && (first..=last).all(|step| self.charged.contains(&step))
+    }
+
     fn standing(&self) -> SessionStanding {
         let high = self.taken.high().max(self.known.0);
         let left = self.chain.steps.saturating_sub(self.taken.taken());
@@ -233,7 +316,17 @@ pub struct Reserved {
     first: u32,
     last: u32,
     link: Link,
+    /// They were charged when the books caught up.
+    was_charged: bool,
     is_taken: bool,
+}
+
+/// What restored books lack of a session: all up to a step that its payer has proven.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    pub(super) generation: u32,
+    pub(super) last: u32,
+    pub(super) link: Link,
 }
 
 impl Reserved {
@@ -248,6 +341,9 @@ impl Reserved {
         let step = TapeStep { session, generation, first, last, link, payees, tax_code };
         // From here on they are in line.
         self.is_taken = true;
+        if self.was_charged {
+            return Ok(self.live.standing());
+        }
         sessions.record.record(step).await?;
         Ok(self.live.standing())
     }
@@ -262,7 +358,12 @@ impl Drop for Reserved {
     fn drop(&mut self) {
         let mut state = self.live.lock();
         state.under_way = state.under_way.saturating_sub(1);
-        if !self.is_taken && state.generation == self.generation {
+        if self.is_taken || state.generation != self.generation {
+            return;
+        }
+        if self.was_charged {
+            state.charged.extend(self.first..=self.last);
+        } else {
             state.taken.give_back(self.first, self.last);
         }
     }

@@ -4,8 +4,10 @@
 //! the tape, and only then is the answer given. What fails gives them back. So a call costs one hash, a line on the tape that it
 //! shares with its neighbours, and no row.
 //!
-//! [`live`] is one session in memory, [`fold`](Sessions::fold) brings the tape into the books, [`desk`] opens, tops up and closes.
+//! [`live`] is one session in memory, [`fold`](Sessions::fold) brings the tape into the books, [`desk`] opens, tops up and closes,
+//! [`catch_up`] brings books that were restored from a backup to where a session's payer is.
 
+mod catch_up;
 pub mod desk;
 mod fold;
 mod live;
@@ -166,6 +168,7 @@ pub struct Sessions {
     /// Where the tape begins that is not in the books.
     begins: AtomicU64,
     folding: tokio::sync::Mutex<()>,
+    catching_up: tokio::sync::Mutex<()>,
 }
 
 impl Sessions {
@@ -187,6 +190,7 @@ impl Sessions {
             open: AtomicU64::new(0),
             begins: AtomicU64::new(0),
             folding: tokio::sync::Mutex::default(),
+            catching_up: tokio::sync::Mutex::default(),
         };
         sessions.look_at_mode()?;
         sessions.open.store(sessions.count()?, Ordering::Relaxed);

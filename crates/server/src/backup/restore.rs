@@ -6,7 +6,7 @@ use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-use farthing_engine::{Command, Mode, Read};
+use farthing_engine::{Command, Mode, Read, pages};
 use farthing_ledger::{Audit, Head, TrialBalance};
 use farthing_store::{
     ArchiveError, ArchiveHeader, ArchiveReader, ArchiveRecord, Clock, Committer, Fjall, KeyValue, Memory,
@@ -23,6 +23,8 @@ const SEAL_FILE: &str = "books.seal";
 /// Bytes in one commit, about.
 const COMMIT_BYTES: usize = 4 * 1024 * 1024;
 const FRAMES: usize = 256;
+/// Sessions in one commit.
+const SESSIONS: usize = 1_024;
 
 /// A backup that is whole: its checksum is right and its books agree.
 #[derive(Clone, Debug)]
@@ -176,7 +178,7 @@ fn fill(path: &Path, books: &Path) -> Result<(), BackupError> {
     Ok(store.write(rows)?)
 }
 
-/// Audits what was written, where it was written, and pauses the issuer.
+/// Audits what was written, where it was written, pauses the issuer, and marks its sessions: their payers may know more of them.
 fn settle(path: &Path, folder: &Path, clock: &Clock) -> Result<(), BackupError> {
     let wrong = |reason: String| BackupError::Books { path: path.to_owned(), reason };
     let books = RowStore::open(Fjall::open(folder)?)?;
@@ -191,7 +193,15 @@ fn settle(path: &Path, folder: &Path, clock: &Clock) -> Result<(), BackupError> 
         }
     }
     compare(&books, &audit).map_err(wrong)?;
-    let mut committer = Committer::new(books, Arc::clone(clock), Box::new(|_| {}))?;
-    let refused = committer.commit(&[Command::SetMode(Mode::Paused)]).into_iter().find_map(Result::err);
-    refused.map_or(Ok(()), |refusal| Err(wrong(format!("the issuer cannot be paused: {refusal}"))))
+    let mut committer = Committer::new(books.clone(), Arc::clone(clock), Box::new(|_| {}))?;
+    let mut commit = |command: Command, what: &str| {
+        let refused = committer.commit(&[command]).into_iter().find_map(Result::err);
+        refused.map_or(Ok(()), |refusal| Err(wrong(format!("{what}: {refusal}"))))
+    };
+    commit(Command::SetMode(Mode::Paused), "the issuer cannot be paused")?;
+    for page in pages(SESSIONS, |after, limit| books.sessions_after(after, limit)) {
+        let sessions = page?.into_iter().map(|(session, _)| session).collect();
+        commit(Command::MarkRestored(sessions), "its sessions cannot be marked")?;
+    }
+    Ok(())
 }
