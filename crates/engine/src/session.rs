@@ -176,15 +176,17 @@ pub struct CloseSession {
     pub tag: RequestTag,
 }
 
-/// Charges what a session's payer has shown before its books were restored: all above the highest step that they know, up to the
-/// one that his next link proves. Of a session that is not [restored](SessionRow::restored), or not any more, nothing is charged.
+/// Charges what a session's payer has shown before its books were restored, which a link of his proves. What was charged already is not
+/// charged again, so that the same command may be repeated.
 #[derive(Clone, Debug)]
 pub struct CatchUp {
     /// Which.
     pub session: SessionId,
     /// Which of its chains.
     pub generation: u32,
-    /// The last step that is charged.
+    /// The first step that is charged: the one above the highest that is known.
+    pub first: u32,
+    /// The last one; before the first, if nothing is lacking.
     pub last: u32,
     /// Its link.
     pub link: Link,

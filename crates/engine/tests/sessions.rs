@@ -146,7 +146,7 @@ fn a_session_is_opened_spent_and_closed_with_change() {
 fn catch_up(session: SessionId, last: u32) -> CatchUp {
     let link = secret(1).link(50, last).unwrap();
     let (asset, payees) = (usd(), merchant().id().into());
-    CatchUp { session, generation: 0, last, link, asset, payees, tax_code: None }
+    CatchUp { session, generation: 0, first: 6, last, link, asset, payees, tax_code: None }
 }
 
 /// Books of a backup lack what was shown since: the payer's next link proves it, once.
@@ -168,11 +168,6 @@ fn restored_books_charge_once_what_a_link_proves() {
         };
         (row.taken.high(), row.taken.taken(), row.restored, totals(rows, merchant().id())[1])
     };
-    assert_eq!(
-        taken(&mut rows, catch_up(session, 20)),
-        (5, 3, false, 30),
-        "books that know all charge nothing"
-    );
     let unknown = SessionId::from_bytes([9; 16]);
     let mark = |sessions| Command::MarkRestored(sessions);
     let refused = run(&mut rows, &mark(vec![session, unknown]), NOW);
@@ -187,15 +182,23 @@ fn restored_books_charge_once_what_a_link_proves() {
     assert_eq!(run(&mut rows, &foreign, NOW), Err(Reject::WrongAsset { expected: usd(), got: euros }));
     assert_eq!(taken(&mut rows, catch_up(session, 20)), (20, 18, false, 180), "what was free below stays so");
     assert_eq!(row(&rows, session).link, secret(1).link(50, 20).unwrap());
-    assert_eq!(taken(&mut rows, catch_up(session, 30)), (20, 18, false, 180), "once");
+    assert_eq!(taken(&mut rows, catch_up(session, 20)), (20, 18, false, 180), "once");
+    assert_eq!(taken(&mut rows, catch_up(session, 24)), (24, 22, false, 220), "and what is above it");
     // One whose next link is the next step lacks nothing.
     run(&mut rows, &mark(vec![session]), NOW).unwrap();
-    assert_eq!(taken(&mut rows, catch_up(session, 20)), (20, 18, false, 180));
+    let next = CatchUp { first: 25, ..catch_up(session, 24) };
+    assert_eq!(taken(&mut rows, next), (24, 22, false, 220));
+    let beyond = CatchUp { first: 25, ..catch_up(session, 50) };
+    assert_eq!(
+        taken(&mut rows, CatchUp { last: 51, ..beyond }),
+        (24, 22, false, 220),
+        "there is no such step"
+    );
 
     // What is put in its place has shown nothing, and what is closed shows nothing any more.
     run(&mut rows, &mark(vec![session, other]), NOW).unwrap();
-    run(&mut rows, &close(session, 1, vec![output(1, 320)]), NOW).unwrap();
-    assert_eq!(taken(&mut rows, catch_up(session, 40)), (20, 18, false, 180));
+    run(&mut rows, &close(session, 1, vec![output(1, 280)]), NOW).unwrap();
+    assert_eq!(taken(&mut rows, catch_up(session, 40)), (24, 22, false, 220));
     let top_up = TopUpSession {
         session: other,
         key: secret(2).key(),

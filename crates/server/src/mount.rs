@@ -216,6 +216,7 @@ fn issuer(
         chains,
         trials,
         sessions: installation.sessions.clone(),
+        merchant: installation.merchant.clone(),
     }
 }
 

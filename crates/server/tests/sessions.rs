@@ -197,6 +197,13 @@ impl Shop {
         Session { id: reply.body["session"].as_str().unwrap().to_owned(), secret, steps }
     }
 
+    /// The payer says that so many steps were charged.
+    async fn own_up(&self, session: &Session, generation: u32, step: u32) -> Reply {
+        let link = session.secret.link(session.steps, step.min(session.steps)).unwrap();
+        let body = json!({ "generation": generation, "step": step, "link": hex::encode(link.as_bytes()) });
+        self.post(&format!("/v1/sessions/{}", session.id), &body).await
+    }
+
     async fn call(&self, session: &Session, step: u32) -> Reply {
         self.call_with(session.header(step)).await
     }
@@ -575,6 +582,55 @@ async fn many_first_links_after_a_restore_pay_once() {
     again.fold().await;
     assert_eq!(again.taken(), 1_540 + 2_503);
     again.audit();
+}
+
+/// Who closes a session, or tops it up, shows no next link: he says what was charged. So does whose session is younger than the backup.
+#[tokio::test]
+async fn a_payer_says_what_restored_books_lack() {
+    let shop = Shop::new().await;
+    let older = shop.open_session(1, 100).await;
+    shop.call(&older, 1).await;
+    let secret = ChainSecret::from_bytes([2; 32]);
+    let opening = json!({ "inputs": shop.credits(100 * CENT).await, "chain": chain(&secret, 100) });
+    let backup = shop.backup().await;
+    let younger = shop.post("/v1/sessions", &opening).await.body["session"].as_str().unwrap().to_owned();
+    let younger = Session { id: younger, secret, steps: 100 };
+    for session in [&older, &younger] {
+        for step in 2..=30 {
+            shop.call(session, step).await;
+        }
+    }
+    // What is known is not charged again, and takes no hash.
+    assert_eq!(shop.own_up(&older, 0, 30).await.body["left"], 70);
+    let forged = Session { secret: younger.secret.clone(), ..older.clone() };
+    assert_eq!(shop.own_up(&forged, 0, 30).await.body["left"], 70);
+
+    let restored = shop.restored(&backup).await;
+    restored.resume().await;
+    let gone = restored.own_up(&younger, 0, 30).await;
+    assert_eq!((gone.status, gone.code()), (StatusCode::NOT_FOUND, "unknown-session"));
+    // By the books its credits are not spent yet.
+    assert_eq!(restored.post("/v1/sessions", &opening).await.status, StatusCode::OK);
+    let refused = restored.own_up(&forged, 0, 30).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, "session-link"));
+    let beyond = restored.own_up(&older, 0, u32::MAX).await;
+    assert_eq!((beyond.status, beyond.code()), (StatusCode::CONFLICT, "session-link"), "and no hash is made");
+    assert_eq!(restored.own_up(&older, 1, 30).await.body["left"], 99, "of another chain nothing is charged");
+    for session in [&older, &younger] {
+        for _ in 0..2 {
+            let told = restored.own_up(session, 0, 30).await;
+            assert_eq!((&told.body["high"], &told.body["change"]), (&json!(30), &json!((70 * CENT).to_string())));
+        }
+    }
+    assert_eq!(restored.taken(), 60);
+    assert_eq!(restored.call(&younger, 31).await.standing().left, 69);
+    assert_eq!(restored.call(&younger, 30).await.status, StatusCode::OK, "it may have been on its way");
+    let (blanks, _) = restored.outputs(&[1; 30], &restored.keyset().await);
+    assert_eq!(restored.close(&older, &blanks).await.body["change"], (70 * CENT).to_string());
+    assert_eq!(restored.own_up(&older, 0, 40).await.body["state"], "CLOSED");
+    restored.fold().await;
+    assert_eq!(restored.taken(), 61);
+    restored.audit();
 }
 
 /// The payer's next link proves what was paid before it, beyond what may be on its way at once.

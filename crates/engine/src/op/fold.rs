@@ -57,27 +57,28 @@ pub(crate) fn fold(rows: &mut Rows, command: &FoldTape) -> Decision {
 
 /// Charges what a session's payer had shown before the books were restored.
 pub(crate) fn catch_up(rows: &mut Rows, command: &CatchUp) -> Decision {
-    let CatchUp { session, generation, last, link, asset, payees, tax_code } = command;
+    let CatchUp { session, generation, first, last, link, asset, payees, tax_code } = command;
     let row = rows.sessions.get(session)?.ok_or(Reject::Session(SessionReject::Unknown(*session)))?;
     if row.asset != *asset {
         return Err(Reject::WrongAsset { expected: row.asset, got: *asset });
     }
     let mut row = row.clone();
-    if !row.restored || row.generation != *generation {
+    if row.generation != *generation {
         return Ok((Answer::Session(Box::new(row)), None));
     }
-    let first = row.taken.high().saturating_add(1);
-    let (session, generation) = (*session, *generation);
+    let (session, generation, first, last) = (*session, *generation, *first, *last);
+    // Of a repetition only what is above what the first one has charged.
+    let first = if row.taken.check(first, last).is_ok() { first } else { row.taken.high().saturating_add(1) };
     let step = TapeStep {
         session,
         generation,
         first,
-        last: *last,
+        last,
         link: *link,
         payees: payees.clone(),
         tax_code: *tax_code,
     };
-    let charged = if first <= *last { take(&mut row, &step).unwrap_or_default() } else { Amount::ZERO };
+    let charged = if first <= last { take(&mut row, &step).unwrap_or_default() } else { Amount::ZERO };
     row.restored = false;
     let mut draft = Draft::new(EntryKind::Post, None).tax_code(*tax_code);
     payees.pay(&mut draft, Chart::of(*asset).sessions, charged)?;

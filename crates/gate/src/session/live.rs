@@ -58,6 +58,7 @@ pub(crate) struct Proof {
     upper: Link,
     lower: Link,
     steps: u32,
+    is_of_chain: bool,
     chain: ChainTerms,
     generation: u32,
     restored: bool,
@@ -76,7 +77,7 @@ impl Proof {
 
     /// Makes them.
     pub(crate) fn holds(&self) -> bool {
-        self.upper.is_above(self.lower, &self.chain.salt, self.steps)
+        self.is_of_chain && self.upper.is_above(self.lower, &self.chain.salt, self.steps)
     }
 }
 
@@ -137,11 +138,25 @@ impl Live {
         if !state.restored || step.step <= state.taken.high() {
             return Ok(None);
         }
-        let last = first.saturating_sub(1);
+        let (known, last) = (state.taken.high(), first.saturating_sub(1));
         let (generation, chain) = (state.generation, state.chain);
         drop(state);
         let link = Link::from_bytes(step.link).below(&chain.salt, step.step.saturating_sub(last));
-        Ok(Some(Lost { generation, last, link }))
+        Ok(Some(Lost { generation, known, last, link }))
+    }
+
+    /// What the books lack of what a payer says was charged, whose link was proven. Until they have caught up, calls that show more wait.
+    pub(super) fn lost_by(&self, step: &SessionStep, proof: &Proof) -> Result<Option<Lost>, SessionRefusal> {
+        let mut state = self.lock();
+        if proof.generation != state.generation {
+            return Err(SessionRefusal::Link(state.standing()));
+        }
+        if !state.is_open || state.closing || step.step <= state.taken.high() {
+            return Ok(None);
+        }
+        state.restored = true;
+        let (generation, known, link) = (state.generation, state.taken.high(), Link::from_bytes(step.link));
+        Ok(Some(Lost { generation, known, last: step.step, link }))
     }
 
     /// The books have caught up with the payer. Steps that are charged now and were not before may be those of calls that are on their
@@ -171,7 +186,10 @@ impl Live {
         let (shown, (high, known)) = (Link::from_bytes(step.link), state.known);
         let (chain, generation, restored) = (state.chain, state.generation, state.restored);
         let (upper, lower) = if step.step >= high { (shown, known) } else { (known, shown) };
-        Proof { upper, lower, steps: step.step.abs_diff(high), chain, generation, restored }
+        // What lies beyond the end is no link of the chain, and not hashed down from there.
+        let is_of_chain = step.step <= chain.steps;
+        let steps = if is_of_chain { step.step.abs_diff(high) } else { 0 };
+        Proof { upper, lower, steps, is_of_chain, chain, generation, restored }
     }
 
     /// Sets the steps of a call aside, whose link was proven.
@@ -262,6 +280,10 @@ impl State {
         if proof.generation != self.generation {
             return Err(SessionRefusal::Link(self.standing()));
         }
+        // It was looked at before the books had to catch up.
+        if self.restored && !proof.restored {
+            return Err(SessionRefusal::Closing(session));
+        }
         let count = price.amount().value().div_ceil(u128::from(self.chain.step).max(1)).max(1);
         let needed = u64::try_from(count).unwrap_or(u64::MAX);
         let last = step.step;
@@ -325,6 +347,8 @@ pub struct Reserved {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lost {
     pub(super) generation: u32,
+    /// The highest step that they know.
+    pub(super) known: u32,
     pub(super) last: u32,
     pub(super) link: Link,
 }

@@ -21,6 +21,7 @@ use farthing_money::{Asset, Span, Timestamp};
 use farthing_wire::SessionStanding;
 use thiserror::Error;
 
+pub use self::catch_up::{Claim, Proven};
 pub use self::live::{CallName, Reserved};
 pub(crate) use self::live::{Live, NEAR, Proof};
 

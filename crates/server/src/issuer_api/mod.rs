@@ -106,6 +106,8 @@ pub struct Issuer {
     pub trials: Trials,
     /// Sessions, if they are offered.
     pub sessions: Option<Arc<Sessions>>,
+    /// The merchant whom steps pay of which nobody knows any more what they were shown for.
+    pub merchant: String,
 }
 
 impl Issuer {
@@ -146,7 +148,7 @@ impl Issuer {
             .route("/v1/checkstate", post(check::check_state))
             .route("/v1/restore", post(restore::restore))
             .route("/v1/sessions", post(session::open))
-            .route("/v1/sessions/{session}", get(session::look))
+            .route("/v1/sessions/{session}", get(session::look).post(session::own_up))
             .route("/v1/sessions/{session}/top-up", post(session::top_up))
             .route("/v1/sessions/{session}/close", post(session::close))
             .route("/v1/ws", any(socket::socket))

@@ -3,20 +3,22 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use farthing_channel::{ChainSalt, Link, Lock};
 use farthing_ecash::{BlindSignature, BlindedMessage, Proof};
 use farthing_engine::{
-    ChainTerms, CloseSession, OpenSession, Reject, RequestTag, SessionId, SessionReject, SessionRow,
+    ChainTerms, Chart, CloseSession, OpenSession, Reject, RequestTag, SessionId, SessionReject, SessionRow,
     SessionState, TopUpSession,
 };
 use farthing_gate::Sessions;
 use farthing_gate::session::SessionRefusal;
 use farthing_money::Amount;
-use farthing_wire::SessionStanding;
+use farthing_wire::{SessionStanding, SessionStep};
 use serde::{Deserialize, Serialize};
 
+use super::deposit::places::Asker;
 use super::extract::{Content, Named};
 use super::prepare::{tag, within_limits};
 use super::{Issuer, IssuerError, body};
@@ -42,6 +44,13 @@ struct TopUpRequest {
     key: String,
     inputs: Vec<Proof>,
     chain: ChainBody,
+}
+
+#[derive(Deserialize)]
+struct OwnUpRequest {
+    generation: u32,
+    step: u32,
+    link: String,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +108,35 @@ pub(super) async fn look(
     let room = issuer.session_room()?;
     let session = named(&session)?;
     let row = issuer.read.session(session)?.ok_or(Reject::Session(SessionReject::Unknown(session)))?;
+    body::write(&told(&room, session, &row, Vec::new())?)
+}
+
+/// Says where it stands, as a look at it does. What its payer says was charged, and books that were restored do not know, is charged before.
+pub(super) async fn own_up(
+    State(issuer): State<Arc<Issuer>>,
+    asker: Option<Extension<Asker>>,
+    Named(session): Named<String>,
+    Content(body): Content,
+) -> Result<Response, IssuerError> {
+    let room = issuer.session_room()?;
+    let OwnUpRequest { generation, step, link } = body::read(&body)?;
+    let (session, link) = (named(&session)?, bytes("link", &link)?);
+    let unknown = || Reject::Session(SessionReject::Unknown(session));
+    let known = issuer.read.session(session)?.ok_or_else(unknown)?;
+    // Of a chain before, or of one that is closed, everything is in the books or never will be.
+    let is_open = known.generation == generation && known.state == SessionState::Open;
+    let step = SessionStep { session: *session.as_bytes(), step, link, steps: None };
+    if let Some(claim) = if is_open { room.claim(step)? } else { None } {
+        let client = asker.and_then(|Extension(Asker(client))| client);
+        let work = issuer.crypto.limiter().begin(client.as_ref(), claim.weight())?;
+        let proven = issuer.crypto.run(claim.weight(), move || claim.prove()).await??;
+        work.genuine();
+        let payees = Chart::of(known.asset).merchant(&issuer.merchant).id().into();
+        let charging = room.clone();
+        let task = tokio::spawn(async move { charging.own_up(proven, &payees).await });
+        task.await.map_err(|_| IssuerError::internal("it broke off; send it again"))??;
+    }
+    let row = issuer.read.session(session)?.ok_or_else(unknown)?;
     body::write(&told(&room, session, &row, Vec::new())?)
 }
 

@@ -242,6 +242,7 @@ fn issuer_of(
         events: installation.events.clone(),
         chains: chain.map(|chain| Arc::clone(chain) as Arc<dyn Chains>),
         sessions: None,
+        merchant: installation.merchant.clone(),
     }
 }
 
