@@ -68,8 +68,8 @@ pub use command::{
     Admission, ApprovePayout, BankWord, CancelPayout, Carrier, Command, CreateCodes, DrawQuotaKey, EndPayout,
     Enter, ExpireKeyset, FilePayouts, FiledPayout, Forget, ForgetQuotas, Funds, Hold, Input, Issue,
     IssuePart, Leg, Melt, Meter, OpenKeyset, OpenMeltQuote, OpenMintQuote, OpenTrial, Output, Post,
-    ProposePayout, Prune, Publish, RefundCodes, Release, ReturnQuota, Reverse, SendPayout, Swap, TakeQuota,
-    TrialCount,
+    ProposePayout, Prune, Publish, QuotaCommand, RefundCodes, Release, ReturnQuota, Reverse, SendPayout,
+    Swap, TakeQuota, TrialCount,
 };
 pub use entitlement::{EntitlementCommand, EntitlementId, EntitlementRow, IssueEntitlement};
 pub use escrow::{Authorize, Capture, Void};

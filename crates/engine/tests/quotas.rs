@@ -67,7 +67,7 @@ fn network(n: u8) -> QuotaId {
 
 fn take(who: u8, from: u8) -> Command {
     let admission = Some(Admission { by: network(from), limit: NEWCOMERS });
-    Command::TakeQuota(TakeQuota { quota: asker(who), limit: FREE, until: UNTIL, admission })
+    Command::from(TakeQuota { quota: asker(who), limit: FREE, until: UNTIL, admission })
 }
 
 /// One thing that happens.
@@ -126,11 +126,11 @@ proptest! {
                 Step::Return(n) => {
                     let (who, from) = naive.out.remove(n % naive.out.len());
                     let admitted_by = Some(network(from));
-                    batch.push((Command::ReturnQuota(ReturnQuota { quota: asker(who), admitted_by }), Ok(0)));
+                    batch.push((Command::from(ReturnQuota { quota: asker(who), admitted_by }), Ok(0)));
                 }
                 Step::Forget => {
                     let quotas = (0..5).map(asker).chain((0..2).map(network)).collect();
-                    batch.push((Command::ForgetQuotas(ForgetQuotas { quotas, keys: vec![] }), Ok(0)));
+                    batch.push((Command::from(ForgetQuotas { quotas, keys: vec![] }), Ok(0)));
                 }
             }
             if ends_batch {
@@ -146,7 +146,7 @@ proptest! {
             prop_assert_eq!(usize::try_from(counted).unwrap(), there.len());
         }
         let all: Vec<QuotaId> = books.quotas.keys().copied().collect();
-        books.one(Command::ForgetQuotas(ForgetQuotas { quotas: all, keys: vec![] }), UNTIL).unwrap();
+        books.one(Command::from(ForgetQuotas { quotas: all, keys: vec![] }), UNTIL).unwrap();
         prop_assert!(books.quotas.is_empty(), "what is over is gone");
     }
 }
@@ -166,7 +166,7 @@ fn check(books: &mut Books, batch: Vec<(Command, Result<u32, &'static str>)>) ->
 #[test]
 fn a_day_has_one_key_until_nobody_needs_it() {
     let mut books = Books::default();
-    let draw = |key, until| Command::DrawQuotaKey(DrawQuotaKey { day: 7, key: [key; 32], until });
+    let draw = |key, until| Command::from(DrawQuotaKey { day: 7, key: [key; 32], until });
     let later = Timestamp::from_secs(2_000);
     for (command, expected) in [(draw(1, UNTIL), UNTIL), (draw(2, later), later), (draw(3, UNTIL), later)] {
         books.one(command, Timestamp::default()).unwrap();
@@ -174,7 +174,7 @@ fn a_day_has_one_key_until_nobody_needs_it() {
         assert_eq!((row.key, row.until), ([1; 32], expected), "the first key stays, the longer need counts");
     }
     assert!(!format!("{:?} {:?}", books.keys[&7], draw(1, UNTIL)).contains("[1, 1"), "keys are not printed");
-    let forget = |now| (Command::ForgetQuotas(ForgetQuotas { quotas: vec![], keys: vec![7, 8] }), now);
+    let forget = |now| (Command::from(ForgetQuotas { quotas: vec![], keys: vec![7, 8] }), now);
     let (command, now) = forget(UNTIL);
     books.one(command, now).unwrap();
     assert_eq!(books.keys.len(), 1, "somebody needs it");
@@ -189,7 +189,7 @@ fn a_limit_that_was_lowered_holds_at_once() {
     for _ in 0..FREE {
         books.one(take(1, 0), Timestamp::default()).unwrap();
     }
-    let lower = Command::TakeQuota(TakeQuota { quota: asker(1), limit: 1, until: UNTIL, admission: None });
+    let lower = Command::from(TakeQuota { quota: asker(1), limit: 1, until: UNTIL, admission: None });
     assert_eq!(books.one(lower, Timestamp::default()), Err(Reject::Quota(QuotaReject::UsedUp { limit: 1 })));
 }
 

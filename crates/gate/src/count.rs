@@ -59,7 +59,7 @@ impl CountKeys {
             let key =
                 drawn.map_err(|error| Refusal::Fault(Fault::new(FaultKind::Stopped, error.to_string())))?;
             let draw = DrawQuotaKey { day: period.day, key, until };
-            ports.execute.execute(Command::DrawQuotaKey(draw)).await?;
+            ports.execute.execute(Command::from(draw)).await?;
             // Whoever came before us has drawn another, which counts.
             read()?.ok_or(Refusal::Reject(Reject::NotLoaded))?
         };

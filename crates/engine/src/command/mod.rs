@@ -28,7 +28,7 @@ pub use self::payout::{
     ApprovePayout, BankWord, CancelPayout, Carrier, EndPayout, FilePayouts, FiledPayout, ProposePayout,
     SendPayout,
 };
-pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, ReturnQuota, TakeQuota};
+pub use self::quota::{Admission, DrawQuotaKey, ForgetQuotas, QuotaCommand, ReturnQuota, TakeQuota};
 pub use self::trial::{OpenTrial, TrialCount};
 use crate::{
     AcceptRates, Arrive, Authorize, BOOKS, BookGas, BundleCommand, CallId, Capture, CatchUp, ChargeVoucher,
@@ -95,10 +95,7 @@ pub enum Command {
     ExpireKeyset(ExpireKeyset),
     Prune(Prune),
     Forget(Forget),
-    DrawQuotaKey(DrawQuotaKey),
-    TakeQuota(TakeQuota),
-    ReturnQuota(ReturnQuota),
-    ForgetQuotas(ForgetQuotas),
+    Quota(QuotaCommand),
     Refund(Refund),
     OpenTrial(OpenTrial),
     Bundle(BundleCommand),

@@ -80,18 +80,52 @@ impl ReturnQuota {
     }
 }
 
+/// Anything that changes what is free up to a limit.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each variant is the struct of that name")]
+pub enum QuotaCommand {
+    DrawKey(DrawQuotaKey),
+    Take(TakeQuota),
+    Return(ReturnQuota),
+    Forget(ForgetQuotas),
+}
+
+impl From<DrawQuotaKey> for Command {
+    fn from(command: DrawQuotaKey) -> Self {
+        Self::Quota(QuotaCommand::DrawKey(command))
+    }
+}
+
+impl From<TakeQuota> for Command {
+    fn from(command: TakeQuota) -> Self {
+        Self::Quota(QuotaCommand::Take(command))
+    }
+}
+
+impl From<ReturnQuota> for Command {
+    fn from(command: ReturnQuota) -> Self {
+        Self::Quota(QuotaCommand::Return(command))
+    }
+}
+
+impl From<ForgetQuotas> for Command {
+    fn from(command: ForgetQuotas) -> Self {
+        Self::Quota(QuotaCommand::Forget(command))
+    }
+}
+
 impl Command {
     /// The keys of what is free up to a limit.
     pub(super) fn quota_keys(&self, keys: &mut Keys) {
-        match self {
-            Self::DrawQuotaKey(command) => keys.quota_keys.push(command.day),
-            Self::TakeQuota(command) => command.keys(keys),
-            Self::ReturnQuota(command) => command.keys(keys),
-            Self::ForgetQuotas(command) => {
+        let Self::Quota(command) = self else { return };
+        match command {
+            QuotaCommand::DrawKey(command) => keys.quota_keys.push(command.day),
+            QuotaCommand::Take(command) => command.keys(keys),
+            QuotaCommand::Return(command) => command.keys(keys),
+            QuotaCommand::Forget(command) => {
                 keys.quotas.extend(&command.quotas);
                 keys.quota_keys.extend(&command.keys);
             }
-            _ => {}
         }
     }
 }

@@ -5,12 +5,21 @@ use farthing_money::Timestamp;
 
 use super::Decision;
 use crate::{
-    Answer, DrawQuotaKey, ForgetQuotas, QuotaId, QuotaKeyRow, QuotaReject, QuotaRow, Reject, ReturnQuota,
-    Rows, TakeQuota,
+    Answer, DrawQuotaKey, ForgetQuotas, QuotaCommand, QuotaId, QuotaKeyRow, QuotaReject, QuotaRow, Reject,
+    ReturnQuota, Rows, TakeQuota,
 };
 
+pub(crate) fn decide(rows: &mut Rows, command: &QuotaCommand, now: Timestamp) -> Decision {
+    match command {
+        QuotaCommand::DrawKey(command) => draw_key(rows, command),
+        QuotaCommand::Take(command) => take(rows, command),
+        QuotaCommand::Return(command) => give_back(rows, command),
+        QuotaCommand::Forget(command) => forget(rows, command, now),
+    }
+}
+
 /// A day has one key: whoever draws another gets nothing.
-pub(crate) fn draw_key(rows: &mut Rows, command: &DrawQuotaKey) -> Decision {
+fn draw_key(rows: &mut Rows, command: &DrawQuotaKey) -> Decision {
     let row = match rows.quota_keys.get(&command.day)? {
         Some(known) if known.until >= command.until => return Ok((Answer::Done, None)),
         Some(known) => QuotaKeyRow { key: known.key, until: command.until },
@@ -71,7 +80,7 @@ fn leave(rows: &mut Rows, by: QuotaId) -> Result<(), Reject> {
 }
 
 /// Only what is over goes: whoever names other rows loses nothing.
-pub(crate) fn forget(rows: &mut Rows, command: &ForgetQuotas, now: Timestamp) -> Decision {
+fn forget(rows: &mut Rows, command: &ForgetQuotas, now: Timestamp) -> Decision {
     let (mut quotas, mut keys) = (Vec::new(), Vec::new());
     for id in &command.quotas {
         if rows.quotas.get(id)?.is_some_and(|row| row.until <= now) {

@@ -397,7 +397,7 @@ fn trials() -> Vec<Case> {
 fn quotas() -> Vec<Case> {
     let take = |n, limit| {
         let admission = Some(Admission { by: quota(0), limit: 1 });
-        Command::TakeQuota(TakeQuota { quota: quota(n), limit, until: NOW, admission })
+        Command::from(TakeQuota { quota: quota(n), limit, until: NOW, admission })
     };
     vec![
         (take(1, 0), Some(Reject::Quota(QuotaReject::UsedUp { limit: 0 }))),

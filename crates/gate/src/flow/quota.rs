@@ -123,7 +123,7 @@ impl Shared {
         let admission = is_invented.then_some(Admission { by, limit: newcomers });
         let id = named(terms.quota.by.as_str(), &who)?;
         let until = period.ends.after(GRACE);
-        let command = Command::TakeQuota(TakeQuota { quota: id, limit: free, until, admission });
+        let command = Command::from(TakeQuota { quota: id, limit: free, until, admission });
         match self.config.execute.execute(command).await {
             Ok(Answer::Quota(row)) => {
                 let left = Some(free.saturating_sub(row.used));
@@ -144,7 +144,7 @@ impl Shared {
     /// Gives back what was not had; where that stands then.
     pub(super) async fn return_free(&self, taken: &Taken) -> QuotaField {
         let command = ReturnQuota { quota: taken.quota, admitted_by: taken.admitted_by };
-        match self.config.execute.execute(Command::ReturnQuota(command)).await {
+        match self.config.execute.execute(Command::from(command)).await {
             Ok(_) => {
                 let left = taken.field.left.map(|left| left.saturating_add(1).min(taken.field.free));
                 QuotaField { left, ..taken.field }

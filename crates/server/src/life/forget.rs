@@ -83,7 +83,7 @@ async fn quotas(at: &Installation) -> Result<usize, Refusal> {
         (&*at.writer, &at.clock),
         |after, limit| at.books.quotas_after(after, limit),
         |row: &QuotaRow, now| row.until <= now,
-        |over| Command::ForgetQuotas(ForgetQuotas { quotas: keys(over), keys: Vec::new() }),
+        |over| Command::from(ForgetQuotas { quotas: keys(over), keys: Vec::new() }),
     );
     let forgotten = forgotten.await?;
     // The keys at last: as long as there is a count, it can be said whose it is.
@@ -94,7 +94,7 @@ async fn quotas(at: &Installation) -> Result<usize, Refusal> {
         return Ok(forgotten);
     }
     let forgotten = forgotten.saturating_add(keys.len());
-    at.writer.execute(Command::ForgetQuotas(ForgetQuotas { quotas: Vec::new(), keys })).await?;
+    at.writer.execute(Command::from(ForgetQuotas { quotas: Vec::new(), keys })).await?;
     Ok(forgotten)
 }
 

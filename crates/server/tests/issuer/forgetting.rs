@@ -47,10 +47,10 @@ async fn quotas_and_their_keys_are_forgotten_when_their_period_is_over() {
     let (soon, later) = (mint.now().after(Span::from_secs(60)), mint.now().after(Span::from_secs(120)));
     for (n, until) in [(1, soon), (2, later)] {
         let key = DrawQuotaKey { day: u32::from(n), key: [n; 32], until };
-        mint.execute(Command::DrawQuotaKey(key)).await.unwrap();
+        mint.execute(Command::from(key)).await.unwrap();
         let quota = QuotaId::from_bytes([n; 32]);
         let take = TakeQuota { quota, limit: 1, until, admission: None };
-        mint.execute(Command::TakeQuota(take)).await.unwrap();
+        mint.execute(Command::from(take)).await.unwrap();
     }
     let left = || (installation.books.quotas_after(None, 10).unwrap().len(), installation.books.quota_keys());
     mint.wait_secs(59);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use farthing_engine::{Changes, Command, FareId, PaymentId, PaymentRow, QuotaId};
+use farthing_engine::{Changes, Command, FareId, PaymentId, PaymentRow, QuotaCommand, QuotaId};
 use farthing_money::Timestamp;
 
 use super::broken::{Broken, hold};
@@ -38,7 +38,7 @@ struct Fare {
 impl Quotas {
     /// Commands that are about to be decided.
     pub fn asked(&mut self, command: &Command) {
-        if let Command::ForgetQuotas(forget) = command {
+        if let Command::Quota(QuotaCommand::Forget(forget)) = command {
             self.forgotten.extend(&forget.quotas);
         }
     }
