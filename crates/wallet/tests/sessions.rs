@@ -45,8 +45,8 @@ fn what_came_back_is_found_when_the_issuer_has_forgotten_the_session() {
         let mut world = World::new();
         let (mut wallet, vault) = in_session(&mut world);
         world.now = world.now.after(Span::from_secs(2 * 86_400));
-        // The first request is for the keysets.
-        world.faults = vec![Fault::None, Fault::AnswerLost];
+        // The first request is for the keysets, the next one says what was charged.
+        world.faults = vec![Fault::None, Fault::None, Fault::AnswerLost];
         close(&mut world, &mut wallet).unwrap_err();
         world.faults.clear();
         world.sessions.rows.clear();
@@ -67,12 +67,67 @@ fn what_came_back_is_found_when_the_issuer_has_forgotten_the_session() {
     }
 }
 
+/// An issuer that was restored from a backup does not know the last steps: the wallet says which were charged before it goes on, and before
+/// it has the rest back.
+#[test]
+fn what_was_charged_is_said_to_an_issuer_that_may_have_lost_it() {
+    for is_begun_anew in [false, true] {
+        let mut world = World::new();
+        let (mut wallet, vault) = in_session(&mut world);
+        for _ in 0..4 {
+            call(&mut world, &mut wallet).unwrap();
+        }
+        // As every program does at its end.
+        wallet.note_sessions().unwrap();
+        world.sessions.rows.values_mut().next().unwrap().lose_all_above(2);
+        if is_begun_anew {
+            wallet = reopen(&vault);
+            call(&mut world, &mut wallet).unwrap();
+            assert_eq!(
+                (&*world.sessions.owned_up, world.sessions.seen.last()),
+                (&[5][..], Some(&(6, Some(1))))
+            );
+        }
+        let charged = world.sessions.charged();
+        assert_eq!(charged, if is_begun_anew { 6 * CALL } else { 2 * CALL });
+        let closed = close(&mut world, &mut wallet).unwrap();
+        let Outcome::SessionClosed { back, .. } = closed else { panic!("it is closed, got {closed:?}") };
+        let calls = if is_begun_anew { 6 } else { 5 };
+        assert_eq!(world.sessions.owned_up.last(), Some(&calls));
+        assert_eq!(
+            (back.amount().to_u64(), total_spent(&wallet)),
+            (Some((100 - calls) * CALL), calls * CALL)
+        );
+    }
+}
+
+/// What was shown and paid for nothing is not said, and neither is what nobody knows to be charged.
+#[test]
+fn nothing_is_said_to_be_charged_that_was_not() {
+    let mut world = World::new();
+    let (mut wallet, vault) = in_session(&mut world);
+    world.sessions.calls = Calls::Refused(502);
+    call(&mut world, &mut wallet).unwrap();
+    drop(wallet);
+    let mut wallet = reopen(&vault);
+    close(&mut world, &mut wallet).unwrap();
+    // It was killed before it wrote down even the first.
+    assert_eq!((&*world.sessions.owned_up, total_spent(&wallet)), (&[][..], CALL));
+
+    let mut world = World::new();
+    let (mut wallet, _) = in_session(&mut world);
+    world.sessions.calls = Calls::Refused(502);
+    call(&mut world, &mut wallet).unwrap();
+    close(&mut world, &mut wallet).unwrap();
+    assert_eq!((&*world.sessions.owned_up, total_spent(&wallet)), (&[1][..], CALL));
+}
+
 /// What went wrong: a closing that was refused for the moment, because it was still under way, was begun anew with other outputs.
 #[test]
 fn a_closing_that_is_refused_for_the_moment_is_the_same_request_again() {
     let mut world = World::new();
     let (mut wallet, _) = in_session(&mut world);
-    world.faults = vec![Fault::AnswerLost];
+    world.faults = vec![Fault::None, Fault::AnswerLost];
     close(&mut world, &mut wallet).unwrap_err();
     world.faults.clear();
     world.sessions.closing = Some(refused(409, &json!({ "detail": "busy", "reject": "session-closing" })));
@@ -99,7 +154,7 @@ fn only_the_issuers_word_that_nothing_was_signed_lets_a_closing_begin_anew() {
         let mut world = World::new();
         let (mut wallet, vault) = in_session(&mut world);
         // It was carried out, and what is answered to the same request again says nothing of that.
-        world.faults = vec![Fault::AnswerLost];
+        world.faults = vec![Fault::None, Fault::AnswerLost];
         close(&mut world, &mut wallet).unwrap_err();
         world.faults.clear();
         world.sessions.closing = Some(answer);

@@ -7,7 +7,7 @@ use farthing_money::Timestamp;
 use super::exchange::{Exchange, Verdict};
 use super::keys::{self, Refresh};
 use super::search::Search;
-use super::session_look::Replay;
+use super::session_look::{Replay, ask};
 use super::settle::plan_again;
 use super::{Flow, Sub, answer_of, done};
 use crate::api::{CODE_KEYSET_EXPIRED, CODE_KEYSET_UNKNOWN, CODE_SIGNED};
@@ -36,6 +36,8 @@ pub struct SessionCloseFlow {
 enum Stage {
     Begin,
     Keys(Refresh),
+    /// It was said what was charged.
+    Told,
     Sent,
     Search(Box<Search>),
     Replay(Replay),
@@ -82,6 +84,16 @@ impl SessionCloseFlow {
         wallet.commit(changes)?;
         self.id = Some(id);
         Ok(())
+    }
+
+    /// Says first what was charged, if anything is known of that: an issuer that was restored from a backup would give it back.
+    fn tell(&mut self, wallet: &Wallet) -> Result<Step, WalletError> {
+        let session = self.row(wallet)?;
+        if session.used == 0 {
+            return self.send(wallet);
+        }
+        self.stage = Stage::Told;
+        ask(wallet, &session).map(Step::Send)
     }
 
     fn send(&mut self, wallet: &Wallet) -> Result<Step, WalletError> {
@@ -247,9 +259,14 @@ impl Flow for SessionCloseFlow {
                     Sub::Send(request) => return Ok(Step::Send(request)),
                     Sub::Done(()) => {
                         self.begin(wallet, now)?;
-                        return self.send(wallet);
+                        return self.tell(wallet);
                     }
                 },
+                Stage::Told => {
+                    // Whatever it says of the session, the closing will tell.
+                    answer_of(&self.row(wallet)?.mint, came)?;
+                    return self.send(wallet);
+                }
                 Stage::Sent => {
                     let answer = answer_of(&self.row(wallet)?.mint, came)?;
                     if let Some(step) = self.sent(wallet, &answer, now)? {
@@ -265,7 +282,7 @@ impl Flow for SessionCloseFlow {
                 },
                 Stage::Replay(replay) => match replay.next(wallet, came)? {
                     Sub::Send(request) => return Ok(Step::Send(request)),
-                    Sub::Done(()) => return self.send(wallet),
+                    Sub::Done(()) => return self.tell(wallet),
                 },
                 Stage::Ask(exchange, refused) => match exchange.next(wallet, came)? {
                     Sub::Send(request) => return Ok(Step::Send(request)),

@@ -114,6 +114,7 @@ impl Hunt {
             steps: told.steps,
             funds: told.change.saturating_add(taken),
             mark: told.high,
+            used: 0,
             left: told.left,
             ends_at: told.ends_at,
             opened: now,

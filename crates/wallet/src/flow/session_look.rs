@@ -8,7 +8,7 @@ use farthing_channel::ChainLinks;
 use super::session_put::request;
 use super::{Sub, answer_of};
 use crate::error::WalletError;
-use crate::http::Event;
+use crate::http::{Event, HttpRequest};
 use crate::session::api::{self, SessionState, Told};
 use crate::session::{Live, Session, SessionPut};
 use crate::vault::{Change, Row, RowKey};
@@ -57,7 +57,7 @@ pub(crate) struct Look {
 enum Stage {
     Start,
     Asked { replayed: bool },
-    Replay(Replay),
+    Replay(Box<Replay>),
 }
 
 impl Look {
@@ -74,13 +74,13 @@ impl Look {
             match &mut self.stage {
                 Stage::Start => {
                     self.stage = Stage::Asked { replayed: false };
-                    return Ok(Sub::Send(api::look_request(mint, id)));
+                    return ask(wallet, &self.session).map(Sub::Send);
                 }
                 Stage::Replay(replay) => match replay.next(wallet, came)? {
                     Sub::Send(request) => return Ok(Sub::Send(request)),
                     Sub::Done(()) => {
                         self.stage = Stage::Asked { replayed: true };
-                        return Ok(Sub::Send(api::look_request(mint, id)));
+                        return ask(wallet, &self.session).map(Sub::Send);
                     }
                 },
                 Stage::Asked { replayed } => {
@@ -94,10 +94,19 @@ impl Look {
                         Err(refused) if refused.reject == "unknown-session" && !replayed => {}
                         Err(refused) => return Err(refused.refusal.at(mint)),
                     }
-                    self.stage = Stage::Replay(Replay::of(&self.session));
+                    self.stage = Stage::Replay(Box::new(Replay::of(&self.session)));
                 }
             }
         }
+    }
+}
+
+/// The question where a session stands, with what is known of it by now.
+pub(crate) fn ask(wallet: &Wallet, session: &Session) -> Result<HttpRequest, WalletError> {
+    let session = wallet.state.sessions.get(&session.key()).unwrap_or(session);
+    match session.shown(&wallet.seed) {
+        Some(shown) => api::own_up_request(&session.mint, &session.id, &shown),
+        None => Ok(api::look_request(&session.mint, &session.id)),
     }
 }
 
@@ -116,7 +125,8 @@ fn go_on(wallet: &mut Wallet, key: &RowKey, told: &Told) -> Result<(), WalletErr
         live.go_on_above(told.high);
     } else {
         let links = ChainLinks::of(&session.secret(&wallet.seed), session.steps);
-        wallet.live.insert(key.clone(), Live::new(links, session.generation, told.high.saturating_add(1)));
+        let next = told.high.max(session.used).saturating_add(1);
+        wallet.live.insert(key.clone(), Live::new(links, session.generation, next));
     }
     Ok(())
 }

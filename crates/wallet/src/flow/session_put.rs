@@ -188,6 +188,7 @@ fn finish(
         steps: put.steps,
         funds: put.funds,
         mark: 0,
+        used: 0,
         left: told.left,
         ends_at: told.ends_at,
         opened: before.map_or(now, |before| before.opened),

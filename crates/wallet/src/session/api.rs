@@ -6,6 +6,7 @@ use farthing_money::Unit;
 use farthing_wire::json;
 use serde::{Deserialize, Serialize};
 
+use super::row::Shown;
 use crate::api::{Refusal, read};
 use crate::error::WalletError;
 use crate::http::{HttpRequest, HttpResponse};
@@ -32,6 +33,13 @@ struct PutBody<'a> {
     key: Option<String>,
     inputs: &'a [Proof],
     chain: ChainBody,
+}
+
+#[derive(Serialize)]
+struct ShownBody {
+    generation: u32,
+    step: u32,
+    link: String,
 }
 
 #[derive(Serialize)]
@@ -124,6 +132,13 @@ pub(crate) fn put_request(
 
 pub(crate) fn look_request(mint: &str, session: &str) -> HttpRequest {
     HttpRequest::get(format!("{mint}/v1/sessions/{session}"))
+}
+
+/// The same question; what is known to be charged goes with it.
+pub(crate) fn own_up_request(mint: &str, session: &str, shown: &Shown) -> Result<HttpRequest, WalletError> {
+    let Shown { generation, step, link } = *shown;
+    let body = ShownBody { generation, step, link: hex::encode(link.as_bytes()) };
+    post(format!("{mint}/v1/sessions/{session}"), &body)
 }
 
 pub(crate) fn close_request(

@@ -5,7 +5,8 @@
 //! in a run that has a limit of its own. A session serves those calls alone that the same rules and the same mandate meet as what was put in.
 //!
 //! Before a link is shown a row says that no link above a mark ever was. A wallet that lost its count asks the issuer where the
-//! session stands, and believes nothing above the mark: whoever shows a link shows all below it.
+//! session stands, and believes nothing above the mark: whoever shows a link shows all below it. What it knows to be charged it says, since
+//! the issuer may have been restored from a backup.
 
 pub(crate) mod api;
 mod live;

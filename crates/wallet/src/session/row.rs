@@ -1,6 +1,6 @@
 //! A session as it is written down. No secret is in it: chains and keys are made again from the seed.
 
-use farthing_channel::{ChainLinks, ChainSecret, session_name};
+use farthing_channel::{ChainLinks, ChainSecret, Link, session_name};
 use farthing_ecash::Proof;
 use farthing_money::{Money, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,9 @@ pub struct Session {
     pub funds: u64,
     /// No link above this step was ever shown.
     pub mark: u32,
+    /// The highest step that is known to be charged.
+    #[serde(default)]
+    pub used: u32,
     /// How many steps are left, as far as that is known.
     pub left: u32,
     /// The second from which on it does not pay any more.
@@ -56,6 +59,14 @@ pub struct Session {
     /// Whether it pays for nothing any more, and waits to be closed.
     #[serde(default)]
     pub is_over: bool,
+}
+
+/// A link that was shown for a step that was charged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    pub(crate) generation: u32,
+    pub(crate) step: u32,
+    pub(crate) link: Link,
 }
 
 /// Credits that were put into a session.
@@ -128,6 +139,12 @@ impl Session {
 
     pub(crate) fn secret(&self, seed: &Seed) -> ChainSecret {
         secret(seed, &self.mint, self.number, self.generation)
+    }
+
+    /// What is known to be charged, and its link: an issuer that was restored from a backup may not know it. The link was shown.
+    pub(crate) fn shown(&self, seed: &Seed) -> Option<Shown> {
+        let link = self.secret(seed).link(self.steps, self.used)?;
+        (self.used > 0).then_some(Shown { generation: self.generation, step: self.used, link })
     }
 
     /// What opens its lock, in hexadecimal.

@@ -37,6 +37,14 @@ pub struct Row {
     closed: Option<(Vec<u8>, Value)>,
 }
 
+impl Row {
+    /// What a backup does not know.
+    pub fn lose_all_above(&mut self, step: u32) {
+        self.used.retain(|used| *used <= step);
+        (self.high, self.taken) = (step, u32::try_from(self.used.len()).unwrap());
+    }
+}
+
 pub struct Sessions {
     pub rows: BTreeMap<String, Row>,
     pub calls: Calls,
@@ -44,6 +52,8 @@ pub struct Sessions {
     pub seen: Vec<(u32, Option<u32>)>,
     /// How long sessions pay, in seconds.
     pub lifetime: u64,
+    /// The steps that payers have said were charged.
+    pub owned_up: Vec<u64>,
     /// What a closing is answered instead of being carried out.
     pub closing: Option<HttpResponse>,
 }
@@ -55,6 +65,7 @@ impl Sessions {
             calls: Calls::Served,
             seen: Vec::new(),
             lifetime: 86_400,
+            owned_up: Vec::new(),
             closing: None,
         }
     }
@@ -75,7 +86,10 @@ impl Sessions {
         Some(match rest.strip_prefix('/').map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
             None => self.open(mint, &request.body, ends_at),
             Some((id, what)) if self.rows.contains_key(id) => match what {
-                "" => self.told(id, ends_at, &Value::Null),
+                "" => {
+                    self.own_up(id, &request.body);
+                    self.told(id, ends_at, &Value::Null)
+                }
                 "close" => match &self.closing {
                     Some(answer) => answer.clone(),
                     None => self.close(mint, id, &request.body, ends_at),
@@ -110,6 +124,19 @@ impl Sessions {
             self.rows.insert(id.clone(), row);
         }
         self.told(&id, ends_at, &Value::Null)
+    }
+
+    /// Charges what its payer says was charged and is not known.
+    fn own_up(&mut self, id: &str, body: &[u8]) {
+        let Ok(said) = serde_json::from_slice::<Value>(body) else { return };
+        self.owned_up.push(said["step"].as_u64().unwrap());
+        let (row, step) =
+            (self.rows.get_mut(id).unwrap(), u32::try_from(said["step"].as_u64().unwrap()).unwrap());
+        if row.closed.is_none() && step > row.high {
+            row.used.extend(row.high + 1..=step);
+            row.taken += step - row.high;
+            row.high = step;
+        }
     }
 
     fn close(&mut self, mint: &mut Mint, id: &str, body: &[u8], ends_at: u64) -> HttpResponse {

@@ -268,11 +268,12 @@ impl PayFlow {
             return Ok(Step::Deliver);
         };
         let mut changes = Vec::new();
+        let used = session.used.max(self.calling()?.taken.last);
         if standing.left == 0 {
-            changes.push(Change::Put(Row::Session(Box::new(Session { left: 0, ..session.clone() }))));
+            changes.push(Change::Put(Row::Session(Box::new(Session { left: 0, used, ..session.clone() }))));
         } else if let Some(row) = wallet.state.sessions.get_mut(&session.key()) {
-            // Worth telling, and not worth a write.
-            row.left = standing.left;
+            // Worth telling, and not worth a write before this program ends or the mark is written.
+            (row.left, row.used) = (standing.left, used);
         }
         let signer = wallet.state.signers.get(&self.address.host());
         let pass = answer.header(FARTHING_PASS).zip(signer);
