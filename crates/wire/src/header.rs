@@ -56,6 +56,10 @@ pub const SET_COOKIE: &str = "Set-Cookie";
 pub const PASS_COOKIE: &str = "farthing_pass";
 /// The name of the visitor's cookie.
 pub const VISITOR_COOKIE: &str = "farthing_visitor";
+/// Fetch Metadata: where a browser's request comes from, which no page can say itself.
+pub const SEC_FETCH_SITE: &str = "sec-fetch-site";
+/// What begins the names of the cookies in which a browser keeps payments that it may ask back.
+pub const REFUND_COOKIE: &str = "farthing_refund";
 /// The name of a fare's cookie, before a `_` and its plan.
 pub const FARE_COOKIE: &str = "farthing_fare";
 /// RFC 9530: the digest of a body.

@@ -5,7 +5,9 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use farthing_money::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::coded::set_cookie;
 use crate::header::{FARE_COOKIE, PASS_COOKIE};
+use crate::refund_cookie::is_refund_cookie;
 use crate::{JwsError, jws, rfc3339};
 
 /// Where passes are sold, each by its name behind this.
@@ -115,20 +117,19 @@ impl Pass {
     pub fn set_cookie(&self, signed: &str, path: &str, secure: bool, now: Timestamp) -> String {
         let plain = |b: u8| b.is_ascii_graphic() && b != b';' && b != b',';
         let path = if path.starts_with('/') && path.bytes().all(plain) { path } else { "/" };
-        let max_age_secs = self.expires.since(now).secs();
-        match &self.bought {
-            None => set_cookie((PASS_COOKIE, signed), path, max_age_secs, secure),
-            Some(bought) => {
-                let name = format!("{PASS_COOKIE}_{}", bought.plan);
-                set_cookie((&name, signed), "/", max_age_secs, secure)
-            }
-        }
+        let path = if self.bought.is_some() { "/" } else { path };
+        set_cookie((&self.cookie_name(), signed), path, self.expires.since(now).secs(), secure)
     }
-}
 
-fn set_cookie((name, signed): (&str, &str), path: &str, max_age_secs: u64, secure: bool) -> String {
-    let secure = if secure { "; Secure" } else { "" };
-    format!("{name}={signed}; Path={path}; Max-Age={max_age_secs}; HttpOnly; SameSite=Lax{secure}")
+    /// The `Set-Cookie` value that takes the pass away from a browser that keeps it for the whole site.
+    pub fn forget_cookie(&self, secure: bool) -> String {
+        set_cookie((&self.cookie_name(), ""), "/", 0, secure)
+    }
+
+    fn cookie_name(&self) -> String {
+        let bought = self.bought.as_ref();
+        bought.map_or_else(|| PASS_COOKIE.to_owned(), |bought| format!("{PASS_COOKIE}_{}", bought.plan))
+    }
 }
 
 /// Whether a cookie of this name is a pass of ours.
@@ -136,9 +137,9 @@ pub fn is_pass_cookie(name: &[u8]) -> bool {
     is_named(name, PASS_COOKIE)
 }
 
-/// Whether a cookie of this name is ours: a pass or a fare.
+/// Whether a cookie of this name is ours: a pass, a fare or a payment that may be asked back.
 pub fn is_own_cookie(name: &[u8]) -> bool {
-    is_pass_cookie(name) || is_named(name, FARE_COOKIE)
+    is_pass_cookie(name) || is_named(name, FARE_COOKIE) || is_refund_cookie(name)
 }
 
 fn is_named(name: &[u8], own: &str) -> bool {
@@ -153,6 +154,11 @@ pub fn in_cookies(header: &str) -> impl Iterator<Item = &str> {
 /// The values that cookies of a name have in a `Cookie` header, in its order.
 pub fn values_in_cookies<'a>(header: &'a str, wanted: &'static str) -> impl Iterator<Item = &'a str> {
     values(header, move |name| name == wanted.as_bytes())
+}
+
+/// The signed payments that may be asked back, in a `Cookie` header. Not yet verified.
+pub fn refunds_in_cookies(header: &str) -> impl Iterator<Item = &str> {
+    values(header, is_refund_cookie)
 }
 
 /// The signed fares in a `Cookie` header. Not yet verified.
@@ -231,7 +237,13 @@ mod tests {
         let cookie = fare.set_cookie("d.e.f", true, now);
         assert_eq!(cookie, "farthing_fare_day=d.e.f; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
 
-        let header = "a=1; farthing_pass_day=a.b.c; farthing_fare_day=d.e.f; farthing_passport=x";
+        assert_eq!(
+            pass.forget_cookie(false),
+            "farthing_pass_day=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+        );
+
+        let header = "a=1; farthing_pass_day=a.b.c; farthing_fare_day=d.e.f; farthing_refund_ab=g; farthing_passport=x";
+        assert_eq!(refunds_in_cookies(header).collect::<Vec<_>>(), ["g"]);
         assert_eq!(in_cookies(header).collect::<Vec<_>>(), ["a.b.c"]);
         assert_eq!(fares_in_cookies(header).collect::<Vec<_>>(), ["d.e.f"]);
         assert_eq!(without_passes(header).as_deref(), Some("a=1; farthing_passport=x"));

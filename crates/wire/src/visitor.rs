@@ -3,16 +3,12 @@
 //! upstream.
 
 use farthing_money::Timestamp;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 
-use crate::b64;
+use crate::coded::{Domain, set_cookie};
 use crate::header::VISITOR_COOKIE;
 
-const DOMAIN: &[u8] = b"farthing/visitor/1";
+const DOMAIN: Domain = Domain(b"farthing/visitor/1");
 const ID_BYTES: usize = 16;
-const TIME_BYTES: usize = 8;
-const CODE_BYTES: usize = 16;
 
 /// A browser that was here before, or is here for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,38 +22,18 @@ pub struct Visitor {
 impl Visitor {
     /// The cookie's value; nothing if the secret is none.
     pub fn sign(&self, secret: &[u8; 32]) -> Option<String> {
-        let until = self.until.secs().to_be_bytes();
-        let code = code(secret, &self.id, until)?.finalize().into_bytes();
-        let bytes: Vec<u8> =
-            self.id.into_iter().chain(until).chain(code.into_iter().take(CODE_BYTES)).collect();
-        Some(b64::encode(&bytes))
+        DOMAIN.write(secret, &self.id, self.until)
     }
 
     /// The visitor of a cookie's value, if we have signed it and it has not ended.
     pub fn verify(text: &str, secret: &[u8; 32], now: Timestamp) -> Option<Self> {
-        if text.len() > 2 * (ID_BYTES + TIME_BYTES + CODE_BYTES) {
-            return None;
-        }
-        let bytes = b64::decode_exact(text)?;
-        let (id, rest) = bytes.split_first_chunk::<ID_BYTES>()?;
-        let (until, sent) = rest.split_first_chunk::<TIME_BYTES>()?;
-        let sent: [u8; CODE_BYTES] = sent.try_into().ok()?;
-        code(secret, id, *until)?.verify_truncated_left(&sent).ok()?;
-        let visitor = Self { id: *id, until: Timestamp::from_secs(u64::from_be_bytes(*until)) };
-        (visitor.until > now).then_some(visitor)
+        DOMAIN.read(secret, text, now).map(|(id, until)| Self { id, until })
     }
 
     /// The `Set-Cookie` value: not for scripts, not for other sites.
     pub fn set_cookie(&self, signed: &str, secure: bool, now: Timestamp) -> String {
-        let max_age_secs = self.until.since(now).secs();
-        let secure = if secure { "; Secure" } else { "" };
-        format!("{VISITOR_COOKIE}={signed}; Path=/; Max-Age={max_age_secs}; HttpOnly; SameSite=Lax{secure}")
+        set_cookie((VISITOR_COOKIE, signed), "/", self.until.since(now).secs(), secure)
     }
-}
-
-fn code(secret: &[u8; 32], id: &[u8; ID_BYTES], until: [u8; TIME_BYTES]) -> Option<Hmac<Sha256>> {
-    let code = Hmac::<Sha256>::new_from_slice(secret).ok()?;
-    Some(code.chain_update(DOMAIN).chain_update(id).chain_update(until))
 }
 
 #[cfg(test)]
