@@ -98,6 +98,11 @@ pub fn fare_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     own_cookies(headers, pass::is_own_cookie).filter_map(|pair| pass::fares_in_cookies(pair).next())
 }
 
+/// The payments that may be asked back in the cookies of a request.
+pub fn refund_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    own_cookies(headers, pass::is_own_cookie).filter_map(|pair| pass::refunds_in_cookies(pair).next())
+}
+
 /// The values of a request's cookies of this name.
 pub fn cookies_named<'a>(headers: &'a HeaderMap, wanted: &'static str) -> impl Iterator<Item = &'a str> {
     let named = move |name: &[u8]| name == wanted.as_bytes();
@@ -226,7 +231,7 @@ mod tests {
             ("x-payment-response", "e30="),
             ("authorization", "Basic eA=="),
             ("authorization", "payment e30"),
-            ("cookie", "a=1; farthing_pass=x; farthing_visitor=v; b=2"),
+            ("cookie", "a=1; farthing_pass=x; farthing_visitor=v; farthing_refund_ab=r; b=2"),
             ("cookie", "farthing_pass=y"),
             ("cookie", "c=3"),
             ("x-original-url", "/paid"),

@@ -1,12 +1,15 @@
-//! The plain page that people see instead of what costs something.
+//! The plain page that people see instead of what costs something, and what it has in common with our other pages.
+
+mod refunds;
 
 use std::fmt::Write as _;
 
 use farthing_engine::Exchange;
 use farthing_money::{Locale, Money, Span};
-use farthing_wire::{QuotaBy, QuotaField};
+use farthing_wire::{QuotaBy, QuotaField, REFUNDS_PATH};
 use http::{HeaderMap, header};
 
+pub use self::refunds::{GivenPage, NotGivenPage, Paid, RefundsPage, Standing};
 use crate::flow::PARAMETER;
 use crate::rule::{Per, Refunds};
 
@@ -92,10 +95,10 @@ pub struct Choice {
 }
 
 /// The page's `Content-Security-Policy`: its own style and nothing else, not even a script.
-pub const POLICY: &str = "default-src 'none'; style-src 'sha256-6hADAJ4Tzx86aiPZLotG3FDgWCSoknil7hLimnpovv8='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+pub const POLICY: &str = "default-src 'none'; style-src 'sha256-BDRPi5ivaLNenRCkSxJRo4UzqPqb21SoiqqBQmbX4MU='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The same for a page on which the payer names the amount.
-pub const FORM_POLICY: &str = "default-src 'none'; style-src 'sha256-6hADAJ4Tzx86aiPZLotG3FDgWCSoknil7hLimnpovv8='; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// The same for a page with a form, which sends to its own site.
+pub const FORM_POLICY: &str = "default-src 'none'; style-src 'sha256-BDRPi5ivaLNenRCkSxJRo4UzqPqb21SoiqqBQmbX4MU='; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// What a page with the beginning of something needs beside its own policy: no script of any kind.
 pub const CUT_POLICY: &str =
@@ -105,7 +108,7 @@ pub const CUT_POLICY: &str =
 const NOT_FREE: &str = r#"{"@context":"https://schema.org","@type":"CreativeWork","isAccessibleForFree":false,"hasPart":{"@type":"WebPageElement","isAccessibleForFree":false,"cssSelector":".farthing-paywall"}}"#;
 
 const STYLE: &str = "body{max-width:38rem;margin:4rem auto;padding:0 1rem;font:1.1rem/1.5 system-ui,sans-serif}\
-code{display:block;padding:.6rem;background:#8882;overflow-wrap:anywhere}pre{white-space:pre-wrap}img{max-width:100%}.price{font-size:2rem;font-weight:600}\
+code{display:block;padding:.6rem;background:#8882;overflow-wrap:anywhere}button,textarea{font:inherit}button{padding:.3rem .8rem}textarea{width:100%;box-sizing:border-box}pre{white-space:pre-wrap}img{max-width:100%}.price{font-size:2rem;font-weight:600}\
 :root{color-scheme:light dark}";
 
 impl Page<'_> {
@@ -113,12 +116,7 @@ impl Page<'_> {
     pub fn to_html(&self) -> String {
         let price = self.shown(&self.price);
         let free_part = self.free_part.map(FreePart::to_html).unwrap_or_default();
-        format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width\">\n<title>{price}</title>\n<style>{STYLE}</style>\n\
-             </head>\n<body>\n<h1>Payment required</h1>\n{free_part}{}</body>\n</html>\n",
-            self.words()
-        )
+        document(&price, "Payment required", &format!("{free_part}{}", self.words()))
     }
 
     /// What the page says as a part of another page, which shows the beginning of what is paid for. Search engines are told that the rest
@@ -133,7 +131,7 @@ impl Page<'_> {
     }
 
     fn shown(&self, money: &Money) -> String {
-        escape(&self.locale.map_or_else(|| money.to_string(), |locale| locale.write(money)))
+        shown(self.locale, money)
     }
 
     fn words(&self) -> String {
@@ -221,6 +219,20 @@ impl Page<'_> {
     }
 }
 
+/// A page of ours. Title and heading are HTML, as the rest is.
+fn document(title: &str, heading: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
+         </head>\n<body>\n<h1>{heading}</h1>\n{body}</body>\n</html>\n"
+    )
+}
+
+/// A sum, as its reader writes numbers.
+fn shown(locale: Option<Locale>, money: &Money) -> String {
+    escape(&locale.map_or_else(|| money.to_string(), |locale| locale.write(money)))
+}
+
 impl FreePart<'_> {
     fn to_html(self) -> String {
         match self {
@@ -258,9 +270,10 @@ impl PageQuota {
 /// Whether the money can come back, and how many wanted it.
 fn refunds_told(RefundsNow { terms, is_open, rate }: RefundsNow) -> String {
     let mut told = match terms.within {
-        within if is_open => {
-            format!("<p>You can have it back within {within}, if you do not like what you see.")
-        }
+        within if is_open => format!(
+            "<p>You can have it back within {within}, if you do not like what you see: \
+             <a href=\"{REFUNDS_PATH}\">on the page for that</a>, in the browser that has paid."
+        ),
         _ => "<p>So many have asked their money back that it does not come back now.".to_owned(),
     };
     if let Some(rate) = rate {

@@ -81,6 +81,8 @@ impl Shared {
             self.put_pass(response, quote, (payment, until, row.marks.refund.is_some()), now);
         }
         self.put_fare(response.headers_mut(), quote, payment, now);
+        let secure = quote.url.starts_with("https:");
+        self.put_refund_cookie(response.headers_mut(), (payment, row), secure, now);
     }
 
     /// Adds the pass: to what it opens, or in the place of an upstream's answer if it was asked for itself.

@@ -1,11 +1,13 @@
 //! Where payments are asked back: whoever shows the receipt or the pass gets what it cost as fresh credits, once.
 //!
+//! Programs send JSON, and people press a button ([`refund_page`](super::refund_page)); both come to the same here.
 //! Blank outputs come back signed, and nobody can link them to the payment. Without any the credits come as a token whose
 //! secrets the gate has drawn. The same request again is answered alike, so that a lost answer costs nothing.
 
 use std::sync::Arc;
 
-use farthing_ecash::{BlindedMessage, Proof, Token, Y, hash_to_curve};
+use bytes::Bytes;
+use farthing_ecash::{BlindSignature, BlindedMessage, Proof, Token, Y, hash_to_curve};
 use farthing_engine::{
     Answer, BundleRow, ChangeOutput, Command, CreditId, KeyringReject, Output, PaymentId, PaymentRow,
     PaymentState, QuotaId, REFUND_STEPS_MAX, Refund, RefundReject, RefundRow, RefundStep, RefundedTo,
@@ -24,11 +26,14 @@ use sha2::{Digest, Sha256};
 
 use super::credits::{blank, own_blanks, own_proofs};
 use super::quota::GRACE;
+use super::refund_page::{self, is_form};
 use super::refusal::Refused;
 use super::terms::address_of;
 use super::{Shared, is_preflight, read_bound, sale};
 use crate::body::Body;
+use crate::limit::Work;
 use crate::network::neighbourhood;
+use crate::page::prefers_html;
 use crate::rule::Per;
 use crate::{cors, problem};
 
@@ -37,18 +42,36 @@ const METHODS: &str = "POST, OPTIONS";
 const TRIES: u32 = 3;
 
 /// What a request wants back, and where it is to go.
-struct Wanted {
+pub(super) struct Wanted {
     payment: PaymentId,
     blanks: Vec<BlindedMessage>,
     outputs: Vec<OutputText>,
 }
 
-/// Why it gets nothing.
-enum Denied {
+/// What has come of it, now or before.
+pub(super) struct Given {
+    pub(super) payment: PaymentId,
+    pub(super) row: PaymentRow,
+    pub(super) amount: Amount,
+    pub(super) credits: Credits,
+}
+
+/// What came back.
+pub(super) enum Credits {
+    /// On outputs of our own.
+    Token(String),
+    /// On the payer's.
+    Signatures(Vec<BlindSignature>),
+}
+
+/// Why nothing comes of it.
+pub(super) enum Denied {
     /// Nobody can read it.
     Malformed(String),
-    /// What is shown is none of our receipts or passes.
+    /// What is shown is none of our receipts, passes or cookies.
     Unproven(String),
+    /// A form that another site may have sent.
+    CrossOrigin(String),
     Refused(Refused),
 }
 
@@ -62,46 +85,80 @@ fn reject(reject: impl Into<Reject>) -> Denied {
     Denied::Refused(Refused::Engine(Refusal::Reject(reject.into())))
 }
 
+impl Wanted {
+    /// All that comes of a payment, as a token.
+    pub(super) fn as_token(payment: PaymentId) -> Self {
+        Self { payment, blanks: Vec::new(), outputs: Vec::new() }
+    }
+}
+
 impl Shared {
     /// Answers who asks for a payment back.
     pub(super) async fn answer_refund(self: &Arc<Self>, parts: &Parts, body: Body) -> Response<Body> {
         if is_preflight(parts) {
             return sale::leave_by(METHODS);
         }
-        let mut response = if parts.method == Method::POST {
-            match self.ask_back(parts, body).await {
-                Ok(response) => response,
-                Err(denied) => denied.answer(),
+        let is_page = prefers_html(&parts.headers);
+        let mut response = match parts.method {
+            Method::POST => {
+                let answered = match self.read_asked(parts, body).await {
+                    Ok((work, bytes)) if is_form(&parts.headers, &bytes) => {
+                        self.give_back_by_form(parts, &bytes, work).await
+                    }
+                    Ok((work, bytes)) => self.give_back_by_proof(parts, &bytes, work).await,
+                    Err(denied) => Err(denied),
+                };
+                answered.unwrap_or_else(|denied| not_given(&denied, is_page))
             }
-        } else {
-            let problem = Problem::new(
-                "method-refused",
-                405,
-                "Method refused",
-                "payments are asked back by POST",
-            )
-            .expected("POST with JSON: the receipt or the pass of the payment, and blank outputs")
-            .got(parts.method.to_string())
-            .next("send {\"receipt\": \"..\", \"outputs\": [..]}, or use `farthing wallet refund-payment`");
-            let mut answer = problem::answer(&problem);
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
-            answer
+            Method::GET | Method::HEAD if is_page => {
+                self.refunds_page(parts).unwrap_or_else(|denied| not_given(&denied, is_page))
+            }
+            _ => method_refused(&parts.method),
         };
-        cors::open(response.headers_mut(), &parts.headers);
+        // A page is for who asks, and no other site's script reads it.
+        if !is_page {
+            cors::open(response.headers_mut(), &parts.headers);
+        }
         response
     }
 
-    async fn ask_back(self: &Arc<Self>, parts: &Parts, body: Body) -> Result<Response<Body>, Denied> {
+    /// What a request says. It costs its client something until it has turned out to be genuine.
+    async fn read_asked(&self, parts: &Parts, body: Body) -> Result<(Work, Bytes), Denied> {
         let client = self.config.crypto.limiter().client(&parts.extensions, &parts.headers);
-        let mut work = self.config.crypto.limiter().begin(client.as_ref(), 1)?;
-        let wanted = self.wanted(body).await?;
+        let work = self.config.crypto.limiter().begin(client.as_ref(), 1)?;
+        let unread = "expected a body of known length and at most 64 KiB";
+        let (body, digest) =
+            read_bound(body, true).await.map_err(|error| Denied::Malformed(error.to_string()))?;
+        if digest.is_none_or(|digest| digest.is_empty()) {
+            return Err(Denied::Malformed(unread.to_owned()));
+        }
+        let read = body.collect().await.map_err(|_| Denied::Malformed(unread.to_owned()))?;
+        Ok((work, read.to_bytes()))
+    }
+
+    async fn give_back_by_proof(
+        self: &Arc<Self>,
+        parts: &Parts,
+        bytes: &[u8],
+        work: Work,
+    ) -> Result<Response<Body>, Denied> {
+        let wanted = self.wanted(bytes)?;
+        self.give_back_wanted(&wanted, parts, work).await.map(|given| given.to_json())
+    }
+
+    pub(super) async fn give_back_wanted(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        parts: &Parts,
+        mut work: Work,
+    ) -> Result<Given, Denied> {
         work.cost(1 + wanted.blanks.len());
         let now = (self.config.clock)();
         let by = self.asking(parts, now).await?;
         let mut tries = TRIES;
         let (row, step) = loop {
             tries = tries.saturating_sub(1);
-            match self.try_back(&wanted, by, (self.config.clock)()).await {
+            match self.try_back(wanted, by, (self.config.clock)()).await {
                 // Somebody else was here between reading and deciding.
                 Err(Denied::Refused(Refused::Engine(Refusal::Reject(
                     Reject::NotLoaded | Reject::Unbalanced { .. } | Reject::OutputSigned(_),
@@ -110,18 +167,11 @@ impl Shared {
             }
         };
         work.genuine();
-        self.given(&wanted, &row, &step).await
+        self.given(wanted, row, &step).await
     }
 
-    async fn wanted(&self, body: Body) -> Result<Wanted, Denied> {
-        let unread = "expected a JSON body of known length and at most 64 KiB";
-        let (body, digest) =
-            read_bound(body, true).await.map_err(|error| Denied::Malformed(error.to_string()))?;
-        if digest.is_none_or(|digest| digest.is_empty()) {
-            return Err(Denied::Malformed(unread.to_owned()));
-        }
-        let bytes = body.collect().await.map_err(|_| Denied::Malformed(unread.to_owned()))?.to_bytes();
-        let asked = RefundRequest::parse(&bytes).map_err(|error| {
+    fn wanted(&self, bytes: &[u8]) -> Result<Wanted, Denied> {
+        let asked = RefundRequest::parse(bytes).map_err(|error| {
             Denied::Malformed(format!(
                 "expected an object with receipt or pass, and outputs if they are not to come as a token: {error}"
             ))
@@ -223,35 +273,18 @@ impl Shared {
     }
 
     /// What went back, now or before.
-    async fn given(
-        &self,
-        wanted: &Wanted,
-        row: &PaymentRow,
-        step: &RefundStep,
-    ) -> Result<Response<Body>, Denied> {
+    async fn given(&self, wanted: &Wanted, row: PaymentRow, step: &RefundStep) -> Result<Given, Denied> {
         let RefundedTo::Payer { credits, .. } = &step.to else { return Err(reject(Reject::NotLoaded)) };
-        let (amount, name, money) = if wanted.blanks.is_empty() {
+        let (amount, credits) = if wanted.blanks.is_empty() {
             let (amount, token) = self.own_token(wanted.payment, row.asset, credits).await?;
-            (amount, "token", json!(token))
+            (amount, Credits::Token(token))
         } else {
             let (keyring, change) = (self.config.keyring.borrow().clone(), credits.clone());
             let again = move || keyring.sign_change_again(&change);
             let signatures = self.config.crypto.run(3 * credits.len(), again).await??;
-            (step.amount, "signatures", json!(signatures))
+            (step.amount, Credits::Signatures(signatures))
         };
-        let asset = row.asset;
-        let sum = |amount: Amount| json!({ "amount": amount, "unit": asset.unit(), "asset": asset.code(), "scale": asset.scale() });
-        let told = json!({
-            "payment": wanted.payment.to_string(),
-            "refunded": sum(amount),
-            "kept": sum(row.kept()),
-            name: money,
-        });
-        let mut response = Response::new(Body::from(told.to_string()));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Ok(response)
+        Ok(Given { payment: wanted.payment, row, amount, credits })
     }
 
     /// Everything that came of a payment on outputs of our own and is not spent, so that what was in an answer that was lost comes
@@ -291,6 +324,47 @@ impl Shared {
     }
 }
 
+impl Given {
+    /// As programs are told it.
+    pub(super) fn to_json(&self) -> Response<Body> {
+        let asset = self.row.asset;
+        let sum = |amount: Amount| json!({ "amount": amount, "unit": asset.unit(), "asset": asset.code(), "scale": asset.scale() });
+        let (name, credits) = match &self.credits {
+            Credits::Token(token) => ("token", json!(token)),
+            Credits::Signatures(signatures) => ("signatures", json!(signatures)),
+        };
+        let told = json!({
+            "payment": self.payment.to_string(),
+            "refunded": sum(self.amount),
+            "kept": sum(self.row.kept()),
+            name: credits,
+        });
+        let mut response = Response::new(Body::from(told.to_string()));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// Whether what came of a payment came as a token, which is shown again for the asking.
+pub(super) fn came_as_token(payment: PaymentId, known: &RefundRow) -> bool {
+    let wanted = Wanted::as_token(payment);
+    let steps = known.steps.iter().filter(|step| matches!(step.to, RefundedTo::Payer { .. })).enumerate();
+    // The last place is what is asked for when nothing more is there.
+    steps.last().is_some_and(|(place, _)| known.step(tag(&wanted, place)).is_some())
+}
+
+fn method_refused(method: &Method) -> Response<Body> {
+    let problem = Problem::new("method-refused", 405, "Method refused", "payments are asked back by POST")
+        .expected("POST with JSON: the receipt or the pass of the payment, and blank outputs")
+        .got(method.to_string())
+        .next("send {\"receipt\": \"..\", \"outputs\": [..]}, or use `farthing wallet refund-payment`");
+    let mut answer = problem::answer(&problem);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
+    answer
+}
+
 fn credits_of(step: RefundStep) -> Option<Vec<ChangeOutput>> {
     if let RefundedTo::Payer { credits, .. } = step.to { Some(credits) } else { None }
 }
@@ -301,7 +375,11 @@ fn credit_of(proof: &Proof) -> CreditId {
 }
 
 /// What a payer would get.
-fn available(row: &PaymentRow, (known, bundle): (&RefundRow, Option<BundleRow>), now: Timestamp) -> Amount {
+pub(super) fn available(
+    row: &PaymentRow,
+    (known, bundle): (&RefundRow, Option<BundleRow>),
+    now: Timestamp,
+) -> Amount {
     match known.due {
         due if !due.is_zero() => due,
         _ if known.until > now => row.unused(bundle),
@@ -329,31 +407,59 @@ fn own_id(payment: PaymentId, place: usize) -> PaymentId {
 }
 
 impl Denied {
-    fn answer(self) -> Response<Body> {
-        let (status, retry_after_secs, code, detail, next) = match &self {
-            Self::Malformed(why) => (
-                400,
-                None,
-                "refund-malformed",
-                why.clone(),
-                "send the receipt that came with the answer that was paid for",
-            ),
-            Self::Unproven(why) => (
-                400,
-                None,
-                "refund-unproven",
-                why.clone(),
-                "send the receipt or the pass as it came, within its time",
-            ),
-            Self::Refused(refused) => {
-                let (status, retry) = status_of(refused);
-                (status, retry, refused.code(), refused.to_string(), next_of(refused))
-            }
-        };
-        let mut answer = problem::answer(&Problem::new(code, status, "Not given back", detail).next(next));
-        answer.headers_mut().extend(retry_after_secs.map(|secs| (RETRY_AFTER, HeaderValue::from(secs))));
-        answer
+    /// What it is in HTTP, and after how many seconds to come back.
+    pub(super) fn status(&self) -> (u16, Option<u64>) {
+        match self {
+            Self::Malformed(_) | Self::Unproven(_) => (400, None),
+            Self::CrossOrigin(_) => (403, None),
+            Self::Refused(refused) => status_of(refused),
+        }
     }
+
+    /// The problem, with this to do next.
+    pub(super) fn problem(&self, next: &str) -> Problem {
+        let (code, detail) = match self {
+            Self::Malformed(why) => ("refund-malformed", why.clone()),
+            Self::Unproven(why) => ("refund-unproven", why.clone()),
+            Self::CrossOrigin(_) => (
+                "refund-cross-origin",
+                "the form was not sent by a page of this very site, as far as the browser says".to_owned(),
+            ),
+            Self::Refused(refused) => (refused.code(), refused.to_string()),
+        };
+        let problem = Problem::new(code, self.status().0, "Not given back", detail).next(next);
+        match self {
+            Self::CrossOrigin(got) => {
+                problem.expected("Sec-Fetch-Site: same-origin, or the Origin of this site").got(got.clone())
+            }
+            _ => problem,
+        }
+    }
+
+    fn next(&self) -> &'static str {
+        match (self, self.status().0) {
+            (Self::Malformed(_), _) => "send the receipt that came with the answer that was paid for",
+            (Self::Unproven(_), _) => "send the receipt or the pass as it came, within its time",
+            (Self::CrossOrigin(_), _) => {
+                "send JSON with the receipt or the pass: forms are for the page here"
+            }
+            (_, 503) => "send the same request again as Retry-After says: it is given back once",
+            (_, 429) => "wait as long as Retry-After says, or ask the seller",
+            (_, 400) => "send 64 blank outputs of an active keyset, or none to get a token",
+            _ => "ask the seller, who can give back what it likes",
+        }
+    }
+}
+
+/// Says why nothing comes of it, to a program or as a page.
+fn not_given(denied: &Denied, is_page: bool) -> Response<Body> {
+    let mut answer = if is_page {
+        refund_page::not_given(denied)
+    } else {
+        problem::answer(&denied.problem(denied.next()))
+    };
+    answer.headers_mut().extend(denied.status().1.map(|secs| (RETRY_AFTER, HeaderValue::from(secs))));
+    answer
 }
 
 fn status_of(refused: &Refused) -> (u16, Option<u64>) {
@@ -368,14 +474,5 @@ fn status_of(refused: &Refused) -> (u16, Option<u64>) {
         Refused::Limited(limited) => (429, Some(limited.retry_after_secs())),
         Refused::Keyring(_) | Refused::Output(_) => (400, None),
         _ => (503, Some(5)),
-    }
-}
-
-fn next_of(refused: &Refused) -> &'static str {
-    match status_of(refused) {
-        (503, _) => "send the same request again as Retry-After says: it is given back once",
-        (429, _) => "wait as long as Retry-After says, or ask the seller",
-        (400, _) => "send 64 blank outputs of an active keyset, or none to get a token",
-        _ => "ask the seller, who can give back what it likes",
     }
 }

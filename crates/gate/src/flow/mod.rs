@@ -32,6 +32,7 @@ mod pieces;
 mod quota;
 mod quote;
 mod refund;
+mod refund_page;
 mod refusal;
 mod sale;
 mod segment;

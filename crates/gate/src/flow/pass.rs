@@ -11,7 +11,7 @@ use super::refusal::Refused;
 use super::upstream::Upstream;
 use super::{Answering, Shared, bundle, deliver};
 use crate::body::Body;
-use crate::limit::Client;
+use crate::limit::{Client, Limited};
 use crate::own_header;
 use crate::problem;
 use crate::rule::Covers;
@@ -79,6 +79,15 @@ impl Shared {
 
     /// The passes that a request brings, as far as they are ours, last, and were not given back.
     pub(super) fn passes(&self, headers: &HeaderMap, client: Option<&Client>) -> Result<Vec<Pass>, Refused> {
+        Ok(self.not_refunded(self.genuine_passes(headers, client)?).map_err(Refusal::Fault)?)
+    }
+
+    /// The passes that a request brings, as far as they are ours and last.
+    pub(super) fn genuine_passes(
+        &self,
+        headers: &HeaderMap,
+        client: Option<&Client>,
+    ) -> Result<Vec<Pass>, Limited> {
         let fields = headers.get_all(header::FARTHING_PASS).iter().filter_map(|value| value.to_str().ok());
         let passes: Vec<&str> = fields.chain(own_header::pass_cookies(headers)).take(PASSES_MAX).collect();
         if passes.is_empty() {
@@ -93,7 +102,7 @@ impl Shared {
         } else {
             work.genuine();
         }
-        Ok(self.not_refunded(genuine).map_err(Refusal::Fault)?)
+        Ok(genuine)
     }
 
     /// Serves who comes back: nothing is charged.

@@ -2,8 +2,9 @@
 
 use farthing_engine::{Fault, ItemId, PaymentId, PaymentRow, RefundTerms};
 use farthing_money::Timestamp;
-use farthing_wire::{Pass, Problem, REFUNDS_PATH, header};
-use http::HeaderMap;
+use farthing_wire::{Pass, Problem, REFUNDS_PATH, RefundCookie, header};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 
 use super::Shared;
@@ -78,6 +79,28 @@ impl Shared {
     fn is_refunded(&self, payment: &str) -> Result<bool, Fault> {
         let Ok(payment) = payment.parse::<PaymentId>() else { return Ok(false) };
         Ok(self.config.read.payment(payment)?.is_some_and(|row| row.is_refunded()))
+    }
+}
+
+impl Shared {
+    /// Gives a browser what it shows to ask a payment back: as long as it can, and a day more.
+    pub(super) fn put_refund_cookie(
+        &self,
+        headers: &mut HeaderMap,
+        (payment, row): (PaymentId, &PaymentRow),
+        secure: bool,
+        now: Timestamp,
+    ) {
+        let Some(until) = until(row).filter(|until| *until > now) else { return };
+        let cookie = RefundCookie { payment: *payment.as_bytes(), until: until.after(RefundCookie::GRACE) };
+        let signed = cookie.sign(&self.config.secrets.challenge);
+        let field =
+            signed.and_then(|signed| HeaderValue::try_from(cookie.set_cookie(&signed, secure, now)).ok());
+        if let Some(field) = field {
+            headers.append(SET_COOKIE, field);
+        } else {
+            tracing::error!(%payment, "a refund cookie cannot be written");
+        }
     }
 }
 

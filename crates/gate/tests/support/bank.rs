@@ -131,6 +131,12 @@ impl Bank {
         TableName::ALL.into_iter().filter(has_them).map(TableName::as_str).collect()
     }
 
+    /// Everything that is kept, to compare.
+    pub fn everything(&self) -> String {
+        let all = |table: &TableName| format!("{:?}", self.bytes.scan(*table, &[], usize::MAX).unwrap());
+        TableName::ALL.iter().map(all).collect()
+    }
+
     /// A channel, as the books have it.
     pub fn channel(self: &Arc<Self>, id: ChannelId) -> Option<ChannelRow> {
         self.rows.channel(id).unwrap()
