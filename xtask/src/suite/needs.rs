@@ -6,11 +6,13 @@ use std::process::Stdio;
 use super::step::{Outcome, program, watch};
 
 /// A program, the words with which it shows that it works, and the Debian packages that bring it.
-const NEEDS: [(&str, &[&str], &[&str]); 5] = [
+const NEEDS: [(&str, &[&str], &[&str]); 6] = [
     ("node", VERSION, &["nodejs"]),
     ("npm", VERSION, &["npm"]),
     ("curl", VERSION, &["curl"]),
     ("hledger", VERSION, &["hledger"]),
+    // A browser and something to write with.
+    ("chromium-headless-shell", VERSION, &["chromium-headless-shell", "fonts-dejavu-core"]),
     // A Python without its installer makes no folder of packages.
     ("python3", &["-c", "import ensurepip, venv"], &["python3", "python3-venv"]),
 ];
@@ -21,7 +23,7 @@ const VERSION: &[&str] = &["--version"];
 pub fn run(root: &Path) -> Outcome {
     let packages = packages(|name, words| works(name, words, root));
     if packages.is_empty() {
-        println!("node, npm, curl, hledger and python3 are here; nothing of Debian is needed");
+        println!("node, npm, curl, hledger, chromium and python3 are here; nothing of Debian is needed");
         return Outcome::default();
     }
     println!("missing; installing from Debian: {}", packages.join(" "));
