@@ -92,7 +92,7 @@ impl World {
             answer
         } else if request.url.starts_with(MINT) {
             self.mint.handle(request)
-        } else if let Some(mut answer) = self.sessions.gate(self.shop.price, request) {
+        } else if let Some(mut answer) = self.sessions.gate(self.shop.price, request, self.now) {
             if answer.status == 402 {
                 // With the offers of now.
                 let plain = HttpRequest { headers: Vec::new(), ..request.clone() };

@@ -45,6 +45,8 @@ pub struct Shop {
     /// It says nothing of receipt and change with the head of an answer.
     pub streams: bool,
     pub pass: Option<Span>,
+    /// Passes are for sale and come with nothing else, and those that are sold open none of these pages.
+    pub is_apart: bool,
     /// Where it sells a pass that opens its pages.
     pub sells: Option<String>,
     /// How often that pass opens something, if that is counted.
@@ -57,6 +59,8 @@ pub struct Shop {
     /// What it was paid, by each payment.
     pub payments: BTreeMap<Vec<Y>, HttpResponse>,
     pub revenue: u64,
+    /// One of the credits of each payment that it took, and how much that was.
+    pub sales: Vec<(Y, u64)>,
     /// How many answers were delivered.
     pub served: usize,
     /// The credits that were given as change in tokens.
@@ -74,6 +78,7 @@ impl Shop {
             counted: None,
             streams: false,
             pass: None,
+            is_apart: false,
             sells: None,
             uses: None,
             used_up: BTreeSet::new(),
@@ -82,6 +87,7 @@ impl Shop {
             key: SigningKey::from_bytes(&[4; 32]),
             payments: BTreeMap::new(),
             revenue: 0,
+            sales: Vec::new(),
             served: 0,
             given: Vec::new(),
         }
@@ -104,7 +110,7 @@ impl Shop {
         let opens = |pass: &Pass| match plan(request) {
             // A pass is bought again, though there is one.
             Some(_) => false,
-            None => pass.scope == scope(request) || pass.scope.starts_with("plan "),
+            None => pass.scope == scope(request) || !self.is_apart && pass.scope.starts_with("plan "),
         };
         if shown.iter().any(opens) {
             self.served += 1;
@@ -220,7 +226,7 @@ impl Shop {
         }
         if matches!(self.conduct, Conduct::Stealing | Conduct::NoChange) {
             mint.taken += total;
-            self.revenue += total;
+            self.takes(&ys, total);
             if self.conduct == Conduct::Stealing {
                 return problem("upstream-failed", 502);
             }
@@ -229,13 +235,18 @@ impl Shop {
         }
         let charged = self.counted.unwrap_or(self.price);
         mint.taken += charged;
-        self.revenue += charged;
+        self.takes(&ys, charged);
         self.served += 1;
         let change = total - charged;
         let headers = self.headers(mint, request, &blanks, change, now);
         let answer = page(200, if self.streams { Vec::new() } else { headers });
         self.payments.insert(ys, answer.clone());
         answer
+    }
+
+    fn takes(&mut self, ys: &[Y], amount: u64) {
+        self.revenue += amount;
+        self.sales.push((ys[0], amount));
     }
 
     fn headers(
@@ -251,7 +262,7 @@ impl Shop {
         let receipt = Receipt::new("ab".into(), request.url.clone(), "mpp", money, now);
         let farthing = receipt.sign(&self.key).unwrap();
         headers.push(("Farthing-Receipt".into(), farthing.clone()));
-        if let Some(span) = self.pass {
+        if let Some(span) = self.pass.filter(|_| !self.is_apart || plan(request).is_some()) {
             let extended = shown(request, &self.key, now).filter(|_| self.uses.is_none());
             let bundle = plan(request).filter(|_| self.uses.is_some());
             let pass = Pass {

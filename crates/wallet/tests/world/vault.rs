@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use farthing_wallet::{
-    Change, Entry, Limits, MemoryVault, Row, Scope, SealingEntropy, Seed, Unlock, Vault, VaultFault,
+    Attempt, Change, Entry, Limits, MemoryVault, Row, Scope, SealingEntropy, Seed, Unlock, Vault, VaultFault,
     VaultFaultKind, Wallet, WalletError,
 };
 
@@ -17,6 +17,19 @@ struct Inner {
     rows: MemoryVault,
     /// After how many commits it stops, and whether the last of them is durable.
     crash: Option<(usize, bool)>,
+    /// What was durably begun, the oldest first.
+    begun: Vec<Attempt>,
+}
+
+impl Inner {
+    fn write(&mut self, changes: &[Change]) -> Result<(), VaultFault> {
+        for change in changes {
+            if let Change::Put(Row::Attempt(attempt)) = change {
+                self.begun.push((**attempt).clone());
+            }
+        }
+        self.rows.commit(changes)
+    }
 }
 
 impl SharedVault {
@@ -46,6 +59,11 @@ impl SharedVault {
         self.0.lock().unwrap().crash = None;
     }
 
+    /// What was durably begun or gone on with since this was asked last.
+    pub fn begun(&self) -> Vec<Attempt> {
+        std::mem::take(&mut self.0.lock().unwrap().begun)
+    }
+
     /// What is durably booked as spent in all.
     pub fn total_spent(&self) -> u64 {
         let rows = self.load().unwrap();
@@ -71,14 +89,14 @@ impl Vault for SharedVault {
         match inner.crash {
             Some((0, durable)) => {
                 if durable {
-                    inner.rows.commit(changes)?;
+                    inner.write(changes)?;
                 }
                 return stopped;
             }
             Some((left, durable)) => inner.crash = Some((left - 1, durable)),
             None => {}
         }
-        inner.rows.commit(changes)
+        inner.write(changes)
     }
 
     fn history(&self, limit: usize) -> Result<Vec<Entry>, VaultFault> {
