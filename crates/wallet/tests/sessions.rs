@@ -370,3 +370,34 @@ fn a_price_that_has_risen_is_looked_at_before_it_is_paid() {
     assert_eq!(world.sessions.charged(), before + 2 * CALL);
     assert_eq!(world.sessions.seen.last().unwrap().1, Some(2));
 }
+
+/// What went wrong: a request that came twice, because something on the way sent it again, was refused for its step, which the first of the
+/// two had paid with; the wallet paid anew with the next one, and a run cost more than it might.
+#[test]
+fn a_call_that_comes_twice_is_paid_once() {
+    for is_reopened in [false, true] {
+        let mut world = World::new();
+        let (mut wallet, vault) = in_session(&mut world);
+        if is_reopened {
+            wallet = reopen(&vault);
+            // It asks the issuer where the session stands.
+            assert_eq!(code(call(&mut world, &mut wallet)), "paid");
+        }
+        let run = Run::begin(&mut wallet, dollars(2 * CALL)).unwrap();
+        let before = world.sessions.charged();
+        let mut outcomes = Vec::new();
+        for fault in [Fault::Twice, Fault::None, Fault::None] {
+            world.faults = vec![fault];
+            let flow = PayFlow::new(get("/call")).unwrap().within_run(Some(run)).in_sessions(None);
+            outcomes.push(match world.run(&mut wallet, flow) {
+                Ok(Outcome::Refused(refused)) => {
+                    assert!(matches!(refused.settled, Ok(Settled::Charged { .. })), "{refused:?}");
+                    "charged"
+                }
+                other => code(other),
+            });
+        }
+        assert_eq!(outcomes, ["charged", "paid", "budget-this-run"]);
+        assert_eq!(world.sessions.charged(), before + 2 * CALL);
+    }
+}

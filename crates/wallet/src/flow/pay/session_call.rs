@@ -43,6 +43,14 @@ pub(super) struct Call {
     _under_way: Arc<()>,
 }
 
+impl Call {
+    /// Whether it is charged where its session stands so and its steps are refused. Nobody else has the chain: its request came twice, or the
+    /// answer was lost. To pay anew would be to pay twice.
+    fn is_taken_at(&self, standing: Option<SessionStanding>) -> bool {
+        self.is_unsure || standing.is_none_or(|standing| standing.high >= self.taken.last)
+    }
+}
+
 impl PayFlow {
     /// Takes steps, writes down that no link above them was shown, and sends them.
     pub(super) fn call_with(
@@ -174,16 +182,16 @@ impl PayFlow {
             let reason = format!("the answer was lost, and the same call again was refused ({code})");
             return Err(WalletError::Unknown { whom: self.address.origin(), reason });
         }
+        let standing = answer.header(FARTHING_SESSION);
+        let standing: Option<SessionStanding> = standing.and_then(|text| text.parse().ok());
         match code {
-            "session-step-used" if self.calling()?.is_unsure => {
+            "session-step-used" if self.calling()?.is_taken_at(standing) => {
                 let charged = money(session.unit, self.calling()?.price)?;
                 self.session_state()?.call = None;
                 let settled = Settled::Charged { charged, change: money(session.unit, 0)? };
                 Ok(Turn::Taken(Some(self.session_refused(answer, problem_of(answer), settled))))
             }
             "session-step-used" | "session-link" => {
-                let standing: Option<SessionStanding> =
-                    answer.header(FARTHING_SESSION).and_then(|text| text.parse().ok());
                 let standing = standing.ok_or_else(|| {
                     WalletError::bad_answer(&self.address.origin(), "where the session stands", "nothing")
                 })?;
