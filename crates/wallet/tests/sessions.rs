@@ -6,8 +6,8 @@ mod world;
 
 use farthing_money::{Amount, Asset, Money, Span, Timestamp};
 use farthing_wallet::{
-    Approval, Asker, HttpResponse, Limits, Outcome, PayFlow, PayRequest, Run, SessionCloseFlow, Settled,
-    ToPark, Wallet, WalletError,
+    Approval, Asker, Event, Flow, HttpResponse, Limits, Outcome, PayFlow, PayRequest, Run, SessionCloseFlow,
+    SessionTopUpFlow, Settled, Step, ToPark, Wallet, WalletError,
 };
 use farthing_wire::{Mandate, MandateFile};
 use serde_json::json;
@@ -400,4 +400,32 @@ fn a_call_that_comes_twice_is_paid_once() {
         assert_eq!(outcomes, ["charged", "paid", "budget-this-run"]);
         assert_eq!(world.sessions.charged(), before + 2 * CALL);
     }
+}
+
+/// What went wrong: the answer to a request that puts more in was lost, a call was paid before it was sent again, and what the issuer had then
+/// was taken for another session: the request was never over, and nobody could use or close what had been put in.
+#[test]
+fn what_is_put_in_is_found_though_calls_were_paid_meanwhile() {
+    let mut world = World::new();
+    let (mut wallet, vault) = in_session(&mut world);
+    let id = wallet.sessions().next().unwrap().id.clone();
+    let mut flow = SessionTopUpFlow::new(&id, dollars(2 * CALL));
+    let mut event = Event::Go;
+    loop {
+        let Step::Send(request) = flow.next(&mut wallet, event, world.now).unwrap() else {
+            panic!("expected a request")
+        };
+        if request.url.ends_with("/top-up") {
+            // It never arrives.
+            break;
+        }
+        event = world.send(&request);
+    }
+    let mut wallet = reopen(&vault);
+    assert_eq!(code(call(&mut world, &mut wallet)), "paid");
+    world.recover(&mut wallet).unwrap();
+    assert_eq!((wallet.attempts().count(), total_spent(&wallet)), (0, 102 * CALL));
+    assert_eq!(code(call(&mut world, &mut wallet)), "paid");
+    close(&mut world, &mut wallet).unwrap();
+    assert_eq!((balance(&wallet), total_spent(&wallet)), (((1 << 21) - 3 * CALL, 0), 3 * CALL));
 }

@@ -156,11 +156,13 @@ fn finish(
     told: &Told,
     now: Timestamp,
 ) -> Result<Session, WalletError> {
+    let key = RowKey::session(&put.session);
+    let before = wallet.state.sessions.get(&key).cloned();
     let is_ours = told.unit == attempt.unit
         && told.generation == put.generation
         && told.step == put.step
         && told.steps == put.steps
-        && (told.high > 0 || told.change == put.funds);
+        && (told.high > 0 || (least(before.as_ref(), put)..=put.funds).contains(&told.change));
     if !is_ours {
         let got = format!(
             "generation {} with {} steps of {}, worth {}",
@@ -168,8 +170,7 @@ fn finish(
         );
         return Err(WalletError::bad_answer(&attempt.mint, "the session that was asked for", got));
     }
-    let key = RowKey::session(&put.session);
-    let before = wallet.state.sessions.get(&key).cloned();
+    let taken = u64::from(told.steps.saturating_sub(told.left)).saturating_mul(told.step);
     let mut deposits = before.as_ref().map(|before| before.deposits.clone()).unwrap_or_default();
     deposits.push(SessionDeposit {
         step: put.step,
@@ -186,7 +187,7 @@ fn finish(
         generation: put.generation,
         step: put.step,
         steps: put.steps,
-        funds: put.funds,
+        funds: told.change.saturating_add(taken),
         mark: 0,
         used: 0,
         left: told.left,
@@ -205,6 +206,14 @@ fn finish(
     // Repeated after a crash it may have been used meanwhile: then its mark is where the issuer has it.
     wallet.live.insert(key, Live::new(links, session.generation, told.high.saturating_add(1)));
     Ok(session)
+}
+
+/// What is there at the least with what is put in. Calls may have been paid since it was asked where the session stands, with no step above
+/// the mark.
+fn least(before: Option<&Session>, put: &SessionPut) -> u64 {
+    let Some(before) = before else { return put.funds };
+    let shown = u64::from(before.mark).saturating_mul(before.step);
+    before.funds.saturating_sub(shown).saturating_add(put.booking.amount)
 }
 
 fn entry(attempt: &Attempt, put: &SessionPut, now: Timestamp) -> Result<Entry, WalletError> {
