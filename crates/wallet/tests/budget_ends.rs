@@ -1,19 +1,44 @@
-//! Where budgets end to the moment and to the piece: the month of a mandate, the day of an approval, the hundred that may wait.
+//! Where budgets end to the moment and to the piece: the month and the end of a mandate, the day of an approval, the hundred that may wait,
+//! the last payment that fits.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;
 
 use farthing_money::{Amount, Asset, Span, Timestamp};
-use farthing_wallet::{APPROVAL_LASTS, Approval, Asker, Limits, ToPark, Wallet};
-use farthing_wire::Mandate;
+use farthing_wallet::{
+    APPROVAL_LASTS, Approval, Asker, Event, Flow, Limits, Outcome, PayFlow, Run, Step, ToPark, Wallet,
+    WalletError,
+};
+use farthing_wire::{Mandate, MandateFile};
+use proptest::prelude::*;
+use proptest::sample::Index;
 
 use crate::world::vault::SharedVault;
-use crate::world::{SHOP, World};
+use crate::world::{SHOP, World, get, reopen};
 
 const WEEK: Span = Span::from_secs(7 * 86_400);
 
 /// What a page costs in this world.
 const PAGE: u64 = 10_000;
+
+fn mandate() -> Mandate {
+    Mandate {
+        id: "0123456789abcdef0123456789abcdef".into(),
+        unit: "uusd".parse().unwrap(),
+        asset: "USD".parse().unwrap(),
+        scale: 6,
+        total: Amount::from(1 << 20),
+        per_call: None,
+        per_day: None,
+        per_month: None,
+        hosts: vec!["shop.example".into()],
+        tools: Vec::new(),
+        given: "2026-11-22T00:00:00Z".parse().unwrap(),
+        until: "2027-11-22T00:00:00Z".parse().unwrap(),
+        token: None,
+        note: None,
+    }
+}
 
 fn code(world: &mut World, wallet: &mut Wallet) -> &'static str {
     world.pay(wallet, "/page").map_or_else(|error| error.code(), |_| "paid")
@@ -23,22 +48,8 @@ fn code(world: &mut World, wallet: &mut Wallet) -> &'static str {
 fn the_month_of_a_mandate_ends_with_the_calendars_and_not_before() {
     let mut world = World::new();
     let (mut wallet, _) = world.wallet_with(1 << 20);
-    let mandate = Mandate {
-        id: "00112233445566778899aabbccddeeff".into(),
-        unit: "uusd".parse().unwrap(),
-        asset: "USD".parse().unwrap(),
-        scale: 6,
-        total: Amount::from(10 * PAGE),
-        per_call: None,
-        per_day: None,
-        per_month: Some(Amount::from(2 * PAGE + PAGE / 2)),
-        hosts: Vec::new(),
-        tools: Vec::new(),
-        given: "2026-11-22T00:00:00Z".parse().unwrap(),
-        until: "2027-11-22T00:00:00Z".parse().unwrap(),
-        token: None,
-        note: None,
-    };
+    let per_month = Some(Amount::from(2 * PAGE + PAGE / 2));
+    let mandate = Mandate { total: Amount::from(10 * PAGE), per_month, hosts: Vec::new(), ..mandate() };
     let given = SharedVault::default().create().give_mandate(mandate, None).unwrap();
     wallet.take_mandate(farthing_wallet::Taken::read(&given.file(), world.now).unwrap()).unwrap();
     for (at, expected) in [
@@ -120,4 +131,123 @@ fn a_hundred_wait_and_no_more_until_one_is_answered_or_forgotten() {
     world.now = world.now.after(WEEK);
     let last = full(&mut wallet, "/most", world.now).unwrap().number;
     assert_eq!(wallet.parked().map(|parked| parked.number).collect::<Vec<_>>(), [last]);
+}
+
+/// A bound wallet, its giver, and the time.
+fn bound() -> (World, Wallet, SharedVault, Wallet) {
+    let mut world = World::new();
+    let (mut wallet, vault) = world.wallet_with(1 << 20);
+    let mut owner = SharedVault::default().create();
+    let given = owner.give_mandate(mandate(), None).unwrap();
+    let taken = farthing_wallet::Taken::read(&given.file(), world.now).unwrap();
+    wallet.take_mandate(taken).unwrap();
+    (world, wallet, vault, owner)
+}
+
+#[test]
+fn a_mandate_that_was_seen_to_be_over_stays_over_when_the_clock_is_put_back() {
+    let (mut world, mut wallet, vault, _) = bound();
+    world.pay(&mut wallet, "/page").unwrap();
+    let then = world.now;
+    // Before what was paid: the clock is wrong.
+    world.now = Timestamp::from_secs(then.secs() - 4_000);
+    assert_eq!(world.pay(&mut wallet, "/page").unwrap_err().code(), "mandate-clock");
+    world.now = mandate().until;
+    assert_eq!(world.pay(&mut wallet, "/page").unwrap_err().code(), "mandate-ended");
+    let mut wallet_again = reopen(&vault);
+    world.now = then;
+    assert_eq!(world.pay(&mut wallet_again, "/page").unwrap_err().code(), "mandate-ended");
+    assert_eq!(world.shop.revenue, 10_000);
+}
+
+#[test]
+fn a_mandate_of_another_unit_or_host_lets_nothing_pass() {
+    for wrong in [
+        Mandate { hosts: vec!["*.shop.example".into()], ..mandate() },
+        Mandate { unit: "usd".parse().unwrap(), scale: 2, ..mandate() },
+    ] {
+        let mut world = World::new();
+        let (mut wallet, _) = world.wallet_with(1 << 20);
+        let given = SharedVault::default().create().give_mandate(wrong.clone(), None).unwrap();
+        wallet.take_mandate(farthing_wallet::Taken::read(&given.file(), world.now).unwrap()).unwrap();
+        let code = if wrong.scale == 2 { "mandate-unit" } else { "mandate-host" };
+        assert_eq!(world.pay(&mut wallet, "/page").unwrap_err().code(), code);
+        assert_eq!(world.shop.revenue, 0);
+    }
+}
+
+#[test]
+fn files_that_are_not_in_order_are_not_taken() {
+    let (world, wallet, _, mut owner) = bound();
+    let given = owner.given_mandates().next().unwrap().clone();
+    let read =
+        |file: &MandateFile, at| farthing_wallet::Taken::read(file, at).map_err(|reject| reject.code());
+    let again = read(&given.file(), world.now).unwrap();
+    assert_eq!(wallet.check_taking(&again).unwrap_err().code(), "mandate-taken");
+    assert_eq!(read(&given.file(), mandate().until), Err("mandate-ended"));
+    let before = Timestamp::from_secs(mandate().given.secs() - 4_000);
+    assert_eq!(read(&given.file(), before), Err("mandate-clock"));
+    let token = Some("cashuB".to_owned());
+    assert_eq!(read(&MandateFile { token, ..given.file() }, world.now), Err("mandate-token"));
+    let end = owner.revoke_mandate(&given, world.now).unwrap();
+    assert_eq!(read(&end, world.now), Err("mandate-malformed"));
+    let wrong = Mandate { scale: 2, ..mandate() };
+    let wrong = owner.give_mandate(wrong, None).unwrap();
+    assert_eq!(read(&wrong.file(), world.now), Err("mandate-malformed"));
+}
+
+fn get_flow(run: Run) -> PayFlow {
+    PayFlow::new(get("/page")).unwrap().within_run(Some(run)).among_others()
+}
+
+/// Without faults, everything that fits is paid, whatever the order: a limit is final only when nothing can come back any more.
+fn paid_within(order: &[Index], credits: u64, max: u64) -> u64 {
+    let mut world = World::new();
+    let (mut wallet, _vault) = world.wallet_with(credits);
+    let run = Run::begin(&mut wallet, Asset::micro("USD").unwrap().money(Amount::from(max))).unwrap();
+    let mut flows: Vec<_> = (0..16).map(|_| (get_flow(run), Some(Event::Go))).collect();
+    let mut order = order.iter().cycle();
+    for step in 0..20_000 {
+        let open: Vec<usize> = (0..flows.len()).filter(|place| flows[*place].1.is_some()).collect();
+        if open.is_empty() {
+            break;
+        }
+        let place = open[(order.next().unwrap().index(open.len()) + step / 64) % open.len()];
+        let (flow, event) = &mut flows[place];
+        let next = match flow.next(&mut wallet, event.take().unwrap(), world.now) {
+            Ok(Step::Send(request)) => Some(world.send(&request)),
+            Ok(Step::Wait(span)) => {
+                world.now = world.now.after(span);
+                Some(Event::Go)
+            }
+            Ok(Step::Deliver) => Some(Event::Go),
+            Ok(Step::Done(outcome)) => {
+                assert!(matches!(*outcome, Outcome::Paid(_)), "{outcome:?}");
+                None
+            }
+            Err(error) => {
+                assert!(matches!(error, WalletError::Budget(_) | WalletError::FundsShort(_)), "{error:?}");
+                None
+            }
+        };
+        if next.is_none() {
+            flows[place].0 = get_flow(run);
+        }
+        flows[place].1 = next;
+    }
+    world.shop.revenue
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sixteen_at_once_pay_all_that_fits(
+        order in prop::collection::vec(any::<Index>(), 1..64),
+        credits in prop_oneof![Just(1_u64 << 20), Just(160_000), 10_000..200_000_u64],
+        max in 0..200_000_u64,
+    ) {
+        let fits = (max / 10_000).min(credits / 10_000).min(16);
+        prop_assert_eq!(paid_within(&order, credits, max), fits * 10_000);
+    }
 }

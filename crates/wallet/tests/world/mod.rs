@@ -10,6 +10,7 @@ pub mod sender;
 pub mod sessions;
 pub mod shop;
 pub mod toll;
+pub mod truth;
 pub mod vault;
 
 use farthing_money::{Span, Timestamp};
