@@ -50,6 +50,8 @@ pub struct HttpResponse {
 pub enum Event {
     /// Nothing: the flow begins; or what the step asked for (a wait, a delivery) is done.
     Go,
+    /// The delivery that the step asked for is done, and the end of what was delivered has told this receipt.
+    Receipt(String),
     /// An answer came.
     Answer(HttpResponse),
     /// None came, and the request certainly never left (no connection).

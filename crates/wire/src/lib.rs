@@ -27,6 +27,7 @@ pub mod credential;
 pub mod digest;
 pub mod header;
 pub mod http_signature;
+pub mod last_event;
 pub mod liabilities;
 pub mod mandate;
 pub mod meter;

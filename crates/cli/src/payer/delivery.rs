@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use farthing_wire::last_event;
 use http::StatusCode;
-use http::header::LOCATION;
+use http::header::{CONTENT_TYPE, LOCATION};
 use http_body_util::BodyExt;
 
 use super::http::{Answer, Body};
@@ -86,6 +87,24 @@ pub struct Delivered {
     pub bytes: u64,
     /// Why it is not whole.
     pub broken: Option<String>,
+    /// The receipt in the last event of a stream.
+    pub receipt: Option<String>,
+}
+
+/// The end of what was written so far of a stream of events.
+#[derive(Debug, Default)]
+struct End(Vec<u8>);
+
+impl End {
+    fn add(&mut self, bytes: &[u8]) {
+        let kept = bytes.get(bytes.len().saturating_sub(last_event::BYTES_MAX)..).unwrap_or_default();
+        let over = self.0.len().saturating_add(kept.len()).saturating_sub(last_event::BYTES_MAX);
+        // Not with each piece: that would move all of it again and again.
+        if over > last_event::BYTES_MAX {
+            self.0.drain(..over.min(self.0.len()));
+        }
+        self.0.extend_from_slice(kept);
+    }
 }
 
 /// How an answer is delivered, and how it went.
@@ -94,24 +113,31 @@ pub struct Delivery {
     target: Target,
     with_head: bool,
     follow: bool,
+    /// Kept of a stream of events.
+    end: Option<End>,
     delivered: Option<Delivered>,
 }
 
 impl Delivery {
     /// For flows that deliver nothing.
     pub fn none() -> Self {
-        Self { target: Target::Nowhere, with_head: false, follow: false, delivered: None }
+        Self { target: Target::Nowhere, with_head: false, follow: false, end: None, delivered: None }
     }
 
     /// To a file or to stdout, with status and fields before it if wanted.
     pub fn to(file: Option<OutFile>, with_head: bool) -> Self {
         let target = file.map_or(Target::Stdout, Target::File);
-        Self { target, with_head, follow: false, delivered: None }
+        Self { target, with_head, follow: false, end: None, delivered: None }
     }
 
     /// Redirects are remembered instead of written, unless they answer a payment.
     pub fn follow_redirects(&mut self, follow: bool) {
         self.follow = follow;
+    }
+
+    /// The receipt that the end of the last answer has told.
+    pub fn receipt(&self) -> Option<&str> {
+        self.delivered.as_ref()?.receipt.as_deref()
     }
 
     /// What became of the last answer.
@@ -129,7 +155,9 @@ impl Delivery {
             Some(location) if self.follow => Some(Redirect::Follow(location)),
             _ => None,
         };
-        let mut delivered = Delivered { status, redirect, bytes: 0, broken: None };
+        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        self.end = (is_paid && kind.starts_with("text/event-stream")).then(End::default);
+        let mut delivered = Delivered { status, redirect, bytes: 0, broken: None, receipt: None };
         if !matches!(delivered.redirect, Some(Redirect::Follow(_))) {
             let mut head = Vec::new();
             if self.with_head {
@@ -145,6 +173,7 @@ impl Delivery {
                 Err(error) => Some(error),
             };
         }
+        delivered.receipt = self.end.take().and_then(|end| last_event::receipt(&end.0));
         self.delivered = Some(delivered);
     }
 
@@ -204,6 +233,9 @@ impl Delivery {
 
     fn count(&mut self, bytes: &Bytes, count: &mut u64) -> Result<bool, String> {
         let reads = self.write(bytes)?;
+        if let Some(end) = &mut self.end {
+            end.add(bytes);
+        }
         *count = count.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         Ok(reads)
     }
@@ -248,6 +280,34 @@ mod tests {
         let delivered = delivery.take().unwrap();
         assert_eq!((delivered.bytes, delivered.broken), (4, None));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "HTTP/1.1 200 OK\r\nlocation: /x\r\n\r\npage");
+    }
+
+    #[tokio::test]
+    async fn the_receipt_of_a_stream_is_in_its_last_event() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = |times: usize| {
+            let event = last_event::write(r#"{"charged":"3","receipt":"a.b.c"}"#);
+            format!("{}{event}", "data: hello\n\n".repeat(times))
+        };
+        for (kind, is_paid, expected) in [
+            ("text/event-stream; charset=utf-8", true, Some("a.b.c")),
+            ("text/event-stream", false, None),
+            ("text/plain", true, None),
+        ] {
+            for times in [0, 1, 100_000] {
+                let file = OutFile::open(&folder.path().join("file")).unwrap();
+                let mut delivery = Delivery::to(Some(file), false);
+                let mut answer = answer(200, "");
+                answer.headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_str(kind).unwrap())]);
+                answer.body = Body::Whole(text(times).into());
+                delivery.deliver(answer, is_paid).await;
+                assert_eq!(delivery.receipt(), expected, "{kind} {times}");
+            }
+        }
+        let (mut end, whole) = (End::default(), text(100_000));
+        whole.as_bytes().chunks(1_000).for_each(|piece| end.add(piece));
+        assert!(end.0.len() <= 2 * last_event::BYTES_MAX);
+        assert_eq!(last_event::receipt(&end.0).as_deref(), Some("a.b.c"));
     }
 
     #[tokio::test]

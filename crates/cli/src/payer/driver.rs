@@ -137,6 +137,7 @@ pub(super) async fn drive<F: Flow>(
             Step::Deliver => {
                 let answer = last.take().ok_or(WalletError::Misuse("an answer to deliver"))?;
                 delivery.deliver(answer, flow.is_paying()).await;
+                event = delivery.receipt().map_or(Event::Go, |text| Event::Receipt(text.to_owned()));
             }
             Step::Done(outcome) => return Ok(*outcome),
         }

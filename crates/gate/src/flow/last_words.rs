@@ -2,7 +2,7 @@
 //! trailers; who gets neither asks for the payment.
 
 use farthing_money::Amount;
-use farthing_wire::{Problem, header};
+use farthing_wire::{Problem, header, last_event};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::Frame;
 use serde_json::{Map, Value, json};
@@ -18,9 +18,6 @@ use super::stream::{End, Pump};
 use crate::body::Body;
 use crate::own_header::FARTHING_CHARGE;
 use crate::problem;
-
-/// The name of the last event.
-const EVENT: &str = "farthing";
 
 /// Why a body breaks off that its upstream has not ended.
 #[derive(Debug, Error)]
@@ -131,6 +128,5 @@ fn event(words: &HeaderMap, problem: Option<&Problem>, charged: Option<Amount>) 
     }
     let problem = problem.and_then(|problem| serde_json::from_str::<Value>(&problem.to_json()).ok());
     members.extend(problem.map(|problem| ("problem".to_owned(), problem)));
-    // An empty line first: what came may have broken off in the middle of an event.
-    format!("\n\nevent: {EVENT}\ndata: {}\n\n", Value::Object(members))
+    last_event::write(&Value::Object(members).to_string())
 }

@@ -158,7 +158,7 @@ where
     match send(request).await {
         Event::Answer(answer) => Ok(answer),
         Event::NotSent(reason) | Event::NoAnswer(reason) => Err(reason),
-        Event::Go => Err("nothing was sent".to_owned()),
+        Event::Go | Event::Receipt(_) => Err("nothing was sent".to_owned()),
     }
 }
 

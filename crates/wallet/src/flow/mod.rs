@@ -105,7 +105,7 @@ pub(crate) fn answer_of(whom: &str, event: Event) -> Result<HttpResponse, Wallet
         Event::Answer(answer) => Ok(answer),
         Event::NotSent(reason) => Err(WalletError::Unreachable { whom: whom(), reason }),
         Event::NoAnswer(reason) => Err(WalletError::Unknown { whom: whom(), reason }),
-        Event::Go => Err(WalletError::Misuse("an answer")),
+        Event::Go | Event::Receipt(_) => Err(WalletError::Misuse("an answer")),
     }
 }
 

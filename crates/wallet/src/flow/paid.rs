@@ -23,6 +23,8 @@ use crate::unit::money;
 use crate::vault::{Row, RowKey};
 use crate::wallet::Wallet;
 
+const NO_RECEIPT: &str = "no receipt came with the answer";
+
 /// Blank outputs as a credential carries them.
 pub(crate) fn output_texts(
     wallet: &Wallet,
@@ -156,6 +158,35 @@ pub(crate) fn finish(
     Ok((paid, open))
 }
 
+/// Keeps the receipt of a stream, which its end has told. Other sites may speak in a body as well, so one by another key than before is left.
+pub(crate) fn tell_receipt(
+    wallet: &mut Wallet,
+    (paid, open): (&mut Paid, &[u64]),
+    address: &Address,
+    text: &str,
+) -> Result<(), WalletError> {
+    let attempt = open.iter().find_map(|id| wallet.state.attempt(*id)).cloned();
+    let payment = attempt.as_ref().and_then(|attempt| attempt.payment().cloned());
+    let (Some(attempt), Some(payment), None) = (attempt, payment, &paid.receipt) else { return Ok(()) };
+    let mut found = Found { receipt: Some(text.to_owned()), ..Found::default() };
+    check(wallet, &attempt, &payment, address, &mut found);
+    let before = wallet.state.signers.get(&address.host());
+    let Some(checked) = found.checked.filter(|one| before.is_none_or(|before| *before == one.signer)) else {
+        paid.notes.extend(found.notes);
+        return Ok(());
+    };
+    let payment = Payment { receipt: found.receipt.clone(), ..payment };
+    let mut draft = Draft::new(&wallet.state);
+    draft.put(Row::Signer(checked.signer));
+    draft.attempt(Attempt { kind: AttemptKind::Pay(Box::new(payment)), ..attempt });
+    let changes = draft.into_changes();
+    wallet.commit(changes)?;
+    paid.notes.retain(|note| note != NO_RECEIPT);
+    paid.notes.extend(found.notes);
+    paid.receipt = found.receipt;
+    Ok(())
+}
+
 /// Stores the pass and who signed the receipt; forgets passes that are over.
 pub(crate) fn keep_pass(
     draft: &mut Draft<'_>,
@@ -275,7 +306,7 @@ fn change_token(wallet: &Wallet, attempt: &Attempt, text: &str) -> Result<Vec<Pr
 /// Checks the receipt: whole, by the same key as last time, about this payment.
 fn check(wallet: &Wallet, attempt: &Attempt, payment: &Payment, address: &Address, found: &mut Found) {
     let Some(text) = &found.receipt else {
-        found.notes.push("no receipt came with the answer".to_owned());
+        found.notes.push(NO_RECEIPT.to_owned());
         return;
     };
     let checked = match check_receipt(text, &address.host()) {

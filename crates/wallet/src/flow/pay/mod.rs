@@ -435,6 +435,9 @@ impl PayFlow {
         let Stage::Paid { paid, open, settle } = &mut self.stage else {
             return Err(WalletError::Misuse("a payment"));
         };
+        if let (Event::Receipt(text), None) = (&event, &settle) {
+            paid::tell_receipt(wallet, (paid, open), &self.address, text)?;
+        }
         if let Some(settling) = settle {
             match settling.next(wallet, event, now) {
                 Ok(Sub::Send(request)) => return Ok(Some(Step::Send(request))),

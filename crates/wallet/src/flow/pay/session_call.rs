@@ -136,7 +136,7 @@ impl PayFlow {
                 self.session_state()?.call = None;
                 return Err(WalletError::Unknown { whom, reason });
             }
-            Event::Go => return Err(WalletError::Misuse("an answer")),
+            Event::Go | Event::Receipt(_) => return Err(WalletError::Misuse("an answer")),
         };
         if answer.is_success() {
             return self.delivered(wallet, &answer, now).map(Some);
