@@ -80,8 +80,8 @@ enum Work {
         times: u32,
     },
     Unsubscribe,
-    /// A timer looks so often, each day.
-    Renew(u32),
+    /// A timer looks so often, with so many hours in between.
+    Renew(u32, u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +137,7 @@ fn work() -> impl Strategy<Value = Work> {
         2 => (prop::sample::select(vec![1_000_u64, 2_500, 8_000]), 1..4_u32)
             .prop_map(|(max, times)| Work::Subscribe { max, times }),
         1 => Just(Work::Unsubscribe),
-        4 => (1..4_u32).prop_map(Work::Renew),
+        4 => (2..5_u32, prop::sample::select(vec![2_u64, 24])).prop_map(|(looks, hours)| Work::Renew(looks, hours)),
     ]
 }
 
@@ -282,7 +282,7 @@ impl Model {
         let given = owner.give_mandate(mandate(allowed.mandate), None).unwrap();
         wallet.take_mandate(farthing_wallet::Taken::read(&given.file(), world.now).unwrap()).unwrap();
         let mut model = Self { world, vault, wallet, truth: Truth::new(ASK_ABOVE), allowed, agreed: 0 };
-        model.subscribe(2_500, 2);
+        model.subscribe(2_500, 1);
         model
     }
 
@@ -338,11 +338,11 @@ impl Model {
                 let _ = self.wallet.unsubscribe(&format!("{SHOP}{DAY}"));
                 None
             }
-            Work::Renew(days) => {
-                for _ in 1..*days {
+            Work::Renew(looks, hours) => {
+                for _ in 1..*looks {
                     let first = self.renewal();
                     self.drive(first.into_iter().collect(), &[]);
-                    self.world.now = after(self.world.now, Later::Secs(86_400));
+                    self.world.now = after(self.world.now, Later::Secs(hours * 3_600));
                 }
                 self.renewal()
             }
