@@ -1,10 +1,11 @@
-//! The attacker's ways of guessing. Each answers with a top-up for every payment.
+//! The attacker's ways of guessing. Each answers with an origin for every payment: the top-up, the refund or the closed session
+//! that its credits came from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::assignment::cheapest;
 use super::chance::Chance;
-use super::evidence::{Payment, Round, TopUp};
+use super::evidence::{Origin, Payment, Round};
 use super::purse::Purse;
 use super::scenario::PRICES;
 
@@ -12,7 +13,7 @@ use super::scenario::PRICES;
 pub struct Guesser {
     /// Its name in the table.
     pub name: &'static str,
-    /// For each payment the place of a top-up.
+    /// For each payment the place of an origin.
     pub guess: fn(&Round, &mut Chance) -> Vec<usize>,
 }
 
@@ -32,7 +33,7 @@ const HOUR: u64 = 3_600_000;
 /// What may pass between two requests of one visit.
 const SLACK: u64 = 2_000;
 
-/// The last top-up before the payment.
+/// The last origin before the payment.
 fn nearest(round: &Round, _: &mut Chance) -> Vec<usize> {
     let last = |payment: &Payment| before(round, payment).last().unwrap_or_default();
     round.payments.iter().map(last).collect()
@@ -40,35 +41,36 @@ fn nearest(round: &Round, _: &mut Chance) -> Vec<usize> {
 
 /// First come, first gone.
 fn in_turn(round: &Round, _: &mut Chance) -> Vec<usize> {
-    (0..round.payments.len()).map(|place| place % round.top_ups.len().max(1)).collect()
+    (0..round.payments.len()).map(|place| place % round.origins.len().max(1)).collect()
 }
 
-/// Any top-up before it whose credits fit: amount, denominations, keyset.
+/// Any origin before it whose credits fit: amount, denominations, keyset.
 fn amounts(round: &Round, chance: &mut Chance) -> Vec<usize> {
     let fits = Fits::of(round);
-    any_of(round, chance, |top_up, payment| fits.purse(top_up, payment))
+    any_of(round, chance, |origin, payment| fits.purse(origin, payment))
 }
 
-/// Any top-up before it that fits in that way, and whose wallet would have asked for the keysets, or not, as this one did.
+/// Any origin before it that fits in that way, and whose wallet would have asked for the keysets, or not, as this one did.
 fn clock(round: &Round, chance: &mut Chance) -> Vec<usize> {
     let fits = Fits::of(round);
-    any_of(round, chance, |top_up, payment| fits.purse(top_up, payment) && fits.clock(top_up, payment))
+    any_of(round, chance, |origin, payment| fits.purse(origin, payment) && fits.clock(origin, payment))
 }
 
-/// The top-up that shares a text with the payment which it shares with no other top-up: an id, a key, a tag, a time.
+/// The origin that shares a text with the payment which the payment shares with no other origin: an id, a key, a tag, a time.
 fn traces(round: &Round, chance: &mut Chance) -> Vec<usize> {
-    const WINDOW: usize = 16;
-    let mut owner: BTreeMap<&[u8], Option<usize>> = BTreeMap::new();
-    for (place, top_up) in round.top_ups.iter().enumerate() {
-        let windows: BTreeSet<&[u8]> = top_up.text.as_bytes().windows(WINDOW).collect();
-        for window in windows {
-            owner.entry(window).and_modify(|owner| *owner = None).or_insert(Some(place));
+    let mut owners: HashMap<u128, Option<usize>> = HashMap::new();
+    for (place, origin) in round.origins.iter().enumerate() {
+        for window in windows(&origin.text) {
+            let owner = owners.entry(window).or_insert(Some(place));
+            if *owner != Some(place) {
+                *owner = None;
+            }
         }
     }
     let guess = |payment: &Payment| {
-        let mut votes = vec![0_usize; round.top_ups.len()];
-        for window in payment.text.as_bytes().windows(WINDOW) {
-            if let Some(Some(place)) = owner.get(window) {
+        let mut votes = vec![0_usize; round.origins.len()];
+        for window in windows(&payment.text) {
+            if let Some(Some(place)) = owners.get(&window) {
                 votes[*place] += 1;
             }
         }
@@ -79,10 +81,15 @@ fn traces(round: &Round, chance: &mut Chance) -> Vec<usize> {
     round.payments.iter().map(guess).collect()
 }
 
+/// Every sixteen bytes of a text.
+fn windows(text: &str) -> impl Iterator<Item = u128> {
+    text.as_bytes().windows(16).filter_map(|window| Some(u128::from_be_bytes(window.try_into().ok()?)))
+}
+
 /// Follows every purse through its payments: the one that was used last of those that would have paid in just this way.
 fn chain(round: &Round, _: &mut Chance) -> Vec<usize> {
     let mut purses: Vec<(u64, Purse)> =
-        round.top_ups.iter().map(|top_up| (top_up.at, Purse::of(top_up.amount))).collect();
+        round.origins.iter().map(|origin| (origin.at, Purse::of(origin.amount))).collect();
     let mut guesses = Vec::new();
     for payment in &round.payments {
         let as_shown = |purse: &Purse| {
@@ -106,16 +113,16 @@ fn chain(round: &Round, _: &mut Chance) -> Vec<usize> {
 fn likeliest(round: &Round, chance: &mut Chance) -> Vec<usize> {
     const IMPOSSIBLE: f64 = 1e6;
     let fits = Fits::of(round);
-    let columns = round.top_ups.len() * round.pages;
+    let columns = round.origins.len() * round.pages;
     let longest = round.payments.iter().map(|payment| payment.at).max().unwrap_or(1);
     let mut best: Option<(f64, Vec<usize>)> = None;
     for scale in [Some(30_000), Some(600_000), Some(HOUR), Some(6 * HOUR), Some(48 * HOUR), None] {
         let mut cost = |place: usize, payment: usize| {
-            let (top_up, paid) = (place / round.pages, payment);
-            let (from, to) = (&round.top_ups[top_up], &round.payments[paid]);
+            let (origin, paid) = (place / round.pages, payment);
+            let (from, to) = (&round.origins[origin], &round.payments[paid]);
             // What is as good as another is chosen by chance.
             let tie = millis(chance.below(1_000)) * 1e-9;
-            if from.at >= to.at || !fits.purse(top_up, paid) || !fits.clock(top_up, paid) {
+            if from.at >= to.at || !fits.purse(origin, paid) || !fits.clock(origin, paid) {
                 return IMPOSSIBLE + tie;
             }
             let wait = millis(to.at - from.at);
@@ -135,7 +142,7 @@ fn likeliest(round: &Round, chance: &mut Chance) -> Vec<usize> {
     places.into_iter().map(|place| place / round.pages).collect()
 }
 
-/// Which top-ups could have paid for which payments.
+/// Which origins could have paid for which payments.
 struct Fits<'r> {
     round: &'r Round,
     purses: Vec<BTreeSet<Purse>>,
@@ -145,37 +152,42 @@ impl<'r> Fits<'r> {
     fn of(round: &'r Round) -> Self {
         let prices = PRICES.map(|cents| cents * CENT);
         let reachable =
-            |top_up: &TopUp| Purse::of(top_up.amount).reachable(round.pages - 1, &prices, round.exact);
-        Self { round, purses: round.top_ups.iter().map(reachable).collect() }
+            |origin: &Origin| Purse::of(origin.amount).reachable(round.pages - 1, &prices, round.exact);
+        Self { round, purses: round.origins.iter().map(reachable).collect() }
     }
 
-    /// Whether a purse of this top-up would have paid in just this way.
-    fn purse(&self, top_up: usize, payment: usize) -> bool {
-        let (from, to) = (&self.round.top_ups[top_up], &self.round.payments[payment]);
+    /// Whether a purse of this origin would have paid in just this way.
+    fn purse(&self, origin: usize, payment: usize) -> bool {
+        let (from, to) = (&self.round.origins[origin], &self.round.payments[payment]);
         let shows =
             |purse: &Purse| purse.pay(to.price, self.round.exact).is_some_and(|(shown, _)| shown == to.shown);
         let keyset = self.round.pages > 1 || to.shown.swapped.is_some() || to.keysets.contains(&from.keyset);
-        keyset && self.purses[top_up].iter().any(shows)
+        keyset && self.purses[origin].iter().any(shows)
     }
 
     /// Whether it is as long ago as the wallet's questions say, if this was its first payment.
-    fn clock(&self, top_up: usize, payment: usize) -> bool {
-        let (from, to) = (&self.round.top_ups[top_up], &self.round.payments[payment]);
+    fn clock(&self, origin: usize, payment: usize) -> bool {
+        let (from, to) = (&self.round.origins[origin], &self.round.payments[payment]);
         let wait = to.at.saturating_sub(from.at);
-        if to.asked_keysets { wait + SLACK >= HOUR } else { self.round.pages > 1 || wait <= HOUR + SLACK }
+        if to.asked_keysets {
+            // Who had not asked then has asked some time before.
+            !from.asked_keysets || wait + SLACK >= HOUR
+        } else {
+            self.round.pages > 1 || wait <= HOUR + SLACK
+        }
     }
 }
 
 fn before<'r>(round: &'r Round, payment: &Payment) -> impl Iterator<Item = usize> + use<'r> {
     let at = payment.at;
-    round.top_ups.iter().enumerate().filter(move |(_, top_up)| top_up.at < at).map(|(place, _)| place)
+    round.origins.iter().enumerate().filter(move |(_, origin)| origin.at < at).map(|(place, _)| place)
 }
 
-/// Any top-up that fits; if none does, any that came before.
+/// Any origin that fits; if none does, any that came before.
 fn any_of(round: &Round, chance: &mut Chance, fits: impl Fn(usize, usize) -> bool) -> Vec<usize> {
     let mut guess = |(place, payment): (usize, &Payment)| {
         let earlier: Vec<usize> = before(round, payment).collect();
-        let fitting: Vec<usize> = earlier.iter().copied().filter(|top_up| fits(*top_up, place)).collect();
+        let fitting: Vec<usize> = earlier.iter().copied().filter(|origin| fits(*origin, place)).collect();
         pick(if fitting.is_empty() { &earlier } else { &fitting }, chance)
     };
     round.payments.iter().enumerate().map(&mut guess).collect()
@@ -201,10 +213,11 @@ mod tests {
     fn round(amounts: &[u64], waits: &[u64]) -> Round {
         let keyset = AccountId::from_bytes([1; 16]);
         let at = |place: usize| 60_000 * u64::try_from(place).unwrap();
-        let top_up = |(place, amount): (usize, &u64)| TopUp {
+        let origin = |(place, amount): (usize, &u64)| Origin {
             at: at(place),
             amount: amount * CENT,
             keyset,
+            asked_keysets: true,
             text: format!("a text of {place} that only it has: {place:020}"),
         };
         let mut paid: Vec<(u64, usize)> =
@@ -213,12 +226,13 @@ mod tests {
         let payment = |(at, place): &(u64, usize)| {
             let shown = Purse::of(amounts[*place] * CENT).pay(CENT, false).unwrap().0;
             let (keysets, text) = (BTreeSet::from([keyset]), "nothing in common".to_owned());
-            Payment { at: *at, price: CENT, shown, keysets, asked_keysets: false, text }
+            let (names, asked_keysets) = (Vec::new(), false);
+            Payment { at: *at, price: CENT, shown, keysets, asked_keysets, names, text }
         };
         Round {
             pages: 1,
             exact: false,
-            top_ups: amounts.iter().enumerate().map(top_up).collect(),
+            origins: amounts.iter().enumerate().map(origin).collect(),
             payments: paid.iter().map(payment).collect(),
             truth: paid.iter().map(|(_, place)| *place).collect(),
         }
@@ -268,7 +282,7 @@ mod tests {
         assert_eq!((right(&round, clock), right(&round, likeliest)), (2, 2));
         let mut round = self::round(&[500; 2], &[300_000, 200_000]);
         let other = AccountId::from_bytes([2; 16]);
-        round.top_ups[1].keyset = other;
+        round.origins[1].keyset = other;
         for (payment, place) in round.payments.iter_mut().zip(&round.truth) {
             if *place == 1 {
                 payment.keysets = BTreeSet::from([other]);

@@ -1,15 +1,23 @@
-//! The linkability experiment: wallets top up and spend at the real gate; then an attacker who holds the whole data folder, the
-//! logs and the times of all requests guesses which top-up paid for which page. How often it is right stands beside chance.
+//! The linkability experiment: wallets top up and spend at the real gate, on pages, passes, refundable goods and sessions; then an
+//! attacker who holds the whole data folder, the logs, all times and every byte of all requests guesses where the credits of each
+//! payment came from. How often it is right stands beside chance.
 
 mod assignment;
 mod chance;
 mod evidence;
+mod folder;
 mod guess;
+mod observe;
+mod payer;
 mod purse;
+mod question;
+mod reading;
 mod report;
 mod scenario;
 mod server;
+mod table;
 mod traffic;
+mod words;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,12 +27,18 @@ use clap::Args;
 use farthing_money::{Span, Timestamp};
 
 use self::chance::Chance;
-use self::evidence::{Folder, Round};
+use self::evidence::Round;
+use self::folder::Folder;
 use self::guess::GUESSERS;
+use self::observe::{Story, rounds};
+use self::payer::Payer;
+use self::question::Question;
 use self::report::{Outcome, Score, count};
-use self::scenario::{Doing, Scenario, Schedule};
+use self::scenario::{Doing, End, Life, LifeKind, Scenario};
 use self::server::{Place, Server, told};
-use self::traffic::{Payer, Visit};
+use self::table::Table;
+use self::traffic::Visit;
+use self::words::entropy;
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -41,6 +55,9 @@ pub struct Settings {
     /// Only what has a known end, and fail if it ends otherwise
     #[arg(long)]
     quick: bool,
+    /// What payers do with their credits; all of it if nothing is said
+    #[arg(long, value_delimiter = ',', value_name = "KIND,..")]
+    life: Vec<LifeKind>,
 }
 
 /// One cell of the table: a scenario with a number of wallets.
@@ -51,15 +68,33 @@ struct Cell {
     rounds: usize,
 }
 
+impl Cell {
+    /// Payments that each guesser guesses at, for each question.
+    const fn payments(&self) -> usize {
+        let pages = match self.scenario.life {
+            Life::Pages(pages) => pages,
+            Life::Pass | Life::Refund { .. } | Life::Session { .. } => 1,
+        };
+        self.rounds * self.wallets * pages
+    }
+}
+
+/// A question in a cell, and how often it was answered.
+struct Answered {
+    question: Question,
+    outcome: Outcome,
+}
+
 /// Runs the experiment.
 #[expect(clippy::print_stdout, reason = "the table is what it is for")]
 pub fn run(settings: &Settings) -> Result<(), String> {
-    let rows = if settings.quick { Scenario::quick() } else { Scenario::all() };
+    let mut rows = if settings.quick { Scenario::quick() } else { Scenario::all() };
+    rows.retain(|row| settings.life.is_empty() || settings.life.contains(&row.life.kind()));
     let cells = cells(settings, &rows);
     let outcomes = measure(&cells, settings.seed)?;
-    println!("{}", table(settings, &rows, &cells, &outcomes));
-    let wrong: Vec<String> =
-        cells.iter().zip(&outcomes).filter_map(|(cell, outcome)| judge(cell, outcome)).collect();
+    println!("{}", Table { rows: &rows, cells: &cells, outcomes: &outcomes, seed: settings.seed });
+    let each = cells.iter().zip(&outcomes).flat_map(|(cell, all)| all.iter().map(move |one| (cell, one)));
+    let wrong: Vec<String> = each.filter_map(|(cell, answered)| judge(cell, answered)).collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
@@ -67,11 +102,18 @@ fn cells(settings: &Settings, rows: &[Scenario]) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (row, scenario) in rows.iter().enumerate() {
         for wallets in settings.wallets.iter().copied().map(usize::from) {
-            if settings.quick && wallets > 8 {
+            // Of longer lives one crowd is enough.
+            let is_plain = scenario.life.kind() == LifeKind::Pages;
+            if settings.quick && (wallets > 8 || (wallets < 8 && !is_plain)) {
                 continue;
             }
             // As many payments in all, so that no column is much less certain than another.
-            let usual = if settings.quick { 40 / wallets } else { (64 / wallets).max(4) };
+            // What is broken shows at once.
+            let usual = match settings.quick {
+                true if scenario.is_broken() => 16 / wallets,
+                true => 40 / wallets,
+                false => (64 / wallets).max(4),
+            };
             let rounds = usual.saturating_mul(settings.repeat.max(1));
             cells.push(Cell { row, scenario: *scenario, wallets, rounds });
         }
@@ -80,10 +122,10 @@ fn cells(settings: &Settings, rows: &[Scenario]) -> Vec<Cell> {
 }
 
 /// Every cell, two at a time.
-fn measure(cells: &[Cell], seed: u64) -> Result<Vec<Outcome>, String> {
+fn measure(cells: &[Cell], seed: u64) -> Result<Vec<Vec<Answered>>, String> {
+    type Slot = Mutex<Option<Result<Vec<Answered>, String>>>;
     let next = AtomicUsize::new(0);
-    let outcomes: Vec<Mutex<Option<Result<Outcome, String>>>> =
-        cells.iter().map(|_| Mutex::new(None)).collect();
+    let outcomes: Vec<Slot> = cells.iter().map(|_| Mutex::new(None)).collect();
     let work = || {
         while let Some((place, cell)) = {
             let place = next.fetch_add(1, Ordering::SeqCst);
@@ -107,64 +149,86 @@ fn measure(cells: &[Cell], seed: u64) -> Result<Vec<Outcome>, String> {
         .collect()
 }
 
-/// What was done in a round, and by whom.
-struct Story {
-    schedule: Schedule,
-    visits: Vec<Visit>,
-}
-
 /// The rounds of a cell with one folder, and the guesses.
-fn experiment(cell: &Cell, chance: &mut Chance) -> Result<Outcome, String> {
+fn experiment(cell: &Cell, chance: &mut Chance) -> Result<Vec<Answered>, String> {
     let mut place = Place::new()?;
     let mut server = place.start()?;
     let mut stories = Vec::new();
-    for _ in 0..cell.rounds {
+    for round in 0..cell.rounds {
         let story;
-        (story, server) = play(cell, &mut place, server, chance)?;
+        (story, server) = play(cell, round * cell.wallets, &mut place, server, chance)?;
         stories.push(story);
     }
     server.stop()?;
-    let mut folder = Folder::open(&place.data())?;
-    let rounds: Vec<Round> =
-        stories.iter().map(|story| observe(&cell.scenario, &mut folder, story)).collect::<Result<_, _>>()?;
+    let mut folder = Folder::open(&place.data(), cell.rounds * cell.wallets)?;
+    let questions = cell.scenario.questions();
+    let mut scores: Vec<Vec<Score>> = vec![Vec::new(); questions.len()];
+    for story in &stories {
+        let rounds = rounds(&cell.scenario, &mut folder, story)?;
+        scores.iter_mut().zip(&rounds).for_each(|(scores, round)| scores.push(score(round, chance)));
+    }
     if !folder.is_used_up() {
         return Err("expected every entry of the journal to be a request of the log".to_owned());
     }
-    let scores: Vec<Score> = rounds.iter().map(|round| score(round, chance)).collect();
-    Ok(Outcome::of(cell.wallets, &scores))
+    let outcomes = scores.iter().map(|scores| Outcome::of(cell.wallets, scores));
+    Ok(questions
+        .into_iter()
+        .zip(outcomes)
+        .map(|(question, outcome)| Answered { question, outcome })
+        .collect())
 }
 
-/// One round at the real gate.
+/// One round at the real gate, with wallets of which so many are numbered already.
 fn play(
     cell: &Cell,
+    wallets_before: usize,
     place: &mut Place,
     mut server: Server,
     chance: &mut Chance,
 ) -> Result<(Story, Server), String> {
-    let cents = cell.scenario.cents(cell.wallets, chance);
+    let Cell { scenario, wallets, .. } = cell;
+    let cents = scenario.cents(*wallets, chance);
     let codes = place.codes(&cents)?;
-    let schedule = cell.scenario.schedule(cell.wallets, chance);
+    let schedule = scenario.schedule(*wallets, chance);
     let began = beginning(schedule.last().map_or(0, |(at, ..)| *at))?;
-    let mut payers: Vec<Payer> = (0..cell.wallets)
-        .map(|_| Payer::new(began, cell.scenario.exact, chance))
-        .collect::<Result<_, _>>()?;
+    let mut payers = Vec::new();
+    for wallet in 0..*wallets {
+        let drawn = chance.bytes();
+        let words = if scenario.guessable { entropy(wallets_before + wallet) } else { drawn };
+        payers.push(Payer::new(began, scenario, words)?);
+    }
     let (mut visits, mut topped_up) = (Vec::new(), 0);
     for (number, (at, who, doing)) in schedule.iter().enumerate() {
         let payer = payers.get_mut(*who).ok_or("expected a wallet of the round")?;
-        match doing {
-            Doing::TopUp => {
-                let code = codes.get(*who).ok_or("expected a code for each wallet")?;
-                visits.push(payer.top_up(&server, code, *at)?);
-                topped_up += 1;
-                if cell.scenario.rotation && topped_up == cell.wallets / 2 {
-                    server.stop()?;
-                    server = place.start_with_new_keyset()?;
-                }
-            }
-            Doing::Pay(kind) => visits.push(payer.pay(&server, &format!("/{kind}/page-{number}"), *at)?),
+        let code = codes.get(*who).ok_or("expected a code for each wallet")?;
+        visits.push(visit(payer, &server, scenario, (*doing, code, number), *at)?);
+        topped_up += usize::from(*doing == Doing::TopUp);
+        if *doing == Doing::TopUp && scenario.rotation && topped_up == wallets / 2 {
+            server.stop()?;
+            server = place.start_with_new_keyset()?;
         }
     }
     Ok((Story { schedule, visits }, server))
+}
+
+/// What a wallet does at one time.
+fn visit(
+    payer: &mut Payer,
+    server: &Server,
+    scenario: &Scenario,
+    (doing, code, number): (Doing, &str, usize),
+    at: u64,
+) -> Result<Visit, String> {
+    match doing {
+        Doing::TopUp => payer.top_up(server, code, at),
+        Doing::Pay(kind) => payer.pay(server, &format!("/{kind}/page-{number}"), at),
+        Doing::BuyPass => payer.buy_pass(server, at),
+        Doing::ComeBack => payer.come_back(server, &format!("/0/page-{number}"), at),
+        Doing::BuyGoods => payer.pay(server, &format!("/goods/page-{number}"), at),
+        Doing::AskBack => payer.ask_back(server, scenario.life, at),
+        Doing::Call => payer.call(server, &format!("/0/page-{number}"), at),
+        Doing::Close => payer.close(at),
+    }
 }
 
 /// When the round began, so that it is over by now.
@@ -173,26 +237,6 @@ fn beginning(length: u64) -> Result<Timestamp, String> {
     let now = u64::try_from(now.as_millis()).map_err(told)?;
     let before = Span::from_millis(length + 60_000);
     Ok(Timestamp::from_millis(now.saturating_sub(before.millis())))
-}
-
-/// The round as the attacker sees it.
-fn observe(scenario: &Scenario, folder: &mut Folder, story: &Story) -> Result<Round, String> {
-    let (mut top_ups, mut payments, mut truth) = (Vec::new(), Vec::new(), Vec::new());
-    let mut owners = Vec::new();
-    for ((_, who, doing), visit) in story.schedule.iter().zip(&story.visits) {
-        match doing {
-            Doing::TopUp => {
-                top_ups.push(folder.top_up(visit)?);
-                owners.push(*who);
-            }
-            Doing::Pay(_) => {
-                payments.push(folder.payment(visit)?);
-                let owner = owners.iter().position(|owner| owner == who);
-                truth.push(owner.ok_or("expected a top-up before each payment")?);
-            }
-        }
-    }
-    Ok(Round { pages: scenario.pages, exact: scenario.exact, top_ups, payments, truth })
 }
 
 /// How often each guesser is right.
@@ -206,34 +250,16 @@ fn score(round: &Round, chance: &mut Chance) -> Score {
 }
 
 /// What is wrong with an outcome whose end is known.
-fn judge(cell: &Cell, outcome: &Outcome) -> Option<String> {
-    let detail = outcome.detail();
-    if cell.scenario.is_sound() && outcome.rate > outcome.chance() + outcome.stray() {
-        return Some(format!("equal top-ups that all wait are no longer alike: {detail}"));
-    }
-    let careless = cell.scenario.is_careless() && outcome.rate < 0.9;
-    careless
-        .then(|| format!("the attacker has lost its sight, odd amounts spent at once stay hidden: {detail}"))
-}
-
-fn table(settings: &Settings, rows: &[Scenario], cells: &[Cell], outcomes: &[Outcome]) -> String {
-    let of_row = |row: usize| cells.iter().zip(outcomes).filter(move |(cell, _)| cell.row == row);
-    let of_wallets = |(cell, outcome): (&Cell, &Outcome)| {
-        format!("{} wallets (chance {:.1} %)", cell.wallets, 100.0 * outcome.chance())
-    };
-    let columns: Vec<String> = of_row(0).map(of_wallets).collect();
-    let mut lines = vec![format!("| top-ups (USD) | spent | {} |", columns.join(" | "))];
-    lines.push("|---".repeat(columns.len() + 2) + "|");
-    for (row, scenario) in rows.iter().enumerate() {
-        let cells: Vec<String> = of_row(row).map(|(_, outcome)| outcome.cell()).collect();
-        lines.push(format!("| {} | {} |", scenario.words().join(" | "), cells.join(" | ")));
-    }
-    let payments: usize = cells.iter().map(|cell| cell.rounds * cell.wallets * cell.scenario.pages).sum();
-    lines.push(format!("\nseed {}, {payments} payments\n", settings.seed));
-    for (row, scenario) in rows.iter().enumerate() {
-        for (_, outcome) in of_row(row) {
-            lines.push(format!("{}: {}", scenario.words().join(", "), outcome.detail()));
+fn judge(cell: &Cell, answered: &Answered) -> Option<String> {
+    let Answered { question, outcome } = answered;
+    let what = format!("{}, {}: {}", question.words(), cell.scenario.words()[1], outcome.detail());
+    match cell.scenario.end(*question) {
+        End::Chance if outcome.rate > outcome.chance() + outcome.stray() => {
+            Some(format!("payers who are all alike can be told apart: {what}"))
         }
+        End::Found if outcome.rate < 0.9 => {
+            Some(format!("the attacker has lost his sight, what must be found stays hidden: {what}"))
+        }
+        _ => None,
     }
-    lines.join("\n")
 }

@@ -31,6 +31,24 @@ pub struct Server {
     issuer: String,
 }
 
+/// What is for sale besides pages: a pass, and goods that are given back for the asking.
+const MORE: &str = r#"[[price]]
+path = "/goods/**"
+amount = "5.00 USD"
+pass = "0s"
+[price.refund]
+within = "1d"
+per_payer = 1000
+rate_most = 100
+[[pass]]
+name = "day"
+amount = "1.00 USD"
+lasts = "1d"
+covers = ["/0/**"]
+"#;
+/// Where the pass is bought.
+pub const PASS_PATH: &str = "/.well-known/farthing/passes/day";
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Place {
@@ -73,7 +91,7 @@ impl Place {
         };
         let prices: Vec<String> = PRICES.iter().enumerate().map(price).collect();
         let config = format!(
-            "[server]\nlisten = \"{listen}\"\ndata = \"data\"\nmerchant = \"shop\"\nupstream = \"{site}\"\n[issuer]\npassphrase_file = \"passphrase\"\nkeyset_orders = {orders}\n{}",
+            "[server]\nlisten = \"{listen}\"\ndata = \"data\"\nmerchant = \"shop\"\nupstream = \"{site}\"\n[issuer]\npassphrase_file = \"passphrase\"\nkeyset_orders = {orders}\n{}{MORE}",
             prices.concat()
         );
         std::fs::write(self.path().join("farthing.toml"), config).map_err(told)?;

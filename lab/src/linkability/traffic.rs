@@ -1,21 +1,11 @@
-//! Real wallets that speak to the real gate, in the order of a schedule, and what a reverse proxy in front would log of it.
-//!
-//! Time is compressed: the wallets are told the times of the schedule, which lie in the past, and the proxy's log has them.
-//! Requests of different wallets never overlap, and the log says which requests belong to one visit: more than a real
-//! observer knows.
+//! Requests to the real gate, and what an operator would have who records all of it: a reverse proxy's log, and every byte.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-use farthing_money::{Amount, Span, Timestamp};
-use farthing_wallet::{
-    Event, Flow, HttpRequest, HttpResponse, Limits, MemoryVault, Outcome, PayFlow, PayRequest, RedeemFlow,
-    SealingEntropy, Seed, Step, Unlock, Wallet,
-};
+use farthing_wallet::{HttpRequest, HttpResponse};
 
-use super::chance::Chance;
-use super::scenario::PRICES;
-use super::server::{Server, told};
+use super::server::told;
 
 /// A request as a reverse proxy logs it, but for the address.
 #[derive(Clone, Debug)]
@@ -28,8 +18,21 @@ pub struct Line {
     pub path: String,
     /// The status of the answer.
     pub status: u16,
-    /// The body. No log has it: one guesser is given those of top-ups, to find their rows in the folder.
+    /// The body. No log has it; one guesser is given all that was said.
     pub body: Vec<u8>,
+    /// The body of the answer.
+    pub answer: Vec<u8>,
+    /// The fields of both.
+    fields: String,
+}
+
+impl Line {
+    /// All that was said. The date of the answer is left out: time is compressed, and the line has its own.
+    pub fn text(&self) -> String {
+        let Self { method, path, status, fields, body, answer, .. } = self;
+        let [body, answer] = [body, answer].map(|bytes| String::from_utf8_lossy(bytes));
+        format!("{method} {path} {status}\n{fields}{body}\n{answer}\n")
+    }
 }
 
 /// What one wallet did at one time.
@@ -39,76 +42,15 @@ pub struct Visit {
     pub lines: Vec<Line>,
 }
 
-/// A wallet with a way out.
-pub struct Payer {
-    wallet: Wallet,
-    began: Timestamp,
-}
-
-/// A minor unit is a millionth, a cent ten thousand of them.
-const CENT: u64 = 10_000;
-const UNIT: &str = "uusd";
-
-impl Payer {
-    /// A new wallet; its clock begins at `began`.
-    pub fn new(began: Timestamp, exact: bool, chance: &mut Chance) -> Result<Self, String> {
-        let seed = Seed::from_entropy(chance.bytes()).map_err(told)?;
-        let entropy = SealingEntropy { salt: [0; 16], nonce: [0; 24] };
-        let mut wallet =
-            Wallet::create(MemoryVault::default(), seed, Unlock::Key(&[7; 32]), &entropy).map_err(told)?;
-        let none = Limits::none(UNIT.parse().map_err(told)?);
-        // Nothing over the price may be sent: the wallet has to swap first.
-        let cap = PRICES.iter().max().map(|cents| Amount::from(cents * CENT)).filter(|_| exact);
-        wallet.set_limits(Limits { per_call: cap, ..none }).map_err(told)?;
-        Ok(Self { wallet, began })
-    }
-
-    /// Redeems a code.
-    pub fn top_up(&mut self, server: &Server, code: &str, at: u64) -> Result<Visit, String> {
-        let mut flow = RedeemFlow::new(code, server.issuer(), None).map_err(told)?;
-        let (visit, outcome) = self.run(&mut flow, at)?;
-        match outcome {
-            Outcome::Redeemed { .. } => Ok(visit),
-            other => Err(format!("expected a top-up, got {other:?}")),
-        }
-    }
-
-    /// Buys a page.
-    pub fn pay(&mut self, server: &Server, path: &str, at: u64) -> Result<Visit, String> {
-        let url = format!("{}{path}", server.gate());
-        let (headers, body) = (Vec::new(), Vec::new());
-        let request = PayRequest { method: "GET".into(), url, headers, body, max: None };
-        let (visit, outcome) = self.run(&mut PayFlow::new(request).map_err(told)?, at)?;
-        match outcome {
-            Outcome::Paid(_) => Ok(visit),
-            other => Err(format!("expected a page, got {other:?}")),
-        }
-    }
-
-    fn run(&mut self, flow: &mut impl Flow, at: u64) -> Result<(Visit, Outcome), String> {
-        let (mut event, mut visit, mut at) = (Event::Go, Visit::default(), at);
-        loop {
-            at += 20;
-            let now = self.began.after(Span::from_millis(at));
-            event = match flow.next(&mut self.wallet, event, now).map_err(told)? {
-                Step::Send(request) => {
-                    let (answer, line) = send(&request, at)?;
-                    visit.lines.push(line);
-                    Event::Answer(answer)
-                }
-                Step::Deliver => Event::Go,
-                Step::Wait(_) => {
-                    std::thread::sleep(std::time::Duration::from_millis(50));
-                    Event::Go
-                }
-                Step::Done(outcome) => return Ok((visit, *outcome)),
-            };
-        }
+impl Visit {
+    /// Whether a session was opened in it.
+    pub fn opens_a_session(&self) -> bool {
+        self.lines.iter().any(|line| line.method == "POST" && line.path.ends_with("/v1/sessions"))
     }
 }
 
 /// Sends a request on a connection of its own.
-fn send(request: &HttpRequest, at: u64) -> Result<(HttpResponse, Line), String> {
+pub fn send(request: &HttpRequest, at: u64) -> Result<(HttpResponse, Line), String> {
     let rest = request.url.strip_prefix("http://").ok_or("expected plain HTTP to this machine")?;
     let (host, path) = rest.split_once('/').ok_or("expected a path")?;
     let first = format!("{} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n", request.method);
@@ -124,7 +66,10 @@ fn send(request: &HttpRequest, at: u64) -> Result<(HttpResponse, Line), String> 
     stream.write_all(&bytes).map_err(told)?;
     let answer = read(stream)?;
     let (method, path) = (request.method.clone(), format!("/{path}"));
-    let line = Line { at, method, path, status: answer.status, body: request.body.clone() };
+    let fields = request.headers.iter().chain(answer.headers.iter().filter(|(name, _)| name != "date"));
+    let fields: Vec<String> = fields.map(|(name, value)| format!("{name}: {value}\n")).collect();
+    let (status, body) = (answer.status, request.body.clone());
+    let line = Line { at, method, path, status, body, answer: answer.body.clone(), fields: fields.concat() };
     Ok((answer, line))
 }
 
