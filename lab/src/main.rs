@@ -21,7 +21,7 @@ enum Experiment {
     Crash(crash::Settings),
     /// Load the real program for a while and see whether its memory stays flat
     Soak(soak::Settings),
-    /// Guess from everything the operator has which top-up paid for which page
+    /// Guess from everything the operator has where the credits of each payment came from
     Linkability(linkability::Settings),
 }
 

@@ -23,7 +23,7 @@ cargo xtask fuzz [TARGET..]  fuzz every parser of strangers' bytes, or the named
 cargo xtask sim ..           simulate everything with faults: --seed N --steps M; --help shows all
 cargo xtask crash ..         kill the real program under load: --rounds N; --help shows all
 cargo xtask soak ..          load the real program and watch its memory: --minutes N; --help shows all
-cargo xtask linkability ..   guess which top-up paid for which page; --help shows all
+cargo xtask linkability ..   guess where the credits of each payment came from; --help shows all
 cargo xtask readme [--write] compare the README's transcript with the demo, or write it anew
 ";
 

@@ -79,3 +79,50 @@ impl Seen {
         Ok(Round { pages, exact, origins, payments, truth })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use farthing_ledger::AccountId;
+
+    use super::super::purse::Shown;
+    use super::super::scenario::{Amounts, Waiting};
+    use super::*;
+
+    fn payment(name: &str) -> Payment {
+        Payment {
+            at: 1,
+            price: 5,
+            shown: Shown::default(),
+            keysets: BTreeSet::new(),
+            asked_keysets: false,
+            names: vec![name.to_owned()],
+            text: format!("the row of {name}"),
+        }
+    }
+
+    fn origin(text: &str) -> Origin {
+        let keyset = AccountId::from_bytes([1; 16]);
+        Origin { at: 2, amount: 5, keyset, asked_keysets: false, text: text.to_owned() }
+    }
+
+    #[test]
+    fn what_comes_back_is_known_with_the_payment_that_it_names_and_the_answers_are_by_wallet() {
+        let mut seen = Seen::default();
+        for (who, name) in ["aa11", "bb22"].iter().enumerate() {
+            seen.payments.push((who, Bought::Goods, payment(name)));
+        }
+        seen.came_back(1, Source::Refund, origin("the receipt of bb22")).unwrap();
+        seen.came_back(0, Source::Refund, origin("the receipt of aa11")).unwrap();
+        assert!(seen.came_back(0, Source::Refund, origin("a receipt of nothing")).is_err());
+        assert_eq!(seen.payments[1].2.text, "the row of bb22the receipt of bb22");
+        assert_eq!(seen.origins[0].2.text, "the receipt of bb22the row of bb22");
+        seen.payments.push((0, Bought::Page, payment("cc33")));
+        let scenario = Scenario::of(Amounts::Equal, Waiting::Batch);
+        let question = |source| Question { source, bought: Bought::Page };
+        let round = seen.round(&scenario, question(Source::Refund)).unwrap();
+        assert_eq!((round.truth, round.payments.len(), round.origins.len()), (vec![1], 1, 2));
+        assert!(seen.round(&scenario, question(Source::TopUp)).is_err(), "nobody has topped up");
+    }
+}
