@@ -6,11 +6,12 @@ use farthing_money::Timestamp;
 
 use super::{Flow, Sub, answer_of, done};
 use crate::address::{Address, mint_address};
+use crate::attempt::{Attempt, AttemptKind};
 use crate::error::WalletError;
 use crate::http::{Event, HttpResponse, Step};
 use crate::outcome::Outcome;
 use crate::session::api::{self, SessionState, Told};
-use crate::session::{LADDER, Session, row};
+use crate::session::{LADDER, Session, SessionPart, row};
 use crate::state::Draft;
 use crate::vault::{Row, RowKey};
 use crate::wallet::Wallet;
@@ -94,7 +95,13 @@ impl Hunt {
         };
         (self.is_hit, self.end) = (true, self.number.saturating_add(1));
         self.names.clear();
-        let is_known = wallet.state.sessions.contains_key(&RowKey::session(id));
+        // One whose opening is still open is not lost: recovering it knows what was put in, and where that was counted.
+        let is_opening = |attempt: &Attempt| match &attempt.kind {
+            AttemptKind::Session(SessionPart::Put(put)) => put.session == id,
+            _ => false,
+        };
+        let is_known =
+            wallet.state.sessions.contains_key(&RowKey::session(id)) || wallet.attempts().any(is_opening);
         if !is_known && told.state == SessionState::Open {
             self.found.push(self.session(&told, now)?);
         }
