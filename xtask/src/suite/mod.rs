@@ -10,6 +10,7 @@ mod venv;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
 use count::{Count, Counter};
@@ -21,7 +22,13 @@ use crate::{fuzz, readme, tidy};
 /// What one step does.
 type Run = fn(&Path) -> Outcome;
 
-const STEPS: [(&str, &str, Run); 16] = [
+/// Its name, what it is, and what it does.
+type Step = (&'static str, &'static str, Run);
+
+/// The step that runs beside the next one: it has one thread, and no clock but its own.
+const BESIDE: &str = "sim";
+
+const STEPS: [Step; 16] = [
     ("needs", "programs beyond cargo that the stories use", needs::run),
     ("fmt", "cargo fmt --all --check", fmt),
     ("tidy", "the rules of the house; licences, sources and bans by deny.toml", tidy_step),
@@ -40,17 +47,17 @@ const STEPS: [(&str, &str, Run); 16] = [
         stories,
     ),
     ("books", "the real hledger and beancount on an export of the real binary", books_step),
-    (
-        "sim",
-        "everything in one thread, with faults: known seeds for a minute, some seeds twice, new ones for half of one",
-        experiments::sim,
-    ),
     ("crash", "the real binary killed under load, and each fault of the disk", experiments::crash),
     ("soak", "the memory of the real binary under load", experiments::soak),
     (
         "linkability",
         "guesses which top-up paid for which page, and how often they may be right",
         experiments::linkability,
+    ),
+    (
+        "sim",
+        "everything in one thread, with faults: known seeds for a minute, some seeds twice, new ones for half of one",
+        experiments::sim,
     ),
     ("cdk", "the cdk wallet against the real binary", cdk),
     ("readme", "the README's transcript against the demo", readme_step),
@@ -64,21 +71,13 @@ pub fn run(root: &Path, only: &[&str]) -> ExitCode {
         return ExitCode::from(2);
     }
     let start = Instant::now();
-    let mut total = Count::default();
-    let mut failed = Vec::new();
-    for (name, what, step) in STEPS.iter().filter(|(name, ..)| only.is_empty() || only.contains(name)) {
-        println!("\n== {name}: {what}");
-        let begun = Instant::now();
-        let Outcome { error, mut count, last } = step(root);
-        let seconds = begun.elapsed().as_secs();
-        match error {
-            None => println!("== {name}: ok in {seconds} s"),
-            Some(error) => {
-                println!("== {name}: FAILED in {seconds} s: {error}");
-                failed.push((name, error, last));
-                // A step that fails without naming a failed test still counts as a failure.
-                count.failed = count.failed.max(1);
-            }
+    let steps = STEPS.iter().filter(|(name, ..)| only.is_empty() || only.contains(name));
+    let (mut total, mut failed) = (Count::default(), Vec::new());
+    for (name, Outcome { error, mut count, last }) in perform_all(steps, root) {
+        if let Some(error) = error {
+            failed.push((name, error, last));
+            // A step that fails without naming a failed test still counts as a failure.
+            count.failed = count.failed.max(1);
         }
         total.add(count);
     }
@@ -92,6 +91,41 @@ pub fn run(root: &Path, only: &[&str]) -> ExitCode {
     }
     println!("{total}");
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Performs steps in turn, but for [`BESIDE`].
+fn perform_all<'a>(steps: impl Iterator<Item = &'a Step>, root: &Path) -> Vec<(&'static str, Outcome)> {
+    let mut ended = Vec::new();
+    thread::scope(|scope| {
+        let mut beside = None;
+        for step in steps {
+            if step.0 == BESIDE {
+                beside = Some((step.0, scope.spawn(|| perform(step, root))));
+                continue;
+            }
+            ended.push((step.0, perform(step, root)));
+            ended.extend(beside.take().map(joined));
+        }
+        ended.extend(beside.take().map(joined));
+    });
+    ended
+}
+
+fn joined((name, thread): (&'static str, ScopedJoinHandle<'_, Outcome>)) -> (&'static str, Outcome) {
+    (name, thread.join().unwrap_or_else(|_| Outcome::failed("it broke off")))
+}
+
+/// Performs one step, and says what came of it.
+fn perform((name, what, step): &Step, root: &Path) -> Outcome {
+    println!("\n== {name}: {what}");
+    let begun = Instant::now();
+    let outcome = step(root);
+    let seconds = begun.elapsed().as_secs();
+    match &outcome.error {
+        None => println!("== {name}: ok in {seconds} s"),
+        Some(error) => println!("== {name}: FAILED in {seconds} s: {error}"),
+    }
+    outcome
 }
 
 fn fmt(root: &Path) -> Outcome {
