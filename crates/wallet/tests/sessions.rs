@@ -7,14 +7,14 @@ mod world;
 use farthing_money::{Amount, Asset, Money, Span, Timestamp};
 use farthing_wallet::{
     Approval, Asker, Event, Flow, HttpResponse, Limits, Outcome, PayFlow, PayRequest, Run, SessionCloseFlow,
-    SessionTopUpFlow, Settled, Step, ToPark, Wallet, WalletError,
+    SessionFindFlow, SessionTopUpFlow, Settled, Step, ToPark, Wallet, WalletError,
 };
 use farthing_wire::{Mandate, MandateFile};
 use serde_json::json;
 
 use crate::world::sessions::Calls;
 use crate::world::vault::SharedVault;
-use crate::world::{Fault, SHOP, World, balance, get, reopen, total_spent};
+use crate::world::{Fault, MINT, SHOP, World, balance, get, reopen, total_spent};
 
 /// What a call costs in this world.
 const CALL: u64 = 10_000;
@@ -428,4 +428,52 @@ fn what_is_put_in_is_found_though_calls_were_paid_meanwhile() {
     assert_eq!(code(call(&mut world, &mut wallet)), "paid");
     close(&mut world, &mut wallet).unwrap();
     assert_eq!((balance(&wallet), total_spent(&wallet)), (((1 << 21) - 3 * CALL, 0), 3 * CALL));
+}
+
+/// What went wrong: a session whose opening had no answer yet was found by the words and taken for a lost one. It was kept without what was put
+/// in, so that what came back at its closing was given back to no limit.
+#[test]
+fn a_session_that_is_being_opened_is_not_lost() {
+    let mut world = World::new();
+    let (mut wallet, vault) = world.wallet_with(1 << 21);
+    let mut flow = PayFlow::new(get("/call")).unwrap().in_sessions(None);
+    let mut event = Event::Go;
+    loop {
+        let Step::Send(request) = flow.next(&mut wallet, event, world.now).unwrap() else {
+            panic!("expected a request")
+        };
+        event = world.send(&request);
+        if request.url.ends_with("/v1/sessions") {
+            // Its answer is lost.
+            break;
+        }
+    }
+    let mut wallet = reopen(&vault);
+    let found = world.run(&mut wallet, SessionFindFlow::new(MINT).unwrap()).unwrap();
+    assert!(matches!(&found, Outcome::Sessions(found) if found.is_empty()), "{found:?}");
+    world.recover(&mut wallet).unwrap();
+    assert_eq!((wallet.sessions().count(), total_spent(&wallet)), (1, 100 * CALL));
+    close(&mut world, &mut wallet).unwrap();
+    assert_eq!((balance(&wallet), total_spent(&wallet)), ((1 << 21, 0), 0));
+}
+
+/// A top-up has ended before the answer to a call came: what that was charged says nothing of the chain that pays now.
+#[test]
+fn a_call_of_the_chain_before_says_nothing_of_the_present_one() {
+    let mut world = World::new();
+    let (mut wallet, _) = in_session(&mut world);
+    let id = wallet.sessions().next().unwrap().id.clone();
+    for _ in 0..4 {
+        call(&mut world, &mut wallet).unwrap();
+    }
+    let mut flow = PayFlow::new(get("/call")).unwrap().in_sessions(None);
+    let Step::Send(request) = flow.next(&mut wallet, Event::Go, world.now).unwrap() else {
+        panic!("expected a request")
+    };
+    let answer = world.send(&request);
+    world.run(&mut wallet, SessionTopUpFlow::new(&id, dollars(2 * CALL))).unwrap();
+    let before = wallet.sessions().next().unwrap().clone();
+    while !matches!(flow.next(&mut wallet, answer.clone(), world.now).unwrap(), Step::Done(_)) {}
+    assert_eq!(wallet.sessions().next().unwrap(), &before);
+    assert_eq!(code(call(&mut world, &mut wallet)), "paid");
 }

@@ -31,6 +31,8 @@ const AHEAD: u32 = 32;
 #[derive(Debug)]
 pub(super) struct Call {
     session: RowKey,
+    /// Of which of its chains the steps are.
+    generation: u32,
     taken: Taken,
     price: u64,
     field: String,
@@ -85,8 +87,17 @@ impl PayFlow {
         let step = SessionStep { session: id, step: taken.last, link: taken.link, steps: Some(count) };
         let field = step.encode();
         let guard = wallet.hold(RowKey::step(&session.id, taken.last));
-        let call =
-            Call { session: key, taken, price, field, run, tries: 0, is_unsure: false, _under_way: guard };
+        let call = Call {
+            session: key,
+            generation: session.generation,
+            taken,
+            price,
+            field,
+            run,
+            tries: 0,
+            is_unsure: false,
+            _under_way: guard,
+        };
         self.session_state()?.call = Some(call);
         self.session_again()
     }
@@ -275,14 +286,7 @@ impl PayFlow {
             self.go_on_with(Part::Told(Some(Box::new(served))));
             return Ok(Step::Deliver);
         };
-        let mut changes = Vec::new();
-        let used = session.used.max(self.calling()?.taken.last);
-        if standing.left == 0 {
-            changes.push(Change::Put(Row::Session(Box::new(Session { left: 0, used, ..session.clone() }))));
-        } else if let Some(row) = wallet.state.sessions.get_mut(&session.key()) {
-            // Worth telling, and not worth a write before this program ends or the mark is written.
-            (row.left, row.used) = (standing.left, used);
-        }
+        let mut changes = self.note_standing(wallet, &session, standing.left)?;
         let signer = wallet.state.signers.get(&self.address.host());
         let pass = answer.header(FARTHING_PASS).zip(signer);
         let pass = pass.and_then(|(text, signer)| check_pass(text, signer, &self.address, now));
@@ -308,6 +312,30 @@ impl PayFlow {
         };
         self.go_on_with(Part::Told(Some(Box::new(Outcome::Paid(Box::new(paid))))));
         Ok(Step::Deliver)
+    }
+
+    /// What is left, and which step was charged: written down at once if nothing is left.
+    fn note_standing(
+        &mut self,
+        wallet: &mut Wallet,
+        session: &Session,
+        left: u32,
+    ) -> Result<Vec<Change>, WalletError> {
+        let call = self.calling()?;
+        if call.generation != session.generation {
+            // Another chain has taken its place meanwhile.
+            return Ok(Vec::new());
+        }
+        let used = session.used.max(call.taken.last);
+        if left == 0 {
+            let row = Session { used, left, ..session.clone() };
+            return Ok(vec![Change::Put(Row::Session(Box::new(row)))]);
+        }
+        if let Some(row) = wallet.state.sessions.get_mut(&session.key()) {
+            // Worth telling, and not worth a write before this program ends or the mark is written.
+            (row.left, row.used) = (left, used);
+        }
+        Ok(Vec::new())
     }
 
     fn session_refused(&mut self, answer: &HttpResponse, problem: Option<Problem>, settled: Settled) -> Step {
