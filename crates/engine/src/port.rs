@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use farthing_channel::ChannelId;
 use farthing_ledger::{Account, Head, Reference};
-use farthing_money::Span;
+use farthing_money::{Span, Timestamp};
 use thiserror::Error;
 
 use crate::{
@@ -85,6 +85,8 @@ pub trait Read: Send + Sync + 'static {
     fn keysets(&self) -> Result<Vec<KeysetRow>, Fault>;
     /// Every account.
     fn accounts(&self) -> Result<Vec<Account>, Fault>;
+    /// When the books were last restored from a backup, if ever.
+    fn restored_at(&self) -> Result<Option<Timestamp>, Fault>;
     /// What holds for the books as a whole.
     fn books(&self) -> Result<BooksRow, Fault>;
 

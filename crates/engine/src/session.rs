@@ -81,7 +81,7 @@ pub struct SessionRow {
     pub ends_at: Timestamp,
     /// When it is closed: until then the same closing is answered alike. The hour is enough.
     pub kept_until: Timestamp,
-    /// Whether its books were restored from a backup and its payer has shown no link since: he may have shown more than they know.
+    /// Whether its books were restored from a backup and its payer has shown no more than they know since: he may have before.
     pub restored: bool,
 }
 
@@ -138,6 +138,8 @@ pub struct OpenSession {
     pub asset: Asset,
     /// Until when it pays.
     pub ends_at: Timestamp,
+    /// Whether the books were restored of late, so that this may be an opening that they have lost.
+    pub restored: bool,
     /// The request.
     pub tag: RequestTag,
 }
@@ -157,6 +159,8 @@ pub struct TopUpSession {
     pub asset: Asset,
     /// Until when it pays.
     pub ends_at: Timestamp,
+    /// Whether the books were restored of late, so that this may be a request that they have lost.
+    pub restored: bool,
     /// The request.
     pub tag: RequestTag,
 }

@@ -78,6 +78,7 @@ fn open(n: u8, amount: u64, chain: ChainTerms) -> (SessionId, Command) {
         inputs: vec![input(n, amount)],
         asset: usd(),
         ends_at: END,
+        restored: false,
         tag: tag(n),
     };
     (session, Command::OpenSession(command))
@@ -188,6 +189,8 @@ fn restored_books_charge_once_what_a_link_proves() {
     run(&mut rows, &mark(vec![session]), NOW).unwrap();
     let next = CatchUp { first: 25, ..catch_up(session, 24) };
     assert_eq!(taken(&mut rows, next), (24, 22, false, 220));
+    let under_way = CatchUp { first: 30, ..catch_up(session, 29) };
+    assert_eq!(taken(&mut rows, under_way), (24, 22, false, 220), "nor if calls above it are under way");
     let beyond = CatchUp { first: 25, ..catch_up(session, 50) };
     assert_eq!(
         taken(&mut rows, CatchUp { last: 51, ..beyond }),
@@ -206,6 +209,7 @@ fn restored_books_charge_once_what_a_link_proves() {
         inputs: vec![input(3, 10)],
         asset: usd(),
         ends_at: END,
+        restored: false,
         tag: tag(3),
     };
     run(&mut rows, &Command::TopUpSession(top_up), NOW).unwrap();
@@ -230,6 +234,7 @@ fn a_top_up_carries_over_what_is_left() {
             inputs,
             asset: usd(),
             ends_at: END,
+            restored: false,
             tag: tag(2),
         })
     };

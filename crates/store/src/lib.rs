@@ -23,7 +23,7 @@ pub use fjall_folder::Fjall;
 pub use freeze::{Freeze, Frozen};
 pub use key_value::{KeyValue, Pair, Pairs, TableName, Write};
 pub use memory::Memory;
-pub use row_store::RowStore;
+pub use row_store::{RowStore, restored};
 pub use tape::{TapeThread, TapeWriter};
 pub use wallet_folder::WalletFolder;
 pub use writer::{Clock, Committer, Observer, Reply, Writer, WriterOptions, WriterThread};

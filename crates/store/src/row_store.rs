@@ -13,11 +13,13 @@ use farthing_engine::{
     StatementId, StatementRow, Store, Table, Tape, TapeRow, UseId, UseRow, for_each_table,
 };
 use farthing_ledger::{Account, AccountId, Head, Reference};
+use farthing_money::Timestamp;
 
 use crate::codec::{Row, decode, encode};
 use crate::{KeyValue, TableName, Write};
 
 const FORMAT_KEY: &[u8] = b"format";
+const RESTORED_KEY: &[u8] = b"restored";
 const FORMAT: &[u8] = b"2";
 const FORMAT_BEFORE: &[u8] = b"1";
 const SCAN: usize = 1024;
@@ -104,6 +106,12 @@ impl RowKey for u64 {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self::from_be_bytes)
     }
+}
+
+/// What says that the books were restored from a backup, and when.
+pub fn restored(at: Timestamp) -> Write {
+    let value = Some(at.millis().to_be_bytes().to_vec());
+    Write { table: TableName::Meta, key: RESTORED_KEY.to_vec(), value }
 }
 
 impl<B: KeyValue> RowStore<B> {
@@ -291,6 +299,15 @@ impl<B: KeyValue> Read for RowStore<B> {
         } else {
             Err(damaged(format!("batch {} stands at another's place", head.number)))
         }
+    }
+
+    fn restored_at(&self) -> Result<Option<Timestamp>, Fault> {
+        let bytes = self.bytes.get(TableName::Meta, RESTORED_KEY)?;
+        let millis = bytes.map(|bytes| {
+            let message = "when the books were restored is not a time; restore the folder from a backup";
+            u64::from_bytes(&bytes).ok_or_else(|| Fault::new(FaultKind::Corrupt, message))
+        });
+        Ok(millis.transpose()?.map(Timestamp::from_millis))
     }
 
     fn books(&self) -> Result<BooksRow, Fault> {

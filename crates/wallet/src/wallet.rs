@@ -258,7 +258,8 @@ impl Wallet {
         self.state.sessions.values()
     }
 
-    /// Writes down what is left in the sessions that this program has used: nothing depends on it but what is shown.
+    /// Writes down what is left in the sessions that this program has used, and which step was charged: an issuer that has lost it is told. Programs
+    /// do so at their end; without it the wallet knows the step of the last mark.
     pub fn note_sessions(&mut self) -> Result<(), WalletError> {
         let used = self.live.keys().filter_map(|key| self.state.sessions.get(key));
         let changes = used.map(|session| Change::Put(Row::Session(Box::new(session.clone())))).collect();

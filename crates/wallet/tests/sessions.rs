@@ -101,6 +101,62 @@ fn what_was_charged_is_said_to_an_issuer_that_may_have_lost_it() {
     }
 }
 
+/// A restored issuer may have lost a top-up too: of each chain it is told what was charged before the next one takes its place.
+#[test]
+fn what_was_charged_of_every_chain_is_said() {
+    let mut world = World::new();
+    let (mut wallet, _) = in_session(&mut world);
+    let id = wallet.sessions().next().unwrap().id.clone();
+    let (spent, rows) = (world.mint.backup(), world.sessions.rows.clone());
+    for _ in 0..5 {
+        call(&mut world, &mut wallet).unwrap();
+    }
+    world.run(&mut wallet, SessionTopUpFlow::new(&id, dollars(2 * CALL))).unwrap();
+    for _ in 0..3 {
+        call(&mut world, &mut wallet).unwrap();
+    }
+    world.sessions.owned_up.clear();
+    world.mint.go_back_to(spent);
+    world.sessions.rows = rows;
+    assert_eq!(code(call(&mut world, &mut wallet)), "paid");
+    // It knew only the chain before when it was first asked; the step that it refused then stays free.
+    assert_eq!(
+        (&*world.sessions.owned_up, world.sessions.seen.last()),
+        (&[3, 6, 3][..], Some(&(5, Some(1))))
+    );
+    let closed = close(&mut world, &mut wallet).unwrap();
+    let Outcome::SessionClosed { back, .. } = closed else { panic!("it is closed, got {closed:?}") };
+    assert_eq!((back.amount().to_u64(), total_spent(&wallet)), (Some(92 * CALL), 10 * CALL));
+}
+
+/// What went wrong: a call failed between the question where a session stood and a top-up, so that more was carried over than was told. What
+/// the issuer had then was taken for another session, and nothing in it could ever be used or closed.
+#[test]
+fn more_may_be_carried_over_than_was_told() {
+    let mut world = World::new();
+    let (mut wallet, _) = in_session(&mut world);
+    call(&mut world, &mut wallet).unwrap();
+    let id = wallet.sessions().next().unwrap().id.clone();
+    let mut flow = SessionTopUpFlow::new(&id, dollars(2 * CALL));
+    let mut event = Event::Go;
+    let topped = loop {
+        match flow.next(&mut wallet, event, world.now).unwrap() {
+            Step::Send(request) => {
+                if request.url.ends_with("/top-up") {
+                    world.sessions.rows.get_mut(&id).unwrap().lose_all_above(1);
+                }
+                event = world.send(&request);
+            }
+            Step::Done(outcome) => break outcome,
+            step => panic!("expected a request, got {step:?}"),
+        }
+    };
+    assert!(matches!(*topped, Outcome::SessionFilled(_)), "{topped:?}");
+    assert_eq!(code(call(&mut world, &mut wallet)), "paid");
+    close(&mut world, &mut wallet).unwrap();
+    assert_eq!((balance(&wallet), total_spent(&wallet)), (((1 << 21) - 2 * CALL, 0), 2 * CALL));
+}
+
 /// What was shown and paid for nothing is not said, and neither is what nobody knows to be charged.
 #[test]
 fn nothing_is_said_to_be_charged_that_was_not() {
@@ -476,4 +532,28 @@ fn a_call_of_the_chain_before_says_nothing_of_the_present_one() {
     while !matches!(flow.next(&mut wallet, answer.clone(), world.now).unwrap(), Step::Done(_)) {}
     assert_eq!(wallet.sessions().next().unwrap(), &before);
     assert_eq!(code(call(&mut world, &mut wallet)), "paid");
+    assert_eq!(world.sessions.seen.last(), Some(&(1, Some(1))));
+}
+
+/// What went wrong: the steps of a call that had failed were used again in the chain that had taken the place of theirs, far above its first
+/// ones, which were paid for as well.
+#[test]
+fn steps_of_the_chain_before_are_not_used_in_the_present_one() {
+    let mut world = World::new();
+    let (mut wallet, _) = in_session(&mut world);
+    let id = wallet.sessions().next().unwrap().id.clone();
+    for _ in 0..4 {
+        call(&mut world, &mut wallet).unwrap();
+    }
+    let mut flow = PayFlow::new(get("/call")).unwrap().in_sessions(None);
+    let Step::Send(request) = flow.next(&mut wallet, Event::Go, world.now).unwrap() else {
+        panic!("expected a request")
+    };
+    world.sessions.calls = Calls::Refused(502);
+    let answer = world.send(&request);
+    world.sessions.calls = Calls::Served;
+    world.run(&mut wallet, SessionTopUpFlow::new(&id, dollars(2 * CALL))).unwrap();
+    assert!(matches!(flow.next(&mut wallet, answer, world.now).unwrap(), Step::Done(_)));
+    assert_eq!(code(call(&mut world, &mut wallet)), "paid");
+    assert_eq!(world.sessions.seen.last(), Some(&(1, Some(1))));
 }

@@ -68,7 +68,8 @@ pub(crate) fn catch_up(rows: &mut Rows, command: &CatchUp) -> Decision {
     }
     let (session, generation, first, last) = (*session, *generation, *first, *last);
     // Of a repetition only what is above what the first one has charged.
-    let first = if row.taken.check(first, last).is_ok() { first } else { row.taken.high().saturating_add(1) };
+    let is_again = first <= last && row.taken.check(first, last).is_err();
+    let first = if is_again { row.taken.high().saturating_add(1) } else { first };
     let step = TapeStep {
         session,
         generation,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub(crate) fn open(rows: &mut Rows, command: &OpenSession) -> Decision {
-    let OpenSession { session, chain, inputs, asset, ends_at, tag } = command;
+    let OpenSession { session, chain, inputs, asset, ends_at, restored, tag } = command;
     if let Some(row) = rows.sessions.get(session)? {
         return if row.tag == *tag {
             Ok((Answer::Session(Box::new(row.clone())), None))
@@ -37,14 +37,14 @@ pub(crate) fn open(rows: &mut Rows, command: &OpenSession) -> Decision {
         tag: *tag,
         ends_at: *ends_at,
         kept_until: *ends_at,
-        restored: false,
+        restored: *restored,
     };
     rows.sessions.put(*session, row.clone());
     Ok((Answer::Session(Box::new(row)), Some(entry)))
 }
 
 pub(crate) fn top_up(rows: &mut Rows, command: &TopUpSession) -> Decision {
-    let TopUpSession { session, key, chain, inputs, asset, ends_at, tag } = command;
+    let TopUpSession { session, key, chain, inputs, asset, ends_at, restored, tag } = command;
     let row = rows.sessions.get(session)?.ok_or(Reject::Session(SessionReject::Unknown(*session)))?.clone();
     if row.tag == *tag && row.generation > 0 {
         return Ok((Answer::Session(Box::new(row)), None));
@@ -67,8 +67,7 @@ pub(crate) fn top_up(rows: &mut Rows, command: &TopUpSession) -> Decision {
         link: chain.anchor,
         tag: *tag,
         ends_at: *ends_at,
-        // Nothing of the next chain was shown before.
-        restored: false,
+        restored: *restored,
         ..row
     };
     rows.sessions.put(*session, row.clone());

@@ -180,7 +180,8 @@ impl Shared {
         let session = SessionId::of(&chain);
         let tag = tag("open", &credits, &chain);
         let (asset, ends_at) = (price.asset(), sessions.limits().ends_at(now));
-        let command = OpenSession { session, chain, inputs: credits.inputs, asset, ends_at, tag };
+        let restored = sessions.lately_restored(now);
+        let command = OpenSession { session, chain, inputs: credits.inputs, asset, ends_at, restored, tag };
         Ok(sessions.open(command).await?)
     }
 
@@ -200,7 +201,9 @@ impl Shared {
         }
         unlock(session, &known, &key)?;
         let (asset, ends_at) = (price.asset(), sessions.limits().ends_at(now));
-        let command = TopUpSession { session, key, chain, inputs: credits.inputs, asset, ends_at, tag };
+        let restored = sessions.lately_restored(now);
+        let command =
+            TopUpSession { session, key, chain, inputs: credits.inputs, asset, ends_at, restored, tag };
         let sessions = Arc::clone(sessions);
         // Whoever stops waiting does not leave it half done.
         let task = tokio::spawn(async move {

@@ -24,7 +24,7 @@ pub struct Proven(Claim);
 impl Claim {
     /// What proving it costs, in multiplications of a point.
     pub fn weight(&self) -> usize {
-        usize::try_from(self.proof.steps() / NEAR).unwrap_or(usize::MAX)
+        usize::try_from(self.proof.steps() / NEAR).unwrap_or(usize::MAX).max(1)
     }
 
     /// Makes the hashes.
@@ -44,7 +44,7 @@ impl Sessions {
         (payees, tax_code): (&Payees, Option<Label>),
     ) -> Result<(), DeskError> {
         // One at a time: who comes second finds it done.
-        let _alone = self.catching_up.lock().await;
+        let _alone = live.catching_up.lock().await;
         if !live.is_restored() {
             return Ok(());
         }
@@ -63,10 +63,11 @@ impl Sessions {
         Ok(live.map(|live| Claim { proof: live.proof(&step), live, step }))
     }
 
-    /// Charges what a payer says was charged, if the books do not know it. Nobody says any more for what: it is for `payees`.
+    /// Charges what a payer says was charged, if the books were restored and do not know it. Nobody says any more for what: it is for
+    /// `payees`.
     pub async fn own_up(&self, Proven(claim): Proven, payees: &Payees) -> Result<(), DeskError> {
         let Claim { live, step, proof } = claim;
-        let _alone = self.catching_up.lock().await;
+        let _alone = live.catching_up.lock().await;
         self.fold().await?;
         match live.lost_by(&step, &proof)? {
             Some(lost) => self.charge_lost(&live, lost, payees, None).await,

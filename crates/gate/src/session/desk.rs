@@ -203,7 +203,7 @@ mod tests {
         let session = SessionId::of(&chain);
         let inputs = vec![Input { credit: CreditId::from_bytes([n; 33]), account, amount: 4, witness: None }];
         let (ends_at, tag) = (Timestamp::from_secs(9_000), RequestTag::from_bytes([n; 16]));
-        let command = OpenSession { session, chain, inputs, asset: usd(), ends_at, tag };
+        let command = OpenSession { session, chain, inputs, asset: usd(), ends_at, restored: false, tag };
         sessions.open(command).await.unwrap();
         session
     }

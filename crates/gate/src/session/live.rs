@@ -23,6 +23,8 @@ pub(crate) struct Live {
     /// What it is called to the upstream.
     pub(crate) payment: PaymentId,
     state: Mutex<State>,
+    /// Held while the books catch up with it.
+    pub(super) catching_up: tokio::sync::Mutex<()>,
 }
 
 struct State {
@@ -108,7 +110,7 @@ impl Live {
             notes: Vec::new(),
         };
         let payment = PaymentId::from_bytes(name.finalize().into());
-        Self { id, payment, state: Mutex::new(state) }
+        Self { id, payment, state: Mutex::new(state), catching_up: tokio::sync::Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,7 +137,7 @@ impl Live {
     ) -> Result<Option<Lost>, SessionRefusal> {
         let state = self.lock();
         let (first, _) = state.fits(self.id, step, proof, (price, now))?;
-        if !state.restored || step.step <= state.taken.high() {
+        if !state.restored || first <= state.taken.high() {
             return Ok(None);
         }
         let (known, last) = (state.taken.high(), first.saturating_sub(1));
@@ -145,16 +147,15 @@ impl Live {
         Ok(Some(Lost { generation, known, last, link }))
     }
 
-    /// What the books lack of what a payer says was charged, whose link was proven. Until they have caught up, calls that show more wait.
+    /// What restored books lack of what a payer says was charged, whose link was proven. Others lack nothing.
     pub(super) fn lost_by(&self, step: &SessionStep, proof: &Proof) -> Result<Option<Lost>, SessionRefusal> {
-        let mut state = self.lock();
+        let state = self.lock();
         if proof.generation != state.generation {
             return Err(SessionRefusal::Link(state.standing()));
         }
-        if !state.is_open || state.closing || step.step <= state.taken.high() {
+        if !state.restored || !state.is_open || state.closing || step.step <= state.taken.high() {
             return Ok(None);
         }
-        state.restored = true;
         let (generation, known, link) = (state.generation, state.taken.high(), Link::from_bytes(step.link));
         Ok(Some(Lost { generation, known, last: step.step, link }))
     }
@@ -168,7 +169,9 @@ impl Live {
             state.restored = row.restored;
             return;
         }
-        state.charged = (before.max(high.saturating_sub(WINDOW)).saturating_add(1)..=high).collect();
+        let oldest = high.saturating_sub(WINDOW);
+        state.charged.retain(|step| *step > oldest);
+        state.charged.extend(before.max(oldest).saturating_add(1)..=high);
         if high > state.known.0 {
             state.known = (high, row.link);
         }
@@ -279,10 +282,6 @@ impl State {
         }
         if proof.generation != self.generation {
             return Err(SessionRefusal::Link(self.standing()));
-        }
-        // It was looked at before the books had to catch up.
-        if self.restored && !proof.restored {
-            return Err(SessionRefusal::Closing(session));
         }
         let count = price.amount().value().div_ceil(u128::from(self.chain.step).max(1)).max(1);
         let needed = u64::try_from(count).unwrap_or(u64::MAX);

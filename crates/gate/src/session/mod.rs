@@ -169,7 +169,7 @@ pub struct Sessions {
     /// Where the tape begins that is not in the books.
     begins: AtomicU64,
     folding: tokio::sync::Mutex<()>,
-    catching_up: tokio::sync::Mutex<()>,
+    restored_at: Option<Timestamp>,
 }
 
 impl Sessions {
@@ -180,6 +180,7 @@ impl Sessions {
         record: Arc<dyn Record>,
         limits: SessionLimits,
     ) -> Result<Self, Fault> {
+        let restored_at = read.restored_at()?;
         let sessions = Self {
             read,
             execute,
@@ -191,11 +192,17 @@ impl Sessions {
             open: AtomicU64::new(0),
             begins: AtomicU64::new(0),
             folding: tokio::sync::Mutex::default(),
-            catching_up: tokio::sync::Mutex::default(),
+            restored_at,
         };
         sessions.look_at_mode()?;
         sessions.open.store(sessions.count()?, Ordering::Relaxed);
         Ok(sessions)
+    }
+
+    /// Whether the books were restored not so long ago that a session may be opened or topped up anew that they have lost, and its payer go
+    /// on with it.
+    pub fn lately_restored(&self, now: Timestamp) -> bool {
+        self.restored_at.is_some_and(|at| now < self.limits.ends_at(at))
     }
 
     /// What sessions may be like.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use farthing_engine::{Command, Mode, Read, pages};
 use farthing_ledger::{Audit, Head, TrialBalance};
+use farthing_money::Timestamp;
 use farthing_store::{
     ArchiveError, ArchiveHeader, ArchiveReader, ArchiveRecord, Clock, Committer, Fjall, KeyValue, Memory,
-    RowStore, TableName, Write,
+    RowStore, TableName, Write, restored,
 };
 
 use super::{BackupError, at, sync_folder};
@@ -112,7 +113,7 @@ pub fn restore(path: &Path, folder: &Path, clock: &Clock) -> Result<Restored, Ba
     let backup = check(path)?;
     make_room(folder, &backup.seed)?;
     let undone = folder.join(UNDONE_FOLDER);
-    fill(path, &undone)?;
+    fill(path, &undone, clock())?;
     settle(path, &undone, clock)?;
     let seed = folder.join(SEED_FILE);
     write_durably(&seed, &backup.seed).map_err(at(&seed))?;
@@ -156,8 +157,8 @@ fn remove(removed: std::io::Result<()>) -> std::io::Result<()> {
     }
 }
 
-/// Writes every row of the backup.
-fn fill(path: &Path, books: &Path) -> Result<(), BackupError> {
+/// Writes every row of the backup, and that it was restored.
+fn fill(path: &Path, books: &Path, now: Timestamp) -> Result<(), BackupError> {
     let store = Fjall::open(books)?;
     let mut archive = open(path)?;
     let (mut table, mut rows, mut bytes) = (None, Vec::new(), 0_usize);
@@ -175,6 +176,7 @@ fn fill(path: &Path, books: &Path) -> Result<(), BackupError> {
             }
         }
     }
+    rows.push(restored(now));
     Ok(store.write(rows)?)
 }
 

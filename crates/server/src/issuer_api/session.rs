@@ -96,6 +96,7 @@ pub(super) async fn open(
         inputs: prepared.inputs,
         asset: prepared.asset,
         ends_at: room.limits().ends_at(issuer.now()),
+        restored: room.lately_restored(issuer.now()),
     };
     let row = room.open(command).await?;
     body::write(&told(&room, session, &row, Vec::new())?)
@@ -160,6 +161,7 @@ pub(super) async fn top_up(
         inputs: prepared.inputs,
         asset: prepared.asset,
         ends_at: room.limits().ends_at(issuer.now()),
+        restored: room.lately_restored(issuer.now()),
     };
     let known = issuer.read.session(session)?.ok_or(Reject::Session(SessionReject::Unknown(session)))?;
     if known.tag == command.tag {

@@ -114,6 +114,44 @@ async fn many_first_links_after_a_restore_pay_once() {
     again.audit();
 }
 
+/// What went wrong: a session that was opened again, or topped up again, in books that had lost that was like a new one, and what its next link
+/// skipped stayed with the payer.
+#[tokio::test]
+async fn what_restored_books_are_asked_again_is_marked_as_well() {
+    let shop = Shop::new().await;
+    let older = shop.open_session(1, 10).await;
+    let (secret, next) = (ChainSecret::from_bytes([2; 32]), ChainSecret::from_bytes([3; 32]));
+    let opening = json!({ "inputs": shop.credits(100 * CENT).await, "chain": chain(&secret, 100) });
+    let top_up = json!({ "key": hex::encode(older.secret.key()), "inputs": shop.credits(90 * CENT).await, "chain": chain(&next, 100) });
+    let backup = shop.backup().await;
+    let younger = shop.post("/v1/sessions", &opening).await.body["session"].as_str().unwrap().to_owned();
+    let younger = Session { id: younger, secret, steps: 100 };
+    let path = format!("/v1/sessions/{}/top-up", older.id);
+    assert_eq!(shop.post(&path, &top_up).await.body["left"], 100);
+    let topped = Session { secret: next, steps: 100, ..older };
+    for session in [&younger, &topped] {
+        for step in 1..=30 {
+            shop.call(session, step).await;
+        }
+    }
+    let restored = shop.restored(&backup).await;
+    restored.resume().await;
+    assert_eq!(restored.post("/v1/sessions", &opening).await.body["left"], 100);
+    assert_eq!(restored.post(&path, &top_up).await.body["left"], 100);
+    for session in [&younger, &topped] {
+        assert_eq!(restored.call(session, 33).await.standing().left, 67);
+        assert_eq!(restored.call(session, 31).await.standing().left, 67);
+        assert_eq!(restored.call(session, 40).await.standing().left, 66, "once");
+    }
+    restored.fold().await;
+    assert_eq!(restored.taken(), 2 * 34);
+    // When no session is left that the books may have lost, new ones are like any other.
+    restored.time.fetch_add(31 * 24 * 3600, SeqCst);
+    let new = restored.open_session(4, 10).await;
+    assert_eq!(restored.call(&new, 5).await.standing().left, 9);
+    restored.audit();
+}
+
 /// Who closes a session, or tops it up, shows no next link: he says what was charged. So does whose session is younger than the backup.
 #[tokio::test]
 async fn a_payer_says_what_restored_books_lack() {
@@ -134,6 +172,9 @@ async fn a_payer_says_what_restored_books_lack() {
     assert_eq!(shop.own_up(&older, 0, 30).await.body["left"], 70);
     let forged = Session { secret: younger.secret.clone(), ..older.clone() };
     assert_eq!(shop.own_up(&forged, 0, 30).await.body["left"], 70);
+    // Books that were not restored lack nothing: nobody moves what others earn by saying so.
+    assert_eq!(shop.own_up(&older, 0, 40).await.body["left"], 70);
+    assert_eq!(shop.call(&older, 31).await.standing().left, 69);
 
     let restored = shop.restored(&backup).await;
     restored.resume().await;

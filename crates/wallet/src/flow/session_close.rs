@@ -125,7 +125,7 @@ impl SessionCloseFlow {
         match refused.reject.as_str() {
             "unknown-session" | "session-locked" if !self.replayed => {
                 self.replayed = true;
-                self.stage = Stage::Replay(Replay::of(&session));
+                self.stage = Stage::Replay(Replay::of(wallet, &session));
                 Ok(None)
             }
             // It was closed, and the answer may have been lost: outputs that were signed are found again.
@@ -200,6 +200,11 @@ impl SessionCloseFlow {
     }
 }
 
+/// Whether what was charged is refused for what the session is, and not for the moment.
+fn is_about_the_session(refused: &SessionRefusal) -> bool {
+    matches!(refused.reject.as_str(), "unknown-session" | "session-link" | "session-closed")
+}
+
 /// Whether an issuer can only say so of a session that is open and of a request for which it has signed nothing: then the request is let go,
 /// and another one may ask for other outputs. It need not be refused for ever, because a keyset may become active again; but it is not sent
 /// again. Of anything else that is refused this is not known.
@@ -263,9 +268,15 @@ impl Flow for SessionCloseFlow {
                     }
                 },
                 Stage::Told => {
-                    // Whatever it says of the session, the closing will tell.
-                    answer_of(&self.row(wallet)?.mint, came)?;
-                    return self.send(wallet);
+                    let session = self.row(wallet)?;
+                    let answer = answer_of(&session.mint, came)?;
+                    match api::told(&session.mint, &session.id, &answer)? {
+                        // What an issuer knows nothing of, or has another chain of, the closing will tell.
+                        Err(refused) if !is_about_the_session(&refused) => {
+                            return Err(refused.refusal.at(&session.mint));
+                        }
+                        _ => return self.send(wallet),
+                    }
                 }
                 Stage::Sent => {
                     let answer = answer_of(&self.row(wallet)?.mint, came)?;

@@ -10,20 +10,31 @@ use super::{Sub, answer_of};
 use crate::error::WalletError;
 use crate::http::{Event, HttpRequest};
 use crate::session::api::{self, SessionState, Told};
-use crate::session::{Live, Session, SessionPut};
+use crate::session::{Live, Session, SessionPut, Shown};
 use crate::vault::{Change, Row, RowKey};
 use crate::wallet::Wallet;
 
-/// Puts the same credits in again, in their order: whoever knows them has the same session, and whoever has lost them has it back.
+/// Puts the same credits in again, in their order: whoever knows them has the same session, and whoever has lost them has it back. Before
+/// a chain takes the place of another it is said what was charged of that one.
 pub(crate) struct Replay {
     session: Session,
-    queue: VecDeque<u32>,
+    queue: VecDeque<Again>,
+}
+
+enum Again {
+    Put(u32),
+    Charged(Shown),
 }
 
 impl Replay {
-    pub(crate) fn of(session: &Session) -> Self {
+    pub(crate) fn of(wallet: &Wallet, session: &Session) -> Self {
         let count = u32::try_from(session.deposits.len()).unwrap_or(u32::MAX);
-        Self { session: session.clone(), queue: (0..count).collect() }
+        let again = |generation: u32| {
+            let before = generation.checked_sub(1);
+            let charged = before.and_then(|before| session.shown_before(&wallet.seed, before));
+            charged.map(Again::Charged).into_iter().chain([Again::Put(generation)])
+        };
+        Self { session: session.clone(), queue: (0..count).flat_map(again).collect() }
     }
 
     pub(crate) fn next(&mut self, wallet: &Wallet, event: Event) -> Result<Sub<()>, WalletError> {
@@ -31,7 +42,13 @@ impl Replay {
             // What it refuses it knows, or will not take; the answer to what was asked for will tell.
             answer_of(&self.session.mint, event)?;
         }
-        let Some(generation) = self.queue.pop_front() else { return Ok(Sub::Done(())) };
+        let generation = match self.queue.pop_front() {
+            None => return Ok(Sub::Done(())),
+            Some(Again::Charged(shown)) => {
+                return api::own_up_request(&self.session.mint, &self.session.id, &shown).map(Sub::Send);
+            }
+            Some(Again::Put(generation)) => generation,
+        };
         let place = usize::try_from(generation).unwrap_or(usize::MAX);
         let deposit = self.session.deposits.get(place).ok_or(WalletError::Misuse("a deposit"))?;
         let put = SessionPut {
@@ -94,7 +111,7 @@ impl Look {
                         Err(refused) if refused.reject == "unknown-session" && !replayed => {}
                         Err(refused) => return Err(refused.refusal.at(mint)),
                     }
-                    self.stage = Stage::Replay(Box::new(Replay::of(&self.session)));
+                    self.stage = Stage::Replay(Box::new(Replay::of(wallet, &self.session)));
                 }
             }
         }

@@ -1,11 +1,14 @@
 //! Puts credits into a session: it is opened with them, or topped up. The request is written down before it is sent, and the same
 //! request again is the same session, so that it may be repeated until it is known what came of it.
 
+use std::ops::RangeInclusive;
+
 use farthing_channel::ChainLinks;
 use farthing_ecash::Proof;
 use farthing_money::Timestamp;
 
 use super::exchange::{Exchange, Verdict};
+use super::session_look::ask;
 use super::settle::gone;
 use super::{Sub, answer_of};
 use crate::attempt::{Attempt, AttemptKind};
@@ -29,6 +32,8 @@ pub(crate) struct Put {
 
 enum Stage {
     Start,
+    /// It was said what was charged of the chain before.
+    Told,
     Sent,
     /// It was refused: are the credits spent all the same?
     Ask(Box<Exchange>, SessionRefusal),
@@ -67,6 +72,18 @@ impl Put {
         let (attempt, put) = self.parts(wallet)?;
         match &mut self.stage {
             Stage::Start => {
+                let before = wallet.state.sessions.get(&RowKey::session(&put.session));
+                if let (true, Some(before)) = (self.resumed && put.generation > 0, before) {
+                    // The issuer may have been restored meanwhile: what is left is carried over by its books.
+                    self.stage = Stage::Told;
+                    return ask(wallet, before).map(Sub::Send);
+                }
+                self.stage = Stage::Sent;
+                let inputs: Vec<Proof> = wallet.state.inputs(&attempt);
+                request(wallet, &attempt.mint, &put, &inputs).map(Sub::Send)
+            }
+            Stage::Told => {
+                answer_of(&attempt.mint, event)?;
                 self.stage = Stage::Sent;
                 let inputs: Vec<Proof> = wallet.state.inputs(&attempt);
                 request(wallet, &attempt.mint, &put, &inputs).map(Sub::Send)
@@ -162,7 +179,7 @@ fn finish(
         && told.generation == put.generation
         && told.step == put.step
         && told.steps == put.steps
-        && (told.high > 0 || (least(before.as_ref(), put)..=put.funds).contains(&told.change));
+        && (told.high > 0 || possible(before.as_ref(), put).contains(&told.change));
     if !is_ours {
         let got = format!(
             "generation {} with {} steps of {}, worth {}",
@@ -172,9 +189,13 @@ fn finish(
     }
     let taken = u64::from(told.steps.saturating_sub(told.left)).saturating_mul(told.step);
     let mut deposits = before.as_ref().map(|before| before.deposits.clone()).unwrap_or_default();
+    if let (Some(last), Some(before)) = (deposits.last_mut(), &before) {
+        last.used = before.used;
+    }
     deposits.push(SessionDeposit {
         step: put.step,
         steps: put.steps,
+        used: 0,
         proofs: wallet.state.inputs(attempt),
         booking: put.booking.clone(),
     });
@@ -208,12 +229,13 @@ fn finish(
     Ok(session)
 }
 
-/// What is there at the least with what is put in. Calls may have been paid since it was asked where the session stands, with no step above
-/// the mark.
-fn least(before: Option<&Session>, put: &SessionPut) -> u64 {
-    let Some(before) = before else { return put.funds };
+/// What may be there with what is put in. Calls may have been paid since it was asked where the session stands, with no step above the
+/// mark; others may have failed, so that more was left than was told.
+fn possible(before: Option<&Session>, put: &SessionPut) -> RangeInclusive<u64> {
+    let Some(before) = before else { return put.funds..=put.funds };
     let shown = u64::from(before.mark).saturating_mul(before.step);
-    before.funds.saturating_sub(shown).saturating_add(put.booking.amount)
+    let least = before.funds.saturating_sub(shown);
+    least.saturating_add(put.booking.amount)..=before.funds.saturating_add(put.booking.amount)
 }
 
 fn entry(attempt: &Attempt, put: &SessionPut, now: Timestamp) -> Result<Entry, WalletError> {

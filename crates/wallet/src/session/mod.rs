@@ -13,5 +13,5 @@ mod live;
 pub(crate) mod row;
 
 pub(crate) use live::{Live, Taken};
-pub(crate) use row::{LADDER, steps_for};
+pub(crate) use row::{LADDER, Shown, steps_for};
 pub use row::{Session, SessionDeposit, SessionPart, SessionPut};

@@ -76,6 +76,9 @@ pub struct SessionDeposit {
     pub step: u64,
     /// How many steps that had.
     pub steps: u32,
+    /// The highest of them that was known to be charged when the next chain took its place.
+    #[serde(default)]
+    pub used: u32,
     /// The credits.
     pub proofs: Vec<Proof>,
     /// What the budget was charged.
@@ -143,8 +146,21 @@ impl Session {
 
     /// What is known to be charged, and its link: an issuer that was restored from a backup may not know it. The link was shown.
     pub(crate) fn shown(&self, seed: &Seed) -> Option<Shown> {
-        let link = self.secret(seed).link(self.steps, self.used)?;
-        (self.used > 0).then_some(Shown { generation: self.generation, step: self.used, link })
+        self.shown_of(seed, self.generation, (self.steps, self.used))
+    }
+
+    /// The same of a chain that another one has taken the place of.
+    pub(crate) fn shown_before(&self, seed: &Seed, generation: u32) -> Option<Shown> {
+        let deposit = self.deposits.get(usize::try_from(generation).ok()?)?;
+        self.shown_of(seed, generation, (deposit.steps, deposit.used))
+    }
+
+    fn shown_of(&self, seed: &Seed, generation: u32, (steps, step): (u32, u32)) -> Option<Shown> {
+        if step == 0 {
+            return None;
+        }
+        let link = secret(seed, &self.mint, self.number, generation).link(steps, step)?;
+        Some(Shown { generation, step, link })
     }
 
     /// What opens its lock, in hexadecimal.

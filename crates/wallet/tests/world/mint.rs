@@ -162,6 +162,16 @@ impl Mint {
         self.spent.extend(ys.iter().map(|y| (*y, by.to_owned())));
     }
 
+    /// What a backup knows of what was spent.
+    pub fn backup(&self) -> BTreeMap<Y, String> {
+        self.spent.clone()
+    }
+
+    /// Goes back to it.
+    pub fn go_back_to(&mut self, spent: BTreeMap<Y, String>) {
+        self.spent = spent;
+    }
+
     pub fn is_spent(&self, y: Y) -> bool {
         self.spent.contains_key(&y)
     }

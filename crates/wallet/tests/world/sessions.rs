@@ -27,6 +27,7 @@ pub enum Calls {
 }
 
 /// A chain as its payer names it.
+#[derive(Clone)]
 struct Chain {
     salt: ChainSalt,
     anchor: Link,
@@ -36,6 +37,7 @@ struct Chain {
 }
 
 /// A session.
+#[derive(Clone)]
 pub struct Row {
     chain: Chain,
     generation: u32,

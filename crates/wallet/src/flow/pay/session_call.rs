@@ -261,7 +261,9 @@ impl PayFlow {
     fn take_back(&mut self, wallet: &mut Wallet, is_good: bool) -> Result<(), WalletError> {
         let unit = self.row(wallet)?.unit;
         let Some(call) = self.session_state()?.call.take() else { return Ok(()) };
-        if let Some(live) = wallet.live.get_mut(&call.session).filter(|_| is_good) {
+        let live = wallet.live.get_mut(&call.session);
+        // Of a chain whose place another one has taken there is nothing to use again.
+        if let Some(live) = live.filter(|live| is_good && live.generation == call.generation) {
             live.give_back(call.taken);
         }
         let Some(run) = &call.run else { return Ok(()) };
