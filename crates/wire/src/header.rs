@@ -58,6 +58,10 @@ pub const PASS_COOKIE: &str = "farthing_pass";
 pub const VISITOR_COOKIE: &str = "farthing_visitor";
 /// Fetch Metadata: where a browser's request comes from, which no page can say itself.
 pub const SEC_FETCH_SITE: &str = "sec-fetch-site";
+/// The same: how it was made. What a person opens or sends is a `navigate`.
+pub const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+/// The same: what its answer is for. A page of its own is a `document`.
+pub const SEC_FETCH_DEST: &str = "sec-fetch-dest";
 /// What begins the names of the cookies in which a browser keeps payments that it may ask back.
 pub const REFUND_COOKIE: &str = "farthing_refund";
 /// The name of a fare's cookie, before a `_` and its plan.
