@@ -17,10 +17,10 @@ use std::time::Duration;
 use farthing_engine::{Keyring, PaymentId, PaymentState};
 use farthing_gate::chain::Chains;
 use farthing_gate::serve::Limits;
-use farthing_gate::{Body, Gate, GateConfig, Meter, Proxy, ProxyConfig, Rule, Rules};
-use farthing_money::Amount;
-use farthing_wire::MeterEnd;
+use farthing_gate::{Body, Gate, GateConfig, Meter, Proxy, ProxyConfig, Refunds, Rule, Rules};
+use farthing_money::{Amount, Span};
 use farthing_wire::x402::PaymentRequired;
+use farthing_wire::{MeterEnd, REFUNDS_PATH};
 use serde_json::Value;
 use support::bank::Bank;
 use support::chain::{TestChain, payload};
@@ -138,6 +138,30 @@ async fn a_stream_of_events_flows_and_its_last_event_has_receipt_and_change() {
     let change = farthing_ecash::Token::decode(last["change"].as_str().unwrap()).unwrap();
     assert_eq!(change.total(), Some(16_384 - 300));
     assert_eq!(get(gate.address, "/x", &cashu(&token)).await.code(), "payment-used");
+}
+
+/// A browser was not given the cookie of a payment that was counted while its answer flowed, though the 402 had told the way back.
+#[tokio::test]
+async fn what_is_counted_while_it_flows_can_be_had_back_in_the_browser() {
+    let bank = Bank::new();
+    let (upstream, say) = told().await;
+    let refunds = Refunds { within: Span::from_secs(600), per_payer: 9, rate_most: 100 };
+    let rule = Rule::new("/**", cent()).unwrap().metered(meter("events", 100, 1)).refunding(refunds);
+    let proxy = ProxyConfig::new(format!("http://{upstream}").parse().unwrap());
+    let config = bank.config(Rules::new(vec![rule]).unwrap());
+    let gate = start_service(Limits::default(), Gate::new(config, Proxy::new(proxy).unwrap())).await;
+    let mut stream = ask(gate.address, &cashu(&purse(&bank).1)).await;
+    say.send(Say::Text(format!("{EVENTS}data: one\n\n"))).ok();
+    let head = Answer::of(&read_until(&mut stream, "data: one").await);
+    let cookie = head.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("farthing_refund_") && cookie.contains("; Max-Age=87000;"), "{cookie}");
+    let fields = format!("Accept: text/html\r\nCookie: {}\r\n", cookie.split(';').next().unwrap());
+    let list = get(gate.address, REFUNDS_PATH, &fields).await;
+    assert_eq!((list.status, list.body.matches("<button").count()), (200, 0), "not charged yet");
+    say.send(Say::Break).ok();
+    read_until(&mut stream, "\r\n0\r\n").await;
+    let list = get(gate.address, REFUNDS_PATH, &fields).await;
+    assert!(list.body.contains("http://shop.example/x: 0.0001 USD, until"), "{list:?}");
 }
 
 #[tokio::test]

@@ -91,7 +91,32 @@ impl Shared {
         secure: bool,
         now: Timestamp,
     ) {
-        let Some(until) = until(row).filter(|until| *until > now) else { return };
+        if let Some(until) = until(row).filter(|until| *until > now) {
+            self.put_cookie_until(headers, (payment, until), secure, now);
+        }
+    }
+
+    /// The same before it is charged, for an answer that is counted while it flows: as if it were charged at once. That its window ends
+    /// later than that, by as long as it flows, is within the day.
+    pub(super) fn put_refund_cookie_ahead(
+        &self,
+        headers: &mut HeaderMap,
+        (payment, quote): (PaymentId, &Quote),
+        now: Timestamp,
+    ) {
+        if let Some(terms) = quote.refunds {
+            let secure = quote.url.starts_with("https:");
+            self.put_cookie_until(headers, (payment, now.after(terms.within)), secure, now);
+        }
+    }
+
+    fn put_cookie_until(
+        &self,
+        headers: &mut HeaderMap,
+        (payment, until): (PaymentId, Timestamp),
+        secure: bool,
+        now: Timestamp,
+    ) {
         let cookie = RefundCookie { payment: *payment.as_bytes(), until: until.after(RefundCookie::GRACE) };
         let signed = cookie.sign(&self.config.secrets.challenge);
         let field =

@@ -114,6 +114,10 @@ impl Shared {
         keep_private(headers);
         cors::widen_answer(headers);
         put_meter(headers, &streamed.meter.field(most, None, None));
+        if streamed.held.channel().is_none() {
+            let payment = (streamed.held.payment, &*streamed.quote);
+            self.put_refund_cookie_ahead(headers, payment, (self.config.clock)());
+        }
         let takes_trailers =
             asked.get_all(TE).iter().any(|te| te.to_str().is_ok_and(|te| te.contains("trailers")));
         if takes_trailers {
