@@ -376,10 +376,16 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_allows_the_style_and_nothing_else() {
+    fn the_policies_allow_the_style_and_nothing_else() {
         use base64::Engine as _;
         let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE));
-        assert!(POLICY.contains(&format!("'sha256-{hash}'")), "{hash}");
+        for (policy, forms) in [(POLICY, "'none'"), (FORM_POLICY, "'self'")] {
+            let expected = format!(
+                "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action {forms}; \
+                 frame-ancestors 'none'"
+            );
+            assert_eq!(policy, expected);
+        }
     }
 
     #[test]
