@@ -13,13 +13,13 @@ use std::sync::Arc;
 
 use farthing_engine::Read;
 use farthing_gate::serve::Limits;
-use farthing_gate::{Covers, Gate, Plan, Proxy, ProxyConfig};
+use farthing_gate::{Covers, Gate, Plan, Proxy, ProxyConfig, Refunds, Rule, Rules};
 use farthing_money::{Amount, Span};
 use farthing_wire::mpp::{self, credit};
-use farthing_wire::{Fare, Pass};
+use farthing_wire::{Fare, Pass, REFUNDS_PATH};
 use http::StatusCode;
 use support::bank::{Bank, signing_key, usd};
-use support::pay::{Answer, cashu, credential, get, rules};
+use support::pay::{Answer, cashu, cent, credential, get, rules};
 use support::site::Site;
 use support::{Server, start_service};
 
@@ -30,10 +30,14 @@ const CENT: u128 = 10_000;
 const CAP: u128 = 25_000;
 
 async fn gate(bank: &Arc<Bank>, upstream: SocketAddr) -> Server {
+    gate_of(bank, upstream, rules()).await
+}
+
+async fn gate_of(bank: &Arc<Bank>, upstream: SocketAddr, rules: Rules) -> Server {
     let covers = Covers::parse(&["/paid/**".to_owned()], &[]).unwrap();
     let price = usd().money(Amount::new(CAP));
     let day = Plan::new("day", price, covers, Span::from_secs(24 * 3_600)).unwrap().capping();
-    let rules = rules().selling(vec![day]).unwrap();
+    let rules = rules.selling(vec![day]).unwrap();
     let config = ProxyConfig::new(format!("http://{upstream}").parse().unwrap());
     start_service(Limits::default(), Gate::new(bank.config(rules), Proxy::new(config).unwrap())).await
 }
@@ -55,6 +59,27 @@ fn price(answer: &Answer) -> u128 {
 fn pass(bank: &Bank, answer: &Answer) -> Pass {
     Pass::verify(answer.header("farthing-pass").unwrap(), &signing_key().verifying_key(), bank.time())
         .unwrap()
+}
+
+/// The list had buttons for payments of a fare that was paid, and each was refused.
+#[tokio::test]
+async fn what_has_paid_a_fare_is_not_offered_back() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let refunds = Refunds { within: Span::from_secs(600), per_payer: 9, rate_most: 100 };
+    let rules = Rules::new(vec![Rule::new("/paid/**", cent()).unwrap().refunding(refunds)]).unwrap();
+    let gate = gate_of(&bank, upstream.address, rules).await;
+    let (mut fare_field, mut cookies) = (String::new(), Vec::new());
+    for (page, offered) in [1, 2, 0].into_iter().enumerate() {
+        let (path, fields) = (format!("/paid/{page}"), format!("{fare_field}{}", cashu(&token(&bank))));
+        let paid = get(gate.address, &path, &fields).await;
+        fare_field = fare(&paid);
+        let own = paid.all("set-cookie").into_iter().filter(|cookie| cookie.starts_with("farthing_refund_"));
+        cookies.extend(own.map(|cookie| cookie.split(';').next().unwrap().to_owned()));
+        assert_eq!(cookies.len(), page + 1);
+        let fields = format!("Accept: text/html\r\nCookie: {}\r\n", cookies.join("; "));
+        let list = get(gate.address, REFUNDS_PATH, &fields).await;
+        assert_eq!((list.status, list.body.matches("<button").count()), (200, offered), "{list:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,43 +8,54 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use farthing_ecash::Token;
 use farthing_engine::{Chart, Command, GrantRefund, Refund, RequestTag};
+use farthing_gate::crypto::Crypto;
+use farthing_gate::limit::{Limiter, WorkLimits};
 use farthing_gate::serve::Limits;
-use farthing_gate::{Covers, Gate, PassScope, Plan, Proxy, ProxyConfig, Refunds, Rule, Rules};
+use farthing_gate::{Covers, Gate, GateConfig, PassScope, Plan, Proxy, ProxyConfig, Refunds, Rule, Rules};
 use farthing_money::{Amount, Span};
 use farthing_wire::{Pass, REFUNDS_PATH, RefundCookie};
 use support::bank::{Bank, signing_key, usd};
-use support::pay::{Answer, cashu, cent, get, send};
+use support::pay::{Answer, cashu, cent, exchange, get, send};
 use support::{Server, start_service};
+use tokio::net::TcpStream;
 
 const CENT: u128 = 10_000;
 const WITHIN: Span = Span::from_secs(600);
-const OWN: &str = "Sec-Fetch-Site: same-origin\r\n";
+/// What a browser says of a form of ours.
+const EASY: Refunds = Refunds { within: WITHIN, per_payer: 70, rate_most: 100 };
+const OWN: &str = "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
 const PAGE: &str = "Accept: text/html\r\n";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 const DAY: &str = "/.well-known/farthing/passes/day";
 
-async fn gate_with(bank: &Arc<Bank>, upstream: SocketAddr, refunds: Refunds) -> Server {
+fn rules(refunds: Refunds) -> Rules {
     let hour = Span::from_secs(3_600);
     let paid = Rule::new("/paid/**", cent()).unwrap().pass(hour, PassScope::Url).refunding(refunds);
     let wide = Rule::new("/wide/**", cent()).unwrap().pass(hour, PassScope::Rule).refunding(refunds);
+    let soon = Refunds { within: Span::from_secs(100), ..refunds };
+    let soon = Rule::new("/soon/**", cent()).unwrap().refunding(soon);
     let kept = Rule::new("/kept/**", cent()).unwrap();
     let covers = Covers::parse(&["/paid/**".to_owned()], &[]).unwrap();
     let price = usd().money(Amount::new(100 * CENT));
     let day = Span::from_secs(24 * 3_600);
     let week = Plan::new("week", price, covers.clone(), day).unwrap();
     let day = Plan::new("day", price, covers, day).unwrap().refunding(refunds);
-    let rules = Rules::new(vec![paid, wide, kept]).unwrap().selling(vec![day, week]).unwrap();
-    let config = ProxyConfig::new(format!("http://{upstream}").parse().unwrap());
-    start_service(Limits::default(), Gate::new(bank.config(rules), Proxy::new(config).unwrap())).await
+    Rules::new(vec![paid, wide, soon, kept]).unwrap().selling(vec![day, week]).unwrap()
+}
+
+async fn gate_with(config: GateConfig, upstream: SocketAddr) -> Server {
+    let proxy = ProxyConfig::new(format!("http://{upstream}").parse().unwrap());
+    start_service(Limits::default(), Gate::new(config, Proxy::new(proxy).unwrap())).await
 }
 
 async fn gate(bank: &Arc<Bank>, upstream: SocketAddr) -> Server {
-    gate_with(bank, upstream, Refunds { within: WITHIN, per_payer: 70, rate_most: 100 }).await
+    gate_with(bank.config(rules(EASY)), upstream).await
 }
 
 /// A browser: it keeps cookies, and sends each where its path says.
@@ -125,6 +136,33 @@ fn code(refused: &Answer) -> (u16, &str) {
     (refused.status, between(&refused.body, "<code>", "</code>"))
 }
 
+/// The id in what a button sends.
+fn id(button: &str) -> &str {
+    button.split('.').next().unwrap()
+}
+
+fn worth(given: &Answer) -> u128 {
+    Token::decode(token(given)).unwrap().total().unwrap().into()
+}
+
+/// The operator gives so much back, for the payer to come for.
+fn set_aside(bank: &Arc<Bank>, payment: &str, cents: u128) {
+    let payment = payment.parse().unwrap();
+    let row = bank.payment(payment).unwrap();
+    let grant = GrantRefund {
+        payment,
+        merchant: row.merchant.clone(),
+        asset: usd(),
+        marks: row.marks,
+        fare: None,
+        amount: Amount::new(cents * CENT),
+        code: None,
+        why: "it rained".into(),
+        tag: RequestTag::from_bytes([1; 16]),
+    };
+    bank.decide(&Command::Refund(Refund::Grant(grant))).unwrap();
+}
+
 /// What the merchant has: taken, less what went back.
 fn earned(bank: &Bank) -> u128 {
     (-bank.debit(Chart::of(usd()).merchant("shop").id()).0).try_into().unwrap()
@@ -170,8 +208,7 @@ async fn a_person_gets_a_payment_back_with_one_click() {
         given.body.contains("Nothing of it was kept") && given.body.contains("farthing wallet receive -")
     );
     assert_eq!(given.header("cache-control"), Some("private, no-store"));
-    let worth = Token::decode(token(&given)).unwrap().total().unwrap();
-    assert_eq!((u128::from(worth), earned(&bank)), (CENT, 0));
+    assert_eq!((worth(&given), earned(&bank)), (CENT, 0));
     assert_ne!(bank.everything(), before);
 
     // Loaded again, and pressed again on the list, it is the same and comes once.
@@ -198,6 +235,7 @@ async fn forms_of_other_sites_give_nothing_back() {
         "Origin: http://shop.example:81\r\n",
         "Sec-Fetch-Site: cross-site\r\n",
         "Sec-Fetch-Site: same-site\r\nOrigin: http://shop.example\r\n",
+        "Sec-Fetch-Site: none\r\nOrigin: https://evil.example\r\n",
     ] {
         let refused = person.send(&gate, &payment, &format!("{foreign}{PAGE}")).await;
         assert_eq!(code(&refused), (403, "refund-cross-origin"), "{foreign}");
@@ -231,20 +269,19 @@ async fn nothing_comes_and_nothing_is_told_without_the_cookie() {
     }
     // Signed as another gate would.
     let mut elsewhere = Browser(forger.0.clone());
-    let id: [u8; 32] = hex::decode(&payment).unwrap().try_into().unwrap();
-    let cookie = RefundCookie { payment: id, until: bank.time().after(WITHIN) };
+    let other_id: [u8; 32] = hex::decode(id(&payment)).unwrap().try_into().unwrap();
+    let cookie = RefundCookie { payment: other_id, until: bank.time().after(WITHIN) };
     elsewhere.0[0].1 = cookie.sign(&[99; 32]).unwrap();
     for browser in [&mut stranger, &mut other, &mut forger, &mut elsewhere] {
         let told = browser.click(&gate, &payment).await;
         assert_eq!(code(&told), (400, "refund-unproven"));
-        let unknown = browser.click(&gate, &"ab".repeat(32)).await;
+        let unknown = browser.click(&gate, &format!("{}.0", "ab".repeat(32))).await;
         assert_eq!(unknown.body, told.body, "no telling which payments there are");
     }
     for browser in [&mut stranger, &mut forger, &mut elsewhere] {
         assert_eq!(browser.list(&gate).await, []);
     }
     assert_eq!(bank.everything(), before);
-    assert_eq!(get(gate.address, REFUNDS_PATH, "").await.status, 405, "programs have POST");
 }
 
 /// A pass for all pages of a rule, and one that was bought, are kept for the whole site: they go with their payment, and only they.
@@ -260,18 +297,18 @@ async fn each_payment_comes_back_by_itself_and_takes_its_pass_along() {
     let list = person.list(&gate).await;
     let names: Vec<_> = list.iter().map(|(told, _)| told.split(": ").next().unwrap()).collect();
     let page = "http://shop.example/paid/";
-    // Those whose pass is shown here stand before the others, which come last one first.
+    // Whose time is over first stands first.
     assert_eq!(
         names,
-        ["http://shop.example/wide/1", "the pass day", &format!("{page}2"), &format!("{page}1")]
+        [&format!("{page}1"), &format!("{page}2"), "http://shop.example/wide/1", "the pass day"]
     );
-    assert!(list[1].0.contains("1.00 USD, until"), "{list:?}");
+    assert!(list[3].0.contains("1.00 USD, until"), "{list:?}");
 
-    let given = person.click(&gate, &list[1].1).await;
-    assert_eq!(u128::from(Token::decode(token(&given)).unwrap().total().unwrap()), 100 * CENT);
+    let given = person.click(&gate, &list[3].1).await;
+    assert_eq!(worth(&given), 100 * CENT);
     assert!(!person.has("farthing_pass_day") && person.has("farthing_pass"), "{:?}", given.all("set-cookie"));
     assert_eq!(earned(&bank), 3 * CENT);
-    token(&person.click(&gate, &list[0].1).await);
+    token(&person.click(&gate, &list[2].1).await);
     let passes: Vec<_> = person.0.iter().filter(|(name, _, _)| name == "farthing_pass").collect();
     assert_eq!(passes.iter().map(|(_, _, path)| path.as_str()).collect::<Vec<_>>(), ["/paid/1", "/paid/2"]);
     assert_eq!(person.open(&gate, "/wide/1").await.status, 402);
@@ -289,24 +326,11 @@ async fn what_is_set_aside_waits_for_whoever_has_the_pass() {
     assert_eq!(person.list(&gate).await, []);
     let pass =
         Pass::verify(bought.header("farthing-pass").unwrap(), &signing_key().verifying_key(), bank.time());
-    let payment = pass.unwrap().payment.parse().unwrap();
-    let row = bank.payment(payment).unwrap();
-    let grant = GrantRefund {
-        payment,
-        merchant: row.merchant.clone(),
-        asset: usd(),
-        marks: row.marks,
-        fare: None,
-        amount: Amount::new(30 * CENT),
-        code: None,
-        why: "it rained".into(),
-        tag: RequestTag::from_bytes([1; 16]),
-    };
-    bank.decide(&Command::Refund(Refund::Grant(grant))).unwrap();
+    set_aside(&bank, &pass.unwrap().payment, 30);
     let list = person.list(&gate).await;
     assert_eq!(list[0].0, "the pass week: 0.30 USD, set aside for you");
     let given = person.click(&gate, &list[0].1).await;
-    assert_eq!(u128::from(Token::decode(token(&given)).unwrap().total().unwrap()), 30 * CENT);
+    assert_eq!(worth(&given), 30 * CENT);
     assert!(given.body.contains("0.70 USD of it are kept"), "{given:?}");
     assert!(person.has("farthing_pass_week"), "a part of it ends nothing");
     assert_eq!(person.open(&gate, "/paid/7").await.status, 200);
@@ -336,8 +360,8 @@ async fn after_its_time_nothing_comes_but_what_came_is_shown_for_a_day() {
 #[tokio::test]
 async fn refusals_are_pages_for_people_and_problems_for_programs() {
     let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate =
-        gate_with(&bank, upstream.address, Refunds { within: WITHIN, per_payer: 1, rate_most: 100 }).await;
+    let once = Refunds { per_payer: 1, ..EASY };
+    let gate = gate_with(bank.config(rules(once)), upstream.address).await;
     let mut person = Browser::default();
     person.pay(&gate, &bank, "/paid/1").await;
     person.pay(&gate, &bank, "/paid/2").await;
@@ -362,21 +386,196 @@ async fn refusals_are_pages_for_people_and_problems_for_programs() {
     assert_eq!((by_json.status, by_json.code().as_str()), (429, "refund-payer-limit"));
 }
 
-/// A request asks the books for so many payments and no more, whatever cookies it brings.
+/// A page had the payments with the most time left: the one whose window was about to end stood behind 32 that had weeks, and could not
+/// be given back at all.
 #[tokio::test]
-async fn a_page_looks_at_few_payments() {
+async fn what_ends_soonest_is_listed_and_all_that_is_shown_can_be_given_back() {
     let (bank, upstream) = (Bank::new(), support::mirror().await);
     let gate = gate(&bank, upstream.address).await;
     let mut person = Browser::default();
+    let mut paid = Vec::new();
     for page in 0..40 {
-        person.pay(&gate, &bank, &format!("/paid/{page}")).await;
+        paid.push(person.pay(&gate, &bank, &format!("/paid/{page}")).await.receipt().payment);
         bank.wait_secs(1);
     }
+    person.pay(&gate, &bank, "/soon/1").await;
     let page = person.open(&gate, REFUNDS_PATH).await;
     assert_eq!(page.body.matches("<button").count(), 32);
-    assert!(page.body.contains("There are more"), "{page:?}");
+    assert!(page.body.contains("There are more; these are those whose time is over first"), "{page:?}");
+    let names = |list: &[(String, String)]| -> Vec<String> {
+        list.iter()
+            .map(|(told, _)| told.split(": ").next().unwrap().replace("http://shop.example", ""))
+            .collect()
+    };
     let list = person.list(&gate).await;
-    let first = list[0].0.split(": ").next();
-    assert_eq!(first, Some("http://shop.example/paid/39"), "the last one is what somebody did not like");
-    token(&person.click(&gate, &list[31].1).await);
+    assert_eq!(names(&list)[..2], ["/soon/1", "/paid/0"]);
+    token(&person.click(&gate, &list[0].1).await);
+    let after = person.list(&gate).await;
+    assert_eq!((after.len(), names(&after)[0].as_str()), (32, "/paid/0"), "what is settled stands behind");
+    let hidden = format!("{}.0", paid[39]);
+    assert!(!after.iter().any(|(_, button)| *button == hidden));
+    token(&person.click(&gate, &hidden).await);
+    assert_eq!(earned(&bank), 39 * CENT);
+}
+
+/// The form for the 0.30 that was set aside, loaded again, gave back the other 0.70 as well, for which nobody had asked.
+#[tokio::test]
+async fn a_form_that_is_sent_again_is_one_request() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate(&bank, upstream.address).await;
+    let mut person = Browser::default();
+    let payment = person.pay(&gate, &bank, DAY).await.receipt().payment;
+    set_aside(&bank, &payment, 30);
+    let list = person.list(&gate).await;
+    assert_eq!((list.len(), list[0].0.as_str()), (1, "the pass day: 0.30 USD, set aside for you"));
+    let given = person.click(&gate, &list[0].1).await;
+    assert_eq!(worth(&given), 30 * CENT);
+    assert_eq!(person.click(&gate, &list[0].1).await.body, given.body);
+    assert_eq!(earned(&bank), 70 * CENT);
+
+    // The credits are shown again without anything else.
+    let list = person.list(&gate).await;
+    let told: Vec<_> = list.iter().map(|(told, _)| told.as_str()).collect();
+    assert_eq!(told, ["the pass day: 0.70 USD, until ", "the pass day: a part of it came back"]);
+    assert_eq!(person.click(&gate, &list[1].1).await.body, given.body);
+    assert_eq!(earned(&bank), 70 * CENT);
+    for place in ["", "01", "+1", "33", "1.1", "-1", "x"] {
+        let refused = person.click(&gate, &format!("{payment}.{place}")).await;
+        assert_eq!(code(&refused), (400, "refund-malformed"), "{place}");
+    }
+    assert_eq!(code(&person.click(&gate, &payment).await), (400, "refund-malformed"), "of which step?");
+    for place in [2, 32] {
+        let refused = person.click(&gate, &format!("{payment}.{place}")).await;
+        assert_eq!(code(&refused), (409, "refund-stale"));
+        assert!(refused.body.contains("<a href=\"/.well-known/farthing/refunds\">"), "{refused:?}");
+    }
+    assert_eq!(earned(&bank), 70 * CENT);
+
+    // Pressed twice at once, the rest comes once. It comes with what was not taken in yet.
+    let mut twice = person.clone();
+    let (one, other) = tokio::join!(person.click(&gate, &list[0].1), twice.click(&gate, &list[0].1));
+    assert_eq!((worth(&one), one.body == other.body, earned(&bank)), (100 * CENT, true, 0));
+    let done = person.list(&gate).await;
+    assert_eq!((done.len(), done[0].0.as_str()), (1, "the pass day: came back"));
+    assert_eq!(person.click(&gate, &done[0].1).await.body, one.body);
+}
+
+/// Any script of the seller's own pages, an advertisement's as well, could read the list and send the form, and had the money as JSON.
+#[tokio::test]
+async fn scripts_are_shown_nothing_and_given_nothing() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate(&bank, upstream.address).await;
+    let mut person = Browser::default();
+    person.pay(&gate, &bank, "/paid/1").await;
+    let payment = person.list(&gate).await[0].1.clone();
+    let before = bank.everything();
+    for (mode, dest) in [
+        ("cors", "empty"),
+        ("same-origin", "empty"),
+        ("no-cors", "image"),
+        ("navigate", "iframe"),
+        ("navigate", ""),
+        ("", "document"),
+        ("", ""),
+    ] {
+        let mut fields = "Sec-Fetch-Site: same-origin\r\n".to_owned();
+        for (name, value) in [("Mode", mode), ("Dest", dest)] {
+            if !value.is_empty() {
+                let _ = write!(fields, "Sec-Fetch-{name}: {value}\r\n");
+            }
+        }
+        let refused = person.send(&gate, &payment, &format!("{fields}{PAGE}")).await;
+        assert_eq!(code(&refused), (403, "refund-by-script"), "{fields}");
+        let asked = format!("{fields}{PAGE}{}", person.sent_to(REFUNDS_PATH));
+        let refused = get(gate.address, REFUNDS_PATH, &asked).await;
+        assert_eq!(code(&refused), (403, "refund-by-script"), "{fields}");
+        assert!(!refused.body.contains(id(&payment)) && !refused.body.contains("/paid/1"), "{refused:?}");
+    }
+    assert_eq!(bank.everything(), before);
+    // A form is answered with a page, whatever it says that it takes; and no other site's script reads that.
+    let fields = format!("{OWN}Origin: http://shop.example\r\nAccept: application/json\r\n");
+    let given = person.send(&gate, &payment, &fields).await;
+    assert_eq!(given.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!((worth(&given), given.header("access-control-allow-origin")), (CENT, None));
+}
+
+/// The cookie of the pass that was bought in time went, and with it the day that was paid for before.
+#[tokio::test]
+async fn a_renewed_pass_leaves_the_one_before_it() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate(&bank, upstream.address).await;
+    let mut person = Browser::default();
+    person.pay(&gate, &bank, DAY).await;
+    bank.wait_secs(10);
+    person.pay(&gate, &bank, DAY).await;
+    let list = person.list(&gate).await;
+    assert_eq!(list.len(), 2);
+    assert_eq!(worth(&person.click(&gate, &list[1].1).await), 100 * CENT);
+    assert_eq!(person.open(&gate, "/paid/7").await.status, 200, "a day is paid for");
+    bank.wait_secs(24 * 3_600 - 11);
+    assert_eq!(person.open(&gate, "/paid/7").await.status, 200);
+    bank.wait_secs(2);
+    assert_eq!(person.open(&gate, "/paid/7").await.status, 402, "and no more than that");
+}
+
+/// When nothing of the plan is left, its cookie goes.
+#[tokio::test]
+async fn the_last_pass_of_a_plan_is_taken_out() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate(&bank, upstream.address).await;
+    let mut person = Browser::default();
+    for _ in 0..2 {
+        person.pay(&gate, &bank, DAY).await;
+        bank.wait_secs(10);
+    }
+    let list = person.list(&gate).await;
+    for (_, button) in &list {
+        token(&person.click(&gate, button).await);
+    }
+    assert!(!person.has("farthing_pass_day"));
+    assert_eq!((person.open(&gate, "/paid/7").await.status, earned(&bank)), (402, 0));
+}
+
+/// Passes were checked as work beside that of the form itself, and once more when the money had come back: whoever shares an
+/// address with a forger had no room for both, and could lose the answer.
+#[tokio::test]
+async fn who_can_do_one_thing_at_a_time_gets_a_payment_back() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let open = gate(&bank, upstream.address).await;
+    let mut config = bank.config(rules(EASY));
+    let work = WorkLimits { per_second: 1, burst: 1 };
+    config.crypto = Crypto::new(1).unwrap().limited(Limiter::new(work, config.clock.clone(), Vec::new()));
+    let limited = gate_with(config, upstream.address).await;
+    let mut person = Browser::default();
+    person.pay(&open, &bank, DAY).await;
+    let button = person.list(&open).await[0].1.clone();
+    let mut connection = TcpStream::connect(limited.address).await.unwrap();
+    let host = "Host: shop.example\r\n";
+    let forged = format!("GET /paid/1 HTTP/1.1\r\n{host}Farthing-Pass: x\r\n\r\n");
+    assert_eq!(exchange(&mut connection, &forged).await.status, 402);
+    assert_eq!(exchange(&mut connection, &forged).await.status, 429, "nothing is left");
+    bank.wait_secs(1);
+    let form = format!("payment={button}");
+    let fields = format!("{host}{FORM}{OWN}{PAGE}{}", person.sent_to(REFUNDS_PATH));
+    let length = form.len();
+    let request = format!("POST {REFUNDS_PATH} HTTP/1.1\r\n{fields}Content-Length: {length}\r\n\r\n{form}");
+    for _ in 0..2 {
+        let given = exchange(&mut connection, &request).await;
+        assert_eq!((worth(&given), earned(&bank)), (100 * CENT, 0));
+        assert!(given.header("set-cookie").unwrap().starts_with("farthing_pass_day=;"), "{given:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_methods_of_the_page_are_told() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate(&bank, upstream.address).await;
+    for (method, accepts) in [("GET", ""), ("PUT", ""), ("DELETE", PAGE)] {
+        let refused = send(gate.address, method, REFUNDS_PATH, accepts, "").await;
+        assert_eq!((refused.status, refused.code().as_str()), (405, "method-refused"), "{method}");
+        assert_eq!(refused.header("allow"), Some("GET, HEAD, POST, OPTIONS"));
+        assert!(refused.body.contains("text/html"), "how people get the list: {refused:?}");
+    }
+    let head = send(gate.address, "HEAD", REFUNDS_PATH, PAGE, "").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
 }

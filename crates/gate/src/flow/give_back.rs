@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 
 use super::credits::{blank, own_blanks, own_proofs};
 use super::quota::GRACE;
-use super::refund_page::{self, is_form};
+use super::refund_page::{self, is_called_form, is_form};
 use super::refusal::Refused;
 use super::terms::address_of;
 use super::{Shared, is_preflight, read_bound, sale};
@@ -37,13 +37,18 @@ use crate::page::prefers_html;
 use crate::rule::Per;
 use crate::{cors, problem};
 
+/// What other sites' scripts may use.
 const METHODS: &str = "POST, OPTIONS";
+/// What there is.
+const ALLOWED: &str = "GET, HEAD, POST, OPTIONS";
 /// How often a request looks again when rows have changed between reading and deciding.
 const TRIES: u32 = 3;
 
 /// What a request wants back, and where it is to go.
 pub(super) struct Wanted {
     payment: PaymentId,
+    /// The step that is meant, counted among those in which it came to the payer; if it is not said, the next that there is.
+    place: Option<usize>,
     blanks: Vec<BlindedMessage>,
     outputs: Vec<OutputText>,
 }
@@ -72,6 +77,10 @@ pub(super) enum Denied {
     Unproven(String),
     /// A form that another site may have sent.
     CrossOrigin(String),
+    /// What a script has asked for, as the browser says.
+    ByScript(String),
+    /// A form of a list that is not true any more.
+    Stale,
     Refused(Refused),
 }
 
@@ -86,9 +95,9 @@ fn reject(reject: impl Into<Reject>) -> Denied {
 }
 
 impl Wanted {
-    /// All that comes of a payment, as a token.
-    pub(super) fn as_token(payment: PaymentId) -> Self {
-        Self { payment, blanks: Vec::new(), outputs: Vec::new() }
+    /// What came or comes of a payment in this step, as a token.
+    pub(super) fn as_token(payment: PaymentId, place: usize) -> Self {
+        Self { payment, place: Some(place), blanks: Vec::new(), outputs: Vec::new() }
     }
 }
 
@@ -99,27 +108,28 @@ impl Shared {
             return sale::leave_by(METHODS);
         }
         let is_page = prefers_html(&parts.headers);
-        let mut response = match parts.method {
-            Method::POST => {
-                let answered = match self.read_asked(parts, body).await {
-                    Ok((work, bytes)) if is_form(&parts.headers, &bytes) => {
-                        self.give_back_by_form(parts, &bytes, work).await
-                    }
-                    Ok((work, bytes)) => self.give_back_by_proof(parts, &bytes, work).await,
-                    Err(denied) => Err(denied),
-                };
-                answered.unwrap_or_else(|denied| not_given(&denied, is_page))
-            }
-            Method::GET | Method::HEAD if is_page => {
-                self.refunds_page(parts).unwrap_or_else(|denied| not_given(&denied, is_page))
-            }
-            _ => method_refused(&parts.method),
+        let answered = match parts.method {
+            Method::POST => self.answer_asked(parts, body).await,
+            Method::GET | Method::HEAD if is_page => self.refunds_page(parts),
+            _ => Ok(method_refused(&parts.method)),
         };
-        // A page is for who asks, and no other site's script reads it.
-        if !is_page {
+        let mut response = answered.unwrap_or_else(|denied| not_given(&denied, is_page));
+        // What is for a person is read by no other site's script.
+        if !is_page && !is_called_form(&parts.headers) {
             cors::open(response.headers_mut(), &parts.headers);
         }
         response
+    }
+
+    async fn answer_asked(self: &Arc<Self>, parts: &Parts, body: Body) -> Result<Response<Body>, Denied> {
+        // Before the work of the request itself begins: for one request a client does one thing at a time.
+        let passes = if is_called_form(&parts.headers) { self.shown_passes(parts)? } else { Vec::new() };
+        let (work, bytes) = self.read_asked(parts, body).await?;
+        if is_form(&parts.headers, &bytes) {
+            self.give_back_by_form(parts, &bytes, (passes, work)).await
+        } else {
+            self.give_back_by_proof(parts, &bytes, work).await
+        }
     }
 
     /// What a request says. It costs its client something until it has turned out to be genuine.
@@ -196,7 +206,7 @@ impl Shared {
         let blanks = asked.outputs.iter().enumerate();
         let blanks = blanks.map(|(at, output)| blank(output).ok_or(Refused::Output(at)));
         let blanks = blanks.collect::<Result<_, _>>()?;
-        Ok(Wanted { payment, blanks, outputs: asked.outputs })
+        Ok(Wanted { payment, place: None, blanks, outputs: asked.outputs })
     }
 
     /// Reads, signs, decides. Nothing is signed for whom the rows refuse already.
@@ -215,11 +225,15 @@ impl Shared {
         let known = self.config.read.refund(payment).map_err(Refusal::Fault)?.unwrap_or_default();
         let bundle = self.config.read.bundle(payment).map_err(Refusal::Fault)?;
         let amount = available(&row, (&known, bundle), now);
-        let place = known.steps.iter().filter(|step| matches!(step.to, RefundedTo::Payer { .. })).count();
-        let place = if amount.is_zero() { place.saturating_sub(1) } else { place };
+        let next = next_place(&known);
+        let last = if amount.is_zero() { next.saturating_sub(1) } else { next };
+        let place = wanted.place.unwrap_or(last);
         let tag = tag(wanted, place);
         if let Some(step) = known.step(tag) {
             return Ok((row, step.clone()));
+        }
+        if wanted.place.is_some_and(|place| place != next) {
+            return Err(Denied::Stale);
         }
         let outputs = self.sign_back(wanted, (&row, amount, place), now).await?;
         let command = TakeRefund {
@@ -347,21 +361,24 @@ impl Given {
     }
 }
 
-/// Whether what came of a payment came as a token, which is shown again for the asking.
-pub(super) fn came_as_token(payment: PaymentId, known: &RefundRow) -> bool {
-    let wanted = Wanted::as_token(payment);
-    let steps = known.steps.iter().filter(|step| matches!(step.to, RefundedTo::Payer { .. })).enumerate();
-    // The last place is what is asked for when nothing more is there.
-    steps.last().is_some_and(|(place, _)| known.step(tag(&wanted, place)).is_some())
+/// The step in which what is there of a payment would come: how often something came to its payer already.
+pub(super) fn next_place(known: &RefundRow) -> usize {
+    known.steps.iter().filter(|step| matches!(step.to, RefundedTo::Payer { .. })).count()
+}
+
+/// The last step in which something came as a token, which is shown again for the asking.
+pub(super) fn token_place(payment: PaymentId, known: &RefundRow) -> Option<usize> {
+    let came = |place: &usize| known.step(tag(&Wanted::as_token(payment, *place), *place)).is_some();
+    (0..next_place(known)).rev().find(came)
 }
 
 fn method_refused(method: &Method) -> Response<Body> {
-    let problem = Problem::new("method-refused", 405, "Method refused", "payments are asked back by POST")
-        .expected("POST with JSON: the receipt or the pass of the payment, and blank outputs")
+    let problem = Problem::new("method-refused", 405, "Method refused", "programs ask payments back by POST, and browsers get their page by GET")
+        .expected("POST with JSON: the receipt or the pass of the payment, and blank outputs; or GET with Accept: text/html")
         .got(method.to_string())
-        .next("send {\"receipt\": \"..\", \"outputs\": [..]}, or use `farthing wallet refund-payment`");
+        .next("send {\"receipt\": \"..\", \"outputs\": [..]}, use `farthing wallet refund-payment`, or open the page in a browser");
     let mut answer = problem::answer(&problem);
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(ALLOWED));
     answer
 }
 
@@ -411,7 +428,8 @@ impl Denied {
     pub(super) fn status(&self) -> (u16, Option<u64>) {
         match self {
             Self::Malformed(_) | Self::Unproven(_) => (400, None),
-            Self::CrossOrigin(_) => (403, None),
+            Self::CrossOrigin(_) | Self::ByScript(_) => (403, None),
+            Self::Stale => (409, None),
             Self::Refused(refused) => status_of(refused),
         }
     }
@@ -425,12 +443,24 @@ impl Denied {
                 "refund-cross-origin",
                 "the form was not sent by a page of this very site, as far as the browser says".to_owned(),
             ),
+            Self::ByScript(_) => (
+                "refund-by-script",
+                "it was not a person who opened the page or pressed its button, as far as the browser says"
+                    .to_owned(),
+            ),
+            Self::Stale => (
+                "refund-stale",
+                "it stands otherwise with this payment than the page said that has sent this".to_owned(),
+            ),
             Self::Refused(refused) => (refused.code(), refused.to_string()),
         };
         let problem = Problem::new(code, self.status().0, "Not given back", detail).next(next);
         match self {
             Self::CrossOrigin(got) => {
                 problem.expected("Sec-Fetch-Site: same-origin, or the Origin of this site").got(got.clone())
+            }
+            Self::ByScript(got) => {
+                problem.expected("Sec-Fetch-Mode: navigate and Sec-Fetch-Dest: document").got(got.clone())
             }
             _ => problem,
         }
@@ -440,7 +470,7 @@ impl Denied {
         match (self, self.status().0) {
             (Self::Malformed(_), _) => "send the receipt that came with the answer that was paid for",
             (Self::Unproven(_), _) => "send the receipt or the pass as it came, within its time",
-            (Self::CrossOrigin(_), _) => {
+            (Self::CrossOrigin(_) | Self::ByScript(_) | Self::Stale, _) => {
                 "send JSON with the receipt or the pass: forms are for the page here"
             }
             (_, 503) => "send the same request again as Retry-After says: it is given back once",

@@ -1,13 +1,16 @@
 //! Where people get payments back: a page that lists what their browser has paid for, with one button each.
 //!
 //! The browser shows its payments by cookies that we have signed; a form names which of them is meant. Nothing is looked up that
-//! no cookie shows, and looking changes nothing. A cookie comes along whoever has made a browser send a form, so only forms of
-//! this very site are taken.
+//! no cookie shows, and looking changes nothing. A cookie comes along whoever has made a browser ask, so only forms of this very
+//! site are taken, and only what a person opens and presses is answered. A button names the step that it is for: pressed twice it
+//! is one request.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use farthing_engine::{Fault, PaymentId, PaymentState, Refusal, item_name};
+use farthing_engine::{
+    Fault, PaymentId, PaymentRow, PaymentState, REFUND_STEPS_MAX, RefundRow, Refusal, item_name,
+};
 use farthing_money::Timestamp;
 use farthing_wire::{PASSES_PATH, Pass, RefundCookie, header};
 use http::header::{
@@ -18,62 +21,82 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::Shared;
-use super::give_back::{Credits, Denied, Given, Wanted, available, came_as_token};
+use super::give_back::{Credits, Denied, Given, Wanted, available, next_place, token_place};
 use crate::body::Body;
 use crate::limit::Work;
 use crate::own_header;
-use crate::page::{FORM_POLICY, GivenPage, NotGivenPage, Paid, RefundsPage, Standing, locale, prefers_html};
+use crate::page::{FORM_POLICY, GivenPage, NotGivenPage, Paid, RefundsPage, Standing, locale};
 use crate::peer::Peer;
 
-/// Cookies of payments that are checked in one request: about as many as browsers keep of a site.
+/// Cookies of payments that are checked in one request, and looked up if we have signed them: about as many as browsers keep of a
+/// site.
 const COOKIES_MAX: usize = 192;
-/// Payments that are looked up in one request.
-const PAYMENTS_MAX: usize = 32;
+/// What is listed at once.
+const LISTED_MAX: usize = 32;
 /// What is repeated of a field of a browser that is refused.
 const SHOWN_MAX: usize = 64;
 
 const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
+/// Whether a request calls its body a form.
+pub(super) fn is_called_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM_TYPE)
+}
+
 /// Whether a body is a form. What is JSON whatever it is called was taken before there were forms.
 pub(super) fn is_form(headers: &HeaderMap, body: &[u8]) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case(FORM_TYPE) && body.trim_ascii_start().first() != Some(&b'{')
+    is_called_form(headers) && body.trim_ascii_start().first() != Some(&b'{')
 }
 
 impl Shared {
     /// What can come back to a browser. Reads, and changes nothing.
     pub(super) fn refunds_page(&self, parts: &Parts) -> Result<Response<Body>, Denied> {
+        check_navigated(&parts.headers)?;
         let now = (self.config.clock)();
-        let (shown, is_cut) = self.shown_payments(parts, now)?;
-        let paid = shown.into_iter().map(|payment| self.standing(payment, now));
-        let paid: Vec<Option<Paid>> = paid.collect::<Result<_, _>>().map_err(Refusal::Fault)?;
-        let payments: Vec<Paid> = paid.into_iter().flatten().collect();
+        let passes = self.shown_passes(parts)?;
+        let mut payments = Vec::new();
+        for payment in self.shown_payments(&parts.headers, &passes, now) {
+            payments.extend(self.standings(payment, now).map_err(Refusal::Fault)?);
+        }
+        // What has no end can wait, and what is settled stands behind.
+        payments.sort_by_key(|paid: &Paid| match paid.standing {
+            Standing::Open(_, until) => (0, until),
+            Standing::SetAside(_) => (1, now),
+            Standing::GivenInPart | Standing::Given => (2, now),
+        });
+        let is_cut = payments.len() > LISTED_MAX;
+        payments.truncate(LISTED_MAX);
         let page = RefundsPage { locale: locale(&parts.headers), payments: &payments, is_cut };
         Ok(page_of(StatusCode::OK, page.to_html()))
     }
 
-    /// Gives back what the button of a form names, if the browser shows the payment.
+    /// Gives back what the button of a form names, if the browser shows the payment. It is answered with a page, whatever is asked
+    /// for: what a browser has is not for scripts.
     pub(super) async fn give_back_by_form(
         self: &Arc<Self>,
         parts: &Parts,
         form: &[u8],
-        work: Work,
+        (passes, work): (Vec<Pass>, Work),
     ) -> Result<Response<Body>, Denied> {
         check_origin(parts, self.config.names.https)?;
-        let payment = named(form)?;
-        let (shown, _) = self.shown_payments(parts, (self.config.clock)())?;
+        check_navigated(&parts.headers)?;
+        let (payment, place) = named(form)?;
+        let now = (self.config.clock)();
+        let shown = self.shown_payments(&parts.headers, &passes, now);
         if !shown.contains(&payment) {
             let why = "this browser shows nothing of that payment, or its time is over";
             return Err(Denied::Unproven(why.to_owned()));
         }
-        let given = self.give_back_wanted(&Wanted::as_token(payment), parts, work).await?;
-        let mut answer = match &given.credits {
-            Credits::Token(token) if prefers_html(&parts.headers) => self.given_page(parts, &given, token),
-            _ => given.to_json(),
-        };
+        let given = self.give_back_wanted(&Wanted::as_token(payment, place), parts, work).await?;
+        let Credits::Token(token) = &given.credits else { return Err(Denied::Stale) };
+        let mut answer = self.given_page(parts, &given, token);
         if given.row.is_refunded() {
-            self.forget_passes(parts, payment, answer.headers_mut())?;
+            let secure = self.config.names.https.unwrap_or_else(|| is_tls(parts));
+            let of_it = passes.iter().filter(|pass| pass.payment.parse() == Ok(payment));
+            let cookies = of_it.map(|pass| self.cookie_after(pass, (&given.row, &shown), secure, now));
+            let cookies = cookies.filter_map(|cookie| HeaderValue::try_from(cookie).ok());
+            answer.headers_mut().extend(cookies.map(|cookie| (SET_COOKIE, cookie)));
         }
         Ok(answer)
     }
@@ -91,69 +114,110 @@ impl Shared {
         page_of(StatusCode::OK, page.to_html())
     }
 
-    /// The payments that a browser shows, the last one first, and whether it shows more than are looked at. Each is one that we have
-    /// signed.
-    fn shown_payments(&self, parts: &Parts, now: Timestamp) -> Result<(Vec<PaymentId>, bool), Denied> {
+    /// All payments that a browser shows, the last one first after those of its passes. Each is one that we have signed.
+    fn shown_payments(&self, headers: &HeaderMap, passes: &[Pass], now: Timestamp) -> Vec<PaymentId> {
         let secret = &self.config.secrets.challenge;
-        let cookies = own_header::refund_cookies(&parts.headers).take(COOKIES_MAX);
+        let cookies = own_header::refund_cookies(headers).take(COOKIES_MAX);
         let mut cookies: Vec<RefundCookie> =
             cookies.filter_map(|text| RefundCookie::verify(text, secret, now)).collect();
         cookies.sort_by_key(|cookie| Reverse(cookie.until));
         let by_cookie = cookies.into_iter().map(|cookie| PaymentId::from_bytes(cookie.payment));
-        let passes = self.shown_passes(parts)?;
+        // What waits for the payer of a pass may be shown by nothing else.
         let by_pass = passes.iter().filter_map(|pass| pass.payment.parse().ok());
         let mut payments: Vec<PaymentId> = Vec::new();
-        // Passes before all: they are few, and what waits for the payer of one is shown by nothing else.
         for payment in by_pass.chain(by_cookie) {
             if !payments.contains(&payment) {
                 payments.push(payment);
             }
         }
-        let is_cut = payments.len() > PAYMENTS_MAX;
-        payments.truncate(PAYMENTS_MAX);
-        Ok((payments, is_cut))
+        payments
     }
 
-    fn shown_passes(&self, parts: &Parts) -> Result<Vec<Pass>, Denied> {
+    /// The passes that a browser shows. To check them is work of its own.
+    pub(super) fn shown_passes(&self, parts: &Parts) -> Result<Vec<Pass>, Denied> {
         let client = self.config.crypto.limiter().client(&parts.extensions, &parts.headers);
         Ok(self.genuine_passes(&parts.headers, client.as_ref())?)
     }
 
-    /// How a payment stands for its payer; nothing if there is nothing for him.
-    fn standing(&self, payment: PaymentId, now: Timestamp) -> Result<Option<Paid>, Fault> {
+    /// How a payment stands for its payer: what there is for him, and what came to him and can be shown again.
+    fn standings(&self, payment: PaymentId, now: Timestamp) -> Result<Vec<Paid>, Fault> {
         let read = &self.config.read;
+        let Some(known) = read.refund(payment)? else { return Ok(Vec::new()) };
         let Some(row) = read.payment(payment)?.filter(|row| row.state == PaymentState::Posted) else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
-        let Some(known) = read.refund(payment)? else { return Ok(None) };
         let sum = row.asset.money(available(&row, (&known, read.bundle(payment)?), now));
-        let standing = if !known.due.is_zero() {
-            Standing::SetAside(sum)
-        } else if !sum.amount().is_zero() && row.channel.is_none() {
-            Standing::Open(sum, known.until)
-        } else if came_as_token(payment, &known) {
-            Standing::Given
+        let open = if !known.due.is_zero() {
+            Some(Standing::SetAside(sum))
+        } else if !sum.amount().is_zero() && row.channel.is_none() && !self.has_paid_fare(&known)? {
+            Some(Standing::Open(sum, known.until))
         } else {
-            return Ok(None);
+            None
         };
-        Ok(Some(Paid { payment: payment.to_string(), what: what(&row.resource), standing }))
+        let is_whole = row.is_refunded() && open.is_none();
+        let given = if is_whole { Standing::Given } else { Standing::GivenInPart };
+        let given = token_place(payment, &known).map(|place| (given, place));
+        let stands = open.map(|open| (open, next_place(&known))).into_iter().chain(given);
+        let paid = |(standing, place)| Paid {
+            payment: payment.to_string(),
+            place,
+            what: what(&row.resource),
+            standing,
+        };
+        Ok(stands.map(paid).collect())
     }
 
-    /// Takes the passes of a payment that went back out of the browser. The pass of a page is sent to that page alone, so it is not
-    /// seen here; like these it is refused from now on.
-    fn forget_passes(
+    /// Whether a payment counted in a fare that is paid: nothing of it comes for the asking any more.
+    fn has_paid_fare(&self, known: &RefundRow) -> Result<bool, Fault> {
+        let Some(fare) = known.fare else { return Ok(false) };
+        Ok(self.config.read.fare(fare)?.is_some_and(|fare| fare.is_paid()))
+    }
+
+    /// What takes the pass of a payment that went back out of a browser. Bought before the one before it had ended, it has taken that
+    /// one's place there: then it makes way for it again. The pass of a page is sent to that page alone, so it is not seen here;
+    /// like these it is refused from now on.
+    fn cookie_after(
         &self,
-        parts: &Parts,
-        payment: PaymentId,
-        headers: &mut HeaderMap,
-    ) -> Result<(), Denied> {
-        let secure = self.config.names.https.unwrap_or_else(|| scheme(parts) == "https");
-        let passes = self.shown_passes(parts)?;
-        let of_it = passes.iter().filter(|pass| pass.payment.parse() == Ok(payment));
-        for field in of_it.filter_map(|pass| HeaderValue::try_from(pass.forget_cookie(secure)).ok()) {
-            headers.append(SET_COOKIE, field);
+        pass: &Pass,
+        (given, shown): (&PaymentRow, &[PaymentId]),
+        secure: bool,
+        now: Timestamp,
+    ) -> String {
+        let before = self.pass_before(pass, (given, shown), now).unwrap_or_else(|error| {
+            tracing::error!(%error, "whether there is an earlier pass cannot be read");
+            None
+        });
+        let signed = before.and_then(|pass| Some((pass.sign(&self.config.secrets.signing).ok()?, pass)));
+        let cookie = signed.map(|(signed, pass)| pass.set_cookie(&signed, "/", secure, now));
+        cookie.unwrap_or_else(|| pass.forget_cookie(secure))
+    }
+
+    /// The pass that another payment of this browser has bought at the same address, if it is not used up and runs still.
+    fn pass_before(
+        &self,
+        pass: &Pass,
+        (given, shown): (&PaymentRow, &[PaymentId]),
+        now: Timestamp,
+    ) -> Result<Option<Pass>, Fault> {
+        let item = item_name(&given.resource);
+        let Some(bought) = pass.bought.as_ref().filter(|bought| bought.uses.is_none()) else {
+            return Ok(None);
+        };
+        if sold_at(item) != Some(bought.plan.as_str()) {
+            return Ok(None);
         }
-        Ok(())
+        let mut last: Option<Pass> = None;
+        for payment in shown {
+            let row = self.config.read.payment(*payment)?;
+            let row = row.filter(|row| row.state == PaymentState::Posted && !row.is_refunded());
+            let Some(row) = row.filter(|row| item_name(&row.resource) == item) else { continue };
+            let runs = |until: &Timestamp| *until > last.as_ref().map_or(now, |last| last.expires);
+            if let Some(expires) = row.pass_until.filter(runs) {
+                let (payment, checked) = (payment.to_string(), row.marks.refund.is_some());
+                last = Some(Pass { payment, expires, checked, ..pass.clone() });
+            }
+        }
+        Ok(last)
     }
 }
 
@@ -162,7 +226,10 @@ pub(super) fn not_given(denied: &Denied) -> Response<Body> {
     let next = match (denied, denied.status().0) {
         (Denied::Malformed(_), _) => "go back to the list, and press the button there",
         (Denied::Unproven(_), _) => "open the list in the browser that has paid, or ask the seller",
-        (Denied::CrossOrigin(_), _) => "open the list at this site, and press the button there",
+        (Denied::Stale, _) => "go back to the list, which says how it stands now",
+        (Denied::CrossOrigin(_) | Denied::ByScript(_), _) => {
+            "open the list at this site, and press the button there"
+        }
         (_, 503) => "wait a minute and load this page again; it is given back once",
         (_, 429) => "come back later, or ask the seller",
         _ => "ask the seller, who can give back what it likes",
@@ -192,33 +259,58 @@ fn page_of(status: StatusCode, html: String) -> Response<Body> {
     response
 }
 
-/// The payment that a form names.
-fn named(form: &[u8]) -> Result<PaymentId, Denied> {
+/// The payment that a form names, and the step of it.
+fn named(form: &[u8]) -> Result<(PaymentId, usize), Denied> {
     let mut values = form.split(|byte| *byte == b'&').filter_map(|pair| pair.strip_prefix(b"payment="));
     let named = match (values.next(), values.next()) {
-        (Some(value), None) => std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()),
+        (Some(value), None) => std::str::from_utf8(value).ok().and_then(step),
         _ => None,
     };
-    named.ok_or_else(|| Denied::Malformed("expected a form that names one payment".to_owned()))
+    named.ok_or_else(|| Denied::Malformed("expected a form that names one step of one payment".to_owned()))
+}
+
+/// A payment's id, a point and a place, as we write it.
+fn step(text: &str) -> Option<(PaymentId, usize)> {
+    let (payment, digits) = text.split_once('.')?;
+    let place = digits.parse().ok().filter(|place: &usize| *place <= REFUND_STEPS_MAX)?;
+    (place.to_string() == digits).then_some((payment.parse().ok()?, place))
 }
 
 /// Lets in what this very site has sent. No page writes either field. `Sec-Fetch-Site` says it whatever stands between the
 /// browser and us; where browsers do not send it, without TLS, `Origin` does. Who sends neither is no browser that is in use, and
 /// has another way.
 fn check_origin(parts: &Parts, https: Option<bool>) -> Result<(), Denied> {
-    let field = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let said = match (field(header::SEC_FETCH_SITE), field(ORIGIN.as_str())) {
+    let site = field(&parts.headers, header::SEC_FETCH_SITE);
+    let origin = field(&parts.headers, ORIGIN.as_str());
+    let said = match (site, origin) {
         // What a person has the browser do by itself, such as loading the answer again, is no site's.
-        (Some("same-origin" | "none"), _) => return Ok(()),
+        (Some("same-origin"), _) | (Some("none"), None) => return Ok(()),
+        (Some("none") | None, Some(origin)) if is_own(origin, parts, https) => return Ok(()),
+        (Some("none") | None, Some(origin)) => format!("Origin: {origin}"),
         (Some(site), _) => format!("Sec-Fetch-Site: {site}"),
-        (None, Some(origin)) if is_own(origin, parts, https) => return Ok(()),
-        (None, Some(origin)) => format!("Origin: {origin}"),
         (None, None) => "neither".to_owned(),
     };
     Err(Denied::CrossOrigin(said.chars().take(SHOWN_MAX).collect()))
 }
 
-/// Whether an origin is that of the request's own address. Which scheme a proxy before us speaks is known only if it was told.
+/// Lets in what a person opens or sends, and not what a script of the site's own pages fetches, which browsers tell apart. Where they
+/// say nothing of it, without TLS, nothing can be told.
+fn check_navigated(headers: &HeaderMap) -> Result<(), Denied> {
+    let (mode, dest) = (field(headers, header::SEC_FETCH_MODE), field(headers, header::SEC_FETCH_DEST));
+    let is_told = mode.is_some() || dest.is_some() || headers.contains_key(header::SEC_FETCH_SITE);
+    if !is_told || (mode, dest) == (Some("navigate"), Some("document")) {
+        return Ok(());
+    }
+    let shown = |field: Option<&str>| field.unwrap_or("none").chars().take(SHOWN_MAX).collect::<String>();
+    Err(Denied::ByScript(format!("Sec-Fetch-Mode: {} and Sec-Fetch-Dest: {}", shown(mode), shown(dest))))
+}
+
+fn field<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+/// Whether an origin is that of the request's own address. Which scheme a proxy before us speaks is known only if it was told; that
+/// of a connection that has come to us with TLS is.
 fn is_own(origin: &str, parts: &Parts, https: Option<bool>) -> bool {
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = parts.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
@@ -230,12 +322,19 @@ fn is_own(origin: &str, parts: &Parts, https: Option<bool>) -> bool {
     };
     let plain =
         |authority: &str| authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
+    let https = https.or_else(|| is_tls(parts).then_some(true));
     let is_scheme = https.is_none_or(|https| https == (scheme == "https"));
     is_scheme && !host.is_empty() && plain(authority) == plain(host)
 }
 
-fn scheme(parts: &Parts) -> &'static str {
-    parts.extensions.get::<Peer>().map_or("http", Peer::scheme)
+fn is_tls(parts: &Parts) -> bool {
+    parts.extensions.get::<Peer>().is_some_and(|peer| peer.scheme() == "https")
+}
+
+/// The plan that is sold at an address of ours.
+fn sold_at(item: &str) -> Option<&str> {
+    let (_, rest) = item.strip_prefix("GET ")?.split_once("://")?;
+    rest.get(rest.find('/')?..)?.strip_prefix(PASSES_PATH)
 }
 
 /// What was paid for, in words for who has paid: without its query, of which the books have only a code.
@@ -270,6 +369,7 @@ mod tests {
         for good in [
             vec![own, ("sec-fetch-site", "same-origin")],
             vec![own, ("sec-fetch-site", "none")],
+            vec![own, ("sec-fetch-site", "none"), ("origin", "https://shop.example")],
             // A policy of the operator's makes it `null`, and a proxy may have changed the host.
             vec![own, ("sec-fetch-site", "same-origin"), ("origin", "null")],
             vec![own, ("origin", "https://shop.example")],
@@ -290,6 +390,11 @@ mod tests {
                 vec![own, ("origin", "https://shop.example"), ("sec-fetch-site", "cross-site")],
                 "Sec-Fetch-Site: cross-site",
             ),
+            (
+                vec![own, ("sec-fetch-site", "none"), ("origin", "https://evil.example")],
+                "Origin: https://evil.example",
+            ),
+            (vec![own, ("sec-fetch-site", "none"), ("origin", "null")], "Origin: null"),
             // Another name under the same domain is another's.
             (vec![own, ("sec-fetch-site", "same-site")], "Sec-Fetch-Site: same-site"),
         ] {
@@ -297,20 +402,37 @@ mod tests {
         }
         let plain = [own, ("origin", "http://shop.example")];
         assert!(check(&plain, Some(true)).is_err() && check(&plain, Some(false)).is_ok());
+        // Nobody has said how we are reached, but this connection came with TLS.
+        for (tls, is_taken) in [(true, false), (false, true)] {
+            let request = Request::post("/").header("host", "shop.example").header("origin", plain[1].1);
+            let mut parts = request.body(()).unwrap().into_parts().0;
+            parts.extensions.insert(Peer::new(([127, 0, 0, 1], 1).into(), tls));
+            assert_eq!(check_origin(&parts, None).is_ok(), is_taken);
+        }
     }
 
     #[test]
     fn a_form_names_one_payment() {
         let id = PaymentId::from_bytes([0xab; 32]);
         let text = format!("payment={id}");
-        assert_eq!(named(text.as_bytes()).ok(), Some(id));
-        assert_eq!(named(format!("a=1&{text}&b").as_bytes()).ok(), Some(id));
+        for (place, digits) in [(0, "0"), (7, "7"), (REFUND_STEPS_MAX, "32")] {
+            assert_eq!(named(format!("{text}.{digits}").as_bytes()).ok(), Some((id, place)));
+        }
+        assert_eq!(named(format!("a=1&{text}.1&b").as_bytes()).ok(), Some((id, 1)));
         for bad in [
             String::new(),
             "payment=".into(),
-            "payment=%41".into(),
-            format!("{text}&{text}"),
-            format!("x{text}"),
+            "payment=.".into(),
+            "payment=%41.0".into(),
+            text.clone(),
+            format!("{text}."),
+            format!("{text}.00"),
+            format!("{text}.+1"),
+            format!("{text}.33"),
+            format!("{text}.0.0"),
+            format!("{text}.18446744073709551616"),
+            format!("{text}.0&{text}.0"),
+            format!("x{text}.0"),
         ] {
             assert!(named(bad.as_bytes()).is_err(), "{bad}");
         }
@@ -318,6 +440,20 @@ mod tests {
         assert!(is_form(&kind("Application/x-www-form-urlencoded; charset=utf-8"), text.as_bytes()));
         assert!(!is_form(&kind("application/json"), text.as_bytes()));
         assert!(!is_form(&kind(FORM_TYPE), b" {\"receipt\":\"a\"}"), "as curl names it");
+    }
+
+    /// A page whose address ends like that of a pass is no pass.
+    #[test]
+    fn passes_are_sold_at_our_address_alone() {
+        assert_eq!(sold_at("GET http://a.example/.well-known/farthing/passes/day"), Some("day"));
+        for other in [
+            "GET http://a.example/b/.well-known/farthing/passes/day",
+            "POST http://a.example/.well-known/farthing/passes/day",
+            "GET http://a.example",
+            "feature:day",
+        ] {
+            assert_eq!(sold_at(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{document, escape, shown};
 pub struct RefundsPage<'a> {
     /// How its reader writes numbers, if that is known.
     pub locale: Option<Locale>,
-    /// The payments, the last one first.
+    /// The payments: first those whose time is over first, and behind all what is settled.
     pub payments: &'a [Paid],
     /// Whether there are more of them than are looked at.
     pub is_cut: bool,
@@ -23,6 +23,8 @@ pub struct RefundsPage<'a> {
 pub struct Paid {
     /// Its id.
     pub payment: String,
+    /// In which step of it this comes or came.
+    pub place: usize,
     /// What it was for.
     pub what: String,
     /// How it stands.
@@ -36,7 +38,9 @@ pub enum Standing {
     Open(Money, Timestamp),
     /// So much of it waits for whoever asks.
     SetAside(Money),
-    /// It came back, and is shown once more.
+    /// A part of it came back, and is shown once more.
+    GivenInPart,
+    /// All of it did.
     Given,
 }
 
@@ -82,7 +86,7 @@ impl RefundsPage<'_> {
             html.push_str("</ul>\n</form>\n");
         }
         if self.is_cut {
-            html.push_str("<p>There are more; these are those with the most time left.</p>\n");
+            html.push_str("<p>There are more; these are those whose time is over first.</p>\n");
         }
         html.push_str(
             "<h2>Paid with a wallet?</h2>\n<p>The farthing wallet has its receipts itself, and asks with them:</p>\n\
@@ -91,7 +95,7 @@ impl RefundsPage<'_> {
         document("Give it back", "What you can give back", &html)
     }
 
-    fn line(&self, at: usize, Paid { payment, what, standing }: &Paid) -> String {
+    fn line(&self, at: usize, Paid { payment, place, what, standing }: &Paid) -> String {
         let (what, payment) = (escape(what), escape(payment));
         let sum = |money: &Money| shown(self.locale, money);
         let (told, button) = match standing {
@@ -99,11 +103,12 @@ impl RefundsPage<'_> {
                 (format!("{}, until {}", sum(money), time(*until)), "Give it back")
             }
             Standing::SetAside(money) => (format!("{}, set aside for you", sum(money)), "Take it back"),
+            Standing::GivenInPart => ("a part of it came back".to_owned(), "Show the credits again"),
             Standing::Given => ("came back".to_owned(), "Show the credits again"),
         };
         format!(
             "<li><p id=\"p{at}\">{what}: {told}</p>\n\
-             <p><button name=\"payment\" value=\"{payment}\" aria-describedby=\"p{at}\">{button}</button></p></li>\n"
+             <p><button name=\"payment\" value=\"{payment}.{place}\" aria-describedby=\"p{at}\">{button}</button></p></li>\n"
         )
     }
 }
@@ -170,23 +175,26 @@ mod tests {
 
     #[test]
     fn each_payment_has_one_button() {
-        let paid = |payment: &str, standing| Paid {
+        let paid = |payment: &str, place, standing| Paid {
             payment: payment.into(),
+            place,
             what: "http://a.example/<b>&".into(),
             standing,
         };
         let until = Timestamp::from_secs(90);
         let html = page(&[
-            paid("aa", Standing::Open(usd(10_000), until)),
-            paid("bb", Standing::SetAside(usd(3_000))),
-            paid("cc", Standing::Given),
+            paid("aa", 0, Standing::Open(usd(10_000), until)),
+            paid("bb", 1, Standing::SetAside(usd(3_000))),
+            paid("cc", 2, Standing::Given),
+            paid("bb", 0, Standing::GivenInPart),
         ]);
         for part in [
             "<p id=\"p0\">http://a.example/&lt;b&gt;&amp;: 0,01\u{a0}USD, until \
              <time datetime=\"1970-01-01T00:01:30.000Z\">1970-01-01 00:01 UTC</time></p>",
-            "<button name=\"payment\" value=\"aa\" aria-describedby=\"p0\">Give it back</button>",
-            "<button name=\"payment\" value=\"bb\" aria-describedby=\"p1\">Take it back</button>",
-            "<button name=\"payment\" value=\"cc\" aria-describedby=\"p2\">Show the credits again</button>",
+            "<button name=\"payment\" value=\"aa.0\" aria-describedby=\"p0\">Give it back</button>",
+            "<button name=\"payment\" value=\"bb.1\" aria-describedby=\"p1\">Take it back</button>",
+            "<button name=\"payment\" value=\"cc.2\" aria-describedby=\"p2\">Show the credits again</button>",
+            ": a part of it came back</p>\n<p><button name=\"payment\" value=\"bb.0\" aria-describedby=\"p3\">Show the",
         ] {
             assert!(html.contains(part), "{part}\n{html}");
         }
