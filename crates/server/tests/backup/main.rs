@@ -176,6 +176,9 @@ async fn what_is_restored_is_what_was_backed_up() {
     let (mut restored, original) = (house.rows("restored"), house.rows("data"));
     let journal = restored.iter_mut().find(|(table, _)| *table == TableName::Journal);
     journal.unwrap().1.pop().expect("the batch that says that the issuer is paused");
+    let meta = restored.iter_mut().find(|(table, _)| *table == TableName::Meta);
+    let when = meta.unwrap().1.extract_if(.., |(key, _)| key == b"restored");
+    assert_eq!(when.count(), 1, "and when it was restored");
     assert!(restored == original, "every row is there, and no other");
     let seed = |data: &str| fs::read(house.path(data).join("seed.json")).unwrap();
     assert_eq!(seed("restored"), seed("data"));
