@@ -191,8 +191,19 @@ impl World {
 
     /// The issuer without its routes.
     pub fn issuer(&self) -> Issuer {
-        let Installation { writer, books, keyring, assets, clock, random, terms, events, sessions, .. } =
-            self.installation.clone();
+        let Installation {
+            writer,
+            books,
+            keyring,
+            assets,
+            clock,
+            random,
+            terms,
+            events,
+            sessions,
+            merchant,
+            ..
+        } = self.installation.clone();
         Issuer {
             about: About {
                 name: String::new(),
@@ -212,6 +223,7 @@ impl World {
             terms,
             events,
             sessions,
+            merchant,
             chains: None,
             places: Places::default(),
             trials: Trials::none(),
