@@ -513,21 +513,29 @@ fn a_session_that_is_being_opened_is_not_lost() {
     assert_eq!((balance(&wallet), total_spent(&wallet)), ((1 << 21, 0), 0));
 }
 
-/// A top-up has ended before the answer to a call came: what that was charged says nothing of the chain that pays now.
-#[test]
-fn a_call_of_the_chain_before_says_nothing_of_the_present_one() {
-    let mut world = World::new();
-    let (mut wallet, _) = in_session(&mut world);
+/// A call whose answer comes when a top-up has put another chain in the place of the one that it shows.
+fn topped_up_meanwhile(world: &mut World, calls: Calls) -> (Wallet, PayFlow, Event) {
+    let (mut wallet, _) = in_session(world);
     let id = wallet.sessions().next().unwrap().id.clone();
     for _ in 0..4 {
-        call(&mut world, &mut wallet).unwrap();
+        call(world, &mut wallet).unwrap();
     }
     let mut flow = PayFlow::new(get("/call")).unwrap().in_sessions(None);
     let Step::Send(request) = flow.next(&mut wallet, Event::Go, world.now).unwrap() else {
         panic!("expected a request")
     };
+    world.sessions.calls = calls;
     let answer = world.send(&request);
+    world.sessions.calls = Calls::Served;
     world.run(&mut wallet, SessionTopUpFlow::new(&id, dollars(2 * CALL))).unwrap();
+    (wallet, flow, answer)
+}
+
+/// A top-up has ended before the answer to a call came: what that was charged says nothing of the chain that pays now.
+#[test]
+fn a_call_of_the_chain_before_says_nothing_of_the_present_one() {
+    let mut world = World::new();
+    let (mut wallet, mut flow, answer) = topped_up_meanwhile(&mut world, Calls::Served);
     let before = wallet.sessions().next().unwrap().clone();
     while !matches!(flow.next(&mut wallet, answer.clone(), world.now).unwrap(), Step::Done(_)) {}
     assert_eq!(wallet.sessions().next().unwrap(), &before);
@@ -540,19 +548,7 @@ fn a_call_of_the_chain_before_says_nothing_of_the_present_one() {
 #[test]
 fn steps_of_the_chain_before_are_not_used_in_the_present_one() {
     let mut world = World::new();
-    let (mut wallet, _) = in_session(&mut world);
-    let id = wallet.sessions().next().unwrap().id.clone();
-    for _ in 0..4 {
-        call(&mut world, &mut wallet).unwrap();
-    }
-    let mut flow = PayFlow::new(get("/call")).unwrap().in_sessions(None);
-    let Step::Send(request) = flow.next(&mut wallet, Event::Go, world.now).unwrap() else {
-        panic!("expected a request")
-    };
-    world.sessions.calls = Calls::Refused(502);
-    let answer = world.send(&request);
-    world.sessions.calls = Calls::Served;
-    world.run(&mut wallet, SessionTopUpFlow::new(&id, dollars(2 * CALL))).unwrap();
+    let (mut wallet, mut flow, answer) = topped_up_meanwhile(&mut world, Calls::Refused(502));
     assert!(matches!(flow.next(&mut wallet, answer, world.now).unwrap(), Step::Done(_)));
     assert_eq!(code(call(&mut world, &mut wallet)), "paid");
     assert_eq!(world.sessions.seen.last(), Some(&(1, Some(1))));

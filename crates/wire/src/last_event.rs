@@ -29,7 +29,26 @@ pub fn receipt(end: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_came_before_the_receipt_is_read(before: Vec<u8>, receipt_text in "[A-Za-z0-9_.-]{1,99}") {
+            let ours = write(&format!("{{\"receipt\":\"{receipt_text}\"}}"));
+            let whole = [before.as_slice(), ours.as_bytes()].concat();
+            prop_assert_eq!(receipt(&whole), Some(receipt_text));
+        }
+
+        /// Neither any bytes nor any data in the right frame are a panic, and nothing but a member of that name is a receipt.
+        #[test]
+        fn whatever_comes_is_no_panic(bytes: Vec<u8>, data: String) {
+            prop_assert_eq!(receipt(&bytes), None);
+            let told = receipt(write(&data).as_bytes());
+            prop_assert!(told.is_none() || data.contains("receipt"));
+        }
+    }
 
     #[test]
     fn only_the_last_event_tells_a_receipt() {

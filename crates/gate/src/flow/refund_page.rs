@@ -350,6 +350,7 @@ fn what(resource: &str) -> String {
 #[cfg(test)]
 mod tests {
     use http::Request;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -440,6 +441,24 @@ mod tests {
         assert!(is_form(&kind("Application/x-www-form-urlencoded; charset=utf-8"), text.as_bytes()));
         assert!(!is_form(&kind("application/json"), text.as_bytes()));
         assert!(!is_form(&kind(FORM_TYPE), b" {\"receipt\":\"a\"}"), "as curl names it");
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_button_sends_is_read(id: [u8; 32], place in 0..=REFUND_STEPS_MAX) {
+            let payment = PaymentId::from_bytes(id);
+            prop_assert_eq!(named(format!("payment={payment}.{place}").as_bytes()).ok(), Some((payment, place)));
+        }
+
+        /// Whatever else comes is refused, and no panic.
+        #[test]
+        fn any_other_form_names_nothing(bytes: Vec<u8>, text in "[^&]*|[0-9]{1,3}", id: [u8; 32]) {
+            prop_assert!(named(&bytes).is_err());
+            let payment = PaymentId::from_bytes(id);
+            let odd = format!("payment={payment}.{text}");
+            let is_place = text.parse().is_ok_and(|place: usize| place <= REFUND_STEPS_MAX && place.to_string() == text);
+            prop_assert_eq!(named(odd.as_bytes()).is_ok(), is_place);
+        }
     }
 
     /// A page whose address ends like that of a pass is no pass.

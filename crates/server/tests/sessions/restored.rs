@@ -114,6 +114,40 @@ async fn many_first_links_after_a_restore_pay_once() {
     again.audit();
 }
 
+/// What is no claim is refused by what was expected, and charges nothing.
+#[tokio::test]
+async fn what_is_no_claim_is_refused_by_name() {
+    let shop = Shop::new().await;
+    let session = shop.open_session(1, 10).await;
+    let restored = shop.restored(&shop.backup().await).await;
+    restored.resume().await;
+    let path = format!("/v1/sessions/{}", session.id);
+    let link = "ab".repeat(32);
+    for body in [
+        json!(null),
+        json!([]),
+        json!({}),
+        json!({ "generation": 0, "step": 3 }),
+        json!({ "generation": 0, "step": 3, "link": "" }),
+        json!({ "generation": 0, "step": 3, "link": "ab" }),
+        json!({ "generation": 0, "step": 3, "link": "zz".repeat(32) }),
+        json!({ "generation": 0, "step": 3, "link": "ab".repeat(33) }),
+        json!({ "generation": 0, "step": -1, "link": link }),
+        json!({ "generation": 0, "step": 1_u64 << 32, "link": link }),
+        json!({ "generation": "0", "step": 3, "link": link }),
+    ] {
+        let refused = restored.post(&path, &body).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{body}");
+        let said = refused.body["detail"].as_str().unwrap();
+        assert!(!said.is_empty(), "{body}");
+    }
+    let nobody =
+        restored.post("/v1/sessions/abc", &json!({ "generation": 0, "step": 3, "link": link })).await;
+    assert!(nobody.status.is_client_error());
+    assert_eq!(restored.own_up(&session, 0, 0).await.body["left"], 10, "none was charged, says the payer");
+    assert_eq!((restored.taken(), restored.in_sessions()), (0, 10));
+}
+
 /// What went wrong: a session that was opened again, or topped up again, in books that had lost that was like a new one, and what its next link
 /// skipped stayed with the payer.
 #[tokio::test]
