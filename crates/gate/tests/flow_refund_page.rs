@@ -27,8 +27,8 @@ use tokio::net::TcpStream;
 
 const CENT: u128 = 10_000;
 const WITHIN: Span = Span::from_secs(600);
-/// What a browser says of a form of ours.
 const EASY: Refunds = Refunds { within: WITHIN, per_payer: 70, rate_most: 100 };
+/// What a browser says of a form of ours.
 const OWN: &str = "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
 const PAGE: &str = "Accept: text/html\r\n";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
@@ -56,6 +56,20 @@ async fn gate_with(config: GateConfig, upstream: SocketAddr) -> Server {
 
 async fn gate(bank: &Arc<Bank>, upstream: SocketAddr) -> Server {
     gate_with(bank.config(rules(EASY)), upstream).await
+}
+
+/// A gate on its books, and a person who has paid for nothing yet.
+struct Scene {
+    bank: Arc<Bank>,
+    gate: Server,
+    person: Browser,
+    _upstream: Server,
+}
+
+async fn scene() -> Scene {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate(&bank, upstream.address).await;
+    Scene { bank, gate, person: Browser::default(), _upstream: upstream }
 }
 
 /// A browser: it keeps cookies, and sends each where its path says.
@@ -170,9 +184,7 @@ fn earned(bank: &Bank) -> u128 {
 
 #[tokio::test]
 async fn a_person_gets_a_payment_back_with_one_click() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let mut person = Browser::default();
+    let Scene { bank, gate, mut person, _upstream } = scene().await;
     let asked = person.open(&gate, "/paid/1").await;
     assert!(asked.body.contains("<a href=\"/.well-known/farthing/refunds\">"), "told beforehand: {asked:?}");
     let paid = person.pay(&gate, &bank, "/paid/1?q=secret").await;
@@ -222,9 +234,7 @@ async fn a_person_gets_a_payment_back_with_one_click() {
 /// Cookies come along whoever has made the browser send a form.
 #[tokio::test]
 async fn forms_of_other_sites_give_nothing_back() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let mut person = Browser::default();
+    let Scene { bank, gate, mut person, _upstream } = scene().await;
     person.pay(&gate, &bank, "/paid/1").await;
     let payment = person.list(&gate).await[0].1.clone();
     let before = bank.everything();
@@ -252,9 +262,7 @@ async fn forms_of_other_sites_give_nothing_back() {
 /// Who shows nothing is told the same of every payment, whether it is in the books or not.
 #[tokio::test]
 async fn nothing_comes_and_nothing_is_told_without_the_cookie() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let mut person = Browser::default();
+    let Scene { bank, gate, mut person, _upstream } = scene().await;
     person.pay(&gate, &bank, "/paid/1").await;
     let payment = person.list(&gate).await[0].1.clone();
     let mut other = Browser::default();
@@ -287,9 +295,7 @@ async fn nothing_comes_and_nothing_is_told_without_the_cookie() {
 /// A pass for all pages of a rule, and one that was bought, are kept for the whole site: they go with their payment, and only they.
 #[tokio::test]
 async fn each_payment_comes_back_by_itself_and_takes_its_pass_along() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let mut person = Browser::default();
+    let Scene { bank, gate, mut person, _upstream } = scene().await;
     for path in ["/paid/1", "/paid/2", "/wide/1", DAY] {
         person.pay(&gate, &bank, path).await;
         bank.wait_secs(10);
@@ -318,9 +324,7 @@ async fn each_payment_comes_back_by_itself_and_takes_its_pass_along() {
 
 #[tokio::test]
 async fn what_is_set_aside_waits_for_whoever_has_the_pass() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let mut person = Browser::default();
+    let Scene { bank, gate, mut person, _upstream } = scene().await;
     let bought = person.pay(&gate, &bank, "/.well-known/farthing/passes/week").await;
     assert!(!person.0.iter().any(|(name, _, _)| name.starts_with("farthing_refund")), "it has no window");
     assert_eq!(person.list(&gate).await, []);
@@ -338,9 +342,7 @@ async fn what_is_set_aside_waits_for_whoever_has_the_pass() {
 
 #[tokio::test]
 async fn after_its_time_nothing_comes_but_what_came_is_shown_for_a_day() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let mut person = Browser::default();
+    let Scene { bank, gate, mut person, _upstream } = scene().await;
     person.pay(&gate, &bank, "/paid/1").await;
     person.pay(&gate, &bank, "/paid/2").await;
     let list = person.list(&gate).await;
@@ -390,9 +392,7 @@ async fn refusals_are_pages_for_people_and_problems_for_programs() {
 /// be given back at all.
 #[tokio::test]
 async fn what_ends_soonest_is_listed_and_all_that_is_shown_can_be_given_back() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let mut person = Browser::default();
+    let Scene { bank, gate, mut person, _upstream } = scene().await;
     let mut paid = Vec::new();
     for page in 0..40 {
         paid.push(person.pay(&gate, &bank, &format!("/paid/{page}")).await.receipt().payment);
@@ -421,9 +421,7 @@ async fn what_ends_soonest_is_listed_and_all_that_is_shown_can_be_given_back() {
 /// The form for the 0.30 that was set aside, loaded again, gave back the other 0.70 as well, for which nobody had asked.
 #[tokio::test]
 async fn a_form_that_is_sent_again_is_one_request() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let mut person = Browser::default();
+    let Scene { bank, gate, mut person, _upstream } = scene().await;
     let payment = person.pay(&gate, &bank, DAY).await.receipt().payment;
     set_aside(&bank, &payment, 30);
     let list = person.list(&gate).await;
@@ -463,9 +461,7 @@ async fn a_form_that_is_sent_again_is_one_request() {
 /// Any script of the seller's own pages, an advertisement's as well, could read the list and send the form, and had the money as JSON.
 #[tokio::test]
 async fn scripts_are_shown_nothing_and_given_nothing() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let mut person = Browser::default();
+    let Scene { bank, gate, mut person, _upstream } = scene().await;
     person.pay(&gate, &bank, "/paid/1").await;
     let payment = person.list(&gate).await[0].1.clone();
     let before = bank.everything();
@@ -502,9 +498,7 @@ async fn scripts_are_shown_nothing_and_given_nothing() {
 /// The cookie of the pass that was bought in time went, and with it the day that was paid for before.
 #[tokio::test]
 async fn a_renewed_pass_leaves_the_one_before_it() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let mut person = Browser::default();
+    let Scene { bank, gate, mut person, _upstream } = scene().await;
     person.pay(&gate, &bank, DAY).await;
     bank.wait_secs(10);
     person.pay(&gate, &bank, DAY).await;
@@ -521,9 +515,7 @@ async fn a_renewed_pass_leaves_the_one_before_it() {
 /// When nothing of the plan is left, its cookie goes.
 #[tokio::test]
 async fn the_last_pass_of_a_plan_is_taken_out() {
-    let (bank, upstream) = (Bank::new(), support::mirror().await);
-    let gate = gate(&bank, upstream.address).await;
-    let mut person = Browser::default();
+    let Scene { bank, gate, mut person, _upstream } = scene().await;
     for _ in 0..2 {
         person.pay(&gate, &bank, DAY).await;
         bank.wait_secs(10);
