@@ -51,6 +51,10 @@ impl Keys {
             self.refunds.push(payment);
             self.items.push(terms.item);
         }
+        if let Some(extends) = marks.extends {
+            self.payments.push(extends.payment);
+            self.refunds.push(extends.payment);
+        }
     }
 
     pub(crate) fn feature_use(&mut self, id: UseId) {

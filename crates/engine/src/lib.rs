@@ -100,15 +100,17 @@ use recover::release_of_row;
 pub use recover::{end_of, is_given_back, release_of};
 pub use refund::{
     GrantRefund, ItemCounts, ItemId, ItemRow, RATE_FREE, RATE_PERIOD, RATE_TOLD_FROM, REFUND_STEPS_MAX,
-    REFUND_WITHIN_MAX, Refund, RefundRow, RefundStep, RefundTerms, RefundedTo, TakeRefund, item_name,
+    REFUND_WITHIN_MAX, Refund, RefundRow, RefundStep, RefundTerms, RefundTies, RefundedTo, TakeRefund,
+    item_name,
 };
 pub use reject::{
     BundleReject, CallReject, EntitlementReject, FareReject, PayoutReject, QuotaReject, RefundReject, Reject,
     SessionReject, TrialReject, UseReject,
 };
 pub use row::{
-    AccessRow, BOOKS, BooksRow, ChangeOutput, CodeRow, CodeState, CreditRow, EntryRow, KeysetRow, Marks,
-    MeltQuoteRow, MintQuoteRow, Mode, NameRow, OutputRow, PaymentRow, PaymentState, StatementRow, Worth,
+    AccessRow, BOOKS, BooksRow, ChangeOutput, CodeRow, CodeState, CreditRow, EntryRow, Extends, KeysetRow,
+    Marks, MeltQuoteRow, MintQuoteRow, Mode, NameRow, OutputRow, PaymentRow, PaymentState, StatementRow,
+    Worth,
 };
 pub use session::{
     CLOSED_KEPT, CatchUp, ChainTerms, CloseSession, FoldTape, OpenSession, SessionId, SessionRow,

@@ -65,6 +65,10 @@ pub struct RefundRow {
     pub until: Timestamp,
     /// The fare that it counted in, for as long as it may be asked for.
     pub fare: Option<FareId>,
+    /// The earlier payment whose pass its own goes on from, as long as it may be asked for.
+    pub extends: Option<PaymentId>,
+    /// How many later payments that are charged go on from its pass: as long as one does, nothing comes back for the asking.
+    pub extended: u32,
     /// What the operator has set aside and nobody has come for.
     pub due: Amount,
     /// What happened, in its order.
@@ -100,10 +104,29 @@ pub enum RefundedTo {
     Code(CodeId),
 }
 
+/// What a payment that may be asked back was made together with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RefundTies {
+    /// The fare that it counted in.
+    pub fare: Option<FareId>,
+    /// The earlier payment whose pass its own goes on from.
+    pub extends: Option<PaymentId>,
+}
+
 impl RefundRow {
+    /// What it was made together with.
+    pub fn ties(&self) -> RefundTies {
+        RefundTies { fare: self.fare, extends: self.extends }
+    }
+
     /// What a request has come to that was carried out before.
     pub fn step(&self, tag: RequestTag) -> Option<&RefundStep> {
         self.steps.iter().find(|step| step.tag == tag)
+    }
+
+    /// How often something came to the payer.
+    pub fn taken(&self) -> usize {
+        self.steps.iter().filter(|step| matches!(step.to, RefundedTo::Payer { .. })).count()
     }
 
     /// Whether it says nothing any more that is not over.
@@ -216,12 +239,14 @@ pub struct TakeRefund {
     pub asset: Asset,
     /// What it is known by besides, as its row says.
     pub marks: Marks,
-    /// The fare that it counted in, as the row of its refund says.
-    pub fare: Option<FareId>,
+    /// What it was made together with, as the row of its refund says.
+    pub ties: RefundTies,
     /// The credits.
     pub outputs: Vec<Output>,
     /// By what the payer is counted, and when that may be forgotten; nothing if nobody can be told from anybody.
     pub by: Option<(QuotaId, Timestamp)>,
+    /// How often something came to the payer before, as the row of its refund says.
+    pub place: usize,
     /// The request.
     pub tag: RequestTag,
 }
@@ -237,8 +262,8 @@ pub struct GrantRefund {
     pub asset: Asset,
     /// What it is known by besides, as its row says.
     pub marks: Marks,
-    /// The fare that it counted in, as the row of its refund says.
-    pub fare: Option<FareId>,
+    /// What it was made together with, as the row of its refund says.
+    pub ties: RefundTies,
     /// How much.
     pub amount: Amount,
     /// The top-up code that it becomes; otherwise it is set aside for the payer.

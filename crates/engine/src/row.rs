@@ -240,6 +240,17 @@ pub struct Marks {
     pub behind: Option<UseId>,
     /// On which terms its payer may ask it back.
     pub refund: Option<RefundTerms>,
+    /// What its pass goes on from, until it is charged.
+    pub extends: Option<Extends>,
+}
+
+/// An earlier payment, to the end of whose pass the time of the new one is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extends {
+    /// The earlier payment.
+    pub payment: PaymentId,
+    /// When its pass ends.
+    pub ends: Timestamp,
 }
 
 /// A payer's own name for a payment.

@@ -11,8 +11,8 @@ use farthing_engine::{
     AccessId, Answer, Call, CallId, CallReject, ChainAddress, ChannelAccounts, ChannelRow, ChannelStep,
     ChargeVoucher, Chart, Command, EndCall, Funds, GrantRefund, HeldVoucher, Hold, MakeChannelCall, Marks,
     Meter, Movement, NameId, Outcome, Payees, PaymentId, Post, ReceiverId, ReceiverRow, Refund, RefundReject,
-    Reject, RequestTag, Rows, SeeChannel, SeeReceiver, TakeRefund, TransactionId, UnitWorth, end_of,
-    release_of,
+    RefundTies, Reject, RequestTag, Rows, SeeChannel, SeeReceiver, TakeRefund, TransactionId, UnitWorth,
+    end_of, release_of,
 };
 use farthing_ledger::AccountId;
 use farthing_money::{Amount, Timestamp};
@@ -299,8 +299,9 @@ fn what_was_paid_in_a_channel_comes_by_the_operators_word_alone() {
     books.run(&hold(0, 10)).unwrap();
     books.run(&charge(0, 10, 10)).unwrap();
     let (payment, merchant, asset) = (payment(0, 10), Payees::from(merchant().id()), usd());
-    let (marks, fare, tag) = (Marks::default(), None, RequestTag::from_bytes([0; 16]));
-    let take = TakeRefund { payment, merchant, asset, marks, fare, outputs: Vec::new(), by: None, tag };
+    let (marks, ties, tag) = (Marks::default(), RefundTies::default(), RequestTag::from_bytes([0; 16]));
+    let outputs = Vec::new();
+    let take = TakeRefund { payment, merchant, asset, marks, ties, outputs, by: None, place: 0, tag };
     let take = Command::Refund(Refund::Take(take));
     assert_eq!(books.run(&take), Err(RefundReject::InChannel.into()));
     let grant = GrantRefund {
@@ -308,7 +309,7 @@ fn what_was_paid_in_a_channel_comes_by_the_operators_word_alone() {
         merchant: support::merchant().id().into(),
         asset,
         marks,
-        fare,
+        ties,
         amount: Amount::new(4),
         code: None,
         why: "a blurred picture".into(),

@@ -1,13 +1,14 @@
 //! Refunds of what was paid on a chain: nothing before its last word, and then for as long as was told.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::large_types_passed_by_value, reason = "a test need not be fast")]
 
 mod support;
 
 use farthing_engine::{
     Answer, BUNDLE_GRACE, BeginBundleUse, BundleCommand, BundleUseId, Call, CallId, ChainAddress, Command,
-    EndBundleUse, EndCall, Forget, Funds, GrantRefund, Hold, ItemId, Marks, Movement, Outcome, Output,
-    OutputId, PaymentId, Refund, RefundReject, RefundTerms, Reject, ReopenCall, RequestTag, Rows, Settle,
-    SettledPayment, TakeRefund, TransactionId,
+    EndBundleUse, EndCall, Extends, Forget, Funds, GrantRefund, Hold, ItemId, Marks, Movement, Outcome,
+    Output, OutputId, PaymentId, PaymentRow, Refund, RefundReject, RefundTerms, RefundTies, Reject,
+    ReopenCall, RequestTag, Rows, Settle, SettledPayment, TakeRefund, TransactionId,
 };
 use farthing_money::{Amount, Span, Timestamp};
 use support::{CHAIN, credits, merchant, reserve, usd};
@@ -44,48 +45,55 @@ struct Books {
 }
 
 impl Books {
+    fn open() -> Self {
+        Self { rows: support::issuer([reserve(), merchant()], START), now: START }
+    }
+
     /// A payment that a chain has moved just now.
     fn paid() -> Self {
-        let mut books = Self { rows: support::issuer([reserve(), merchant()], START), now: START };
-        let amount = Amount::from(PRICE);
+        let mut books = Self::open();
+        books.pay(marks(), None);
         books
-            .run(&Command::Hold(Hold {
-                payment: payment(),
-                funds: Funds::Chain { reserve: reserve().id(), amount },
-                price: amount,
-                asset: usd(),
-                merchant: merchant().id().into(),
-                resource: "GET http://a.example/page".into(),
-                tag: RequestTag::from_bytes([0; 16]),
-                tax_code: None,
-                marks: marks(),
-            }))
-            .unwrap();
+    }
+
+    fn pay(&mut self, marks: Marks, pass_until: Option<Timestamp>) {
+        let amount = Amount::from(PRICE);
+        self.run(&Command::Hold(Hold {
+            payment: payment(),
+            funds: Funds::Chain { reserve: reserve().id(), amount },
+            price: amount,
+            asset: usd(),
+            merchant: merchant().id().into(),
+            resource: "GET http://a.example/page".into(),
+            tag: RequestTag::from_bytes([0; 16]),
+            tax_code: None,
+            marks,
+        }))
+        .unwrap();
         let moves = Movement { token: address(1), from: address(2), to: address(4), units: amount };
         let call = Call { chain: CHAIN, to: address(1), input: vec![1], moves, until: START, approval: None };
-        books
-            .run(&Command::Settle(Settle {
-                payment: payment(),
-                call: Some(call),
-                charged: amount,
-                pass_until: None,
-                accounts: vec![reserve().id()],
-                merchant: merchant().id().into(),
-                asset: usd(),
-                marks: marks(),
-            }))
-            .unwrap();
-        books.settled();
-        books
+        self.run(&Command::Settle(Settle {
+            payment: payment(),
+            call: Some(call),
+            charged: amount,
+            pass_until,
+            accounts: vec![reserve().id()],
+            merchant: merchant().id().into(),
+            asset: usd(),
+            marks,
+        }))
+        .unwrap();
+        self.settled(marks);
     }
 
     fn run(&mut self, command: &Command) -> Result<Answer, Reject> {
         support::run(&mut self.rows, command, self.now)
     }
 
-    fn settled(&mut self) {
+    fn settled(&mut self, marks: Marks) {
         let outcome = Outcome::Settled { transaction: TransactionId::from_bytes([5; 32]), block: 17, log: 0 };
-        let end = EndCall { call: call(), outcome, payment: Some(named()), gas: None, back: None };
+        let named = SettledPayment { marks, ..named() };
+        let end = EndCall { call: call(), outcome, payment: Some(named), gas: None, back: None };
         self.run(&Command::EndCall(end)).unwrap();
     }
 
@@ -113,9 +121,10 @@ impl Books {
             merchant: merchant().id().into(),
             asset: usd(),
             marks: marks(),
-            fare: None,
+            ties: RefundTies::default(),
             outputs: vec![output],
             by: None,
+            place: 0,
             tag: RequestTag::from_bytes([1; 16]),
         };
         match self.run(&Command::Refund(Refund::Take(take)))? {
@@ -130,7 +139,7 @@ impl Books {
             merchant: merchant().id().into(),
             asset: usd(),
             marks: marks(),
-            fare: None,
+            ties: RefundTies::default(),
             amount: Amount::new(1),
             code: None,
             why: "a blurred picture".into(),
@@ -171,10 +180,31 @@ fn what_a_fork_took_back_waits_for_the_last_word_too() {
     books.wait(WITHIN);
     books.forget();
     assert_eq!(books.take(PRICE), Err(RefundReject::NotFinal.into()));
-    books.settled();
+    books.settled(marks());
     books.forget();
     books.unwatch();
     assert_eq!(books.take(PRICE), Ok(u128::from(PRICE)));
+}
+
+/// A pass that is paid on a chain goes on from an earlier one like any other.
+#[test]
+fn an_earlier_pass_is_looked_at_when_the_chain_has_moved() {
+    let (earlier, day) = (PaymentId::from_bytes([7; 32]), Span::from_secs(86_400));
+    let ends = START.after(day);
+    let extending = Marks { extends: Some(Extends { payment: earlier, ends }), ..marks() };
+    for (back, until) in [(PRICE, ends), (PRICE - 1, ends.after(day))] {
+        let books = Books::paid();
+        let row = books.rows.payments.get(&payment()).unwrap().unwrap().clone();
+        let known = books.rows.refunds.get(&payment()).unwrap().unwrap().clone();
+        let mut books = Books::open();
+        books.rows.payments.load(earlier, Some(PaymentRow { back: Amount::from(back), ..row }));
+        books.rows.refunds.load(earlier, Some(known));
+        books.pay(extending, Some(ends.after(day)));
+        let row = books.rows.payments.get(&payment()).unwrap().unwrap().clone();
+        assert_eq!((row.pass_until, row.marks), (Some(until), marks()));
+        let extended = books.rows.refunds.get(&earlier).unwrap().unwrap().extended;
+        assert_eq!(extended, u32::from(back < PRICE), "{back}");
+    }
 }
 
 /// How much of a bundle was used was forgotten before its window began.

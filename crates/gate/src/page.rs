@@ -5,7 +5,7 @@ mod refunds;
 use std::fmt::Write as _;
 
 use farthing_engine::Exchange;
-use farthing_money::{Locale, Money, Span};
+use farthing_money::{Locale, Money, Span, Timestamp};
 use farthing_wire::{QuotaBy, QuotaField, REFUNDS_PATH};
 use http::{HeaderMap, header};
 
@@ -44,6 +44,8 @@ pub struct Page<'a> {
     pub passes: &'a [Choice],
     /// The part of it that is free.
     pub free_part: Option<FreePart<'a>>,
+    /// The end of an earlier pass of its buyer, from which it goes on.
+    pub extends: Option<Timestamp>,
     /// Whether it can be had back.
     pub refund: Option<RefundsNow>,
     /// What newcomers get for nothing, and from which issuer.
@@ -134,6 +136,16 @@ impl Page<'_> {
         shown(self.locale, money)
     }
 
+    /// From where a pass goes on, and what becomes of the one before it.
+    fn extension(&self) -> String {
+        let told = |ends| {
+            format!(
+                "<p>You have one until {ends}. This one goes on from there, and the one before it cannot be asked back then.</p>\n"
+            )
+        };
+        self.extends.map(told).unwrap_or_default()
+    }
+
     fn words(&self) -> String {
         let mut html = String::with_capacity(2_048);
         let shown = |money: &Money| self.shown(money);
@@ -157,9 +169,8 @@ impl Page<'_> {
         } else {
             let _ = writeln!(html, "<p>One payment opens it for {}.</p>", self.pass);
         }
-        if let Some(refunds) = self.refund {
-            html.push_str(&refunds_told(refunds));
-        }
+        html.push_str(&self.extension());
+        html.push_str(&self.refund.map(refunds_told).unwrap_or_default());
         if let Some(quota) = &self.quota {
             let _ = writeln!(html, "<p>{}</p>", escape(&quota.to_text()));
         }
@@ -370,6 +381,7 @@ mod tests {
             locale: None,
             passes: &[],
             free_part: None,
+            extends: None,
             refund: None,
             trial: None,
         }

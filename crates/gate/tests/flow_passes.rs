@@ -151,7 +151,19 @@ async fn a_pass_that_is_shown_is_extended_from_its_end() {
     let ends = verified(&bank, &first).expires;
     bank.wait_secs(3_600);
     let shown = with(first.header("farthing-pass").unwrap());
-    assert_eq!(get(gate.address, DAY, &shown).await.status, 402, "a pass does not buy another");
+    let asked = get(gate.address, DAY, &shown).await;
+    assert_eq!(asked.status, 402, "a pass does not buy another");
+    let told = &asked.problem().extra["extends"];
+    let payment = verified(&bank, &first).payment;
+    assert_eq!(
+        (told["payment"].as_str(), told["ends"].as_str()),
+        (Some(&*payment), Some(&*ends.to_string()))
+    );
+    let page = get(gate.address, DAY, &format!("{shown}Accept: text/html\r\n")).await;
+    assert!(
+        page.body.contains(&format!("You have one until {ends}. This one goes on from there")),
+        "{page:?}"
+    );
     let token = bank.token(&DOLLAR);
     let second = get(gate.address, DAY, &format!("{shown}{}", cashu(&token))).await;
     assert_eq!(verified(&bank, &second).expires, ends.after(Span::from_secs(DAY_SECS)));

@@ -12,7 +12,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use farthing_ecash::{BlindSignature, BlindedMessage, Proof, SecretKey, Token};
-use farthing_engine::{Chart, Command, GrantRefund, PaymentId, RATE_TOLD_FROM, Refund, RequestTag};
+use farthing_engine::{
+    Chart, Command, GrantRefund, PaymentId, RATE_TOLD_FROM, Refund, RefundTies, RequestTag,
+};
 use farthing_gate::serve::Limits;
 use farthing_gate::{Covers, Gate, PassScope, Plan, Proxy, ProxyConfig, Refunds, Rule, Rules};
 use farthing_money::{Amount, Span};
@@ -252,7 +254,7 @@ fn set_aside(bank: &Arc<Bank>, paid: &Answer, (step, amount): (u8, u128)) {
         merchant: row.merchant.clone(),
         asset: usd(),
         marks: row.marks,
-        fare: None,
+        ties: RefundTies::default(),
         amount: Amount::new(amount),
         code: None,
         why: "a blurred picture".into(),
@@ -287,6 +289,36 @@ async fn a_pass_that_was_bought_ends_with_its_refund() {
     given(&ask(&gate, &bought, Purse::new(&bank).outputs()).await);
     assert_eq!(get(gate.address, "/paid/7", &pass).await.status, 402);
     assert_eq!(earned(&bank), 0);
+}
+
+/// Two days were had for the price of one, as often as a payer could ask back.
+#[tokio::test]
+async fn a_pass_whose_time_a_later_one_has_does_not_come_back() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let gate = gate(&bank, upstream.address).await;
+    let pass = |bought: &Answer| format!("Farthing-Pass: {}\r\n", bought.header("farthing-pass").unwrap());
+    let first = pay_day(&gate, &bank, "").await;
+    let second = pay_day(&gate, &bank, &pass(&first)).await;
+    let refused = ask(&gate, &first, Purse::new(&bank).outputs()).await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "refund-extended"));
+    bank.wait_secs(24 * 3_600 + 60);
+    assert_eq!(get(gate.address, "/paid/7", &pass(&second)).await.status, 200, "both days are paid for");
+    assert_eq!(earned(&bank), 200 * i128::try_from(CENT).unwrap());
+    // The other way round nothing is left.
+    let third = pay_day(&gate, &bank, "").await;
+    let fourth = pay_day(&gate, &bank, &pass(&third)).await;
+    for bought in [&fourth, &third] {
+        given(&ask(&gate, bought, Purse::new(&bank).outputs()).await);
+        assert_eq!(get(gate.address, "/paid/7", &pass(bought)).await.status, 402);
+    }
+    assert_eq!(earned(&bank), 200 * i128::try_from(CENT).unwrap());
+}
+
+async fn pay_day(gate: &Server, bank: &Bank, shown: &str) -> Answer {
+    let paid = cashu(&bank.token(&[1_048_576]));
+    let bought = get(gate.address, "/.well-known/farthing/passes/day", &format!("{shown}{paid}")).await;
+    assert_eq!(bought.status, 200, "{bought:?}");
+    bought
 }
 
 /// How many wanted their money back is told to who has not paid yet: of few it is not, since it would tell of payers.

@@ -7,8 +7,8 @@ use super::Decision;
 use crate::books::Draft;
 use crate::{
     Answer, Attempt, BookGas, CallId, CallReject, CallRow, Chart, EndCall, Facilitate, Gas, GasAccounts,
-    Outcome, PaymentId, PaymentRow, PaymentState, PayoutReject, Purpose, Reject, ReopenCall, Rows, SendCall,
-    SenderId, Settle, SettledPayment, SettlementRow,
+    Marks, Outcome, PaymentId, PaymentRow, PaymentState, PayoutReject, Purpose, Reject, ReopenCall, Rows,
+    SendCall, SenderId, Settle, SettledPayment, SettlementRow,
 };
 
 /// Asks for a held payment to be settled. From here on only the chain's answer ends it.
@@ -255,7 +255,9 @@ pub(super) fn post(
     row.merchant.pay(&mut draft, clearing, row.charged)?;
     push_gas(&mut draft, gas);
     let entry = draft.apply(rows)?;
-    let posted = PaymentRow { state: PaymentState::Posted, at: now, ..row };
+    let pass_until = super::refund::extend(rows, &row.marks, row.pass_until, now);
+    let marks = Marks { extends: None, ..row.marks };
+    let posted = PaymentRow { state: PaymentState::Posted, at: now, pass_until, marks, ..row };
     rows.held.remove(payment);
     super::mark::open(rows, payment, &posted);
     super::fare::charge(rows, &posted.marks, posted.charged);

@@ -34,6 +34,10 @@ pub(crate) fn loaded(rows: &Rows, payment: PaymentId, marks: &Marks) -> Result<(
         rows.refunds.get(&payment)?;
         rows.items.get(&terms.item)?;
     }
+    if let Some(extends) = marks.extends {
+        rows.payments.get(&extends.payment)?;
+        rows.refunds.get(&extends.payment)?;
+    }
     Ok(())
 }
 
@@ -123,8 +127,8 @@ pub(crate) fn forget(rows: &mut Rows, command: &Forget, now: Timestamp) -> Decis
         // What went back stays, but not what else was paid with it.
         if row.steps.is_empty() {
             rows.refunds.remove(payment);
-        } else if row.fare.is_some() {
-            rows.refunds.put(payment, RefundRow { fare: None, ..row });
+        } else if row.fare.is_some() || row.extends.is_some() {
+            rows.refunds.put(payment, RefundRow { fare: None, extends: None, ..row });
         }
     }
     Ok((Answer::Done, None))

@@ -58,14 +58,15 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
     }
     super::sign(rows, change, epoch);
     let row_marks = row.marks;
+    let pass_until = super::refund::extend(rows, &row_marks, *pass_until, now);
     let posted = PaymentRow {
         state: PaymentState::Posted,
         charged: *charged,
         change: change_outputs(change),
         at: now,
-        pass_until: *pass_until,
-        // Which payments counted in one fare is nobody's business once they have.
-        marks: Marks { fare: None, ..row.marks },
+        pass_until,
+        // Which payments counted in one fare, or were extended, is nobody's business once they have.
+        marks: Marks { fare: None, extends: None, ..row.marks },
         ..row
     };
     super::fare::charge(rows, &row_marks, *charged);

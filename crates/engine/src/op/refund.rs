@@ -8,9 +8,9 @@ use super::Decision;
 use super::melt::change_outputs;
 use crate::books::{Draft, output_sums, total};
 use crate::{
-    Answer, BundleRow, CallId, Chart, CodeRow, CodeState, FareId, FareRow, GrantRefund, ItemRow, Marks,
-    Outcome, Payees, PaymentId, PaymentRow, QuotaId, QuotaRow, REFUND_STEPS_MAX, Refund, RefundReject,
-    RefundRow, RefundStep, RefundedTo, Reject, Rows, SettlementRow, TakeRefund, item_name,
+    Answer, BundleRow, CallId, Chart, CodeRow, CodeState, Extends, FareId, FareRow, GrantRefund, ItemRow,
+    Marks, Outcome, Payees, PaymentId, PaymentRow, QuotaId, QuotaRow, REFUND_STEPS_MAX, Refund, RefundReject,
+    RefundRow, RefundStep, RefundTies, RefundedTo, Reject, Rows, SettlementRow, TakeRefund, item_name,
 };
 
 /// A payment that was charged may be asked back from now on, if that was told before it was made.
@@ -18,11 +18,45 @@ pub(crate) fn open(rows: &mut Rows, payment: PaymentId, marks: &Marks, row: &Pay
     let Some(terms) = marks.refund.filter(|_| !row.charged.is_zero()) else { return };
     let fare = marks.fare.map(|share| share.fare);
     let until = now.after(terms.within);
-    rows.refunds.put(payment, RefundRow { until, fare, ..RefundRow::default() });
+    let extends = marks.extends.map(|extends| extends.payment);
+    let extends = extends.filter(|earlier| extended(rows, *earlier).is_some_and(|row| row.extended > 0));
+    rows.refunds.put(payment, RefundRow { until, fare, extends, ..RefundRow::default() });
     let mut item = item(rows, row, marks, now).unwrap_or_default();
     item.paid = item.paid.saturating_add(1);
     item.present.paid = item.present.paid.saturating_add(1);
     rows.items.put(terms.item, item);
+}
+
+/// Until when the pass of a payment lasts that is charged now. If it goes on from an earlier pass, that one is not asked back as long
+/// as this one is charged, or its time would be had for nothing; if it went back already, its time is not added.
+pub(crate) fn extend(
+    rows: &mut Rows,
+    marks: &Marks,
+    pass_until: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let Some(Extends { payment, ends }) = marks.extends else { return pass_until };
+    if rows.payments.get(&payment).is_ok_and(|row| row.is_some_and(PaymentRow::is_refunded)) {
+        let added = ends.since(now).millis();
+        return pass_until.map(|until| Timestamp::from_millis(until.millis().saturating_sub(added)));
+    }
+    if let Some(row) = extended(rows, payment) {
+        let extended = row.extended.saturating_add(1);
+        rows.refunds.put(payment, RefundRow { extended, ..row });
+    }
+    pass_until
+}
+
+/// A later payment went back wholly: its pass has the time of the earlier one no longer.
+fn free_extended(rows: &mut Rows, earlier: PaymentId) {
+    if let Some(row) = extended(rows, earlier) {
+        let extended = row.extended.saturating_sub(1);
+        rows.refunds.put(earlier, RefundRow { extended, ..row });
+    }
+}
+
+fn extended(rows: &Rows, earlier: PaymentId) -> Option<RefundRow> {
+    rows.refunds.get(&earlier).ok().flatten().cloned()
 }
 
 /// The window of a payment that a chain cannot take back any more, which is not looked at from now on: nobody could ask before, so
@@ -44,8 +78,8 @@ pub(crate) fn decide(rows: &mut Rows, command: &Refund, now: Timestamp) -> Decis
 
 /// The payer gets what was set aside, otherwise all that is charged still.
 fn take(rows: &mut Rows, command: &TakeRefund, now: Timestamp) -> Decision {
-    let TakeRefund { payment, merchant, marks, fare, outputs, by, tag, .. } = command;
-    let (row, known) = found(rows, (*payment, merchant, *marks, *fare))?;
+    let TakeRefund { payment, merchant, marks, ties, outputs, by, place, tag, .. } = command;
+    let (row, known) = found(rows, (*payment, merchant, *marks, *ties))?;
     if let Some(step) = known.as_ref().and_then(|known| known.step(*tag)) {
         return Ok((Answer::Refund(Box::new(step.clone())), None));
     }
@@ -58,6 +92,10 @@ fn take(rows: &mut Rows, command: &TakeRefund, now: Timestamp) -> Decision {
     let aside = !known.due.is_zero();
     let amount =
         if aside { known.due } else { asked(rows, (*payment, &row, &known), by.map(|(by, _)| by), now)? };
+    if *place != known.taken() {
+        // What was asked for came to somebody else meanwhile, and this is something else.
+        return Err(Reject::NotLoaded);
+    }
     if back != amount {
         return Err(Reject::Unbalanced { inputs: amount, outputs: back, fee: Amount::ZERO });
     }
@@ -79,7 +117,7 @@ fn take(rows: &mut Rows, command: &TakeRefund, now: Timestamp) -> Decision {
         if let Some((by, until)) = by {
             count_payer(rows, *by, *until);
         }
-        give(rows, *payment, &row, amount, (known.fare, true), now);
+        give(rows, *payment, &row, amount, (known.ties(), true), now);
         // What came back of a bundle are the uses that were left of it.
         if let Some(bundle) = bundle {
             rows.bundles.put(*payment, BundleRow { taken: bundle.of, ..bundle });
@@ -91,8 +129,8 @@ fn take(rows: &mut Rows, command: &TakeRefund, now: Timestamp) -> Decision {
 
 /// The operator gives back so much, for the payer to come for, or as a code.
 fn grant(rows: &mut Rows, command: &GrantRefund, now: Timestamp) -> Decision {
-    let GrantRefund { payment, merchant, marks, fare, amount, code, why, tag, .. } = command;
-    let (row, known) = found(rows, (*payment, merchant, *marks, *fare))?;
+    let GrantRefund { payment, merchant, marks, ties, amount, code, why, tag, .. } = command;
+    let (row, known) = found(rows, (*payment, merchant, *marks, *ties))?;
     if let Some(step) = known.as_ref().and_then(|known| known.step(*tag)) {
         return Ok((Answer::Refund(Box::new(step.clone())), None));
     }
@@ -136,7 +174,7 @@ fn grant(rows: &mut Rows, command: &GrantRefund, now: Timestamp) -> Decision {
         rows.codes.put(*code, funded);
     }
     let step = RefundStep { tag: *tag, amount: *amount, at: now.hour(), to };
-    give(rows, *payment, &row, *amount, (known.fare, false), now);
+    give(rows, *payment, &row, *amount, (known.ties(), false), now);
     write_step(rows, *payment, RefundRow { due, ..known }, step.clone());
     Ok((Answer::Refund(Box::new(step)), Some(entry)))
 }
@@ -144,7 +182,7 @@ fn grant(rows: &mut Rows, command: &GrantRefund, now: Timestamp) -> Decision {
 /// The payment and what is known of its refund. All rows that are changed later are there.
 fn found(
     rows: &Rows,
-    (payment, merchant, marks, fare): (PaymentId, &Payees, Marks, Option<FareId>),
+    (payment, merchant, marks, ties): (PaymentId, &Payees, Marks, RefundTies),
 ) -> Result<(PaymentRow, Option<RefundRow>), Reject> {
     let Some(row) = rows.payments.get(&payment)? else {
         let held = rows.held.get(&payment)?.is_some();
@@ -155,14 +193,17 @@ fn found(
         });
     };
     let known = rows.refunds.get(&payment)?.cloned();
-    let counted = known.as_ref().and_then(|known| known.fare);
-    if row.merchant != *merchant || row.marks != marks || counted != fare {
+    let known_ties = known.as_ref().map(RefundRow::ties).unwrap_or_default();
+    if row.merchant != *merchant || row.marks != marks || known_ties != ties {
         // Whoever has read the rows has read other ones.
         return Err(Reject::NotLoaded);
     }
     super::mark::loaded(rows, payment, &marks)?;
-    if let Some(fare) = fare {
+    if let Some(fare) = ties.fare {
         rows.fares.get(&fare)?;
+    }
+    if let Some(earlier) = ties.extends {
+        rows.refunds.get(&earlier)?;
     }
     Ok((row.clone(), known))
 }
@@ -209,6 +250,9 @@ fn asked(
         if rows.fares.get(&fare)?.is_some_and(FareRow::is_paid) {
             return Err(RefundReject::FarePaid.into());
         }
+    }
+    if known.extended > 0 {
+        return Err(RefundReject::Extended.into());
     }
     if let Some(by) = by {
         let used = rows.quotas.get(&by)?.map_or(0, |row| row.used);
@@ -268,15 +312,16 @@ fn give(
     payment: PaymentId,
     row: &PaymentRow,
     amount: Amount,
-    (fare, by_payer): (Option<FareId>, bool),
+    (ties, by_payer): (RefundTies, bool),
     now: Timestamp,
 ) {
     let back = row.back.checked_add(amount).unwrap_or(row.charged);
     let given = PaymentRow { back, ..row.clone() };
     if given.is_refunded() {
         super::mark::close(rows, payment, &row.marks);
+        ties.extends.into_iter().for_each(|earlier| free_extended(rows, earlier));
     }
-    if let Some(fare) = fare {
+    if let Some(fare) = ties.fare {
         lower(rows, fare, amount);
     }
     if let (Some(terms), Ok(mut item)) = (row.marks.refund, item(rows, row, &row.marks, now)) {

@@ -87,13 +87,13 @@ pub(crate) fn charge(rows: &mut Rows, command: &ChargeVoucher, now: Timestamp) -
         ..before.clone()
     };
     let entry = post(rows, (command, earned), &row, (&before, &after))?;
-    let posted =
-        PaymentRow { state: PaymentState::Posted, charged: earned, at: now, pass_until: *pass_until, ..row };
+    let pass_until = super::refund::extend(rows, &row.marks, *pass_until, now);
+    let posted = PaymentRow { state: PaymentState::Posted, charged: earned, at: now, pass_until, ..row };
     rows.channels.put(*channel, after);
     rows.held.remove(*payment);
     super::mark::open(rows, *payment, &posted);
     super::fare::charge(rows, &posted.marks, earned);
-    let posted = PaymentRow { marks: Marks { fare: None, ..posted.marks }, ..posted };
+    let posted = PaymentRow { marks: Marks { fare: None, extends: None, ..posted.marks }, ..posted };
     if is_free {
         // What was free leaves the sum as it is, and no row: the same voucher pays for the next request.
         super::mark::unname(rows, *payment, &posted.marks);

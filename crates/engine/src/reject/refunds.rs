@@ -39,6 +39,11 @@ pub enum RefundReject {
     /// The fare that it counts in has bought its pass.
     #[error("this payment has helped to pay a pass, which is given out; ask the seller")]
     FarePaid,
+    /// A later pass has its time.
+    #[error(
+        "the time of this payment's pass was added to a later one, which can be asked back by itself; ask the seller"
+    )]
+    Extended,
     /// The payer has had enough of them.
     #[error("{limit} payments a day can be asked back, and they were; ask the seller, or come back tomorrow")]
     PayerLimit {
@@ -77,6 +82,7 @@ impl RefundReject {
             Self::TooMuch { .. } => "refund-too-much",
             Self::Used => "refund-used",
             Self::FarePaid => "refund-fare-paid",
+            Self::Extended => "refund-extended",
             Self::PayerLimit { .. } => "refund-payer-limit",
             Self::RateLimit { .. } => "refund-rate-limit",
             Self::NotFinal => "refund-not-final",
@@ -96,6 +102,7 @@ impl RefundReject {
             | Self::TooMuch { .. }
             | Self::Used
             | Self::FarePaid
+            | Self::Extended
             | Self::InChannel
             | Self::Steps => false,
         }

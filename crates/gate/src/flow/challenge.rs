@@ -19,6 +19,7 @@ use super::offered;
 use super::quota::QuotaTerms;
 use super::quote::Quote;
 use super::refusal::{Kind, Refused};
+use super::sale::told_extension;
 use super::teaser::Shown;
 use crate::body::Body;
 use crate::chain::{offer, settled};
@@ -126,9 +127,8 @@ impl Shared {
         let problem = told_trial(problem, trial, mint);
         let problem = if sunset { problem.with("issuer_mode", Mode::Sunset.as_str()) } else { problem };
         let (problem, field) = told_quota(problem, quote, now);
-        let problem = told_teaser(offered::in_problem(problem, quote), quote);
-        let problem = metered::in_problem(problem, quote);
-        let mut problem = self.refunds_in_problem(problem, quote);
+        let problem = metered::in_problem(offered::in_problem(problem, quote), quote);
+        let mut problem = self.refunds_in_problem(told_extension(told_teaser(problem, quote), quote), quote);
         let mut fields = offered::links(&quote.plans);
         let others = self.exchanges(quote);
         let creq_b = self.add_cashu_requests(quote, &mut fields);
@@ -164,6 +164,7 @@ impl Shared {
                 passes: &passes,
                 free_part: free_part(quote),
                 refund: self.refunds_of(quote),
+                extends: quote.extends().map(|extends| extends.ends),
                 trial: trial.map(|money| (money, mint)),
             };
             put_page(&mut response, &page, quote);

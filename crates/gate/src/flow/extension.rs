@@ -85,7 +85,8 @@ impl Shared {
         let payer = payer.filter(|_| bound && self.may_sign_in(quote));
         let access = payer.and_then(|payer| self.access_id(quote, payer));
         let refund = quote.refund_terms(&self.config.secrets.challenge);
-        Ok(Marks { name, access, fare: self.share(quote, (payment, price), now), behind: None, refund })
+        let (fare, extends) = (self.share(quote, (payment, price), now), quote.extends());
+        Ok(Marks { name, access, fare, behind: None, refund, extends })
     }
 
     /// The payer's own name for a payment, as a code that only we can make: it holds for one resource.

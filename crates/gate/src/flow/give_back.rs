@@ -225,7 +225,7 @@ impl Shared {
         let known = self.config.read.refund(payment).map_err(Refusal::Fault)?.unwrap_or_default();
         let bundle = self.config.read.bundle(payment).map_err(Refusal::Fault)?;
         let amount = available(&row, (&known, bundle), now);
-        let next = next_place(&known);
+        let next = known.taken();
         let last = if amount.is_zero() { next.saturating_sub(1) } else { next };
         let place = wanted.place.unwrap_or(last);
         let tag = tag(wanted, place);
@@ -241,9 +241,10 @@ impl Shared {
             merchant: row.merchant.clone(),
             asset: row.asset,
             marks: row.marks,
-            fare: known.fare,
+            ties: known.ties(),
             outputs,
             by,
+            place: next,
             tag,
         };
         match self.config.execute.execute(Command::Refund(Refund::Take(command))).await? {
@@ -361,15 +362,10 @@ impl Given {
     }
 }
 
-/// The step in which what is there of a payment would come: how often something came to its payer already.
-pub(super) fn next_place(known: &RefundRow) -> usize {
-    known.steps.iter().filter(|step| matches!(step.to, RefundedTo::Payer { .. })).count()
-}
-
 /// The last step in which something came as a token, which is shown again for the asking.
 pub(super) fn token_place(payment: PaymentId, known: &RefundRow) -> Option<usize> {
     let came = |place: &usize| known.step(tag(&Wanted::as_token(payment, *place), *place)).is_some();
-    (0..next_place(known)).rev().find(came)
+    (0..known.taken()).rev().find(came)
 }
 
 fn method_refused(method: &Method) -> Response<Body> {
@@ -399,7 +395,7 @@ pub(super) fn available(
 ) -> Amount {
     match known.due {
         due if !due.is_zero() => due,
-        _ if known.until > now => row.unused(bundle),
+        _ if known.until > now && known.extended == 0 => row.unused(bundle),
         _ => Amount::ZERO,
     }
 }

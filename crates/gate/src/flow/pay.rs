@@ -152,7 +152,8 @@ impl Shared {
             let fare = self.share(quote, (payment, price), now);
             let (price, tax_code) = (price.amount(), quote.tax_code);
             let refund = quote.refund_terms(&self.config.secrets.challenge);
-            let marks = Marks { fare, refund, ..Marks::default() };
+            let extends = quote.extends();
+            let marks = Marks { fare, refund, extends, ..Marks::default() };
             let command = Hold { payment, funds, price, asset, merchant, resource, tag, tax_code, marks };
             let answer = self.config.execute.execute(Command::Hold(command)).await;
             // Who pays has asked for nothing in vain, and what we cannot do now is not the payer's fault.

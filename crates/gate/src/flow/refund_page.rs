@@ -21,7 +21,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::Shared;
-use super::give_back::{Credits, Denied, Given, Wanted, available, next_place, token_place};
+use super::give_back::{Credits, Denied, Given, Wanted, available, token_place};
 use crate::body::Body;
 use crate::limit::Work;
 use crate::own_header;
@@ -157,7 +157,7 @@ impl Shared {
         let is_whole = row.is_refunded() && open.is_none();
         let given = if is_whole { Standing::Given } else { Standing::GivenInPart };
         let given = token_place(payment, &known).map(|place| (given, place));
-        let stands = open.map(|open| (open, next_place(&known))).into_iter().chain(given);
+        let stands = open.map(|open| (open, known.taken())).into_iter().chain(given);
         let paid = |(standing, place)| Paid {
             payment: payment.to_string(),
             place,

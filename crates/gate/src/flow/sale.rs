@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use farthing_engine::AccessRow;
+use farthing_engine::{AccessRow, Extends};
 use farthing_money::{Span, Timestamp};
 use farthing_wire::{PASSES_PATH, Pass, Problem};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION};
@@ -27,8 +27,8 @@ const METHODS: &str = "GET, HEAD, OPTIONS";
 #[derive(Clone, Debug)]
 pub(super) struct Sale {
     pub(super) plan: Arc<Plan>,
-    /// The end of the pass that it came with: the new one lasts from there.
-    extends: Option<Timestamp>,
+    /// What the pass that it came with was paid by, and when that ends: the new one lasts from there.
+    pub(super) extends: Option<Extends>,
     /// Where a browser goes with it.
     then: Option<String>,
 }
@@ -41,12 +41,13 @@ impl Sale {
             let mine = |bought: &farthing_wire::Bought| bought.plan == self.plan.name();
             pass.bought.as_ref().is_some_and(mine) && self.plan.uses_max().is_none()
         };
-        self.extends = passes.iter().filter(same).map(|pass| pass.expires).max();
+        let extends = |pass: &Pass| Some(Extends { payment: pass.payment.parse().ok()?, ends: pass.expires });
+        self.extends = passes.iter().filter(same).filter_map(extends).max_by_key(|extends| extends.ends);
     }
 
     /// Until when the pass lasts that is bought now.
     pub(super) fn until(&self, now: Timestamp) -> Timestamp {
-        self.extends.map_or(now, |end| end.max(now)).after(self.plan.lasts())
+        self.extends.map_or(now, |extends| extends.ends.max(now)).after(self.plan.lasts())
     }
 
     /// What stands in the place of an upstream's answer until the pass is there.
@@ -136,6 +137,16 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Says in a 402 which pass that came along the new one goes on from.
+pub(super) fn told_extension(problem: Problem, quote: &Quote) -> Problem {
+    match quote.extends() {
+        Some(Extends { payment, ends }) => {
+            problem.with("extends", json!({ "payment": payment.to_string(), "ends": ends.to_string() }))
+        }
+        None => problem,
+    }
+}
+
 /// The leave that a browser asks for before it pays from another site's page.
 pub(super) fn leave() -> Response<Body> {
     leave_by(METHODS)
@@ -147,6 +158,13 @@ pub(super) fn leave_by(methods: &'static str) -> Response<Body> {
     *leave.status_mut() = StatusCode::NO_CONTENT;
     cors::grant(leave.headers_mut(), methods);
     leave
+}
+
+impl Quote {
+    /// The payment whose pass the one that is bought goes on from.
+    pub(super) fn extends(&self) -> Option<Extends> {
+        self.sale.as_ref()?.extends
+    }
 }
 
 impl Shared {

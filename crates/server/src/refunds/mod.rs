@@ -137,7 +137,7 @@ impl Refunds {
             merchant: row.merchant.clone(),
             asset: row.asset,
             marks: row.marks,
-            fare: known.fare,
+            ties: known.ties(),
             amount: amount.unwrap_or_else(|| row.kept()),
             code,
             why: request.why.clone(),
