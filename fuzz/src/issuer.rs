@@ -3,12 +3,16 @@
 use farthing_money::Asset;
 use farthing_server::issuer_api::Subscriptions;
 use farthing_server::mount::ISSUER_PATH;
+use farthing_store::Write;
 use http::Method;
 
 use crate::Cut;
+use crate::session::Chain;
+use crate::shop::{Answer, PAGES};
 use crate::world::{World, fresh, output};
 
-const POSTS: [&str; 12] = [
+/// `$s` is the session of which was told last.
+const POSTS: [&str; 16] = [
     "/v1/swap",
     "/v1/mint/quote/code",
     "/v1/mint/quote/bolt11",
@@ -21,62 +25,85 @@ const POSTS: [&str; 12] = [
     "/v1/melt/code",
     "/v1/checkstate",
     "/v1/restore",
+    "/v1/sessions",
+    "/v1/sessions/$s",
+    "/v1/sessions/$s/top-up",
+    "/v1/sessions/$s/close",
 ];
+/// Calls that a session pays for: these, and those of the other pages behind them.
+const CALLS: usize = POSTS.len();
+const BACKUP: usize = CALLS + PAGES.len();
+const RESTORE: usize = BACKUP + 1;
 
-/// Up to six requests in turn, on one issuer.
+/// What earlier answers have told.
+struct Told {
+    quote: String,
+    session: String,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { quote: String::new(), session: "0".repeat(32) }
+    }
+}
+
+/// Up to eight requests in turn, on one issuer and the pages that its credits pay for.
 pub fn issuer_api(bytes: &[u8]) {
     let world = fresh();
     let mut cut = Cut(bytes);
-    let mut quote = String::new();
-    for _ in 0..6 {
+    let (mut told, mut backup) = (Told::default(), None);
+    for _ in 0..8 {
         if cut.is_empty() {
             break;
         }
         let which = usize::from(cut.byte());
-        let text = filled(&world, cut.part(), &quote);
-        let answer = match POSTS.get(which) {
-            Some(path) => world.ask(Method::POST, &format!("{ISSUER_PATH}{path}"), text),
-            None => {
-                let path = String::from_utf8_lossy(&text);
-                world.ask(Method::GET, &format!("{ISSUER_PATH}{path}"), Vec::new())
-            }
-        };
-        let Some(answer) = answer else { continue };
+        let text = filled(&world, cut.part(), &told);
+        let Some(answer) = ask(&world, which, text, &told, &mut backup) else { continue };
         let said = String::from_utf8_lossy(&answer.body);
-        assert!(answer.status < 500, "{}: {said}", answer.status);
+        assert!(answer.status < 500 || which == CALLS + 1, "{}: {said}", answer.status);
         let body = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
-        if let Some(told) = body["quote"].as_str() {
-            quote = told.to_owned();
+        if let Some(quote) = body["quote"].as_str() {
+            told.quote = quote.to_owned();
+        }
+        if let Some(session) = body["session"].as_str() {
+            told.session = session.to_owned();
         }
     }
     world.check_books();
 }
 
-/// What a mutation cannot make: `$q` is the last quote, `$p` and a digit a good credit of that power of two, `$o` and a
-/// digit an output of it, `$y` and a digit the credit's point.
-fn filled(world: &World, text: &[u8], quote: &str) -> Vec<u8> {
-    let keyring = world.keyring();
-    let asset = Asset::micro("USD").expect("an asset");
+fn ask(
+    world: &World,
+    which: usize,
+    text: Vec<u8>,
+    told: &Told,
+    backup: &mut Option<Vec<Write>>,
+) -> Option<Answer> {
+    match which {
+        BACKUP => *backup = Some(world.rows()),
+        RESTORE => world.restore(backup.clone()?),
+        _ => {
+            if let Some(path) = POSTS.get(which) {
+                let path = path.replace("$s", &told.session);
+                return world.ask(Method::POST, &format!("{ISSUER_PATH}{path}"), text);
+            }
+            if let Some(page) = which.checked_sub(CALLS).and_then(|at| PAGES.get(at)) {
+                return world.call(page, &text);
+            }
+            let path = String::from_utf8_lossy(&text);
+            return world.ask(Method::GET, &format!("{ISSUER_PATH}{path}"), Vec::new());
+        }
+    }
+    None
+}
+
+/// Puts in what a mutation cannot make; see [`put`].
+fn filled(world: &World, text: &[u8], told: &Told) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some((first, tail)) = rest.split_first() {
         rest = tail;
-        let (kind, digit) = (tail.first(), tail.get(1).filter(|digit| digit.is_ascii_digit()));
-        let put = match (first, kind, digit) {
-            (b'$', Some(b'q'), _) => Some((1, quote.to_owned())),
-            (b'$', Some(b'p' | b'y'), Some(digit)) => {
-                let secret = format!("credit {digit}");
-                let proof = keyring.sign_unblinded(&secret, 1 << (digit - b'0'), asset).expect("a credit");
-                let json = serde_json::to_string(&proof).expect("JSON");
-                Some((2, if kind == Some(&b'y') { proof.y().to_string() } else { json }))
-            }
-            (b'$', Some(b'o'), Some(digit)) => {
-                let output = output(&keyring, 1 << (digit - b'0'), *digit);
-                Some((2, serde_json::to_string(&output).expect("JSON")))
-            }
-            _ => None,
-        };
-        match put {
+        match Some(tail).filter(|_| *first == b'$').and_then(|tail| put(world, tail, told)) {
             Some((taken, text)) => {
                 out.extend(text.into_bytes());
                 rest = &rest[taken..];
@@ -85,6 +112,34 @@ fn filled(world: &World, text: &[u8], quote: &str) -> Vec<u8> {
         }
     }
     out
+}
+
+/// What stands for a `$` and so many bytes behind it: `q` is the last quote, `s` the last session, `p` and a digit a good
+/// credit of that power of two, `o` and a digit an output of it, `y` and a digit the credit's point. Of the payer of a
+/// session, whose number is a digit, `c` is what names his chain, `k` the key of its lock, `l` and another digit the link of
+/// that step, and `h` and a digit that step as a call of the last session shows it.
+fn put(world: &World, text: &[u8], told: &Told) -> Option<(usize, String)> {
+    let digit = |at: usize| text.get(at).filter(|digit| digit.is_ascii_digit()).copied();
+    let json = |part: serde_json::Result<String>| part.expect("JSON");
+    let credit = |digit: u8| {
+        let (asset, secret) = (Asset::micro("USD").expect("an asset"), format!("credit {digit}"));
+        world.keyring().sign_unblinded(&secret, 1 << (digit - b'0'), asset).expect("a credit")
+    };
+    Some(match text.first()? {
+        b'q' => (1, told.quote.clone()),
+        b's' => (1, told.session.clone()),
+        b'p' => (2, json(serde_json::to_string(&credit(digit(1)?)))),
+        b'y' => (2, credit(digit(1)?).y().to_string()),
+        b'o' => {
+            let digit = digit(1)?;
+            (2, json(serde_json::to_string(&output(&world.keyring(), 1 << (digit - b'0'), digit))))
+        }
+        b'c' => (2, Chain::of(digit(1)?).members()),
+        b'k' => (2, Chain::of(digit(1)?).key()),
+        b'l' => (3, Chain::of(digit(1)?).link(digit(2)? - b'0')),
+        b'h' => (3, Chain::of(digit(1)?).header(&told.session, digit(2)? - b'0')),
+        _ => return None,
+    })
 }
 
 /// Messages of one WebSocket connection.
@@ -97,7 +152,7 @@ pub fn socket(bytes: &[u8]) {
         if cut.is_empty() {
             break;
         }
-        let text = filled(&world, cut.part(), "");
+        let text = filled(&world, cut.part(), &Told::default());
         let Ok(text) = String::from_utf8(text) else { continue };
         let replies = subscriptions.answer(&issuer, &text);
         assert!(!replies.is_empty(), "every message is answered");

@@ -12,6 +12,8 @@ mod money;
 mod mpp;
 mod rates;
 mod request;
+mod session;
+mod shop;
 mod signed;
 mod wallet;
 mod world;

@@ -1,30 +1,30 @@
 //! An issuer in memory, the same for every input: a code that nobody has used, another that became credits, and a writer
 //! that does everything on the spot.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
 use axum::body::Body;
 use farthing_ecash::{BlindedMessage, SecretKey, blind};
 use farthing_engine::{
-    CodeId, Command, CreateCodes, Execute, ExecuteFuture, Fault, FaultKind, Keyring, Read, Refusal,
+    CodeId, Command, CreateCodes, Execute, ExecuteFuture, Fault, FaultKind, Keyring, Read, Refusal, pages,
 };
 use farthing_gate::crypto::Crypto;
 use farthing_ledger::TrialBalance;
 use farthing_money::{Amount, Asset, Span, Timestamp};
-use farthing_server::config::{Config, Origin};
+use farthing_server::config::Config;
 use farthing_server::installation::{Installation, Parts};
 use farthing_server::issuer_api::{About, Events, Issuer, Places, Trials};
-use farthing_server::mount::{ISSUER_PATH, Mount};
+use farthing_server::mount::ISSUER_PATH;
 use farthing_server::seed::Seed;
-use farthing_store::{Committer, KeyValue, Memory, RowStore, TableName, Write};
+use farthing_store::{Committer, KeyValue, Memory, RowStore, TableName, Write, restored};
+use farthing_wire::header::FARTHING_SESSION;
 use http::{Method, Request};
-use http_body_util::BodyExt;
 use tokio::runtime::Runtime;
-use tower::ServiceExt;
+
+use crate::shop::{Answer, OnTheTape, Shop};
 
 /// Where the issuer says that it is.
 pub const ORIGIN: &str = "https://mint.example";
@@ -34,6 +34,8 @@ pub const CODE_UNITS: u64 = 64;
 pub const CODE: &str = "FUZZ-CODE";
 /// What is out in credits.
 const ISSUED: u64 = 1_000;
+/// What a call of a page costs that is paid for.
+const PRICE: u64 = 7;
 
 const CONFIG: &str = r#"
 [server]
@@ -66,20 +68,18 @@ impl Execute for OnTheSpot {
     }
 }
 
-/// An answer, as far as it matters.
-pub struct Answer {
-    pub status: u16,
-    pub body: Vec<u8>,
-}
-
 /// What an input is played with.
 pub struct World {
     runtime: Runtime,
     writer: OnTheSpot,
     pub installation: Installation,
-    router: Router,
+    config: Config,
     memory: Arc<Memory>,
     books: RowStore<Arc<Memory>>,
+    tape: Arc<OnTheTape>,
+    shop: RefCell<Option<Rc<Shop>>>,
+    /// Calls that were served, and what the merchant had before the first of them.
+    served: Cell<(u64, Amount)>,
 }
 
 thread_local! {
@@ -157,6 +157,38 @@ impl World {
         let committer = Committer::new(self.books.clone(), clock, events).expect("a head");
         *self.writer.0.lock().unwrap_or_else(PoisonError::into_inner) = committer;
         RANDOM.with(|random| *random.borrow_mut() = 1 << 32);
+        self.forget();
+    }
+
+    /// What is known of sessions in memory alone is gone; the next who asks opens the shop again.
+    fn forget(&self) {
+        self.shop.borrow_mut().take_if(|shop| shop.is_used.get());
+        self.served.set((0, self.taken()));
+    }
+
+    fn shop(&self) -> Rc<Shop> {
+        let mut shop = self.shop.borrow_mut();
+        let open = || {
+            let mut installation = self.installation.clone();
+            let (tape, limits) = (Arc::clone(&self.tape), self.config.sessions.limits);
+            self.runtime.block_on(installation.open_sessions(tape, limits)).expect("sessions are offered");
+            Rc::new(Shop::open(&self.config, &installation, &ORIGIN.parse().expect("an origin")))
+        };
+        Rc::clone(shop.get_or_insert_with(open))
+    }
+
+    /// Goes back to a backup, as a restore does: its sessions may have paid for more than these rows know.
+    pub fn restore(&self, backup: Vec<Write>) {
+        self.begin_again(backup.into_iter().chain([restored(now())]).collect());
+        for page in pages(100, |after, limit| self.books.sessions_after(after, limit)) {
+            let sessions = page.expect("rows").into_iter().map(|(session, _)| session).collect();
+            let marked = self.installation.writer.execute(Command::MarkRestored(sessions));
+            self.runtime.block_on(marked).expect("they are marked");
+        }
+        // What the backup had on the tape is charged before anybody calls.
+        *self.shop.borrow_mut() = None;
+        self.shop().is_used.set(true);
+        self.served.set((0, self.taken()));
     }
 
     fn over(runtime: Runtime, config: &Config) -> Self {
@@ -183,10 +215,9 @@ impl World {
             }),
         };
         let installation = runtime.block_on(Installation::over(config, parts)).expect("it opens");
-        let origin: Origin = ORIGIN.parse().expect("an origin");
-        let (_, rules) = tokio::sync::watch::channel(Arc::new(config.rules.clone()));
-        let mount = Mount::with(config, &installation, &origin, rules, Crypto::on_the_spot(), None);
-        Self { runtime, writer, installation, router: mount.routes, memory, books }
+        let tape = Arc::new(OnTheTape::of(books.clone()));
+        let (config, shop, served) = (config.clone(), RefCell::default(), Cell::default());
+        Self { runtime, writer, installation, config, memory, books, tape, shop, served }
     }
 
     /// The issuer without its routes.
@@ -237,12 +268,26 @@ impl World {
     /// What the issuer answers.
     pub fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> Option<Answer> {
         let request = Request::builder().method(method).uri(path).body(Body::from(body)).ok()?;
-        self.runtime.block_on(async {
-            let answer = self.router.clone().oneshot(request).await.expect("the routes always answer");
-            let status = answer.status().as_u16();
-            let body = answer.into_body().collect().await.expect("a whole answer").to_bytes().to_vec();
-            Some(Answer { status, body })
-        })
+        Some(self.runtime.block_on(self.shop().ask(request)))
+    }
+
+    /// What is answered to a call of a page that shows this step of a session.
+    pub fn call(&self, page: &str, step: &[u8]) -> Option<Answer> {
+        let request = Request::builder().uri(format!("{ORIGIN}{page}")).header(FARTHING_SESSION, step);
+        let answer = self.runtime.block_on(self.shop().ask(request.body(Body::empty()).ok()?));
+        if answer.status == 200 {
+            let (served, before) = self.served.get();
+            self.served.set((served + 1, before));
+        }
+        Some(answer)
+    }
+
+    /// What the merchant has, by the books.
+    fn taken(&self) -> Amount {
+        let merchant = self.installation.merchant_account(Asset::micro("USD").expect("an asset"));
+        let accounts = self.books.accounts().expect("accounts");
+        let found = accounts.iter().find(|account| account.id() == merchant);
+        found.map_or(Amount::ZERO, |account| account.totals.credits_posted)
     }
 
     fn json(&self, path: &str, body: &str) -> serde_json::Value {
@@ -250,14 +295,19 @@ impl World {
         serde_json::from_slice(&answer.body).expect("JSON")
     }
 
-    /// Whatever was asked: the books sum to zero, and no more is redeemed than was issued.
+    /// Whatever was asked: the books sum to zero, no more is redeemed than was issued, nothing is served unpaid.
     pub fn check_books(&self) {
+        self.runtime.block_on(self.shop().sessions.fold()).expect("the tape comes into the books");
+        let (served, before) = self.served.get();
+        let due = Amount::from(served * PRICE).checked_add(before).expect("a sum that fits");
+        assert!(self.taken() >= due, "served {served} calls, and charged {} of {due}", self.taken());
         let accounts = self.books.accounts().expect("accounts");
         let trial = TrialBalance::of(&accounts).expect("sums that fit");
         assert!(trial.balances() && trial.settled(), "the books do not sum to zero");
-        for account in accounts.iter().filter(|account| account.name.starts_with("credits:")) {
+        let bounded = |name: &str| name.starts_with("credits:") || name == "sessions";
+        for account in accounts.iter().filter(|account| bounded(&account.name)) {
             let totals = account.totals;
-            assert!(totals.debits_posted <= totals.credits_posted, "redeemed more than was issued");
+            assert!(totals.debits_posted <= totals.credits_posted, "more came out of {}", account.name);
         }
     }
 }
