@@ -1,8 +1,0 @@
-//! `/v1/authorize` from the outside, on a real folder: uses of features are paid, free or entitled, and end once, across retries,
-//! kills and clocks.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod entitled;
-mod money;
-mod refused;
-mod shop;
