@@ -223,7 +223,10 @@ fn stories(root: &Path) -> Outcome {
     }
     files.push(folder.join("python").join("x402_py.test.mjs"));
     let mut node = program("node", &folder);
+    // By itself node leaves a core free, which may be half of them.
+    let cores = thread::available_parallelism().map_or(2, usize::from);
     node.args(["--test", "--test-timeout=120000", "--test-reporter=spec"])
+        .arg(format!("--test-concurrency={cores}"))
         .args(files)
         .env("FARTHING_BIN", binary)
         .env("X402_PYTHON", venv.bin("python"));
