@@ -255,13 +255,14 @@ pub(super) fn post(
     row.merchant.pay(&mut draft, clearing, row.charged)?;
     push_gas(&mut draft, gas);
     let entry = draft.apply(rows)?;
-    let pass_until = super::refund::extend(rows, &row.marks, row.pass_until, now);
-    let marks = Marks { extends: None, ..row.marks };
+    let row_marks = row.marks;
+    let pass_until = super::refund::extend(rows, &row_marks, row.pass_until, now);
+    let marks = Marks { extends: None, ..row_marks };
     let posted = PaymentRow { state: PaymentState::Posted, at: now, pass_until, marks, ..row };
     rows.held.remove(payment);
     super::mark::open(rows, payment, &posted);
-    super::fare::charge(rows, &posted.marks, posted.charged);
-    super::refund::open(rows, payment, &posted.marks, &posted, now);
+    super::fare::charge(rows, &row_marks, posted.charged);
+    super::refund::open(rows, payment, &row_marks, &posted, now);
     rows.payments.put(payment, posted.clone());
     Ok((Answer::Posted(Box::new(posted)), Some(entry)))
 }

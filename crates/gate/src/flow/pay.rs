@@ -302,7 +302,7 @@ impl Shared {
     ) -> Delivery {
         let handover = self.handovers.begin(held.payment);
         let quote = &answering.quote;
-        let pass_until = self.opens_until(quote, held.bound);
+        let pass_until = self.opens_until(quote, held);
         match self.post(held, pass_until, held.price).await {
             Ok((row, _)) => {
                 let again = Again {
@@ -355,7 +355,7 @@ impl Shared {
             }
             Err(answer) => return self.given_back(held, &asked, cashu, (answer, handover)).await,
         };
-        let pass_until = self.opens_until(&quote, held.bound);
+        let pass_until = self.opens_until(&quote, held);
         let handover = handover.unwrap_or_else(|| self.handovers.begin(held.payment));
         match self.post(held, pass_until, charged).await {
             Ok((row, signatures)) => {

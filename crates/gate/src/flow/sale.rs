@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::json;
 
 use super::Shared;
+use super::end::Held;
 use super::quote::Quote;
 use crate::body::Body;
 use crate::page::prefers_html;
@@ -45,9 +46,9 @@ impl Sale {
         self.extends = passes.iter().filter(same).filter_map(extends).max_by_key(|extends| extends.ends);
     }
 
-    /// Until when the pass lasts that is bought now.
-    pub(super) fn until(&self, now: Timestamp) -> Timestamp {
-        self.extends.map_or(now, |extends| extends.ends.max(now)).after(self.plan.lasts())
+    /// Until when the pass lasts that is bought now, and goes on from this one.
+    fn until(&self, extends: Option<Extends>, now: Timestamp) -> Timestamp {
+        extends.map_or(now, |extends| extends.ends.max(now)).after(self.plan.lasts())
     }
 
     /// What stands in the place of an upstream's answer until the pass is there.
@@ -181,12 +182,13 @@ impl Shared {
         response
     }
 
-    /// Until when a payment opens what it pays for.
-    pub(super) fn opens_until(&self, quote: &Quote, bound: bool) -> Option<Timestamp> {
+    /// Until when a payment opens what it pays for. Which pass it goes on from was written down with the money; what the same payer
+    /// shows later is not.
+    pub(super) fn opens_until(&self, quote: &Quote, held: &Held) -> Option<Timestamp> {
         let now = (self.config.clock)();
         match &quote.sale {
-            Some(sale) => Some(sale.until(now)),
-            None => (bound && quote.pass > Span::ZERO).then(|| now.after(quote.pass)),
+            Some(sale) => Some(sale.until(held.row.marks.extends, now)),
+            None => (held.bound && quote.pass > Span::ZERO).then(|| now.after(quote.pass)),
         }
     }
 }
