@@ -1,7 +1,7 @@
 //! Chooses among the offers of a 402: one that can be understood, is not over, and is payable with credits at hand, or else
 //! on a chain.
 
-use farthing_money::{Timestamp, Unit};
+use farthing_money::{AssetCode, Timestamp, Unit};
 use farthing_wire::cashu::PaymentRequest;
 use farthing_wire::mpp::{self, credit, evm};
 use farthing_wire::{Challenge, Offer, digest};
@@ -31,6 +31,8 @@ pub enum Means {
 pub(crate) struct Terms<'a> {
     /// What alone may pay; otherwise credits do if there are enough, and a chain if not.
     pub(crate) means: Option<Means>,
+    /// In what alone it may be paid.
+    pub(crate) asset: Option<AssetCode>,
     /// Whether anything may be signed for a chain.
     pub(crate) may_sign: bool,
     /// Whether a channel may be opened or filled up.
@@ -115,6 +117,16 @@ impl Understood {
         found
     }
 
+    /// Without what is asked for in other assets, if one alone may pay.
+    fn only_in(mut self, asset: Option<AssetCode>) -> Self {
+        if let Some(asset) = asset {
+            let reasons = &mut self.reasons;
+            self.credits.retain(|asked| is_in(asset, asked.unit, reasons));
+            self.chain.retain(|offer| is_in(asset, offer.unit(), reasons));
+        }
+        self
+    }
+
     fn credits(&mut self, read: Result<Asked, String>) {
         match read {
             Ok(asked) => self.credits.push(asked),
@@ -132,6 +144,17 @@ impl Understood {
     }
 }
 
+/// Whether a unit counts an asset; if not, why that is of no use.
+fn is_in(asset: AssetCode, unit: Unit, reasons: &mut Vec<String>) -> bool {
+    let found = asset_of(unit).map(|found| found.code());
+    let is_in = found == Some(asset);
+    if !is_in {
+        let found = found.map_or_else(|| unit.to_string(), |found| found.to_string());
+        reasons.push(format!("it could be paid in {found}, but only {asset} may pay"));
+    }
+    is_in
+}
+
 /// The offer to take. Of credits MPP comes before Cashu, because it gives change; then the mint with the most credits. A chain
 /// comes after them, unless it is asked for.
 pub(crate) fn choose(
@@ -142,7 +165,8 @@ pub(crate) fn choose(
     terms: Terms<'_>,
     now: Timestamp,
 ) -> Result<Choice, WalletError> {
-    let Understood { credits, chain, mut reasons } = Understood::of(wallet, answer, body, now);
+    let Understood { credits, chain, mut reasons } =
+        Understood::of(wallet, answer, body, now).only_in(terms.asset);
     let may = |means| terms.means.is_none_or(|only| only == means);
     if may(Means::Credits) {
         let payable = credits.iter().find_map(|asked| {
@@ -194,8 +218,14 @@ pub(crate) fn choose(
 }
 
 /// Every way in which credits of the mints that are known here could pay, whether or not there are any.
-pub(crate) fn of_credits(wallet: &Wallet, answer: &HttpResponse, body: &[u8], now: Timestamp) -> Vec<Chosen> {
-    let Understood { credits, .. } = Understood::of(wallet, answer, body, now);
+pub(crate) fn of_credits(
+    wallet: &Wallet,
+    answer: &HttpResponse,
+    body: &[u8],
+    asset: Option<AssetCode>,
+    now: Timestamp,
+) -> Vec<Chosen> {
+    let Understood { credits, .. } = Understood::of(wallet, answer, body, now).only_in(asset);
     let chosen = credits.iter().flat_map(|asked| {
         known_mints(&wallet.state, asked).into_iter().map(|(mint, mint_text)| {
             let Asked { price, unit, ref challenge, .. } = *asked;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use farthing_money::{Money, Span};
+use farthing_money::{AssetCode, Money, Span};
 use farthing_wallet::{Asker, Means, Name, Outcome, PayFlow, PayRequest, Run, WalletError};
 
 use super::pay_ask::{self, News, Said};
@@ -53,6 +53,9 @@ pub struct Pay {
     /// Pay with nothing else; credits come first otherwise, if there are enough
     #[arg(long, value_name = "MEANS", value_enum)]
     with: Option<With>,
+    /// Pay in this asset alone, such as EUR; otherwise in the first that is offered and of which there is enough
+    #[arg(long, value_name = "CODE")]
+    asset: Option<AssetCode>,
     /// Open a channel with the seller, or fill one up, if it takes channels (x402's batch-settlement); pays with nothing but a chain
     #[arg(long)]
     channel: bool,
@@ -158,8 +161,8 @@ impl Pay {
         runtime::block_on(self.act(output))
     }
 
-    /// For a request that is at hand, with no flag but who asks.
-    pub fn of(url: String, asker: Asker, place: WalletPlace) -> Self {
+    /// For a request that is at hand, with no flag but who asks and in what it is paid.
+    pub fn of(url: String, (asker, asset): (Asker, AssetCode), place: WalletPlace) -> Self {
         Self {
             url,
             method: None,
@@ -170,6 +173,7 @@ impl Pay {
             location: false,
             max: None,
             with: None,
+            asset: Some(asset),
             channel: false,
             session: false,
             session_deposit: None,
@@ -243,7 +247,7 @@ impl Pay {
     /// The flow of a request. A wallet that nobody keeps signs nothing: nobody could send its account anything.
     fn flow(&self, hop: &Hop, terms: &Terms) -> Result<PayFlow, Failure> {
         let means = if self.channel { Some(Means::Chain) } else { self.with.map(Means::from) };
-        let flow = PayFlow::new(Self::pay_request(hop, terms.max))?.only_with(means);
+        let flow = PayFlow::new(Self::pay_request(hop, terms.max))?.only_with(means).only_in(self.asset);
         let flow = flow.opening_channels(self.channel).asked_by(terms.asker.clone()).within_run(terms.run);
         let flow = flow.under_mandate(terms.mandate.clone());
         let is_in_session = self.session && !self.dry_run;

@@ -81,9 +81,9 @@ impl Approve {
             Failure::new(Exit::Failed, message)
                 .hint("it is approved: the command that was parked pays now if it is run again")
         })?;
-        let Parked { method, url, headers, asker, .. } = parked;
+        let Parked { method, url, headers, asker, price, .. } = parked;
         let hop = Hop { method, url, headers, body };
-        Pay::of(hop.url.clone(), asker, place.clone()).once(payer, hop, output).await
+        Pay::of(hop.url.clone(), (asker, price.asset().code()), place.clone()).once(payer, hop, output).await
     }
 }
 

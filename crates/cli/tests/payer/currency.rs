@@ -131,3 +131,40 @@ fn a_session_in_dollars_pays_calls_that_are_priced_in_euros() {
     assert_eq!((credits("fx:EUR", "USD"), credits("fx-earned", "USD")), ("0.385".into(), "0.0077".into()));
     farthing(shop.path(), &["ledger", "verify"]).exits(0);
 }
+
+/// Who has credits of both kinds could not say with which to pay.
+#[test]
+fn a_payer_names_the_asset_that_pays() {
+    let shop = Shop::open_with(MORE, &[("rates.json", &feed("1.10"))]);
+    farthing(shop.path(), &["rates", "refresh"]).exits(0);
+    let purse = Purse::new();
+    for (amount, unit) in [("1.00 USD", "uusd"), ("1.00 EUR", "ueur")] {
+        let code = shop.code(amount);
+        purse.wallet(&["redeem", &code, "--mint", &shop.mint, "--unit", unit]).exits(0);
+    }
+    let url = |query: &str| shop.url(&format!("/euros?{query}"));
+    let (dollars, euros) = ("paid 0.0561 USD to corner-shop", "paid 0.05 EUR to corner-shop");
+    purse.pay(&[&url("1")]).exits(0).says(euros);
+    purse.pay(&[&url("2"), "--asset", "USD"]).exits(0).says(dollars);
+    purse.pay(&[&url("3"), "--asset", "EUR"]).exits(0).says(euros);
+    let refused = purse.pay(&[&url("4"), "--asset", "JPY"]).exits(6);
+    refused.says("it could be paid in EUR, but only JPY may pay").says("in USD, but");
+    purse.pay(&[&url("4"), "--asset", "usd"]).exits(2).says("upper-case letters");
+
+    // Also by a session, though one in euros is open.
+    let repeated = |asset| {
+        let arguments = [&url("5"), "--asset", asset, "--session", "--repeat", "3", "-j", "2"];
+        let run = purse.pay(&arguments).exits(0).json();
+        (run["charged"][0]["asset"].clone(), run["charged"][0]["decimal"].clone())
+    };
+    assert_eq!(repeated("EUR"), ("EUR".into(), "0.15".into()));
+    assert_eq!(repeated("USD"), ("USD".into(), "0.1683".into()));
+    assert_eq!(repeated("EUR"), ("EUR".into(), "0.15".into()));
+
+    // What was parked in dollars is paid in dollars.
+    purse.wallet(&["limits", "set", "--ask-above", "0.005 USD"]).exits(0);
+    purse.pay(&[&url("6"), "--asset", "USD"]).exits(7).says("asks 0.0561 USD");
+    let number = purse.wallet(&["parked"]).exits(0).json()["parked"][0]["number"].to_string();
+    purse.wallet(&["approve", &number, "--pay"]).exits(0).says(dollars);
+    farthing(shop.path(), &["ledger", "verify"]).exits(0);
+}

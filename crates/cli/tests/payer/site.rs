@@ -97,7 +97,9 @@ fn reply(asked: &Asked) -> Vec<u8> {
     };
     let text = "Content-Type: text/plain\r\n";
     match asked.path.as_str() {
-        path if path.starts_with("/page?") || path.starts_with("/call?") => whole("200 OK", text, "a page\n"),
+        path if ["/page?", "/call?", "/euros?"].iter().any(|page| path.starts_with(page)) => {
+            whole("200 OK", text, "a page\n")
+        }
         "/page" | "/euros" | "/free" | "/dear" | "/call" => {
             whole("200 OK", text, &format!("this is {}\n", asked.path))
         }

@@ -202,7 +202,7 @@ fn an_earlier_pass_is_looked_at_when_the_chain_has_moved() {
         let extended = books.rows.refunds.get(&earlier).unwrap().unwrap().extended;
         assert_eq!(extended, u32::from(back < PRICE), "{back}");
         let extends = books.rows.refunds.get(&payment()).unwrap().unwrap().extends;
-        assert_eq!(extends, (back < PRICE).then_some(earlier), "so that it is free again once this comes back");
+        assert_eq!(extends, (back < PRICE).then_some(earlier), "free again once this comes back");
     }
 }
 

@@ -83,7 +83,7 @@ impl Flow for QuoteFlow {
         let (status, mut found) = (answer.status, (Vec::new(), Vec::new()));
         if status == 402 {
             let (host, opens) = (self.address.host(), wallet.channel_policy().opens);
-            let terms = Terms { means: self.means, may_sign: self.may_sign, opens, host: &host };
+            let terms = Terms { means: self.means, asset: None, may_sign: self.may_sign, opens, host: &host };
             found = survey(wallet, &answer, body, terms, now)?;
         }
         let (offers, unread) = found;

@@ -54,7 +54,7 @@ impl PayFlow {
             return Ok(None);
         };
         let has_credits = wallet.state.credits.values().any(|credit| credit.unit == offer.unit());
-        if has_credits && self.means != Some(Means::Chain) {
+        if has_credits && self.means != Some(Means::Chain) || !self.may_pay_in(offer.unit()) {
             return Ok(None);
         }
         let found = lane::find(wallet, &offer, &self.address.host(), false, now);

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use farthing_channel::ChannelId;
-use farthing_money::{Amount, Money, Span, Timestamp};
+use farthing_money::{Amount, AssetCode, Money, Span, Timestamp, Unit};
 use farthing_wire::Problem;
 use farthing_wire::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
@@ -40,6 +40,7 @@ use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, HttpResponse, Read, Step};
 use crate::offer::{Choice, Chosen, Means, Terms, choose};
 use crate::outcome::{Outcome, Paid};
+use crate::unit::asset_of;
 use crate::vault::RowKey;
 use crate::wallet::Wallet;
 
@@ -72,6 +73,8 @@ pub struct PayFlow {
     spending: Spending,
     /// What alone may pay.
     means: Option<Means>,
+    /// In what alone it is paid.
+    asset: Option<AssetCode>,
     /// Random bytes for what is signed for a chain; without them nothing is.
     random: Option<[u8; 32]>,
     asks_only: bool,
@@ -139,6 +142,7 @@ impl PayFlow {
             charged: Vec::new(),
             spending: Spending::default(),
             means: None,
+            asset: None,
             random: None,
             asks_only: false,
             opens: false,
@@ -163,6 +167,7 @@ impl PayFlow {
             charged: self.charged.clone(),
             spending: self.spending.clone(),
             means: self.means,
+            asset: self.asset,
             random: self.random.map(|_| random),
             asks_only: self.asks_only,
             opens: self.opens,
@@ -187,6 +192,12 @@ impl PayFlow {
     #[must_use]
     pub fn only_with(self, means: Option<Means>) -> Self {
         Self { means, ..self }
+    }
+
+    /// The same flow, which pays in this asset alone. A payment that is under way already goes to its end in its own.
+    #[must_use]
+    pub fn only_in(self, asset: Option<AssetCode>) -> Self {
+        Self { asset, ..self }
     }
 
     /// The same flow, which may open a channel or fill one up for an offer that takes one. Otherwise only a channel is used that
@@ -259,6 +270,11 @@ impl PayFlow {
         Ok(Some(Step::Send(request)))
     }
 
+    /// Whether it may be paid in a unit.
+    fn may_pay_in(&self, unit: Unit) -> bool {
+        self.asset.is_none_or(|only| asset_of(unit).is_some_and(|asset| asset.code() == only))
+    }
+
     /// Where it goes.
     pub(crate) fn address(&self) -> &Address {
         &self.address
@@ -328,7 +344,8 @@ impl PayFlow {
         let url = self.address.to_string();
         let opens = self.opens_channels(wallet);
         let host = self.address.host();
-        let terms = Terms { means: self.means, may_sign: self.random.is_some(), opens, host: &host };
+        let (means, asset) = (self.means, self.asset);
+        let terms = Terms { means, asset, may_sign: self.random.is_some(), opens, host: &host };
         let choice = match choose(wallet, &url, answer, &self.request.body, terms, now) {
             Ok(choice) => choice,
             Err(error) => return self.or_later(wallet, error, || Later::Choose(answer.clone())),

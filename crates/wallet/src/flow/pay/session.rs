@@ -105,7 +105,8 @@ impl PayFlow {
             return Ok(Turn::Passed);
         }
         let request = (self.request.method.clone(), self.address.to_string());
-        let Some(chosen) = wallet.asked.get(&request).cloned() else { return Ok(Turn::Passed) };
+        let chosen = wallet.asked.get(&request).filter(|chosen| self.may_pay_in(chosen.unit)).cloned();
+        let Some(chosen) = chosen else { return Ok(Turn::Passed) };
         match self.pay_in(wallet, &chosen, now) {
             // It is said with the price that is asked for now.
             Err(WalletError::Budget(_) | WalletError::Ask(_) | WalletError::Mandate(_)) => Ok(Turn::Passed),
@@ -131,7 +132,7 @@ impl PayFlow {
                 got,
             ));
         }
-        for chosen in of_credits(wallet, answer, &self.request.body, now) {
+        for chosen in of_credits(wallet, answer, &self.request.body, self.asset, now) {
             match self.pay_in(wallet, &chosen, now) {
                 Ok(Turn::Passed) => {}
                 Ok(Turn::Taken(step)) => return Ok(step),
@@ -145,7 +146,8 @@ impl PayFlow {
             return Ok(Some(Step::Wait(LOOK_AGAIN)));
         }
         let (url, host) = (self.address.to_string(), self.address.host());
-        let terms = Terms { means: Some(Means::Credits), may_sign: false, opens: false, host: &host };
+        let (means, asset) = (Some(Means::Credits), self.asset);
+        let terms = Terms { means, asset, may_sign: false, opens: false, host: &host };
         let chosen = match choose(wallet, &url, answer, &self.request.body, terms, now) {
             Ok(Choice::Credits(chosen)) => chosen,
             Ok(Choice::Chain(_)) => return Err(WalletError::Misuse("an offer of credits")),
