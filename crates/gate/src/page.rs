@@ -138,12 +138,10 @@ impl Page<'_> {
 
     /// From where a pass goes on, and what becomes of the one before it.
     fn extension(&self) -> String {
-        let told = |ends| {
-            format!(
-                "<p>You have one until {ends}. This one goes on from there, and the one before it cannot be asked back then.</p>\n"
-            )
-        };
-        self.extends.map(told).unwrap_or_default()
+        let Some(ends) = self.extends else { return String::new() };
+        let lost =
+            if self.refund.is_some() { ", and the one before it cannot be asked back then" } else { "" };
+        format!("<p>You have one until {ends}. This one goes on from there{lost}.</p>\n")
     }
 
     fn words(&self) -> String {

@@ -53,7 +53,7 @@ pub struct Pay {
     /// Pay with nothing else; credits come first otherwise, if there are enough
     #[arg(long, value_name = "MEANS", value_enum)]
     with: Option<With>,
-    /// Pay in this asset alone, such as EUR; otherwise in the first that is offered and of which there is enough
+    /// Pay in this asset alone, such as EUR; otherwise in the first that is offered and of which there is enough. A payment of the same request that is still open is carried on with in its own
     #[arg(long, value_name = "CODE")]
     asset: Option<AssetCode>,
     /// Open a channel with the seller, or fill one up, if it takes channels (x402's batch-settlement); pays with nothing but a chain

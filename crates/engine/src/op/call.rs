@@ -256,13 +256,13 @@ pub(super) fn post(
     push_gas(&mut draft, gas);
     let entry = draft.apply(rows)?;
     let row_marks = row.marks;
-    let pass_until = super::refund::extend(rows, &row_marks, row.pass_until, now);
+    let (pass_until, extends) = super::refund::extend(rows, &row_marks, (row.charged, row.pass_until), now);
     let marks = Marks { extends: None, ..row_marks };
     let posted = PaymentRow { state: PaymentState::Posted, at: now, pass_until, marks, ..row };
     rows.held.remove(payment);
     super::mark::open(rows, payment, &posted);
     super::fare::charge(rows, &row_marks, posted.charged);
-    super::refund::open(rows, payment, &row_marks, &posted, now);
+    super::refund::open(rows, payment, (&row_marks, extends), &posted, now);
     rows.payments.put(payment, posted.clone());
     Ok((Answer::Posted(Box::new(posted)), Some(entry)))
 }

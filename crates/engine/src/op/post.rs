@@ -58,7 +58,7 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
     }
     super::sign(rows, change, epoch);
     let row_marks = row.marks;
-    let pass_until = super::refund::extend(rows, &row_marks, *pass_until, now);
+    let (pass_until, extends) = super::refund::extend(rows, &row_marks, (*charged, *pass_until), now);
     let posted = PaymentRow {
         state: PaymentState::Posted,
         charged: *charged,
@@ -70,7 +70,7 @@ pub(crate) fn post(rows: &mut Rows, command: &Post, now: Timestamp) -> Decision 
         ..row
     };
     super::fare::charge(rows, &row_marks, *charged);
-    super::refund::open(rows, *payment, &row_marks, &posted, now);
+    super::refund::open(rows, *payment, (&row_marks, extends), &posted, now);
     rows.held.remove(*payment);
     rows.payments.put(*payment, posted.clone());
     Ok((Answer::Posted(Box::new(posted)), Some(entry)))

@@ -14,12 +14,16 @@ use crate::{
 };
 
 /// A payment that was charged may be asked back from now on, if that was told before it was made.
-pub(crate) fn open(rows: &mut Rows, payment: PaymentId, marks: &Marks, row: &PaymentRow, now: Timestamp) {
+pub(crate) fn open(
+    rows: &mut Rows,
+    payment: PaymentId,
+    (marks, extends): (&Marks, Option<PaymentId>),
+    row: &PaymentRow,
+    now: Timestamp,
+) {
     let Some(terms) = marks.refund.filter(|_| !row.charged.is_zero()) else { return };
     let fare = marks.fare.map(|share| share.fare);
     let until = now.after(terms.within);
-    let extends = marks.extends.map(|extends| extends.payment);
-    let extends = extends.filter(|earlier| extended(rows, *earlier).is_some_and(|row| row.extended > 0));
     rows.refunds.put(payment, RefundRow { until, fare, extends, ..RefundRow::default() });
     let mut item = item(rows, row, marks, now).unwrap_or_default();
     item.paid = item.paid.saturating_add(1);
@@ -28,27 +32,34 @@ pub(crate) fn open(rows: &mut Rows, payment: PaymentId, marks: &Marks, row: &Pay
 }
 
 /// Until when the pass of a payment lasts that is charged now. If it goes on from an earlier pass, that one is not asked back as long
-/// as this one is charged, or its time would be had for nothing; if it went back already, its time is not added.
+/// as this one is charged, or its time would be had for nothing: the earlier payment, if it is locked so. If it went back already, its
+/// time is not added.
 pub(crate) fn extend(
     rows: &mut Rows,
     marks: &Marks,
-    pass_until: Option<Timestamp>,
+    (charged, pass_until): (Amount, Option<Timestamp>),
     now: Timestamp,
-) -> Option<Timestamp> {
-    let Some(Extends { payment, ends }) = marks.extends else { return pass_until };
+) -> (Option<Timestamp>, Option<PaymentId>) {
+    let Some(Extends { payment, ends }) = marks.extends.filter(|extends| extends.ends > now) else {
+        return (pass_until, None);
+    };
     if rows.payments.get(&payment).is_ok_and(|row| row.is_some_and(PaymentRow::is_refunded)) {
         let added = ends.since(now).millis();
-        return pass_until.map(|until| Timestamp::from_millis(until.millis().saturating_sub(added)));
+        let less = |until: Timestamp| Timestamp::from_millis(until.millis().saturating_sub(added));
+        return (pass_until.map(less), None);
     }
-    if let Some(row) = extended(rows, payment) {
-        let extended = row.extended.saturating_add(1);
-        rows.refunds.put(payment, RefundRow { extended, ..row });
-    }
-    pass_until
+    let Some(row) = extended(rows, payment).filter(|_| !charged.is_zero()) else { return (pass_until, None) };
+    let extended = row.extended.saturating_add(1);
+    rows.refunds.put(payment, RefundRow { extended, ..row });
+    (pass_until, Some(payment))
 }
 
-/// A later payment went back wholly: its pass has the time of the earlier one no longer.
-fn free_extended(rows: &mut Rows, earlier: PaymentId) {
+/// A later payment went back wholly: its pass has the time of the earlier one no longer. If one that is later still has that too, it
+/// stays.
+fn free_extended(rows: &mut Rows, payment: PaymentId, earlier: PaymentId) {
+    if extended(rows, payment).is_some_and(|row| row.extended > 0) {
+        return;
+    }
     if let Some(row) = extended(rows, earlier) {
         let extended = row.extended.saturating_sub(1);
         rows.refunds.put(earlier, RefundRow { extended, ..row });
@@ -319,7 +330,7 @@ fn give(
     let given = PaymentRow { back, ..row.clone() };
     if given.is_refunded() {
         super::mark::close(rows, payment, &row.marks);
-        ties.extends.into_iter().for_each(|earlier| free_extended(rows, earlier));
+        ties.extends.into_iter().for_each(|earlier| free_extended(rows, payment, earlier));
     }
     if let Some(fare) = ties.fare {
         lower(rows, fare, amount);

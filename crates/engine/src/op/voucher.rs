@@ -87,7 +87,7 @@ pub(crate) fn charge(rows: &mut Rows, command: &ChargeVoucher, now: Timestamp) -
         ..before.clone()
     };
     let entry = post(rows, (command, earned), &row, (&before, &after))?;
-    let pass_until = super::refund::extend(rows, &row.marks, *pass_until, now);
+    let (pass_until, _) = super::refund::extend(rows, &row.marks, (earned, *pass_until), now);
     let posted = PaymentRow { state: PaymentState::Posted, charged: earned, at: now, pass_until, ..row };
     rows.channels.put(*channel, after);
     rows.held.remove(*payment);

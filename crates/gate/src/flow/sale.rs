@@ -39,7 +39,8 @@ impl Sale {
     /// is one by itself.
     pub(super) fn extend(&mut self, passes: &[Pass]) {
         let same = |pass: &&Pass| {
-            let mine = |bought: &farthing_wire::Bought| bought.plan == self.plan.name();
+            let mine =
+                |bought: &farthing_wire::Bought| bought.plan == self.plan.name() && bought.uses.is_none();
             pass.bought.as_ref().is_some_and(mine) && self.plan.uses_max().is_none()
         };
         let extends = |pass: &Pass| Some(Extends { payment: pass.payment.parse().ok()?, ends: pass.expires });

@@ -27,7 +27,9 @@ impl RenewFlow {
         if pay.address().to_string() != subscription.url {
             return Err(WalletError::Misuse("the request of the subscription"));
         }
-        let pay = pay.giving_way(false).for_subscription(number, subscription.max, margin);
+        // In another asset its own most lets nothing through.
+        let pay = pay.giving_way(false).only_in(Some(subscription.max.asset().code()));
+        let pay = pay.for_subscription(number, subscription.max, margin);
         Ok(Self { number, margin, pay, is_begun: false })
     }
 

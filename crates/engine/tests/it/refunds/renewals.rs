@@ -72,6 +72,40 @@ fn a_pass_that_is_extended_twice_comes_back_after_both() {
     assert_eq!(books.take(1, 1, 1).unwrap().amount, units(PRICE));
 }
 
+/// The operator gave the middle one of three back: the first could be asked back then, though the last had its time.
+#[test]
+fn what_the_operator_gives_back_between_frees_nothing() {
+    let mut books = Books::open();
+    books.buy(1, None);
+    for n in [2, 3] {
+        let shown = Some(books.pass(n - 1));
+        books.buy(n, shown);
+    }
+    books.grant(2, PRICE, (Some(1), 1)).unwrap();
+    assert_eq!(books.take(1, 1, 2), Err(RefundReject::Extended.into()));
+    assert_eq!(books.take(3, 1, 3).unwrap().amount, units(PRICE));
+}
+
+/// What is paid after its end adds nothing to it, and locks nothing.
+#[test]
+fn a_pass_that_has_ended_by_the_charge_is_not_extended() {
+    let mut books = Books::open();
+    let long = marks_within(Span::from_secs(3 * DAY.secs()));
+    books.buy_with(1, long);
+    let marks = Marks { extends: Some(books.pass(1)), ..long };
+    for n in [2, 3] {
+        books.hold(n, PRICE, marks).unwrap();
+    }
+    assert_eq!(books.charge_pass(2, marks), START.after(DAY).after(DAY));
+    books.now = START.after(DAY);
+    assert_eq!(books.charge_pass(3, marks), books.now.after(DAY));
+    assert_eq!((books.refund(1).extended, books.refund(3).extends), (1, None));
+    books.take(3, 1, 3).unwrap();
+    assert_eq!(books.take(1, 1, 1), Err(RefundReject::Extended.into()), "one has its time still");
+    books.take(2, 1, 2).unwrap();
+    books.take(1, 1, 4).unwrap();
+}
+
 /// Whoever gives a pass back while the next one is being paid has its time no more.
 #[test]
 fn the_time_of_a_pass_that_came_back_meanwhile_is_not_added() {
