@@ -14,7 +14,7 @@ use crate::flow::funds_short;
 use crate::http::HttpResponse;
 use crate::outcome::SeenOffer;
 use crate::state::State;
-use crate::unit::{asset_of, money};
+use crate::unit::{asset_of, counts, money};
 use crate::wallet::Wallet;
 
 /// What pays.
@@ -144,13 +144,15 @@ impl Understood {
     }
 }
 
-/// Whether a unit counts an asset; if not, why that is of no use.
+/// Whether a unit counts an asset; if not, why that is of no use, once.
 fn is_in(asset: AssetCode, unit: Unit, reasons: &mut Vec<String>) -> bool {
-    let found = asset_of(unit).map(|found| found.code());
-    let is_in = found == Some(asset);
+    let is_in = counts(unit, asset);
     if !is_in {
-        let found = found.map_or_else(|| unit.to_string(), |found| found.to_string());
-        reasons.push(format!("it could be paid in {found}, but only {asset} may pay"));
+        let found = asset_of(unit).map_or_else(|| unit.to_string(), |found| found.code().to_string());
+        let reason = format!("it could be paid in {found}, but only {asset} may pay");
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
     }
     is_in
 }

@@ -1,6 +1,6 @@
 //! How a unit of Cashu's is shown to people. A wallet meets units before anyone configured them.
 
-use farthing_money::{Amount, Asset, AssetError, Money, Rounding, Unit};
+use farthing_money::{Amount, Asset, AssetCode, AssetError, Money, Rounding, Unit};
 
 use crate::error::WalletError;
 
@@ -17,6 +17,11 @@ pub fn asset_of(unit: Unit) -> Option<Asset> {
     let micro = code.strip_prefix('U').filter(|code| code.len() == 3).map(Asset::micro);
     let plain: String = code.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
     micro.and_then(Result::ok).or_else(|| Asset::new(&plain, 0, text).ok())
+}
+
+/// Whether a unit counts an asset.
+pub(crate) fn counts(unit: Unit, asset: AssetCode) -> bool {
+    asset_of(unit).is_some_and(|found| found.code() == asset)
 }
 
 /// So much of a unit, for people.

@@ -148,7 +148,8 @@ fn a_payer_names_the_asset_that_pays() {
     purse.pay(&[&url("2"), "--asset", "USD"]).exits(0).says(dollars);
     purse.pay(&[&url("3"), "--asset", "EUR"]).exits(0).says(euros);
     let refused = purse.pay(&[&url("4"), "--asset", "JPY"]).exits(6);
-    refused.says("it could be paid in EUR, but only JPY may pay").says("in USD, but");
+    let refused = refused.says("it could be paid in EUR, but only JPY may pay").says("in USD, but");
+    assert_eq!(refused.stderr.matches("only JPY").count(), 2, "each is said once: {}", refused.stderr);
     purse.pay(&[&url("4"), "--asset", "usd"]).exits(2).says("upper-case letters");
 
     // Also by a session, though one in euros is open.
@@ -167,4 +168,32 @@ fn a_payer_names_the_asset_that_pays() {
     let number = purse.wallet(&["parked"]).exits(0).json()["parked"][0]["number"].to_string();
     purse.wallet(&["approve", &number, "--pay"]).exits(0).says(dollars);
     farthing(shop.path(), &["ledger", "verify"]).exits(0);
+}
+
+const MOMENT: &str = r#"
+[[pass]]
+name = "moment"
+amount = "0.05 EUR"
+lasts = "1s"
+covers = ["/euros"]
+"#;
+
+/// Euros that came later were tried first for a subscription in dollars, whose most allows nothing of them.
+#[test]
+fn a_subscription_is_paid_in_the_asset_of_its_own_most() {
+    let shop = Shop::open_with(&format!("{MORE}{MOMENT}"), &[("rates.json", &feed("1.10"))]);
+    farthing(shop.path(), &["rates", "refresh"]).exits(0);
+    let purse = Purse::new();
+    let redeem = |amount, unit| {
+        let code = shop.code(amount);
+        purse.wallet(&["redeem", &code, "--mint", &shop.mint, "--unit", unit]).exits(0);
+    };
+    redeem("1.00 USD", "uusd");
+    let moment = shop.url("/.well-known/farthing/passes/moment");
+    purse.wallet(&["subscribe", &moment, "--max", "0.10 USD"]).exits(0);
+    redeem("1.00 EUR", "ueur");
+    purse.until_due();
+    purse.wallet(&["renew"]).exits(0);
+    let trial = farthing(shop.path(), &["ledger", "trial", "--json"]).exits(0).json();
+    assert_eq!(figures(&trial, "fx:EUR", "USD").1, "0.11");
 }

@@ -31,7 +31,7 @@ impl Purse {
     }
 
     /// Looks until the first subscription is due.
-    fn until_due(&self) {
+    pub fn until_due(&self) {
         while self.subscriptions()[0]["standing"] != "due" {}
     }
 }

@@ -170,6 +170,18 @@ async fn a_pass_that_is_shown_is_extended_from_its_end() {
     assert_eq!(bank.taken(), 3_000_000);
 }
 
+/// A bundle of which most had come back lent its whole time to the pass that its plan had become.
+#[tokio::test]
+async fn a_bundle_lends_no_time() {
+    let (bank, upstream) = (Bank::new(), support::mirror().await);
+    let ten = plan("day", 1_000_000, &["/paid/**"], &[]).uses(10);
+    let before = gate(&bank, upstream.address, rules().selling(vec![ten]).unwrap()).await;
+    let bundle = get(before.address, DAY, &cashu(&bank.token(&DOLLAR))).await;
+    let after = gate(&bank, upstream.address, selling()).await;
+    let asked = get(after.address, DAY, &with(bundle.header("farthing-pass").unwrap())).await;
+    assert_eq!((asked.status, asked.problem().extra.get("extends")), (402, None));
+}
+
 #[tokio::test]
 async fn a_browser_goes_back_to_where_it_came_from() {
     let (bank, upstream) = (Bank::new(), support::mirror().await);

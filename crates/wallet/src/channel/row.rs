@@ -235,7 +235,7 @@ impl Channel {
 
     /// So much money as the token's minor units; nothing of another asset.
     pub fn units_of(&self, money: Money) -> Option<Amount> {
-        let is_counted = crate::unit::asset_of(self.token.counts_as)?.code() == money.asset().code();
+        let is_counted = crate::unit::counts(self.token.counts_as, money.asset().code());
         let counted = is_counted.then(|| crate::unit::at_most(money, self.token.counts_as))?;
         self.token.units_within(counted)
     }

@@ -40,7 +40,7 @@ use crate::error::WalletError;
 use crate::http::{Event, HttpRequest, HttpResponse, Read, Step};
 use crate::offer::{Choice, Chosen, Means, Terms, choose};
 use crate::outcome::{Outcome, Paid};
-use crate::unit::asset_of;
+use crate::unit::counts;
 use crate::vault::RowKey;
 use crate::wallet::Wallet;
 
@@ -272,7 +272,7 @@ impl PayFlow {
 
     /// Whether it may be paid in a unit.
     fn may_pay_in(&self, unit: Unit) -> bool {
-        self.asset.is_none_or(|only| asset_of(unit).is_some_and(|asset| asset.code() == only))
+        self.asset.is_none_or(|only| counts(unit, only))
     }
 
     /// Where it goes.
